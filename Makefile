@@ -1,0 +1,78 @@
+# `make help` lists the targets. All of them work in .venv, which they make themselves and which is
+# made anew whenever pyproject.toml or constraints.txt changes, or the folder is moved.
+
+PYTHON  ?= python3
+WORKERS ?= 2
+
+VENV := .venv
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip --disable-pip-version-check
+BASE := $(VENV)/.ready-base
+DEV  := $(VENV)/.ready-dev
+DEMO := runs/demo
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+# A virtual environment holds absolute paths: one that was copied or moved is no longer ready.
+ifneq ($(shell cat $(BASE) 2>/dev/null),$(CURDIR))
+.PHONY: $(BASE)
+endif
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(BASE)  ## search a network for the digits data and train it (under 3 minutes)
+	@rm -rf $(DEMO)
+	$(BIN)/archwright search digits --space convnet --trials 12 --epochs 10 --seed 0 --out $(DEMO)
+
+.PHONY: test
+test: lint  ## style, types, the order of imports, and every test
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+.PHONY: lint
+lint: $(DEV)  ## style, types and the order of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: $(DEV)  ## put the code into shape
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(DEV)  ## run the benchmarks, one after the other (takes long)
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+.PHONY: setup
+setup: $(DEV)  ## the environment alone, with the tools for working on archwright
+
+.PHONY: clean
+clean:  ## remove the environment, the caches and the demo's results
+	rm -rf $(VENV) build dist $(DEMO) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# PyTorch goes first and alone: with its version settled, pip takes the CPU build wherever it is
+# offered one, and the open range in pyproject.toml cannot draw in another.
+$(BASE): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "archwright needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Setting up $(VENV): one to three minutes, most of it for PyTorch (once)."
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -q -c constraints.txt torch
+	@echo "PyTorch is in; now archwright and the rest."
+	@$(PIP) install -q -c constraints.txt -e .
+	@printf '%s\n' '$(CURDIR)' > $@
+
+$(DEV): $(BASE)
+	@echo "Adding the tools for tests and checks: less than a minute (once)."
+	@$(PIP) install -q -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,110 @@
+"""Archwright: neural architecture search for PyTorch.
+
+A search space is an ordinary expression that builds a network, with some choices left open; everything else is an
+interpretation of that expression. Names are imported on first use: `import archwright` loads neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archwright import errors, nn, optim, spaces, strategies, testing
+    from archwright.datasets import Data, data
+    from archwright.evaluate import Candidate, Evaluator, Stopped, Training
+    from archwright.space import (
+        Architecture,
+        Space,
+        TensorSpec,
+        cell,
+        choice,
+        graph,
+        integer,
+        lazy,
+        merge,
+        ordinal,
+        real,
+        repeat,
+        subset,
+    )
+    from archwright.study import Budget, Callback, Study, load, search
+    from archwright.trials import History, Objective, Trial
+
+_HOME = {
+    **dict.fromkeys(("errors", "nn", "optim", "spaces", "strategies", "testing"), ""),
+    **dict.fromkeys(("Data", "data"), "datasets"),
+    **dict.fromkeys(("Candidate", "Evaluator", "Stopped", "Training"), "evaluate"),
+    **dict.fromkeys(
+        (
+            "Architecture",
+            "Space",
+            "TensorSpec",
+            "cell",
+            "choice",
+            "graph",
+            "integer",
+            "lazy",
+            "merge",
+            "ordinal",
+            "real",
+            "repeat",
+            "subset",
+        ),
+        "space",
+    ),
+    **dict.fromkeys(("Budget", "Callback", "Study", "load", "search"), "study"),
+    **dict.fromkeys(("History", "Objective", "Trial"), "trials"),
+}
+
+__all__ = [
+    "Architecture",
+    "Budget",
+    "Callback",
+    "Candidate",
+    "Data",
+    "Evaluator",
+    "History",
+    "Objective",
+    "Space",
+    "Stopped",
+    "Study",
+    "TensorSpec",
+    "Training",
+    "Trial",
+    "cell",
+    "choice",
+    "data",
+    "errors",
+    "graph",
+    "integer",
+    "lazy",
+    "load",
+    "merge",
+    "nn",
+    "optim",
+    "ordinal",
+    "real",
+    "repeat",
+    "search",
+    "spaces",
+    "strategies",
+    "subset",
+    "testing",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its room."""
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("archwright")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not _HOME[name]:
+        return importlib.import_module(f"{__name__}.{name}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,75 @@
+"""One registry for all that can be named: spaces, strategies, data."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from archwright.errors import unknown
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """A registered maker with the line that describes it."""
+
+    name: str
+    make: T
+    summary: str
+
+
+class Registry(Generic[T]):
+    """Makers by name.
+
+    Args:
+        kind: What the makers make, in the singular; error messages use it.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry[T]] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that files a class or function under `name`.
+
+        The first line of its docstring becomes its summary.
+
+        Raises:
+            ValueError: `name` is taken by another maker.
+        """
+
+        def decorate(make: T) -> T:
+            held = self._entries.get(name)
+            if held is not None and held.make is not make:
+                raise ValueError(f"{self.kind} {name!r} is registered already, as {held.make!r}")
+            summary = (make.__doc__ or "").strip().partition("\n")[0]
+            self._entries[name] = Entry(name, make, summary)
+            return make
+
+        return decorate
+
+    def entry(self, name: str) -> Entry[T]:
+        """Return what is filed under `name`.
+
+        Raises:
+            UnknownName: Nothing is; the message lists the names and the nearest one.
+        """
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise unknown(self.kind, name, self._entries) from None
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Return the names that match a shell-style pattern, sorted."""
+        return sorted(fnmatch.filter(self._entries, pattern))
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        """Iterate over the entries in the order of their names."""
+        return iter(self._entries[name] for name in sorted(self._entries))
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether something is filed under `name`."""
+        return name in self._entries

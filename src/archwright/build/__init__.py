@@ -1,0 +1,25 @@
+"""From an architecture to PyTorch. Importing this room loads no torch; the first use does."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from archwright.build._mirror import write_layer, write_optimizer
+
+if TYPE_CHECKING:
+    from archwright.build._build import build
+    from archwright.build._check import check
+    from archwright.build._make import instantiate_settings
+    from archwright.build._source import source
+
+__all__ = ["build", "check", "instantiate_settings", "source", "write_layer", "write_optimizer"]
+
+_ROOMS = {"build": "_build", "check": "_check", "instantiate_settings": "_make", "source": "_source"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is asked for."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)

@@ -1,0 +1,103 @@
+"""Give every lazy layer its sizes: a twin of the network is run on the meta device, which computes shapes alone."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from archwright.build._make import make, rewrite
+from archwright.errors import BuildError
+from archwright.space import Call, Graph, TensorSpec
+from archwright.space import find as find_callee
+
+__all__ = ["concrete", "has_lazy", "inputs_for", "run_with_paths"]
+
+
+def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
+    """Return a closed expression in which no layer is lazy.
+
+    Args:
+        item: A closed expression that makes a module.
+        specs: What goes in.
+
+    Raises:
+        BuildError: A layer refuses its input, or a lazy layer is never reached; the message names the path.
+    """
+    if not has_lazy(item):
+        return item
+    try:
+        modules = _twin(item, specs, "meta")
+    except (BuildError, NotImplementedError):  # a module that the meta device does not know: run it for real
+        modules = _twin(item, specs, "cpu")
+
+    def change(call: Call) -> Call:
+        module = modules.get(call)
+        if module is None or not _is_lazy(call):
+            return call
+        if isinstance(module, LazyModuleMixin):
+            raise BuildError(f"{call.path}: {call!r} is never reached, so its sizes are not known")
+        eager = type(module)
+        first = next(iter(inspect.signature(eager).parameters))
+        args = (getattr(module, first), *call.args)
+        return Call(f"torch.nn.{eager.__name__}", args, call.kwargs, (first, *call.names), None, call.path)
+
+    return rewrite(item, change)
+
+
+def has_lazy(item: Any) -> bool:
+    """Tell whether a closed expression holds a lazy layer of torch."""
+    found = False
+
+    def look(call: Call) -> Call:
+        nonlocal found
+        found = found or _is_lazy(call)
+        return call
+
+    rewrite(item, look)
+    return found
+
+
+def inputs_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]:
+    """Return a batch of two zeros for each input."""
+    return [torch.zeros((2, *spec.shape), dtype=getattr(torch, spec.dtype), device=device) for spec in specs]
+
+
+def run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: dict[int, str]) -> Any:
+    """Run a module; where it fails, say in which layer.
+
+    Args:
+        module: What is run, in the mode that it is in.
+        inputs: What goes in.
+        paths: Paths of layers by the `id` of the module.
+
+    Raises:
+        BuildError: The innermost layer with a path, and its error.
+    """
+    try:
+        with torch.no_grad():
+            return module(*inputs)
+    except Exception as error:  # whatever a layer raises, the path must be known
+        at, seen = "model", error.__traceback__
+        while seen is not None:
+            owner = seen.tb_frame.f_locals.get("self")
+            at = paths.get(id(owner), at)
+            seen = seen.tb_next
+        raise BuildError(f"{at}: {error}") from error
+
+
+def _twin(item: Any, specs: tuple[TensorSpec, ...], device: str) -> dict[Call, Any]:
+    modules: dict[Call, Any] = {}
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        module = make(item, lambda call, result: modules.update({call: result}))
+        paths = {id(made): f"{call.path}: {call!r}" for call, made in modules.items()}
+        run_with_paths(module.eval(), inputs_for(specs, device), paths)
+    return modules
+
+
+def _is_lazy(call: Call | Graph) -> bool:
+    if not isinstance(call, Call) or not call.target.startswith("torch.nn.Lazy"):
+        return False
+    return issubclass(find_callee(call.target, call.callee), LazyModuleMixin)

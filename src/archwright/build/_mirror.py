@@ -1,0 +1,79 @@
+"""The mirrors of torch.nn and torch.optim: classes that write their calls down."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from archwright.errors import SpaceError
+from archwright.space import Call, parameter_names
+
+__all__ = ["write_layer", "write_optimizer"]
+
+
+@functools.cache
+def write_layer(name: str) -> Callable[..., Call]:
+    """Return what writes down a call of a layer class of torch.nn.
+
+    Raises:
+        AttributeError: torch.nn has no layer class of that name.
+    """
+    import torch
+
+    layer = _class_in(torch.nn, name, torch.nn.Module, "layer")
+
+    @functools.wraps(layer, updated=())
+    def write(*args: Any, **kwargs: Any) -> Call:
+        for value in _inside((args, kwargs)):
+            if isinstance(value, torch.nn.Module):
+                raise SpaceError(
+                    f"nn.{name} holds {type(value).__name__}(...), a layer that is made already and would be shared by "
+                    f"every network; write it with archwright.nn, or aw.lazy for a class of your own"
+                )
+        return Call(f"torch.nn.{name}", args, kwargs, parameter_names(layer, args, kwargs))
+
+    return write
+
+
+@functools.cache
+def write_optimizer(name: str) -> Callable[..., Call]:
+    """Return what writes down a call of an optimizer class of torch.optim, without the parameters.
+
+    Raises:
+        AttributeError: torch.optim has no optimizer class of that name.
+    """
+    import torch
+
+    optimizer = _class_in(torch.optim, name, torch.optim.Optimizer, "optimizer")
+
+    @functools.wraps(optimizer, updated=())
+    def write(**kwargs: Any) -> Call:
+        parameter_names(optimizer, (), kwargs, partial=True)
+        return Call(f"torch.optim.{name}", (), kwargs)
+
+    return write
+
+
+def _class_in(module: Any, name: str, base: type, kind: str) -> Any:
+    found = getattr(module, name, None)
+    if inspect.isclass(found) and issubclass(found, base):
+        return found
+    if name.startswith("__"):
+        raise AttributeError(name)
+    names = [n for n, item in vars(module).items() if inspect.isclass(item) and issubclass(item, base)]
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise AttributeError(f"{module.__name__} has no {kind} class {name!r}{hint}")
+
+
+def _inside(item: Any) -> Iterator[Any]:
+    if isinstance(item, list | tuple):
+        for value in item:
+            yield from _inside(value)
+    elif isinstance(item, Mapping):
+        yield from _inside(list(item.values()))
+    else:
+        yield item

@@ -1,0 +1,131 @@
+"""Arrays and tensors in memory as inputs and labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from archwright.datasets._labels import to_labels
+from archwright.datasets._source import Samples
+from archwright.errors import DataError
+
+__all__ = ["check_finite", "to_samples"]
+
+_CHANNELS = (1, 3)
+
+
+def to_samples(inputs: Any, targets: Any) -> Samples:
+    """Return a pair of arrays as samples.
+
+    Args:
+        inputs: A numpy array, a tensor or nested lists, see `to_inputs`.
+        targets: One label for each sample: whole numbers, truth values or texts, shape (n,).
+
+    Raises:
+        DataError: Their lengths differ, or one of them cannot be learnt from.
+    """
+    array = _to_array(inputs, "inputs")
+    labels = _to_array(targets, "targets")
+    if array.ndim and labels.ndim and len(array) != len(labels):
+        raise DataError(
+            f"there are {len(array)} inputs but {len(labels)} targets; give one target for each "
+            "input, in the same order."
+        )
+    return Samples(to_inputs(array), to_labels(labels))
+
+
+def to_inputs(array: npt.NDArray[Any]) -> torch.Tensor:
+    """Return inputs as a tensor: a table from two axes, images from three or four.
+
+    Args:
+        array: Numbers of shape (n, features), (n, height, width), (n, channels, height, width) or
+            (n, height, width, channels). With four axes the channels are the axis of size 1 or 3,
+            and the second axis where both fit. Whole numbers in images must lie in 0..255.
+
+    Returns:
+        float32 (n, features), or uint8 or float32 (n, channels, height, width).
+
+    Raises:
+        DataError: Another shape, no samples, texts, NaN or infinite values, or whole numbers beyond
+            0..255.
+    """
+    if array.dtype.kind not in "biuf":
+        raise DataError(
+            f"inputs must be numbers; their dtype is {array.dtype}. Turn texts into numbers "
+            "first, or read them from a CSV file, which does so."
+        )
+    if array.ndim not in (2, 3, 4):
+        raise DataError(
+            f"inputs of shape {array.shape} are neither a table (n, features) nor images (n, "
+            "height, width), (n, channels, height, width) or (n, height, width, channels). "
+            "Reshape them."
+        )
+    if array.size == 0:
+        raise DataError(f"inputs of shape {array.shape} hold nothing to learn from.")
+    if array.ndim == 2:
+        return check_finite(_tensor(_to_float32(array)))
+    images = array[:, None] if array.ndim == 3 else _channels_first(array)
+    if images.dtype.kind == "f":
+        return check_finite(_tensor(_to_float32(images)))
+    low, high = int(images.min()), int(images.max())
+    if low < 0 or high > 255:
+        raise DataError(
+            f"images of whole numbers lie in 0..255; these lie in {low}..{high}. Scale them, or give them as float32."
+        )
+    return _tensor(images.astype(np.uint8))
+
+
+def check_finite(inputs: torch.Tensor) -> torch.Tensor:
+    """Return the inputs as they are.
+
+    Raises:
+        DataError: A value is NaN or infinite (or was, before it became float32, too large for
+            that).
+    """
+    finite = torch.isfinite(inputs)
+    if not bool(finite.all()):
+        samples = torch.nonzero(~finite.flatten(1).all(1)).flatten()
+        raise DataError(
+            f"inputs hold {int((~finite).sum())} values that are NaN, infinite or too large for "
+            f"float32, in {len(samples)} of {len(inputs)} samples, the first at index "
+            f"{int(samples[0])}. Replace them or remove these samples."
+        )
+    return inputs
+
+
+def _to_array(values: Any, what: str) -> npt.NDArray[Any]:
+    """Return values of any kind as an array."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        # numpy knows no bfloat16
+        return np.asarray((values.float() if values.dtype == torch.bfloat16 else values).numpy())
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{what} do not form an array; every sample must have the same shape ({error}).") from error
+
+
+def _channels_first(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return images of shape (n, channels, height, width)."""
+    if array.shape[1] in _CHANNELS:
+        return array
+    if array.shape[3] in _CHANNELS:
+        return array.transpose(0, 3, 1, 2)
+    raise DataError(
+        f"images of shape {array.shape}: neither the second nor the last axis has size 1 or 3, so "
+        "the channels cannot be told. Give grey (1) or colour (3) images."
+    )
+
+
+def _to_float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return float32 values; what does not fit becomes infinite, which `check_finite` refuses."""
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:
+    """Return a tensor of its own, whatever strides or write protection the array has."""
+    return torch.tensor(np.ascontiguousarray(array))

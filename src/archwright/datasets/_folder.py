@@ -1,0 +1,91 @@
+"""Folders of images, one folder for each class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from archwright.datasets._images import Size, read_images
+from archwright.datasets._source import Samples, Source
+from archwright.errors import DataError
+
+__all__ = ["read_image_folder"]
+
+_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+_LAYOUT = "an image folder looks like FOLDER/class/image.png, or FOLDER/train/class/... with FOLDER/test/class/..."
+
+
+def read_image_folder(root: Path, *, size: Size | None = None) -> Source:
+    """Read `root/class/*.png`, or `root/train/class/*.png` and `root/test/class/*.png`.
+
+    PNG, JPEG, BMP and WebP files count as images; other files and hidden ones are passed over.
+
+    Args:
+        root: The folder.
+        size: To resize to, see `read_images`.
+
+    Raises:
+        DataError: The layout is another, a class folder has no images, or an image cannot be used.
+    """
+    if not _folders(root / "train"):  # a folder "train" of images is a class: trains
+        files = _list(root)
+        return Source(root.name, _label(files, read_images([path for path, _ in files], size=size)))
+    odd = [folder.name for folder in _folders(root) if folder.name not in ("train", "test")]
+    if odd:
+        raise DataError(
+            f"{root} holds train/ and also {', '.join(odd)}/, which would not be read: only "
+            "train/ and test/ are. Validation samples are drawn from train/, so move such classes "
+            "there, or take the folder away."
+        )
+    train = _list(root / "train")
+    test = _list(root / "test") if (root / "test").is_dir() else []
+    # both at once, so that all agree in size and channels
+    images = read_images([path for path, _ in train + test], size=size)
+    return Source(
+        root.name,
+        _label(train, images[: len(train)]),
+        _label(test, images[len(train) :]) if test else None,
+    )
+
+
+def _label(files: list[tuple[Path, str]], images: torch.Tensor) -> Samples:
+    return Samples(images, np.array([name for _, name in files], dtype=np.str_))
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the folders in a folder that are not hidden, by name."""
+    if not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _images(folder: Path) -> list[Path]:
+    """Return the image files in a folder that are not hidden, by name."""
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def _list(root: Path) -> list[tuple[Path, str]]:
+    """Return every image with the name of its class, class by class."""
+    if not any(root.iterdir()):
+        raise DataError(f"{root} is empty; {_LAYOUT}.")
+    folders = _folders(root)
+    if not folders:
+        lying = _images(root)
+        have = f"{len(lying)} images but no class folders" if lying else "neither images nor class folders"
+        raise DataError(f"{root} holds {have}; {_LAYOUT}.")
+    files = [(path, folder.name) for folder in folders for path in _images(folder)]
+    if not files:
+        raise DataError(
+            f"the {len(folders)} class folders of {root} hold no images ({', '.join(sorted(_SUFFIXES))}); {_LAYOUT}."
+        )
+    filled = {name for _, name in files}
+    bare = [folder.name for folder in folders if folder.name not in filled]
+    if bare:
+        raise DataError(
+            f"of the class folders in {root}, {', '.join(map(repr, bare))} hold no images; fill them or remove them."
+        )
+    return files

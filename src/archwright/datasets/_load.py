@@ -1,0 +1,212 @@
+"""One door for all data: look at what was given, read it, split it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from archwright.datasets._arrays import to_samples
+from archwright.datasets._csv import read_csv
+from archwright.datasets._data import Data, Part
+from archwright.datasets._folder import read_image_folder
+from archwright.datasets._idx import is_idx_folder, read_idx_folder
+from archwright.datasets._images import to_size
+from archwright.datasets._labels import check_classes, class_names, to_indices
+from archwright.datasets._named import registry
+from archwright.datasets._npz import read_npz
+from archwright.datasets._source import Source
+from archwright.datasets._split import split, to_seed, to_share
+from archwright.errors import DataError, UnknownName, unknown
+from archwright.space import TensorSpec
+
+__all__ = ["data"]
+
+_KINDS = (
+    "a folder of idx files (train-images-idx3-ubyte[.gz], ...), a folder of images "
+    "(FOLDER/class/image.png, or FOLDER/train/class/... with FOLDER/test/class/...), a table "
+    "(.csv or .tsv, also .gz), or arrays in a .npz file"
+)
+_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_BLOCK = 512  # samples turned to float64 at a time
+
+
+def data(
+    source: str | PathLike[str] | Sequence[Any],
+    *,
+    validation: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+    size: int | Sequence[int] | None = None,
+    target: str | None = None,
+    header: bool | None = None,
+) -> Data:
+    """Load labelled data and split it into a training, a validation and a test part.
+
+    What `source` is, is found out by looking at it:
+
+    - the name of a data set in the registry, such as "digits" (to read a folder of that name, write
+      "./digits");
+    - a pair `(inputs, targets)` of numpy arrays, tensors or nested lists: a table (n, features), or
+      images (n, height, width), (n, channels, height, width) or (n, height, width, channels), where
+      the channels are the axis of size 1 or 3 (the second axis where both fit). Images of whole
+      numbers in 0..255 stay uint8, all else becomes float32;
+    - a folder of idx files under the names of MNIST; the `t10k-` pair is the test part;
+    - a folder of images, `FOLDER/class/image.png`, or `FOLDER/train/class/...` with
+      `FOLDER/test/class/...` as the test part;
+    - a table in a `.csv` or `.tsv` file, also compressed (`.gz`). Texts become 0/1 features, one
+      for each text that the training part holds; one that it does not hold gives zeros;
+    - a `.npz` file with the arrays `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
+
+    The split is stratified by class and depends on nothing but the labels, the shares and the seed.
+
+    Args:
+        source: What to load.
+        validation: Share of the samples to compare networks on: a fraction, or a whole number of
+            samples. Where there is an official test part, the fraction is of the training samples.
+        test: Share to hold out for the very end. An official test part is taken as it is, and this
+            is not used.
+        seed: The same seed gives the same split in any process.
+        size: For image folders: height and width in pixels (or one number for both) to resize the
+            images to.
+        target: For tables: the column that holds the classes; the last one by default.
+        header: For tables: whether the first row holds names; by default that is found out by
+            looking.
+
+    Returns:
+        The three parts, with what is needed to normalise them.
+
+    Raises:
+        UnknownName: `source` is a bare name that neither the registry nor the disk knows.
+        DataError: The data cannot be read or learnt from; the message says what to do.
+    """
+    # settings first: a mistake in them must not wait for 60,000 images
+    validation, test, seed = to_share("validation", validation), to_share("test", test), to_seed(seed)
+    options = {"size": None if size is None else to_size(size), "target": target, "header": header}
+    found, origin = _read(source, options)
+    check_classes(found.train.labels)
+    classes = class_names(found.train.labels)
+    train, held, final = _divide(found, classes, validation, test, seed)
+    indicators = np.zeros(train.inputs.shape[1], dtype=np.bool_)
+    if found.indicators is not None:
+        # a category that the training part never shows is no feature
+        seen = ~found.indicators | train.inputs.any(0).numpy()
+        train, held, final = (Part(part.inputs[:, seen], part.targets) for part in (train, held, final))
+        indicators = found.indicators[seen]
+    mean, std = _moments(train.inputs, indicators)
+    spec = None
+    if origin is not None:
+        spec = {"source": origin, "validation": validation, "test": test, "seed": seed}
+        spec |= {name: value for name, value in options.items() if value is not None}
+    return Data(
+        name=found.name,
+        kind="image" if train.inputs.ndim == 4 else "table",
+        classes=classes,
+        train=train,
+        validation=held,
+        test=final,
+        example_input=TensorSpec(tuple(train.inputs.shape[1:])),
+        mean=mean,
+        std=std,
+        spec=spec,
+    )
+
+
+def _divide(
+    found: Source, classes: tuple[str, ...], validation: float, test: float, seed: int
+) -> tuple[Part, Part, Part]:
+    """Return the training, validation and test part, the last as it came where it is official."""
+    inputs, targets = found.train.inputs, to_indices(found.train.labels, classes)
+    official = found.test
+    chosen = split(targets, validation=validation, test=None if official else test, seed=seed)
+    train, held, final = (Part(inputs[places], torch.tensor(targets[places])) for places in chosen)
+    if official is not None:
+        if official.inputs.shape[1:] != inputs.shape[1:]:
+            raise DataError(
+                f"training samples have the shape {tuple(inputs.shape[1:])}, but test samples "
+                f"{tuple(official.inputs.shape[1:])}; they must agree."
+            )
+        final = Part(official.inputs, torch.tensor(to_indices(official.labels, classes)))
+    return train, held, final
+
+
+def _read(source: Any, options: dict[str, Any]) -> tuple[Source, str | None]:
+    """Return what a source holds, and the text that leads to it again (arrays have none)."""
+    if isinstance(source, str) and source in registry:
+        _refuse(options, f"the data set {source!r}")
+        return Source(source, to_samples(*registry.entry(source).make())), source
+    if isinstance(source, str | PathLike):
+        path = Path(source).expanduser().resolve()
+        if not path.exists():
+            raise _absent(source, path)
+        return _read_path(path, options), str(path)
+    if isinstance(source, tuple | list) and len(source) == 2:
+        _refuse(options, "a pair of arrays")
+        return Source("arrays", to_samples(*source)), None
+    count = f" of {len(source)} items" if isinstance(source, tuple | list) else ""
+    raise DataError(
+        f"a {type(source).__name__}{count} is no data; give a name "
+        f"({', '.join(registry.names())}), a path, or a pair (inputs, targets)."
+    )
+
+
+def _read_path(path: Path, options: dict[str, Any]) -> Source:
+    """Read a file or a folder that is there."""
+    if path.is_dir():
+        if not any(path.iterdir()):
+            raise DataError(f"{path} is empty. Data is {_KINDS}.")
+        if is_idx_folder(path):
+            _refuse(options, f"{path}, a folder of idx files,")
+            return read_idx_folder(path)
+        _refuse(options, f"{path}, a folder of images,", but=("size",))
+        return read_image_folder(path, size=options["size"])
+    if path.name.lower().endswith(_TABLES):
+        _refuse(options, f"{path}, a table,", but=("target", "header"))
+        return read_csv(path, target=options["target"], header=options["header"])
+    if path.suffix.lower() == ".npz":
+        _refuse(options, f"{path}, a file of arrays,")
+        return read_npz(path)
+    hint = " Give the folder that holds the idx files." if is_idx_folder(path.parent) else ""
+    raise DataError(f"{path} is no kind of file that is read.{hint} Data is {_KINDS}.")
+
+
+def _refuse(options: dict[str, Any], what: str, *, but: tuple[str, ...] = ()) -> None:
+    """Raise where an option was given that does not apply, rather than pass it over."""
+    for name, value in options.items():
+        if value is not None and name not in but:
+            raise DataError(f"{what} takes no {name}=; leave {name}={value!r} out.")
+
+
+def _absent(source: str | PathLike[str], path: Path) -> DataError | UnknownName:
+    """Return the error for what is not there: a name that looks like one, or else a path."""
+    if isinstance(source, str) and Path(source).name == source and not Path(source).suffix:
+        error = unknown("data set", source, registry.names())
+        return UnknownName(f"{error} A path may be given too: {_KINDS}. There is no {path}.")
+    return DataError(f"there is nothing at {path}. Data is {_KINDS}.")
+
+
+def _moments(inputs: torch.Tensor, indicators: npt.NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and standard deviation of each channel or feature, leaving 0/1 marks as they are.
+
+    Two passes in float64: one pass over squares would lose a small spread far from zero.
+    """
+    axes = (0, 2, 3) if inputs.ndim == 4 else (0,)
+    count = inputs.numel() // inputs.shape[1]
+
+    def blocks() -> Iterator[torch.Tensor]:
+        return (inputs[start : start + _BLOCK] for start in range(0, len(inputs), _BLOCK))
+
+    total = sum(block.double().sum(axes) for block in blocks())
+    mean = torch.as_tensor(total / count)
+    centre = mean.view(-1, *[1] * (inputs.ndim - 2))
+    spread = sum((block.double() - centre).square_().sum(axes) for block in blocks())
+    std = torch.as_tensor(spread / count).sqrt().float()
+    marks = torch.tensor(indicators)
+    constant = inputs.amax(axes) == inputs.amin(axes)  # rounding may give these a tiny deviation
+    std = torch.where(constant | marks | (std == 0), 1.0, std)
+    return torch.where(marks, 0.0, mean.float()), std

@@ -1,0 +1,121 @@
+"""Which samples are held out: stratified, seeded, the same in every process."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+import numpy.typing as npt
+
+from archwright.errors import DataError
+
+__all__ = ["choose", "split", "to_seed", "to_share"]
+
+Indices = npt.NDArray[np.int64]
+
+
+def split(targets: Indices, *, validation: float, test: float | None, seed: int) -> tuple[Indices, Indices, Indices]:
+    """Return the indices of the training, validation and test samples, each in ascending order.
+
+    Shares are taken of all samples given. The test part is drawn first and the validation part from
+    what is left; each draw is stratified, see `choose`.
+
+    Args:
+        targets: Class of each sample, int64 of shape (n,).
+        validation: A fraction (float), or a number of samples (int).
+        test: The same, or `None` where there is an official test part: nothing is taken then.
+        seed: The same seed gives the same split.
+
+    Raises:
+        DataError: A share comes to no sample, or both leave less than one training sample for each
+            class.
+    """
+    total = len(targets)
+    tested = 0 if test is None else _count("test", test, total)
+    validated = _count("validation", validation, total)
+    classes = len(np.unique(targets))
+    left = total - tested - validated
+    if left < classes:
+        taken = f"validation={validation}" + ("" if test is None else f" and test={test}")
+        raise DataError(
+            f"{taken} of {total} samples leave {max(left, 0)} to train on, for {classes} classes; "
+            "lower the shares so that each class keeps at least one."
+        )
+    rng = np.random.default_rng(seed)
+    everything = np.arange(total, dtype=np.int64)
+    in_test = choose(targets, tested, rng)
+    rest = everything[~in_test]
+    in_validation = choose(targets[rest], validated, rng)
+    return rest[~in_validation], rest[in_validation], everything[in_test]
+
+
+def to_share(part: str, given: object) -> float:
+    """Return a share as a fraction (float) or as a number of samples (int).
+
+    Args:
+        part: Name of the part, for the message.
+        given: A fraction between 0 and 1, or a whole number of 1 or more.
+
+    Raises:
+        DataError: It is neither.
+    """
+    if isinstance(given, numbers.Real) and not isinstance(given, bool):
+        if isinstance(given, numbers.Integral) and given >= 1:
+            return int(given)
+        if 0 < given < 1:
+            return float(given)
+    raise DataError(
+        f"{part}={given!r} must be a fraction between 0 and 1, or a whole number of samples, 1 or "
+        f"more: without samples the {part} part would be of no use."
+    )
+
+
+def to_seed(given: object) -> int:
+    """Return a seed as Python's own number.
+
+    Raises:
+        DataError: It is no whole number of 0 or more.
+    """
+    if isinstance(given, numbers.Integral) and not isinstance(given, bool) and given >= 0:
+        return int(given)
+    raise DataError(f"seed={given!r} must be a whole number of 0 or more.")
+
+
+def _count(part: str, share: float, total: int) -> int:
+    """Return how many of `total` samples a share means, at least one."""
+    count = share if isinstance(share, int) else round(share * total)
+    if count < 1:
+        raise DataError(
+            f"{part}={share} of {total} samples leaves nothing in the {part} part; raise it so "
+            "that it comes to at least one sample."
+        )
+    return count
+
+
+def choose(targets: Indices, count: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Return which samples to take so that each class is taken in proportion.
+
+    Each class gives its exact share of `count` to within one sample (the classes with the largest
+    remainders round up), unless that would take a class whole: one sample of each always stays
+    behind.
+
+    Args:
+        targets: Class of each sample, int64 of shape (n,).
+        count: Number of samples to take, at most n less the number of classes.
+        rng: Decides which samples of a class are taken.
+
+    Returns:
+        bool of shape (n,) with exactly `count` set.
+    """
+    _, inverse, sizes = np.unique(targets, return_inverse=True, return_counts=True)
+    quota, remainder = np.divmod(count * sizes, len(targets))
+    quota = np.minimum(quota, sizes - 1)
+    order = np.argsort(-remainder, kind="stable")
+    while quota.sum() < count:  # once round is enough unless classes were capped
+        room = order[quota[order] < sizes[order] - 1]
+        quota[room[: count - quota.sum()]] += 1
+    taken = np.zeros(len(targets), dtype=np.bool_)
+    for place, number in enumerate(quota):
+        members = np.flatnonzero(inverse == place)
+        taken[rng.permutation(members)[:number]] = True
+    return taken

@@ -1,0 +1,98 @@
+"""The errors that archwright raises. Each message names what was given, what is allowed and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ArchitectureError",
+    "ArchwrightError",
+    "BudgetError",
+    "BuildError",
+    "DataError",
+    "EvaluationError",
+    "Exhausted",
+    "ShapeError",
+    "SpaceError",
+    "StoreError",
+    "StrategyError",
+    "StudyError",
+    "StudyLocked",
+    "UnknownName",
+    "unknown",
+]
+
+
+class ArchwrightError(Exception):
+    """Base of every error below, so that one `except` can catch them all."""
+
+
+class SpaceError(ArchwrightError):
+    """A search space is defined wrongly."""
+
+
+class ShapeError(SpaceError):
+    """Options of one choice, or layers in a row, do not fit in shape."""
+
+
+class ArchitectureError(ArchwrightError):
+    """Decisions do not belong to the space they are used with."""
+
+
+class Exhausted(ArchwrightError):
+    """Every architecture of a finite space has been proposed."""
+
+
+class BuildError(ArchwrightError):
+    """An architecture cannot be turned into a network or into source."""
+
+
+class DataError(ArchwrightError):
+    """Data cannot be read, or cannot be learnt from."""
+
+
+class EvaluationError(ArchwrightError):
+    """An evaluation gave no usable result."""
+
+
+class StrategyError(ArchwrightError):
+    """A strategy cannot serve the space or the settings it was given."""
+
+
+class BudgetError(ArchwrightError):
+    """A budget is missing, empty or negative."""
+
+
+class StudyError(ArchwrightError):
+    """A study is used in a way that its state does not allow."""
+
+
+class StudyLocked(StudyError):
+    """Another process holds the study."""
+
+
+class StoreError(ArchwrightError):
+    """A store cannot be opened, read or written."""
+
+
+class UnknownName(ArchwrightError, KeyError):
+    """A name that is not in a registry."""
+
+    def __str__(self) -> str:
+        """Return the message; `KeyError` would show its repr."""
+        return str(self.args[0])
+
+
+def unknown(kind: str, given: str, allowed: Iterable[str]) -> UnknownName:
+    """Return the error for a name that is not known, with the nearest one and all that there are.
+
+    Args:
+        kind: What is named, in the singular, such as "strategy".
+        given: The name that was given.
+        allowed: The names that there are.
+    """
+    names = sorted(allowed)
+    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return UnknownName(f"unknown {kind} {given!r}.{hint} There are: {', '.join(names) or 'none'}.")

@@ -1,0 +1,41 @@
+"""Evaluation: what an architecture is worth.
+
+`Candidate` and the evaluators of plain functions need no torch; it is loaded with `Training`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archwright.evaluate._candidate import Candidate, Stopped
+from archwright.evaluate._evaluator import (
+    Evaluator,
+    FunctionEvaluator,
+    as_evaluator,
+    check_metrics,
+)
+
+if TYPE_CHECKING:
+    from archwright.evaluate._training import Training
+
+__all__ = [
+    "Candidate",
+    "Evaluator",
+    "FunctionEvaluator",
+    "Stopped",
+    "Training",
+    "as_evaluator",
+    "check_metrics",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "Training":
+        from archwright.evaluate._training import Training
+
+        return Training
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

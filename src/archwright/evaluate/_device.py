@@ -1,0 +1,65 @@
+"""Devices and their random generators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from archwright.errors import EvaluationError
+
+__all__ = ["available_devices", "choose_device", "seeded"]
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices of this machine, the fastest kind first."""
+    names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def choose_device(name: str = "auto") -> str:
+    """Return the device that is meant.
+
+    Args:
+        name: "auto" for the first of cuda, mps and cpu that there is; or a device's name, such as
+            "cuda:1". "cuda" is the first of its kind.
+
+    Raises:
+        EvaluationError: There is no such device.
+    """
+    present = available_devices()
+    if name == "auto":
+        return present[0]
+    for device in present:
+        if name in (device, device.removesuffix(":0")):
+            return device
+    raise EvaluationError(
+        f"device {name!r} is not present; this machine has: {', '.join(present)} (or say 'auto')"
+    )
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed the global generators of the CPU and of `device` inside the block, and restore them after it.
+
+    Layers such as dropout draw from those generators and take no other.
+    """
+    where = torch.device(device)
+    on_cuda, on_mps = where.type == "cuda", where.type == "mps"
+    mps_state = torch.mps.get_rng_state() if on_mps else None
+    with torch.random.fork_rng(devices=[where] if on_cuda else [], device_type="cuda"):
+        # Not `torch.manual_seed`: it would also seed devices that are not restored here.
+        torch.default_generator.manual_seed(seed)
+        if on_cuda:
+            with torch.cuda.device(where):
+                torch.cuda.manual_seed(seed)
+        if on_mps:
+            torch.mps.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if mps_state is not None:
+                torch.mps.set_rng_state(mps_state)

@@ -1,0 +1,156 @@
+"""What an evaluator is, and how a plain function becomes one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from archwright.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from archwright.evaluate._candidate import Candidate
+    from archwright.space import TensorSpec
+
+__all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics"]
+
+
+class Evaluator(ABC):
+    """Says what a candidate is worth. It decides nothing.
+
+    Attributes:
+        objective: What a search optimises when it is not told: "max" or "min" and a metric's name.
+        settings: The parts of a space besides "model" that it understands; `None` for any.
+        example_input: What a network sees, one sample of it; `None` where the evaluator does not know.
+        device: Where the candidates' networks are to live, as torch names it.
+    """
+
+    objective: str = "max value"
+    settings: frozenset[str] | None = None
+    example_input: TensorSpec | None = None
+    device: str = "cpu"
+
+    @abstractmethod
+    def evaluate(self, candidate: Candidate) -> Mapping[str, float]:
+        """Return the candidate's metrics.
+
+        Any exception makes the trial a failed one; `Stopped`, which `candidate.report` raises, is to be
+        let pass.
+        """
+
+    def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
+        """Train the candidate from scratch, for longer, and test it once.
+
+        Returns:
+            Metrics, those of the held-out part under "test_..." names, or `None` where the evaluator
+            trains nothing.
+        """
+        return None
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return what makes the evaluator again, or `None` where it cannot be written down."""
+        return None
+
+
+class FunctionEvaluator(Evaluator):
+    """An evaluator made of a function.
+
+    Args:
+        function: Takes a candidate; returns a number, or a mapping from names to numbers.
+        metric: The name that a bare number is recorded under.
+    """
+
+    def __init__(self, function: Callable[[Candidate], Any], *, metric: str = "value") -> None:
+        self.function = function
+        self.metric = metric
+        self.objective = f"max {metric}"
+
+    def evaluate(self, candidate: Candidate) -> dict[str, float]:
+        """Return what the function returned, as metrics.
+
+        Raises:
+            EvaluationError: It is neither a number nor a mapping from names to numbers.
+        """
+        outcome = self.function(candidate)
+        if isinstance(outcome, Mapping):
+            return check_metrics(outcome)
+        value = _number(outcome)
+        if value is None:
+            name = getattr(self.function, "__name__", repr(self.function))
+            raise EvaluationError(
+                f"{name} returned {_show(outcome)}: an evaluator returns a number, or a dict from "
+                "metric names to numbers"
+            )
+        return {self.metric: value}
+
+    def __repr__(self) -> str:
+        return f"FunctionEvaluator({self.function!r}, metric={self.metric!r})"
+
+
+def as_evaluator(
+    evaluator: Evaluator | Callable[[Candidate], Any], *, metric: str = "value"
+) -> Evaluator:
+    """Return an evaluator as it stands, and a function as an evaluator.
+
+    Args:
+        evaluator: An `Evaluator`, or a function `f(candidate) -> float | dict`.
+        metric: The name under which the number that a function returns is recorded.
+
+    Raises:
+        EvaluationError: `evaluator` is neither.
+    """
+    if isinstance(evaluator, Evaluator):
+        return evaluator
+    if isinstance(evaluator, type) and issubclass(evaluator, Evaluator):
+        raise EvaluationError(
+            f"{evaluator.__name__} is an evaluator's class; give an object of it: "
+            f"{evaluator.__name__}(...)"
+        )
+    if not callable(evaluator):
+        raise EvaluationError(
+            f"an evaluator is an Evaluator or a function f(candidate) -> float | dict, "
+            f"not {_show(evaluator)}"
+        )
+    return FunctionEvaluator(evaluator, metric=metric)
+
+
+def check_metrics(metrics: Mapping[Any, Any]) -> dict[str, float]:
+    """Return metrics as a dict of floats.
+
+    Numbers of Python and numpy, booleans, and tensors or arrays without axes are taken. NaN and infinite
+    values pass: whether they are of use is for the one who asked to say.
+
+    Raises:
+        EvaluationError: There are none, a name is not a string, or a value is not a number.
+    """
+    if not metrics:
+        raise EvaluationError("there are no metrics: at least one is wanted")
+    checked: dict[str, float] = {}
+    for name, given in metrics.items():
+        if not isinstance(name, str):
+            raise EvaluationError(f"a metric's name is a string, not {_show(name)}")
+        value = _number(given)
+        if value is None:
+            raise EvaluationError(f"metric {name!r} is a number, not {_show(given)}")
+        checked[name] = value
+    return checked
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, a boolean, or an array of no axes as a float; `None` for anything else."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if not isinstance(value, Real):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _show(value: object) -> str:
+    """Return a value and its type, cut to what fits on a line."""
+    text = repr(value)
+    text = text if len(text) <= 60 else text[:57] + "..."
+    return text if value is None else f"{text} ({type(value).__name__})"

@@ -1,0 +1,69 @@
+"""The judgement of a network on data that it did not learn from."""
+
+from __future__ import annotations
+
+import math
+import time
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from archwright.errors import EvaluationError
+from archwright.evaluate._metrics import classification_metrics, confusion_matrix
+
+if TYPE_CHECKING:
+    from archwright.evaluate._feed import Feed
+    from archwright.evaluate._setup import Setup
+
+__all__ = ["judge", "seconds_to_judge"]
+
+BATCH = 256
+TIMED_BATCHES = 4
+
+
+# Not `inference_mode`: a network that caches a tensor meanwhile could not train with it afterwards.
+@torch.no_grad()
+def judge(model: torch.nn.Module, feed: Feed, setup: Setup) -> dict[str, float]:
+    """Return the metrics of a network, which is left in evaluation mode.
+
+    Returns:
+        "loss", the mean cross-entropy in nats, and the metrics of `classification_metrics`.
+
+    Raises:
+        EvaluationError: The loss is NaN or infinite.
+    """
+    model.eval()
+    # Sums stay on the device, so that the loop never waits for it.
+    loss = torch.zeros((), device=setup.device)
+    confusion = torch.zeros((feed.classes, feed.classes), dtype=torch.int64, device=setup.device)
+    for inputs, targets in feed.in_order(BATCH):
+        scores = setup.scores(model, inputs, feed.classes)
+        loss += F.cross_entropy(scores, targets, reduction="sum")
+        confusion += confusion_matrix(scores.argmax(1), targets, feed.classes)
+    mean = loss.item() / len(feed)
+    if not math.isfinite(mean):
+        raise EvaluationError(f"loss became {mean} on held-out data: the training has diverged")
+    return {"loss": mean, **classification_metrics(confusion)}
+
+
+@torch.no_grad()
+def seconds_to_judge(model: torch.nn.Module, feed: Feed, setup: Setup, *, samples: int) -> float:
+    """Return about how many seconds `judge` takes for so many samples.
+
+    Args:
+        model: The network; it is left in evaluation mode.
+        feed: Data of the same kind, to measure with.
+        setup: How the network is run.
+        samples: How many samples there will be to judge.
+    """
+    model.eval()
+    batches = [inputs for inputs, _ in islice(feed.in_order(BATCH), TIMED_BATCHES)]
+    setup.scores(
+        model, batches[0], feed.classes
+    )  # the first call of each shape prepares the kernels
+    start = time.monotonic()
+    for inputs in batches:
+        setup.scores(model, inputs, feed.classes).sum().item()  # waits until the device is done
+    return (time.monotonic() - start) / sum(map(len, batches)) * samples

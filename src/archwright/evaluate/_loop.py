@@ -1,0 +1,178 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from archwright.errors import EvaluationError
+from archwright.evaluate._optimizers import make_optimizer
+from archwright.evaluate._schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    from archwright.evaluate._feed import Feed
+    from archwright.evaluate._recipe import Recipe
+    from archwright.evaluate._setup import Setup
+
+__all__ = ["Pace", "Trainer"]
+
+
+class Pace:
+    """How far a training is, and whether its time is up.
+
+    Args:
+        steps: How many steps there are to be.
+        deadline: When to end at the latest, in seconds of `time.monotonic()`; `None` for never.
+        by_time: Whether time counts as progress too, so that progress is 1 at the deadline.
+    """
+
+    def __init__(self, steps: int, *, deadline: float | None = None, by_time: bool = False) -> None:
+        self._steps = steps
+        self._start = time.monotonic()
+        self._end = math.inf if deadline is None else deadline
+        self._limit = max(self._end - self._start, 1e-9) if by_time else math.inf
+
+    def progress(self, step: int) -> float:
+        """Return how far the training is after `step` steps, from 0 to 1."""
+        elapsed = (time.monotonic() - self._start) / self._limit
+        return min(1.0, max(step / self._steps, elapsed))
+
+    def late(self) -> bool:
+        """Tell whether the deadline has passed."""
+        return time.monotonic() >= self._end
+
+
+class Trainer:
+    """Trains a network, epoch by epoch.
+
+    Args:
+        model: The network, in its place and layout.
+        feed: What it learns from.
+        setup: How it is run.
+        recipe: How it is trained.
+        batch_size: How many samples a step takes.
+        seed: Of the order of the samples and of the augmentation.
+        pace: How far the training is, and when it has to end.
+
+    Attributes:
+        step: How many steps have been made.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        feed: Feed,
+        setup: Setup,
+        recipe: Recipe,
+        *,
+        batch_size: int,
+        seed: int,
+        pace: Pace,
+    ) -> None:
+        self.step = 0
+        self._epoch = 0
+        self._model = model
+        self._feed = feed
+        self._setup = setup
+        self._recipe = recipe
+        self._batch_size = batch_size
+        self._generator = torch.Generator().manual_seed(seed)
+        self._pace = pace
+        self._schedule = SCHEDULES[recipe.schedule]
+        self._optimizer = make_optimizer(
+            model, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay
+        )
+        groups = self._optimizer.param_groups
+        self._peaks = [float(group["lr"]) for group in groups]
+        self._weights = [weight for group in groups for weight in group["params"]]
+        # To look at a loss is to wait for the device: it is free on the CPU alone.
+        self._look_every = 1 if setup.device == "cpu" else 16
+
+    def epoch(self) -> float:
+        """Go through the data once, or as far as the time allows, and return the mean loss.
+
+        At least one step is made.
+
+        Raises:
+            EvaluationError: The loss became NaN or infinite.
+        """
+        self._model.train()
+        self._epoch += 1
+        losses = _Losses(self._epoch)
+        augment = self._recipe.augment
+        for inputs, targets in self._feed.shuffled(
+            self._batch_size, self._generator, augment=augment
+        ):
+            rate = self._set_rate()
+            losses.add(self._learn(inputs, targets), len(targets), rate)
+            self.step += 1
+            if self.step % self._look_every == 0:
+                losses.look()
+            if self._pace.late():
+                break
+        return losses.mean()
+
+    def _set_rate(self) -> float:
+        """Set the learning rate of the step to come; return that of the first group of parameters."""
+        share = self._schedule(self._pace.progress(self.step))
+        for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * share
+        return self._peaks[0] * share
+
+    def _learn(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Make one step and return its loss."""
+        scores = self._setup.scores(self._model, inputs, self._feed.classes)
+        loss = F.cross_entropy(scores, targets, label_smoothing=self._recipe.label_smoothing)
+        self._optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        if self._recipe.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self._weights, self._recipe.clip)
+        self._optimizer.step()
+        return loss.detach()
+
+
+class _Losses:
+    """The losses of one epoch: kept on the device until they are looked at."""
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._unseen: list[tuple[Tensor, int, float]] = []
+        self._steps, self._samples, self._sum = 0, 0, 0.0
+
+    def add(self, loss: Tensor, samples: int, rate: float) -> None:
+        """Add the mean loss of a batch, the number of its samples and its learning rate."""
+        self._unseen.append((loss, samples, rate))
+
+    def look(self) -> None:
+        """Take in what has been added.
+
+        Raises:
+            EvaluationError: One is NaN or infinite.
+        """
+        if not self._unseen:
+            return
+        losses = torch.stack([loss for loss, _, _ in self._unseen]).tolist()
+        for loss, (_, samples, rate) in zip(losses, self._unseen, strict=True):
+            self._steps += 1
+            if not math.isfinite(loss):
+                raise EvaluationError(
+                    f"loss became {loss} in epoch {self._epoch}, step {self._steps} "
+                    f"(learning rate {rate:.3g})"
+                )
+            self._samples += samples
+            self._sum += loss * samples
+        self._unseen.clear()
+
+    def mean(self) -> float:
+        """Return the mean over all samples.
+
+        Raises:
+            EvaluationError: A loss is NaN or infinite.
+        """
+        self.look()
+        return self._sum / self._samples

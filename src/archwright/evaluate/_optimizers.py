@@ -1,0 +1,86 @@
+"""The optimizers that have a name here, with defaults that suit one-cycle training of small networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from archwright.errors import EvaluationError
+
+__all__ = ["OPTIMIZERS", "MakeOptimizer", "make_optimizer"]
+
+MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """An optimizer's class and what it is called with.
+
+    Args:
+        make: The class.
+        lr: Peak learning rate, where none is given.
+        weight_decay: Likewise.
+        options: What is always passed.
+    """
+
+    make: Callable[..., Optimizer]
+    lr: float
+    weight_decay: float
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+OPTIMIZERS: dict[str, _Named] = {
+    "sgd": _Named(
+        torch.optim.SGD, lr=0.1, weight_decay=5e-4, options={"momentum": 0.9, "nesterov": True}
+    ),
+    "adam": _Named(torch.optim.Adam, lr=3e-3, weight_decay=0.0),
+    "adamw": _Named(torch.optim.AdamW, lr=3e-3, weight_decay=0.05),
+}
+
+
+def make_optimizer(
+    model: torch.nn.Module,
+    optimizer: str | MakeOptimizer,
+    *,
+    lr: float | None = None,
+    weight_decay: float | None = None,
+) -> Optimizer:
+    """Return the optimizer of a network.
+
+    Args:
+        model: The network, in its final place and layout.
+        optimizer: A name in `OPTIMIZERS`, or what takes the parameters and returns an optimizer.
+        lr: Peak learning rate, with a name only; `None` for the default.
+        weight_decay: Likewise. It shrinks weights alone: biases and the scales of normalisation are spared.
+
+    Raises:
+        EvaluationError: The network has nothing to learn, or `optimizer` makes something else.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise EvaluationError("the network has no parameters to train")
+    if isinstance(optimizer, str):
+        named = OPTIMIZERS[optimizer]
+        groups = [
+            {
+                "params": [parameter for parameter in parameters if parameter.ndim > 1],
+                "weight_decay": named.weight_decay if weight_decay is None else weight_decay,
+            },
+            {
+                "params": [parameter for parameter in parameters if parameter.ndim <= 1],
+                "weight_decay": 0.0,
+            },
+        ]
+        rate = named.lr if lr is None else lr
+        return named.make(groups, lr=rate, fused=True, **named.options)
+    made = optimizer(parameters)
+    if not isinstance(made, Optimizer):
+        raise EvaluationError(
+            f"optimizer={optimizer!r} made a {type(made).__name__}, not a torch.optim.Optimizer"
+        )
+    return made

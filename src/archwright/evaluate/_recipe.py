@@ -1,0 +1,149 @@
+"""How a network is trained: all that a space may decide as well."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archwright.errors import EvaluationError, unknown
+from archwright.evaluate._augment import AUGMENTATIONS
+from archwright.evaluate._optimizers import OPTIMIZERS, MakeOptimizer
+from archwright.evaluate._schedules import SCHEDULES
+
+__all__ = ["Recipe", "as_names", "check_whole"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of a training; `Training` says what each means.
+
+    Raises:
+        EvaluationError: A value is out of its range, or two contradict each other; the message names it.
+        UnknownName: A name is not known.
+    """
+
+    epochs: int = 10
+    batch_size: int | None = None
+    optimizer: str | MakeOptimizer = "adamw"
+    lr: float | None = None
+    weight_decay: float | None = None
+    schedule: str = "one-cycle"
+    label_smoothing: float = 0.0
+    augment: tuple[str, ...] = ()
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        check_whole("epochs", self.epochs)
+        if self.batch_size is not None:
+            check_whole("batch_size", self.batch_size)
+        _named("schedule", self.schedule, SCHEDULES)
+        _check_real(
+            "label_smoothing",
+            self.label_smoothing,
+            "from 0 to below 1",
+            lambda value: 0 <= value < 1,
+        )
+        if self.lr is not None:
+            _check_real("lr", self.lr, "above 0", lambda value: 0 < value < math.inf)
+        if self.weight_decay is not None:
+            _check_real(
+                "weight_decay",
+                self.weight_decay,
+                "of 0 or more",
+                lambda value: 0 <= value < math.inf,
+            )
+        if self.clip is not None:
+            _check_real("clip", self.clip, "above 0", lambda value: 0 < value < math.inf)
+        for name in self.augment:
+            _named("augmentation", name, AUGMENTATIONS)
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        """Refuse what is no optimizer, and a rate given twice."""
+        if not callable(self.optimizer):
+            _named("optimizer", self.optimizer, OPTIMIZERS)
+            return
+        for name in ("lr", "weight_decay"):
+            value = getattr(self, name)
+            if value is not None:
+                raise EvaluationError(
+                    f"{name}={value!r} is given next to optimizer={self.optimizer!r}, which has its own: "
+                    f"give {name} inside the optimizer, or name the optimizer by a string"
+                )
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with the values that a candidate brings.
+
+        A candidate's optimizer that is more than a name takes the place of `lr` and `weight_decay` too.
+
+        Raises:
+            EvaluationError: A value is out of its range, or contradicts another.
+            UnknownName: A setting is none of a recipe's.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in settings:
+            if name not in known:
+                raise unknown("setting of a training", name, known)
+        changes = dict(settings)
+        if "augment" in changes:
+            changes["augment"] = as_names(changes["augment"])
+        if callable(changes.get("optimizer")):
+            changes = {"lr": None, "weight_decay": None, **changes}
+        return dataclasses.replace(self, **changes)
+
+    def check(self, *, kind: str, samples: int) -> None:
+        """Check the recipe against the data.
+
+        Args:
+            kind: "image" or "table".
+            samples: How many there are to learn from.
+
+        Raises:
+            EvaluationError: They do not go together.
+        """
+        if self.augment and kind != "image":
+            raise EvaluationError(
+                f"augment={self.augment!r} is for images; these data are of kind {kind!r}: leave it out"
+            )
+        if self.batch_size is not None and self.batch_size > samples:
+            raise EvaluationError(
+                f"batch_size={self.batch_size} is larger than the training part, which has {samples} "
+                f"samples; give at most {samples}"
+            )
+
+    def batch_for(self, samples: int) -> int:
+        """Return the batch size: the one given, or 128, or less where that makes under 8 steps an epoch."""
+        if self.batch_size is not None:
+            return self.batch_size
+        return min(128, samples, max(8, samples // 8))
+
+
+def as_names(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return names as a tuple: none for `None`, one for a string."""
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _named(kind: str, given: object, allowed: Iterable[str]) -> None:
+    """Check a name."""
+    if not isinstance(given, str):
+        raise EvaluationError(f"{kind} is one of {', '.join(allowed)}, not {given!r}")
+    if given not in allowed:
+        raise unknown(kind, given, allowed)
+
+
+def check_whole(name: str, value: object) -> None:
+    """Check a whole number of 1 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise EvaluationError(f"{name} is a whole number of 1 or more, not {value!r}")
+
+
+def _check_real(name: str, value: object, wanted: str, good: Callable[[float], bool]) -> None:
+    """Check a number that has to be good in a sense that `wanted` puts into words."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not good(value):
+        raise EvaluationError(f"{name} is a number {wanted}, not {value!r}")

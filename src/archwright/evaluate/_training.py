@@ -1,0 +1,280 @@
+"""The evaluator that trains."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from archwright.errors import EvaluationError, unknown
+from archwright.evaluate._candidate import Candidate, Stopped
+from archwright.evaluate._device import choose_device, seeded
+from archwright.evaluate._evaluator import Evaluator
+from archwright.evaluate._feed import Feed
+from archwright.evaluate._judge import judge, seconds_to_judge
+from archwright.evaluate._loop import Pace, Trainer
+from archwright.evaluate._optimizers import MakeOptimizer
+from archwright.evaluate._recipe import Recipe, as_names, check_whole
+from archwright.evaluate._setup import Setup, lay_out
+
+if TYPE_CHECKING:
+    from archwright.datasets import Data
+
+__all__ = ["Training"]
+
+PRECISIONS = ("float32", "bf16")
+LONGER = 3  # how many times the epochs the final training has
+LONGEST = 10  # and at most where it is a deadline that ends it
+
+
+class Training(Evaluator):
+    """Trains a candidate's network to classify, and judges it on the validation part after each epoch.
+
+    A space may have parts named as the arguments that `settings` lists, such as `lr=aw.real(1e-3, 1e-1,
+    log=True)`; what it decides goes before what is given here. A candidate's fidelity, where it has one, is
+    its number of epochs.
+
+    The same seed gives the same metrics, bit by bit on the CPU with the same number of threads. The network
+    is left in `candidate.model`, in evaluation mode.
+
+    Args:
+        data: What to learn from; `aw.data(...)` loads it.
+        epochs: How often to go through the training part.
+        batch_size: How many samples a step takes; `None` for 128, or less where that makes under eight
+            steps an epoch.
+        optimizer: "adamw", "adam" or "sgd" (with Nesterov momentum of 0.9), or what takes the parameters
+            and returns a `torch.optim.Optimizer`.
+        lr: Peak learning rate; `None` for one that suits the named optimizer. Any other optimizer has its
+            own.
+        weight_decay: Likewise. With a named optimizer it leaves out biases and the scales of normalisation.
+        schedule: The learning rate over the training: "one-cycle" (Smith and Topin 2018), "cosine"
+            (Loshchilov and Hutter 2017) or "constant".
+        label_smoothing: How much of a label is spread over all classes, from 0 to below 1.
+        augment: Random changes to training images: any of "flip", "crop" and "cutout" (DeVries and Taylor
+            2017).
+        clip: Largest norm of the gradient; a larger one is scaled down. `None` for no limit.
+        precision: "float32", or "bf16" for autocast.
+        channels_last: Whether images lie in memory pixel by pixel; `None` for yes, but on "mps".
+        device: "auto" for the first of cuda, mps and cpu that there is, or one's name.
+        final_epochs: Epochs of `retrain`. `None` for three times `epochs`; and where there is a deadline,
+            for as many as fit in, up to ten times `epochs`.
+
+    Raises:
+        EvaluationError: A value is out of its range or does not suit the data, or the device is absent.
+        UnknownName: A name is not known.
+    """
+
+    objective = "max accuracy"
+    settings = frozenset(field.name for field in dataclasses.fields(Recipe))
+
+    def __init__(
+        self,
+        data: Data,
+        *,
+        epochs: int = 10,
+        batch_size: int | None = None,
+        optimizer: str | MakeOptimizer = "adamw",
+        lr: float | None = None,
+        weight_decay: float | None = None,
+        schedule: str = "one-cycle",
+        label_smoothing: float = 0.0,
+        augment: str | Iterable[str] | None = (),
+        clip: float | None = None,
+        precision: str = "float32",
+        channels_last: bool | None = None,
+        device: str = "auto",
+        final_epochs: int | None = None,
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS)
+        if final_epochs is not None:
+            check_whole("final_epochs", final_epochs)
+        if len(data.train) < 2 or len(data.validation) < 1:
+            raise EvaluationError(
+                f"{data.name!r} has {len(data.train)} training and {len(data.validation)} validation "
+                "samples: there must be at least two and one"
+            )
+        self.data = data
+        self.example_input = data.example_input
+        self.recipe = Recipe(
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            lr=lr,
+            weight_decay=weight_decay,
+            schedule=schedule,
+            label_smoothing=label_smoothing,
+            augment=as_names(augment),
+            clip=clip,
+        )
+        self.recipe.check(kind=data.kind, samples=len(data.train))
+        self.device = choose_device(device)
+        self.precision = precision
+        self.channels_last = channels_last
+        self.final_epochs = final_epochs
+        self._asked_device = device
+
+    def evaluate(self, candidate: Candidate) -> dict[str, float]:
+        """Train the candidate's network as it stands, and return its metrics after the last epoch.
+
+        After each epoch the metrics are reported. When the candidate's deadline passes, the epoch is cut
+        short, judged and reported, and `Stopped` goes on to the caller.
+
+        Returns:
+            "accuracy", "precision", "recall", "f1" (macro averages in 0..1) and "loss" (cross-entropy in
+            nats, without smoothing) on the validation part; "train_loss" as it was minimised; "epochs";
+            "parameters", how many numbers the network learns.
+
+        Raises:
+            EvaluationError: The loss became NaN or infinite, the network's output does not fit, or a
+                setting of the space is wrong.
+            Stopped: The candidate was told to stop.
+        """
+        recipe = self._recipe_of(candidate)
+        if candidate.fidelity is not None:
+            recipe = dataclasses.replace(recipe, epochs=candidate.fidelity)
+        size = recipe.batch_for(len(self.data.train))
+        model = candidate.model
+        metrics: dict[str, float] = {}
+        with self._running(model, candidate) as setup:
+            feed = Feed(self.data, self.data.train, setup)
+            validation = Feed(self.data, self.data.validation, setup)
+            pace = Pace(recipe.epochs * feed.steps(size), deadline=candidate.deadline)
+            trainer = Trainer(
+                model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace
+            )
+            for epoch in range(1, recipe.epochs + 1):
+                train_loss = trainer.epoch()
+                metrics = {"train_loss": train_loss, **judge(model, validation, setup)}
+                candidate.report(epoch, **metrics)
+        return {**metrics, "epochs": float(recipe.epochs), "parameters": _size(model)}
+
+    def retrain(self, candidate: Candidate) -> dict[str, float]:
+        """Train the candidate's network from scratch on the training and validation parts, and test it once.
+
+        With a deadline the learning rate follows the time or the steps, whichever is further, so that it
+        has come to its end when the time is up; the test is over before the deadline. The training loss of
+        each epoch is reported; a listener that raises `Stopped` ends the training there, and the network is
+        tested as it is.
+
+        Returns:
+            "test_accuracy", "test_precision", "test_recall", "test_f1" and "test_loss", none of them where
+            the data have no test part; "train_loss"; "epochs", which may end in a fraction; "parameters".
+
+        Raises:
+            EvaluationError: As in `evaluate`.
+        """
+        recipe = self._recipe_of(candidate)
+        longer = LONGER if candidate.deadline is None else LONGEST
+        epochs = self.final_epochs or longer * recipe.epochs
+        size = recipe.batch_for(len(self.data.train))
+        model = candidate.rebuild()
+        with self._running(model, candidate) as setup:
+            feed = Feed(self.data, self.data.with_validation(), setup)
+            test = Feed(self.data, self.data.test, setup)
+            deadline = candidate.deadline
+            if deadline is not None:
+                # The test, the step under way when the time is up, and as much again: machines waver.
+                samples = len(test) + 4 * size
+                deadline -= 2 * seconds_to_judge(model, feed, setup, samples=samples)
+            pace = Pace(epochs * feed.steps(size), deadline=deadline, by_time=True)
+            trainer = Trainer(
+                model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace
+            )
+            train_loss = _train_to_the_end(trainer, pace, epochs, candidate)
+            tested = judge(model, test, setup) if len(test) else {}
+        return {
+            **{f"test_{name}": value for name, value in tested.items()},
+            "train_loss": train_loss,
+            "epochs": trainer.step / feed.steps(size),
+            "parameters": _size(model),
+        }
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return the settings, as they were given, with the data's; `from_json` is the way back.
+
+        Returns:
+            A dictionary that JSON can hold, or `None` where the data came from memory or the optimizer is
+            no name.
+        """
+        if self.data.spec is None or not isinstance(self.recipe.optimizer, str):
+            return None
+        return {
+            "type": "training",
+            "data": dict(self.data.spec),
+            **dataclasses.asdict(self.recipe),
+            "augment": list(self.recipe.augment),
+            "precision": self.precision,
+            "channels_last": self.channels_last,
+            "device": self._asked_device,
+            "final_epochs": self.final_epochs,
+        }
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> Training:
+        """Return the evaluator that `to_json` wrote down, with its data loaded again.
+
+        Raises:
+            EvaluationError: It is not a training that is written there.
+        """
+        from archwright.datasets import data
+
+        options = dict(written)
+        if options.pop("type", None) != "training" or "data" not in options:
+            raise EvaluationError(f"this is not a training written down: {written!r}")
+        return cls(data(**options.pop("data")), **options)
+
+    def _recipe_of(self, candidate: Candidate) -> Recipe:
+        """Return the recipe with the candidate's settings in it."""
+        recipe = self.recipe.with_settings(candidate.settings)
+        recipe.check(kind=self.data.kind, samples=len(self.data.train))
+        return recipe
+
+    @contextmanager
+    def _running(self, model: torch.nn.Module, candidate: Candidate) -> Iterator[Setup]:
+        """Put a network into the layout to run in and seed what it draws; put it back afterwards."""
+        channels_last = self.channels_last
+        if channels_last is None:
+            channels_last = torch.device(candidate.device).type != "mps"
+        setup = Setup(
+            candidate.device,
+            channels_last=channels_last and self.data.kind == "image",
+            bf16=self.precision == "bf16",
+        )
+        lay_out(model, setup.layout)
+        try:
+            with seeded(candidate.seed, candidate.device):
+                yield setup
+        finally:
+            # Whatever ended the training: ready for use, and laid out as files of weights want it.
+            model.eval()
+            lay_out(model, torch.contiguous_format)
+
+    def __repr__(self) -> str:
+        return f"Training({self.data.name!r}, epochs={self.recipe.epochs}, device={self.device!r})"
+
+
+def _train_to_the_end(trainer: Trainer, pace: Pace, epochs: int, candidate: Candidate) -> float:
+    """Train until the epochs are over, the time is up or the listener has had enough.
+
+    Returns:
+        The mean training loss of the last epoch.
+    """
+    train_loss = 0.0
+    for epoch in range(1, epochs + 1):
+        train_loss = trainer.epoch()
+        try:
+            candidate.record(epoch, train_loss=train_loss)
+        except Stopped:
+            break
+        if pace.late():
+            break
+    return train_loss
+
+
+def _size(model: torch.nn.Module) -> float:
+    """Return how many numbers a network learns."""
+    return float(sum(weight.numel() for weight in model.parameters()))

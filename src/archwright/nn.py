@@ -1,0 +1,15 @@
+"""torch.nn, but calling a class writes the call down instead of making the layer.
+
+Every layer class of `torch.nn` is here under its own name, and its arguments are checked against its signature at once.
+"""
+
+from typing import Any
+
+from archwright.build import write_layer
+
+__all__: list[str] = []
+
+
+def __getattr__(name: str) -> Any:
+    """Return what writes down calls of `torch.nn.<name>`."""
+    return write_layer(name)

@@ -1,0 +1,15 @@
+"""torch.optim, but calling a class writes the optimizer down; the parameters come when it is used.
+
+`optim.AdamW(lr=aw.real(1e-4, 1e-1, log=True))` is the `optimizer` part of a space.
+"""
+
+from typing import Any
+
+from archwright.build import write_optimizer
+
+__all__: list[str] = []
+
+
+def __getattr__(name: str) -> Any:
+    """Return what writes down calls of `torch.optim.<name>`."""
+    return write_optimizer(name)

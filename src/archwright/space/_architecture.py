@@ -1,0 +1,71 @@
+"""An architecture: the decisions that close a space."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from archwright.space._decisions import Value
+
+__all__ = ["Architecture"]
+
+
+class Architecture(Mapping[str, Value]):
+    """The active decisions of one architecture, by name.
+
+    Frozen and hashable; two architectures with the same decisions are equal, in whatever order they were made.
+    Values are what a person reads: numbers, option labels, and tuples of labels for subsets.
+
+    Args:
+        decisions: Value by decision name. `Space.canonical` makes one that is known to fit a space.
+    """
+
+    __slots__ = ("_decisions", "_id")
+
+    def __init__(self, decisions: Mapping[str, Value]) -> None:
+        self._decisions = dict(decisions)
+        self._id: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that depend on the decisions alone."""
+        if self._id is None:
+            text = json.dumps(self._decisions, sort_keys=True, separators=(",", ":"))
+            self._id = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+        return self._id
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the decisions as a JSON object."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._decisions.items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Architecture:
+        """Return the architecture that `to_json` wrote."""
+        return cls({name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+
+    def __getitem__(self, name: str) -> Value:
+        """Return one decision."""
+        return self._decisions[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the decisions."""
+        return iter(self._decisions)
+
+    def __len__(self) -> int:
+        """Return the number of active decisions."""
+        return len(self._decisions)
+
+    def __hash__(self) -> int:
+        """Hash by identifier."""
+        return hash(self.id)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the decisions."""
+        return self._decisions == other._decisions if isinstance(other, Architecture) else NotImplemented
+
+    def __repr__(self) -> str:
+        """Return the decisions in one line."""
+        inside = ", ".join(f"{name}={value!r}" for name, value in self._decisions.items())
+        return f"Architecture({self.id}: {inside})"

@@ -1,0 +1,409 @@
+"""The five kinds of decision: what may be chosen, how to move, and which parts a choice brings to life."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from archwright.errors import ArchitectureError
+from archwright.space._nodes import Node
+
+__all__ = ["Choice", "Decision", "Integer", "Real", "Repeat", "Subset", "Value"]
+
+Scalar: TypeAlias = None | bool | int | float | str
+Value: TypeAlias = Scalar | tuple[Scalar, ...]
+
+_STEP = 0.2
+"""Standard deviation of a mutation along an ordered range, as a share of the range."""
+
+
+class Decision(Node, ABC):
+    """Something that an architecture decides.
+
+    A decision knows its own domain and nothing of its place. Its value in an architecture is what a person reads:
+    the number or the option's label, never an index.
+    """
+
+    size: int | float
+    """The number of values; `math.inf` for reals."""
+    width: int
+    """The number of slots that the decision takes in a vector."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Value:
+        """Return a value drawn uniformly (log-uniformly on a log scale)."""
+
+    @abstractmethod
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        """Return another value than the one given; call it only where `size` is above 1."""
+
+    @abstractmethod
+    def neighbours(self, value: Value) -> list[Value]:
+        """Return the values one step away."""
+
+    @abstractmethod
+    def values(self) -> Iterator[Value]:
+        """Iterate over every value; only where `size` is finite."""
+
+    @abstractmethod
+    def check(self, value: Any) -> Value:
+        """Return the value in its canonical form, or raise ArchitectureError saying what is allowed."""
+
+    @abstractmethod
+    def encode(self, value: Value) -> list[float]:
+        """Return the value as `width` numbers in [0, 1]."""
+
+    @abstractmethod
+    def decode(self, slots: Sequence[float]) -> Value:
+        """Return the value nearest to `width` numbers."""
+
+    def chosen(self, value: Value) -> tuple[Any, ...]:
+        """Return the parts of the expression that a value brings to life."""
+        return ()
+
+    @property
+    def branches(self) -> tuple[Any, ...]:
+        """Every part that some value brings to life."""
+        return ()
+
+
+class _Ranked(Decision):
+    """Shared by decisions whose values stand in a row of finite length: encoding and steps by rank."""
+
+    width = 1
+
+    @abstractmethod
+    def _rank(self, value: Value) -> int: ...
+
+    @abstractmethod
+    def _at(self, rank: int) -> Value: ...
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        return self._at(int(rng.integers(int(self.size))))
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        rank, last = self._rank(value), int(self.size) - 1
+        moved = round(rank + rng.normal(0.0, max(1.0, _STEP * last)))
+        moved = min(max(moved, 0), last)
+        if moved == rank:  # the nearest other rank, up or down
+            moved = rank + 1 if rank == 0 or (rank < last and rng.random() < 0.5) else rank - 1
+        return self._at(moved)
+
+    def neighbours(self, value: Value) -> list[Value]:
+        rank = self._rank(value)
+        return [self._at(near) for near in (rank - 1, rank + 1) if 0 <= near < self.size]
+
+    def values(self) -> Iterator[Value]:
+        return (self._at(rank) for rank in range(int(self.size)))
+
+    def encode(self, value: Value) -> list[float]:
+        return [self._rank(value) / max(1, int(self.size) - 1)]
+
+    def decode(self, slots: Sequence[float]) -> Value:
+        last = int(self.size) - 1
+        return self._at(min(max(round(float(slots[0]) * last), 0), last))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Choice(_Ranked):
+    """One of several options; ordered ones are one number in a vector, unordered ones are one-hot.
+
+    Args:
+        options: The parts to choose from.
+        labels: What an architecture calls each of them; all different.
+        ordered: Whether near options are alike.
+        name: The decision's name; its path in the expression when not given.
+    """
+
+    options: tuple[Any, ...]
+    labels: tuple[Scalar, ...]
+    ordered: bool = False
+    name: str | None = None
+    _index: dict[Value, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", len(self.options))
+        object.__setattr__(self, "width", 1 if self.ordered else len(self.options))
+        object.__setattr__(self, "_index", {label: index for index, label in enumerate(self.labels)})
+
+    def __repr__(self) -> str:
+        word = "ordinal" if self.ordered else "choice"
+        return _call(word, [repr(option) for option in self.options], self.name)
+
+    def _rank(self, value: Value) -> int:
+        return self._index[value]
+
+    def _at(self, rank: int) -> Value:
+        return self.labels[rank]
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        if self.ordered:
+            return super().mutate(value, rng)
+        other = int(rng.integers(len(self.options) - 1))
+        return self.labels[other + (other >= self._index[value])]
+
+    def neighbours(self, value: Value) -> list[Value]:
+        if self.ordered:
+            return super().neighbours(value)
+        return [label for label in self.labels if label != value]
+
+    def check(self, value: Any) -> Value:
+        try:
+            return self.labels[self._index[value]]
+        except (KeyError, TypeError):
+            allowed = ", ".join(map(repr, self.labels))
+            raise ArchitectureError(f"{value!r} is none of {allowed}") from None
+
+    def encode(self, value: Value) -> list[float]:
+        if self.ordered:
+            return super().encode(value)
+        rank = self._rank(value)
+        return [float(index == rank) for index in range(len(self.options))]
+
+    def decode(self, slots: Sequence[float]) -> Value:
+        return super().decode(slots) if self.ordered else self.labels[int(np.argmax(slots))]
+
+    def chosen(self, value: Value) -> tuple[Any, ...]:
+        return (self.options[self._rank(value)],)
+
+    @property
+    def branches(self) -> tuple[Any, ...]:
+        return self.options
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Repeat(_Ranked):
+    """A depth: the first `n` of several bodies, one after the other.
+
+    Args:
+        bodies: The parts, as many as the greatest depth.
+        low: The least depth.
+        name: The decision's name; its path in the expression when not given.
+    """
+
+    bodies: tuple[Any, ...]
+    low: int
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", len(self.bodies) - self.low + 1)
+
+    def __repr__(self) -> str:
+        return _call("repeat", [repr(self.bodies[0]), repr(self.low), repr(len(self.bodies))], self.name)
+
+    def _rank(self, value: Value) -> int:
+        return int(value) - self.low  # type: ignore[arg-type]
+
+    def _at(self, rank: int) -> Value:
+        return self.low + rank
+
+    def check(self, value: Any) -> Value:
+        return _whole(value, self.low, len(self.bodies))
+
+    def chosen(self, value: Value) -> tuple[Any, ...]:
+        return self.bodies[:value]  # type: ignore[misc]
+
+    @property
+    def branches(self) -> tuple[Any, ...]:
+        return self.bodies
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Integer(_Ranked):
+    """A whole number from `low` to `high`, both included; with `log`, small numbers are as likely as large ones."""
+
+    low: int
+    high: int
+    log: bool = False
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", self.high - self.low + 1)
+
+    def __repr__(self) -> str:
+        return _call("integer", [repr(self.low), repr(self.high), *["log=True"] * self.log], self.name)
+
+    def _rank(self, value: Value) -> int:
+        return int(value) - self.low  # type: ignore[arg-type]
+
+    def _at(self, rank: int) -> Value:
+        return self.low + rank
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        return self.decode([rng.random()]) if self.log else super().sample(rng)
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        if not self.log:
+            return super().mutate(value, rng)
+        moved = self.decode([self.encode(value)[0] + rng.normal(0.0, _STEP)])
+        if moved != value:
+            return moved
+        return self.neighbours(value)[int(rng.integers(len(self.neighbours(value))))]
+
+    def check(self, value: Any) -> Value:
+        return _whole(value, self.low, self.high)
+
+    def encode(self, value: Value) -> list[float]:
+        return [_to_unit(value, self.low, self.high)] if self.log else super().encode(value)  # type: ignore[arg-type]
+
+    def decode(self, slots: Sequence[float]) -> Value:
+        if not self.log:
+            return super().decode(slots)
+        return min(max(round(_from_unit(float(slots[0]), self.low, self.high)), self.low), self.high)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Real(Decision):
+    """A real number from `low` to `high`, kept to six significant digits so that it reads and stores exactly."""
+
+    low: float
+    high: float
+    log: bool = False
+    name: str | None = None
+
+    size = math.inf
+    width = 1
+
+    def __repr__(self) -> str:
+        return _call("real", [f"{self.low:g}", f"{self.high:g}", *["log=True"] * self.log], self.name)
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        return self.decode([rng.random()])
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        unit = self.encode(value)[0]
+        moved = self.decode([unit + rng.normal(0.0, _STEP)])
+        while moved == value:  # a step cut off at the end of the range, where the value stood already
+            moved = self.decode([rng.random()])
+        return moved
+
+    def neighbours(self, value: Value) -> list[Value]:
+        unit = self.encode(value)[0]
+        near = [self.decode([unit - _STEP / 2]), self.decode([unit + _STEP / 2])]
+        return [other for other in near if other != value]
+
+    def values(self) -> Iterator[Value]:
+        raise ArchitectureError("a real number has no list of values")
+
+    def check(self, value: Any) -> Value:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+            raise ArchitectureError(f"{value!r} is not a number from {self.low:g} to {self.high:g}")
+        return self._round(float(value))
+
+    def encode(self, value: Value) -> list[float]:
+        if self.log:
+            return [_to_unit(value, self.low, self.high)]  # type: ignore[arg-type]
+        return [(value - self.low) / (self.high - self.low)]  # type: ignore[operator]
+
+    def decode(self, slots: Sequence[float]) -> Value:
+        unit = min(max(float(slots[0]), 0.0), 1.0)
+        if self.log:
+            return self._round(_from_unit(unit, self.low, self.high))
+        return self._round(self.low + unit * (self.high - self.low))
+
+    def _round(self, value: float) -> float:
+        return min(max(float(f"{value:.6g}"), self.low), self.high)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Subset(Decision):
+    """Some of several options: from `low` to `high` of them, in the order in which they were given."""
+
+    options: tuple[Any, ...]
+    labels: tuple[Scalar, ...]
+    low: int
+    high: int
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.options)
+        object.__setattr__(self, "size", sum(math.comb(n, k) for k in range(self.low, self.high + 1)))
+        object.__setattr__(self, "width", n)
+
+    def __repr__(self) -> str:
+        k = repr(self.low) if self.low == self.high else repr((self.low, self.high))
+        return _call("subset", [*map(repr, self.options), f"k={k}"], self.name)
+
+    def _pick(self, indices: Any) -> Value:
+        return tuple(self.labels[index] for index in sorted(int(index) for index in indices))
+
+    def _indices(self, value: Value) -> list[int]:
+        return [self.labels.index(label) for label in value]  # type: ignore[union-attr]
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        n, counts = len(self.options), range(self.low, self.high + 1)
+        drawn = int(rng.integers(int(self.size)))  # uniform over subsets, not over their sizes
+        for k in counts:
+            if drawn < math.comb(n, k):
+                break
+            drawn -= math.comb(n, k)
+        return self._pick(rng.choice(n, size=k, replace=False))
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        near = self.neighbours(value)
+        return near[int(rng.integers(len(near)))]
+
+    def neighbours(self, value: Value) -> list[Value]:
+        inside = set(self._indices(value))
+        outside = [index for index in range(len(self.options)) if index not in inside]
+        near = [self._pick(inside - {out} | {into}) for out in sorted(inside) for into in outside]
+        if len(inside) < self.high:
+            near += [self._pick(inside | {into}) for into in outside]
+        if len(inside) > self.low:
+            near += [self._pick(inside - {out}) for out in sorted(inside)]
+        return near
+
+    def values(self) -> Iterator[Value]:
+        for k in range(self.low, self.high + 1):
+            for indices in combinations(range(len(self.options)), k):
+                yield self._pick(indices)
+
+    def check(self, value: Any) -> Value:
+        given = value if isinstance(value, list | tuple | set | frozenset) else None
+        if given is None or not set(given) <= set(self.labels) or not self.low <= len(set(given)) <= self.high:
+            allowed = ", ".join(map(repr, self.labels))
+            count = str(self.low) if self.low == self.high else f"{self.low} to {self.high}"
+            raise ArchitectureError(f"{value!r} is not {count} of {allowed}")
+        return self._pick(self.labels.index(label) for label in set(given))
+
+    def encode(self, value: Value) -> list[float]:
+        inside = set(self._indices(value))
+        return [float(index in inside) for index in range(len(self.options))]
+
+    def decode(self, slots: Sequence[float]) -> Value:
+        ranked = sorted(range(len(self.options)), key=lambda index: -float(slots[index]))
+        k = sum(float(slot) > 0.5 for slot in slots)
+        return self._pick(ranked[: min(max(k, self.low), self.high)])
+
+    def chosen(self, value: Value) -> tuple[Any, ...]:
+        return tuple(self.options[index] for index in self._indices(value))
+
+    @property
+    def branches(self) -> tuple[Any, ...]:
+        return self.options
+
+
+def _call(word: str, arguments: list[str], name: str | None) -> str:
+    return f"{word}({', '.join(arguments + ([f'name={name!r}'] if name else []))})"
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ArchitectureError(f"{value!r} is not a whole number from {low} to {high}")
+    if not low <= value <= high:
+        raise ArchitectureError(f"{value!r} is outside {low} to {high}")
+    return int(value)
+
+
+def _to_unit(value: float, low: float, high: float) -> float:
+    return math.log(value / low) / math.log(high / low) if high > low else 0.0
+
+
+def _from_unit(unit: float, low: float, high: float) -> float:
+    return low * (high / low) ** min(max(unit, 0.0), 1.0)

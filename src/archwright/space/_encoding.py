@@ -1,0 +1,135 @@
+"""What surrogates, predictors and controllers see of an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.space._decisions import Choice, Decision, Value
+from archwright.space._nodes import Graph, children
+from archwright.space._program import Program
+from archwright.space._resolve import live_edges
+
+__all__ = ["CellEncoding", "cells", "decode_vector", "encode_cells", "encode_paths", "encode_vector", "slots"]
+
+
+@dataclass(frozen=True)
+class CellEncoding:
+    """One cell of an architecture as matrices.
+
+    Args:
+        adjacency: (nodes, nodes) of 0 and 1, strictly upper triangular: whether an operation leads from row to column.
+        edges: (nodes, nodes) of labels: the operation on each live edge, "" where there is none.
+        nodes: For each node the label of the operation on it, "" where it only combines its edges.
+        inputs: How many of the nodes are the cell's inputs.
+        outputs: The nodes whose values go out.
+    """
+
+    adjacency: NDArray[np.int8]
+    edges: NDArray[np.str_]
+    nodes: tuple[str, ...]
+    inputs: int
+    outputs: tuple[int, ...]
+
+
+def slots(program: Program) -> dict[str, slice]:
+    """Return the place of each decision in a vector."""
+    places, start = {}, 0
+    for name, decision in program.decisions.items():
+        places[name] = slice(start, start + decision.width)
+        start += decision.width
+    return places
+
+
+def encode_vector(program: Program, places: Mapping[str, slice], values: Mapping[str, Value]) -> NDArray[np.float64]:
+    """Return decisions as a vector in [0, 1]: one-hot for choices, rank or unit scale for what is ordered.
+
+    Decisions that are not active are zeros.
+    """
+    vector = np.zeros(sum(decision.width for decision in program.decisions.values()))
+    for name, value in values.items():
+        vector[places[name]] = program.decisions[name].encode(value)
+    return vector
+
+
+def decode_vector(program: Program, places: Mapping[str, slice], vector: Any) -> dict[str, Value]:
+    """Return the decisions nearest to a vector; slots of inactive decisions are not looked at."""
+    return program.decide(lambda name, decision: decision.decode(vector[places[name]]))
+
+
+def cells(parts: Mapping[str, Any]) -> dict[str, Graph]:
+    """Return the cells of an expression, each object once, by name (or "cell", "cell_2", ... where they have none)."""
+    found: dict[str, Graph] = {}
+    visited: set[int] = set()
+
+    def walk(item: Any) -> None:
+        if id(item) in visited:
+            return
+        visited.add(id(item))
+        if isinstance(item, Graph) and item.nodes:
+            count = sum(name.partition("_")[0] == "cell" for name in found)
+            found[item.name or ("cell" if not count else f"cell_{count + 1}")] = item
+        for _, part in children(item):
+            walk(part)
+        if isinstance(item, Decision):
+            for part in item.branches:
+                walk(part)
+
+    walk(dict(parts))
+    return found
+
+
+def encode_cells(program: Program, found: Mapping[str, Graph], values: Mapping[str, Value]) -> dict[str, CellEncoding]:
+    """Return the matrices of the cells whose decisions are active."""
+    encoded = {}
+    for name, graph in found.items():
+        try:
+            live = live_edges(program, values, graph)
+            encoded[name] = _encode_cell(program, graph, live, values)
+        except KeyError:  # a decision of this cell is not active: the cell is not part of the architecture
+            continue
+    return encoded
+
+
+def encode_paths(encoded: Mapping[str, CellEncoding]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Return, for each cell, the distinct sequences of operations on the ways from an input to an output.
+
+    This is the path encoding of BANANAS (White et al. 2021), for operations on edges or on nodes.
+    """
+    return {name: _paths(cell) for name, cell in encoded.items()}
+
+
+def _encode_cell(
+    program: Program, graph: Graph, live: set[tuple[int, int]], values: Mapping[str, Value]
+) -> CellEncoding:
+    n = len(graph.nodes)
+    adjacency = np.zeros((n, n), dtype=np.int8)
+    labels = np.full((n, n), "", dtype=object)
+    for i, j in live:
+        adjacency[i, j] = 1
+        labels[i, j] = _operation(program, graph.edges[i, j].module, values)
+    nodes = tuple(_operation(program, node.module, values) if hasattr(node, "module") else "" for node in graph.nodes)
+    inputs = len(graph.inputs)
+    outputs = (n - 1,) if graph.output is graph.nodes[-1] else tuple(range(inputs, n))
+    return CellEncoding(adjacency, labels.astype(np.str_), nodes, inputs, outputs)
+
+
+def _operation(program: Program, module: Any, values: Mapping[str, Value]) -> str:
+    if isinstance(module, Choice):
+        return str(values[program.names[module]])
+    return repr(module)
+
+
+def _paths(cell: CellEncoding) -> tuple[tuple[str, ...], ...]:
+    n = len(cell.nodes)
+    to: list[set[tuple[str, ...]]] = [{()} if node < cell.inputs else set() for node in range(n)]
+    for j in range(cell.inputs, n):
+        for i in range(j):
+            if cell.adjacency[i, j]:
+                step = tuple(label for label in (str(cell.edges[i, j]), cell.nodes[j]) if label)
+                to[j] |= {path + step for path in to[i]}
+    return tuple(sorted(set().union(*(to[node] for node in cell.outputs))))

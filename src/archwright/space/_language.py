@@ -1,0 +1,324 @@
+"""The words of the language: each writes down something that an architecture may decide."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archwright.errors import SpaceError
+from archwright.space._decisions import Choice, Integer, Real, Repeat, Scalar, Subset
+from archwright.space._nodes import Apply, Call, Graph, Input, Merge, Node
+
+__all__ = ["cell", "choice", "graph", "integer", "lazy", "merge", "ordinal", "real", "repeat", "subset"]
+
+
+def choice(*options: Any, name: str | None = None) -> Choice:
+    """Leave open which of several options is taken; no order is meant.
+
+    Args:
+        *options: Constants, or calls written with `archwright.nn`, or other open expressions; or one mapping from
+            labels to options. Inside a graph an option may be `None`: no operation, and no value.
+        name: A name for the decision; its path in the expression when not given.
+
+    Raises:
+        SpaceError: No option is given, or two are the same.
+    """
+    return Choice(*_labelled("choice", options), name=name)
+
+
+def ordinal(*options: Any, name: str | None = None) -> Choice:
+    """Leave open which of several options in a row is taken; neighbours in the row are alike.
+
+    Arguments and errors are those of `choice`.
+    """
+    return Choice(*_labelled("ordinal", options), ordered=True, name=name)
+
+
+def integer(low: int, high: int, *, log: bool = False, name: str | None = None) -> Integer:
+    """Leave open a whole number.
+
+    Args:
+        low: The least value.
+        high: The greatest value, included.
+        log: Whether to draw and step on a logarithmic scale.
+        name: A name for the decision; its path in the expression when not given.
+
+    Raises:
+        SpaceError: The range is empty, or reaches zero or below with `log`.
+    """
+    for end in (low, high):
+        if isinstance(end, bool) or not isinstance(end, int):
+            raise SpaceError(f"integer takes whole numbers; {end!r} is none")
+    _check_range("integer", low, high, log, name)
+    return Integer(low, high, log, name)
+
+
+def real(low: float, high: float, *, log: bool = False, name: str | None = None) -> Real:
+    """Leave open a real number; it is kept to six significant digits.
+
+    Args:
+        low: The least value.
+        high: The greatest value.
+        log: Whether to draw and step on a logarithmic scale.
+        name: A name for the decision; its path in the expression when not given.
+
+    Raises:
+        SpaceError: The range is empty, not finite, or reaches zero or below with `log`.
+    """
+    low, high = float(low), float(high)
+    if not -float("inf") < low <= high < float("inf"):
+        raise SpaceError(f"real{_of(name)} takes a finite range, low before high; {low:g} to {high:g} was given")
+    _check_range("real", low, high, log, name)
+    if f"{low:.6g}" == f"{high:.6g}":
+        raise SpaceError(
+            f"real{_of(name)}: {low!r} and {high!r} are the same to six significant digits; use a constant"
+        )
+    return Real(low, high, log, name)
+
+
+def subset(*options: Any, k: int | tuple[int, int], name: str | None = None) -> Subset:
+    """Leave open which `k` of several options are taken.
+
+    Where a merge takes its values from a subset, the chosen ones are merged; elsewhere the subset is the list of the
+    chosen options, in the order given.
+
+    Args:
+        *options: As in `choice`.
+        k: How many, or the least and the greatest number.
+        name: A name for the decision; its path in the expression when not given.
+
+    Raises:
+        SpaceError: As in `choice`, or `k` is not within the number of options.
+    """
+    parts, labels = _labelled("subset", options)
+    low, high = (k, k) if isinstance(k, int) else k
+    if not 0 <= low <= high <= len(parts):
+        raise SpaceError(f"subset{_of(name)}: k={k!r} is not within 0 to the {len(parts)} options given")
+    return Subset(parts, labels, low, high, name)
+
+
+def repeat(body: Callable[[int], Any], low: int, high: int | None = None, *, name: str | None = None) -> Node:
+    """Put several bodies in a row, and leave open how many.
+
+    Args:
+        body: Called with 0, 1, ... while the space is written; returns the part at that place. What is decided inside
+            one body is decided apart from the others, unless they share a decision.
+        low: The least number of bodies.
+        high: The greatest number; `low` when not given, and then nothing is left open.
+        name: A name for the decision; its path in the expression when not given.
+
+    Raises:
+        SpaceError: The range is empty or negative.
+    """
+    high = low if high is None else high
+    if not 0 <= low <= high or high < 1:
+        raise SpaceError(f"repeat{_of(name)} takes 0 <= low <= high and high >= 1; {low} to {high} was given")
+    bodies = tuple(body(index) for index in range(high))
+    if low == high:
+        return Call("torch.nn.Sequential", bodies)
+    return Repeat(bodies, low, name)
+
+
+def graph(body: Callable[..., Any], *, name: str | None = None) -> Graph:
+    """Write a module as a function of values.
+
+    Inside, a layer is applied by calling it: `aw.graph(lambda x: conv(x) + shortcut(x))`. Values can be added, merged by
+    `aw.merge`, and left open by `choice` and `subset`. A layer applied twice is made twice.
+
+    Args:
+        body: Takes one value for each input of the module and returns the value that goes out.
+        name: A name; the decisions inside are then named from it, wherever the graph stands.
+
+    Raises:
+        SpaceError: The body returns no value, uses a value of another graph, or names two values alike.
+    """
+    parameters = inspect.signature(body).parameters.values()
+    required = [parameter for parameter in parameters if parameter.default is parameter.empty]
+    if not required or any(parameter.kind is not parameter.POSITIONAL_OR_KEYWORD for parameter in required):
+        raise SpaceError("the body of a graph names each of its inputs: one parameter for each, and at least one")
+    inputs = tuple(Input(index) for index in range(len(required)))
+    return Graph(inputs, body(*inputs), name)
+
+
+def merge(*values: Any, kind: str = "sum", name: str | None = None) -> Merge:
+    """Join values of a graph into one.
+
+    Args:
+        *values: Values, or choices or subsets of values. Absent ones (of an operation `None`) are left out; where all
+            are absent the result is zero.
+        kind: "sum", "mean" or "concat" (along axis 1).
+        name: What the paths of decisions inside call it.
+
+    Raises:
+        SpaceError: The kind is unknown, or there is no value.
+    """
+    if kind not in ("sum", "mean", "concat"):
+        raise SpaceError(f"values are merged by 'sum', 'mean' or 'concat', not {kind!r}")
+    if not values:
+        raise SpaceError("merge takes one value or more")
+    return Merge(kind, values, name)
+
+
+def cell(
+    edge: Callable[[int, int], Any],
+    *,
+    nodes: int,
+    inputs: int = 1,
+    node: Callable[[int], Any] | None = None,
+    fan_in: int | None = None,
+    combine: str = "sum",
+    output: str = "last",
+    name: str | None = None,
+) -> Graph:
+    """Write a cell: a directed acyclic graph in which every node may take values from all nodes before it.
+
+    Nodes are numbered from the inputs: with one input, node 0 is the input and nodes 1, 2, ... are computed.
+
+    Args:
+        edge: Called with (i, j) for every i before j; returns the operation from node i to node j, usually a choice.
+            `None` as the operation, or as an option of it, means no edge.
+        nodes: How many nodes are computed.
+        inputs: How many values come in.
+        node: Called with j; returns the operation on the combined value of node j. None when not given.
+        fan_in: How many of its incoming edges each node keeps; which ones is then left open. All when not given.
+        combine: How a node joins its edges: "sum", "mean" or "concat".
+        output: What goes out: "last", the last node, or "concat", all computed nodes along axis 1, or their "sum" or "mean".
+        name: A name; the decisions inside are then named from it, wherever the cell stands.
+
+    Raises:
+        SpaceError: A count is below 1, or `output` or `combine` is unknown.
+    """
+    if nodes < 1 or inputs < 1 or (fan_in is not None and fan_in < 1):
+        raise SpaceError(
+            f"a cell has at least one computed node, input and kept edge; nodes={nodes}, inputs={inputs}, "
+            f"fan_in={fan_in} was given"
+        )
+    if output not in ("last", "concat", "sum", "mean"):
+        raise SpaceError(f"a cell's output is 'last', 'concat', 'sum' or 'mean', not {output!r}")
+    values: list[Any] = [Input(index) for index in range(inputs)]
+    edges: dict[tuple[int, int], Apply] = {}
+    for j in range(inputs, inputs + nodes):
+        incoming: dict[str, Apply] = {}
+        for i in range(j):
+            operation = edge(i, j)
+            if operation is not None:
+                edges[i, j] = incoming[str(i)] = Apply(operation, (values[i],), f"edge_{i}_{j}")
+        if not incoming:
+            raise SpaceError(f"no edge leads to node {j} of the cell: edge(i, {j}) gave None for every i")
+        operands = tuple(incoming.values())
+        if fan_in is not None and fan_in < len(operands):
+            operands = (subset(incoming, k=fan_in),)
+        value: Any = merge(*operands, kind=combine, name=f"node_{j}")
+        if node is not None:
+            value = Apply(node(j), (value,), f"op_{j}")
+        values.append(value)
+    computed = values[inputs:]
+    result = computed[-1] if output == "last" else merge(*computed, kind=output, name="output")
+    return Graph(tuple(values[:inputs]), result, name, edges, tuple(values))
+
+
+def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
+    """Let a class or function of your own join the language: `aw.lazy(MyBlock)(channels=aw.choice(16, 32))`.
+
+    The class stays plain PyTorch. `source` copies its text, so it should use nothing but what its own module defines and
+    imports from torch and the standard library.
+
+    Args:
+        target: A class, a function that returns a module, or a name to be imported on first use, such as
+            "package.module:MyBlock".
+
+    Raises:
+        SpaceError: The target cannot be called; or, when the result is called, the arguments do not fit.
+    """
+    if isinstance(target, str):
+        if ":" not in target:
+            raise SpaceError(f"a target by name is written 'package.module:Class'; {target!r} was given")
+        callee = None
+        dotted = target
+    elif callable(target) and not isinstance(target, Node):
+        callee = target
+        dotted = f"{target.__module__}:{target.__qualname__}"
+    else:
+        raise SpaceError(f"lazy takes a class, a function or its name; {target!r} was given")
+
+    def write(*args: Any, **kwargs: Any) -> Call:
+        names = parameter_names(callee, args, kwargs) if callee is not None else ()
+        return Call(dotted, args, kwargs, names, callee)
+
+    return write
+
+
+def parameter_names(
+    callee: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, partial: bool = False
+) -> tuple[str, ...]:
+    """Return the names of the parameters that positional arguments belong to, up to the first without one.
+
+    Args:
+        callee: What would be called.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+        partial: Whether arguments may be missing.
+
+    Raises:
+        SpaceError: The arguments do not fit the signature.
+    """
+    try:
+        signature = inspect.signature(callee)
+    except (TypeError, ValueError):  # a callable written in C that does not tell
+        return ()
+    try:
+        (signature.bind_partial if partial else signature.bind)(*args, **kwargs)
+    except TypeError as error:
+        raise SpaceError(f"{getattr(callee, '__name__', callee)}{signature}: {error}") from None
+    positional = itertools.takewhile(
+        lambda parameter: parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD),
+        signature.parameters.values(),
+    )
+    return tuple(parameter.name for parameter in positional)[: len(args)]
+
+
+def _labelled(word: str, options: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Scalar, ...]]:
+    if len(options) == 1 and isinstance(options[0], Mapping):
+        labels = [str(label) for label in options[0]]
+        parts = tuple(options[0].values())
+    else:
+        parts = options
+        labels = [_label_of(option) for option in options]
+    if not parts:
+        raise SpaceError(f"{word} takes one option or more; none was given")
+    for index, (part, label) in enumerate(zip(parts, labels, strict=True)):
+        first = labels.index(label)
+        if first == index:
+            continue
+        if not isinstance(part, Node):
+            raise SpaceError(f"{word}: options {first} and {index} are the same: {parts[first]!r} and {part!r}")
+        labels[index] = f"{label} #{sum(other == label for other in labels[:index]) + 1}"
+    return parts, tuple(labels)
+
+
+def _label_of(option: Any) -> Any:
+    if option is None or isinstance(option, bool | int | float | str):
+        return option
+    if isinstance(option, Call):
+        arguments = [_short(value) for value in option.args]
+        arguments += [f"{key}={_short(value)}" for key, value in option.kwargs.items()]
+        text = ", ".join(arguments)
+        return f"{option.target.replace(':', '.').rpartition('.')[2]}({text if len(text) <= 48 else '…'})"
+    return repr(option) if len(repr(option)) <= 60 else type(option).__name__.lower()
+
+
+def _short(value: Any) -> str:
+    return "…" if isinstance(value, Node) else repr(value)
+
+
+def _check_range(word: str, low: float, high: float, log: bool, name: str | None) -> None:
+    if low > high:
+        raise SpaceError(f"{word}{_of(name)}: the range {low:g} to {high:g} is empty; write the smaller end first")
+    if log and low <= 0:
+        raise SpaceError(f"{word}{_of(name)}: a logarithmic range starts above zero; {low:g} was given")
+
+
+def _of(name: str | None) -> str:
+    return f" {name!r}" if name else ""

@@ -1,0 +1,195 @@
+"""The decisions of an expression, in order, with what each of them opens.
+
+The expression is walked once. After that, every interpretation of a space is one call of `decide` with its own rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from archwright.errors import SpaceError
+from archwright.space._decisions import Decision, Value
+from archwright.space._nodes import Apply, Graph, Merge, children
+
+__all__ = ["Program", "Rule"]
+
+Rule: TypeAlias = Callable[[str, Decision], Value]
+Scope: TypeAlias = tuple[Graph, str] | None
+
+
+class Program:
+    """An expression reduced to its decisions.
+
+    Args:
+        parts: The expressions of a space, by part name.
+
+    Raises:
+        SpaceError: One name belongs to two different decisions.
+    """
+
+    def __init__(self, parts: Mapping[str, Any]) -> None:
+        self.names: dict[Decision, str] = {}
+        self.decisions: dict[str, Decision] = {}
+        self._memo: dict[int, tuple[Decision, ...]] = {}
+        self._below: dict[Decision, tuple[Decision, ...]] = {}
+        self._opens: dict[tuple[Decision, Value], tuple[Decision, ...]] = {}
+        self._reach: dict[Decision, frozenset[Decision]] = {}
+        self._position: dict[Decision, int] = {}
+        self.roots: tuple[Decision, ...] = _distinct(
+            decision for name, part in parts.items() for decision in self._exposed(part, name, None)
+        )
+
+    def decide(self, rule: Rule) -> dict[str, Value]:
+        """Return a value for every decision that is active, asking the rule for each in order.
+
+        Args:
+            rule: Called with the name of a decision and the decision.
+        """
+        values: dict[str, Value] = {}
+        stack = list(self.roots[::-1])
+        names = self.names
+        while stack:
+            decision = stack.pop()
+            name = names[decision]
+            if name not in values:
+                value = values[name] = rule(name, decision)
+                stack.extend(self.opened(decision, value)[::-1])
+        return values
+
+    def enumerate(self) -> Iterator[dict[str, Value]]:
+        """Iterate over all sets of active decisions, each once."""
+
+        def walk(values: dict[str, Value], stack: tuple[Decision, ...]) -> Iterator[dict[str, Value]]:
+            while stack and self.names[stack[0]] in values:
+                stack = stack[1:]
+            if not stack:
+                yield values
+                return
+            decision, rest = stack[0], stack[1:]
+            name = self.names[decision]
+            for value in decision.values():
+                yield from walk({**values, name: value}, self.opened(decision, value) + rest)
+
+        return walk({}, self.roots)
+
+    def opened(self, decision: Decision, value: Value) -> tuple[Decision, ...]:
+        """Return the decisions that become active by a value of another."""
+        if not self._below[decision]:
+            return ()
+        key = (decision, value)
+        if key not in self._opens:
+            self._opens[key] = _distinct(
+                inner for part in decision.chosen(value) for inner in self._memo.get(id(part), ())
+            )
+        return self._opens[key]
+
+    def count(self) -> int | float:
+        """Return the exact number of architectures; `math.inf` where a real number is decided.
+
+        Decisions that share nothing multiply. Decisions that are tied across branches are counted by cases, with
+        equal cases counted once.
+        """
+        memo: dict[tuple[frozenset[Decision], frozenset[Decision]], int | float] = {}
+
+        def product(agenda: frozenset[Decision], decided: frozenset[Decision]) -> int | float:
+            agenda -= decided
+            leaves = frozenset(d for d in agenda if not self._below[d])
+            decided |= leaves
+            total: int | float = math.prod(leaf.size for leaf in leaves)
+            for group in self._groups(agenda - leaves, decided):
+                total *= cases(group, decided)
+            return total
+
+        def cases(group: frozenset[Decision], decided: frozenset[Decision]) -> int | float:
+            reach = frozenset[Decision]().union(*(self._reached(d) for d in group))
+            key = (group, decided & reach)
+            if key not in memo:
+                first = min(group, key=self._order)
+                rest, after = group - {first}, decided | {first}
+                ways: dict[frozenset[Decision], int] = {}
+                for value in first.values():
+                    opened = frozenset(self.opened(first, value)) - after
+                    ways[opened] = ways.get(opened, 0) + 1
+                memo[key] = sum(n * product(rest | opened, after) for opened, n in ways.items())
+            return memo[key]
+
+        return product(frozenset(self.roots), frozenset())
+
+    def _order(self, decision: Decision) -> int:
+        return self._position[decision]
+
+    def _groups(self, agenda: frozenset[Decision], decided: frozenset[Decision]) -> list[frozenset[Decision]]:
+        """Split an agenda into groups that have no undecided decision in common."""
+        groups: list[tuple[frozenset[Decision], frozenset[Decision]]] = []
+        for decision in sorted(agenda, key=self._order):
+            members, reach = frozenset((decision,)), self._reached(decision) - decided
+            apart = []
+            for other, other_reach in groups:
+                if reach & other_reach:
+                    members, reach = members | other, reach | other_reach
+                else:
+                    apart.append((other, other_reach))
+            groups = [*apart, (members, reach)]
+        return [members for members, _ in groups]
+
+    def _reached(self, decision: Decision) -> frozenset[Decision]:
+        if decision not in self._reach:
+            below = frozenset(self._below[decision])
+            self._reach[decision] = frozenset((decision,)).union(*(self._reached(d) for d in below))
+        return self._reach[decision]
+
+    def _exposed(self, item: Any, path: str, scope: Scope) -> tuple[Decision, ...]:
+        """Return the decisions that an item holds outside of any other decision, naming them on the way."""
+        if item is None or isinstance(item, bool | int | float | str):
+            return ()
+        if id(item) in self._memo:
+            return self._memo[id(item)]
+        if isinstance(item, Apply | Merge) and scope is not None:
+            path = _join(scope[1], scope[0].labels[item])
+        if isinstance(item, Graph):
+            path = item.name or path
+            scope = (item, path)
+            for node in item.nodes:  # names the decisions of a cell in the order of its nodes
+                self._exposed(node, path, scope)
+        if isinstance(item, Decision):
+            path = item.name or path
+            self._name(item, path)
+            self._memo[id(item)] = found = (item,)
+            below = []
+            labels = getattr(item, "labels", None)
+            for index, part in enumerate(item.branches):
+                label = labels[index] if labels else None
+                place = label if isinstance(label, str) and label.isidentifier() else str(index)
+                below.extend(self._exposed(part, _join(path, place), scope))
+            self._below[item] = _distinct(iter(below))
+            return found
+        result = _distinct(
+            decision
+            for place, part in children(item)
+            for decision in self._exposed(part, path if place in ("", "<") else _join(path, place), scope)
+        )
+        if isinstance(item, Graph):
+            result = tuple(sorted(result, key=self._order))
+        self._memo[id(item)] = result
+        return result
+
+    def _name(self, decision: Decision, path: str) -> None:
+        held = self.decisions.get(path)
+        if held is not None and held is not decision:
+            raise SpaceError(
+                f"two different decisions are named {path!r}: {held!r} and {decision!r}; give one of them another "
+                f"name, or use one object in both places to tie them"
+            )
+        self._position[decision] = len(self.names)
+        self.names[decision] = path
+        self.decisions[path] = decision
+
+
+def _distinct(decisions: Iterator[Decision]) -> tuple[Decision, ...]:
+    return tuple(dict.fromkeys(decisions))
+
+
+def _join(path: str, place: str) -> str:
+    return f"{path}.{place}" if path else place

@@ -1,0 +1,422 @@
+"""The search space: an open expression and the moves in it."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.errors import ArchitectureError, SpaceError
+from archwright.space import _encoding as encoding
+from archwright.space._architecture import Architecture
+from archwright.space._decisions import Decision, Value
+from archwright.space._json import digest, dump_parts, load_parts, restore_callable, write_callable
+from archwright.space._print import describe_decision, describe_size, tree
+from archwright.space._program import Program
+from archwright.space._resolve import resolve
+from archwright.space._spec import TensorSpec, as_specs
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Predicate", "Space"]
+
+Predicate: TypeAlias = Callable[[Architecture], bool]
+
+_TRIES = 2_000
+"""How often a constraint may refuse before the space looks for an architecture in another way."""
+
+_COUNTABLE = 1_000_000
+"""The largest space that is counted or searched one by one."""
+
+
+class Space:
+    """An expression that builds a network, with some choices left open.
+
+    Args:
+        where: A predicate, or several: what must hold of an architecture. A predicate sees the active decisions only.
+        example_input: What goes into the model: the shape of one sample without the batch, such as `(3, 32, 32)`; a
+            `TensorSpec`; a batch; or a sequence of these. With it the shapes are checked here and now.
+        name: What to call the space.
+        **parts: Expressions by name. `model` is the network; others, such as `optimizer` or `batch_size`, are settings
+            that an evaluator understands.
+
+    Raises:
+        SpaceError: There is no part, two decisions share a name, or no architecture satisfies `where`.
+        ShapeError: Options of one choice differ in shape, or layers do not fit; the message names the path.
+    """
+
+    def __init__(
+        self,
+        *,
+        where: Predicate | Sequence[Predicate] = (),
+        example_input: Any = None,
+        name: str | None = None,
+        **parts: Any,
+    ) -> None:
+        if not parts:
+            raise SpaceError("a space has at least one part: aw.Space(model=...)")
+        self.name = name
+        self.parts: Mapping[str, Any] = MappingProxyType(dict(parts))
+        self.where: tuple[Predicate, ...] = (where,) if callable(where) else tuple(where)
+        self.example_input = as_specs(example_input)
+        self._program = Program(self.parts)
+        self.decisions: Mapping[str, Decision] = MappingProxyType(self._program.decisions)
+        if self.where:
+            self.sample(np.random.default_rng(0))  # raises where nothing can be found
+        if self.example_input is not None and "model" in self.parts:
+            self.check(self.example_input)
+
+    # ------------------------------------------------------------------ size and identity
+
+    @cached_property
+    def bound(self) -> int | float:
+        """The exact number of architectures before constraints; `math.inf` where a real number is decided."""
+        return self._program.count()
+
+    @cached_property
+    def size(self) -> int | float:
+        """The exact number of architectures; `math.inf` where a real number is decided.
+
+        Raises:
+            SpaceError: The space has constraints and is too large to be counted one by one.
+        """
+        if not self.where or self.bound == math.inf:
+            return self.bound
+        if self.bound > _COUNTABLE:
+            raise SpaceError(
+                f"a space with constraints is counted one by one, up to {_COUNTABLE:,}; this one has "
+                f"{describe_size(self.bound)} architectures before them (Space.bound)"
+            )
+        return sum(1 for _ in self.enumerate())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change whenever the space changes."""
+        return digest(self.to_json())
+
+    def __contains__(self, architecture: object) -> bool:
+        """Tell whether an architecture belongs to the space and satisfies its constraints."""
+        if not isinstance(architecture, Mapping):
+            return False
+        try:
+            canonical = self.canonical(architecture)
+        except ArchitectureError:
+            return False
+        return dict(canonical) == dict(architecture) and self._holds(canonical)
+
+    def __repr__(self) -> str:
+        """Return the space in one line."""
+        size = describe_size(self.bound)
+        return f"<Space {self.name or ''} {len(self.decisions)} decisions, {size}>".replace("  ", " ")
+
+    def __str__(self) -> str:
+        """Return the space as a person reads it: its size, its expression, its decisions."""
+        most = "at most " if self.where else ""
+        lines = [
+            f"Space{f' {self.name}' if self.name else ''}: {most}{describe_size(self.bound)} architectures, "
+            f"{len(self.decisions)} decisions",
+            *("  " + line for line in tree(self._program, self.parts)),
+        ]
+        if self.decisions:
+            width = max(map(len, self.decisions))
+            lines.append("decisions")
+            lines += [f"  {name:<{width}}  {describe_decision(decision)}" for name, decision in self.decisions.items()]
+        lines += [f"where {_called(predicate)}" for predicate in self.where]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the space as a JSON object, ties and all; `from_json` reads it where every part has a name."""
+        return {
+            "name": self.name,
+            "example_input": None
+            if self.example_input is None
+            else [{"shape": list(spec.shape), "dtype": spec.dtype} for spec in self.example_input],
+            "where": [write_callable(predicate) for predicate in self.where],
+            **dump_parts(self.parts),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Space:
+        """Return the space that `to_json` wrote.
+
+        Raises:
+            SpaceError: A part could not be written down, or names code that has not been imported here.
+        """
+        specs = data["example_input"]
+        space = cls.__new__(cls)
+        space.name = data["name"]
+        space.parts = MappingProxyType(load_parts(data))
+        space.where = tuple(restore_callable(predicate) for predicate in data["where"])
+        space.example_input = specs and tuple(TensorSpec(tuple(s["shape"]), s["dtype"]) for s in specs)
+        space._program = Program(space.parts)
+        space.decisions = MappingProxyType(space._program.decisions)
+        return space
+
+    def differences(self, other: Space | Mapping[str, Any]) -> list[str]:
+        """Return how another space differs from this one, as lines of a diff; none where they are the same.
+
+        Args:
+            other: A space, or what its `to_json` gave.
+        """
+        written = other.to_json() if isinstance(other, Space) else dict(other)
+        if digest(written) == self.fingerprint:
+            return []
+        try:
+            theirs = str(other if isinstance(other, Space) else Space.from_json(written)).splitlines()
+        except SpaceError as error:
+            return [f"the other space cannot be read here: {error}"]
+        lines = list(difflib.unified_diff(theirs, str(self).splitlines(), lineterm="", n=0))[2:]
+        changed = [line for line in lines if not line.startswith("@@")]
+        return changed or ["the spaces read alike, and differ in code that they call or in their constraints"]
+
+    # ------------------------------------------------------------------ moves
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Return an architecture, each active decision drawn uniformly.
+
+        Raises:
+            SpaceError: Constraints refuse everything that was tried; the message names the strictest.
+        """
+        return self._first(lambda: self._complete({}, rng), rng)
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Iterate over every architecture, each once, in a fixed order.
+
+        Raises:
+            SpaceError: A real number is decided.
+        """
+        reals = [name for name, decision in self.decisions.items() if decision.size == math.inf]
+        if reals:
+            raise SpaceError(f"a space with real numbers cannot be enumerated: {', '.join(reals)}")
+        return (a for a in map(Architecture, self._program.enumerate()) if self._holds(a))
+
+    def canonical(self, decisions: Mapping[str, Any]) -> Architecture:
+        """Return the architecture that decisions stand for: checked, and without those that are not active.
+
+        Args:
+            decisions: A value for every active decision, by name; more names of this space are allowed.
+
+        Raises:
+            ArchitectureError: A decision is missing or unknown, or its value is not allowed.
+        """
+
+        def rule(name: str, decision: Decision) -> Value:
+            if name not in decisions:
+                raise ArchitectureError(f"{name!r} is not decided: {describe_decision(decision)}")
+            try:
+                return decision.check(decisions[name])
+            except ArchitectureError as error:
+                raise ArchitectureError(f"{name!r}: {error}") from None
+
+        values = self._program.decide(rule)
+        for name in decisions:
+            if name not in self.decisions:
+                near = difflib.get_close_matches(name, self.decisions, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ArchitectureError(f"the space decides nothing named {name!r}{hint}")
+        return Architecture(values)
+
+    def neighbours(self, architecture: Mapping[str, Any], rng: np.random.Generator | None = None) -> list[Architecture]:
+        """Return the architectures one step away: one decision changed, by one step where its values are ordered.
+
+        Args:
+            architecture: An architecture of this space.
+            rng: Draws the decisions that a change brings to life; without it they take their first value.
+        """
+        near: dict[Architecture, None] = {}
+        for name, value in architecture.items():
+            for other in self.decisions[name].neighbours(value):
+                changed = self._complete({**architecture, name: other}, rng)
+                if self._holds(changed):
+                    near[changed] = None
+        return list(near)
+
+    def mutate(self, architecture: Mapping[str, Any], rng: np.random.Generator) -> Architecture:
+        """Return another architecture with one decision changed; the same one only where there is no other.
+
+        Where constraints leave no such architecture within reach, several decisions are changed.
+        """
+        if all(self.decisions[name].size == 1 for name in architecture):
+            return Architecture(dict(architecture))
+        for wander in (False, True):  # first one change, then, where constraints are tight, a walk
+            current: Mapping[str, Any] = architecture
+            for _ in range(_TRIES // 2):
+                names = [name for name in current if self.decisions[name].size > 1]
+                name = names[int(rng.integers(len(names)))]
+                value = self.decisions[name].mutate(current[name], rng)
+                mutant = self._complete({**current, name: value}, rng)
+                if mutant != architecture and self._holds(mutant):
+                    return mutant
+                current = mutant if wander else architecture
+        others = self._listed(except_for=Architecture(dict(architecture)))
+        return others[int(rng.integers(len(others)))] if others else Architecture(dict(architecture))
+
+    def crossover(self, first: Mapping[str, Any], second: Mapping[str, Any], rng: np.random.Generator) -> Architecture:
+        """Return a child that takes each decision from one of two parents (uniform crossover).
+
+        A decision that only one parent made is taken from that one; one that neither made is drawn.
+        """
+
+        def rule(name: str, decision: Decision) -> Value:
+            donors = [parent for parent in (first, second) if name in parent]
+            if not donors:
+                return decision.sample(rng)
+            value: Value = donors[int(rng.integers(len(donors)))][name]
+            return value
+
+        for _ in range(50):
+            child = Architecture(self._program.decide(rule))
+            if self._holds(child):
+                return child
+        return self.mutate(first, rng)
+
+    # ------------------------------------------------------------------ interpretations
+
+    @overload
+    def encode(self, architecture: Mapping[str, Any], kind: Literal["vector"] = ...) -> NDArray[np.float64]: ...
+    @overload
+    def encode(self, architecture: Mapping[str, Any], kind: Literal["cells"]) -> dict[str, encoding.CellEncoding]: ...
+    @overload
+    def encode(
+        self, architecture: Mapping[str, Any], kind: Literal["paths"]
+    ) -> dict[str, tuple[tuple[str, ...], ...]]: ...
+    def encode(self, architecture: Mapping[str, Any], kind: str = "vector") -> Any:
+        """Return an architecture in the form that models see.
+
+        Args:
+            architecture: An architecture of this space.
+            kind: "vector": (slots,) in [0, 1], one-hot for choices, numeric for what is ordered. "cells": adjacency and
+                operation matrices of every cell, by its name. "paths": the sequences of operations through every cell
+                (White et al. 2021, BANANAS).
+
+        Raises:
+            SpaceError: The kind is unknown, or the space has no cell.
+        """
+        if kind == "vector":
+            return encoding.encode_vector(self._program, self._slots, architecture)
+        if kind not in ("cells", "paths"):
+            raise SpaceError(f"an encoding is 'vector', 'cells' or 'paths', not {kind!r}")
+        if not self._cells:
+            raise SpaceError(f"the {kind} encoding needs a cell (aw.cell), and this space has none; use 'vector'")
+        matrices = encoding.encode_cells(self._program, self._cells, architecture)
+        return matrices if kind == "cells" else encoding.encode_paths(matrices)
+
+    def decode(self, vector: Any) -> Architecture:
+        """Return the architecture nearest to a vector of the form that `encode` gives.
+
+        Args:
+            vector: (slots,) numbers.
+
+        Raises:
+            SpaceError: The vector has another length.
+        """
+        length = sum(decision.width for decision in self.decisions.values())
+        if np.shape(vector) != (length,):
+            raise SpaceError(f"a vector of this space has shape ({length},), not {np.shape(vector)}")
+        return Architecture(encoding.decode_vector(self._program, self._slots, vector))
+
+    def resolve(self, architecture: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parts with every decision made: constants, and closed calls and graphs, by part name."""
+        return {name: resolve(self._program, architecture, part, name) for name, part in self.parts.items()}
+
+    # Building begins one room further on, and loads torch: these imports wait until they are needed.
+
+    def build(self, architecture: Mapping[str, Any], example_input: Any = None) -> torch.nn.Module:
+        """Return the network, in plain PyTorch, with fresh weights from torch's generator.
+
+        Args:
+            architecture: An architecture of this space.
+            example_input: What goes in, as for `Space`; the space's own when not given. Without any, lazy layers stay lazy.
+
+        Raises:
+            BuildError: A layer refuses its arguments or its input; the message names the path.
+        """
+        from archwright.build import build
+
+        return build(self, architecture, example_input)
+
+    def source(self, architecture: Mapping[str, Any], example_input: Any = None) -> str:
+        """Return a Python module that needs torch alone and whose `build()` returns the network.
+
+        Arguments and errors are those of `build`; lazy layers need an example input here.
+        """
+        from archwright.build import source
+
+        return source(self, architecture, example_input)
+
+    def check(self, example_input: Any) -> None:
+        """Check on the meta device that the options of each choice agree in shape and that the layers fit.
+
+        Every option of every decision is tried at least once.
+
+        Raises:
+            ShapeError: They do not; the message names the path.
+        """
+        from archwright.build import check
+
+        check(self, example_input)
+
+    # ------------------------------------------------------------------ inside
+
+    @cached_property
+    def _slots(self) -> dict[str, slice]:
+        return encoding.slots(self._program)
+
+    @cached_property
+    def _cells(self) -> dict[str, Any]:
+        return encoding.cells(self.parts)
+
+    def _complete(self, values: Mapping[str, Any], rng: np.random.Generator | None) -> Architecture:
+        """Keep the values that are active, and decide what they leave open."""
+
+        def rule(name: str, decision: Decision) -> Value:
+            if name in values:
+                value: Value = values[name]
+                return value
+            return decision.decode([0.0] * decision.width) if rng is None else decision.sample(rng)
+
+        return Architecture(self._program.decide(rule))
+
+    def _holds(self, architecture: Architecture) -> bool:
+        return all(self._ask(predicate, architecture) for predicate in self.where)
+
+    def _ask(self, predicate: Predicate, architecture: Architecture) -> bool:
+        try:
+            return bool(predicate(architecture))
+        except KeyError as error:
+            raise SpaceError(
+                f"the constraint {_called(predicate)} asks for {error}, which is not active in {architecture!r}; "
+                f"use .get(name) for decisions that may be inactive"
+            ) from error
+
+    def _first(self, draw: Callable[[], Architecture], rng: np.random.Generator) -> Architecture:
+        refused: dict[str, int] = {}
+        for _ in range(_TRIES):
+            drawn = draw()
+            by = next((p for p in self.where if not self._ask(p, drawn)), None)
+            if by is None:
+                return drawn
+            refused[_called(by)] = refused.get(_called(by), 0) + 1
+        listed = self._listed()
+        if listed:
+            return listed[int(rng.integers(len(listed)))]
+        counts = ", ".join(f"{called} refused {count:,}" for called, count in refused.items())
+        raise SpaceError(f"no architecture satisfies the constraints: of {_TRIES:,} drawn, {counts}")
+
+    def _listed(self, except_for: Architecture | None = None) -> list[Architecture]:
+        """Return up to 10,000 architectures of a space that is small enough to be searched one by one."""
+        if self.bound > _COUNTABLE:
+            return []
+        return list(itertools.islice((a for a in self.enumerate() if a != except_for), 10_000))
+
+
+def _called(predicate: Predicate) -> str:
+    return getattr(predicate, "__qualname__", repr(predicate))

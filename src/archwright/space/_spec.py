@@ -1,0 +1,61 @@
+"""What goes into a network, described without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archwright.errors import SpaceError
+
+__all__ = ["TensorSpec", "as_specs"]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """The shape and type of one sample.
+
+    Args:
+        shape: Sizes without the batch, such as `(3, 32, 32)`.
+        dtype: A torch dtype's name, such as "float32" or "int64".
+    """
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        sizes = tuple(int(size) for size in self.shape)
+        if any(size < 1 for size in sizes):
+            raise SpaceError(f"a sample's shape holds sizes of 1 or more, not {self.shape}")
+        object.__setattr__(self, "shape", sizes)
+
+
+def as_specs(example: Any) -> tuple[TensorSpec, ...] | None:
+    """Return the specs of a network's inputs.
+
+    Args:
+        example: `None`; a `TensorSpec`; a tuple of integers (the shape of one float32 sample, without the
+            batch); a tensor (a batch); or a sequence of these, one for each input.
+
+    Raises:
+        SpaceError: `example` is none of these.
+    """
+    if example is None:
+        return None
+    if isinstance(example, TensorSpec):
+        return (example,)
+    if hasattr(example, "shape") and hasattr(example, "dtype"):
+        if len(example.shape) < 1:
+            raise SpaceError("an example input is a batch: its first axis is the sample, but a scalar was given")
+        return (TensorSpec(tuple(example.shape[1:]), str(example.dtype).removeprefix("torch.")),)
+    if isinstance(example, Sequence) and not isinstance(example, str) and example:
+        if all(isinstance(size, int) for size in example):
+            return (TensorSpec(tuple(example)),)
+        specs = [as_specs(item) for item in example]
+        if all(spec is not None and len(spec) == 1 for spec in specs):
+            return tuple(spec[0] for spec in specs if spec is not None)
+    raise SpaceError(
+        f"an example input is a TensorSpec, a shape without the batch such as (3, 32, 32), or a batch of "
+        f"tensors; {example!r} was given"
+    )

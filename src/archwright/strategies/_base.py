@@ -1,0 +1,105 @@
+"""What every strategy is, and the registry of those that have a name."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from archwright._registry import Entry, Registry
+from archwright.errors import StrategyError
+from archwright.space import Architecture, Space
+from archwright.trials import History
+
+__all__ = ["Strategy", "create", "entries", "name_of", "names", "options", "register"]
+
+_registry: Registry[Callable[..., "Strategy"]] = Registry("strategy")
+
+
+class Strategy(ABC):
+    """Proposes architectures, from what has been tried so far.
+
+    A strategy is a function of the history and of the generator, which the study derives from its seed and from
+    the number of the proposal: so a search that was killed and resumed is the search that was not killed. It is
+    a frozen dataclass of its settings; anything else it keeps must be such that it can be built again from the
+    history.
+
+    The history holds trials that failed, were stopped early or still run, and may hold nothing complete at all:
+    a strategy goes on whatever is in it. It need not avoid architectures that were seen, since the study asks
+    again for those, and goes on with random ones where asking does not help.
+    """
+
+    @abstractmethod
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return the architecture to try next.
+
+        Args:
+            space: Where to search.
+            history: All that has been tried.
+            rng: The only source of randomness, new for each proposal.
+        """
+
+    def check(self, space: Space) -> None:  # noqa: B027 - most strategies serve every space
+        """Refuse a space that this strategy cannot serve.
+
+        Raises:
+            StrategyError: It cannot; the message says which strategies can.
+        """
+
+
+def register(name: str) -> Callable[[type[Strategy]], type[Strategy]]:
+    """Return a decorator that files a strategy class under a name.
+
+    Args:
+        name: What users write, such as "local-search".
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    return _registry.register(name)  # type: ignore[return-value]
+
+
+def create(name: str, **settings: Any) -> Strategy:
+    """Make the strategy that is filed under a name.
+
+    Args:
+        name: One of `names()`.
+        **settings: Its settings.
+
+    Raises:
+        UnknownName: Nothing is filed under that name; the message names the nearest one.
+        StrategyError: A setting is unknown, or its value is not allowed.
+    """
+    make = _registry.entry(name).make
+    known = inspect.signature(make).parameters
+    for setting in settings:
+        if setting not in known:
+            allowed = ", ".join(known) or "none"
+            raise StrategyError(f"strategy {name!r} has no setting {setting!r}; it has: {allowed}")
+    return make(**settings)
+
+
+def names(pattern: str = "*") -> list[str]:
+    """Return the names of the strategies that match a shell-style pattern, sorted."""
+    return _registry.names(pattern)
+
+
+def entries() -> list[Entry[Callable[..., Strategy]]]:
+    """Return the registered strategies with the line that describes each, sorted by name."""
+    return list(_registry)
+
+
+def name_of(strategy: Strategy) -> str | None:
+    """Return the name under which a strategy's class is filed, or `None` if it is not."""
+    return next((entry.name for entry in _registry if entry.make is type(strategy)), None)
+
+
+def options(strategy: Strategy) -> dict[str, Any]:
+    """Return a strategy's settings by name, as `create` takes them; empty for one that is no dataclass."""
+    if not dataclasses.is_dataclass(strategy):
+        return {}
+    return {f.name: getattr(strategy, f.name) for f in dataclasses.fields(strategy) if f.init}

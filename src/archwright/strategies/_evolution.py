@@ -1,0 +1,51 @@
+"""Regularised evolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from archwright.errors import StrategyError
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, register
+from archwright.trials import History
+
+__all__ = ["Evolution"]
+
+
+@register("evolution")
+@dataclass(frozen=True)
+class Evolution(Strategy):
+    """Regularised (ageing) evolution: mutate the best of a random few; the oldest dies, not the worst.
+
+    Real, Aggarwal, Huang and Le, "Regularized evolution for image classifier architecture search", AAAI 2019,
+    algorithm 1. The population is the youngest `population` complete trials; until there are as many, proposals
+    are random. Trials that failed or were stopped early never enter it.
+
+    Args:
+        population: How many trials are alive, at least 1.
+        sample: How many are drawn from them, with replacement, to find a parent, at least 1.
+
+    Raises:
+        StrategyError: A setting is out of range.
+    """
+
+    population: int = 50
+    sample: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name in ("population", "sample"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise StrategyError(f"evolution: {name} is an integer of 1 or more, not {value!r}")
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return a mutated copy of the best of `sample` random members of the population."""
+        trials = history.complete
+        if len(trials) < self.population:
+            return space.sample(rng)
+        drawn = rng.integers(len(trials) - self.population, len(trials), size=self.sample)
+        parent = max((trials[i] for i in drawn.tolist()), key=history.score)
+        return space.mutate(parent.architecture, rng)

@@ -1,0 +1,45 @@
+"""Exhaustive search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from archwright.errors import Exhausted, StrategyError
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, names, register
+from archwright.trials import History
+
+__all__ = ["Grid"]
+
+
+@register("grid")
+@dataclass(frozen=True)
+class Grid(Strategy):
+    """Exhaustive search: every architecture once, in the order of the space's enumeration."""
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return the first architecture that has not been proposed.
+
+        Raises:
+            Exhausted: All have been.
+        """
+        architecture = history.unseen(space)
+        if architecture is None:
+            raise Exhausted(f"grid has proposed all {len(history.trials):,} architectures of the space")
+        return architecture
+
+    def check(self, space: Space) -> None:
+        """Refuse an infinite space.
+
+        Raises:
+            StrategyError: The space holds real numbers.
+        """
+        if math.isinf(space.size):
+            others = ", ".join(name for name in names() if name != "grid")
+            raise StrategyError(
+                "grid tries every architecture, but real numbers make this space infinite. Use integers or "
+                f"ordinals in their place, or another strategy: {others}"
+            )

@@ -1,0 +1,88 @@
+"""Local search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.errors import StrategyError
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, register
+from archwright.trials import History, Trial
+
+__all__ = ["LocalSearch"]
+
+
+@dataclass
+class _Climb:
+    """Where the search stands once the first `replayed` trials of the history have ended."""
+
+    replayed: int = 0
+    current: Trial | None = None  # where it stands; None: at a local optimum, or at the very start
+    better: Trial | None = None  # the best neighbour so far, for "best"
+    frontier: dict[Architecture, None] = field(default_factory=dict)  # neighbours not measured yet
+    ended: set[Architecture] = field(default_factory=set)
+
+
+@register("local-search")
+@dataclass(frozen=True)
+class LocalSearch(Strategy):
+    """Local search: climb from neighbour to neighbour, start again at random from a local optimum.
+
+    White, Nolen and Savani, "Exploring the loss landscape in neural architecture search", UAI 2021; den Ottelander
+    et al., "Local search is a remarkably strong baseline for neural architecture search", EMO 2021.
+
+    The climb is replayed from the history, each trial once, so nothing about it is stored.
+
+    Args:
+        improvement: "first" moves to the first neighbour that is better; "best" measures all
+            neighbours and moves to the best of them.
+
+    Raises:
+        StrategyError: `improvement` is neither.
+    """
+
+    improvement: Literal["first", "best"] = "first"
+    _climbs: WeakKeyDictionary[History, _Climb] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.improvement not in ("first", "best"):
+            raise StrategyError(
+                f'local-search: improvement is "first" or "best", not {self.improvement!r}'
+            )
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return a neighbour of where the search stands, or a random start."""
+        climb = self._climbs.setdefault(history, _Climb())
+        for trial in history.finished[climb.replayed :]:
+            self._replay(climb, trial, space, history)
+        left = [architecture for architecture in climb.frontier if not history.seen(architecture)]
+        return left[rng.integers(len(left))] if left else space.sample(rng)
+
+    def _replay(self, climb: _Climb, trial: Trial, space: Space, history: History) -> None:
+        climb.replayed += 1
+        climb.ended.add(trial.architecture)
+        climb.frontier.pop(trial.architecture, None)
+        above = climb.better or climb.current
+        if trial.state == "complete" and (
+            above is None or history.score(trial) > history.score(above)
+        ):
+            climb.better = trial
+        waits = self.improvement == "best" and climb.current is not None and climb.frontier
+        if climb.better is not None and not waits:
+            climb.current, climb.better = climb.better, None
+            climb.frontier = self._around(climb.current, climb, space)
+        if not climb.frontier:
+            climb.current = None
+
+    @staticmethod
+    def _around(trial: Trial, climb: _Climb, space: Space) -> dict[Architecture, None]:
+        # Real numbers have random neighbours: the trial's own seed makes each replay find the same.
+        around = space.neighbours(trial.architecture, np.random.default_rng(trial.seed))
+        return dict.fromkeys(near for near in around if near not in climb.ended)

@@ -1,0 +1,27 @@
+"""Random search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, register
+from archwright.trials import History
+
+__all__ = ["Random"]
+
+
+@register("random")
+@dataclass(frozen=True)
+class Random(Strategy):
+    """Random search: the baseline that every other strategy has to beat.
+
+    Bergstra and Bengio, "Random search for hyper-parameter optimization", JMLR 2012; for architectures, Li and
+    Talwalkar, "Random search and reproducibility for neural architecture search", UAI 2019.
+    """
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return a sample of the space."""
+        return space.sample(rng)

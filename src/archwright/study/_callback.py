@@ -1,0 +1,115 @@
+"""Watching a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archwright.trials import Trial
+
+if TYPE_CHECKING:
+    from archwright.study._study import Study
+
+__all__ = ["Callback", "Log", "describe_metrics"]
+
+
+class Callback:
+    """Is told what happens in a search. Override what is of interest; nothing is done by default.
+
+    The methods are called in the process and thread of the search, which waits for them. A search ends after
+    the present trial when one of them calls `study.stop()`; an exception from them ends it at once, except
+    in `on_report`, where it is the trial's: `archwright.evaluate.Stopped` prunes it, any other fails it.
+    """
+
+    def on_start(self, study: Study) -> None:
+        """Be told that the search begins, or goes on."""
+
+    def on_trial_start(self, study: Study, trial: Trial) -> None:
+        """Be told that a trial begins."""
+
+    def on_report(
+        self, study: Study, trial: Trial, step: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Be told of a point of the trial's curve."""
+
+    def on_trial_end(self, study: Study, trial: Trial) -> None:
+        """Be told that a trial has ended; it is on record."""
+
+    def on_final_start(self, study: Study, trial: Trial) -> None:
+        """Be told that the final training of a trial's architecture begins."""
+
+    def on_final_end(self, study: Study, trial: Trial, metrics: Mapping[str, float]) -> None:
+        """Be told that the final training of a trial's architecture has ended; it is on record."""
+
+    def on_problem(self, study: Study, message: str) -> None:
+        """Be told of something that went wrong without ending the search; `warnings` has it too."""
+
+    def on_end(self, study: Study) -> None:
+        """Be told that the search is over, in whatever way."""
+
+
+class Log(Callback):
+    """Writes a file of plain lines, one for each event, and the tracebacks of failures.
+
+    Args:
+        path: The file; it is added to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_start(self, study: Study) -> None:
+        """Note the beginning."""
+        done = len(study.history.finished)
+        goes = f"goes on after {done} trials" if done else "begins"
+        self._note(f"search {goes}: {study.objective}, budget {study.budget}, seed {study.seed}")
+
+    def on_trial_start(self, study: Study, trial: Trial) -> None:
+        """Note the architecture."""
+        again = f", attempt {trial.attempts}" if trial.attempts > 1 else ""
+        decided = ", ".join(f"{name}={value}" for name, value in trial.architecture.items())
+        self._note(f"trial {trial.number} begins{again}: {trial.architecture.id} ({decided})")
+
+    def on_report(
+        self, study: Study, trial: Trial, step: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Note the point of the curve."""
+        self._note(f"trial {trial.number} step {step}: {describe_metrics(metrics)}")
+
+    def on_trial_end(self, study: Study, trial: Trial) -> None:
+        """Note the result."""
+        best = " (best so far)" if study.history.best is trial else ""
+        told = f": {describe_metrics(trial.metrics)}" if trial.metrics else ""
+        self._note(f"trial {trial.number} {trial.state} in {trial.seconds:.1f} s{told}{best}")
+        if trial.error:
+            self._note(trial.error)
+
+    def on_final_start(self, study: Study, trial: Trial) -> None:
+        """Note whose network is trained."""
+        self._note(f"final training of trial {trial.number} begins: {trial.architecture.id}")
+
+    def on_final_end(self, study: Study, trial: Trial, metrics: Mapping[str, float]) -> None:
+        """Note the result."""
+        self._note(f"final training of trial {trial.number} ended: {describe_metrics(metrics)}")
+
+    def on_problem(self, study: Study, message: str) -> None:
+        """Note the message."""
+        self._note(f"problem: {message}")
+
+    def on_end(self, study: Study) -> None:
+        """Note why it ended."""
+        self._note(f"search ends ({study.stopped_by}) after {study.elapsed:.1f} s")
+
+    def _note(self, text: str) -> None:
+        # Opened for each line: a file that is kept open would lose its last lines in a killed process.
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        lines = text.rstrip().splitlines() or [""]
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write("".join([f"{now} {lines[0]}\n", *(f"    {line}\n" for line in lines[1:])]))
+
+
+def describe_metrics(metrics: Mapping[str, float]) -> str:
+    """Return metrics in one line."""
+    return ", ".join(f"{name} {value:.5g}" for name, value in metrics.items())

@@ -1,0 +1,151 @@
+"""What is written down about a study, and what is made from it again."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import metadata
+from typing import Any
+
+from archwright import strategies
+from archwright.errors import SpaceError, StudyError
+from archwright.evaluate import Evaluator
+from archwright.space import Space
+from archwright.strategies import Strategy
+from archwright.trials import Objective
+
+__all__ = [
+    "check_same_space",
+    "describe",
+    "differences",
+    "restore_evaluator",
+    "restore_space",
+    "restore_strategy",
+]
+
+_EVALUATORS = {"training": ("archwright.evaluate", "Training")}
+"""Where the evaluators are that can be made again, by the "type" in their JSON."""
+
+
+def describe(space: Space, strategy: Strategy, objective: Objective, seed: int) -> dict[str, Any]:
+    """Return what is written down when a study begins."""
+    return {
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "space": space.to_json(),
+        "fingerprint": space.fingerprint,
+        "strategy": _describe_strategy(strategy),
+        "objective": str(objective),
+        "seed": seed,
+        "evaluator": None,
+        "budget": None,
+        "final": None,
+        "results": {},
+    }
+
+
+def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """Return how a study differs from one on record, as lines; none where they are the same.
+
+    Both are what `describe` gives; what changes while a study goes on is left out.
+    """
+    lines = [
+        f"{name}: {_told(stored[name])} is on record, {_told(document[name])} was given"
+        for name in ("strategy", "objective", "seed")
+        if document[name] != stored[name]
+    ]
+    if document["fingerprint"] != stored["fingerprint"]:
+        lines.append("space: it has changed")
+    return lines
+
+
+def check_same_space(space: Space, document: Mapping[str, Any], place: object) -> None:
+    """Refuse a space that is not the one on record.
+
+    Raises:
+        StudyError: It is not; the message shows what changed.
+    """
+    if space.fingerprint != document["fingerprint"]:
+        lines = "\n".join("  " + line for line in space.differences(document["space"]))
+        raise StudyError(
+            f"the space is not the one that the study in {place} was begun with; give that one, or "
+            f"begin a study in another path. What changed (- on record, + given):\n{lines}"
+        )
+
+
+def restore_space(document: Mapping[str, Any]) -> Space:
+    """Return the space on record.
+
+    Raises:
+        StudyError: It holds code that is only known by name.
+    """
+    try:
+        return Space.from_json(document["space"])
+    except SpaceError as error:
+        raise StudyError(f"the study's space cannot be made again from its record: {error}") from error
+
+
+def restore_strategy(document: Mapping[str, Any]) -> Strategy:
+    """Return the strategy on record.
+
+    Raises:
+        StudyError: It is not registered, or its settings could not be written down.
+    """
+    stored = document["strategy"]
+    if stored["options"] is None or stored["name"] not in strategies.names():
+        raise StudyError(
+            f"the study's strategy, {stored['class']}, cannot be made again from its record: give it, as "
+            "load(path, strategy=...), or register it under a name before the study is made"
+        )
+    return strategies.create(stored["name"], **stored["options"])
+
+
+def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
+    """Return the evaluator on record.
+
+    Raises:
+        StudyError: There is none, or it could not be written down.
+    """
+    stored = document["evaluator"]
+    if stored is None or stored.get("type") not in _EVALUATORS:
+        raise StudyError(
+            "the study's evaluator cannot be made again from its record: give it, as "
+            "load(path, evaluator=...)"
+        )
+    module, name = _EVALUATORS[stored["type"]]
+    made: Evaluator = getattr(importlib.import_module(module), name).from_json(stored)
+    return made
+
+
+def _describe_strategy(strategy: Strategy) -> dict[str, Any]:
+    options: dict[str, Any] | None = strategies.options(strategy)
+    try:
+        options = json.loads(json.dumps(options, allow_nan=False))
+    except (TypeError, ValueError):
+        options = None
+    kind = type(strategy)
+    return {
+        "name": strategies.name_of(strategy),
+        "class": f"{kind.__module__}:{kind.__qualname__}",
+        "options": options,
+    }
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Mapping):
+        options = ", ".join(f"{name}={option!r}" for name, option in (value["options"] or {}).items())
+        return f"{value['name'] or value['class']}({options})"
+    return repr(value)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in ("archwright", "numpy", "sqlalchemy", "torch"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

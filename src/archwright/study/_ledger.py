@@ -1,0 +1,205 @@
+"""What is on record about a study, and the right to add to it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archwright.errors import StoreError
+from archwright.study._clock import Clock
+from archwright.study._store import MemoryStore, Record, Snapshot, Store
+from archwright.trials import History, Objective, Trial
+
+if TYPE_CHECKING:
+    from archwright.study._lock import Lock
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Keeps a study's store and its history in step.
+
+    A run folder is locked from the first writing until `close`; when it is locked anew, all is read anew, since
+    another process may have gone on with the study.
+
+    Args:
+        folder: The run folder, or `None` to keep the study in memory.
+
+    Attributes:
+        document: What is kept about the study itself, by the names in `DOCUMENTS`.
+        history: All trials.
+        interrupted: The numbers of the trials that run no more but have not ended, in order.
+        clock: The time the study has taken.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.document: dict[str, Any] = {}
+        self.interrupted: deque[int] = deque()
+        self.clock = Clock()
+        self.history: History
+        self._store: Store | None = MemoryStore() if folder is None else None
+        self._lock: Lock | None = None
+        self._begun: dict[int, float] = {}  # trials of this process that run, and since when
+
+    # ------------------------------------------------------------------ opening and closing
+
+    def create(self, document: Mapping[str, Any]) -> bool:
+        """Begin a study, and tell whether that was possible: not where there is one, which is read instead.
+
+        Raises:
+            StudyLocked: Another process writes to the folder.
+            StoreError: The folder cannot be used.
+        """
+        if self.folder is not None:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"{self.folder} cannot be made a run folder: {error}") from error
+            self._store = self._lock_and_open(new=True)
+        assert self._store is not None
+        empty = self._store.is_empty()
+        if empty:
+            self._store.create(document)
+        self._take(self._store.read())
+        return empty
+
+    def read(self) -> None:
+        """Read what is on record, without the right to add to it.
+
+        Raises:
+            StoreError: There is no study, or it is damaged.
+        """
+        store = self._open(readonly=True)
+        try:
+            self._take(store.read())
+        finally:
+            store.close()
+
+    def hold(self) -> Store:
+        """Take the right to add, if it is not held yet, and return the store.
+
+        Raises:
+            StudyLocked: Another process holds it.
+        """
+        if self._store is None:
+            self._store = self._lock_and_open()
+            try:
+                self._take(self._store.read())
+            except BaseException:
+                self.close()
+                raise
+        return self._store
+
+    def close(self) -> None:
+        """Give the right to add back. What is in memory stays."""
+        if self.folder is None:
+            return
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def recover(self) -> None:
+        """Bring memory and store in step after an exception at a place that is not known."""
+        if self.folder is None:
+            store = self.hold()
+        else:
+            if self._store is not None:
+                self._store.close()  # its transaction may be half done
+            store = self._store = self._open()
+        self._take(store.read())
+
+    # ------------------------------------------------------------------ writing
+
+    def begin(self, trial: Trial) -> None:
+        """Put on record that a trial runs, for the first time or again."""
+        store = self.hold()
+        self.clock.start()
+        record = Record(trial, self.clock.elapsed)
+        try:
+            if trial.number < len(self.history.trials):
+                store.write(record)
+            else:
+                store.add(record)
+        except BaseException:
+            self.clock.stop()
+            raise
+        self._begun[trial.number] = time.monotonic()
+        self.history.add(trial)
+
+    def note(self, trial: Trial) -> None:
+        """Put on record what is known of a trial that still runs."""
+        self.hold().write(Record(trial, self.clock.elapsed))
+        self.history.add(trial)
+
+    def end(self, trial: Trial) -> None:
+        """Put on record what has become of a trial."""
+        order = len(self.history.finished)
+        self.hold().write(Record(trial, self.clock.elapsed, order))
+        self.history.add(trial)
+        self.drop(trial.number)
+        if trial.number in self.interrupted:
+            self.interrupted.remove(trial.number)
+
+    def drop(self, number: int) -> None:
+        """Take note that this process no longer runs a trial."""
+        if self._begun.pop(number, None) is not None:
+            self.clock.stop()
+
+    def update(self, **documents: Any) -> None:
+        """Replace parts of what is kept about the study itself."""
+        self.hold().update(**documents)
+        self.document |= documents
+
+    def seconds(self, number: int) -> float:
+        """Return how long this process has been running a trial; 0 where it does not."""
+        now = time.monotonic()
+        return now - self._begun.get(number, now)
+
+    # ------------------------------------------------------------------ inside
+
+    def _lock_and_open(self, *, new: bool = False) -> Store:
+        from archwright.study._lock import Lock
+
+        assert self.folder is not None
+        lock = Lock(self.folder)
+        lock.acquire()
+        self._lock = lock
+        try:
+            return self._open(new=new)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, *, readonly: bool = False, new: bool = False) -> Store:
+        from archwright.study._sql import SQLStore  # loads SQLAlchemy
+
+        assert self.folder is not None
+        path = self.folder / "study.db"
+        if not new and not path.is_file():
+            raise StoreError(f"{self.folder} holds no study: there is no study.db in it")
+        return SQLStore(path, readonly=readonly)
+
+    def _take(self, snapshot: Snapshot) -> None:
+        history = History(Objective.parse(snapshot.document["objective"]))
+        for record in snapshot.records:
+            history.add(replace(record.trial, state="running"))
+        over = [record for record in snapshot.records if record.ended is not None]
+        for record in sorted(over, key=lambda record: record.ended or 0):
+            history.add(record.trial)
+        self.document, self.history = snapshot.document, history
+        self.interrupted = deque(
+            record.trial.number
+            for record in snapshot.records
+            if record.ended is None and record.trial.number not in self._begun
+        )
+        results = snapshot.document["results"].values()
+        elapsed = [self.clock.elapsed, *(record.elapsed for record in snapshot.records)]
+        self.clock.set(max([*elapsed, *(result["elapsed"] for result in results)]))

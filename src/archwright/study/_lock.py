@@ -1,0 +1,58 @@
+"""One writer for each run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from archwright.errors import StudyLocked
+
+__all__ = ["Lock"]
+
+
+class Lock:
+    """The right to write to a run folder; the death of the process gives it back.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = FileLock(folder / "study.lock")
+        self._holder = folder / "study.lock.json"
+
+    def acquire(self) -> None:
+        """Take the lock and write down who holds it.
+
+        Raises:
+            StudyLocked: Another process, or another study of this one, holds it.
+        """
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise StudyLocked(
+                f"{self._folder} is being written to by {self._who()}. Wait until it ends, or stop it; "
+                "reading with `load` is possible meanwhile."
+            ) from None
+        since = datetime.now().astimezone().isoformat(timespec="seconds")
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        self._holder.write_text(json.dumps(holder) + "\n", encoding="utf-8")
+
+    def release(self) -> None:
+        """Give the lock back; nothing happens when it is not held."""
+        if self._lock.is_locked:
+            self._holder.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _who(self) -> str:
+        try:
+            holder = json.loads(self._holder.read_text(encoding="utf-8"))
+            return f"process {holder['pid']} on {holder['host']} (since {holder['since']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"  # it has only just taken the lock

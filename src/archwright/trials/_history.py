@@ -1,0 +1,123 @@
+"""The history of a search: what a strategy sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from archwright.errors import StudyError
+from archwright.space import Architecture, Space
+from archwright.trials._objective import Objective
+from archwright.trials._trial import Trial
+
+__all__ = ["History"]
+
+
+class History:
+    """All trials of a study, kept so that each question about them is answered in constant time.
+
+    A trial is added when it begins, and once more when it has ended. The sequences are the history's own:
+    read them, do not change them.
+
+    Args:
+        objective: What makes one trial better than another.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self._trials: list[Trial] = []
+        self._finished: list[Trial] = []
+        self._complete: list[Trial] = []
+        self._best: Trial | None = None
+        self._seen: set[Architecture] = set()
+        self._unseen: Iterator[Architecture] | None = None
+        self._next: Architecture | None = None
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """All trials, by number."""
+        return self._trials
+
+    @property
+    def finished(self) -> Sequence[Trial]:
+        """The trials that have ended, in whatever way, in the order in which they ended."""
+        return self._finished
+
+    @property
+    def complete(self) -> Sequence[Trial]:
+        """The trials that were measured to the end, in the order in which they ended."""
+        return self._complete
+
+    @property
+    def best(self) -> Trial | None:
+        """The best complete trial; while there is none, the best of those that were stopped early.
+
+        The first to end is the best of equals. `None` while neither kind has a value of the objective.
+        """
+        return self._best
+
+    def seen(self, architecture: Architecture) -> bool:
+        """Tell whether the architecture was proposed before, whatever became of it."""
+        return architecture in self._seen
+
+    def score(self, trial: Trial) -> float:
+        """Return how good a trial is: greater is better, whatever the objective's direction.
+
+        Raises:
+            EvaluationError: The trial has no value of the objective.
+        """
+        return self.objective.score(trial.metrics)
+
+    def beaten_by(self, trial: Trial) -> bool:
+        """Tell whether a trial that has ended would be the new best."""
+        if trial.state == "complete":
+            best = self._best
+            return best is None or best.state != "complete" or self.score(trial) > self.score(best)
+        if trial.state != "pruned" or not math.isfinite(trial.metrics.get(self.objective.metric, math.nan)):
+            return False
+        best = self._best
+        return best is None or (best.state == "pruned" and self.score(trial) > self.score(best))
+
+    def unseen(self, space: Space) -> Architecture | None:
+        """Return the first architecture, in the order of enumeration, that was not proposed yet.
+
+        All calls together walk through the space once.
+
+        Args:
+            space: The space of the study; finite.
+
+        Returns:
+            An architecture, or `None` when all have been proposed.
+
+        Raises:
+            SpaceError: The space is not finite.
+        """
+        if self._unseen is None:
+            self._unseen = space.enumerate()
+            self._next = next(self._unseen, None)
+        while self._next is not None and self._next in self._seen:
+            self._next = next(self._unseen, None)
+        return self._next
+
+    def add(self, trial: Trial) -> None:
+        """Take in a trial that has begun (its number follows the last) or has ended.
+
+        Raises:
+            StudyError: The number is out of order, or the trial has ended before.
+        """
+        if trial.number > len(self._trials):
+            raise StudyError(f"trial {trial.number} cannot follow trial {len(self._trials) - 1}")
+        if trial.number == len(self._trials):
+            self._trials.append(trial)
+            self._seen.add(trial.architecture)
+        elif self._trials[trial.number].ended:
+            raise StudyError(f"trial {trial.number} has ended already")
+        else:
+            self._trials[trial.number] = trial
+        if not trial.ended:
+            return
+        if self.beaten_by(trial):
+            self._best = trial
+        self._finished.append(trial)
+        if trial.state == "complete":
+            self._complete.append(trial)

@@ -1,0 +1,42 @@
+"""What all tests share: where the data lies, how Hypothesis searches, how many threads run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Workers that run side by side get one thread each, or they would fight for the cores. This is set
+# before torch is first imported, and reaches the processes that the tests start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
+# The conformance suites assert in the package itself; their failures are to show values too.
+pytest.register_assert_rewrite("archwright.testing")
+
+# The same examples on every run and machine; `--hypothesis-profile=thorough` looks for new ones.
+settings.register_profile(
+    "default",
+    derandomize=True,
+    deadline=None,
+    max_examples=30,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "thorough", settings.get_profile("default"), derandomize=False, max_examples=1000
+)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data: `ARCHWRIGHT_DATA`, or `../shared/data` beside the project."""
+    folder = Path(os.environ.get("ARCHWRIGHT_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no data at {folder}; set ARCHWRIGHT_DATA to the folder that holds it")
+    return folder

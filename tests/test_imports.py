@@ -1,0 +1,76 @@
+"""`import archwright` and `archwright --help` answer without loading what only a search needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+import archwright
+
+# Names the modules that a fresh interpreter holds after running the statements.
+PROBE = """
+import sys
+try:
+    {statements}
+except SystemExit as end:
+    if end.code:
+        raise
+print("modules:", *sorted(sys.modules))
+"""
+
+HEAVY = {"torch", "sklearn", "scipy", "sqlalchemy"}
+
+
+def modules_after(statements: str) -> set[str]:
+    """Return the names of the modules loaded in a fresh interpreter after `statements`."""
+    code = PROBE.format(statements=statements)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return set(ran.stdout.splitlines()[-1].removeprefix("modules:").split())
+
+
+def command(*arguments: str) -> str:
+    """Return the statements that run the command."""
+    return f"sys.argv[1:] = {list(arguments)!r}; from archwright.cli import main; main()"
+
+
+def test_the_probe_sees_torch() -> None:
+    assert "torch" in modules_after("import torch")
+
+
+def test_importing_archwright_loads_no_room_and_nothing_heavy() -> None:
+    modules = modules_after("import archwright")
+    assert not modules & HEAVY
+    assert not {name for name in modules if name.startswith("archwright.")}
+
+
+def test_the_command_help_loads_nothing_heavy() -> None:
+    assert not modules_after(command("--help")) & HEAVY
+
+
+def test_a_subcommand_help_loads_no_torch() -> None:
+    assert "torch" not in modules_after(command("search", "--help"))
+
+
+@pytest.mark.parametrize(
+    "room", ["errors", "space", "build", "spaces", "trials", "strategies", "cli"]
+)
+def test_these_rooms_load_no_torch(room: str) -> None:
+    assert "torch" not in modules_after(f"import archwright.{room}")
+
+
+def test_every_public_name_is_there() -> None:
+    assert [name for name in archwright.__all__ if not hasattr(archwright, name)] == []
+    assert set(archwright.__all__) <= set(dir(archwright))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        archwright.no_such_name
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert archwright.__version__ == version("archwright")
