@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import difflib
 import gzip
-import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
@@ -96,9 +95,10 @@ def _read(path: Path, header: bool | None) -> _Table:
         with _open(path) as file:
             delimiter = _delimiter(file)
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table in UTF-8: {error}") from error
+    lines = [(number, row) for number, row in lines if len(row) > 1 or any(row)]  # blank ones are no rows
     if not lines:
         raise DataError(f"{path} is empty; it should hold a row of names and one row for each sample.")
     width = len(lines[0][1])
@@ -127,7 +127,7 @@ def _read(path: Path, header: bool | None) -> _Table:
 
 def _open(path: Path) -> TextIO:
     # utf-8-sig drops the mark that Excel puts at the start
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
     return path.open(encoding="utf-8-sig", newline="")
 
@@ -173,14 +173,11 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _parsed(cells: Sequence[str]) -> Iterator[float | None]:
-    return (_number(cell) for cell in cells)
-
-
 def _numbers(cells: Sequence[str]) -> npt.NDArray[np.float64] | None:
     """Return a column of numbers, or `None` where it is none."""
     values = []
-    for value in _parsed(cells):
+    for cell in cells:
+        value = _number(cell)
         if value is None:
             return None
         values.append(value)
@@ -207,13 +204,13 @@ def _check_categories(table: _Table, name: str, distinct: int) -> None:
     """Raise where a column that is not all numbers does not look like categories either."""
     cells = table.columns[name]
     total = len(cells)
-    odd = [place for place, value in enumerate(_parsed(cells)) if value is None]
+    odd = [place for place, value in enumerate(map(_number, cells)) if value is None]
     if all(_number(cells[place].replace(",", ".", 1)) is not None for place in odd):
         raise table.error(
             f"column {name!r} holds decimal commas, such as {cells[odd[0]]!r} in row "
             f"{table.rows[odd[0]]} of the file; write decimal points."
         )
-    few = len(odd) <= math.floor(0.05 * total) or {cells[place] for place in odd} <= _MARKS
+    few = len(odd) <= 0.05 * total or {cells[place] for place in odd} <= _MARKS
     if len(odd) < total and (few or distinct > total / 2):
         raise table.error(
             f"column {name!r} holds {total - len(odd)} numbers and {len(odd)} other cells, the "
@@ -231,4 +228,4 @@ def _check_categories(table: _Table, name: str, distinct: int) -> None:
 
 
 def _stem(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).stem
+    return path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem

@@ -87,7 +87,7 @@ def data(
     """
     # settings first: a mistake in them must not wait for 60,000 images
     validation, test, seed = to_share("validation", validation), to_share("test", test), to_seed(seed)
-    options = {"size": None if size is None else to_size(size), "target": target, "header": header}
+    options = {"size": None if size is None else list(to_size(size)), "target": target, "header": header}
     found, origin = _read(source, options)
     check_classes(found.train.labels)
     classes = class_names(found.train.labels)
@@ -195,18 +195,16 @@ def _moments(inputs: torch.Tensor, indicators: npt.NDArray[np.bool_]) -> tuple[t
 
     Two passes in float64: one pass over squares would lose a small spread far from zero.
     """
-    axes = (0, 2, 3) if inputs.ndim == 4 else (0,)
-    count = inputs.numel() // inputs.shape[1]
+    values = inputs.numpy()
+    axes = (0, 2, 3) if values.ndim == 4 else (0,)
+    count = values.size // values.shape[1]
 
-    def blocks() -> Iterator[torch.Tensor]:
-        return (inputs[start : start + _BLOCK] for start in range(0, len(inputs), _BLOCK))
+    def blocks() -> Iterator[npt.NDArray[np.float64]]:
+        return (values[start : start + _BLOCK].astype(np.float64) for start in range(0, len(values), _BLOCK))
 
-    total = sum(block.double().sum(axes) for block in blocks())
-    mean = torch.as_tensor(total / count)
-    centre = mean.view(-1, *[1] * (inputs.ndim - 2))
-    spread = sum((block.double() - centre).square_().sum(axes) for block in blocks())
-    std = torch.as_tensor(spread / count).sqrt().float()
-    marks = torch.tensor(indicators)
-    constant = inputs.amax(axes) == inputs.amin(axes)  # rounding may give these a tiny deviation
-    std = torch.where(constant | marks | (std == 0), 1.0, std)
-    return torch.where(marks, 0.0, mean.float()), std
+    mean = np.sum([block.sum(axes) for block in blocks()], axis=0) / count
+    centre = mean.reshape(-1, *[1] * (values.ndim - 2))
+    std = np.sqrt(np.sum([np.square(block - centre).sum(axes) for block in blocks()], axis=0) / count)
+    constant = values.max(axes) == values.min(axes)  # rounding may give these a tiny deviation
+    mean, std = np.where(indicators, 0, mean), np.where(indicators | constant, 1, std)
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -59,11 +59,10 @@ def to_share(part: str, given: object) -> float:
     Raises:
         DataError: It is neither.
     """
-    if isinstance(given, numbers.Real) and not isinstance(given, bool):
-        if isinstance(given, numbers.Integral) and given >= 1:
-            return int(given)
-        if 0 < given < 1:
-            return float(given)
+    if _is_whole(given) and given >= 1:
+        return int(given)
+    if isinstance(given, float | np.floating) and 0 < given < 1:
+        return float(given)
     raise DataError(
         f"{part}={given!r} must be a fraction between 0 and 1, or a whole number of samples, 1 or "
         f"more: without samples the {part} part would be of no use."
@@ -76,9 +75,13 @@ def to_seed(given: object) -> int:
     Raises:
         DataError: It is no whole number of 0 or more.
     """
-    if isinstance(given, numbers.Integral) and not isinstance(given, bool) and given >= 0:
+    if _is_whole(given) and given >= 0:
         return int(given)
     raise DataError(f"seed={given!r} must be a whole number of 0 or more.")
+
+
+def _is_whole(given: object) -> TypeGuard[int]:
+    return isinstance(given, int | np.integer) and not isinstance(given, bool)
 
 
 def _count(part: str, share: float, total: int) -> int:

@@ -18,6 +18,7 @@ from archwright.space._language import (
     subset,
 )
 from archwright.space._nodes import Apply, Call, Graph, Input, Merge, Node
+from archwright.space._print import describe_size
 from archwright.space._space import Predicate, Space
 from archwright.space._spec import TensorSpec, as_specs
 
@@ -43,6 +44,7 @@ __all__ = [
     "as_specs",
     "cell",
     "choice",
+    "describe_size",
     "find",
     "graph",
     "integer",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from archwright.trials import History
 
 __all__ = ["Strategy", "create", "entries", "name_of", "names", "options", "register"]
 
-_registry: Registry[Callable[..., "Strategy"]] = Registry("strategy")
+_registry: Registry[Callable[..., Strategy]] = Registry("strategy")
 
 
 class Strategy(ABC):
@@ -100,6 +99,5 @@ def name_of(strategy: Strategy) -> str | None:
 
 def options(strategy: Strategy) -> dict[str, Any]:
     """Return a strategy's settings by name, as `create` takes them; empty for one that is no dataclass."""
-    if not dataclasses.is_dataclass(strategy):
-        return {}
-    return {f.name: getattr(strategy, f.name) for f in dataclasses.fields(strategy) if f.init}
+    fields: dict[str, Any] = getattr(strategy, "__dataclass_fields__", {})
+    return {name: getattr(strategy, name) for name, field in fields.items() if field.init}

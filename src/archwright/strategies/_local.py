@@ -53,9 +53,7 @@ class LocalSearch(Strategy):
     def __post_init__(self) -> None:
         """Check the settings."""
         if self.improvement not in ("first", "best"):
-            raise StrategyError(
-                f'local-search: improvement is "first" or "best", not {self.improvement!r}'
-            )
+            raise StrategyError(f'local-search: improvement is "first" or "best", not {self.improvement!r}')
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a neighbour of where the search stands, or a random start."""
@@ -70,9 +68,7 @@ class LocalSearch(Strategy):
         climb.ended.add(trial.architecture)
         climb.frontier.pop(trial.architecture, None)
         above = climb.better or climb.current
-        if trial.state == "complete" and (
-            above is None or history.score(trial) > history.score(above)
-        ):
+        if trial.state == "complete" and (above is None or history.score(trial) > history.score(above)):
             climb.better = trial
         waits = self.improvement == "best" and climb.current is not None and climb.frontier
         if climb.better is not None and not waits:

@@ -65,27 +65,33 @@ class Shelf:
         candidate: Candidate,
         metrics: Mapping[str, float],
         stage: Literal["search", "final"],
-    ) -> None:
+        trial: int,
+    ) -> str | None:
         """Take in a network, in place of the one before.
 
         Args:
             candidate: What was evaluated; where its model was never built, there is no network.
             metrics: What was measured.
             stage: Whether it comes from the search or from the final training.
+            trial: The number of the trial that found it.
+
+        Returns:
+            Why its source could not be written, where that is so.
         """
-        model = candidate.built
+        model = getattr(candidate, "_model", None)
         if self._folder is None:
             self._kept = None if model is None else (candidate.architecture, model)
-            return
-        from archwright.export import save_best  # loads torch
+            return None
+        from archwright.export import save_best
 
-        save_best(
+        return save_best(
             self._folder,
             space=candidate.space,
             architecture=candidate.architecture,
             candidate=None if model is None else candidate,
             metrics=metrics,
             stage=stage,
+            trial=trial,
         )
 
     def load(self, space: Space, architecture: Architecture) -> torch.nn.Module:
@@ -95,8 +101,14 @@ class Shelf:
             StudyError: It is not there.
         """
         if self._folder is not None:
-            from archwright.export import load_best  # loads torch
+            from archwright.export import load_best, read_best
 
+            saved = read_best(self._folder)
+            if saved is not None and saved.architecture != architecture:
+                raise StudyError(
+                    f"{self._folder / 'best'} holds the network of {saved.architecture.id}, not that of "
+                    f"{architecture.id}, the best on record"
+                )
             return load_best(self._folder, space)
         if self._kept is None or self._kept[0] != architecture:
             raise StudyError(

@@ -37,9 +37,7 @@ class Budget:
         """Check the values."""
         given = {name: value for name, value in asdict(self).items() if value is not None}
         if not given:
-            raise BudgetError(
-                "a budget needs at least one of trials, minutes, seconds, target: Budget(trials=100)"
-            )
+            raise BudgetError("a budget needs at least one of trials, minutes, seconds, target: Budget(trials=100)")
         for name, value in given.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise BudgetError(f"budget: {name} is a number, not {value!r}")
@@ -69,9 +67,5 @@ class Budget:
     def __str__(self) -> str:
         """Return the budget in words, such as "100 trials, 10 minutes"."""
         target = [] if self.target is None else [f"target {self.target:g}"]
-        units = [
-            f"{value:g} {name}"
-            for name, value in self.to_json().items()
-            if name != "target"
-        ]
+        units = [f"{value:g} {name}" for name, value in self.to_json().items() if name != "target"]
         return ", ".join(units + target)

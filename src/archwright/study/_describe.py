@@ -30,8 +30,14 @@ _EVALUATORS = {"training": ("archwright.evaluate", "Training")}
 """Where the evaluators are that can be made again, by the "type" in their JSON."""
 
 
-def describe(space: Space, strategy: Strategy, objective: Objective, seed: int) -> dict[str, Any]:
-    """Return what is written down when a study begins."""
+def describe(space: Space, strategy: Strategy, objective: Objective, seed: object) -> dict[str, Any]:
+    """Return what is written down when a study begins.
+
+    Raises:
+        StudyError: The seed is not a whole number of 0 or more.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise StudyError(f"a study's seed is a whole number of 0 or more, not {seed!r}")
     return {
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "versions": _versions(),
@@ -112,8 +118,7 @@ def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
     stored = document["evaluator"]
     if stored is None or stored.get("type") not in _EVALUATORS:
         raise StudyError(
-            "the study's evaluator cannot be made again from its record: give it, as "
-            "load(path, evaluator=...)"
+            "the study's evaluator cannot be made again from its record: give it, as load(path, evaluator=...)"
         )
     module, name = _EVALUATORS[stored["type"]]
     made: Evaluator = getattr(importlib.import_module(module), name).from_json(stored)

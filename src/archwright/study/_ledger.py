@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from archwright.study._lock import Lock
 
 __all__ = ["Ledger"]
+
+_DEATHS = 5  # how often a process may die in one trial before the trial is at fault
 
 
 class Ledger:
@@ -106,15 +108,25 @@ class Ledger:
             self._lock.release()
             self._lock = None
 
-    def recover(self) -> None:
-        """Bring memory and store in step after an exception at a place that is not known."""
-        if self.folder is None:
-            store = self.hold()
-        else:
-            if self._store is not None:
-                self._store.close()  # its transaction may be half done
-            store = self._store = self._open()
-        self._take(store.read())
+    def recover(self, *, keep: Collection[int] = ()) -> None:
+        """Bring memory and store in step after an interrupt at a place that is not known.
+
+        Trials that this process runs are handed back, to be run again: that was not their fault, and so does
+        not count as an attempt.
+
+        Args:
+            keep: The numbers of trials that still run all the same.
+        """
+        mine = set(self._begun).difference(keep)
+        for number in mine:
+            self.drop(number)
+        if self.folder is not None and self._store is not None:
+            self._store.close()  # its transaction may be half done
+            self._store = self._open()
+        self._take(self.hold().read())
+        for number in mine.intersection(self.interrupted):
+            trial = self.history.trials[number]
+            self.note(replace(trial, attempts=trial.attempts - 1))
 
     # ------------------------------------------------------------------ writing
 
@@ -133,6 +145,20 @@ class Ledger:
             raise
         self._begun[trial.number] = time.monotonic()
         self.history.add(trial)
+        self._settle(trial.number)
+
+    def next_interrupted(self) -> Trial | None:
+        """Return the first interrupted trial as it is to begin again, or `None` if there is none.
+
+        One in which too many processes have died is ended, as failed.
+        """
+        while self.interrupted:
+            trial = self.history.trials[self.interrupted[0]]
+            if trial.attempts < _DEATHS:
+                return replace(trial, attempts=trial.attempts + 1)
+            error = f"the process died {trial.attempts} times in this trial; it is not tried again"
+            self.end(replace(trial, state="failed", error=error))
+        return None
 
     def note(self, trial: Trial) -> None:
         """Put on record what is known of a trial that still runs."""
@@ -145,8 +171,7 @@ class Ledger:
         self.hold().write(Record(trial, self.clock.elapsed, order))
         self.history.add(trial)
         self.drop(trial.number)
-        if trial.number in self.interrupted:
-            self.interrupted.remove(trial.number)
+        self._settle(trial.number)
 
     def drop(self, number: int) -> None:
         """Take note that this process no longer runs a trial."""
@@ -158,12 +183,20 @@ class Ledger:
         self.hold().update(**documents)
         self.document |= documents
 
+    def under_way(self) -> frozenset[int]:
+        """Return the numbers of the trials that this process runs."""
+        return frozenset(self._begun)
+
     def seconds(self, number: int) -> float:
         """Return how long this process has been running a trial; 0 where it does not."""
         now = time.monotonic()
         return now - self._begun.get(number, now)
 
     # ------------------------------------------------------------------ inside
+
+    def _settle(self, number: int) -> None:
+        if number in self.interrupted:
+            self.interrupted.remove(number)
 
     def _lock_and_open(self, *, new: bool = False) -> Store:
         from archwright.study._lock import Lock

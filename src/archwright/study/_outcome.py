@@ -49,9 +49,7 @@ def judge(
     if isinstance(outcome, BaseException):
         text = "".join(traceback.format_exception(outcome))
         return replace(trial, state="failed", error=_shortened(text))
-    metrics = check_metrics(
-        outcome if isinstance(outcome, Mapping) else {objective.metric: outcome}
-    )
+    metrics = check_metrics(outcome if isinstance(outcome, Mapping) else {objective.metric: outcome})
     try:
         score = objective.score(metrics)
     except EvaluationError as error:

@@ -35,9 +35,7 @@ def propose(strategy: Strategy, space: Space, history: History, seed: int) -> Ar
         if not history.seen(architecture):
             if architecture in space:
                 return architecture
-            raise StrategyError(
-                f"{type(strategy).__name__} proposed {architecture!r}, which is not in the space"
-            )
+            raise StrategyError(f"{type(strategy).__name__} proposed {architecture!r}, which is not in the space")
     if number < _CROWDED * space.bound:
         for _ in range(_SAMPLES):
             architecture = space.sample(rng)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from archwright.errors import Exhausted, SpaceError
+from archwright.errors import BudgetError, Exhausted, SpaceError, StudyError
 from archwright.evaluate import Candidate, Evaluator, check_metrics
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback, Log
@@ -18,23 +19,33 @@ from archwright.study._outcome import Outcome, judge
 from archwright.trials import Trial, metrics_to_json
 
 if TYPE_CHECKING:
+    from archwright.space import Space
     from archwright.study._best import Shelf
     from archwright.study._ledger import Ledger
     from archwright.study._study import Study
 
-__all__ = ["Run", "check_parts"]
+__all__ = ["Run", "check_run"]
 
 _FINAL_SHARE = 0.3  # of a time budget, kept for the final training
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
 
 
-def check_parts(study: Study, evaluator: Evaluator) -> None:
-    """Refuse a space that the evaluator cannot make use of.
+def check_run(space: Space, evaluator: Evaluator, budget: object, final: object) -> None:
+    """Refuse, before anything is written, a search that cannot work.
 
     Raises:
-        SpaceError: It has parts that the evaluator does not understand, or layers that do not fit its data.
+        BudgetError: No budget is given.
+        StudyError: `final` is out of range.
+        SpaceError: The space has parts that the evaluator does not understand.
+        ShapeError: The space's networks do not fit the evaluator's data.
     """
-    space = study.space
+    if not isinstance(budget, Budget):
+        raise BudgetError(
+            f"a search needs a budget, such as budget=Budget(trials=100) or budget=Budget(minutes=10); "
+            f"{budget!r} was given"
+        )
+    if not isinstance(final, int) or final < 0:
+        raise StudyError(f"final is True, False, or how many networks to train, not {final!r}")
     if evaluator.settings is not None:
         unknown = sorted(set(space.parts) - {"model"} - evaluator.settings)
         if unknown:
@@ -67,7 +78,6 @@ class Run:
         shelf: Shelf,
         evaluator: Evaluator,
         budget: Budget,
-        *,
         finals: int,
         callbacks: Iterable[Callback],
     ) -> None:
@@ -85,6 +95,7 @@ class Run:
     def go(self) -> None:
         """Search, then train the best again; an interrupt ends it cleanly."""
         study, clock = self._study, self._ledger.clock
+        outside = self._ledger.under_way()
         clock.start()
         self._end = time.monotonic() + self._budget.time - clock.elapsed
         kept = _FINAL_SHARE * self._budget.time if self._finals else 0.0
@@ -97,7 +108,7 @@ class Run:
             self._train_finals()
         except KeyboardInterrupt:
             study.stopped_by = "interrupt"
-            self._hand_back()
+            self._ledger.recover(keep=outside)
         finally:
             clock.stop()
             for callback in self._callbacks:
@@ -124,9 +135,13 @@ class Run:
     def _reason_to_stop(self) -> str | None:
         budget, history = self._budget, self._study.history
         best = history.best
-        if budget.target is not None and best is not None and best.state == "complete":
-            if history.objective.reached(best.metrics, budget.target):
-                return "target"
+        if (
+            budget.target is not None
+            and best is not None
+            and best.state == "complete"
+            and history.objective.reached(best.metrics, budget.target)
+        ):
+            return "target"
         if budget.trials is not None and len(history.finished) >= budget.trials:
             return "trials"
         # A trial that even the fastest so far could not have finished is not worth its beginning.
@@ -134,40 +149,41 @@ class Run:
         return "seconds" if left <= self._fastest else None
 
     def _evaluate(self, trial: Trial) -> None:
-        study, ledger, history = self._study, self._ledger, self._study.history
         for callback in self._callbacks:
-            callback.on_trial_start(study, trial)
-        candidate = self._candidate(trial, self._search_end, watch=True)
-        start = time.monotonic()
-        outcome: Outcome
-        try:
-            outcome = check_metrics(self._evaluator.evaluate(candidate))
-        except Exception as error:
-            outcome = error
-        ended = judge(
-            trial,
-            outcome,
-            history.objective,
-            curve=candidate.curve,
-            seconds=time.monotonic() - start,
-        )
-        if history.beaten_by(ended):
-            # Before it is on record: a process that dies in between finds the same network again.
-            self._keep(candidate, ended.metrics, "search")
-        ledger.end(ended)
+            callback.on_trial_start(self._study, trial)
+        ended = self._measure(trial)
         if ended.state == "complete":
             self._fastest = min(self._fastest or math.inf, ended.seconds)
         if ended.state == "failed":
             _empty_cache()
         for callback in self._callbacks:
-            callback.on_trial_end(study, ended)
+            callback.on_trial_end(self._study, ended)
 
-    def _candidate(self, trial: Trial, deadline: float, *, watch: bool) -> Candidate:
+    def _measure(self, trial: Trial) -> Trial:
+        history = self._study.history
+        candidate = self._candidate(trial, self._search_end)
+        start = time.monotonic()
+        outcome = self._outcome(candidate)
+        seconds = time.monotonic() - start
+        ended = judge(trial, outcome, history.objective, curve=candidate.curve, seconds=seconds)
+        if history.beaten_by(ended):
+            # Before it is on record: a process that dies in between runs it again, and none is missing.
+            self._keep(trial, candidate, ended.metrics, "search")
+        self._ledger.end(ended)
+        return ended
+
+    def _outcome(self, candidate: Candidate) -> Outcome:
+        try:
+            return check_metrics(self._evaluator.evaluate(candidate))
+        except Exception as error:  # whatever a candidate does, the search goes on
+            return error
+
+    def _candidate(self, trial: Trial, deadline: float) -> Candidate:
         noted = time.monotonic()
 
         def listen(step: int, metrics: Mapping[str, float]) -> None:
             nonlocal noted
-            if time.monotonic() - noted > _NOTE_EVERY:
+            if not trial.ended and time.monotonic() - noted > _NOTE_EVERY:
                 noted = time.monotonic()
                 self._ledger.note(replace(trial, curve=tuple(candidate.curve)))
             for callback in self._callbacks:
@@ -180,7 +196,84 @@ class Run:
             fidelity=trial.fidelity,
             device=self._evaluator.device,
             deadline=deadline if math.isfinite(deadline) else None,
-            listener=listen if watch else None,
+            listener=listen,
             example_input=self._evaluator.example_input,
         )
         return candidate
+
+    # ------------------------------------------------------------------ the final training
+
+    def _train_finals(self) -> None:
+        history, done = self._study.history, self._study.finals
+        ranked = sorted(history.complete, key=history.score, reverse=True)
+        if not ranked and history.best is not None:
+            ranked = [history.best]
+        chosen = ranked[: self._finals]
+        for position, trial in enumerate(chosen):
+            if trial.number in done:
+                continue
+            left = self._end - time.monotonic()
+            if left <= 0:
+                self._problem(f"no time is left for the final training of trial {trial.number}")
+                return
+            deadline = time.monotonic() + left / (len(chosen) - position)
+            self._train_final(trial, deadline, is_best=position == 0)
+
+    def _train_final(self, trial: Trial, deadline: float, *, is_best: bool) -> None:
+        for callback in self._callbacks:
+            callback.on_final_start(self._study, trial)
+        candidate = self._candidate(trial, deadline)
+        start = time.monotonic()
+        try:
+            retrained = self._evaluator.retrain(candidate)
+            if retrained is None:
+                return
+            metrics = check_metrics(retrained)
+        except Exception:
+            self._problem(
+                f"the final training of trial {trial.number} failed; `resume` tries it again",
+                traceback.format_exc(),
+            )
+            return
+        if is_best:
+            self._keep(trial, candidate, metrics, "final")
+        result = {
+            "metrics": metrics_to_json(metrics),
+            "seconds": time.monotonic() - start,
+            "elapsed": self._ledger.clock.elapsed,
+        }
+        results = {**self._ledger.document["results"], str(trial.number): result}
+        self._ledger.update(results=results)
+        for callback in self._callbacks:
+            callback.on_final_end(self._study, trial, metrics)
+
+    # ------------------------------------------------------------------ inside
+
+    def _keep(
+        self,
+        trial: Trial,
+        candidate: Candidate,
+        metrics: Mapping[str, float],
+        stage: Literal["search", "final"],
+    ) -> None:
+        try:
+            without = self._shelf.keep(candidate, metrics, stage, trial.number)
+        except Exception:
+            message = f"the network of trial {trial.number} could not be kept; its metrics are on record"
+            self._problem(message, traceback.format_exc())
+        else:
+            if without is not None:
+                self._problem(f"the network of trial {trial.number} is kept without source: {without}")
+
+    def _problem(self, message: str, details: str = "") -> None:
+        for callback in self._callbacks:
+            callback.on_problem(self._study, f"{message}\n{details}".rstrip())
+        last = details.strip().splitlines()[-1:]
+        warnings.warn(": ".join([message, *last]), stacklevel=2)
+
+
+def _empty_cache() -> None:
+    # Only torch itself can have filled its cache: it is not loaded for this.
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

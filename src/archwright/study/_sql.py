@@ -119,9 +119,7 @@ class SQLStore(Store):
         """
         found = self._tables()
         if not {"study", "trials"} <= set(found):
-            raise StoreError(
-                f"{self._place} holds no study: its tables are {', '.join(found) or 'none'}"
-            )
+            raise StoreError(f"{self._place} holds no study: its tables are {', '.join(found) or 'none'}")
         with self._transaction():
             study = self._connection.execute(sql.select(_study)).mappings().first()
             rows = self._connection.execute(sql.select(_trials).order_by(_trials.c.number)).mappings().all()

@@ -2,59 +2,40 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
-import time
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from archwright import strategies
-from archwright.errors import BudgetError, Exhausted, StoreError, StrategyError, StudyError
+from archwright.errors import BudgetError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, as_evaluator
-from archwright.space import Architecture, Space
+from archwright.space import Space
 from archwright.strategies import Strategy
 from archwright.study import _describe as describe
-from archwright.study._best import Best
+from archwright.study._best import Best, Shelf
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._clock import Clock
-from archwright.study._lock import Lock
+from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
-from archwright.study._run import Run
-from archwright.study._store import MemoryStore, Record, Snapshot, Store
-from archwright.trials import (
-    History,
-    Objective,
-    State,
-    Trial,
-    metrics_from_json,
-    metrics_to_json,
-)
+from archwright.study._propose import propose, trial_seed
+from archwright.study._run import Run, check_run
+from archwright.study._summary import summarise
+from archwright.trials import History, Objective, Trial, metrics_from_json
 
 if TYPE_CHECKING:
     from typing import Self
 
-    import torch
-
 __all__ = ["Study"]
-
-_ASKS = 20  # how often a strategy is asked for something unseen
-_SAMPLES = 100  # how many random samples are tried after that
-_CROWDED = 0.9  # the share of a space that has been seen, above which random samples are of no use
-_DEATHS = 5  # how often a process may die in one trial before the trial is at fault
 
 
 class Study:
     """A search in progress, in the ask-and-tell form, on record from its first trial to its last.
 
-    Each proposal follows from the seed, its number and the trials before it. So a study that was interrupted, by
-    whatever, goes on as if it had not been.
+    Each proposal follows from the seed, its number and the trials before it. So a study that was
+    interrupted, by whatever, goes on as if it had not been.
 
     Args:
         space: Where to search.
@@ -65,7 +46,9 @@ class Study:
         resume: Whether to go on with the study in the run folder, if there is one.
 
     Attributes:
-        stopped_by: What ended the last `run`: "trials", "seconds", "target", "exhausted", "interrupt" or "callback".
+        path: The run folder, or `None`.
+        stopped_by: What ended the last `run`: "trials", "seconds", "target", "exhausted",
+            "interrupt" or "callback".
 
     Raises:
         UnknownName: No strategy has that name.
@@ -74,6 +57,14 @@ class Study:
         StudyLocked: Another process writes to the folder.
         StoreError: The folder cannot be used.
     """
+
+    path: Path | None
+    stopped_by: str | None
+    _space: Space | None
+    _strategy: Strategy | None
+    _evaluator: Evaluator | None
+    _ledger: Ledger
+    _shelf: Shelf
 
     def __init__(
         self,
@@ -89,17 +80,11 @@ class Study:
         if not isinstance(strategy, Strategy):
             raise StrategyError(f"a strategy is a name or a Strategy, not {strategy!r}")
         strategy.check(space)
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise StudyError(f"a study's seed is a whole number of 0 or more, not {seed!r}")
-        document = describe.describe(space, strategy, Objective.parse(objective), int(seed))
-        self._start(path, space=space, strategy=strategy)
-        if self.path is None:
-            self._store = MemoryStore()
-            self._store.create(document)
-            self._take(self._store.read())
-            return
+        document = describe.describe(space, strategy, Objective.parse(objective), seed)
+        self._set_up(path, space, strategy)
         try:
-            self._begin(document, resume=resume)
+            if not self._ledger.create(document):
+                self._join(document, resume=resume)
         except BaseException:
             self.close()
             raise
@@ -115,25 +100,23 @@ class Study:
     ) -> Self:
         """Return the study in a run folder.
 
-        Nothing is locked until the study is gone on with: then what has happened meanwhile is read first.
+        Reading locks nothing. A study that is gone on with is read anew first.
 
         Args:
             path: The run folder.
             space: The study's space; needed only where its record cannot make it again.
             strategy: The study's strategy; needed only where it is not registered under a name.
-            evaluator: The evaluator to go on with; needed only where its record cannot make it again.
+            evaluator: What to go on with; needed only where the record cannot make it again.
 
         Raises:
             StoreError: There is no study there, or it is damaged.
             StudyError: The space is not the one on record; the message shows what changed.
         """
         study = cls.__new__(cls)
-        study._start(path, space=space, strategy=strategy)
-        if not study._database.is_file():
-            raise StoreError(f"{study.path} holds no study: there is no study.db in it")
-        study._take(study._read())
+        study._set_up(path, space, strategy)
+        study._ledger.read()
         if space is not None:
-            describe.check_same_space(space, study._document, study.path)
+            describe.check_same_space(space, study._ledger.document, study.path)
         if evaluator is not None:
             study._evaluator = as_evaluator(evaluator, metric=study.objective.metric)
         return study
@@ -144,30 +127,37 @@ class Study:
     def space(self) -> Space:
         """Where it searches; made from the record when it was not given."""
         if self._space is None:
-            self._space = describe.restore_space(self._document)
+            self._space = describe.restore_space(self._ledger.document)
         return self._space
 
     @property
     def strategy(self) -> Strategy:
         """What proposes; made from the record when it was not given."""
         if self._strategy is None:
-            self._strategy = describe.restore_strategy(self._document)
+            self._strategy = describe.restore_strategy(self._ledger.document)
         return self._strategy
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """What measures; made from the record when it was not given."""
+        if self._evaluator is None:
+            self._evaluator = describe.restore_evaluator(self._ledger.document)
+        return self._evaluator
 
     @property
     def objective(self) -> Objective:
         """What it optimises."""
-        return self._history.objective
+        return self.history.objective
 
     @property
     def seed(self) -> int:
         """What all its randomness follows from."""
-        return int(self._document["seed"])
+        return int(self._ledger.document["seed"])
 
     @property
     def budget(self) -> Budget | None:
         """What the last `run` was allowed to spend; `None` before the first."""
-        stored = self._document["budget"]
+        stored = self._ledger.document["budget"]
         return None if stored is None else Budget.from_json(stored)
 
     # ------------------------------------------------------------------ what has come of it
@@ -175,66 +165,44 @@ class Study:
     @property
     def history(self) -> History:
         """All that has been tried, as strategies see it."""
-        return self._history
+        return self._ledger.history
 
     @property
     def trials(self) -> Sequence[Trial]:
         """All trials, by number."""
-        return self._history.trials
+        return self.history.trials
 
     @property
     def best(self) -> Best | None:
         """The best that was found, or `None` while nothing was."""
-        trial = self._history.best
-        return None if trial is None else Best(self, trial)
-
-    @property
-    def test(self) -> dict[str, float] | None:
-        """The metrics of the best one's final training, `None` before it; the held-out part's are "test_..."."""
-        best = self._history.best
-        return None if best is None else self.finals.get(best.number)
+        trial = self.history.best
+        if trial is None:
+            return None
+        return Best(trial, lambda: self._shelf.load(self.space, trial.architecture))
 
     @property
     def finals(self) -> dict[int, dict[str, float]]:
-        """The metrics of all final trainings, by the number of the trial that found the architecture."""
-        results = self._document["results"].items()
+        """The metrics of the final trainings, by the number of the trial that found the architecture."""
+        results = self._ledger.document["results"].items()
         return {int(number): metrics_from_json(result["metrics"]) for number, result in results}
+
+    @property
+    def test(self) -> dict[str, float] | None:
+        """The metrics of the best one's final training, or `None` before it.
+
+        Those that were measured on the held-out part are named "test_...".
+        """
+        best = self.history.best
+        return None if best is None else self.finals.get(best.number)
 
     @property
     def elapsed(self) -> float:
         """Seconds of wall-clock time in which it was at work, over all its sessions."""
-        return self._clock.elapsed
+        return self._ledger.clock.elapsed
 
     def summary(self) -> dict[str, Any]:
         """Return what there is to know at a glance, as a JSON object."""
-        states: dict[State, int] = dict.fromkeys(("running", "complete", "pruned", "infeasible", "failed"), 0)
-        for trial in self.trials:
-            states[trial.state] += 1
-        best, test, document = self._history.best, self.test, self._document
-        return {
-            "path": None if self.path is None else str(self.path),
-            "space": document["space"]["name"] or "custom",
-            "fingerprint": document["fingerprint"],
-            "strategy": document["strategy"]["name"] or document["strategy"]["class"],
-            "options": document["strategy"]["options"],
-            "seed": self.seed,
-            "objectives": [str(self.objective)],
-            "budget": document["budget"],
-            "evaluator": document["evaluator"],
-            "created": document["created"],
-            "versions": document["versions"],
-            "trials": states,
-            "seconds": self.elapsed,
-            "best": None
-            if best is None
-            else {
-                "number": best.number,
-                "id": best.architecture.id,
-                "architecture": best.architecture.to_json(),
-                "metrics": metrics_to_json(best.metrics),
-            },
-            "test": None if test is None else metrics_to_json(test),
-        }
+        return summarise(self._ledger, test=self.test)
 
     # ------------------------------------------------------------------ ask and tell
 
@@ -248,20 +216,14 @@ class Study:
             StudyError: The strategy or the space cannot be made from the record.
             StudyLocked: Another process goes on with the study.
         """
-        store = self._writable()
-        self._clock.start()
-        try:
-            trial = self._again() or self._new()
-        except BaseException:
-            self._rest()
-            raise
-        record = Record(trial, self.elapsed)
-        if trial.number < len(self.trials):
-            store.write(record)
-        else:
-            store.add(record)
-        self._history.add(trial)
-        self._running[trial.number] = time.monotonic()
+        self._ledger.hold()
+        trial = self._ledger.next_interrupted()
+        if trial is None:
+            number = len(self.trials)
+            architecture = propose(self.strategy, self.space, self.history, self.seed)
+            trial = Trial(number, architecture, seed=trial_seed(self.seed, number))
+        trial = replace(trial, worker=self._worker)
+        self._ledger.begin(trial)
         return trial
 
     def tell(
@@ -276,9 +238,10 @@ class Study:
 
         Args:
             trial: What `ask` returned.
-            outcome: The value of the objective; or metrics by name; or the exception that ended it: `Stopped` prunes
-                it, with the last point of its curve as its metrics, any other fails it, with its traceback on record. A
-                trial without a finite value of the objective has failed, too.
+            outcome: The value of the objective; or metrics by name; or the exception that ended it.
+                `archwright.evaluate.Stopped` prunes it, with the last point of its curve as its
+                metrics; any other exception fails it, with its traceback on record. So does an
+                objective that is missing, NaN or infinite.
             curve: What was reported on the way, in order: "step" and metrics.
             seconds: How long it took; the time since `ask` when not given.
 
@@ -289,17 +252,19 @@ class Study:
             StudyError: The trial is not of this study, or was told before.
             EvaluationError: The outcome is none of these; the trial is still open.
         """
-        self._writable()
+        ledger = self._ledger
+        ledger.hold()
         held = self.trials[trial.number] if 0 <= trial.number < len(self.trials) else None
         if held is None or held.architecture != trial.architecture:
-            raise StudyError(f"trial {trial.number} ({trial.architecture.id}) is not of this study")
+            raise StudyError(
+                f"trial {trial.number} ({trial.architecture.id}) is not one of this study's "
+                f"{len(self.trials)} trials; tell takes what ask returned"
+            )
         if held.ended:
             raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
-        if seconds is None:
-            now = time.monotonic()
-            seconds = now - self._running.get(trial.number, now)
+        seconds = ledger.seconds(trial.number) if seconds is None else seconds
         ended = judge(held, outcome, self.objective, curve=curve, seconds=seconds)
-        self._record(ended)
+        ledger.end(ended)
         return ended
 
     # ------------------------------------------------------------------ the search
@@ -311,36 +276,117 @@ class Study:
         *,
         final: bool | int = True,
         callbacks: Iterable[Callback] = (),
-    ) -> Study:
+    ) -> Self:
         """Evaluate trials until the budget ends, then train the best again; return the study itself.
+
+        Ctrl-C ends it cleanly: the trial under way is run again by the next `run` or `resume`. A
+        candidate that raises is a failed trial. The run folder is locked meanwhile.
 
         Args:
             evaluator: An `Evaluator`, or a function `f(candidate) -> float | dict`.
             budget: What may be spent, counting what was spent before.
-            final: Whether to train the best network again, from scratch, where the evaluator can; or how many of the
-                best. Time budgets keep 30 % for it.
+            final: Whether to train the best network again, from scratch, where the evaluator can;
+                or how many of the best. 30 % of a time budget is kept for it.
             callbacks: Are told what happens.
 
         Raises:
-            SpaceError: The space has parts that the evaluator does not understand, or networks that do not fit its data.
+            SpaceError: The space has parts that the evaluator does not understand.
+            ShapeError: The space's networks do not fit the evaluator's data.
             StudyLocked: Another process goes on with the study.
         """
-        if not isinstance(budget, Budget):
-            raise BudgetError(f"a budget reads Budget(trials=100) or Budget(minutes=10), not {budget!r}")
-        if not isinstance(final, int) or final < 0:
-            raise StudyError(f"final is True, False, or a number of networks, not {final!r}")
-        self._evaluator = as_evaluator(evaluator, metric=self.objective.metric)
-        settings = {
-            "evaluator": self._evaluator.to_json(),
-            "budget": budget.to_json(),
-            "final": int(final),
-        }
-        store = self._writable()
+        evaluator = as_evaluator(evaluator, metric=self.objective.metric)
+        check_run(self.space, evaluator, budget, final)
+        return self._run(evaluator, budget, final, callbacks)
+
+    def resume(
+        self,
+        budget: Budget | None = None,
+        *,
+        final: bool | int | None = None,
+        callbacks: Iterable[Callback] = (),
+    ) -> Self:
+        """Go on where it ended, with the evaluator on record or the one given to `load`.
+
+        Args:
+            budget: What may be spent, counting what was spent before; as it was when not given.
+            final: As in `run`; as it was when not given.
+            callbacks: Are told what happens.
+
+        Raises:
+            StudyError: The evaluator cannot be made from the record.
+            BudgetError: No budget is given, and none is on record.
+        """
+        budget = budget or self.budget
+        if budget is None:
+            raise BudgetError(
+                "the study has never run, so there is no budget to go on under: study.resume(Budget(trials=100))"
+            )
+        if final is None:
+            on_record = self._ledger.document["final"]
+            final = True if on_record is None else int(on_record)
+        return self.run(self.evaluator, budget, final=final, callbacks=callbacks)
+
+    def stop(self) -> None:
+        """End the search that runs after its present trial; callbacks may call it."""
+        self.stopped_by = "callback"
+
+    def close(self) -> None:
+        """Let other processes write to the run folder. Asking, telling and running open it again."""
+        self._ledger.close()
+
+    def __enter__(self) -> Self:
+        """Return the study itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return the study in one line."""
+        best = "" if self.best is None else f", best {dict(self.best.metrics)}"
+        place = "in memory" if self.path is None else f"in {self.path}"
+        return f"<Study {self.objective} {place}, {len(self.history.finished)} trials{best}>"
+
+    # ------------------------------------------------------------------ inside
+
+    def _set_up(
+        self,
+        path: str | os.PathLike[str] | None,
+        space: Space | None,
+        strategy: Strategy | None,
+    ) -> None:
+        self.path = None if path is None else Path(path)
+        self.stopped_by = None
+        self._space, self._strategy, self._evaluator = space, strategy, None
+        self._ledger = Ledger(self.path)
+        self._shelf = Shelf(self.path)
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+
+    def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:
+        changed = describe.differences(document, self._ledger.document)
+        told = "".join(f"\n  {line}" for line in changed)
+        if not resume:
+            raise StudyError(
+                f"{self.path} holds a study already, with {len(self.trials)} trials. Go on with it "
+                f"(resume=True, or load(path).resume()), or take another path.{told}"
+            )
+        if changed:
+            raise StudyError(f"{self.path} holds another study, which cannot be gone on with as this one:{told}")
+
+    def _run(
+        self,
+        evaluator: Evaluator,
+        budget: Budget,
+        final: bool | int,
+        callbacks: Iterable[Callback],
+    ) -> Self:
+        """Run what has been checked."""
+        self._ledger.hold()
         try:
-            Run(self, self._evaluator, budget, finals=int(final), callbacks=callbacks).check()
-            store.update(**settings)
-            self._document |= settings
-            Run(self, self._evaluator, budget, finals=int(final), callbacks=callbacks).go()
+            self._ledger.update(evaluator=evaluator.to_json(), budget=budget.to_json(), final=int(final))
+            self._evaluator = evaluator
+            Run(self, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
         finally:
             self.close()
         return self

@@ -28,6 +28,7 @@ class History:
         self._trials: list[Trial] = []
         self._finished: list[Trial] = []
         self._complete: list[Trial] = []
+        self._scores: list[float] = []
         self._best: Trial | None = None
         self._seen: set[Architecture] = set()
         self._unseen: Iterator[Architecture] | None = None
@@ -47,6 +48,11 @@ class History:
     def complete(self) -> Sequence[Trial]:
         """The trials that were measured to the end, in the order in which they ended."""
         return self._complete
+
+    @property
+    def scores(self) -> Sequence[float]:
+        """How good each of the complete trials is, in the same order: greater is better."""
+        return self._scores
 
     @property
     def best(self) -> Trial | None:
@@ -121,3 +127,4 @@ class History:
         self._finished.append(trial)
         if trial.state == "complete":
             self._complete.append(trial)
+            self._scores.append(self.score(trial))

@@ -48,15 +48,14 @@ class Objective:
         """
         if isinstance(text, Objective):
             return text
-        match = re.fullmatch(r"\s*(?:(\S+)\s+)?(\S+)\s*", text) if isinstance(text, str) else None
+        match = re.fullmatch(r"\s*(?:(\S+)\s+)?(\S+)\s*", str(text))
         if match is None:
             raise StudyError(f'an objective reads "max accuracy" or "min loss"; {text!r} was given')
         direction, metric = match.groups()
         if direction is not None:
             if direction.lower() not in _DIRECTIONS:
                 raise StudyError(
-                    f"objective {text!r}: the direction is max or min (or maximise, minimise), "
-                    f"not {direction!r}"
+                    f"objective {text!r}: the direction is max or min (or maximise, minimise), not {direction!r}"
                 )
             return cls(metric, _DIRECTIONS[direction.lower()])
         if metric in _DIRECTIONS:
@@ -78,9 +77,7 @@ class Objective:
             value = metrics[self.metric]
         except KeyError:
             came = ", ".join(metrics) or "none"
-            raise EvaluationError(
-                f"the objective is {str(self)!r}, but the metrics that came are: {came}"
-            ) from None
+            raise EvaluationError(f"the objective is {str(self)!r}, but the metrics that came are: {came}") from None
         return value if self.maximise else -value
 
     def reached(self, metrics: Mapping[str, float], target: float) -> bool:

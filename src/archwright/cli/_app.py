@@ -1,0 +1,216 @@
+"""The commands: what they take, and which part of the library answers."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archwright.errors import ArchwrightError, BudgetError, UnknownName
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="archwright",
+    help="Neural architecture search for PyTorch: search a space on your data, and keep the trained network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")
+]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as `search` makes it.")]
+Trials = Annotated[int | None, typer.Option(help="Trials that may end. 20 where no time is given either.")]
+Minutes = Annotated[float | None, typer.Option(help="Minutes in all, the final training included.")]
+
+
+class Kind(StrEnum):
+    """What `list` can list."""
+
+    spaces = "spaces"
+    strategies = "strategies"
+    data = "data"
+
+
+def main() -> None:
+    """Run the command; what a user can mend is told in one line, without a traceback."""
+    try:
+        app()
+    except ArchwrightError as error:
+        print(f"archwright: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import archwright
+
+        print(archwright.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def search(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A data set's name (`archwright list data`), or a path: folder of images by class, folder of idx files, CSV, npz."
+        ),
+    ],
+    space: Annotated[
+        str | None,
+        typer.Option(help="The search space (`archwright list spaces`); one that suits the data when not given."),
+    ] = None,
+    strategy: Annotated[str, typer.Option(help="The strategy (`archwright list strategies`).")] = "evolution",
+    trials: Trials = None,
+    minutes: Minutes = None,
+    target: Annotated[float | None, typer.Option(help="End when the best reaches this value of the objective.")] = None,
+    objective: Annotated[str, typer.Option(help="What to optimise: max or min, and a metric.")] = "max accuracy",
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of each trial; by the size of the data when not given.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Samples in one step.")] = 128,
+    augment: Annotated[str, typer.Option(help="For images, any of: flip,crop,cutout.")] = "",
+    precision: Annotated[str, typer.Option(help="float32 or bf16.")] = "float32",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="All that is random follows from it.")] = 0,
+    workers: Annotated[int, typer.Option(help="Trials at one time; 1 in this version.")] = 1,
+    final: Annotated[
+        bool, typer.Option(help="Train the best again, for longer, on all but the test part, and test it.")
+    ] = True,
+    out: Annotated[Path | None, typer.Option(help="The run folder; runs/DATA when not given.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="For a CSV: the column to predict; the last when not given.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="For a folder of images: resize to SIZE x SIZE.")] = None,
+    json: Json = False,
+) -> None:
+    """Search a space on data, and train the best network that was found."""
+    if workers != 1:
+        raise BudgetError(f"--workers {workers}: this version runs one trial at a time; leave it at 1")
+    from archwright import spaces
+    from archwright.cli._render import Screen
+    from archwright.datasets import data as load_data
+    from archwright.evaluate import Training
+    from archwright.study import Budget, search as run_search
+
+    given: dict[str, Any] = {"target": label, "size": size}
+    loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
+    shape = loaded.example_input.shape
+    name = space or spaces.default_for(shape)
+    chosen = spaces.create(name, input_shape=shape, classes=len(loaded.classes))
+    training = Training(
+        loaded,
+        epochs=epochs,
+        batch_size=batch_size,
+        augment=tuple(filter(None, augment.split(","))),
+        precision=precision,
+        device=device,
+    )
+    if trials is None and minutes is None:
+        trials = 20
+    path = out or _free_folder(Path("runs") / Path(data).stem)
+    screen = Screen(quiet=json)
+    screen.introduce(loaded, chosen, training)
+    study = run_search(
+        chosen,
+        training,
+        strategy=strategy,
+        objective=objective,
+        budget=Budget(trials=trials, minutes=minutes, target=target),
+        path=path,
+        seed=seed,
+        final=final,
+        callbacks=[screen],
+    )
+    screen.conclude(study, as_json=json)
+
+
+@app.command()
+def resume(
+    run: Run,
+    trials: Annotated[
+        int | None, typer.Option(help="Trials that may end, the past ones included; as before when not given.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Minutes in all, the past ones included; as before when not given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Go on with a search that was interrupted, or with a greater budget."""
+    from archwright.cli._render import Screen
+    from archwright.study import Budget, load
+
+    screen = Screen(quiet=json)
+    study = load(run)
+    budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
+    study.resume(budget=budget, callbacks=[screen])
+    screen.conclude(study, as_json=json)
+
+
+@app.command()
+def show(
+    run: Run,
+    top: Annotated[int, typer.Option(help="How many of the best trials to list.")] = 10,
+    json: Json = False,
+) -> None:
+    """Show what a search has found; it may still be running."""
+    from archwright.cli._render import Screen
+    from archwright.study import load
+
+    Screen(quiet=False).show(load(run), top=top, as_json=json)
+
+
+@app.command()
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="A new folder for model.py, weights.safetensors and their description.")],
+    json: Json = False,
+) -> None:
+    """Copy the best network to where it will be used: source that needs torch alone, and weights."""
+    from archwright.cli._render import Screen
+    from archwright.export import export_network
+
+    Screen(quiet=False).exported(export_network(run, out), as_json=json)
+
+
+@app.command("list")
+def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Json = False) -> None:
+    """List the spaces, strategies or data sets that have a name."""
+    from archwright.cli._render import Screen
+
+    Screen(quiet=False).names(_registry(kind), as_json=json)
+
+
+def _registry(kind: Kind) -> Any:
+    if kind is Kind.spaces:
+        from archwright.spaces import registry
+    elif kind is Kind.strategies:
+        from archwright.strategies import registry
+    else:
+        from archwright.datasets import registry
+    return registry
+
+
+def _free_folder(path: Path) -> Path:
+    """Return the path, or the first of path-2, path-3, ... that is not there yet."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free

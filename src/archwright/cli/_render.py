@@ -1,0 +1,262 @@
+"""What the command shows: live progress, results as tables, and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from archwright.study import Callback
+
+if TYPE_CHECKING:
+    from archwright._registry import Entry
+    from archwright.datasets import Data
+    from archwright.evaluate import Evaluator
+    from archwright.space import Space
+    from archwright.study import Study
+    from archwright.trials import Trial
+
+__all__ = ["Screen"]
+
+
+class Screen(Callback):
+    """Shows a search: a live line where there is a terminal, else a line for each trial.
+
+    Results go to standard output; progress goes to standard error, so that a pipe gets results alone.
+
+    Args:
+        quiet: Whether to show nothing but the JSON document in the end.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.out = Console(highlight=False, soft_wrap=True, quiet=quiet)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        self.live: Progress | None = None
+        self.task: Any = None
+        self.began = time.monotonic()
+        self.spent = 0.0
+
+    # ------------------------------------------------------------------ a search as it goes
+
+    def introduce(self, data: Data, space: Space, evaluator: Evaluator) -> None:
+        """Say what is about to be searched, and on what."""
+        from archwright.space import describe_size
+
+        self.out.print(f"[bold]data[/]      {data}")
+        self.out.print(
+            f"[bold]space[/]     {space.name}: {describe_size(space.bound)} architectures, {len(space.decisions)} decisions"
+        )
+        self.out.print(f"[bold]training[/]  {evaluator}")
+
+    def on_start(self, study: Study) -> None:
+        """Show what is searched and how, and begin the live line."""
+        where = f", in {study.path}" if study.path else ""
+        self.out.print(
+            f"[bold]search[/]    {study.objective} by {study.strategy}, {study.budget}, seed {study.seed}{where}"
+        )
+        self.spent, self.began = study.elapsed, time.monotonic()
+        if self.err.is_terminal and not self.quiet:
+            self.live = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}"),
+                console=self.err,
+                transient=True,
+            )
+            self.task = self.live.add_task("starting", total=1.0, left="")
+            self.live.start()
+
+    def on_trial_start(self, study: Study, trial: Trial) -> None:
+        """Name the trial."""
+        self._update(study, f"trial {trial.number}")
+
+    def on_report(self, study: Study, trial: Trial, step: int, metrics: Mapping[str, float]) -> None:
+        """Name the epoch."""
+        self._update(study, f"trial {trial.number} epoch {step}")
+
+    def on_trial_end(self, study: Study, trial: Trial) -> None:
+        """Move on; without a terminal, print a line."""
+        self._update(study, f"trial {trial.number} {trial.state}")
+        if self.live is None:
+            value = trial.metrics.get(study.objective.metric)
+            told = "" if value is None else f"  {study.objective.metric} {value:.4f}"
+            why = "" if not trial.error else f"  {trial.error.strip().splitlines()[-1]}"
+            self.err.print(
+                f"trial {trial.number:>3}  {trial.state:<8} {trial.seconds:6.1f} s{told}{why}  {_best(study)}",
+                markup=False,
+            )
+
+    def on_final_start(self, study: Study, trial: Trial) -> None:
+        """Say that the final training begins."""
+        self._update(study, f"final training of trial {trial.number}")
+        if self.live is None:
+            self.err.print(f"final training of trial {trial.number}, from scratch on all but the test part")
+
+    def on_problem(self, study: Study, message: str) -> None:
+        """Say at once what went wrong."""
+        (self.live.console if self.live else self.err).print(f"problem: {message}", markup=False)
+
+    def on_end(self, study: Study) -> None:
+        """End the live line."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    def _update(self, study: Study, doing: str) -> None:
+        if self.live is None:
+            return
+        spent = self.spent + time.monotonic() - self.began
+        share, left = _progress(study, spent)
+        self.live.update(
+            self.task,
+            completed=share,
+            description=f"{doing}  {_best(study)}",
+            left=f"about {_clock(left)} left" if left else "",
+        )
+
+    # ------------------------------------------------------------------ results
+
+    def conclude(self, study: Study, *, as_json: bool) -> None:
+        """Show how a search ended and what it leaves."""
+        if as_json:
+            _print_json(study.summary())
+            return
+        reasons = {
+            "trials": "the trials are spent",
+            "seconds": "the time is spent",
+            "target": "the target is reached",
+            "exhausted": "everything in the space has been tried",
+            "interrupt": "interrupted; go on with `archwright resume`",
+            "callback": "stopped by a callback",
+        }
+        self.out.print(
+            f"[bold]ended[/]     {_states(study)} in {_clock(study.elapsed)}: {reasons.get(study.stopped_by or '', study.stopped_by)}"
+        )
+        self._result(study)
+
+    def show(self, study: Study, *, top: int, as_json: bool) -> None:
+        """Show a study on record: what it is, its best trials, its best network."""
+        if as_json:
+            _print_json(study.summary())
+            return
+        summary = study.summary()
+        self.out.print(
+            f"[bold]search[/]    {study.objective} by {summary['strategy']} in {summary['space']}, {study.budget}, seed {study.seed}"
+        )
+        self.out.print(f"[bold]trials[/]    {_states(study)} in {_clock(study.elapsed)}")
+        ranked = sorted(study.history.complete, key=study.history.score, reverse=True)[:top]
+        if ranked:
+            metrics = [name for name in ranked[0].metrics if not name.startswith("train_")][:6]
+            table = Table(box=None, pad_edge=False)
+            for heading in ("trial", *metrics, "seconds", "architecture"):
+                table.add_column(
+                    heading, justify="left" if heading == "architecture" else "right", no_wrap=True, overflow="ellipsis"
+                )
+            for trial in ranked:
+                values = [_number(trial.metrics[name]) if name in trial.metrics else "" for name in metrics]
+                decided = " ".join(f"{name}={value}" for name, value in trial.architecture.items())
+                table.add_row(str(trial.number), *values, f"{trial.seconds:.1f}", decided)
+            Console(highlight=False).print(table, markup=False)
+        self._result(study)
+
+    def exported(self, files: Iterable[Path], *, as_json: bool) -> None:
+        """Show what was exported, and how it is used."""
+        listed = list(files)
+        if as_json:
+            _print_json({"files": [str(file) for file in listed]})
+            return
+        for file in listed:
+            self.out.print(str(file), markup=False)
+        folder = listed[0].parent
+        self.out.print(
+            f"\nIn Python, in {folder}: model = build() from model.py, then\n"
+            f'model.load_state_dict(safetensors.torch.load_file("weights.safetensors")); model.eval()',
+            markup=False,
+        )
+
+    def names(self, entries: Iterable[Entry[Any]], *, as_json: bool) -> None:
+        """List what is registered."""
+        listed = list(entries)
+        if as_json:
+            _print_json([{"name": entry.name, "summary": entry.summary} for entry in listed])
+            return
+        width = max(len(entry.name) for entry in listed)
+        for entry in listed:
+            self.out.print(f"{entry.name:<{width}}  {entry.summary}", markup=False)
+
+    def _result(self, study: Study) -> None:
+        best = study.best
+        if best is None:
+            self.out.print("[bold]best[/]      none: no trial has given a result")
+            for trial in study.trials[-1:]:
+                if trial.error:
+                    self.out.print(
+                        f"          trial {trial.number}: {trial.error.strip().splitlines()[-1]}", markup=False
+                    )
+            return
+        self.out.print(f"[bold]best[/]      trial {best.trial.number}: {_metrics(best.metrics)}")
+        for name, value in best.architecture.items():
+            self.out.print(f"          {name} = {value}", markup=False)
+        if study.test is not None:
+            self.out.print(f"[bold]final[/]     {_metrics(study.test)}")
+        if study.path is not None and (Path(study.path) / "best").exists():
+            files = ", ".join(sorted(file.name for file in (Path(study.path) / "best").iterdir()))
+            self.out.print(f"[bold]files[/]     {Path(study.path) / 'best'}: {files}")
+
+
+def _progress(study: Study, spent: float) -> tuple[float, float | None]:
+    """Return the share of the budget that is spent, and the seconds left where they can be told."""
+    budget = study.budget
+    if budget is None:
+        return 0.0, None
+    shares, lefts = [0.0], []
+    if budget.time < float("inf"):
+        shares.append(spent / budget.time)
+        lefts.append(max(0.0, budget.time - spent))
+    ended = len(study.history.finished)
+    if budget.trials is not None:
+        shares.append(ended / budget.trials)
+        if ended:
+            lefts.append(spent / ended * (budget.trials - ended))
+    return min(1.0, max(shares)), min(lefts, default=None)
+
+
+def _best(study: Study) -> str:
+    best = study.history.best
+    if best is None:
+        return ""
+    return f"best {study.objective.metric} {best.metrics[study.objective.metric]:.4f} (trial {best.number})"
+
+
+def _states(study: Study) -> str:
+    counts = {state: n for state, n in study.summary()["trials"].items() if n}
+    return ", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials"
+
+
+def _metrics(metrics: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {_number(value)}" for name, value in metrics.items())
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.4f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _print_json(document: Any) -> None:
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

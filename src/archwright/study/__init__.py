@@ -1,0 +1,21 @@
+"""Studies: a search on record, from its first trial to its trained network."""
+
+from archwright.study._best import Best
+from archwright.study._budget import Budget
+from archwright.study._callback import Callback
+from archwright.study._search import load, search
+from archwright.study._store import MemoryStore, Record, Snapshot, Store
+from archwright.study._study import Study
+
+__all__ = [
+    "Best",
+    "Budget",
+    "Callback",
+    "MemoryStore",
+    "Record",
+    "Snapshot",
+    "Store",
+    "Study",
+    "load",
+    "search",
+]

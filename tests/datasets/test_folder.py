@@ -1,0 +1,225 @@
+"""Folders of images."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from archwright.datasets import data
+from archwright.errors import DataError
+
+Image = pytest.importorskip("PIL.Image", reason="reading images needs Pillow")
+
+
+def write(
+    folder: Path, count: int = 8, shape: tuple[int, ...] = (6, 5, 3), suffix: str = ".png", first: int = 0
+) -> None:
+    """Write images of noise; the first pixel of each counts them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        pixels[0, 0] = first + number
+        Image.fromarray(pixels).save(folder / f"{number:02}{suffix}")
+
+
+def test_one_folder_for_each_class(tmp_path):
+    write(tmp_path / "cat")
+    write(tmp_path / "dog", first=100)
+    (tmp_path / "README.txt").write_text("not a class")
+    (tmp_path / "cat" / "notes.txt").write_text("not an image")
+    (tmp_path / "cat" / "._00.png").write_bytes(b"a hidden file of some other system")
+    found = data(tmp_path, validation=2, test=4)
+    assert found.classes == ("cat", "dog")
+    assert (len(found.train), len(found.validation), len(found.test)) == (10, 2, 4)
+    for part in (found.train, found.validation, found.test):
+        assert part.inputs.shape[1:] == (3, 6, 5)
+        assert part.inputs.dtype == torch.uint8
+        assert ((part.inputs[:, 0, 0, 0] >= 100).long() == part.targets).all()
+
+
+def test_pixels_arrive_as_they_were_saved(tmp_path):
+    write(tmp_path / "a")
+    write(tmp_path / "b", first=100)
+    found = data(tmp_path)
+    for image in found.train.inputs:
+        number = int(image[0, 0, 0])
+        path = tmp_path / ("b" if number >= 100 else "a") / f"{number % 100:02}.png"
+        assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(Image.open(path)))
+
+
+def test_official_train_and_test_folders(tmp_path):
+    for name in ("10", "9"):
+        write(tmp_path / "train" / name, 10)
+        write(tmp_path / "test" / name, 3)
+    found = data(tmp_path, test=0.5)
+    assert found.classes == ("9", "10")
+    assert (len(found.train), len(found.validation), len(found.test)) == (18, 2, 6)
+    assert found.test.targets.tolist() == [1, 1, 1, 0, 0, 0]
+
+
+def test_a_train_folder_alone_is_split(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / "train" / name, 10)
+    assert len(data(tmp_path).test) == 4
+
+
+def test_train_may_be_a_class(tmp_path):
+    for name in ("bus", "train"):
+        write(tmp_path / name)
+    assert data(tmp_path).classes == ("bus", "train")
+
+
+def test_grey_images_have_one_channel(tmp_path):
+    write(tmp_path / "a", shape=(6, 5))
+    write(tmp_path / "b", shape=(6, 5), suffix=".jpg")
+    assert data(tmp_path).train.inputs.shape[1:] == (1, 6, 5)
+
+
+def test_grey_and_colour_together_become_colour(tmp_path):
+    write(tmp_path / "a", shape=(6, 5))
+    write(tmp_path / "b", suffix=".JPEG")
+    found = data(tmp_path)
+    assert found.train.inputs.shape[1:] == (3, 6, 5)
+    grey = found.train.inputs[found.train.targets == 0]
+    assert torch.equal(grey[:, 0], grey[:, 2])
+
+
+def test_transparency_is_dropped(tmp_path):
+    write(tmp_path / "a", shape=(6, 5, 4))
+    write(tmp_path / "b")
+    assert data(tmp_path).train.inputs.shape[1:] == (3, 6, 5)
+
+
+def test_images_that_differ_in_size_need_a_size(tmp_path):
+    write(tmp_path / "a", shape=(6, 5, 3))
+    write(tmp_path / "b", shape=(9, 12, 3))
+    with pytest.raises(DataError, match=r"differ in size.*00\.png is 6x5 but .*00\.png is 9x12.*Give size="):
+        data(tmp_path)
+    assert data(tmp_path, size=4).train.inputs.shape[1:] == (3, 4, 4)
+    found = data(tmp_path, size=(4, 7))
+    assert found.example_input.shape == (3, 4, 7)
+    again = data(**json.loads(json.dumps(found.spec)))
+    assert torch.equal(found.train.inputs, again.train.inputs)
+    assert again.spec == found.spec
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_resizing_keeps_the_picture(tmp_path, suffix):
+    for name, level in (("dark", 40), ("bright", 200)):
+        (tmp_path / name).mkdir()
+        halves = np.full((128, 96, 3), level, dtype=np.uint8)
+        halves[:, 48:] += 50  # the right half is brighter
+        for number in range(6):
+            Image.fromarray(halves).save(tmp_path / name / f"{number}{suffix}", quality=95)
+    found = data(tmp_path, size=(8, 6))
+    image = found.train.inputs[found.train.targets == found.classes.index("dark")][0].int()
+    assert (image[:, :, :2] - 40).abs().max() <= 3
+    assert (image[:, :, 4:] - 90).abs().max() <= 3
+
+
+@pytest.mark.parametrize("size", [0, -3, 2.5, True, "8", (4,), (4, 5, 6), (4, 0)])
+def test_a_size_that_is_none_is_refused(tmp_path, size):
+    with pytest.raises(DataError, match=r"size=.*number of pixels or a pair"):
+        data(tmp_path, size=size)
+
+
+@pytest.mark.parametrize("kept", [0, 20, 200])
+def test_a_damaged_image_is_named(tmp_path, kept):
+    write(tmp_path / "a", shape=(32, 32, 3))
+    write(tmp_path / "b", shape=(32, 32, 3), suffix=".jpg")
+    for path in (tmp_path / "a" / "03.png", tmp_path / "b" / "03.jpg"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:kept])
+        with pytest.raises(DataError, match=f"{path.name} cannot be decoded"):
+            data(tmp_path)
+        path.write_bytes(whole)
+
+
+def test_a_text_that_calls_itself_an_image_is_named(tmp_path):
+    write(tmp_path / "a")
+    (tmp_path / "a" / "x.png").write_text("hello")
+    with pytest.raises(DataError, match=r"x\.png cannot be decoded"):
+        data(tmp_path)
+
+
+def test_images_of_more_than_eight_bits_are_refused(tmp_path):
+    write(tmp_path / "a")
+    Image.fromarray(np.full((6, 5), 40000, dtype=np.uint16)).save(tmp_path / "a" / "deep.png")
+    with pytest.raises(DataError, match=r"deep\.png has more than 8 bits"):
+        data(tmp_path)
+
+
+def test_a_folder_with_neither_images_nor_classes(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(DataError, match="neither images nor class folders; an image folder looks like"):
+        data(tmp_path)
+
+
+def test_images_without_class_folders(tmp_path):
+    write(tmp_path)
+    with pytest.raises(DataError, match="8 images but no class folders"):
+        data(tmp_path)
+
+
+def test_class_folders_without_images(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(DataError, match=r"2 class folders .* hold no images"):
+        data(tmp_path)
+    write(tmp_path / "a")
+    with pytest.raises(DataError, match="'b' hold no images"):
+        data(tmp_path)
+
+
+def test_an_empty_test_folder(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / "train" / name)
+    (tmp_path / "test").mkdir()
+    with pytest.raises(DataError, match="test is empty"):
+        data(tmp_path)
+
+
+def test_a_validation_folder_is_not_passed_over(tmp_path):
+    for part in ("train", "val", "test"):
+        for name in ("a", "b"):
+            write(tmp_path / part / name)
+    with pytest.raises(DataError, match="also val/"):
+        data(tmp_path)
+
+
+def test_a_class_with_one_image_is_named(tmp_path):
+    write(tmp_path / "a")
+    write(tmp_path / "lone", 1)
+    with pytest.raises(DataError, match=r"class 'lone'.*one sample"):
+        data(tmp_path)
+
+
+def test_a_test_class_that_training_never_shows(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / "train" / name)
+    write(tmp_path / "test" / "c")
+    with pytest.raises(
+        DataError, match=r"'c', which the training part never shows. Training classes: classes 'a', 'b'"
+    ):
+        data(tmp_path)
+
+
+def test_without_pillow_the_message_says_what_to_install(tmp_path, monkeypatch):
+    write(tmp_path / "a")
+    write(tmp_path / "b")
+    real = builtins.__import__
+
+    def without(name, *rest, **options):
+        if name.partition(".")[0] == "PIL":
+            raise ImportError(name)
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(DataError, match=r"pip install 'archwright\[images\]'"):
+        data(tmp_path)

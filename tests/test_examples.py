@@ -1,0 +1,43 @@
+"""The programs in examples/ and in the pages of docs/ run as they stand."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def run(script, cwd):
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run([sys.executable, str(script)], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_example_runs(script, tmp_path):
+    assert run(script, tmp_path)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```python" in page.read_text()], ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs(page, tmp_path):
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    script = tmp_path / "page.py"
+    script.write_text("\n".join(blocks))
+    run(script, tmp_path)
+
+
+def test_own_block_exports_source_of_its_own(tmp_path):
+    printed = run(ROOT / "examples" / "own_block.py", tmp_path)
+    assert "def build()" in printed
+    assert "archwright" not in printed.partition("validation accuracy")[0]
+
+
+def test_ask_and_tell_finds_the_best(tmp_path):
+    value = float(run(ROOT / "examples" / "ask_and_tell.py", tmp_path).split()[0])
+    assert value > 2.9
