@@ -8,6 +8,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from archwright.datasets import Data, data, registry
 from archwright.errors import DataError, UnknownName
@@ -96,6 +99,12 @@ def test_a_small_spread_far_from_zero_is_kept():
     found = data((table, np.arange(40) % 2))
     assert float(found.std[0]) == pytest.approx(float(found.train.inputs[:, 0].double().std(correction=0)), rel=1e-5)
     assert float(found.std[1]) == 1
+
+
+@given(arrays(np.float32, (12, 3), elements=st.floats(-(2.0**100), 2.0**100, width=32)))
+def test_normalised_training_samples_are_always_finite(table):
+    found = data((table, np.arange(12) % 2), validation=1, test=1)
+    assert found.normalise(found.train.inputs).isfinite().all()
 
 
 def test_with_validation_joins_the_two_parts():

@@ -167,6 +167,13 @@ def test_images_without_class_folders(tmp_path):
         data(tmp_path)
 
 
+def test_images_beside_class_folders(tmp_path):
+    for name in ("a", "b", "."):
+        write(tmp_path / name)
+    with pytest.raises(DataError, match="8 images beside its class folders"):
+        data(tmp_path)
+
+
 def test_class_folders_without_images(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

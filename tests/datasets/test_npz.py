@@ -39,6 +39,13 @@ def test_an_official_test_part(tmp_path):
     assert (found.test.inputs == 9).all()
 
 
+def test_parts_of_different_types_are_refused(tmp_path):
+    images, labels = np.zeros((20, 5, 5), dtype=np.uint8), np.arange(20) % 2
+    np.savez(tmp_path / "t.npz", x_train=images, y_train=labels, x_test=images / 255, y_test=labels)
+    with pytest.raises(DataError, match=r"uint8, but test samples torch\.float32"):
+        data(tmp_path / "t.npz")
+
+
 @pytest.mark.parametrize("names", [("x",), ("a", "b"), ("x", "y", "z"), ("x_train", "y_train")])
 def test_other_names_are_refused(tmp_path, names):
     np.savez(tmp_path / "t.npz", **{name: np.zeros(4) for name in names})

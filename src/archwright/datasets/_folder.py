@@ -72,9 +72,13 @@ def _list(root: Path) -> list[tuple[Path, str]]:
     """Return every image with the name of its class, class by class."""
     if not any(root.iterdir()):
         raise DataError(f"{root} is empty; {_LAYOUT}.")
-    folders = _folders(root)
+    folders, lying = _folders(root), _images(root)
+    if folders and lying:
+        raise DataError(
+            f"{root} holds {len(lying)} images beside its class folders, such as {lying[0].name}, which would not be "
+            "read. Put them into a class folder or remove them."
+        )
     if not folders:
-        lying = _images(root)
         have = f"{len(lying)} images but no class folders" if lying else "neither images nor class folders"
         raise DataError(f"{root} holds {have}; {_LAYOUT}.")
     files = [(path, folder.name) for folder in folders for path in _images(folder)]

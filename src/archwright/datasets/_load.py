@@ -123,13 +123,18 @@ def _divide(
     """Return the training, validation and test part, the last as it came where it is official."""
     inputs, targets = found.train.inputs, to_indices(found.train.labels, classes)
     official = found.test
-    chosen = split(targets, validation=validation, test=None if official else test, seed=seed)
+    chosen = split(targets, validation=validation, test=test if official is None else None, seed=seed)
     train, held, final = (Part(inputs[places], torch.tensor(targets[places])) for places in chosen)
     if official is not None:
         if official.inputs.shape[1:] != inputs.shape[1:]:
             raise DataError(
                 f"training samples have the shape {tuple(inputs.shape[1:])}, but test samples "
                 f"{tuple(official.inputs.shape[1:])}; they must agree."
+            )
+        if official.inputs.dtype != inputs.dtype:  # 0..255 beside 0..1, for example
+            raise DataError(
+                f"training samples are {inputs.dtype}, but test samples {official.inputs.dtype}; give both in the "
+                "same type and range."
             )
         final = Part(official.inputs, torch.tensor(to_indices(official.labels, classes)))
     return train, held, final
@@ -205,6 +210,7 @@ def _moments(inputs: torch.Tensor, indicators: npt.NDArray[np.bool_]) -> tuple[t
     mean = np.sum([block.sum(axes) for block in blocks()], axis=0) / count
     centre = mean.reshape(-1, *[1] * (values.ndim - 2))
     std = np.sqrt(np.sum([np.square(block - centre).sum(axes) for block in blocks()], axis=0) / count)
-    constant = values.max(axes) == values.min(axes)  # rounding may give these a tiny deviation
-    mean, std = np.where(indicators, 0, mean), np.where(indicators | constant, 1, std)
+    # rounding may give constant values a tiny deviation, and float32 may have no room for one
+    flat = (values.max(axes) == values.min(axes)) | (std < np.finfo(np.float32).tiny)
+    mean, std = np.where(indicators, 0, mean), np.where(indicators | flat, 1, std)
     return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
