@@ -26,7 +26,9 @@ def run(arguments, seed):
     with tempfile.TemporaryDirectory() as folder:
         out = ["--seed", str(seed), "--out", str(Path(folder) / "run"), "--json"]
         start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "archwright", "search", *arguments, *out], check=True, capture_output=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "archwright", "search", *arguments, *out], check=True, capture_output=True
+        )
         return json.loads(done.stdout), time.perf_counter() - start
 
 

@@ -43,7 +43,12 @@ def test_the_exported_files_make_the_network_without_archwright(tmp_path):
     made = candidate()
     save(tmp_path, made)
     files = export_network(tmp_path, tmp_path / "out")
-    assert sorted(file.name for file in files) == ["architecture.json", "metrics.json", "model.py", "weights.safetensors"]
+    assert sorted(file.name for file in files) == [
+        "architecture.json",
+        "metrics.json",
+        "model.py",
+        "weights.safetensors",
+    ]
     x = torch.randn(5, 1, 4, 4)
     torch.save(x, tmp_path / "x.pt")
     script = (
@@ -113,7 +118,11 @@ def test_source_that_cannot_be_written_is_said_and_loses_nothing(tmp_path):
     assert made.model is not None
     reason = save_best(tmp_path, space=space, architecture=made.architecture, candidate=made, metrics={})
     assert "Typed" in reason
-    assert {path.name for path in (tmp_path / "best").iterdir()} == {"architecture.json", "metrics.json", "weights.safetensors"}
+    assert {path.name for path in (tmp_path / "best").iterdir()} == {
+        "architecture.json",
+        "metrics.json",
+        "weights.safetensors",
+    }
 
 
 def test_nothing_found_is_an_error_with_its_reason(tmp_path):

@@ -20,9 +20,7 @@ from archwright.trials import History, Objective, Trial
 SPACES = {
     "flat": aw.Space(**{f"e{i}": aw.choice(*"abcde") for i in range(6)}),
     "nested": aw.Space(
-        kind=aw.choice(
-            {"small": aw.choice(1, 2, name="size"), "large": aw.integer(3, 9, name="width")}, name="kind"
-        ),
+        kind=aw.choice({"small": aw.choice(1, 2, name="size"), "large": aw.integer(3, 9, name="width")}, name="kind"),
         depth=aw.ordinal(1, 2, 4),
     ),
     "mixed": aw.Space(lr=aw.real(1e-4, 1e-1, log=True), units=aw.integer(1, 64), kind=aw.choice("a", "b")),

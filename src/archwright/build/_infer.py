@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from archwright.build._make import make, rewrite
-from archwright.errors import BuildError
+from archwright.build._make import headline, make, rewrite
+from archwright.errors import BuildError, SpaceError
 from archwright.space import Call, Graph, TensorSpec
 from archwright.space import find as find_callee
 
-__all__ = ["concrete", "has_lazy", "inputs_for", "run_with_paths"]
+__all__ = ["concrete", "has_lazy", "innermost", "inputs_for", "run_with_paths"]
 
 
 def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
@@ -61,8 +62,16 @@ def has_lazy(item: Any) -> bool:
 
 
 def inputs_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]:
-    """Return a batch of two zeros for each input."""
-    return [torch.zeros((2, *spec.shape), dtype=getattr(torch, spec.dtype), device=device) for spec in specs]
+    """Return a batch of two zeros for each input.
+
+    Raises:
+        SpaceError: torch has no such dtype.
+    """
+    dtypes = [getattr(torch, spec.dtype, None) for spec in specs]
+    for spec, dtype in zip(specs, dtypes, strict=True):
+        if not isinstance(dtype, torch.dtype):
+            raise SpaceError(f"torch has no dtype {spec.dtype!r}, which {spec} asks for")
+    return [torch.zeros((2, *s.shape), dtype=dtype, device=device) for s, dtype in zip(specs, dtypes, strict=True)]
 
 
 def run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: dict[int, str]) -> Any:
@@ -80,19 +89,28 @@ def run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: d
         with torch.no_grad():
             return module(*inputs)
     except Exception as error:  # whatever a layer raises, the path must be known
-        at, seen = "model", error.__traceback__
-        while seen is not None:
-            owner = seen.tb_frame.f_locals.get("self")
-            at = paths.get(id(owner), at)
-            seen = seen.tb_next
-        raise BuildError(f"{at}: {error}") from error
+        raise BuildError(f"{innermost(error, paths) or 'model'}: {error}") from error
+
+
+def innermost(error: Exception, paths: Mapping[int, str]) -> str | None:
+    """Return the path of the innermost layer that an error has passed through, if any.
+
+    Args:
+        error: What was raised.
+        paths: Paths of layers by the `id` of the module.
+    """
+    at, seen = None, error.__traceback__
+    while seen is not None:
+        at = paths.get(id(seen.tb_frame.f_locals.get("self")), at)
+        seen = seen.tb_next
+    return at
 
 
 def _twin(item: Any, specs: tuple[TensorSpec, ...], device: str) -> dict[Call, Any]:
     modules: dict[Call, Any] = {}
     with torch.random.fork_rng(devices=[]), torch.device(device):
         module = make(item, lambda call, result: modules.update({call: result}))
-        paths = {id(made): f"{call.path}: {call!r}" for call, made in modules.items()}
+        paths = {id(made): f"{call.path}: {headline(call)}" for call, made in modules.items()}
         run_with_paths(module.eval(), inputs_for(specs, device), paths)
     return modules
 

@@ -5,27 +5,37 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import symtable
 import sys
 import textwrap
+from collections import OrderedDict
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import torch
+
+from archwright.build._text import literal
 from archwright.errors import BuildError
 from archwright.space import find
 
-__all__ = ["Inliner"]
+__all__ = ["Inliner", "used_names"]
+
+_HOMES = {"torch.nn": "nn", "torch.nn.functional": "nn.functional", "torch.nn.init": "nn.init", "torch": "torch"}
+"""What source can reach without further imports."""
 
 
 class Inliner:
     """Collects the text of what a network calls, with what that text needs.
 
-    `texts` holds definitions in an order in which they can be executed, `imports` the lines above them.
+    `texts` holds definitions in an order in which they can be executed, `imports` the lines above them, and `names` all
+    names that the source defines or imports, with what each stands for.
     """
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.imports: list[str] = []
-        self._known: dict[str, Any] = {}
+        self.names: dict[str, Any] = {"nn": torch.nn, "torch": torch, "OrderedDict": OrderedDict, "build": self}
 
     def name(self, target: str, callee: Any) -> str:
         """Return how source calls a target, after its text or import has been collected."""
@@ -35,57 +45,116 @@ class Inliner:
         """Return how source calls a class or function, after its text or import has been collected.
 
         Raises:
-            BuildError: Its text cannot be found, or two different things have the same name.
+            BuildError: Its text cannot be found or copied, or two different things have the same name.
         """
-        module, name = item.__module__ or "", item.__qualname__
-        if module.startswith("torch.nn.modules"):
-            return f"nn.{name}"
-        if module == "builtins":
-            return str(name)
-        if module.split(".")[0] in sys.stdlib_module_names or module.split(".")[0] == "torch":
-            self._import(f"from {module} import {name}")
-            return str(name)
-        if self._known.setdefault(name, item) is not item:
+        short = getattr(item, "__name__", "")
+        for home, prefix in _HOMES.items():
+            if getattr(sys.modules[home], short, None) is item:
+                return f"{prefix}.{short}"
+        if _is_importable(item):
+            self._import(short, item)
+        elif item.__module__ != "builtins":
+            self._copy(item)
+        return str(short)
+
+    def claim(self, name: str, value: Any) -> bool:
+        """Take a name for something; return whether it is new.
+
+        Raises:
+            BuildError: The name stands for something else.
+        """
+        if name not in self.names:
+            self.names[name] = value
+            return True
+        held = self.names[name]
+        if held is not value and (callable(value) or type(held) is not type(value) or held != value):
             raise BuildError(f"two different things named {name!r} would meet in one source file; rename one")
-        self._copy(item)
-        return str(name)
+        return False
 
     def _copy(self, item: Any) -> None:
+        if not (inspect.isclass(item) or inspect.isfunction(item)) or item.__qualname__ != item.__name__:
+            raise BuildError(f"{item.__qualname__} cannot be copied; define it at the top of a module, by def or class")
         try:
             text = textwrap.dedent(inspect.getsource(item))
         except (OSError, TypeError) as error:
-            raise BuildError(
-                f"the text of {item.__qualname__} cannot be found ({error}); define it in a file, outside of functions"
-            ) from error
-        if text in self.texts:
+            raise BuildError(f"the text of {item.__name__} cannot be found ({error}); define it in a file") from error
+        if not self.claim(item.__name__, item):
             return
-        scope = vars(importlib.import_module(item.__module__))
-        for name in sorted({node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}):
-            if name in scope and name != item.__name__:
-                self._need(name, scope[name])
+        scope = vars(sys.modules[item.__module__])
+        for name in sorted(used_names(text) - {item.__name__}):
+            if name in scope:
+                try:
+                    self._need(name, scope[name])
+                except BuildError as error:
+                    raise BuildError(f"{item.__qualname__} uses {name}: {error}") from error
         self.texts.append(text)
 
     def _need(self, name: str, value: Any) -> None:
+        """Make a name of the user's module known in the source."""
+        if isinstance(value, ModuleType) or _is_importable(value):
+            self._import(name, value)
+        elif inspect.isclass(value) or inspect.isfunction(value):
+            if self.name_of(value) != name and self.claim(name, value):
+                self.texts.append(f"{name} = {value.__name__}")
+        else:
+            lines = literal(value).lines(0, f"{name} = ")
+            if self.claim(name, value):
+                self.texts.append("\n".join(lines))
+
+    def _import(self, name: str, value: Any) -> None:
+        """Import a module, class or function of torch or of the standard library under a name."""
         if isinstance(value, ModuleType):
             package, _, last = value.__name__.rpartition(".")
-            if not package:
-                self._import(f"import {last}" if last == name else f"import {last} as {name}")
-            else:
-                self._import(f"from {package} import {last}" + ("" if last == name else f" as {name}"))
-        elif hasattr(value, "__qualname__") and hasattr(value, "__module__"):
-            called = self.name_of(value)
-            if called.startswith("nn."):
-                self._import(f"from torch.nn import {called[3:]}" + ("" if called[3:] == name else f" as {name}"))
-        elif value is None or isinstance(value, bool | int | float | str | tuple):
-            line = f"{name} = {value!r}"
-            if line not in self.texts:
-                self.texts.append(line)
-        elif getattr(value, "__module__", "") in ("typing", "__future__"):
-            if name != "annotations":
-                self._import(f"from typing import {name}")
+            if not _is_everywhere(value.__name__):
+                raise BuildError(
+                    f"it is the module {value.__name__}, and the source imports torch and the standard library alone"
+                )
         else:
-            raise BuildError(f"the source would need {name} = {value!r}, which cannot be written down")
+            package, last = _home(value), value.__name__
+        if self.claim(name, value):
+            line = f"from {package} import {last}" if package else f"import {last}"
+            self.imports.append(line if last == name else f"{line} as {name}")
 
-    def _import(self, line: str) -> None:
-        if line not in self.imports:
-            self.imports.append(line)
+
+def used_names(text: str) -> set[str]:
+    """Return the names that a text takes from its module."""
+    names = {
+        symbol.get_name()
+        for table in _tables(symtable.symtable(text, "<source>", "exec"))
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module")
+    }
+    for node in ast.walk(ast.parse(text)):
+        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+                quoted = ast.walk(ast.parse(annotation.value, mode="eval"))
+                names |= {part.id for part in quoted if isinstance(part, ast.Name)}
+    return names
+
+
+def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    yield table
+    for child in table.get_children():
+        yield from _tables(child)
+
+
+def _is_everywhere(module: str) -> bool:
+    root = module.split(".")[0]
+    return root == "torch" or root in sys.stdlib_module_names
+
+
+def _is_importable(item: Any) -> bool:
+    """Tell whether something can be imported by its own name from torch or the standard library."""
+    module, name = _home(item), getattr(item, "__name__", "")
+    if module in ("", "builtins", "__main__") or not _is_everywhere(module):
+        return False
+    return getattr(importlib.import_module(module), name, None) is item
+
+
+def _home(item: Any) -> str:
+    """Return the module to import something from."""
+    name = getattr(item, "__name__", "")
+    for home in _HOMES:
+        if getattr(sys.modules[home], name, None) is item:
+            return home
+    return str(getattr(item, "__module__", None) or "")

@@ -11,9 +11,9 @@ import torch
 
 from archwright.build._wiring import modules, wiring, wiring_class
 from archwright.errors import ArchwrightError, BuildError
-from archwright.space import Apply, Call, Graph, Merge, find
+from archwright.space import Apply, Call, Graph, Merge, find, last_name
 
-__all__ = ["class_name", "instantiate_settings", "make", "rewrite"]
+__all__ = ["class_name", "headline", "instantiate_settings", "make", "rewrite"]
 
 
 def make(item: Any, made: Callable[[Call, Any], None] = lambda call, result: None) -> Any:
@@ -34,7 +34,7 @@ def make(item: Any, made: Callable[[Call, Any], None] = lambda call, result: Non
         except ArchwrightError:
             raise
         except Exception as error:  # whatever a layer raises, the path must be known
-            raise BuildError(f"{item.path}: {item!r} cannot be made: {error}") from error
+            raise BuildError(f"{item.path}: {headline(item)} cannot be made: {error}") from error
         made(item, result)
         return result
     if isinstance(item, Graph):
@@ -47,6 +47,12 @@ def make(item: Any, made: Callable[[Call, Any], None] = lambda call, result: Non
     if isinstance(item, Mapping):  # torch.nn.Sequential takes an OrderedDict, and every other taker a dict
         return OrderedDict((key, make(value, made)) for key, value in item.items())
     return item
+
+
+def headline(call: Call) -> str:
+    """Return a call as it was written, or only its name where it is long."""
+    text = repr(call)
+    return text if len(text) <= 100 else f"{last_name(call.target)}(…)"
 
 
 def rewrite(item: Any, change: Callable[[Call], Call]) -> Any:
@@ -74,7 +80,8 @@ def rewrite(item: Any, change: Callable[[Call], Call]) -> Any:
 
         for old in item.labels:
             value(old)
-        return Graph(item.inputs, value(item.output), item.name, labels=labels, path=item.path)
+        output = value(item.output)
+        return Graph(item.inputs, output, item.name, labels=labels, path=item.path, keep_unused=item.keep_unused)
     if isinstance(item, list | tuple):
         return type(item)(rewrite(value, change) for value in item)
     if isinstance(item, Mapping):

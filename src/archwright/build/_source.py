@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-import torch
 
 from archwright.build._build import closed_model
 from archwright.build._infer import has_lazy
-from archwright.build._inline import Inliner
+from archwright.build._inline import Inliner, used_names
 from archwright.build._make import class_name
+from archwright.build._text import LINE, Term, literal
 from archwright.build._wiring import modules, wiring
 from archwright.errors import BuildError
-from archwright.space import Call, Graph, Space
+from archwright.space import Call, Graph, Space, last_name
 
 __all__ = ["source"]
-
-_LINE = 88
 
 
 def source(space: Space, architecture: Mapping[str, Any], example_input: Any = None) -> str:
     """Return a Python module whose `build()` returns the network of an architecture, with fresh weights.
 
-    The module imports torch and nothing of archwright; classes of the user's own are copied into it. The network has the same
-    modules under the same names as `build` gives, so that it loads the same weights.
+    The module imports torch and nothing of archwright; classes of the user's own are copied into it. The network has
+    the same modules under the same names as `build` gives, so that it loads the same weights.
 
     Args:
         space: The space.
@@ -35,34 +31,16 @@ def source(space: Space, architecture: Mapping[str, Any], example_input: Any = N
         example_input: What goes in; the space's own when not given.
 
     Raises:
-        BuildError: Lazy layers have no input to take their sizes from, or a value cannot be written down.
+        BuildError: Lazy layers have no input to take their sizes from, or something cannot be written down: a value
+            that is no constant, a class without a text or in need of other packages, two things of one name.
     """
     closed, specs = closed_model(space, architecture, example_input)
     if specs is None and has_lazy(closed):
         raise BuildError("the network has lazy layers: give example_input, so that their sizes can be written down")
     identifier = getattr(architecture, "id", "")
-    takes = "" if specs is None else f"\n\nInput: {', '.join(f'{s.dtype} (batch, {_sizes(s.shape)})' for s in specs)}."
-    return _Writer(closed).text(f"Network {identifier}, in plain PyTorch.{takes}".replace(" ,", ","))
-
-
-@dataclass(frozen=True)
-class _Doc:
-    """A term of the source: a head with items in brackets, or plain text."""
-
-    head: str
-    items: tuple[tuple[str, _Doc], ...] = ()
-    closing: str = ""
-
-    def flat(self) -> str:
-        return self.head + ", ".join(key + doc.flat() for key, doc in self.items) + self.closing
-
-    def lines(self, indent: int, prefix: str, suffix: str) -> list[str]:
-        pad = " " * indent
-        flat = f"{pad}{prefix}{self.flat()}{suffix}"
-        if len(flat) <= _LINE or not self.items:
-            return [flat]
-        inner = [line for key, doc in self.items for line in doc.lines(indent + 4, key, ",")]
-        return [f"{pad}{prefix}{self.head}", *inner, f"{pad}{self.closing}{suffix}"]
+    title = f"Network {identifier}, in plain PyTorch." if identifier else "A network in plain PyTorch."
+    inputs = ", ".join(f"{spec.dtype} ({', '.join(['batch', *map(str, spec.shape)])})" for spec in specs or ())
+    return _Writer(closed).text(f"{title}\n\nInput: {inputs}." if inputs else title)
 
 
 class _Writer:
@@ -73,56 +51,58 @@ class _Writer:
         self.wirings: list[str] = []
         self.functions: list[str] = []
         self.names: dict[str, str] = {}
-        self.taken: Counter[str] = Counter()
         self.repeated = self._repeated()
 
     def text(self, docstring: str) -> str:
-        body = self._doc(self.closed, hoist=False).lines(4, "return ", "")
-        imports = ["import torch", "from torch import nn"]
-        if "OrderedDict(" in "\n".join(body + self.functions):
-            imports.insert(0, "from collections import OrderedDict")
-        imports += [line for line in self.inliner.imports if line not in imports]
+        self._collect(self.closed)  # what has a name of its own comes first, and our names make way for it
+        body = self._term(self.closed, hoist=False).lines(4, "return ")
         main = ["def build() -> nn.Module:", '    """Return the network with fresh weights."""', *body]
         blocks = [*self.inliner.texts, *self.wirings, *self.functions, "\n".join(main)]
         code = "\n\n\n".join(block.strip("\n") for block in blocks)
-        if not any(word in code for word in ("torch.", "torch)")):
-            imports.remove("import torch")
+        used = used_names(code)
+        imports = {"from torch import nn", *self.inliner.imports}
+        imports |= {"import torch"} if "torch" in used else set()
+        imports |= {"from collections import OrderedDict"} if "OrderedDict" in used else set()
         header = f'"""{docstring}\n"""' if "\n" in docstring else f'"""{docstring}"""'
         future = "from __future__ import annotations\n\n" if self.inliner.texts else ""
-        standard = sorted(line for line in imports if "torch" not in line)
-        ours = sorted((line for line in imports if "torch" in line), key=lambda line: line.startswith("from"))
-        joined = "\n\n".join("\n".join(group) for group in (standard, ours) if group)
+        lines = sorted(imports, key=lambda line: (" torch" in line, line.startswith("from"), line))
+        groups = [[line for line in lines if (" torch" in line) is torch_too] for torch_too in (False, True)]
+        joined = "\n\n".join("\n".join(group) for group in groups if group)
         return f"{header}\n\n{future}{joined}\n\n\n{code}\n"
 
-    def _doc(self, item: Any, *, hoist: bool = True) -> _Doc:
+    def _collect(self, item: Any) -> None:
+        if isinstance(item, Call) and not item.target.startswith("torch.nn."):
+            self.inliner.name(item.target, item.callee)
+        elif callable(item) and not isinstance(item, Graph | Call):
+            self.inliner.name_of(item)
+        for part in _parts(item):
+            self._collect(part)
+
+    def _term(self, item: Any, *, hoist: bool = True) -> Term:
         key = _key(item) if isinstance(item, Call | Graph) else ""
         if hoist and self.repeated.get(key, 0) > 1:
             if key not in self.names:
                 name = self._name(item)
-                lines = self._doc(item, hoist=False).lines(4, "return ", "")
+                lines = self._term(item, hoist=False).lines(4, "return ")
                 self.names[key] = name
                 self.functions.append("\n".join([f"def {name}() -> nn.Module:", *lines]))
-            return _Doc(f"{self.names[key]}()")
+            return Term(f"{self.names[key]}()")
         if isinstance(item, Call):
-            items = [("", self._doc(value)) for value in item.args]
-            items += [(f"{key}=", self._doc(value)) for key, value in item.kwargs.items()]
-            head = self._callee(item)
+            items = [("", self._term(value)) for value in item.args]
+            items += [(f"{key}=", self._term(value)) for key, value in item.kwargs.items()]
             if item.target == "torch.nn.Sequential" and len(items) == 1 and isinstance(item.args[0], Mapping):
-                items = [("", _Doc("OrderedDict(", tuple(items), ")"))]
-            return _Doc(f"{head}(", tuple(items), ")")
+                items = [("", Term("OrderedDict(", tuple(items), ")"))]
+            return Term(f"{self._callee(item)}(", tuple(items), ")")
         if isinstance(item, Graph):
-            parts = tuple((f"{label}=", self._doc(module)) for label, module in modules(item).items())
-            return _Doc(f"{self._wiring(item)}(", parts, ")")
+            parts = tuple((f"{label}=", self._term(module)) for label, module in modules(item).items())
+            return Term(f"{self._wiring(item)}(", parts, ")")
         if isinstance(item, list):
-            return _Doc("[", tuple(("", self._doc(value)) for value in item), "]")
+            return Term("[", tuple(("", self._term(value)) for value in item), "]")
         if isinstance(item, tuple):
-            closing = ",)" if len(item) == 1 else ")"
-            return _Doc("(", tuple(("", self._doc(value)) for value in item), closing)
+            return Term("(", tuple(("", self._term(value)) for value in item), ")")
         if isinstance(item, Mapping):
-            return _Doc("{", tuple((f"{_constant(key)}: ", self._doc(value)) for key, value in item.items()), "}")
-        if callable(item) and hasattr(item, "__qualname__"):
-            return _Doc(self.inliner.name_of(item))
-        return _Doc(_constant(item))
+            return Term("{", tuple((f"{literal(k).flat()}: ", self._term(value)) for k, value in item.items()), "}")
+        return Term(self.inliner.name_of(item)) if callable(item) else literal(item)
 
     def _callee(self, call: Call) -> str:
         if call.target.startswith("torch.nn."):
@@ -133,20 +113,20 @@ class _Writer:
         anonymous = wiring(graph, "_")
         if anonymous not in self.classes:
             stem = class_name(graph)
-            self.taken[stem] += 1
-            name = stem if self.taken[stem] == 1 else f"{stem}{self.taken[stem]}"
+            name = self._free(itertools.chain((stem,), (f"{stem}{number}" for number in itertools.count(2))))
             self.classes[anonymous] = name
             self.wirings.append(wiring(graph, name))
         return self.classes[anonymous]
 
     def _name(self, item: Call | Graph) -> str:
-        if isinstance(item, Graph):
-            stem = class_name(item).lower()
-        else:
-            stem = item.target.replace(":", ".").rpartition(".")[2].lower()
+        stem = (class_name(item) if isinstance(item, Graph) else last_name(item.target)).lower()
         stem = "block" if stem == "sequential" else stem
-        self.taken[f"{stem}_"] += 1
-        return f"{stem}_{self.taken[f'{stem}_']}"
+        return self._free(f"{stem}_{number}" for number in itertools.count(1))
+
+    def _free(self, names: Iterator[str]) -> str:
+        name = next(name for name in names if name not in self.inliner.names)
+        self.inliner.claim(name, object())
+        return name
 
     def _repeated(self) -> dict[str, int]:
         """Count how often each long term occurs, below each distinct parent once: those get a function of their own."""
@@ -156,7 +136,7 @@ class _Writer:
         def visit(item: Any) -> None:
             if isinstance(item, Call | Graph):
                 key = _key(item)
-                if len(key) > _LINE:
+                if len(key) > LINE:
                     counts[key] += 1
                 if key in visited:
                     return
@@ -188,21 +168,7 @@ def _key(item: Any) -> str:
         keywords = ", ".join(f"{key}={_key(value)}" for key, value in item.kwargs.items())
         return f"{item.target}({inside}; {keywords})"
     if isinstance(item, list | tuple):
-        return f"[{', '.join(map(_key, item))}]"
+        return f"{type(item).__name__}[{', '.join(map(_key, item))}]"
     if isinstance(item, Mapping):
         return f"{{{', '.join(f'{key}: {_key(value)}' for key, value in item.items())}}}"
     return repr(item)
-
-
-def _constant(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"' if repr(value) == f"'{value}'" and '"' not in value else repr(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return f'float("{value}")'
-    if value is None or isinstance(value, bool | int | float | torch.dtype):
-        return repr(value)
-    raise BuildError(f"{value!r} cannot be written into source; use numbers, text, torch dtypes, classes and functions")
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return ", ".join(map(str, shape))

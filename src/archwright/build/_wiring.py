@@ -10,19 +10,23 @@ from typing import Any
 
 import torch
 
+from archwright.build._text import LINE, Term
 from archwright.space import Apply, Graph, Input, Merge
 
 __all__ = ["attribute", "modules", "wiring", "wiring_class"]
 
+_TAKEN = frozenset((*dir(torch.nn.Module()), "nn", "self", "super", "torch"))
+
 
 def modules(graph: Graph) -> dict[str, Any]:
     """Return the closed modules of a graph by attribute, in the order of execution."""
-    return {attribute(label): value.module for value, label in _ordered(graph) if isinstance(value, Apply)}
+    values = graph.labels.items() if graph.keep_unused else _ordered(graph)
+    return {attribute(label): value.module for value, label in values if isinstance(value, Apply)}
 
 
 def attribute(label: str) -> str:
-    """Return the attribute for a label; names that torch.nn.Module uses itself get an underscore."""
-    return f"{label}_" if hasattr(torch.nn.Module, label) else label
+    """Return the attribute for a label; names that a module or its text uses itself get an underscore."""
+    return f"{label}_" if label in _TAKEN else label
 
 
 def wiring(graph: Graph, name: str) -> str:
@@ -33,22 +37,22 @@ def wiring(graph: Graph, name: str) -> str:
         name: The name of the class.
     """
     inputs = {value: f"x{index}" if len(graph.inputs) > 1 else "x" for index, value in enumerate(graph.inputs)}
-    uses = Counter(part for value, _ in _ordered(graph) for part in _operands(value))
+    ordered = _ordered(graph)
+    uses = Counter(part for value, _ in ordered for part in _operands(value))
+    merged = {part for value, _ in ordered if isinstance(value, Merge) for part in value.operands}
     terms: dict[Any, str] = dict(inputs)
     body: list[str] = []
-    for value, label in _ordered(graph):
-        term = _term(value, label, terms)
-        inline = isinstance(value, Apply) and uses[value] == 1 and value is not graph.output
+    for value, label in ordered:
+        variable = attribute(label) if label not in inputs.values() else f"{label}_"
         if value is graph.output:
-            body.append(f"return {term}")
-        elif inline and any(isinstance(user, Merge) and value in user.operands for user, _ in _ordered(graph)):
-            terms[value] = term
+            body += _statement("return ", value, label, terms)
+        elif isinstance(value, Apply) and uses[value] == 1 and value in merged:
+            terms[value] = _term(value, label, terms).flat()
         else:
-            variable = attribute(label) if label not in inputs.values() else f"{label}_"
+            body += _statement(f"{variable} = ", value, label, terms)
             terms[value] = variable
-            body.append(f"{variable} = {term}")
     if graph.output in inputs:
-        body.append(f"return {terms[graph.output]}")
+        body.append(f"        return {terms[graph.output]}")
     names = list(modules(graph))
     parameters = [f"{each}: nn.Module" for each in names]
     arguments = [f"{inputs[value]}: torch.Tensor" for value in graph.inputs]
@@ -59,7 +63,7 @@ def wiring(graph: Graph, name: str) -> str:
         *(f"        self.{each} = {each}" for each in names),
         "",
         *_def("forward", arguments, "torch.Tensor"),
-        *(line for statement in body for line in _wrapped(statement)),
+        *body,
     ]
     return "\n".join(lines) + "\n"
 
@@ -91,55 +95,28 @@ def _operands(value: Apply | Merge) -> tuple[Any, ...]:
     return value.inputs if isinstance(value, Apply) else value.operands
 
 
-def _term(value: Apply | Merge, label: str, terms: dict[Any, str]) -> str:
-    parts = [terms[part] for part in _operands(value)]
+def _term(value: Apply | Merge, label: str, terms: dict[Any, str]) -> Term:
+    parts = tuple(("", Term(terms[part])) for part in _operands(value))
     if isinstance(value, Apply):
-        return f"self.{attribute(label)}({', '.join(parts)})"
+        return Term(f"self.{attribute(label)}(", parts, ")")
     if value.kind == "zeros":
-        return f"torch.zeros_like({parts[0]})"
-    if value.kind == "concat":
-        return f"torch.cat([{', '.join(parts)}], dim=1)"
-    return " + ".join(parts) if value.kind == "sum" else f"({' + '.join(parts)}) / {len(parts)}"
+        return Term("torch.zeros_like(", parts, ")")
+    return Term("torch.cat(", (("", Term("[", parts, "]")), ("dim=", Term("1"))), ")")
+
+
+def _statement(prefix: str, value: Apply | Merge, label: str, terms: dict[Any, str]) -> list[str]:
+    """Return the lines of a statement, with long sums broken in the way formatters do."""
+    if isinstance(value, Apply) or value.kind not in ("sum", "mean"):
+        return _term(value, label, terms).lines(8, prefix)
+    parts = [terms[part] for part in value.operands]
+    total, mean = " + ".join(parts), f" / {len(parts)}" if value.kind == "mean" else ""
+    flat = f"        {prefix}({total}){mean}" if mean else f"        {prefix}{total}"
+    if len(flat) <= LINE:
+        return [flat]
+    inner = [total] if 12 + len(total) <= LINE else [parts[0], *(f"+ {part}" for part in parts[1:])]
+    return [f"        {prefix}(", *(f"            {line}" for line in inner), f"        ){mean}"]
 
 
 def _def(name: str, parameters: list[str], result: str) -> list[str]:
-    flat = f"    def {name}({', '.join(['self', *parameters])}) -> {result}:"
-    if len(flat) <= 88:
-        return [flat]
-    return [
-        f"    def {name}(",
-        *(f"        {parameter}," for parameter in ["self", *parameters]),
-        f"    ) -> {result}:",
-    ]
-
-
-def _wrapped(statement: str) -> list[str]:
-    """Break a long sum or concatenation over lines, in the way formatters do."""
-    flat = f"        {statement}"
-    if len(flat) <= 88:
-        return [flat]
-    head, opening, rest = statement.partition("torch.cat([")
-    if opening:
-        terms = rest.removesuffix("], dim=1)").split(", self.")
-        parts = [terms[0], *(f"self.{term}" for term in terms[1:])]
-        return [
-            f"        {head}torch.cat(",
-            "            [",
-            *(f"                {part}," for part in parts),
-            "            ],",
-            "            dim=1,",
-            "        )",
-        ]
-    head, _, rest = statement.partition(" ") if statement.startswith("return") else statement.partition(" = ")
-    joint = f"{head} " if statement.startswith("return") else f"{head} = "
-    tail = ""
-    if rest.startswith("("):
-        rest, _, divisor = rest[1:].rpartition(") / ")
-        tail = f" / {divisor}"
-    first, *others = rest.split(" + ")
-    return [
-        f"        {joint}(",
-        f"            {first}",
-        *(f"            + {other}" for other in others),
-        f"        ){tail}",
-    ]
+    items = tuple(("", Term(parameter)) for parameter in ["self", *parameters])
+    return Term(f"def {name}(", items, f") -> {result}:").lines(4)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archwright.errors import ArchwrightError, BudgetError, UnknownName
+from archwright.errors import ArchwrightError, BudgetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from archwright._registry import Entry
+    from archwright.cli._render import Screen
+    from archwright.study import Study
 
 __all__ = ["app", "main"]
 
@@ -69,7 +76,7 @@ def search(
     data: Annotated[
         str,
         typer.Argument(
-            help="A data set's name (`archwright list data`), or a path: folder of images by class, folder of idx files, CSV, npz."
+            help="A data set's name (`archwright list data`), or a path: images by class, idx files, CSV, npz."
         ),
     ],
     space: Annotated[
@@ -84,7 +91,9 @@ def search(
     epochs: Annotated[
         int | None, typer.Option(help="Epochs of each trial; by the size of the data when not given.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Samples in one step.")] = 128,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Samples in one step; by the size of the data when not given.")
+    ] = None,
     augment: Annotated[str, typer.Option(help="For images, any of: flip,crop,cutout.")] = "",
     precision: Annotated[str, typer.Option(help="float32 or bf16.")] = "float32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
@@ -107,7 +116,8 @@ def search(
     from archwright.cli._render import Screen
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
-    from archwright.study import Budget, search as run_search
+    from archwright.study import Budget
+    from archwright.study import search as run_search
 
     given: dict[str, Any] = {"target": label, "size": size}
     loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
@@ -125,8 +135,7 @@ def search(
     if trials is None and minutes is None:
         trials = 20
     path = out or _free_folder(Path("runs") / Path(data).stem)
-    screen = Screen(quiet=json)
-    screen.introduce(loaded, chosen, training)
+    screen = Screen(quiet=json, data=loaded)
     study = run_search(
         chosen,
         training,
@@ -138,7 +147,7 @@ def search(
         final=final,
         callbacks=[screen],
     )
-    screen.conclude(study, as_json=json)
+    _conclude(screen, study, as_json=json)
 
 
 @app.command()
@@ -160,7 +169,7 @@ def resume(
     study = load(run)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     study.resume(budget=budget, callbacks=[screen])
-    screen.conclude(study, as_json=json)
+    _conclude(screen, study, as_json=json)
 
 
 @app.command()
@@ -194,17 +203,30 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Jso
     """List the spaces, strategies or data sets that have a name."""
     from archwright.cli._render import Screen
 
-    Screen(quiet=False).names(_registry(kind), as_json=json)
+    Screen(quiet=False).names(_entries(kind), as_json=json)
 
 
-def _registry(kind: Kind) -> Any:
+def _entries(kind: Kind) -> Iterable[Entry[Any]]:
     if kind is Kind.spaces:
-        from archwright.spaces import registry
-    elif kind is Kind.strategies:
-        from archwright.strategies import registry
-    else:
-        from archwright.datasets import registry
+        from archwright import spaces
+
+        return spaces.entries()
+    if kind is Kind.strategies:
+        from archwright import strategies
+
+        return strategies.entries()
+    from archwright.datasets import registry
+
     return registry
+
+
+def _conclude(screen: Screen, study: Study, *, as_json: bool) -> None:
+    """Show the result; the exit status tells scripts of an interrupt (130) and of a search without a network (1)."""
+    screen.conclude(study, as_json=as_json)
+    if study.stopped_by == "interrupt":
+        raise typer.Exit(130)
+    if study.best is None:
+        raise typer.Exit(1)
 
 
 def _free_folder(path: Path) -> Path:

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from archwright.study import Callback
 
 if TYPE_CHECKING:
     from archwright._registry import Entry
     from archwright.datasets import Data
-    from archwright.evaluate import Evaluator
-    from archwright.space import Space
     from archwright.study import Study
     from archwright.trials import Trial
 
@@ -33,10 +30,12 @@ class Screen(Callback):
 
     Args:
         quiet: Whether to show nothing but the JSON document in the end.
+        data: What is learnt from, to be described first.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, data: Data | None = None) -> None:
         self.quiet = quiet
+        self.data = data
         self.out = Console(highlight=False, soft_wrap=True, quiet=quiet)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
         self.live: Progress | None = None
@@ -46,18 +45,15 @@ class Screen(Callback):
 
     # ------------------------------------------------------------------ a search as it goes
 
-    def introduce(self, data: Data, space: Space, evaluator: Evaluator) -> None:
-        """Say what is about to be searched, and on what."""
-        from archwright.space import describe_size
-
-        self.out.print(f"[bold]data[/]      {data}")
-        self.out.print(
-            f"[bold]space[/]     {space.name}: {describe_size(space.bound)} architectures, {len(space.decisions)} decisions"
-        )
-        self.out.print(f"[bold]training[/]  {evaluator}")
-
     def on_start(self, study: Study) -> None:
         """Show what is searched and how, and begin the live line."""
+        from archwright.space import describe_size
+
+        size = f"{describe_size(study.space.bound)} architectures, {len(study.space.decisions)} decisions"
+        if self.data is not None:
+            self.out.print(f"[bold]data[/]      {self.data}")
+        self.out.print(f"[bold]space[/]     {study.space.name or 'custom'}: {size}")
+        self.out.print(f"[bold]measure[/]   {study.evaluator}")
         where = f", in {study.path}" if study.path else ""
         self.out.print(
             f"[bold]search[/]    {study.objective} by {study.strategy}, {study.budget}, seed {study.seed}{where}"
@@ -139,9 +135,8 @@ class Screen(Callback):
             "interrupt": "interrupted; go on with `archwright resume`",
             "callback": "stopped by a callback",
         }
-        self.out.print(
-            f"[bold]ended[/]     {_states(study)} in {_clock(study.elapsed)}: {reasons.get(study.stopped_by or '', study.stopped_by)}"
-        )
+        reason = reasons.get(study.stopped_by or "", study.stopped_by)
+        self.out.print(f"[bold]ended[/]     {_states(study)} in {_clock(study.elapsed)}: {reason}")
         self._result(study)
 
     def show(self, study: Study, *, top: int, as_json: bool) -> None:
@@ -150,23 +145,12 @@ class Screen(Callback):
             _print_json(study.summary())
             return
         summary = study.summary()
-        self.out.print(
-            f"[bold]search[/]    {study.objective} by {summary['strategy']} in {summary['space']}, {study.budget}, seed {study.seed}"
-        )
+        how = f"{study.objective} by {summary['strategy']} in {summary['space']}"
+        self.out.print(f"[bold]search[/]    {how}, {study.budget}, seed {study.seed}")
         self.out.print(f"[bold]trials[/]    {_states(study)} in {_clock(study.elapsed)}")
         ranked = sorted(study.history.complete, key=study.history.score, reverse=True)[:top]
         if ranked:
-            metrics = [name for name in ranked[0].metrics if not name.startswith("train_")][:6]
-            table = Table(box=None, pad_edge=False)
-            for heading in ("trial", *metrics, "seconds", "architecture"):
-                table.add_column(
-                    heading, justify="left" if heading == "architecture" else "right", no_wrap=True, overflow="ellipsis"
-                )
-            for trial in ranked:
-                values = [_number(trial.metrics[name]) if name in trial.metrics else "" for name in metrics]
-                decided = " ".join(f"{name}={value}" for name, value in trial.architecture.items())
-                table.add_row(str(trial.number), *values, f"{trial.seconds:.1f}", decided)
-            Console(highlight=False).print(table, markup=False)
+            self._table(study, ranked)
         self._result(study)
 
     def exported(self, files: Iterable[Path], *, as_json: bool) -> None:
@@ -194,6 +178,22 @@ class Screen(Callback):
         for entry in listed:
             self.out.print(f"{entry.name:<{width}}  {entry.summary}", markup=False)
 
+    def _table(self, study: Study, trials: list[Trial]) -> None:
+        names = list(_leading(study, trials[0].metrics))[:5]
+        headings = ["trial", *names, "seconds"]
+        rows = [
+            [str(trial.number)]
+            + [_number(trial.metrics[name]) if name in trial.metrics else "" for name in names]
+            + [f"{trial.seconds:.1f}"]
+            for trial in trials
+        ]
+        widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+        room = max(20, self.out.width - sum(widths) - 2 * len(widths))
+        for row, last in zip([headings, *rows], ["architecture", *map(_decisions, trials)], strict=True):
+            cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+            last = last if len(last) <= room else f"{last[: room - 1]}…"
+            self.out.print("  ".join([*cells, last]), markup=False)
+
     def _result(self, study: Study) -> None:
         best = study.best
         if best is None:
@@ -204,11 +204,11 @@ class Screen(Callback):
                         f"          trial {trial.number}: {trial.error.strip().splitlines()[-1]}", markup=False
                     )
             return
-        self.out.print(f"[bold]best[/]      trial {best.trial.number}: {_metrics(best.metrics)}")
+        self.out.print(f"[bold]best[/]      trial {best.trial.number}: {_metrics(_leading(study, best.metrics))}")
         for name, value in best.architecture.items():
             self.out.print(f"          {name} = {value}", markup=False)
         if study.test is not None:
-            self.out.print(f"[bold]final[/]     {_metrics(study.test)}")
+            self.out.print(f"[bold]final[/]     {_metrics(_leading(study, study.test))}")
         if study.path is not None and (Path(study.path) / "best").exists():
             files = ", ".join(sorted(file.name for file in (Path(study.path) / "best").iterdir()))
             self.out.print(f"[bold]files[/]     {Path(study.path) / 'best'}: {files}")
@@ -241,6 +241,20 @@ def _best(study: Study) -> str:
 def _states(study: Study) -> str:
     counts = {state: n for state, n in study.summary()["trials"].items() if n}
     return ", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials"
+
+
+def _leading(study: Study, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics with the one that is optimised first, and those of the training part last."""
+    wanted = study.objective.metric
+
+    def place(name: str) -> int:
+        return 0 if name.removeprefix("test_") == wanted else 2 if name.startswith("train_") else 1
+
+    return {name: metrics[name] for name in sorted(metrics, key=place)}
+
+
+def _decisions(trial: Trial) -> str:
+    return " ".join(f"{name}={value}" for name, value in trial.architecture.items())
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:

@@ -30,6 +30,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    """Import what needs torch when it is asked for."""
     if name == "Training":
         from archwright.evaluate._training import Training
 
@@ -38,4 +39,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
+    """List the public names."""
     return __all__

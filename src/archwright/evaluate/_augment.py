@@ -15,7 +15,7 @@ AUGMENTATIONS = ("crop", "flip", "cutout")
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror every second image, at random, left to right.
+    """Mirror each image left to right with a probability of one half.
 
     Args:
         images: Shape `(n, channels, height, width)`, of any type.
@@ -44,8 +44,9 @@ def crop(images: Tensor, generator: torch.Generator) -> Tensor:
 def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
     """Set a rectangle of half the height and half the width to zero in each image.
 
-    Its centre is any pixel, so a part of it may lie outside. On normalised images zero is the mean, as in
-    DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout" (2017).
+    Its centre is any pixel, so a part of it may lie outside. On normalised images zero is the mean,
+    as in DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout"
+    (2017).
 
     Args:
         images: Shape `(n, channels, height, width)`, of any type.
@@ -54,7 +55,8 @@ def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
     count, _, height, width = images.shape
     rows = _covered(count, height, generator).to(images.device)
     columns = _covered(count, width, generator).to(images.device)
-    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
+    hole = (rows[:, :, None] & columns[:, None, :])[:, None]
+    return torch.where(hole, 0, images)  # unlike `masked_fill`, keeps the memory format
 
 
 def _covered(count: int, side: int, generator: torch.Generator) -> Tensor:

@@ -33,7 +33,8 @@ class Candidate:
     Args:
         space: The space that the architecture belongs to.
         architecture: What to evaluate.
-        seed: All that is random in the evaluation follows from it: weights, order of batches, dropout.
+        seed: All that is random in the evaluation follows from it: weights, order of batches,
+            dropout.
         fidelity: How much effort to spend, in the evaluator's own unit; `None` for all of it.
         device: Where the network lives, as torch names it.
         deadline: When to end, in seconds of `time.monotonic()`.

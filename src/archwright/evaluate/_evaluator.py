@@ -22,7 +22,8 @@ class Evaluator(ABC):
     Attributes:
         objective: What a search optimises when it is not told: "max" or "min" and a metric's name.
         settings: The parts of a space besides "model" that it understands; `None` for any.
-        example_input: What a network sees, one sample of it; `None` where the evaluator does not know.
+        example_input: What a network sees, one sample of it; `None` where the evaluator does not
+            know.
         device: Where the candidates' networks are to live, as torch names it.
     """
 
@@ -35,16 +36,16 @@ class Evaluator(ABC):
     def evaluate(self, candidate: Candidate) -> Mapping[str, float]:
         """Return the candidate's metrics.
 
-        Any exception makes the trial a failed one; `Stopped`, which `candidate.report` raises, is to be
-        let pass.
+        Any exception makes the trial a failed one; `Stopped`, which `candidate.report` raises, is
+        to be let pass.
         """
 
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
         """Train the candidate from scratch, for longer, and test it once.
 
         Returns:
-            Metrics, those of the held-out part under "test_..." names, or `None` where the evaluator
-            trains nothing.
+            Metrics, those of the held-out part under "test_..." names, or `None` where the
+            evaluator trains nothing.
         """
         return None
 
@@ -88,9 +89,7 @@ class FunctionEvaluator(Evaluator):
         return f"FunctionEvaluator({self.function!r}, metric={self.metric!r})"
 
 
-def as_evaluator(
-    evaluator: Evaluator | Callable[[Candidate], Any], *, metric: str = "value"
-) -> Evaluator:
+def as_evaluator(evaluator: Evaluator | Callable[[Candidate], Any], *, metric: str = "value") -> Evaluator:
     """Return an evaluator as it stands, and a function as an evaluator.
 
     Args:
@@ -104,13 +103,11 @@ def as_evaluator(
         return evaluator
     if isinstance(evaluator, type) and issubclass(evaluator, Evaluator):
         raise EvaluationError(
-            f"{evaluator.__name__} is an evaluator's class; give an object of it: "
-            f"{evaluator.__name__}(...)"
+            f"{evaluator.__name__} is an evaluator's class; give an object of it: {evaluator.__name__}(...)"
         )
     if not callable(evaluator):
         raise EvaluationError(
-            f"an evaluator is an Evaluator or a function f(candidate) -> float | dict, "
-            f"not {_show(evaluator)}"
+            f"an evaluator is an Evaluator or a function f(candidate) -> float | dict, not {_show(evaluator)}"
         )
     return FunctionEvaluator(evaluator, metric=metric)
 
@@ -118,8 +115,8 @@ def as_evaluator(
 def check_metrics(metrics: Mapping[Any, Any]) -> dict[str, float]:
     """Return metrics as a dict of floats.
 
-    Numbers of Python and numpy, booleans, and tensors or arrays without axes are taken. NaN and infinite
-    values pass: whether they are of use is for the one who asked to say.
+    Numbers of Python and numpy, booleans, and tensors or arrays without axes are taken. NaN and
+    infinite values pass: whether they are of use is for the one who asked to say.
 
     Raises:
         EvaluationError: There are none, a name is not a string, or a value is not a number.

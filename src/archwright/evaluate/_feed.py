@@ -45,13 +45,11 @@ class Feed:
             chosen = slice(start, start + size)
             yield self._prepare(self._inputs[chosen]), self._targets[chosen]
 
-    def shuffled(
-        self, size: int, generator: torch.Generator, *, augment: tuple[str, ...] = ()
-    ) -> Iterator[Batch]:
+    def shuffled(self, size: int, generator: torch.Generator, *, augment: tuple[str, ...] = ()) -> Iterator[Batch]:
         """Yield all samples in a new order, `size` at a time.
 
-        The last batch holds the rest. A rest of one joins the batch before it, because batch normalisation
-        learns nothing from a single sample.
+        The last batch holds the rest. A rest of one joins the batch before it, because batch
+        normalisation learns nothing from a single sample.
 
         Args:
             size: The batch size.
@@ -60,7 +58,7 @@ class Feed:
         """
         order = torch.randperm(len(self), generator=generator).to(self._targets.device)
         for chosen in torch.split(order, self.sizes(size)):
-            inputs = self._inputs[chosen]
+            inputs = self._inputs.index_select(0, chosen)
             # While they are bytes: a quarter of the memory to move, and the border that comes in is black.
             if "crop" in augment:
                 inputs = crop(inputs, generator)

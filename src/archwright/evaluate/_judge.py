@@ -60,9 +60,7 @@ def seconds_to_judge(model: torch.nn.Module, feed: Feed, setup: Setup, *, sample
     """
     model.eval()
     batches = [inputs for inputs, _ in islice(feed.in_order(BATCH), TIMED_BATCHES)]
-    setup.scores(
-        model, batches[0], feed.classes
-    )  # the first call of each shape prepares the kernels
+    setup.scores(model, batches[0], feed.classes)  # the first call of each shape prepares the kernels
     start = time.monotonic()
     for inputs in batches:
         setup.scores(model, inputs, feed.classes).sum().item()  # waits until the device is done

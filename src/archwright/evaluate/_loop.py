@@ -42,6 +42,10 @@ class Pace:
         elapsed = (time.monotonic() - self._start) / self._limit
         return min(1.0, max(step / self._steps, elapsed))
 
+    def done(self, step: int) -> bool:
+        """Tell whether `step` steps are all there were to be."""
+        return step >= self._steps
+
     def late(self) -> bool:
         """Tell whether the deadline has passed."""
         return time.monotonic() >= self._end
@@ -84,9 +88,7 @@ class Trainer:
         self._generator = torch.Generator().manual_seed(seed)
         self._pace = pace
         self._schedule = SCHEDULES[recipe.schedule]
-        self._optimizer = make_optimizer(
-            model, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay
-        )
+        self._optimizer = make_optimizer(model, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay)
         groups = self._optimizer.param_groups
         self._peaks = [float(group["lr"]) for group in groups]
         self._weights = [weight for group in groups for weight in group["params"]]
@@ -105,9 +107,7 @@ class Trainer:
         self._epoch += 1
         losses = _Losses(self._epoch)
         augment = self._recipe.augment
-        for inputs, targets in self._feed.shuffled(
-            self._batch_size, self._generator, augment=augment
-        ):
+        for inputs, targets in self._feed.shuffled(self._batch_size, self._generator, augment=augment):
             rate = self._set_rate()
             losses.add(self._learn(inputs, targets), len(targets), rate)
             self.step += 1
@@ -161,8 +161,7 @@ class _Losses:
             self._steps += 1
             if not math.isfinite(loss):
                 raise EvaluationError(
-                    f"loss became {loss} in epoch {self._epoch}, step {self._steps} "
-                    f"(learning rate {rate:.3g})"
+                    f"loss became {loss} in epoch {self._epoch}, step {self._steps} (learning rate {rate:.3g})"
                 )
             self._samples += samples
             self._sum += loss * samples

@@ -26,8 +26,8 @@ def confusion_matrix(predicted: Tensor, targets: Tensor, classes: int) -> Tensor
 def classification_metrics(confusion: Tensor) -> dict[str, float]:
     """Return accuracy, and precision, recall and F1 averaged over the classes, all in 0..1.
 
-    Each class counts the same ("macro"). A class that is neither true nor predicted anywhere is left out
-    of the averages; a ratio without cases is 0.
+    Each class counts the same ("macro"). A class that is neither true nor predicted anywhere is
+    left out of the averages; a ratio without cases is 0.
 
     Args:
         confusion: Counts, shape `(classes, classes)`, true classes in rows.

@@ -35,11 +35,9 @@ class _Named:
 
 
 OPTIMIZERS: dict[str, _Named] = {
-    "sgd": _Named(
-        torch.optim.SGD, lr=0.1, weight_decay=5e-4, options={"momentum": 0.9, "nesterov": True}
-    ),
-    "adam": _Named(torch.optim.Adam, lr=3e-3, weight_decay=0.0),
-    "adamw": _Named(torch.optim.AdamW, lr=3e-3, weight_decay=0.05),
+    "sgd": _Named(torch.optim.SGD, lr=0.1, weight_decay=5e-4, options={"momentum": 0.9, "nesterov": True}),
+    "adam": _Named(torch.optim.Adam, lr=1e-2, weight_decay=0.0),
+    "adamw": _Named(torch.optim.AdamW, lr=1e-2, weight_decay=0.05),
 }
 
 
@@ -56,7 +54,8 @@ def make_optimizer(
         model: The network, in its final place and layout.
         optimizer: A name in `OPTIMIZERS`, or what takes the parameters and returns an optimizer.
         lr: Peak learning rate, with a name only; `None` for the default.
-        weight_decay: Likewise. It shrinks weights alone: biases and the scales of normalisation are spared.
+        weight_decay: Likewise. It shrinks weights alone: biases and the scales of normalisation are
+            spared.
 
     Raises:
         EvaluationError: The network has nothing to learn, or `optimizer` makes something else.
@@ -80,7 +79,5 @@ def make_optimizer(
         return named.make(groups, lr=rate, fused=True, **named.options)
     made = optimizer(parameters)
     if not isinstance(made, Optimizer):
-        raise EvaluationError(
-            f"optimizer={optimizer!r} made a {type(made).__name__}, not a torch.optim.Optimizer"
-        )
+        raise EvaluationError(f"optimizer={optimizer!r} made a {type(made).__name__}, not a torch.optim.Optimizer")
     return made

@@ -15,17 +15,26 @@ from archwright.evaluate._schedules import SCHEDULES
 
 __all__ = ["Recipe", "as_names", "check_whole"]
 
+_OPTIONAL = ("lr", "weight_decay", "clip")  # may be None
+_RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "lr": ("above 0", lambda value: value > 0),
+    "weight_decay": ("of 0 or more", lambda value: value >= 0),
+    "label_smoothing": ("from 0 to below 1", lambda value: 0 <= value < 1),
+    "clip": ("above 0", lambda value: value > 0),
+}
+
 
 @dataclass(frozen=True)
 class Recipe:
     """The settings of a training; `Training` says what each means.
 
     Raises:
-        EvaluationError: A value is out of its range, or two contradict each other; the message names it.
+        EvaluationError: A value is out of its range, or two contradict each other; the message
+            names it.
         UnknownName: A name is not known.
     """
 
-    epochs: int = 10
+    epochs: int | None = None
     batch_size: int | None = None
     optimizer: str | MakeOptimizer = "adamw"
     lr: float | None = None
@@ -37,35 +46,21 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check each value."""
-        check_whole("epochs", self.epochs)
-        if self.batch_size is not None:
-            check_whole("batch_size", self.batch_size)
-        _named("schedule", self.schedule, SCHEDULES)
-        _check_real(
-            "label_smoothing",
-            self.label_smoothing,
-            "from 0 to below 1",
-            lambda value: 0 <= value < 1,
-        )
-        if self.lr is not None:
-            _check_real("lr", self.lr, "above 0", lambda value: 0 < value < math.inf)
-        if self.weight_decay is not None:
-            _check_real(
-                "weight_decay",
-                self.weight_decay,
-                "of 0 or more",
-                lambda value: 0 <= value < math.inf,
-            )
-        if self.clip is not None:
-            _check_real("clip", self.clip, "above 0", lambda value: 0 < value < math.inf)
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name))
+        for name in _RANGES:
+            if name not in _OPTIONAL or getattr(self, name) is not None:
+                _check_real(name, getattr(self, name))
+        _check_name("schedule", self.schedule, SCHEDULES)
         for name in self.augment:
-            _named("augmentation", name, AUGMENTATIONS)
+            _check_name("augmentation", name, AUGMENTATIONS)
         self._check_optimizer()
 
     def _check_optimizer(self) -> None:
         """Refuse what is no optimizer, and a rate given twice."""
         if not callable(self.optimizer):
-            _named("optimizer", self.optimizer, OPTIMIZERS)
+            _check_name("optimizer", self.optimizer, OPTIMIZERS)
             return
         for name in ("lr", "weight_decay"):
             value = getattr(self, name)
@@ -78,7 +73,8 @@ class Recipe:
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """Return the recipe with the values that a candidate brings.
 
-        A candidate's optimizer that is more than a name takes the place of `lr` and `weight_decay` too.
+        A candidate's optimizer that is more than a name takes the place of `lr` and `weight_decay`
+        too.
 
         Raises:
             EvaluationError: A value is out of its range, or contradicts another.
@@ -115,6 +111,12 @@ class Recipe:
                 f"samples; give at most {samples}"
             )
 
+    def epochs_for(self, samples: int) -> int:
+        """Return the number of epochs: the one given, or what shows 200,000 samples, from 2 to 10."""
+        if self.epochs is not None:
+            return self.epochs
+        return min(10, max(2, round(200_000 / samples)))
+
     def batch_for(self, samples: int) -> int:
         """Return the batch size: the one given, or 128, or less where that makes under 8 steps an epoch."""
         if self.batch_size is not None:
@@ -129,7 +131,7 @@ def as_names(given: str | Iterable[str] | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _named(kind: str, given: object, allowed: Iterable[str]) -> None:
+def _check_name(kind: str, given: object, allowed: Iterable[str]) -> None:
     """Check a name."""
     if not isinstance(given, str):
         raise EvaluationError(f"{kind} is one of {', '.join(allowed)}, not {given!r}")
@@ -143,7 +145,8 @@ def check_whole(name: str, value: object) -> None:
         raise EvaluationError(f"{name} is a whole number of 1 or more, not {value!r}")
 
 
-def _check_real(name: str, value: object, wanted: str, good: Callable[[float], bool]) -> None:
-    """Check a number that has to be good in a sense that `wanted` puts into words."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not good(value):
+def _check_real(name: str, value: object) -> None:
+    """Check a number against its range."""
+    wanted, good = _RANGES[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not good(value) or math.isinf(value):
         raise EvaluationError(f"{name} is a number {wanted}, not {value!r}")

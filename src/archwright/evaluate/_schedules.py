@@ -15,8 +15,8 @@ END = START / 1e4  # of the peak
 def one_cycle(progress: float) -> float:
     """Rise along a half cosine for a quarter of the training, then fall along another to almost zero.
 
-    The policy of Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large
-    Learning Rates" (2018), with its two phases; momentum is left as it is.
+    The policy of Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using
+    Large Learning Rates" (2018), with its two phases; momentum is left as it is.
     """
     if progress < WARM_UP:
         return _half_cosine(START, 1.0, progress / WARM_UP)
@@ -26,7 +26,8 @@ def one_cycle(progress: float) -> float:
 def cosine(progress: float) -> float:
     """Fall along a half cosine from the peak to zero.
 
-    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017), without restarts.
+    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017), without
+    restarts.
     """
     return _half_cosine(1.0, 0.0, progress)
 

@@ -52,9 +52,7 @@ class Setup:
         wanted = (len(inputs), classes)
         if isinstance(scores, Tensor) and scores.shape == wanted:
             return scores.float()
-        got = (
-            f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
-        )
+        got = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
         raise EvaluationError(
             f"the network's output for a batch of {len(inputs)} is of {got}; wanted is shape {wanted}: "
             f"one score for each of the {classes} classes"

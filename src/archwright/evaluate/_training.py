@@ -33,37 +33,39 @@ LONGEST = 10  # and at most where it is a deadline that ends it
 class Training(Evaluator):
     """Trains a candidate's network to classify, and judges it on the validation part after each epoch.
 
-    A space may have parts named as the arguments that `settings` lists, such as `lr=aw.real(1e-3, 1e-1,
-    log=True)`; what it decides goes before what is given here. A candidate's fidelity, where it has one, is
-    its number of epochs.
+    A space may have parts named as the arguments that `settings` lists, such as `lr=aw.real(1e-3,
+    1e-1, log=True)`; what it decides goes before what is given here. A candidate's fidelity, where
+    it has one, is its number of epochs.
 
-    The same seed gives the same metrics, bit by bit on the CPU with the same number of threads. The network
-    is left in `candidate.model`, in evaluation mode.
+    The same seed gives the same metrics, bit by bit on the CPU with the same number of threads. The
+    network is left in `candidate.model`, in evaluation mode.
 
     Args:
         data: What to learn from; `aw.data(...)` loads it.
-        epochs: How often to go through the training part.
-        batch_size: How many samples a step takes; `None` for 128, or less where that makes under eight
-            steps an epoch.
-        optimizer: "adamw", "adam" or "sgd" (with Nesterov momentum of 0.9), or what takes the parameters
-            and returns a `torch.optim.Optimizer`.
-        lr: Peak learning rate; `None` for one that suits the named optimizer. Any other optimizer has its
-            own.
-        weight_decay: Likewise. With a named optimizer it leaves out biases and the scales of normalisation.
+        epochs: How often to go through the training part; `None` for as often as shows 200,000 samples, from 2 to 10.
+        batch_size: How many samples a step takes; `None` for 128, or less where that makes under
+            eight steps an epoch.
+        optimizer: "adamw", "adam" or "sgd" (with Nesterov momentum of 0.9), or what takes the
+            parameters and returns a `torch.optim.Optimizer`.
+        lr: Peak learning rate; `None` for one that suits the named optimizer. Any other optimizer
+            has its own.
+        weight_decay: Likewise. With a named optimizer it leaves out biases and the scales of
+            normalisation.
         schedule: The learning rate over the training: "one-cycle" (Smith and Topin 2018), "cosine"
             (Loshchilov and Hutter 2017) or "constant".
         label_smoothing: How much of a label is spread over all classes, from 0 to below 1.
-        augment: Random changes to training images: any of "flip", "crop" and "cutout" (DeVries and Taylor
-            2017).
+        augment: Random changes to training images: any of "flip", "crop" and "cutout" (DeVries and
+            Taylor 2017).
         clip: Largest norm of the gradient; a larger one is scaled down. `None` for no limit.
         precision: "float32", or "bf16" for autocast.
         channels_last: Whether images lie in memory pixel by pixel; `None` for yes, but on "mps".
         device: "auto" for the first of cuda, mps and cpu that there is, or one's name.
-        final_epochs: Epochs of `retrain`. `None` for three times `epochs`; and where there is a deadline,
-            for as many as fit in, up to ten times `epochs`.
+        final_epochs: Epochs of `retrain`. `None` for three times `epochs`; and where there is a
+            deadline, for as many as fit in, up to ten times `epochs`.
 
     Raises:
-        EvaluationError: A value is out of its range or does not suit the data, or the device is absent.
+        EvaluationError: A value is out of its range or does not suit the data, or the device is
+            absent.
         UnknownName: A name is not known.
     """
 
@@ -74,7 +76,7 @@ class Training(Evaluator):
         self,
         data: Data,
         *,
-        epochs: int = 10,
+        epochs: int | None = None,
         batch_size: int | None = None,
         optimizer: str | MakeOptimizer = "adamw",
         lr: float | None = None,
@@ -120,56 +122,58 @@ class Training(Evaluator):
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network as it stands, and return its metrics after the last epoch.
 
-        After each epoch the metrics are reported. When the candidate's deadline passes, the epoch is cut
-        short, judged and reported, and `Stopped` goes on to the caller.
+        After each epoch the metrics are reported. When the candidate's deadline passes, the epoch
+        is cut short, judged and reported, and `Stopped` goes on to the caller.
 
         Returns:
-            "accuracy", "precision", "recall", "f1" (macro averages in 0..1) and "loss" (cross-entropy in
-            nats, without smoothing) on the validation part; "train_loss" as it was minimised; "epochs";
-            "parameters", how many numbers the network learns.
+            "accuracy", "precision", "recall", "f1" (macro averages in 0..1) and "loss"
+            (cross-entropy in nats, without smoothing) on the validation part; "train_loss" as it
+            was minimised; "epochs"; "parameters", how many numbers the network learns.
 
         Raises:
-            EvaluationError: The loss became NaN or infinite, the network's output does not fit, or a
-                setting of the space is wrong.
+            EvaluationError: The loss became NaN or infinite, the network's output does not fit, or
+                a setting of the space is wrong.
             Stopped: The candidate was told to stop.
         """
         recipe = self._recipe_of(candidate)
         if candidate.fidelity is not None:
             recipe = dataclasses.replace(recipe, epochs=candidate.fidelity)
         size = recipe.batch_for(len(self.data.train))
+        epochs = recipe.epochs_for(len(self.data.train))
         model = candidate.model
         metrics: dict[str, float] = {}
         with self._running(model, candidate) as setup:
             feed = Feed(self.data, self.data.train, setup)
             validation = Feed(self.data, self.data.validation, setup)
-            pace = Pace(recipe.epochs * feed.steps(size), deadline=candidate.deadline)
-            trainer = Trainer(
-                model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace
-            )
-            for epoch in range(1, recipe.epochs + 1):
+            pace = Pace(epochs * feed.steps(size), deadline=candidate.deadline)
+            trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
+            for epoch in range(1, epochs + 1):
                 train_loss = trainer.epoch()
                 metrics = {"train_loss": train_loss, **judge(model, validation, setup)}
-                candidate.report(epoch, **metrics)
-        return {**metrics, "epochs": float(recipe.epochs), "parameters": _size(model)}
+                # What is complete is not stopped, even if it was the deadline's last moment.
+                tell = candidate.record if pace.done(trainer.step) else candidate.report
+                tell(epoch, **metrics)
+        return {**metrics, "epochs": float(epochs), "parameters": _size(model)}
 
     def retrain(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network from scratch on the training and validation parts, and test it once.
 
-        With a deadline the learning rate follows the time or the steps, whichever is further, so that it
-        has come to its end when the time is up; the test is over before the deadline. The training loss of
-        each epoch is reported; a listener that raises `Stopped` ends the training there, and the network is
-        tested as it is.
+        With a deadline the learning rate follows the time or the steps, whichever is further, so
+        that it has come to its end when the time is up; the test is over before the deadline. The
+        training loss of each epoch is reported; a listener that raises `Stopped` ends the training
+        there, and the network is tested as it is.
 
         Returns:
-            "test_accuracy", "test_precision", "test_recall", "test_f1" and "test_loss", none of them where
-            the data have no test part; "train_loss"; "epochs", which may end in a fraction; "parameters".
+            "test_accuracy", "test_precision", "test_recall", "test_f1" and "test_loss", none of
+            them where the data have no test part; "train_loss"; "epochs", which may end in a
+            fraction; "parameters".
 
         Raises:
-            EvaluationError: As in `evaluate`.
+            EvaluationError: As in `evaluate`; or the time is too short to train at all.
         """
         recipe = self._recipe_of(candidate)
         longer = LONGER if candidate.deadline is None else LONGEST
-        epochs = self.final_epochs or longer * recipe.epochs
+        epochs = self.final_epochs or longer * recipe.epochs_for(len(self.data.train))
         size = recipe.batch_for(len(self.data.train))
         model = candidate.rebuild()
         with self._running(model, candidate) as setup:
@@ -178,12 +182,15 @@ class Training(Evaluator):
             deadline = candidate.deadline
             if deadline is not None:
                 # The test, the step under way when the time is up, and as much again: machines waver.
-                samples = len(test) + 4 * size
-                deadline -= 2 * seconds_to_judge(model, feed, setup, samples=samples)
+                spare = 2 * seconds_to_judge(model, feed, setup, samples=len(test) + 4 * size)
+                if candidate.remaining() <= spare:
+                    raise EvaluationError(
+                        f"{candidate.remaining():.3g} seconds are too few for a final training: its test alone may "
+                        f"take {spare:.3g}"
+                    )
+                deadline -= spare
             pace = Pace(epochs * feed.steps(size), deadline=deadline, by_time=True)
-            trainer = Trainer(
-                model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace
-            )
+            trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
             train_loss = _train_to_the_end(trainer, pace, epochs, candidate)
             tested = judge(model, test, setup) if len(test) else {}
         return {
@@ -197,8 +204,8 @@ class Training(Evaluator):
         """Return the settings, as they were given, with the data's; `from_json` is the way back.
 
         Returns:
-            A dictionary that JSON can hold, or `None` where the data came from memory or the optimizer is
-            no name.
+            A dictionary that JSON can hold, or `None` where the data came from memory or the
+            optimizer is no name.
         """
         if self.data.spec is None or not isinstance(self.recipe.optimizer, str):
             return None
@@ -254,7 +261,9 @@ class Training(Evaluator):
             lay_out(model, torch.contiguous_format)
 
     def __repr__(self) -> str:
-        return f"Training({self.data.name!r}, epochs={self.recipe.epochs}, device={self.device!r})"
+        samples = len(self.data.train)
+        size, epochs = self.recipe.batch_for(samples), self.recipe.epochs_for(samples)
+        return f"Training({self.data.name!r}, epochs={epochs}, batch_size={size}, device={self.device!r})"
 
 
 def _train_to_the_end(trainer: Trainer, pace: Pace, epochs: int, candidate: Candidate) -> float:

@@ -3,7 +3,6 @@
 from archwright.space._architecture import Architecture
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value
 from archwright.space._encoding import CellEncoding
-from archwright.space._json import find
 from archwright.space._language import (
     cell,
     choice,
@@ -16,19 +15,37 @@ from archwright.space._language import (
     real,
     repeat,
     subset,
+    template,
 )
-from archwright.space._nodes import Apply, Call, Graph, Input, Merge, Node
+from archwright.space._names import find, plain
+from archwright.space._nodes import (
+    Apply,
+    Blank,
+    Call,
+    Filled,
+    Graph,
+    Input,
+    Merge,
+    Node,
+    children,
+    is_value,
+    last_name,
+    written,
+)
 from archwright.space._print import describe_size
+from archwright.space._resolve import compute
 from archwright.space._space import Predicate, Space
 from archwright.space._spec import TensorSpec, as_specs
 
 __all__ = [
     "Apply",
     "Architecture",
+    "Blank",
     "Call",
     "CellEncoding",
     "Choice",
     "Decision",
+    "Filled",
     "Graph",
     "Input",
     "Integer",
@@ -43,16 +60,23 @@ __all__ = [
     "Value",
     "as_specs",
     "cell",
+    "children",
     "choice",
+    "compute",
     "describe_size",
     "find",
     "graph",
     "integer",
+    "is_value",
+    "last_name",
     "lazy",
     "merge",
     "ordinal",
     "parameter_names",
+    "plain",
     "real",
     "repeat",
     "subset",
+    "template",
+    "written",
 ]

@@ -58,8 +58,8 @@ class Architecture(Mapping[str, Value]):
         return len(self._decisions)
 
     def __hash__(self) -> int:
-        """Hash by identifier."""
-        return hash(self.id)
+        """Hash the decisions; unlike `id`, the hash differs from process to process."""
+        return hash(frozenset(self._decisions.items()))
 
     def __eq__(self, other: object) -> bool:
         """Compare the decisions."""

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from archwright.errors import ArchitectureError
-from archwright.space._nodes import Node
+from archwright.space._nodes import Node, written
 
 __all__ = ["Choice", "Decision", "Integer", "Real", "Repeat", "Subset", "Value"]
 
-Scalar: TypeAlias = None | bool | int | float | str
+Scalar: TypeAlias = bool | int | float | str | None
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
 
 _STEP = 0.2
@@ -40,11 +40,11 @@ class Decision(Node, ABC):
         """Return a value drawn uniformly (log-uniformly on a log scale)."""
 
     @abstractmethod
-    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+    def mutate(self, value: Any, rng: np.random.Generator) -> Value:
         """Return another value than the one given; call it only where `size` is above 1."""
 
     @abstractmethod
-    def neighbours(self, value: Value) -> list[Value]:
+    def neighbours(self, value: Any) -> list[Value]:
         """Return the values one step away."""
 
     @abstractmethod
@@ -56,14 +56,14 @@ class Decision(Node, ABC):
         """Return the value in its canonical form, or raise ArchitectureError saying what is allowed."""
 
     @abstractmethod
-    def encode(self, value: Value) -> list[float]:
+    def encode(self, value: Any) -> list[float]:
         """Return the value as `width` numbers in [0, 1]."""
 
     @abstractmethod
     def decode(self, slots: Sequence[float]) -> Value:
         """Return the value nearest to `width` numbers."""
 
-    def chosen(self, value: Value) -> tuple[Any, ...]:
+    def chosen(self, value: Any) -> tuple[Any, ...]:
         """Return the parts of the expression that a value brings to life."""
         return ()
 
@@ -79,7 +79,7 @@ class _Ranked(Decision):
     width = 1
 
     @abstractmethod
-    def _rank(self, value: Value) -> int: ...
+    def _rank(self, value: Any) -> int: ...
 
     @abstractmethod
     def _at(self, rank: int) -> Value: ...
@@ -87,7 +87,7 @@ class _Ranked(Decision):
     def sample(self, rng: np.random.Generator) -> Value:
         return self._at(int(rng.integers(int(self.size))))
 
-    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+    def mutate(self, value: Any, rng: np.random.Generator) -> Value:
         rank, last = self._rank(value), int(self.size) - 1
         moved = round(rank + rng.normal(0.0, max(1.0, _STEP * last)))
         moved = min(max(moved, 0), last)
@@ -95,14 +95,14 @@ class _Ranked(Decision):
             moved = rank + 1 if rank == 0 or (rank < last and rng.random() < 0.5) else rank - 1
         return self._at(moved)
 
-    def neighbours(self, value: Value) -> list[Value]:
+    def neighbours(self, value: Any) -> list[Value]:
         rank = self._rank(value)
         return [self._at(near) for near in (rank - 1, rank + 1) if 0 <= near < self.size]
 
     def values(self) -> Iterator[Value]:
         return (self._at(rank) for rank in range(int(self.size)))
 
-    def encode(self, value: Value) -> list[float]:
+    def encode(self, value: Any) -> list[float]:
         return [self._rank(value) / max(1, int(self.size) - 1)]
 
     def decode(self, slots: Sequence[float]) -> Value:
@@ -134,21 +134,21 @@ class Choice(_Ranked):
 
     def __repr__(self) -> str:
         word = "ordinal" if self.ordered else "choice"
-        return _call(word, [repr(option) for option in self.options], self.name)
+        return _call(word, [written(option) for option in self.options], self.name)
 
-    def _rank(self, value: Value) -> int:
+    def _rank(self, value: Any) -> int:
         return self._index[value]
 
     def _at(self, rank: int) -> Value:
         return self.labels[rank]
 
-    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+    def mutate(self, value: Any, rng: np.random.Generator) -> Value:
         if self.ordered:
             return super().mutate(value, rng)
         other = int(rng.integers(len(self.options) - 1))
         return self.labels[other + (other >= self._index[value])]
 
-    def neighbours(self, value: Value) -> list[Value]:
+    def neighbours(self, value: Any) -> list[Value]:
         if self.ordered:
             return super().neighbours(value)
         return [label for label in self.labels if label != value]
@@ -160,7 +160,7 @@ class Choice(_Ranked):
             allowed = ", ".join(map(repr, self.labels))
             raise ArchitectureError(f"{value!r} is none of {allowed}") from None
 
-    def encode(self, value: Value) -> list[float]:
+    def encode(self, value: Any) -> list[float]:
         if self.ordered:
             return super().encode(value)
         rank = self._rank(value)
@@ -169,7 +169,7 @@ class Choice(_Ranked):
     def decode(self, slots: Sequence[float]) -> Value:
         return super().decode(slots) if self.ordered else self.labels[int(np.argmax(slots))]
 
-    def chosen(self, value: Value) -> tuple[Any, ...]:
+    def chosen(self, value: Any) -> tuple[Any, ...]:
         return (self.options[self._rank(value)],)
 
     @property
@@ -195,10 +195,10 @@ class Repeat(_Ranked):
         object.__setattr__(self, "size", len(self.bodies) - self.low + 1)
 
     def __repr__(self) -> str:
-        return _call("repeat", [repr(self.bodies[0]), repr(self.low), repr(len(self.bodies))], self.name)
+        return _call("repeat", [written(self.bodies[0]), repr(self.low), repr(len(self.bodies))], self.name)
 
-    def _rank(self, value: Value) -> int:
-        return int(value) - self.low  # type: ignore[arg-type]
+    def _rank(self, value: Any) -> int:
+        return int(value) - self.low
 
     def _at(self, rank: int) -> Value:
         return self.low + rank
@@ -206,8 +206,8 @@ class Repeat(_Ranked):
     def check(self, value: Any) -> Value:
         return _whole(value, self.low, len(self.bodies))
 
-    def chosen(self, value: Value) -> tuple[Any, ...]:
-        return self.bodies[:value]  # type: ignore[misc]
+    def chosen(self, value: Any) -> tuple[Any, ...]:
+        return self.bodies[:value]
 
     @property
     def branches(self) -> tuple[Any, ...]:
@@ -229,8 +229,8 @@ class Integer(_Ranked):
     def __repr__(self) -> str:
         return _call("integer", [repr(self.low), repr(self.high), *["log=True"] * self.log], self.name)
 
-    def _rank(self, value: Value) -> int:
-        return int(value) - self.low  # type: ignore[arg-type]
+    def _rank(self, value: Any) -> int:
+        return int(value) - self.low
 
     def _at(self, rank: int) -> Value:
         return self.low + rank
@@ -238,7 +238,7 @@ class Integer(_Ranked):
     def sample(self, rng: np.random.Generator) -> Value:
         return self.decode([rng.random()]) if self.log else super().sample(rng)
 
-    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+    def mutate(self, value: Any, rng: np.random.Generator) -> Value:
         if not self.log:
             return super().mutate(value, rng)
         moved = self.decode([self.encode(value)[0] + rng.normal(0.0, _STEP)])
@@ -249,8 +249,8 @@ class Integer(_Ranked):
     def check(self, value: Any) -> Value:
         return _whole(value, self.low, self.high)
 
-    def encode(self, value: Value) -> list[float]:
-        return [_to_unit(value, self.low, self.high)] if self.log else super().encode(value)  # type: ignore[arg-type]
+    def encode(self, value: Any) -> list[float]:
+        return [_to_unit(value, self.low, self.high)] if self.log else super().encode(value)
 
     def decode(self, slots: Sequence[float]) -> Value:
         if not self.log:
@@ -260,7 +260,11 @@ class Integer(_Ranked):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Real(Decision):
-    """A real number from `low` to `high`, kept to six significant digits so that it reads and stores exactly."""
+    """A real number from `low` to `high`, kept to six significant digits so that it reads and stores exactly.
+
+    On a linear scale it is also kept to nine decimals of the range: near zero in a wide range more would not survive
+    the way into a vector and back.
+    """
 
     low: float
     high: float
@@ -276,14 +280,14 @@ class Real(Decision):
     def sample(self, rng: np.random.Generator) -> Value:
         return self.decode([rng.random()])
 
-    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+    def mutate(self, value: Any, rng: np.random.Generator) -> Value:
         unit = self.encode(value)[0]
         moved = self.decode([unit + rng.normal(0.0, _STEP)])
         while moved == value:  # a step cut off at the end of the range, where the value stood already
             moved = self.decode([rng.random()])
         return moved
 
-    def neighbours(self, value: Value) -> list[Value]:
+    def neighbours(self, value: Any) -> list[Value]:
         unit = self.encode(value)[0]
         near = [self.decode([unit - _STEP / 2]), self.decode([unit + _STEP / 2])]
         return [other for other in near if other != value]
@@ -292,14 +296,14 @@ class Real(Decision):
         raise ArchitectureError("a real number has no list of values")
 
     def check(self, value: Any) -> Value:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+        if not _is_number(value) or not self.low <= value <= self.high:
             raise ArchitectureError(f"{value!r} is not a number from {self.low:g} to {self.high:g}")
         return self._round(float(value))
 
-    def encode(self, value: Value) -> list[float]:
+    def encode(self, value: Any) -> list[float]:
         if self.log:
-            return [_to_unit(value, self.low, self.high)]  # type: ignore[arg-type]
-        return [(value - self.low) / (self.high - self.low)]  # type: ignore[operator]
+            return [_to_unit(value, self.low, self.high)]
+        return [(value - self.low) / (self.high - self.low)]
 
     def decode(self, slots: Sequence[float]) -> Value:
         unit = min(max(float(slots[0]), 0.0), 1.0)
@@ -308,7 +312,9 @@ class Real(Decision):
         return self._round(self.low + unit * (self.high - self.low))
 
     def _round(self, value: float) -> float:
-        return min(max(float(f"{value:.6g}"), self.low), self.high)
+        if not self.log:
+            value = round(value, 9 - math.floor(math.log10(self.high - self.low)))
+        return min(max(float(f"{value:.6g}"), self.low), self.high) + 0.0  # never the zero below zero
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -328,28 +334,27 @@ class Subset(Decision):
 
     def __repr__(self) -> str:
         k = repr(self.low) if self.low == self.high else repr((self.low, self.high))
-        return _call("subset", [*map(repr, self.options), f"k={k}"], self.name)
+        return _call("subset", [*map(written, self.options), f"k={k}"], self.name)
 
     def _pick(self, indices: Any) -> Value:
         return tuple(self.labels[index] for index in sorted(int(index) for index in indices))
 
-    def _indices(self, value: Value) -> list[int]:
-        return [self.labels.index(label) for label in value]  # type: ignore[union-attr]
+    def _indices(self, value: Any) -> list[int]:
+        return [self.labels.index(label) for label in value]
 
     def sample(self, rng: np.random.Generator) -> Value:
-        n, counts = len(self.options), range(self.low, self.high + 1)
-        drawn = int(rng.integers(int(self.size)))  # uniform over subsets, not over their sizes
-        for k in counts:
-            if drawn < math.comb(n, k):
-                break
+        n, k = len(self.options), self.low
+        drawn = int(rng.random() * 2**53) * int(self.size) >> 53  # uniform over subsets, not over their sizes
+        while drawn >= math.comb(n, k):
             drawn -= math.comb(n, k)
+            k += 1
         return self._pick(rng.choice(n, size=k, replace=False))
 
-    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+    def mutate(self, value: Any, rng: np.random.Generator) -> Value:
         near = self.neighbours(value)
         return near[int(rng.integers(len(near)))]
 
-    def neighbours(self, value: Value) -> list[Value]:
+    def neighbours(self, value: Any) -> list[Value]:
         inside = set(self._indices(value))
         outside = [index for index in range(len(self.options)) if index not in inside]
         near = [self._pick(inside - {out} | {into}) for out in sorted(inside) for into in outside]
@@ -365,14 +370,15 @@ class Subset(Decision):
                 yield self._pick(indices)
 
     def check(self, value: Any) -> Value:
-        given = value if isinstance(value, list | tuple | set | frozenset) else None
-        if given is None or not set(given) <= set(self.labels) or not self.low <= len(set(given)) <= self.high:
+        given = list(value) if isinstance(value, list | tuple | set | frozenset) else None
+        inside = [index for index, label in enumerate(self.labels) if label in (given or ())]
+        if given is None or len(inside) != len(given) or not self.low <= len(inside) <= self.high:
             allowed = ", ".join(map(repr, self.labels))
             count = str(self.low) if self.low == self.high else f"{self.low} to {self.high}"
             raise ArchitectureError(f"{value!r} is not {count} of {allowed}")
-        return self._pick(self.labels.index(label) for label in set(given))
+        return self._pick(inside)
 
-    def encode(self, value: Value) -> list[float]:
+    def encode(self, value: Any) -> list[float]:
         inside = set(self._indices(value))
         return [float(index in inside) for index in range(len(self.options))]
 
@@ -381,7 +387,7 @@ class Subset(Decision):
         k = sum(float(slot) > 0.5 for slot in slots)
         return self._pick(ranked[: min(max(k, self.low), self.high)])
 
-    def chosen(self, value: Value) -> tuple[Any, ...]:
+    def chosen(self, value: Any) -> tuple[Any, ...]:
         return tuple(self.options[index] for index in self._indices(value))
 
     @property
@@ -394,16 +400,20 @@ def _call(word: str, arguments: list[str], name: str | None) -> str:
 
 
 def _whole(value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if not _is_number(value) or not low <= value <= high or value != int(value):
         raise ArchitectureError(f"{value!r} is not a whole number from {low} to {high}")
-    if not low <= value <= high:
-        raise ArchitectureError(f"{value!r} is outside {low} to {high}")
     return int(value)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
 def _to_unit(value: float, low: float, high: float) -> float:
-    return math.log(value / low) / math.log(high / low) if high > low else 0.0
+    start, end = math.log(low), math.log(high)
+    return (math.log(value) - start) / (end - start) if high > low else 0.0
 
 
 def _from_unit(unit: float, low: float, high: float) -> float:
-    return low * (high / low) ** min(max(unit, 0.0), 1.0)
+    start, end = math.log(low), math.log(high)
+    return math.exp(start + min(max(unit, 0.0), 1.0) * (end - start))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archwright.space._decisions import Choice, Decision, Value
-from archwright.space._nodes import Graph, children
+from archwright.space._nodes import Filled, Graph, children
 from archwright.space._program import Program
 from archwright.space._resolve import live_edges
 
@@ -119,6 +119,8 @@ def _encode_cell(
 
 
 def _operation(program: Program, module: Any, values: Mapping[str, Value]) -> str:
+    if isinstance(module, Filled):
+        return _operation(program, module.body, values)
     if isinstance(module, Choice):
         return str(values[program.names[module]])
     return repr(module)

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Scalar, Subset
-from archwright.space._nodes import Apply, Call, Graph, Input, Merge, Node
+from archwright.space._names import declare, plain
+from archwright.space._nodes import (
+    Apply,
+    Blank,
+    Call,
+    Filled,
+    Graph,
+    Input,
+    Merge,
+    Node,
+    is_value,
+    last_name,
+    written,
+)
 
-__all__ = ["cell", "choice", "graph", "integer", "lazy", "merge", "ordinal", "real", "repeat", "subset"]
+__all__ = ["cell", "choice", "graph", "integer", "lazy", "merge", "ordinal", "real", "repeat", "subset", "template"]
 
 
 def choice(*options: Any, name: str | None = None) -> Choice:
@@ -46,12 +60,14 @@ def integer(low: int, high: int, *, log: bool = False, name: str | None = None) 
         name: A name for the decision; its path in the expression when not given.
 
     Raises:
-        SpaceError: The range is empty, or reaches zero or below with `log`.
+        SpaceError: The range is empty or longer than 2**53, or reaches zero or below with `log`.
     """
     for end in (low, high):
         if isinstance(end, bool) or not isinstance(end, int):
-            raise SpaceError(f"integer takes whole numbers; {end!r} is none")
+            raise SpaceError(f"integer{_of(name)} takes whole numbers; {end!r} is none")
     _check_range("integer", low, high, log, name)
+    if high - low >= 2**53:
+        raise SpaceError(f"integer{_of(name)}: the range {low} to {high} is longer than 2**53; use real")
     return Integer(low, high, log, name)
 
 
@@ -67,9 +83,12 @@ def real(low: float, high: float, *, log: bool = False, name: str | None = None)
     Raises:
         SpaceError: The range is empty, not finite, or reaches zero or below with `log`.
     """
+    for end in (low, high):
+        if isinstance(end, bool) or not isinstance(end, int | float):
+            raise SpaceError(f"real{_of(name)} takes numbers; {end!r} is none")
     low, high = float(low), float(high)
-    if not -float("inf") < low <= high < float("inf"):
-        raise SpaceError(f"real{_of(name)} takes a finite range, low before high; {low:g} to {high:g} was given")
+    if not math.isfinite(high - low):
+        raise SpaceError(f"real{_of(name)} takes a finite range; {low:g} to {high:g} was given")
     _check_range("real", low, high, log, name)
     if f"{low:.6g}" == f"{high:.6g}":
         raise SpaceError(
@@ -94,8 +113,10 @@ def subset(*options: Any, k: int | tuple[int, int], name: str | None = None) -> 
     """
     parts, labels = _labelled("subset", options)
     low, high = (k, k) if isinstance(k, int) else k
-    if not 0 <= low <= high <= len(parts):
-        raise SpaceError(f"subset{_of(name)}: k={k!r} is not within 0 to the {len(parts)} options given")
+    if not 0 <= low <= high <= len(parts) or high < 1:
+        raise SpaceError(
+            f"subset{_of(name)}: k={k!r} is not a number, or a least and a greatest, within the {len(parts)} options"
+        )
     return Subset(parts, labels, low, high, name)
 
 
@@ -110,8 +131,13 @@ def repeat(body: Callable[[int], Any], low: int, high: int | None = None, *, nam
         name: A name for the decision; its path in the expression when not given.
 
     Raises:
-        SpaceError: The range is empty or negative.
+        SpaceError: The range is empty or negative, or the body is no function.
     """
+    if isinstance(body, Node) or not callable(body):
+        raise SpaceError(
+            f"repeat{_of(name)} takes a function that writes each body, such as lambda i: nn.LazyLinear(8); "
+            f"{written(body)} was given"
+        )
     high = low if high is None else high
     if not 0 <= low <= high or high < 1:
         raise SpaceError(f"repeat{_of(name)} takes 0 <= low <= high and high >= 1; {low} to {high} was given")
@@ -124,16 +150,19 @@ def repeat(body: Callable[[int], Any], low: int, high: int | None = None, *, nam
 def graph(body: Callable[..., Any], *, name: str | None = None) -> Graph:
     """Write a module as a function of values.
 
-    Inside, a layer is applied by calling it: `aw.graph(lambda x: conv(x) + shortcut(x))`. Values can be added, merged by
-    `aw.merge`, and left open by `choice` and `subset`. A layer applied twice is made twice.
+    Inside, a layer is applied by calling it: `aw.graph(lambda x: conv(x) + shortcut(x))`. Values can be added, merged
+    by `aw.merge`, and left open by `choice` and `subset`. A layer applied twice is made twice.
 
     Args:
         body: Takes one value for each input of the module and returns the value that goes out.
         name: A name; the decisions inside are then named from it, wherever the graph stands.
 
     Raises:
-        SpaceError: The body returns no value, uses a value of another graph, or names two values alike.
+        SpaceError: The body returns no value, uses a value of another graph, names two values alike, or takes a value
+            that may be absent where one is needed.
     """
+    if isinstance(body, Node) or not callable(body):
+        raise SpaceError(f"graph takes a function of values, such as lambda x: conv(x) + x; {written(body)} was given")
     parameters = inspect.signature(body).parameters.values()
     required = [parameter for parameter in parameters if parameter.default is parameter.empty]
     if not required or any(parameter.kind is not parameter.POSITIONAL_OR_KEYWORD for parameter in required):
@@ -152,12 +181,15 @@ def merge(*values: Any, kind: str = "sum", name: str | None = None) -> Merge:
         name: What the paths of decisions inside call it.
 
     Raises:
-        SpaceError: The kind is unknown, or there is no value.
+        SpaceError: The kind is unknown, there is no value, or something else than values is given.
     """
     if kind not in ("sum", "mean", "concat"):
         raise SpaceError(f"values are merged by 'sum', 'mean' or 'concat', not {kind!r}")
     if not values:
-        raise SpaceError("merge takes one value or more")
+        raise SpaceError("merge takes one value or more; none was given")
+    for value in values:
+        if value is not None and not is_value(value):
+            raise SpaceError(f"merge takes values of a graph; {written(value)} is none")
     return Merge(kind, values, name)
 
 
@@ -170,6 +202,7 @@ def cell(
     fan_in: int | None = None,
     combine: str = "sum",
     output: str = "last",
+    keep_unused: bool = False,
     name: str | None = None,
 ) -> Graph:
     """Write a cell: a directed acyclic graph in which every node may take values from all nodes before it.
@@ -184,7 +217,10 @@ def cell(
         node: Called with j; returns the operation on the combined value of node j. None when not given.
         fan_in: How many of its incoming edges each node keeps; which ones is then left open. All when not given.
         combine: How a node joins its edges: "sum", "mean" or "concat".
-        output: What goes out: "last", the last node, or "concat", all computed nodes along axis 1, or their "sum" or "mean".
+        output: What goes out: "last", the last node, or "concat", all computed nodes along axis 1, or their "sum" or
+            "mean".
+        keep_unused: Whether operations whose value goes nowhere (all that follows is `None`) stay in the network with
+            their weights, without being computed. Published benchmarks count them. They cannot be lazy layers.
         name: A name; the decisions inside are then named from it, wherever the cell stands.
 
     Raises:
@@ -207,7 +243,7 @@ def cell(
                 edges[i, j] = incoming[str(i)] = Apply(operation, (values[i],), f"edge_{i}_{j}")
         if not incoming:
             raise SpaceError(f"no edge leads to node {j} of the cell: edge(i, {j}) gave None for every i")
-        operands = tuple(incoming.values())
+        operands: tuple[Any, ...] = tuple(incoming.values())
         if fan_in is not None and fan_in < len(operands):
             operands = (subset(incoming, k=fan_in),)
         value: Any = merge(*operands, kind=combine, name=f"node_{j}")
@@ -216,14 +252,53 @@ def cell(
         values.append(value)
     computed = values[inputs:]
     result = computed[-1] if output == "last" else merge(*computed, kind=output, name="output")
-    return Graph(tuple(values[:inputs]), result, name, edges, tuple(values))
+    return Graph(tuple(values[:inputs]), result, name, edges, tuple(values), keep_unused=keep_unused)
+
+
+def template(body: Callable[..., Any]) -> Callable[..., Filled]:
+    """Write a part once and use it with several numbers.
+
+    `cell = aw.template(lambda width: ...)` gives a function: `cell(16)` and `cell(32)` are two uses of one part. What
+    the part decides is decided once for all its uses. What it makes is made anew for each.
+
+    Args:
+        body: Called once, while the space is written, with a blank for each of its parameters. A blank can stand
+            wherever a number can, and takes part in arithmetic.
+
+    Returns:
+        A function of the same parameters; it takes what the blanks stand for, numbers or what decides them.
+
+    Raises:
+        SpaceError: The body is no function, has no parameters or takes any number of them; or, where the template is
+            used, what is given does not fit them.
+    """
+    if isinstance(body, Node) or not callable(body):
+        raise SpaceError(f"template takes a function, such as lambda width: conv(width); {written(body)} was given")
+    signature = inspect.signature(body)
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    if not kinds or kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+        raise SpaceError("the body of a template names each of its blanks: one parameter for each, and at least one")
+    blanks = {name: Blank(name) for name in signature.parameters}
+    bound = signature.bind_partial()
+    bound.arguments = blanks
+    part = body(*bound.args, **bound.kwargs)
+
+    def fill(*args: Any, **kwargs: Any) -> Filled:
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise SpaceError(f"template{signature}: {error}") from None
+        given.apply_defaults()
+        return Filled(part, tuple(blanks.values()), tuple(given.arguments[name] for name in blanks))
+
+    return fill
 
 
 def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
     """Let a class or function of your own join the language: `aw.lazy(MyBlock)(channels=aw.choice(16, 32))`.
 
-    The class stays plain PyTorch. `source` copies its text, so it should use nothing but what its own module defines and
-    imports from torch and the standard library.
+    The class stays plain PyTorch. `source` copies its text, so it should use nothing but what its own module defines
+    and imports from torch and the standard library.
 
     Args:
         target: A class, a function that returns a module, or a name to be imported on first use, such as
@@ -232,19 +307,22 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
     Raises:
         SpaceError: The target cannot be called; or, when the result is called, the arguments do not fit.
     """
+    callee: Callable[..., Any] | None = None
     if isinstance(target, str):
         if ":" not in target:
             raise SpaceError(f"a target by name is written 'package.module:Class'; {target!r} was given")
-        callee = None
         dotted = target
-    elif callable(target) and not isinstance(target, Node):
-        callee = target
-        dotted = f"{target.__module__}:{target.__qualname__}"
+    elif inspect.isclass(target) or inspect.isfunction(target) or inspect.ismethod(target):
+        callee = plain(target)
+        dotted = f"{callee.__module__}:{callee.__qualname__}"
+        if callee.__module__.startswith("torch.nn.modules."):
+            dotted, callee = f"torch.nn.{callee.__qualname__}", None
+        declare(target)
     else:
-        raise SpaceError(f"lazy takes a class, a function or its name; {target!r} was given")
+        raise SpaceError(f"lazy takes a class, a function or its name; {written(target)} was given")
 
     def write(*args: Any, **kwargs: Any) -> Call:
-        names = parameter_names(callee, args, kwargs) if callee is not None else ()
+        names = () if isinstance(target, str) else parameter_names(plain(target), args, kwargs)
         return Call(dotted, args, kwargs, names, callee)
 
     return write
@@ -281,21 +359,32 @@ def parameter_names(
 
 def _labelled(word: str, options: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Scalar, ...]]:
     if len(options) == 1 and isinstance(options[0], Mapping):
-        labels = [str(label) for label in options[0]]
-        parts = tuple(options[0].values())
+        named = {str(label): part for label, part in options[0].items()}
+        if len(named) < len(options[0]):
+            raise SpaceError(f"{word}: two labels read the same: {', '.join(map(repr, options[0]))}")
+        labels: list[Any] = list(named)
+        parts = tuple(named.values())
     else:
         parts = options
-        labels = [_label_of(option) for option in options]
+        for second, part in enumerate(parts):
+            first = next(i for i, other in enumerate(parts) if other is part or _is_equal(other, part))
+            if first != second:
+                raise SpaceError(f"{word}: options {first} and {second} are the same: {written(part)}")
+        labels = []
+        for part in parts:
+            labels.append(next(each for each in _variants(_label_of(part)) if each not in labels))
     if not parts:
         raise SpaceError(f"{word} takes one option or more; none was given")
-    for index, (part, label) in enumerate(zip(parts, labels, strict=True)):
-        first = labels.index(label)
-        if first == index:
-            continue
-        if not isinstance(part, Node):
-            raise SpaceError(f"{word}: options {first} and {index} are the same: {parts[first]!r} and {part!r}")
-        labels[index] = f"{label} #{sum(other == label for other in labels[:index]) + 1}"
     return parts, tuple(labels)
+
+
+def _is_equal(first: Any, second: Any) -> bool:
+    """Tell whether two constants are equal; calls that read alike are two options all the same."""
+    return not isinstance(first, Node) and not isinstance(second, Node) and bool(first == second)
+
+
+def _variants(label: Any) -> Iterator[Any]:
+    return itertools.chain((label,), (f"{label} #{number}" for number in itertools.count(2)))
 
 
 def _label_of(option: Any) -> Any:
@@ -305,19 +394,19 @@ def _label_of(option: Any) -> Any:
         arguments = [_short(value) for value in option.args]
         arguments += [f"{key}={_short(value)}" for key, value in option.kwargs.items()]
         text = ", ".join(arguments)
-        return f"{option.target.replace(':', '.').rpartition('.')[2]}({text if len(text) <= 48 else '…'})"
-    return repr(option) if len(repr(option)) <= 60 else type(option).__name__.lower()
+        return f"{last_name(option.target)}({text if len(text) <= 48 else '…'})"
+    return written(option) if len(written(option)) <= 60 else type(option).__name__.lower()
 
 
 def _short(value: Any) -> str:
-    return "…" if isinstance(value, Node) else repr(value)
+    return "…" if isinstance(value, Node) else written(value)
 
 
 def _check_range(word: str, low: float, high: float, log: bool, name: str | None) -> None:
     if low > high:
-        raise SpaceError(f"{word}{_of(name)}: the range {low:g} to {high:g} is empty; write the smaller end first")
+        raise SpaceError(f"{word}{_of(name)}: the range {low} to {high} is empty; write the smaller end first")
     if log and low <= 0:
-        raise SpaceError(f"{word}{_of(name)}: a logarithmic range starts above zero; {low:g} was given")
+        raise SpaceError(f"{word}{_of(name)}: a logarithmic range starts above zero; {low} was given")
 
 
 def _of(name: str | None) -> str:

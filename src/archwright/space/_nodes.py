@@ -6,14 +6,34 @@ wherever the call stands, so two places that hold one `Call` share its decisions
 
 from __future__ import annotations
 
+import itertools
 import keyword
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from archwright.errors import SpaceError
 
-__all__ = ["Apply", "Call", "Graph", "Input", "Merge", "Node", "children", "is_value"]
+__all__ = [
+    "SYMBOLS",
+    "Apply",
+    "Blank",
+    "Call",
+    "Filled",
+    "Graph",
+    "Input",
+    "Merge",
+    "Node",
+    "children",
+    "is_value",
+    "last_name",
+    "written",
+]
+
+
+SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//"}
+"""The arithmetic of the language, by the names of the `operator` module."""
 
 
 class Node:
@@ -63,6 +83,10 @@ class Node:
         """Divide one number by another, rounding down."""
         return _combine("floordiv", self, other)
 
+    def __rfloordiv__(self, other: Any) -> Node:
+        """Divide, with this node on the right."""
+        return _combine("floordiv", other, self)
+
 
 @dataclass(frozen=True, eq=False)
 class Call(Node):
@@ -86,9 +110,40 @@ class Call(Node):
 
     def __repr__(self) -> str:
         """Return the call as it was written."""
-        arguments = [repr(value) for value in self.args]
-        arguments += [f"{key}={value!r}" for key, value in self.kwargs.items()]
-        return f"{self.target.rpartition('.')[2]}({', '.join(arguments)})"
+        arguments = [written(value) for value in self.args]
+        arguments += [f"{key}={written(value)}" for key, value in self.kwargs.items()]
+        return f"{last_name(self.target)}({', '.join(arguments)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Blank(Node):
+    """A value that a template leaves blank."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        """Return the blank's name."""
+        return self.name
+
+
+@dataclass(frozen=True, eq=False)
+class Filled(Node):
+    """A template with its blanks filled in: its body is shared by all uses, and with it the decisions.
+
+    Args:
+        body: The expression with blanks.
+        blanks: The blanks that are filled in here.
+        values: What each of them stands for here.
+    """
+
+    body: Any
+    blanks: tuple[Blank, ...]
+    values: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        """Return the body with what fills the blanks."""
+        inside = ", ".join(f"{blank.name}={written(v)}" for blank, v in zip(self.blanks, self.values, strict=True))
+        return f"{self.body!r} with {inside}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +167,7 @@ class Apply(Node):
 
     def __repr__(self) -> str:
         """Return the application as it was written."""
-        return f"{self.module!r}({', '.join(map(repr, self.inputs))})"
+        return f"{written(self.module)}({', '.join(map(_brief, self.inputs))})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +186,7 @@ class Merge(Node):
 
     def __repr__(self) -> str:
         """Return the merge as it was written."""
-        return f"{self.kind}({', '.join(map(repr, self.operands))})"
+        return f"{self.kind}({', '.join(map(_brief, self.operands))})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +201,7 @@ class Graph(Node):
         nodes: For a cell: the values at its nodes, inputs first.
         labels: The attribute or path part of each value of the graph that has one, by its node.
         path: Where the graph stands; known in closed expressions only.
+        keep_unused: For a cell: whether operations whose value goes nowhere stay in the network.
     """
 
     inputs: tuple[Input, ...]
@@ -153,8 +209,9 @@ class Graph(Node):
     name: str | None = None
     edges: Mapping[tuple[int, int], Apply] = field(default_factory=dict)
     nodes: tuple[Any, ...] = ()
-    labels: Mapping[Node, str] = field(default_factory=dict)
+    labels: dict[Node, str] = field(default_factory=dict)
     path: str = ""
+    keep_unused: bool = False
 
     def __post_init__(self) -> None:
         """Name the values, and refuse values of another graph."""
@@ -164,8 +221,32 @@ class Graph(Node):
             object.__setattr__(self, "labels", _label(self))
 
     def __repr__(self) -> str:
-        """Return the graph's name or shape."""
-        return f"graph({self.name!r})" if self.name else f"graph({self.output!r})"
+        """Return the graph's name, or what is in it."""
+        return f"graph({self.name!r})" if self.name else f"graph({', '.join(self.labels.values())})"
+
+
+def last_name(target: str) -> str:
+    """Return what a dotted target is called without its modules and classes."""
+    return target.replace(":", ".").rpartition(".")[2]
+
+
+def written(item: Any) -> str:
+    """Return an item as it reads in an expression; the same text in every process."""
+    if isinstance(item, tuple):
+        return f"({', '.join(map(written, item))}{',' * (len(item) == 1)})"
+    if isinstance(item, list):
+        return f"[{', '.join(map(written, item))}]"
+    if isinstance(item, Mapping):
+        return f"{{{', '.join(f'{written(key)}: {written(value)}' for key, value in item.items())}}}"
+    if isinstance(item, Node) or not callable(item):
+        text = repr(item)
+        return text if " at 0x" not in text else type(item).__name__
+    return str(getattr(item, "__name__", type(item).__name__))
+
+
+def _brief(value: Any) -> str:
+    """Return a value without what it is made from, which may be most of a network."""
+    return repr(value) if isinstance(value, Input) else "…"
 
 
 def is_value(item: Any) -> bool:
@@ -188,10 +269,17 @@ def children(item: Any) -> Iterator[tuple[str, Any]]:
         yield from item.kwargs.items()
     elif isinstance(item, Graph):
         yield "", item.output
+        if item.keep_unused:
+            for value in item.nodes:
+                yield "<", value
+    elif isinstance(item, Filled):
+        yield "", item.body
+        for blank, value in zip(item.blanks, item.values, strict=True):
+            yield blank.name, value
     elif isinstance(item, Apply):
         yield "", item.module
-        for value in item.inputs:
-            yield "<", value  # a value is named from its graph, not from whom it feeds
+        for index, value in enumerate(item.inputs):  # a value is named from its graph, not from whom it feeds
+            yield (f"from_{index}" if hasattr(value, "options") else "<"), value
     elif isinstance(item, Merge):
         for index, value in enumerate(item.operands):
             yield ("<" if is_value(value) and not hasattr(value, "options") else _only(item, index)), value
@@ -211,55 +299,108 @@ def _combine(operation: str, left: Any, right: Any) -> Node:
     if is_value(left) or is_value(right):
         if operation != "add" or not (is_value(left) and is_value(right)):
             raise SpaceError(
-                f"values of a graph can be added to each other; {left!r} {operation} {right!r} is not that"
+                f"values of a graph can be added to each other; {written(left)} {SYMBOLS[operation]} {written(right)} "
+                f"is not that"
             )
         return Merge("sum", (left, right))
     for operand in (left, right):
         if not isinstance(operand, Node | int | float):
-            raise SpaceError(f"arithmetic on decisions takes numbers; {operand!r} is none")
+            raise SpaceError(f"arithmetic on decisions takes numbers; {written(operand)} is none")
     return Call(f"operator.{operation}", (left, right))
 
 
 def _label(graph: Graph) -> dict[Node, str]:
     """Give every application and merge of a graph a name of its own, in the order of execution."""
+    ordered = _ordered(graph)
+    given = Counter(item.name for item in ordered if item.name)
+    for name, count in given.items():
+        if not _is_attribute(name):
+            raise SpaceError(f"the name of a value becomes an attribute in Python; {name!r} cannot be one")
+        if count > 1:
+            raise SpaceError(f"two values of one graph are named {name!r}")
     labels: dict[Node, str] = {}
-    taken: dict[str, int] = {}
-    visited: set[int] = set()
+    taken = set(given)
+    for item in ordered:
+        label = item.name or next(name for name in _numbered(_stem(item)) if name not in taken)
+        taken.add(label)
+        labels[item] = label
+    return labels
 
-    def visit(item: Any) -> None:
-        if id(item) in visited:
-            return
+
+def _ordered(graph: Graph) -> list[Apply | Merge]:
+    """Return the applications and merges of a graph in the order of execution, and refuse what cannot be executed."""
+    ordered: list[Apply | Merge] = []
+    visited: set[int] = set()
+    stack = [(item, False) for item in (graph.output, *graph.nodes[::-1])]
+    while stack:
+        item, is_ready = stack.pop()
+        if is_ready:
+            ordered.append(item)
+            continue
+        if id(item) in visited or item is None:
+            continue
         visited.add(id(item))
         if isinstance(item, Input):
             if item not in graph.inputs:
                 raise SpaceError("a graph uses a value of another graph: pass that value in as an input of its own")
-            return
+            continue
         if isinstance(item, Apply):
-            for value in item.inputs:
-                visit(value)
+            parts = item.inputs
+            _check_present(parts, f"{written(item.module)} is applied to")
         elif isinstance(item, Merge):
-            for value in item.operands:
-                visit(value)
+            parts = item.operands
         else:
-            for option in getattr(item, "options", ()):
-                visit(option)
-            return
-        stem = item.name or _stem(item)
-        if not stem.isidentifier() or keyword.iskeyword(stem):
-            raise SpaceError(f"the name of a value becomes an attribute in Python; {stem!r} cannot be one")
-        taken[stem] = taken.get(stem, 0) + 1
-        if item.name and taken[stem] > 1:
-            raise SpaceError(f"two values of one graph are named {stem!r}")
-        labels[item] = stem if taken[stem] == 1 else f"{stem}_{taken[stem]}"
+            parts = getattr(item, "options", ())
+            if not parts:
+                raise SpaceError(f"{written(item)} stands where a graph needs one of its values")
+        if isinstance(item, Apply | Merge):
+            stack.append((item, True))
+        stack.extend((part, False) for part in parts[::-1])
+    _check_present((graph.output,), "the graph returns")
+    return ordered
 
-    for value in (*graph.nodes, graph.output):
-        visit(value)
-    return labels
+
+def _check_present(values: tuple[Any, ...], what: str) -> None:
+    for value in values:
+        if _may_be_absent(value):
+            raise SpaceError(
+                f"{what} {written(value)}, which need not be one value: the operation None gives none, and a subset "
+                f"any number; both may stand only where values are merged (aw.merge, or a + b)"
+            )
+
+
+def _may_be_absent(value: Any) -> bool:
+    if isinstance(value, Apply):
+        return _may_be_none(value.module)
+    if isinstance(value, Input | Merge):
+        return False
+    is_subset = hasattr(value, "low")
+    return is_subset or value is None or any(map(_may_be_absent, getattr(value, "options", ())))
+
+
+def _may_be_none(module: Any) -> bool:
+    if isinstance(module, Filled):
+        return _may_be_none(module.body)
+    return module is None or any(map(_may_be_none, getattr(module, "options", ())))
 
 
 def _stem(item: Apply | Merge) -> str:
     if isinstance(item, Merge):
         return item.kind
-    if isinstance(item.module, Call):
-        return item.module.target.rpartition(".")[2].lower().removeprefix("lazy")
-    return item.module.name or "graph" if isinstance(item.module, Graph) else "op"
+    module = item.module
+    while isinstance(module, Filled):
+        module = module.body
+    stem = "op"
+    if isinstance(module, Call):
+        stem = last_name(module.target).lower().removeprefix("lazy")
+    elif isinstance(module, Graph):
+        stem = module.name or "graph"
+    return stem if _is_attribute(stem) else "op"
+
+
+def _is_attribute(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    return itertools.chain((stem,), (f"{stem}_{number}" for number in itertools.count(2)))

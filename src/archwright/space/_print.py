@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset
-from archwright.space._nodes import Apply, Call, Graph, Input, Merge, Node, children
+from archwright.space._nodes import (
+    SYMBOLS,
+    Apply,
+    Call,
+    Filled,
+    Graph,
+    Input,
+    Merge,
+    Node,
+    children,
+    last_name,
+    written,
+)
 from archwright.space._program import Program
 
 __all__ = ["describe_decision", "describe_size", "tree"]
@@ -27,20 +39,22 @@ def describe_decision(decision: Decision) -> str:
     if isinstance(decision, Choice):
         return f"{'ordinal' if decision.ordered else 'choice'}  {' · '.join(map(str, decision.labels))}"
     if isinstance(decision, Subset):
-        k = f"{decision.low}" if decision.low == decision.high else f"{decision.low} to {decision.high}"
-        return f"subset  {k} of {' · '.join(map(str, decision.labels))}"
+        return f"subset  {_count(decision)} of {' · '.join(map(str, decision.labels))}"
     if isinstance(decision, Repeat):
         return f"repeat  {decision.low} to {len(decision.bodies)}"
     assert isinstance(decision, Integer | Real)
-    word = "integer" if isinstance(decision, Integer) else "real"
-    return f"{word}  {decision.low:g} to {decision.high:g}{' (log)' if decision.log else ''}"
+    word, form = ("integer", "") if isinstance(decision, Integer) else ("real", "g")
+    return f"{word}  {decision.low:{form}} to {decision.high:{form}}{' (log)' if decision.log else ''}"
 
 
 def describe_size(size: int | float) -> str:
-    """Return a size with separators, or in powers of ten where it is long."""
+    """Return a size with separators, and as a power of ten where it is long."""
     if size == math.inf:
         return "infinitely many"
-    return f"{size:,}" if size < 10**12 else f"{int(size):,} (about 10^{len(str(int(size))) - 1})"
+    if size < 10**12:
+        return f"{size:,}"
+    about = f"about 10^{math.floor(math.log10(size))}"
+    return f"{size:,} ({about})" if size < 10**30 else about
 
 
 class _Printer:
@@ -50,6 +64,10 @@ class _Printer:
         self.options: dict[str, str] = {}
 
     def lines(self, prefix: str, item: Any, depth: int) -> Iterator[str]:
+        if isinstance(item, Filled):
+            given = [f"{blank}={self.short(part)}" for blank, part in zip(item.blanks, item.values, strict=True)]
+            yield from self.lines(f"{prefix}with {', '.join(given)}: ", item.body, depth)
+            return
         pad = "  " * depth + prefix
         short = self.short(item)
         if short is not None and len(pad) + len(short) <= _WIDTH:
@@ -60,7 +78,7 @@ class _Printer:
             yield f"{pad}{head} (as above)"
             return
         self.printed.add(id(item))
-        inner = [line for place, part in below for line in self.lines(f"{place}: ", part, depth + 1)]
+        inner = [line for place, part in below for line in self.lines(self.prefix(place, part), part, depth + 1)]
         text = "\n".join(line.lstrip() for line in inner)
         if isinstance(item, Decision) and text in self.options:
             yield f"{pad}{head} the options of {self.options[text]}"
@@ -70,59 +88,100 @@ class _Printer:
         yield pad + head
         yield from inner
 
+    def prefix(self, place: str, item: Any) -> str:
+        """Return what stands before an item, unless the item itself says the same."""
+        return "" if self.short(item) == place else f"{place}: "
+
     def short(self, item: Any) -> str | None:
         """Return an item in one line, or None where it needs an outline."""
         if isinstance(item, Decision):
             if any(isinstance(part, Node) for part in item.branches):
                 return None
-            if item.name:
-                return item.name
-            return repr(item)
-        if isinstance(item, Graph | Apply | Merge):
+            return item.name or written(item)
+        if isinstance(item, Graph | Apply | Merge | Filled):
             return None
         if isinstance(item, Call):
-            if item.target.startswith("operator."):
-                symbol = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//"}[item.target.partition(".")[2]]
-                return f"{self.short(item.args[0])} {symbol} {self.short(item.args[1])}"
-            inside = [self.short(value) for value in item.args]
-            inside += [f"{key}={self.short(value)}" for key, value in item.kwargs.items()]
-            if any(self.short(value) is None for value in (*item.args, *item.kwargs.values())):
-                return None
-            return f"{_class(item.target)}({', '.join(str(text) for text in inside)})"
+            return self.call(item)
         if isinstance(item, list | tuple):
-            parts = [self.short(part) for part in item]
-            return None if any(part is None for part in parts) else f"[{', '.join(map(str, parts))}]"
-        return repr(item)
+            return self.joined("[", item, "]")
+        return written(item)
+
+    def call(self, item: Call) -> str | None:
+        symbol = SYMBOLS.get(item.target.removeprefix("operator."))
+        if symbol is None:
+            return self.joined(f"{last_name(item.target)}(", item.args, ")", item.kwargs)
+        nested = [isinstance(value, Call) for value in item.args]
+        terms = [f"({self.short(v)})" if n else str(self.short(v)) for v, n in zip(item.args, nested, strict=True)]
+        return f" {symbol} ".join(terms)
+
+    def joined(
+        self, opening: str, items: Sequence[Any], closing: str, named: Mapping[str, Any] | None = None
+    ) -> str | None:
+        texts = [("", self.short(item)) for item in items]
+        texts += [(f"{key}=", self.short(item)) for key, item in (named or {}).items()]
+        if any(text is None for _, text in texts):
+            return None
+        return f"{opening}{', '.join(f'{key}{text}' for key, text in texts)}{closing}"
 
     def parts(self, item: Any) -> tuple[str, list[tuple[str, Any]]]:
         """Return the heading of an item and what stands below it."""
         if isinstance(item, Decision):
             name = f"{item.name}: " if item.name else ""
             if isinstance(item, Repeat):
-                return f"{name}repeat {item.low} to {len(item.bodies)} of", [
-                    (str(i), b) for i, b in enumerate(item.bodies)
-                ]
+                return f"{name}repeat {item.low} to {len(item.bodies)} of", self.bodies(item)
             assert isinstance(item, Choice | Subset)
             kind = describe_decision(item).partition("  ")[0]
-            count = "" if isinstance(item, Choice) else f" {describe_decision(item).split('  ')[1].split(' of ')[0]}"
-            labels = map(str, item.labels)
-            return f"{name}{kind}{count} of", list(zip(labels, item.options, strict=True))
+            count = "" if isinstance(item, Choice) else f" {_count(item)}"
+            return f"{name}{kind}{count} of", list(zip(map(str, item.labels), item.options, strict=True))
         if isinstance(item, Graph):
-            labels = item.labels
-            steps = [(label, value) for value, label in labels.items() if isinstance(value, Apply)]
-            return f"graph {item.name or ''}".rstrip(), [
-                (f"{label} on {', '.join(self.value(part, item) for part in value.inputs)}", value.module)
-                for label, value in steps
-            ]
+            steps = [self.step(value, item) for value in item.labels]
+            head = f"graph {item.name or ''}".rstrip()
+            last = next(reversed(item.labels), None)
+            return head if item.output is last else f"{head}, returns {self.value(item.output, item)}", steps
         if isinstance(item, Call):
-            return _class(item.target), list(children(item))
+            return last_name(item.target), list(children(item))
         return type(item).__name__, list(children(item))
 
+    def bodies(self, item: Repeat) -> list[tuple[str, Any]]:
+        """Return the bodies of a repeat; of those in a row that read alike, the first."""
+        shown: list[tuple[int, str, Any]] = []
+        for index, body in enumerate(item.bodies):
+            text = "\n".join(_Printer(self.program).lines("", body, 0))
+            if not shown or shown[-1][1] != text:
+                shown.append((index, text, body))
+        ends = [index for index, _, _ in shown[1:]] + [len(item.bodies)]
+        return [
+            (str(first) if last == first + 1 else f"{first} to {last - 1}", body)
+            for (first, _, body), last in zip(shown, ends, strict=True)
+        ]
+
+    def step(self, value: Node, graph: Graph) -> tuple[str, Any]:
+        """Return one line of a graph: what is applied to what, or what is merged."""
+        label = graph.labels[value]
+        if isinstance(value, Apply):
+            return f"{label} on {', '.join(self.value(part, graph) for part in value.inputs)}", value.module
+        assert isinstance(value, Merge)
+        return label, _Text(f"{value.kind} of {', '.join(self.value(part, graph) for part in value.operands)}")
+
     def value(self, item: Any, graph: Graph) -> str:
+        """Return what a value of a graph is called."""
         if isinstance(item, Input):
-            return repr(item)
-        return graph.labels.get(item) or self.program.names.get(item, "")
+            return f"x{item.index}" if len(graph.inputs) > 1 else "x"
+        if isinstance(item, Choice | Subset):
+            count = "one" if isinstance(item, Choice) else _count(item)
+            return f"{count} of ({', '.join(self.value(option, graph) for option in item.options)})"
+        return graph.labels.get(item, "nothing")
 
 
-def _class(target: str) -> str:
-    return target.replace(":", ".").rpartition(".")[2]
+class _Text:
+    """A text that stands in an outline as it is."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _count(subset: Subset) -> str:
+    return f"{subset.low}" if subset.low == subset.high else f"{subset.low} to {subset.high}"

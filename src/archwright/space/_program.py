@@ -18,6 +18,8 @@ __all__ = ["Program", "Rule"]
 Rule: TypeAlias = Callable[[str, Decision], Value]
 Scope: TypeAlias = tuple[Graph, str] | None
 
+_END: Any = object()
+
 
 class Program:
     """An expression reduced to its decisions.
@@ -60,19 +62,29 @@ class Program:
 
     def enumerate(self) -> Iterator[dict[str, Value]]:
         """Iterate over all sets of active decisions, each once."""
-
-        def walk(values: dict[str, Value], stack: tuple[Decision, ...]) -> Iterator[dict[str, Value]]:
-            while stack and self.names[stack[0]] in values:
-                stack = stack[1:]
-            if not stack:
-                yield values
-                return
-            decision, rest = stack[0], stack[1:]
-            name = self.names[decision]
-            for value in decision.values():
-                yield from walk({**values, name: value}, self.opened(decision, value) + rest)
-
-        return walk({}, self.roots)
+        values: dict[str, Value] = {}
+        open_: list[tuple[Decision, Iterator[Value], tuple[Decision, ...]]] = []  # with what is left to decide after
+        left = self.roots
+        while True:
+            while left:
+                decision, left = left[0], left[1:]
+                if self.names[decision] not in values:
+                    choices = decision.values()
+                    values[self.names[decision]] = value = next(choices)
+                    open_.append((decision, choices, left))
+                    left = self.opened(decision, value) + left
+            yield dict(values)
+            while True:  # go on with the last decision that has another value
+                if not open_:
+                    return
+                decision, choices, left = open_[-1]
+                del values[self.names[decision]]
+                following = next(choices, _END)
+                if following is not _END:
+                    values[self.names[decision]] = following
+                    left = self.opened(decision, following) + left
+                    break
+                open_.pop()
 
     def opened(self, decision: Decision, value: Value) -> tuple[Decision, ...]:
         """Return the decisions that become active by a value of another."""
@@ -86,23 +98,25 @@ class Program:
         return self._opens[key]
 
     def count(self) -> int | float:
-        """Return the exact number of architectures; `math.inf` where a real number is decided.
+        """Return the exact number of architectures; `math.inf` where a real number may be decided.
 
         Decisions that share nothing multiply. Decisions that are tied across branches are counted by cases, with
         equal cases counted once.
         """
-        memo: dict[tuple[frozenset[Decision], frozenset[Decision]], int | float] = {}
+        if any(decision.size == math.inf for root in self.roots for decision in self._reached(root)):
+            return math.inf
+        memo: dict[tuple[frozenset[Decision], frozenset[Decision]], int] = {}
 
-        def product(agenda: frozenset[Decision], decided: frozenset[Decision]) -> int | float:
+        def product(agenda: frozenset[Decision], decided: frozenset[Decision]) -> int:
             agenda -= decided
             leaves = frozenset(d for d in agenda if not self._below[d])
             decided |= leaves
-            total: int | float = math.prod(leaf.size for leaf in leaves)
+            total = math.prod(int(leaf.size) for leaf in leaves)
             for group in self._groups(agenda - leaves, decided):
                 total *= cases(group, decided)
             return total
 
-        def cases(group: frozenset[Decision], decided: frozenset[Decision]) -> int | float:
+        def cases(group: frozenset[Decision], decided: frozenset[Decision]) -> int:
             reach = frozenset[Decision]().union(*(self._reached(d) for d in group))
             key = (group, decided & reach)
             if key not in memo:
@@ -146,6 +160,11 @@ class Program:
             return ()
         if id(item) in self._memo:
             return self._memo[id(item)]
+        if any(_full_name(base) == "torch.nn.modules.module.Module" for base in type(item).__mro__):
+            raise SpaceError(
+                f"{path} holds {type(item).__name__}(...), a layer that is made already and would be shared by every "
+                f"network; write it with archwright.nn, or aw.lazy for a class of your own"
+            )
         if isinstance(item, Apply | Merge) and scope is not None:
             path = _join(scope[1], scope[0].labels[item])
         if isinstance(item, Graph):
@@ -157,7 +176,7 @@ class Program:
             path = item.name or path
             self._name(item, path)
             self._memo[id(item)] = found = (item,)
-            below = []
+            below: list[Decision] = []
             labels = getattr(item, "labels", None)
             for index, part in enumerate(item.branches):
                 label = labels[index] if labels else None
@@ -165,11 +184,11 @@ class Program:
                 below.extend(self._exposed(part, _join(path, place), scope))
             self._below[item] = _distinct(iter(below))
             return found
-        result = _distinct(
-            decision
-            for place, part in children(item)
-            for decision in self._exposed(part, path if place in ("", "<") else _join(path, place), scope)
-        )
+        exposed: dict[Decision, None] = {}
+        for place, part in children(item):
+            below_path = path if place in ("", "<") else _join(path, place)
+            exposed.update(dict.fromkeys(self._exposed(part, below_path, scope)))
+        result = tuple(exposed)
         if isinstance(item, Graph):
             result = tuple(sorted(result, key=self._order))
         self._memo[id(item)] = result
@@ -185,6 +204,10 @@ class Program:
         self._position[decision] = len(self.names)
         self.names[decision] = path
         self.decisions[path] = decision
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _distinct(decisions: Iterator[Decision]) -> tuple[Decision, ...]:

@@ -1,21 +1,21 @@
 """Close an expression: every decision replaced by what was decided.
 
-What remains is a small language that building and writing source share: constants, lists, `Call`, and `Graph` over `Input`,
-`Apply` and `Merge`.
+What remains is a small language that building and writing source share: constants, lists, `Call`, and `Graph` over
+`Input`, `Apply` and `Merge`.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from typing import Any
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Decision, Repeat, Subset, Value
-from archwright.space._nodes import Apply, Call, Graph, Merge, children
+from archwright.space._names import find, plain
+from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Graph, Merge, children, written
 from archwright.space._program import Program
 
-__all__ = ["live_edges", "resolve"]
+__all__ = ["compute", "live_edges", "resolve"]
 
 
 def resolve(program: Program, values: Mapping[str, Value], item: Any, path: str) -> Any:
@@ -28,9 +28,25 @@ def resolve(program: Program, values: Mapping[str, Value], item: Any, path: str)
         path: Where it stands; calls and graphs in the result carry their paths.
 
     Raises:
-        SpaceError: An operation of `None` stands where its value is needed.
+        SpaceError: Arithmetic fails, or a blank stands outside of its template.
     """
-    return _Resolver(program, values).close(item, path)
+    return _Resolver(program, values, {}).close(item, path)
+
+
+def compute(call: Call, operands: list[Any], path: str) -> Any:
+    """Return the result of arithmetic on what has been decided.
+
+    Raises:
+        SpaceError: An operand is no number, or the result is none.
+    """
+    try:
+        if not all(isinstance(operand, int | float) for operand in operands):
+            raise TypeError("arithmetic takes numbers")
+        return find(call.target, call.callee)(*operands)
+    except (ArithmeticError, TypeError) as error:
+        symbol = SYMBOLS.get(call.target.removeprefix("operator."), call.target)
+        terms = f" {symbol} ".join(map(written, operands))
+        raise SpaceError(f"{path}: {terms} cannot be computed: {error}") from error
 
 
 class _Absent:
@@ -41,9 +57,10 @@ class _Absent:
 
 
 class _Resolver:
-    def __init__(self, program: Program, values: Mapping[str, Value]) -> None:
+    def __init__(self, program: Program, values: Mapping[str, Value], filled: Mapping[Blank, Any]) -> None:
         self.program = program
         self.values = values
+        self.filled = filled
 
     def value(self, decision: Decision) -> Value:
         return self.values[self.program.names[decision]]
@@ -60,19 +77,27 @@ class _Resolver:
             return self.value(item)
         if isinstance(item, Call):
             return self._call(item, path)
+        if isinstance(item, Filled):
+            values = [self.close(part, f"{path}.{blank}") for blank, part in zip(item.blanks, item.values, strict=True)]
+            filled = {**self.filled, **dict(zip(item.blanks, values, strict=True))}
+            return _Resolver(self.program, self.values, filled).close(item.body, path)
+        if isinstance(item, Blank):
+            if item not in self.filled:
+                raise SpaceError(f"{path}: the blank {item.name!r} stands outside of its template")
+            return self.filled[item]
         if isinstance(item, Graph):
             return self._graph(item, path)
         if isinstance(item, list | tuple):
             return type(item)(self.close(part, f"{path}.{index}") for index, part in enumerate(item))
         if isinstance(item, Mapping):
             return {key: self.close(part, f"{path}.{key}") for key, part in item.items()}
-        return item
+        return plain(item)
 
     def _call(self, call: Call, path: str) -> Any:
         places = [place for place, _ in children(call)]
         closed = [self.close(part, f"{path}.{place}") for place, part in children(call)]
         if call.target.startswith("operator."):
-            return getattr(operator, call.target.removeprefix("operator."))(*closed)
+            return compute(call, closed, path)
         n = len(call.args)
         kwargs = dict(zip(places[n:], closed[n:], strict=True))
         return Call(call.target, tuple(closed[:n]), kwargs, call.names, call.callee, path)
@@ -95,13 +120,8 @@ class _Resolver:
             return [value(item) if item is not None else _Absent(graph.inputs[0])]
 
         def present(item: Any) -> Any:
-            found = values(item)
-            if len(found) != 1 or isinstance(found[0], _Absent):
-                raise SpaceError(
-                    f"{path}: the operation None gives no value, and a subset several; both may stand only where "
-                    f"values are merged (aw.merge, or a + b)"
-                )
-            return found[0]
+            (found,) = values(item)  # the graph has refused what may be absent, or several, when it was made
+            return found
 
         def fresh(item: Any) -> Any:
             if isinstance(item, Apply):
@@ -125,9 +145,11 @@ class _Resolver:
             return closed
 
         output = present(graph.output)
+        for node in graph.nodes if graph.keep_unused else ():
+            value(node)
         order = {label: place for place, label in enumerate(graph.labels.values())}
         labels = dict(sorted(labels.items(), key=lambda entry: order[entry[1]]))
-        return Graph(graph.inputs, output, graph.name, labels=labels, path=path)
+        return Graph(graph.inputs, output, graph.name, labels=labels, path=path, keep_unused=graph.keep_unused)
 
 
 def live_edges(program: Program, values: Mapping[str, Value], graph: Graph) -> set[tuple[int, int]]:
@@ -146,9 +168,11 @@ def live_edges(program: Program, values: Mapping[str, Value], graph: Graph) -> s
             stack.extend(item.operands)
         elif isinstance(item, Apply):
             module = item.module
-            while isinstance(module, Choice):
-                module = module.chosen(values[program.names[module]])[0]
-            if id(item) in places and module is not None:
+            while isinstance(module, Choice | Filled):
+                module = module.body if isinstance(module, Filled) else module.chosen(values[program.names[module]])[0]
+            if module is None:
+                continue
+            if id(item) in places:
                 live.add(places[id(item)])
             stack.extend(item.inputs)
     return live

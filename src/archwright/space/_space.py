@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
@@ -17,7 +17,8 @@ from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import _encoding as encoding
 from archwright.space._architecture import Architecture
 from archwright.space._decisions import Decision, Value
-from archwright.space._json import digest, dump_parts, load_parts, restore_callable, write_callable
+from archwright.space._json import dump_parts, load_parts
+from archwright.space._names import Unread, declare, digest, restore, write_predicate
 from archwright.space._print import describe_decision, describe_size, tree
 from archwright.space._program import Program
 from archwright.space._resolve import resolve
@@ -66,6 +67,10 @@ class Space:
         self.name = name
         self.parts: Mapping[str, Any] = MappingProxyType(dict(parts))
         self.where: tuple[Predicate, ...] = (where,) if callable(where) else tuple(where)
+        for predicate in self.where:
+            if not callable(predicate):
+                raise SpaceError(f"where takes functions of an architecture; {predicate!r} is none")
+            declare(predicate)
         self.example_input = as_specs(example_input)
         self._program = Program(self.parts)
         self.decisions: Mapping[str, Decision] = MappingProxyType(self._program.decisions)
@@ -139,7 +144,7 @@ class Space:
             "example_input": None
             if self.example_input is None
             else [{"shape": list(spec.shape), "dtype": spec.dtype} for spec in self.example_input],
-            "where": [write_callable(predicate) for predicate in self.where],
+            "where": [write_predicate(predicate) for predicate in self.where],
             **dump_parts(self.parts),
         }
 
@@ -147,15 +152,26 @@ class Space:
     def from_json(cls, data: Mapping[str, Any]) -> Space:
         """Return the space that `to_json` wrote.
 
+        A file may name layers and optimizers, of torch and of modules that the program has imported; other classes and
+        functions only if the program has itself put them into a space. So reading a space executes nothing that the
+        program does not know.
+
         Raises:
-            SpaceError: A part could not be written down, or names code that has not been imported here.
+            SpaceError: It is no such object, a part could not be written down, or names what a file may not name.
         """
-        specs = data["example_input"]
+        return cls._read(data, restore)
+
+    @classmethod
+    def _read(cls, data: Mapping[str, Any], code: Callable[[Mapping[str, Any]], Any]) -> Space:
         space = cls.__new__(cls)
-        space.name = data["name"]
-        space.parts = MappingProxyType(load_parts(data))
-        space.where = tuple(restore_callable(predicate) for predicate in data["where"])
-        space.example_input = specs and tuple(TensorSpec(tuple(s["shape"]), s["dtype"]) for s in specs)
+        try:
+            specs = data["example_input"]
+            space.name = data["name"]
+            space.parts = MappingProxyType(load_parts(data, code))
+            space.where = tuple(code(predicate) for predicate in data["where"])
+            space.example_input = specs and tuple(TensorSpec(tuple(s["shape"]), s["dtype"]) for s in specs)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise SpaceError(f"this is no space as Space.to_json writes it: {error!r}") from error
         space._program = Program(space.parts)
         space.decisions = MappingProxyType(space._program.decisions)
         return space
@@ -170,10 +186,10 @@ class Space:
         if digest(written) == self.fingerprint:
             return []
         try:
-            theirs = str(other if isinstance(other, Space) else Space.from_json(written)).splitlines()
+            theirs = other if isinstance(other, Space) else Space._read(written, Unread)
         except SpaceError as error:
             return [f"the other space cannot be read here: {error}"]
-        lines = list(difflib.unified_diff(theirs, str(self).splitlines(), lineterm="", n=0))[2:]
+        lines = list(difflib.unified_diff(str(theirs).splitlines(), str(self).splitlines(), lineterm="", n=0))[2:]
         changed = [line for line in lines if not line.startswith("@@")]
         return changed or ["the spaces read alike, and differ in code that they call or in their constraints"]
 
@@ -185,7 +201,17 @@ class Space:
         Raises:
             SpaceError: Constraints refuse everything that was tried; the message names the strictest.
         """
-        return self._first(lambda: self._complete({}, rng), rng)
+        refused: dict[str, int] = {}
+        for _ in range(_TRIES):
+            drawn = self._complete({}, rng)
+            by = next((predicate for predicate in self.where if not self._ask(predicate, drawn)), None)
+            if by is None:
+                return drawn
+            refused[_called(by)] = refused.get(_called(by), 0) + 1
+        if self._listed:
+            return self._listed[int(rng.integers(len(self._listed)))]
+        counts = ", ".join(f"{called} refused {count:,}" for called, count in refused.items())
+        raise SpaceError(f"no architecture was found that satisfies the constraints: of {_TRIES:,} drawn, {counts}")
 
     def enumerate(self) -> Iterator[Architecture]:
         """Iterate over every architecture, each once, in a fixed order.
@@ -216,13 +242,12 @@ class Space:
             except ArchitectureError as error:
                 raise ArchitectureError(f"{name!r}: {error}") from None
 
-        values = self._program.decide(rule)
         for name in decisions:
             if name not in self.decisions:
-                near = difflib.get_close_matches(name, self.decisions, n=1)
+                near = difflib.get_close_matches(str(name), self.decisions, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ArchitectureError(f"the space decides nothing named {name!r}{hint}")
-        return Architecture(values)
+        return Architecture(self._program.decide(rule))
 
     def neighbours(self, architecture: Mapping[str, Any], rng: np.random.Generator | None = None) -> list[Architecture]:
         """Return the architectures one step away: one decision changed, by one step where its values are ordered.
@@ -234,7 +259,7 @@ class Space:
         near: dict[Architecture, None] = {}
         for name, value in architecture.items():
             for other in self.decisions[name].neighbours(value):
-                changed = self._complete({**architecture, name: other}, rng)
+                changed = self._changed(architecture, name, other, rng)
                 if self._holds(changed):
                     near[changed] = None
         return list(near)
@@ -250,13 +275,16 @@ class Space:
             current: Mapping[str, Any] = architecture
             for _ in range(_TRIES // 2):
                 names = [name for name in current if self.decisions[name].size > 1]
+                if not names:  # the walk led to where nothing is open
+                    current = architecture
+                    continue
                 name = names[int(rng.integers(len(names)))]
                 value = self.decisions[name].mutate(current[name], rng)
-                mutant = self._complete({**current, name: value}, rng)
+                mutant = self._changed(current, name, value, rng)
                 if mutant != architecture and self._holds(mutant):
                     return mutant
                 current = mutant if wander else architecture
-        others = self._listed(except_for=Architecture(dict(architecture)))
+        others = [other for other in self._listed if other != architecture]
         return others[int(rng.integers(len(others)))] if others else Architecture(dict(architecture))
 
     def crossover(self, first: Mapping[str, Any], second: Mapping[str, Any], rng: np.random.Generator) -> Architecture:
@@ -324,8 +352,14 @@ class Space:
         return Architecture(encoding.decode_vector(self._program, self._slots, vector))
 
     def resolve(self, architecture: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parts with every decision made: constants, and closed calls and graphs, by part name."""
-        return {name: resolve(self._program, architecture, part, name) for name, part in self.parts.items()}
+        """Return the parts with every decision made: constants, and closed calls and graphs, by part name.
+
+        Raises:
+            ArchitectureError: The architecture does not belong to the space.
+            SpaceError: Arithmetic on decisions fails; the message names the path.
+        """
+        values = self.canonical(architecture)
+        return {name: resolve(self._program, values, part, name) for name, part in self.parts.items()}
 
     # Building begins one room further on, and loads torch: these imports wait until they are needed.
 
@@ -334,7 +368,8 @@ class Space:
 
         Args:
             architecture: An architecture of this space.
-            example_input: What goes in, as for `Space`; the space's own when not given. Without any, lazy layers stay lazy.
+            example_input: What goes in, as for `Space`; the space's own when not given. Without any, lazy layers stay
+                lazy.
 
         Raises:
             BuildError: A layer refuses its arguments or its input; the message names the path.
@@ -385,6 +420,16 @@ class Space:
 
         return Architecture(self._program.decide(rule))
 
+    def _changed(
+        self, architecture: Mapping[str, Any], name: str, value: Value, rng: np.random.Generator | None
+    ) -> Architecture:
+        """Change one decision; what it closes is dropped, and what it opens is decided."""
+        decision, values = self.decisions[name], {**architecture, name: value}
+        opened = self._program.opened
+        if opened(decision, value) or opened(decision, architecture[name]):
+            return self._complete(values, rng)
+        return Architecture(values)
+
     def _holds(self, architecture: Architecture) -> bool:
         return all(self._ask(predicate, architecture) for predicate in self.where)
 
@@ -397,25 +442,10 @@ class Space:
                 f"use .get(name) for decisions that may be inactive"
             ) from error
 
-    def _first(self, draw: Callable[[], Architecture], rng: np.random.Generator) -> Architecture:
-        refused: dict[str, int] = {}
-        for _ in range(_TRIES):
-            drawn = draw()
-            by = next((p for p in self.where if not self._ask(p, drawn)), None)
-            if by is None:
-                return drawn
-            refused[_called(by)] = refused.get(_called(by), 0) + 1
-        listed = self._listed()
-        if listed:
-            return listed[int(rng.integers(len(listed)))]
-        counts = ", ".join(f"{called} refused {count:,}" for called, count in refused.items())
-        raise SpaceError(f"no architecture satisfies the constraints: of {_TRIES:,} drawn, {counts}")
-
-    def _listed(self, except_for: Architecture | None = None) -> list[Architecture]:
-        """Return up to 10,000 architectures of a space that is small enough to be searched one by one."""
-        if self.bound > _COUNTABLE:
-            return []
-        return list(itertools.islice((a for a in self.enumerate() if a != except_for), 10_000))
+    @cached_property
+    def _listed(self) -> list[Architecture]:
+        """Up to 10,000 architectures, for constraints that few satisfy; none where the space is too large to look."""
+        return [] if self.bound > _COUNTABLE else list(islice(self.enumerate(), 10_000))
 
 
 def _called(predicate: Predicate) -> str:

@@ -107,7 +107,8 @@ class Shelf:
             if saved is not None and saved.architecture != architecture:
                 raise StudyError(
                     f"{self._folder / 'best'} holds the network of {saved.architecture.id}, not that of "
-                    f"{architecture.id}, the best on record"
+                    f"{architecture.id}, the best on record; after a process was killed between the two, "
+                    "study.resume() puts it right"
                 )
             return load_best(self._folder, space)
         if self._kept is None or self._kept[0] != architecture:

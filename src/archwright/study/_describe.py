@@ -8,6 +8,7 @@ import platform
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
+from numbers import Integral
 from typing import Any
 
 from archwright import strategies
@@ -20,6 +21,7 @@ from archwright.trials import Objective
 __all__ = [
     "check_same_space",
     "describe",
+    "describe_evaluator",
     "differences",
     "restore_evaluator",
     "restore_space",
@@ -36,7 +38,7 @@ def describe(space: Space, strategy: Strategy, objective: Objective, seed: objec
     Raises:
         StudyError: The seed is not a whole number of 0 or more.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise StudyError(f"a study's seed is a whole number of 0 or more, not {seed!r}")
     return {
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -45,12 +47,27 @@ def describe(space: Space, strategy: Strategy, objective: Objective, seed: objec
         "fingerprint": space.fingerprint,
         "strategy": _describe_strategy(strategy),
         "objective": str(objective),
-        "seed": seed,
+        "seed": int(seed),
         "evaluator": None,
         "budget": None,
         "final": None,
         "results": {},
     }
+
+
+def describe_evaluator(evaluator: Evaluator) -> dict[str, Any] | None:
+    """Return what is written down about an evaluator, or `None` where it cannot be.
+
+    Raises:
+        StudyError: Its `to_json` gives what is no JSON.
+    """
+    try:
+        written: dict[str, Any] | None = json.loads(json.dumps(evaluator.to_json(), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise StudyError(
+            f"{type(evaluator).__name__}.to_json gives what is no JSON ({error}); it may return None"
+        ) from error
+    return written
 
 
 def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:

@@ -101,30 +101,41 @@ class Ledger:
         """Give the right to add back. What is in memory stays."""
         if self.folder is None:
             return
-        if self._store is not None:
-            self._store.close()
-            self._store = None
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        store, lock = self._store, self._lock
+        self._store = self._lock = None
+        try:
+            if store is not None:
+                store.close()
+        finally:
+            if lock is not None:
+                lock.release()
 
-    def recover(self, *, keep: Collection[int] = ()) -> None:
-        """Bring memory and store in step after an interrupt at a place that is not known.
-
-        Trials that this process runs are handed back, to be run again: that was not their fault, and so does
-        not count as an attempt.
+    def hand_back(self, *, keep: Collection[int] = ()) -> list[int]:
+        """Take note that this process no longer runs its trials, and return their numbers: they are to run again.
 
         Args:
             keep: The numbers of trials that still run all the same.
         """
-        mine = set(self._begun).difference(keep)
+        mine = sorted(set(self._begun).difference(keep))
         for number in mine:
             self.drop(number)
+            self.interrupted.append(number)
+        return mine
+
+    def recover(self, *, keep: Collection[int] = ()) -> None:
+        """Bring memory and store in step after an interrupt at a place that is not known.
+
+        Trials that this process runs are handed back. That was not their fault, and does not count as an attempt.
+
+        Args:
+            keep: The numbers of trials that still run all the same.
+        """
+        mine = self.hand_back(keep=keep)
         if self.folder is not None and self._store is not None:
             self._store.close()  # its transaction may be half done
             self._store = self._open()
         self._take(self.hold().read())
-        for number in mine.intersection(self.interrupted):
+        for number in set(mine).intersection(self.interrupted):
             trial = self.history.trials[number]
             self.note(replace(trial, attempts=trial.attempts - 1))
 

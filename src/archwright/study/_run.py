@@ -91,6 +91,7 @@ class Run:
         log = [] if ledger.folder is None else [Log(ledger.folder / "log.txt")]
         self._callbacks = [*log, *callbacks]
         self._fastest = min((trial.seconds for trial in study.history.complete), default=0.0)
+        self._end = self._search_end = math.inf  # on the clock of time.monotonic()
 
     def go(self) -> None:
         """Search, then train the best again; an interrupt ends it cleanly."""
@@ -98,8 +99,9 @@ class Run:
         outside = self._ledger.under_way()
         clock.start()
         self._end = time.monotonic() + self._budget.time - clock.elapsed
-        kept = _FINAL_SHARE * self._budget.time if self._finals else 0.0
-        self._search_end = self._end - kept if math.isfinite(self._end) else math.inf
+        if math.isfinite(self._end):
+            kept = _FINAL_SHARE * self._budget.time if self._finals else 0.0
+            self._search_end = self._end - kept
         study.stopped_by = None
         try:
             for callback in self._callbacks:
@@ -109,6 +111,9 @@ class Run:
         except KeyboardInterrupt:
             study.stopped_by = "interrupt"
             self._ledger.recover(keep=outside)
+        except BaseException:
+            self._ledger.hand_back(keep=outside)
+            raise
         finally:
             clock.stop()
             for callback in self._callbacks:
@@ -146,7 +151,7 @@ class Run:
             return "trials"
         # A trial that even the fastest so far could not have finished is not worth its beginning.
         left = self._search_end - time.monotonic()
-        return "seconds" if left <= self._fastest else None
+        return "seconds" if left <= 0 or left < self._fastest else None
 
     def _evaluate(self, trial: Trial) -> None:
         for callback in self._callbacks:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from archwright.errors import SpaceError
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.space import Space
 from archwright.strategies import Strategy
@@ -35,7 +36,8 @@ def search(
     """Search a space, train the best network again, and return the study.
 
     Args:
-        space: Where to search: a space, or the name of a ready-made one.
+        space: Where to search: a space, or the name of a ready-made one, which is then made for the
+            evaluator's data.
         evaluator: What measures: an `Evaluator`; a function `f(candidate) -> float | dict`; or data,
             on which networks are then trained as `Training` does by default.
         strategy: The name of a strategy, or a strategy.
@@ -85,10 +87,17 @@ def _as_evaluator(evaluator: Any, objective: Objective | None) -> Evaluator:
     return as_evaluator(evaluator, metric="value" if objective is None else objective.metric)
 
 
-def _as_space(space: Space | str, evaluator: Evaluator) -> Space:
-    if not isinstance(space, str):
+def _as_space(space: object, evaluator: Evaluator) -> Space:
+    if isinstance(space, Space):
         return space
+    if not isinstance(space, str):
+        raise SpaceError(f"a search space is a Space or the name of a ready-made one, not {space!r}")
     from archwright import spaces
 
-    ready: Space = spaces.create(space)  # type: ignore[attr-defined, unused-ignore]
-    return ready
+    options: dict[str, Any] = {}
+    if evaluator.example_input is not None:
+        options["input_shape"] = evaluator.example_input.shape
+    data = getattr(evaluator, "data", None)
+    if data is not None:
+        options["classes"] = len(data.classes)
+    return spaces.create(space, **options)

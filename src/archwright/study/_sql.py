@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -75,23 +75,21 @@ class SQLStore(Store):
     def __init__(self, place: Path | str, *, readonly: bool = False) -> None:
         self._place = str(place)
         self._readonly = readonly
+        self._file: sqlite3.Connection | None = None
         if isinstance(place, Path):
-            mode = "ro" if readonly else "rwc"
-            uri = f"file:{quote(str(place.absolute()))}?mode={mode}"
+            uri = f"file:{quote(str(place.absolute()))}?mode={'ro' if readonly else 'rwc'}"
             self._engine = sql.create_engine(
-                "sqlite://",
-                poolclass=sql.pool.NullPool,
-                creator=lambda: sqlite3.connect(
-                    uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-                ),
+                "sqlite://", poolclass=sql.pool.NullPool, creator=lambda: self._open_file(uri)
             )
             event.listen(self._engine, "begin", self._begin_sqlite)
         else:
             self._engine = sql.create_engine(place)
-        with self._told():
-            self._connection = self._engine.connect()
-            if isinstance(place, Path):
-                self._prepare_sqlite()
+        try:
+            with self._told():
+                self._connection = self._engine.connect()
+        except BaseException:
+            self._close_file()
+            raise
 
     def is_empty(self) -> bool:
         """Tell whether the database has no tables."""
@@ -153,19 +151,35 @@ class SQLStore(Store):
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
-        self._engine.dispose()
+        try:
+            self._roll_back()
+            self._connection.close()
+            self._engine.dispose()
+        finally:
+            self._close_file()
 
-    def _prepare_sqlite(self) -> None:
-        driver = self._connection.connection
-        cursor = driver.cursor()
+    def _open_file(self, uri: str) -> sqlite3.Connection:
+        file = self._file = sqlite3.connect(
+            uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        )
         if not self._readonly:
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute("PRAGMA synchronous = NORMAL")
-        found = cursor.execute("PRAGMA quick_check(1)").fetchone()
-        cursor.close()
+            file.execute("PRAGMA journal_mode = WAL")
+            file.execute("PRAGMA synchronous = NORMAL")
+        found = file.execute("PRAGMA quick_check(1)").fetchone()
         if found != ("ok",):
             raise StoreError(f"{self._place} is damaged: {found[0]}")
+        return file
+
+    def _roll_back(self) -> None:
+        # An interrupt can leave a transaction behind that the engine knows nothing of. As long as a cursor of it is
+        # in some traceback, even a closed file would go on with it, and keep every other writer out.
+        if self._file is not None:
+            with suppress(sqlite3.ProgrammingError):  # the engine has closed it
+                self._file.rollback()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def _begin_sqlite(self, connection: sql.Connection) -> None:
         # Python's driver would begin a writing transaction only at its first change, when another writer may

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -384,7 +385,13 @@ class Study:
         """Run what has been checked."""
         self._ledger.hold()
         try:
-            self._ledger.update(evaluator=evaluator.to_json(), budget=budget.to_json(), final=int(final))
+            written, before = describe.describe_evaluator(evaluator), self._ledger.document["evaluator"]
+            if self.trials and before is not None and written != before:
+                warnings.warn(
+                    "the evaluator is not the one on record: results before and after may not compare",
+                    stacklevel=3,
+                )
+            self._ledger.update(evaluator=written, budget=budget.to_json(), final=int(final))
             self._evaluator = evaluator
             Run(self, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
         finally:

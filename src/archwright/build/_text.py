@@ -1,0 +1,68 @@
+"""Terms of Python source, laid out as formatters lay them out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from archwright.errors import BuildError
+
+__all__ = ["LINE", "Term", "literal"]
+
+LINE = 88
+"""The length of a line, as ruff and black have it."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of the source: a head with items in brackets, or plain text."""
+
+    head: str
+    items: tuple[tuple[str, Term], ...] = ()
+    closing: str = ""
+
+    def flat(self) -> str:
+        """Return the term in one line."""
+        comma = "," if self.head == "(" and len(self.items) == 1 else ""  # a tuple of one
+        return self.head + ", ".join(key + term.flat() for key, term in self.items) + comma + self.closing
+
+    def lines(self, indent: int, prefix: str = "", suffix: str = "") -> list[str]:
+        """Return the term in one line where it fits, else with one item to a line."""
+        pad = " " * indent
+        flat = f"{pad}{prefix}{self.flat()}{suffix}"
+        if len(flat) <= LINE or not self.items:
+            return [flat]
+        inner = [line for key, term in self.items for line in term.lines(indent + 4, key, ",")]
+        return [f"{pad}{prefix}{self.head}", *inner, f"{pad}{self.closing}{suffix}"]
+
+
+def literal(value: Any) -> Term:
+    """Return a constant as it is written.
+
+    Raises:
+        BuildError: It cannot be written.
+    """
+    if isinstance(value, list):
+        return Term("[", tuple(("", literal(part)) for part in value), "]")
+    if type(value) is tuple:
+        return Term("(", tuple(("", literal(part)) for part in value), ")")
+    if isinstance(value, Mapping):
+        return Term("{", tuple((f"{literal(key).flat()}: ", literal(part)) for key, part in value.items()), "}")
+    if isinstance(value, str):
+        return Term(_quoted(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return Term(f'float("{value}")')
+    if value is None or isinstance(value, torch.dtype) or type(value) in (bool, int, float):
+        return Term(repr(value))
+    raise BuildError(f"{value!r} cannot be written into source; use numbers, text, torch dtypes, classes and functions")
+
+
+def _quoted(text: str) -> str:
+    """Return a text in double quotes, or in single ones where that needs fewer backslashes."""
+    inside = repr(text + '"')[1:-2].replace("\\'", "'")  # with every escape but those of quotes
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    return quote + inside.replace(quote, f"\\{quote}") + quote

@@ -1,0 +1,271 @@
+"""Classes and functions by name: how a file names them, and which of them a file may name.
+
+A space that a program writes itself may call anything. A space that is read from a file may not: whoever wrote the file
+chooses what is called, and with which arguments. So a file may name
+
+- layers of torch.nn, optimizers of torch.optim, and the functions of torch.nn.functional and torch.nn.init;
+- classes of layers and optimizers in modules that the program has imported;
+- the helpers of `archwright.spaces`;
+- other classes and functions only if the program has itself put them into a space (`aw.lazy`, `where=`).
+
+Anything else, such as `os:system` or `torch:load`, is refused where the file is read.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib
+import inspect
+import json
+import operator
+import re
+import sys
+import textwrap
+from collections.abc import Mapping
+from types import CodeType, ModuleType
+from typing import Any
+
+from archwright.errors import SpaceError
+
+__all__ = [
+    "Unread",
+    "allowed",
+    "allowed_call",
+    "declare",
+    "digest",
+    "find",
+    "plain",
+    "restore",
+    "write_callable",
+    "write_predicate",
+]
+
+_OPERATORS = ("add", "sub", "mul", "floordiv")
+_PURE = ("torch.nn.functional", "torch.nn.init")
+"""Modules of torch whose functions work on tensors alone."""
+
+_declared: dict[str, Any] = {}
+"""What this program itself has put into a space, by name."""
+
+
+def digest(data: Any) -> str:
+    """Return 16 hexadecimal digits that depend on a JSON value alone."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def plain(item: Any) -> Any:
+    """Return the class of torch that stands behind a name of the mirrors, and anything else as it is."""
+    wrapped = getattr(item, "__wrapped__", None) if inspect.isfunction(item) else None
+    return wrapped if inspect.isclass(wrapped) and _is_from(wrapped, "torch") else item
+
+
+# ---------------------------------------------------------------------- names in a program
+
+
+def declare(item: Any) -> None:
+    """Note that this program itself puts a class or function into a space, so that a file may name it too."""
+    name = _name(item)
+    if name is not None:
+        _declared[name] = item
+
+
+def find(target: str, callee: Any) -> Any:
+    """Return what a call calls.
+
+    Args:
+        target: "torch.nn.Name", "torch.optim.Name" or "operator.name", else "package.module:Name", which is imported
+            if need be.
+        callee: The object itself, where it is known.
+
+    Raises:
+        SpaceError: There is no such thing, or it is nothing that a space can call.
+    """
+    if callee is not None:
+        return callee
+    if ":" not in target:
+        return _find_built_in(target)
+    module_name, _, name = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise SpaceError(f"the space uses {target}, and {module_name} cannot be imported: {error}") from error
+    found = _look_up(module, name, target)
+    if _is_helper(target) and not _is_helper(f"{getattr(found, '__module__', '')}:{name}"):
+        raise SpaceError(f"{target} is not a helper of archwright.spaces, and cannot be called by that name")
+    return found
+
+
+def _find_built_in(target: str) -> Any:
+    module_name, _, name = target.rpartition(".")
+    if module_name == "operator" and name in _OPERATORS:
+        return getattr(operator, name)
+    if module_name in ("torch.nn", "torch.optim"):
+        found = getattr(importlib.import_module(module_name), name, None)
+        if _is_torch_class(found):
+            return found
+    raise SpaceError(f"{target!r} is no layer of torch.nn, no optimizer of torch.optim and no arithmetic of a space")
+
+
+# ---------------------------------------------------------------------- names in a file
+
+
+def write_callable(item: Any) -> dict[str, Any]:
+    """Return how a class or function is found again; what has no name of its own is only described."""
+    item = plain(item)
+    name = _name(item)
+    return {"opaque": _description(item)} if name is None else {"import": name}
+
+
+def write_predicate(item: Any) -> dict[str, Any]:
+    """Return how a constraint is found again, and what tells whether it has changed meanwhile."""
+    written = write_callable(item)
+    if "import" in written and inspect.isfunction(item):
+        try:
+            text = ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(item))))
+        except (OSError, SyntaxError):  # typed at a prompt, or part of a longer line
+            return written
+        written["code"] = digest(text)
+    return written
+
+
+def restore(written: Mapping[str, Any]) -> Any:
+    """Return the class, function or torch dtype that a file names.
+
+    Raises:
+        SpaceError: It was only described, or a file may not name it.
+    """
+    if "import" not in written:
+        raise SpaceError(
+            f"the space holds {written.get('opaque', written)}, which cannot be loaded from a file; give the space "
+            f"again (space=...)"
+        )
+    return allowed(str(written["import"]))
+
+
+def allowed_call(target: str) -> Any:
+    """Return what a call in a file calls, if a file may name it; None where `find` will know.
+
+    No torch is loaded for torch's own layers: `find` looks at them when they are made.
+
+    Raises:
+        SpaceError: A file may not name it.
+    """
+    if re.fullmatch(rf"torch\.(nn|optim)\.\w+|operator\.({'|'.join(_OPERATORS)})", target):
+        return None
+    return None if _is_helper(target) else allowed(target)
+
+
+def allowed(target: str) -> Any:
+    """Return the class, function or torch dtype that a file names, if a file may name it.
+
+    Raises:
+        SpaceError: It may not, or there is no such thing here.
+    """
+    if target in _declared:
+        return _declared[target]
+    if _is_helper(target):
+        return find(target, None)
+    module_name, _, name = target.partition(":")
+    if module_name in ("torch", "torch.nn", *_PURE):
+        importlib.import_module(module_name)
+    module = sys.modules.get(module_name)
+    if module is None:
+        raise SpaceError(
+            f"the space uses {target}, and {module_name} is not imported; import it first, or give the space again "
+            f"(space=...)"
+        )
+    found = _look_up(module, name, target)
+    is_pure = module_name in _PURE and "." not in name and _is_from(found, "torch") and inspect.isroutine(found)
+    is_dtype = type(found).__module__ == "torch" and type(found).__name__ == "dtype"
+    if not (is_pure or is_dtype or _is_torch_class(found)):
+        raise SpaceError(
+            f"the space uses {target}, which is no class of layers or optimizers: a file may name other things only "
+            f"where the program itself has used them with aw.lazy or where=. Give the space again (space=...)"
+        )
+    return found
+
+
+class Unread:
+    """Stands for code that a file names, where the file is only shown and never executed."""
+
+    def __init__(self, written: Mapping[str, Any]) -> None:
+        name = str(written.get("import", "")).partition(":")[2]
+        self.__name__ = self.__qualname__ = name or str(written.get("opaque"))
+
+    def __call__(self, *_: Any) -> bool:
+        """Hold: a constraint that is not read refuses nothing."""
+        return True
+
+
+def _is_helper(target: str) -> bool:
+    return target.startswith(("archwright.spaces:", "archwright.spaces."))
+
+
+def _look_up(module: ModuleType, name: str, target: str) -> Any:
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise SpaceError(f"{module.__name__} has no {name}, which the space uses as {target}")
+        found = getattr(found, part)
+    return found
+
+
+def _is_torch_class(item: Any) -> bool:
+    """Tell whether an item is a class of layers or of optimizers; without torch there are none."""
+    torch = sys.modules.get("torch")
+    return torch is not None and inspect.isclass(item) and issubclass(item, torch.nn.Module | torch.optim.Optimizer)
+
+
+def _is_from(item: Any, package: str) -> bool:
+    return str(getattr(item, "__module__", "")).split(".")[0] == package
+
+
+def _name(item: Any) -> str | None:
+    """Return "module:name" for what is found again by it; None for lambdas, local functions and objects."""
+    if type(item).__module__ == "torch" and type(item).__name__ == "dtype":
+        return str(item).replace(".", ":")
+    for module_name in ("torch.nn", *_PURE) if _is_from(item, "torch") else ():
+        short = getattr(item, "__name__", "")
+        if getattr(sys.modules.get(module_name), short, None) is item:
+            return f"{module_name}:{short}"
+    if not (inspect.isclass(item) or inspect.isroutine(item)):
+        return None
+    module, name = getattr(item, "__module__", None), item.__qualname__
+    is_bound = inspect.ismethod(item) and not inspect.isclass(item.__self__)
+    return None if module is None or "<" in name or is_bound else f"{module}:{name}"
+
+
+def _description(item: Any) -> str:
+    """Return a text that changes with what an item does, as far as can be seen, and is the same in every process."""
+    if isinstance(item, functools.partial):
+        inside = [_describe(value) for value in (item.func, *item.args)]
+        return f"partial({', '.join(inside + [f'{key}={_describe(value)}' for key, value in item.keywords.items()])})"
+    if inspect.ismethod(item):
+        return f"{_describe(item.__self__)}.{item.__name__}"
+    if inspect.isfunction(item):
+        cells = [cell.cell_contents for cell in item.__closure__ or ()]
+        held = [*cells, *(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values()]
+        return f"{item.__qualname__} {digest([_code(item.__code__), [_describe(value) for value in held]])}"
+    text = repr(item)
+    return text if " at 0x" not in text else f"{type(item).__module__}.{type(item).__qualname__} object"
+
+
+def _describe(value: Any) -> str:
+    if not callable(value):
+        return _description(value)
+    return str(next(iter(write_callable(value).values())))
+
+
+def _code(code: CodeType) -> list[Any]:
+    constants = [
+        _code(constant)
+        if isinstance(constant, CodeType)
+        else sorted(map(repr, constant))  # the order of a set differs from process to process
+        if isinstance(constant, frozenset)
+        else repr(constant)
+        for constant in code.co_consts
+    ]
+    return [code.co_code.hex(), constants, list(code.co_names)]

@@ -1,0 +1,51 @@
+"""Parts that several spaces are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archwright import nn
+from archwright.space import Call, Choice, choice, lazy
+
+__all__ = ["activations", "classifier", "initialised", "relu_conv_norm", "stem"]
+
+
+def activations(*names: str) -> Choice:
+    """Leave the activation open; the object is one decision, wherever it is used.
+
+    Args:
+        *names: Classes of `torch.nn`, labelled in lower case.
+    """
+    return choice({name.lower(): getattr(nn, name)() for name in names}, name="activation")
+
+
+def initialised(network: Any) -> Call:
+    """Leave open how the weights of a network begin."""
+    scheme = choice("kaiming", "xavier", "orthogonal", name="initialisation")
+    return lazy("archwright.spaces._initialise:initialised")(network, scheme=scheme)
+
+
+def stem(channels: int, width: int) -> Call:
+    """Return a 3x3 convolution with batch normalisation."""
+    return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+
+
+def relu_conv_norm(inputs: Any, outputs: Any, kernel: int, stride: int = 1) -> Call:
+    """Return ReLU, a convolution that keeps the size (divided by its stride) and batch normalisation.
+
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+        kernel: The convolution's kernel; odd.
+        stride: Its stride.
+    """
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+
+
+def classifier(width: int, classes: int) -> Call:
+    """Return global average pooling with a linear layer."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))

@@ -1,0 +1,124 @@
+"""The registry of ready-made spaces, and what all of them check of their input."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from archwright._registry import Entry, Registry
+from archwright.errors import SpaceError
+from archwright.space import Space
+
+__all__ = ["checked_input", "create", "default_for", "entries", "entry", "names", "register", "suiting"]
+
+Maker: TypeAlias = Callable[..., Space]
+M = TypeVar("M", bound=Maker)
+
+_registry: Registry[Maker] = Registry("space")
+_ranks: dict[str, frozenset[int] | None] = {}
+
+
+def register(name: str, *, ranks: Collection[int] | None = None) -> Callable[[M], M]:
+    """Return a decorator that files a function which makes a space.
+
+    Args:
+        name: What users write, such as "convnet".
+        ranks: The ranks of the input shapes that the space takes, such as `(3,)` for images; `None` for any.
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    file = _registry.register(name)
+
+    def decorate(make: M) -> M:
+        file(make)
+        _ranks[name] = None if ranks is None else frozenset(ranks)
+        return make
+
+    return decorate
+
+
+def create(name: str, **options: Any) -> Space:
+    """Make the space that is filed under a name.
+
+    Args:
+        name: One of `names()`.
+        **options: Its options; all ready-made spaces take `input_shape` (without the batch) and `classes`.
+
+    Raises:
+        UnknownName: Nothing is filed under that name; the message names the nearest one.
+        SpaceError: An option is unknown, or its value is not allowed.
+    """
+    make = _registry.entry(name).make
+    known = inspect.signature(make).parameters
+    for option in options:
+        if option not in known:
+            raise SpaceError(f"space {name!r} has no option {option!r}; it has: {', '.join(known)}")
+    return make(**options)
+
+
+def names(pattern: str = "*") -> list[str]:
+    """Return the names of the spaces that match a shell-style pattern, sorted."""
+    return _registry.names(pattern)
+
+
+def entry(name: str) -> Entry[Maker]:
+    """Return the maker that is filed under a name, with the line that describes it.
+
+    Raises:
+        UnknownName: Nothing is filed under that name; the message names the nearest one.
+    """
+    return _registry.entry(name)
+
+
+def entries() -> list[Entry[Maker]]:
+    """Return the registered spaces with the line that describes each, sorted by name."""
+    return list(_registry)
+
+
+def suiting(rank: int) -> list[str]:
+    """Return the names of the spaces that take inputs of a rank: 1 for vectors, 3 for images."""
+    return [name for name in names() if _takes(name, rank)]
+
+
+def default_for(input_shape: Sequence[int]) -> str:
+    """Return the name of the space to search where none is named: "convnet" for images, "mlp" for all else.
+
+    Args:
+        input_shape: The shape of one sample, without the batch.
+    """
+    return "convnet" if len(input_shape) == 3 else "mlp"
+
+
+def checked_input(name: str, input_shape: Sequence[int], classes: int) -> tuple[int, ...]:
+    """Return the shape of one sample for the space that is filed under a name.
+
+    Args:
+        name: The space.
+        input_shape: The shape of one sample, without the batch.
+        classes: The number of classes.
+
+    Raises:
+        SpaceError: The shape has sizes below 1 or a rank that the space does not take, or there is no class.
+    """
+    shape = tuple(int(size) for size in input_shape)
+    if not shape or min(shape) < 1:
+        raise SpaceError(f"space {name!r}: input_shape holds sizes of 1 or more, not {input_shape!r}")
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise SpaceError(f"space {name!r}: classes is a whole number of 1 or more, not {classes!r}")
+    if not _takes(name, len(shape)):
+        raise SpaceError(
+            f"space {name!r} takes inputs of rank {_ranks_of(name)} such as (channels, height, width), and "
+            f"input_shape={shape} has rank {len(shape)}; spaces for it: {', '.join(suiting(len(shape))) or 'none'}"
+        )
+    return shape
+
+
+def _takes(name: str, rank: int) -> bool:
+    ranks = _ranks[name]
+    return ranks is None or rank in ranks
+
+
+def _ranks_of(name: str) -> str:
+    return " or ".join(map(str, sorted(_ranks[name] or ())))

@@ -1,0 +1,57 @@
+"""Multilayer perceptrons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from archwright import nn
+from archwright.errors import SpaceError
+from archwright.space import Call, Space, choice, ordinal, repeat, template
+from archwright.spaces._blocks import activations, initialised
+from archwright.spaces._registry import checked_input, register
+
+__all__ = ["mlp"]
+
+
+@register("mlp")
+def mlp(
+    *,
+    input_shape: Sequence[int] = (64,),
+    classes: int = 10,
+    depth: tuple[int, int] = (1, 4),
+    widths: Sequence[int] = (16, 32, 64, 128, 256, 512),
+) -> Space:
+    """Multilayer perceptrons, for tables and for anything that may be flattened.
+
+    Open are the number of hidden layers and the width of each; and for all layers together the activation, the
+    normalisation, the dropout and how the weights begin.
+
+    Args:
+        input_shape: The shape of one sample, of any rank; images are flattened.
+        classes: The number of classes.
+        depth: The least and the greatest number of hidden layers.
+        widths: The widths that a hidden layer may have, ascending.
+
+    Raises:
+        SpaceError: An option is not allowed.
+    """
+    shape = checked_input("mlp", input_shape, classes)
+    if not 1 <= depth[0] <= depth[1] or not widths or min(widths) < 1:
+        raise SpaceError(f"space 'mlp': depths and widths are 1 or more; depth={depth}, widths={widths} was given")
+    activation = activations("ReLU", "GELU", "SiLU", "Tanh")
+    dropout = ordinal(0.0, 0.1, 0.2, 0.3, 0.5, name="dropout")
+
+    def body(width: Any) -> Call:
+        options = {"none": nn.Identity(), "batch": nn.LazyBatchNorm1d(), "layer": nn.LayerNorm(width)}
+        return nn.Sequential(
+            nn.LazyLinear(width), choice(options, name="normalisation"), activation, nn.Dropout(dropout)
+        )
+
+    layer = template(body)
+    network = nn.Sequential(
+        nn.Flatten(),
+        repeat(lambda index: layer(ordinal(*widths, name=f"layer_{index}.width")), *depth, name="depth"),
+        nn.LazyLinear(classes),
+    )
+    return Space(model=initialised(network), example_input=shape, name="mlp")

@@ -1,0 +1,129 @@
+"""What every store has to keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from archwright.errors import StoreError
+from archwright.space import Architecture
+from archwright.study import Record, Store
+from archwright.trials import State, Trial
+
+__all__ = ["StoreSuite"]
+
+_DOCUMENT: dict[str, Any] = {
+    "created": "2020-01-01T00:00:00+00:00",
+    "versions": {"python": "3.11"},
+    "space": {"parts": [1, None, "é\n", 1e-300]},
+    "fingerprint": "0123456789abcdef",
+    "strategy": {"name": "random", "class": "m:C", "options": {}},
+    "objective": "max value",
+    "seed": 3,
+    "evaluator": None,
+    "budget": None,
+    "final": None,
+    "results": {},
+}
+
+
+class StoreSuite:
+    """Tests of a store: that it gives back what it was given, in order and to the last bit."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        """The store under test, empty; a subclass gives it, and closes it afterwards."""
+        raise NotImplementedError(f"{type(self).__name__} gives no fixture named 'store'")
+
+    def reopen(self, store: Store) -> Store:
+        """Return another store over the same data; the same where there can be no other."""
+        return store
+
+    def test_an_empty_store_is_empty(self, store: Store) -> None:
+        """It is empty until a study is created in it."""
+        assert store.is_empty()
+        store.create(_DOCUMENT)
+        assert not store.is_empty()
+        assert not self.reopen(store).is_empty()
+
+    def test_a_study_is_created_once(self, store: Store) -> None:
+        """What is there is not written over."""
+        store.create(_DOCUMENT)
+        with pytest.raises(StoreError):
+            store.create({**_DOCUMENT, "seed": 4})
+        assert self._read(store)["seed"] == 3
+
+    def test_the_description_is_kept(self, store: Store) -> None:
+        """What is said about the study comes back as it was."""
+        store.create(_DOCUMENT)
+        assert self._read(store) == _DOCUMENT
+
+    def test_the_description_is_changed_in_parts(self, store: Store) -> None:
+        """An update changes what it names and leaves the rest."""
+        store.create(_DOCUMENT)
+        store.update(budget={"trials": 3}, results={"0": {"metrics": {"a": 0.1}}})
+        store.update(budget={"trials": 5})
+        changed = {"budget": {"trials": 5}, "results": {"0": {"metrics": {"a": 0.1}}}}
+        assert self._read(store) == _DOCUMENT | changed
+
+    def test_trials_are_kept_by_number(self, store: Store) -> None:
+        """Trials come back by number, whatever the order in which they ended."""
+        store.create(_DOCUMENT)
+        records = [Record(self.trial(number), float(number)) for number in range(4)]
+        for record in records:
+            store.add(record)
+        for place, number in enumerate((2, 0, 3)):
+            ended = replace(records[number].trial, state="complete", metrics={"value": float(number)})
+            records[number] = Record(ended, 10.0 + place, place)
+            store.write(records[number])
+        assert self.reopen(store).read().records == records
+
+    @pytest.mark.parametrize("state", ["complete", "pruned", "failed", "infeasible"])
+    def test_trials_are_kept_to_the_last_bit(self, store: Store, state: State) -> None:
+        """Numbers, texts and what is not finite come back as they were."""
+        store.create(_DOCUMENT)
+        store.add(Record(self.trial(0), 0.1))
+        ended = replace(
+            self.trial(0),
+            state=state,
+            metrics={"value": 0.1 + 0.2, "tiny": 5e-324, "endless": -math.inf},
+            curve=({"step": 1.0, "value": 1 / 3}, {"step": 2.0, "value": 1e308}),
+            seconds=2 / 3,
+            fidelity=7,
+            worker="host:1",
+            error="a\n'b' \"c\" é 語 \\",
+            attempts=3,
+        )
+        store.write(Record(ended, 1e6 / 7, 0))
+        kept = self.reopen(store).read().records[0]
+        assert kept.trial == replace(ended, fidelity=kept.trial.fidelity)
+        assert (kept.elapsed, kept.ended) == (1e6 / 7, 0)
+
+    def test_what_is_not_a_number_is_kept(self, store: Store) -> None:
+        """NaN comes back as NaN."""
+        store.create(_DOCUMENT)
+        store.add(Record(self.trial(0), 0.0))
+        store.write(Record(replace(self.trial(0), state="pruned", metrics={"value": math.nan}), 1.0, 0))
+        assert math.isnan(self.reopen(store).read().records[0].trial.metrics["value"])
+
+    def test_what_was_read_does_not_change(self, store: Store) -> None:
+        """A snapshot stays what it was when it was taken."""
+        store.create(_DOCUMENT)
+        store.add(Record(self.trial(0), 0.0))
+        before = store.read()
+        store.update(seed=9)
+        store.add(Record(self.trial(1), 1.0))
+        assert before.document == _DOCUMENT
+        assert len(before.records) == 1
+
+    def trial(self, number: int) -> Trial:
+        """Return a trial that has begun."""
+        decisions = {"a": "é", "b": 0.1, "c": None, "d": True, "e": ("x", 3), "n": number}
+        return Trial(number, Architecture(decisions), seed=2**31 - 1 - number)
+
+    def _read(self, store: Store) -> Mapping[str, Any]:
+        return self.reopen(store).read().document

@@ -1,0 +1,206 @@
+"""The command as a user meets it: real processes, real files."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from archwright.cli import main
+
+SEARCH = ["search", "iris", "--space", "mlp", "--epochs", "2", "--seed", "3"]
+
+
+def command(*arguments, **options):
+    env = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "archwright", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=120,
+        **options,
+    )
+
+
+@pytest.fixture
+def in_process(monkeypatch, capsys):
+    """Run the command in this process, which has torch loaded already; return its status and what it printed."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["archwright", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished search."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    done = command(*SEARCH, "--trials", 3, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_a_search_says_what_it_does_and_where_the_network_lies(run):
+    folder, done = run
+    for said in ("iris", "mlp", "3 trials", "seed 3", "test_accuracy", str(folder / "best"), "model.py"):
+        assert said in done.stdout
+    assert len(re.findall(r"^trial +\d", done.stderr, flags=re.MULTILINE)) == 3
+
+
+def test_json_is_one_document_and_nothing_else(tmp_path):
+    done = command(*SEARCH, "--trials", 2, "--no-final", "--out", tmp_path / "run", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["trials"]["complete"] == 2
+    assert summary["test"] is None
+
+
+def test_show_gives_what_scripts_rely_on(run, in_process):
+    folder, _ = run
+    summary = json.loads(in_process("show", folder, "--json")[1])
+    assert summary["trials"] == {"running": 0, "complete": 3, "pruned": 0, "infeasible": 0, "failed": 0}
+    assert summary["objectives"] == ["max accuracy"]
+    assert (summary["space"], summary["strategy"], summary["seed"]) == ("mlp", "evolution", 3)
+    assert set(summary["best"]) >= {"architecture", "metrics"}
+    assert 0 <= summary["best"]["metrics"]["accuracy"] <= 1
+    assert 0 <= summary["test"]["test_accuracy"] <= 1
+    assert summary["seconds"] > 0
+
+
+def test_show_lists_the_best_first(run, in_process):
+    folder, _ = run
+    shown = in_process("show", folder, "--top", 2)[1].splitlines()
+    heading = next(line.split() for line in shown if line.split()[:2] == ["trial", "accuracy"])
+    rows = [line.split() for line in shown if re.match(r" *\d+ ", line)]
+    accuracies = [float(row[heading.index("accuracy")]) for row in rows]
+    assert len(rows) == 2
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_resume_adds_trials_and_keeps_the_old_ones(run, in_process):
+    folder, _ = run
+    before = json.loads(in_process("show", folder, "--json")[1])
+    status, out, err = in_process("resume", folder, "--trials", 5, "--json")
+    assert status == 0, err
+    after = json.loads(out)
+    assert after["trials"]["complete"] == 5
+    assert after["seconds"] > before["seconds"]
+
+
+def test_export_gives_files_that_load(run, tmp_path, in_process):
+    folder, _ = run
+    out = tmp_path / "network"
+    assert in_process("export", folder, "--out", out)[0] == 0
+    script = (
+        "import torch; from safetensors.torch import load_file; from model import build\n"
+        "net = build(); net.load_state_dict(load_file('weights.safetensors')); print(net.eval()(torch.zeros(2, 4)).shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=out,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(out)},
+    )
+    assert done.stdout.strip() == "torch.Size([2, 3])", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "some"),
+    [
+        ("spaces", {"mlp", "convnet", "resnet", "nasbench201", "darts"}),
+        ("strategies", {"random", "grid", "local-search", "evolution"}),
+        ("data", {"digits"}),
+    ],
+)
+def test_list_names_all_with_a_line_each(kind, some, in_process):
+    listed = json.loads(in_process("list", kind, "--json")[1])
+    assert some <= {entry["name"] for entry in listed}
+    assert all(entry["summary"] for entry in listed)
+    plain = in_process("list", kind)[1]
+    assert all(name in plain for name in some)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["search", "digitz"], ["digitz", "digits"]),
+        (["search", "iris", "--space", "mpl"], ["mpl", "mlp", "convnet"]),
+        (["search", "iris", "--strategy", "evolutoin"], ["evolutoin", "evolution", "random"]),
+        (["search", "iris", "--space", "convnet"], ["convnet", "mlp"]),
+        (["search", "iris", "--workers", "4"], ["workers", "1"]),
+        (["search", "iris", "--trials", "0"], ["trials"]),
+        (["search", "iris", "--augment", "flip"], ["flip", "image"]),
+        (["search", "no/such/folder"], ["no/such/folder"]),
+        (["show", "no/such/run"], ["no/such/run"]),
+        (["resume", "no/such/run"], ["no/such/run"]),
+        (["export", "no/such/run", "--out", "x"], ["no/such/run"]),
+    ],
+)
+def test_bad_use_is_told_in_a_line(arguments, said, in_process, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = in_process(*arguments)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert all(word in err for word in said), err
+
+
+def test_a_search_without_a_result_says_why_and_fails(tmp_path):
+    done = command(*SEARCH, "--objective", "max beauty", "--trials", 1, "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert all(word in done.stdout for word in ("none", "beauty", "accuracy")), done.stdout
+
+
+def test_a_folder_in_use_is_not_overwritten(run, in_process):
+    folder, _ = run
+    status, _, err = in_process(*SEARCH, "--trials", 1, "--out", folder)
+    assert status == 2
+    assert "resume" in err
+
+
+def test_the_default_folder_is_a_free_one(tmp_path, in_process, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("iris", "iris-2"):
+        assert in_process(*SEARCH, "--trials", 1, "--no-final")[0] == 0
+        assert (tmp_path / "runs" / folder / "study.db").exists()
+
+
+def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path):
+    folder = tmp_path / "run"
+    arguments = [
+        sys.executable,
+        "-u",
+        "-m",
+        "archwright",
+        *SEARCH,
+        "--trials",
+        "100000",
+        "--out",
+        str(folder),
+        "--no-final",
+    ]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("trial   4"):
+            process.send_signal(signal.SIGINT)
+            break
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted" in out
+    assert "best" in out
+    assert (folder / "best" / "weights.safetensors").exists()
+    ended = json.loads(command("show", folder, "--json").stdout)["trials"]["complete"]
+    assert ended >= 5
+    after = json.loads(command("resume", folder, "--trials", ended + 2, "--json").stdout)
+    assert after["trials"]["complete"] == ended + 2
+    assert after["trials"]["running"] == 0

@@ -1,0 +1,157 @@
+"""The settings of a training: their ranges, and what a space may decide of them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+from tests.evaluate.stubs import images, mlp, table
+from torch import nn
+
+from archwright.errors import EvaluationError, UnknownName
+from archwright.evaluate import Training
+from archwright.evaluate._optimizers import OPTIMIZERS, make_optimizer
+from archwright.evaluate._recipe import Recipe
+
+ADAM = functools.partial(torch.optim.Adam, lr=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 2.0),
+        ("epochs", True),
+        ("batch_size", 0),
+        ("batch_size", "64"),
+        ("lr", 0),
+        ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("weight_decay", -0.1),
+        ("label_smoothing", 1.0),
+        ("label_smoothing", None),
+        ("clip", 0.0),
+        ("clip", "norm"),
+        ("schedule", 3),
+        ("optimizer", None),
+        ("final_epochs", 0),
+    ],
+)
+def test_values_out_of_range_are_named(name: str, value: Any) -> None:
+    with pytest.raises(EvaluationError, match=f"{name} is .*not {value!r}"):
+        Training(table(), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "near"),
+    [
+        ("optimizer", "sdg", "sgd"),
+        ("schedule", "onecycle", "one-cycle"),
+        ("augment", "cut-out", "cutout"),
+        ("augment", ("flip", "crops"), "crop"),
+        ("precision", "bf61", "bf16"),
+    ],
+)
+def test_unknown_names_get_the_nearest(name: str, value: Any, near: str) -> None:
+    with pytest.raises(UnknownName, match=f"Did you mean '{near}'"):
+        Training(images(), **{name: value})
+
+
+def test_extremes_of_the_ranges_are_taken() -> None:
+    recipe = Recipe(epochs=1, batch_size=1, lr=1e-9, weight_decay=0, label_smoothing=0, clip=1)
+    assert recipe.weight_decay == 0
+
+
+def test_a_candidates_settings_go_first() -> None:
+    recipe = Recipe(epochs=3, lr=0.1, schedule="cosine")
+    changed = recipe.with_settings({"lr": 0.2, "augment": "flip", "batch_size": 16})
+    assert changed == Recipe(epochs=3, lr=0.2, schedule="cosine", augment=("flip",), batch_size=16)
+    assert recipe.with_settings({"augment": None}).augment == ()
+    assert recipe.with_settings({}) == recipe
+
+
+def test_a_candidates_settings_are_checked() -> None:
+    with pytest.raises(EvaluationError, match="lr is a number above 0, not -1"):
+        Recipe().with_settings({"lr": -1})
+    with pytest.raises(UnknownName, match=r"'batchsize'.*Did you mean 'batch_size'"):
+        Recipe().with_settings({"batchsize": 3})
+
+
+def test_a_whole_optimizer_replaces_the_evaluators_rate() -> None:
+    recipe = Recipe(lr=0.1, weight_decay=0.2).with_settings({"optimizer": ADAM})
+    assert recipe.optimizer is ADAM
+    assert recipe.lr is None
+    assert recipe.weight_decay is None
+
+
+@pytest.mark.parametrize("name", ["lr", "weight_decay"])
+def test_a_rate_next_to_a_whole_optimizer_is_a_conflict(name: str) -> None:
+    with pytest.raises(EvaluationError, match=f"{name}=0.1 is given next to optimizer"):
+        Recipe(optimizer=ADAM, **{name: 0.1})
+    with pytest.raises(EvaluationError, match=f"{name}=0.1 is given next to optimizer"):
+        Recipe(optimizer=ADAM).with_settings({name: 0.1})
+    with pytest.raises(EvaluationError, match=f"{name}=0.1 is given next to optimizer"):
+        Recipe().with_settings({"optimizer": ADAM, name: 0.1})
+
+
+@pytest.mark.parametrize(("samples", "wanted"), [(2, 2), (5, 5), (40, 8), (100, 12), (1024, 128), (60_000, 128)])
+def test_the_batch_size_follows_the_data_when_not_given(samples: int, wanted: int) -> None:
+    assert Recipe().batch_for(samples) == wanted
+    assert Recipe(batch_size=2).batch_for(samples) == 2
+
+
+@pytest.mark.parametrize(("samples", "wanted"), [(100, 10), (20_000, 10), (54_000, 4), (100_000, 2), (10**7, 2)])
+def test_the_epochs_follow_the_data_when_not_given(samples: int, wanted: int) -> None:
+    assert Recipe().epochs_for(samples) == wanted
+    assert Recipe(epochs=7).epochs_for(samples) == 7
+
+
+def test_what_does_not_suit_the_data_is_refused() -> None:
+    with pytest.raises(EvaluationError, match=r"batch_size=61 is larger .* 60 samples"):
+        Training(table(), batch_size=61)
+    with pytest.raises(EvaluationError, match="kind 'table'"):
+        Training(table(), augment="flip")
+    with pytest.raises(EvaluationError, match="0 validation"):
+        Training(table((60, 0, 30)))
+    assert Training(table(), batch_size=60).recipe.batch_size == 60
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_named_optimizers_spare_biases_and_scales_from_decay(name: str) -> None:
+    network = mlp()
+    optimizer = make_optimizer(network, name, lr=0.5, weight_decay=0.25)
+    decay = {id(weight): group["weight_decay"] for group in optimizer.param_groups for weight in group["params"]}
+    assert {label: decay[id(weight)] for label, weight in network.named_parameters()} == {
+        "0.weight": 0.25,
+        "0.bias": 0.0,
+        "1.weight": 0.0,
+        "1.bias": 0.0,
+        "3.weight": 0.25,
+        "3.bias": 0.0,
+    }
+    assert all(group["lr"] == 0.5 for group in optimizer.param_groups)
+
+
+def test_sgd_has_nesterov_momentum() -> None:
+    group = make_optimizer(mlp(), "sgd").param_groups[0]
+    assert (group["momentum"], group["nesterov"]) == (0.9, True)
+
+
+def test_frozen_weights_are_left_out() -> None:
+    network = mlp()
+    network[0].requires_grad_(False)
+    groups = make_optimizer(network, "adam").param_groups
+    assert sum(len(group["params"]) for group in groups) == 4
+
+
+@pytest.mark.parametrize("network", [nn.Flatten(), nn.Linear(2, 2).requires_grad_(False)])
+def test_a_network_with_nothing_to_learn_is_refused(network: nn.Module) -> None:
+    with pytest.raises(EvaluationError, match="no parameters to train"):
+        make_optimizer(network, "adamw")
+
+
+def test_an_optimizer_that_is_none_is_refused() -> None:
+    with pytest.raises(EvaluationError, match=r"made a list, not a torch.optim.Optimizer"):
+        make_optimizer(mlp(), list)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from archwright import Budget
+from archwright.errors import BudgetError
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, r"at least one of .* Budget\(trials=100\)"),
+        ({"trials": 0}, "trials is more than 0, not 0"),
+        ({"trials": -3}, "trials is more than 0, not -3"),
+        ({"trials": 2.5}, "trials is a whole number, not 2.5"),
+        ({"trials": True}, "trials is a number, not True"),
+        ({"minutes": 0}, "minutes is more than 0"),
+        ({"seconds": -1.0}, "seconds is more than 0"),
+        ({"seconds": math.nan}, "seconds is finite"),
+        ({"minutes": "10"}, "minutes is a number, not '10'"),
+        ({"trials": 3, "target": math.inf}, "target is finite"),
+    ],
+)
+def test_what_is_no_budget_is_refused(given, message):
+    with pytest.raises(BudgetError, match=message):
+        Budget(**given)
+
+
+def test_time_is_in_seconds():
+    assert Budget(minutes=2).time == Budget(seconds=120).time == 120
+    assert Budget(minutes=1, seconds=30).time == 90
+    assert Budget(trials=3).time == math.inf
+
+
+def test_json_and_words():
+    budget = Budget(trials=100, minutes=1.5, target=-2.0)
+    assert Budget.from_json(budget.to_json()) == budget
+    assert str(budget) == "100 trials, 1.5 minutes, target -2"

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from tests.study.helpers import SMALL, SPACE, function, value, walk
+
+import archwright as aw
+from archwright.errors import BudgetError, StudyError
+from archwright.strategies import Strategy
+
+
+class Mine(Strategy):
+    def propose(self, space, history, rng):
+        return space.sample(rng)
+
+
+def test_everything_comes_back(tmp_path):
+    strategy = aw.strategies.create("evolution", population=7, sample=2)
+    with aw.Study(SPACE, strategy=strategy, objective="min loss", seed=5, path=tmp_path) as study:
+        walk(study, 30)
+        elapsed = study.elapsed
+    loaded = aw.load(tmp_path)
+    assert loaded.trials == study.trials
+    assert loaded.history.finished == study.history.finished
+    assert loaded.best.trial == study.best.trial
+    assert loaded.space.fingerprint == SPACE.fingerprint
+    assert (loaded.strategy, loaded.objective, loaded.seed) == (strategy, study.objective, 5)
+    assert 0 < loaded.elapsed <= elapsed
+    assert loaded.budget is None
+    assert loaded.summary() == study.summary() | {"seconds": loaded.elapsed}
+
+
+def test_another_space_is_refused_and_the_change_shown(tmp_path):
+    aw.Study(aw.Space(width=aw.ordinal(8, 16)), path=tmp_path).close()
+    changed = aw.Space(width=aw.ordinal(8, 16, 32))
+    with pytest.raises(StudyError, match=r"(?s)not the one.*What changed.*-.*16.*\+.*32"):
+        aw.load(tmp_path, space=changed)
+    aw.load(tmp_path, space=aw.Space(width=aw.ordinal(8, 16)))
+
+
+def test_a_space_that_cannot_be_written_down_is_given_again(tmp_path):
+    space = aw.Space(x=aw.integer(0, 9), where=lambda a: a["x"] > 2)
+    with aw.Study(space, path=tmp_path) as study:
+        walk(study, 3)
+    loaded = aw.load(tmp_path)
+    assert loaded.best.trial == study.best.trial
+    with pytest.raises(StudyError, match=r"cannot be made again.*space="):
+        loaded.ask()
+    with aw.load(tmp_path, space=space) as loaded:
+        walk(loaded, 2)
+    assert len(aw.load(tmp_path).trials) == 5
+
+
+def test_a_strategy_that_has_no_name_is_given_again(tmp_path):
+    with aw.Study(SPACE, strategy=Mine(), path=tmp_path) as study:
+        walk(study, 3)
+    loaded = aw.load(tmp_path)
+    assert loaded.summary()["strategy"].endswith(":Mine")
+    with pytest.raises(StudyError, match=r"Mine, cannot be made again.*strategy="):
+        loaded.ask()
+    with aw.load(tmp_path, strategy=Mine()) as loaded:
+        walk(loaded, 2)
+    assert len(aw.load(tmp_path).trials) == 5
+
+
+def test_resume_needs_a_budget_and_an_evaluator(tmp_path):
+    with aw.Study(SPACE, path=tmp_path) as study:
+        walk(study, 3)
+    with pytest.raises(BudgetError, match="has never run"):
+        aw.load(tmp_path, evaluator=function).resume()
+    with pytest.raises(StudyError, match=r"evaluator cannot be made again.*evaluator="):
+        aw.load(tmp_path).resume(aw.Budget(trials=5))
+    study = aw.load(tmp_path, evaluator=function).resume(aw.Budget(trials=5))
+    assert len(study.trials) == 5
+    assert len(aw.load(tmp_path, evaluator=function).resume().trials) == 5
+
+
+def test_a_registered_evaluator_comes_back(tmp_path, monkeypatch):
+    from archwright.study import _describe
+
+    monkeypatch.setitem(_describe._EVALUATORS, "ours", (__name__, "Ours"))
+    aw.search(SPACE, Ours(3), budget=aw.Budget(trials=2), path=tmp_path)
+    study = aw.load(tmp_path).resume(aw.Budget(trials=4))
+    assert study.evaluator.factor == 3
+    assert [t.metrics["value"] for t in study.trials] == [3 * value(t.architecture) for t in study.trials]
+
+
+class Ours(aw.Evaluator):
+    def __init__(self, factor):
+        self.factor = factor
+
+    def evaluate(self, candidate):
+        return {"value": self.factor * value(candidate.architecture)}
+
+    def to_json(self):
+        return {"type": "ours", "factor": self.factor}
+
+    @classmethod
+    def from_json(cls, data):
+        return cls(data["factor"])
+
+
+def test_a_trial_of_another_process_may_be_told(tmp_path):
+    with aw.Study(SPACE, path=tmp_path) as study:
+        trials = [study.ask() for _ in range(3)]
+    with aw.load(tmp_path) as loaded:
+        assert loaded.tell(trials[1], 0.5).state == "complete"
+        again = [loaded.ask() for _ in range(3)]
+    assert [trial.number for trial in again] == [0, 2, 3]
+    assert [trial.attempts for trial in again] == [2, 2, 1]
+    assert again[0].architecture == trials[0].architecture
+
+
+def test_the_room_is_light():
+    program = (
+        "import sys, archwright.study, archwright.strategies, archwright.trials\n"
+        "import archwright as aw\n"
+        "study = aw.Study(aw.Space(x=aw.choice(1, 2)))\n"
+        "study.tell(study.ask(), 1.0)\n"
+        "study.run(lambda candidate: 1.0, aw.Budget(trials=2))\n"
+        "print([name for name in ('torch', 'sqlalchemy', 'filelock', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_reading_does_not_disturb_writing(tmp_path):
+    with aw.Study(SMALL, path=tmp_path) as study:
+        for count in range(5):
+            assert len(aw.load(tmp_path).history.finished) == count
+            walk(study, 1)
