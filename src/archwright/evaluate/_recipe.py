@@ -40,7 +40,7 @@ class Recipe:
     lr: float | None = None
     weight_decay: float | None = None
     schedule: str = "one-cycle"
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     augment: tuple[str, ...] = ()
     clip: float | None = None
 

@@ -82,7 +82,7 @@ class Training(Evaluator):
         lr: float | None = None,
         weight_decay: float | None = None,
         schedule: str = "one-cycle",
-        label_smoothing: float = 0.0,
+        label_smoothing: float = 0.1,
         augment: str | Iterable[str] | None = (),
         clip: float | None = None,
         precision: str = "float32",

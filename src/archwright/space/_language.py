@@ -395,6 +395,9 @@ def _label_of(option: Any) -> Any:
         arguments += [f"{key}={_short(value)}" for key, value in option.kwargs.items()]
         text = ", ".join(arguments)
         return f"{last_name(option.target)}({text if len(text) <= 48 else '…'})"
+    if isinstance(option, Filled):
+        inside = (f"{blank}={_short(value)}" for blank, value in zip(option.blanks, option.values, strict=True))
+        return f"{_label_of(option.body)} with {', '.join(inside)}"
     return written(option) if len(written(option)) <= 60 else type(option).__name__.lower()
 
 

@@ -265,25 +265,22 @@ class Space:
         return list(near)
 
     def mutate(self, architecture: Mapping[str, Any], rng: np.random.Generator) -> Architecture:
-        """Return another architecture with one decision changed; the same one only where there is no other.
+        """Return another architecture with one decision changed; the same one only where no other is found.
 
-        Where constraints leave no such architecture within reach, several decisions are changed.
+        Where constraints leave no such architecture within reach, several decisions are changed. Another one is always
+        found where there are no constraints, and in spaces that are small enough to be searched one by one.
         """
         if all(self.decisions[name].size == 1 for name in architecture):
             return Architecture(dict(architecture))
-        for wander in (False, True):  # first one change, then, where constraints are tight, a walk
-            current: Mapping[str, Any] = architecture
-            for _ in range(_TRIES // 2):
-                names = [name for name in current if self.decisions[name].size > 1]
-                if not names:  # the walk led to where nothing is open
-                    current = architecture
-                    continue
-                name = names[int(rng.integers(len(names)))]
-                value = self.decisions[name].mutate(current[name], rng)
-                mutant = self._changed(current, name, value, rng)
+        for steps in (1, 2, 4, 8, 16):  # one change; where constraints are tight, the fewest that are found
+            for _ in range(_TRIES // 20):
+                mutant = Architecture(dict(architecture))
+                for _ in range(steps):
+                    names = [name for name in mutant if self.decisions[name].size > 1]
+                    name = names[int(rng.integers(len(names)))]
+                    mutant = self._changed(mutant, name, self.decisions[name].mutate(mutant[name], rng), rng)
                 if mutant != architecture and self._holds(mutant):
                     return mutant
-                current = mutant if wander else architecture
         others = [other for other in self._listed if other != architecture]
         return others[int(rng.integers(len(others)))] if others else Architecture(dict(architecture))
 

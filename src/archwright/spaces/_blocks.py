@@ -21,16 +21,16 @@ def activations(*names: str) -> Choice:
 
 def initialised(network: Any) -> Call:
     """Leave open how the weights of a network begin."""
-    scheme = choice("kaiming", "xavier", "orthogonal", name="initialisation")
+    scheme = choice("kaiming_normal", "xavier_uniform", "orthogonal", name="initialisation")
     return lazy("archwright.spaces._initialise:initialised")(network, scheme=scheme)
 
 
-def stem(channels: int, width: int) -> Call:
+def stem(channels: int, width: int) -> Any:
     """Return a 3x3 convolution with batch normalisation."""
     return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
 
 
-def relu_conv_norm(inputs: Any, outputs: Any, kernel: int, stride: int = 1) -> Call:
+def relu_conv_norm(inputs: Any, outputs: Any, kernel: int, stride: int = 1) -> Any:
     """Return ReLU, a convolution that keeps the size (divided by its stride) and batch normalisation.
 
     Args:
@@ -46,6 +46,6 @@ def relu_conv_norm(inputs: Any, outputs: Any, kernel: int, stride: int = 1) -> C
     )
 
 
-def classifier(width: int, classes: int) -> Call:
+def classifier(width: int, classes: int) -> Any:
     """Return global average pooling with a linear layer."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))

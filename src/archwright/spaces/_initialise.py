@@ -9,21 +9,18 @@ __all__ = ["initialised"]
 
 
 def initialised(network: nn.Module, scheme: str) -> nn.Module:
-    """Return a network, its linear and convolution layers filled by a scheme.
+    """Return a network after filling its linear layers and convolutions.
 
-    "kaiming" is normal (He et al. 2015), "xavier" uniform (Glorot & Bengio 2010),
-    "orthogonal" that of Saxe et al. (2014). Biases begin at zero.
+    A scheme is named as in torch.nn.init: "kaiming_normal" (He et al. 2015),
+    "xavier_uniform" (Glorot & Bengio 2010), "orthogonal" (Saxe et al. 2014).
+    Biases begin at zero.
     """
-    schemes = {
-        "kaiming": nn.init.kaiming_normal_,
-        "xavier": nn.init.xavier_uniform_,
-        "orthogonal": nn.init.orthogonal_,
-    }
+    fill = getattr(nn.init, f"{scheme}_")
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             if is_lazy(layer.weight) or layer.weight.is_meta:
                 continue
-            schemes[scheme](layer.weight)
+            fill(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return network

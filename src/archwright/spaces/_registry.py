@@ -91,7 +91,7 @@ def default_for(input_shape: Sequence[int]) -> str:
     return "convnet" if len(input_shape) == 3 else "mlp"
 
 
-def checked_input(name: str, input_shape: Sequence[int], classes: int) -> tuple[int, ...]:
+def checked_input(name: str, input_shape: Sequence[int], classes: Any) -> tuple[int, ...]:
     """Return the shape of one sample for the space that is filed under a name.
 
     Args:

@@ -6,36 +6,47 @@ from collections.abc import Sequence
 from typing import Any
 
 from archwright import nn
-from archwright.space import Call, Space, choice, ordinal, repeat
+from archwright.errors import SpaceError
+from archwright.space import Space, choice, ordinal, repeat
 from archwright.spaces._blocks import activations, initialised
 from archwright.spaces._registry import checked_input, register
 
 __all__ = ["convnet"]
 
-_FILTERS = (16, 24, 32, 48, 64, 96, 128, 192, 256)
-_KERNELS = (3, 5, 7)
-
 
 @register("convnet", ranks=(3,))
-def convnet(*, input_shape: Sequence[int] = (3, 32, 32), classes: int = 10) -> Space:
+def convnet(
+    *,
+    input_shape: Sequence[int] = (3, 32, 32),
+    classes: int = 10,
+    filters: Sequence[int] = (16, 24, 32, 48, 64, 96, 128, 192, 256),
+    kernels: Sequence[int] = (3, 5, 7),
+) -> Space:
     """Classic convolutional networks: blocks of convolution and pooling, then a fully connected layer.
 
-    Open are the number of blocks, and for each its filters (16 to 256) and kernel (3, 5 or 7); for all blocks together
-    the pooling, its window and the activation; the width of the fully connected layer, the dropout before the last one,
-    whether the blocks end in an average or are flattened, and how the weights begin. Every convolution is followed by
-    batch normalisation.
+    Open are the number of blocks, and for each its filters and its kernel; for all blocks together the pooling, its
+    window and the activation; the width of the fully connected layer, the dropout before the last one, whether the
+    blocks end in an average or are flattened, and how the weights begin. Every convolution is followed by batch
+    normalisation.
 
-    The size of the images settles the rest: each block halves it while 2 pixels or more remain, and where the image is
-    large, blocks have fewer filters at most (64 for the first block at 32x32, twice as many for each further one).
+    The size of the images settles the rest. Each block halves it as long as 2 pixels or more remain. Where the image is
+    still large, many filters or large kernels would take most of the time for little: the first block has at most 32
+    filters (fewer above 32x32), each further one twice as many; and a kernel exceeds the image by a pixel at most.
 
     Args:
         input_shape: (channels, height, width).
         classes: The number of classes.
+        filters: The numbers of filters that a block may have, ascending.
+        kernels: The kernels that a block may have, odd and ascending.
 
     Raises:
         SpaceError: An option is not allowed.
     """
     shape = checked_input("convnet", input_shape, classes)
+    if not filters or min(filters) < 1 or not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
+        raise SpaceError(
+            f"space 'convnet': filters are 1 or more and kernels odd; filters={filters}, kernels={kernels} was given"
+        )
     size = min(shape[1:])
     least = max(2, (size - 1).bit_length() - 3)  # at most 8 pixels remain
     most = max(size.bit_length() - 2, 0) + 2  # two blocks after the last pooling
@@ -47,21 +58,16 @@ def convnet(*, input_shape: Sequence[int] = (3, 32, 32), classes: int = 10) -> S
     }
     pooling = choice(options, name="pooling")
 
-    def block(index: int) -> Call:
+    def block(index: int) -> Any:
         left = size >> index
-        kernel = ordinal(*([k for k in _KERNELS if k <= left + 1] or [3]), name=f"block_{index}.kernel")
-        cap = max(16, (64 << index) * 32 // max(size, 32))
-        parts: list[Any] = [
-            nn.LazyConv2d(
-                ordinal(*[n for n in _FILTERS if n <= cap], name=f"block_{index}.filters"),
-                kernel,
-                padding=kernel // 2,
-                bias=False,
-            ),
-            nn.LazyBatchNorm2d(),
+        width = ordinal(*_up_to((32 << index) * 32 // max(size, 32), filters), name=f"block_{index}.filters")
+        kernel = ordinal(*_up_to(left + 1, kernels), name=f"block_{index}.kernel")
+        layers = [
+            nn.LazyConv2d(width, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(width),
             activation,
         ]
-        return nn.Sequential(*parts, *[pooling] * (left >= 4))
+        return nn.Sequential(*layers, *[pooling] * (left >= 4))
 
     width = ordinal(32, 64, 128, 256, 512, name="dense.width")
     heads = {
@@ -76,3 +82,8 @@ def convnet(*, input_shape: Sequence[int] = (3, 32, 32), classes: int = 10) -> S
         nn.LazyLinear(classes),
     )
     return Space(model=initialised(network), example_input=shape, name="convnet")
+
+
+def _up_to(bound: int, values: Sequence[int]) -> list[int]:
+    """Return the values that are not above a bound, and the first one at least."""
+    return [value for value in values if value <= bound] or [values[0]]

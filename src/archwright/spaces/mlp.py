@@ -7,7 +7,7 @@ from typing import Any
 
 from archwright import nn
 from archwright.errors import SpaceError
-from archwright.space import Call, Space, choice, ordinal, repeat, template
+from archwright.space import Space, choice, ordinal, repeat, template
 from archwright.spaces._blocks import activations, initialised
 from archwright.spaces._registry import checked_input, register
 
@@ -42,7 +42,7 @@ def mlp(
     activation = activations("ReLU", "GELU", "SiLU", "Tanh")
     dropout = ordinal(0.0, 0.1, 0.2, 0.3, 0.5, name="dropout")
 
-    def body(width: Any) -> Call:
+    def body(width: Any) -> Any:
         options = {"none": nn.Identity(), "batch": nn.LazyBatchNorm1d(), "layer": nn.LayerNorm(width)}
         return nn.Sequential(
             nn.LazyLinear(width), choice(options, name="normalisation"), activation, nn.Dropout(dropout)

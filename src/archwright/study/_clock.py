@@ -37,4 +37,4 @@ class Clock:
         """Note that a piece of work has ended."""
         self._before = self.elapsed
         self._since = time.monotonic()
-        self._under_way -= 1
+        self._under_way = max(0, self._under_way - 1)

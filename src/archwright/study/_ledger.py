@@ -46,7 +46,7 @@ class Ledger:
         self.history: History
         self._store: Store | None = MemoryStore() if folder is None else None
         self._lock: Lock | None = None
-        self._begun: dict[int, float] = {}  # trials of this process that run, and since when
+        self._begun: dict[int, tuple[Trial, float]] = {}  # what this process runs, and since when
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -110,16 +110,17 @@ class Ledger:
             if lock is not None:
                 lock.release()
 
-    def hand_back(self, *, keep: Collection[int] = ()) -> list[int]:
-        """Take note that this process no longer runs its trials, and return their numbers: they are to run again.
+    def hand_back(self, *, keep: Collection[int] = ()) -> list[Trial]:
+        """Take note that this process no longer runs its trials, and return them: they are to run again.
 
         Args:
             keep: The numbers of trials that still run all the same.
         """
-        mine = sorted(set(self._begun).difference(keep))
-        for number in mine:
-            self.drop(number)
-            self.interrupted.append(number)
+        mine = [trial for number, (trial, _) in sorted(self._begun.items()) if number not in keep]
+        for trial in mine:
+            self.drop(trial.number)
+            if trial.number < len(self.history.trials):
+                self.interrupted.append(trial.number)
         return mine
 
     def recover(self, *, keep: Collection[int] = ()) -> None:
@@ -135,15 +136,16 @@ class Ledger:
             self._store.close()  # its transaction may be half done
             self._store = self._open()
         self._take(self.hold().read())
-        for number in set(mine).intersection(self.interrupted):
-            trial = self.history.trials[number]
-            self.note(replace(trial, attempts=trial.attempts - 1))
+        for trial in mine:
+            if trial.number in self.interrupted:
+                self.note(replace(self.history.trials[trial.number], attempts=trial.attempts - 1))
 
     # ------------------------------------------------------------------ writing
 
     def begin(self, trial: Trial) -> None:
         """Put on record that a trial runs, for the first time or again."""
         store = self.hold()
+        self._begun[trial.number] = (trial, time.monotonic())
         self.clock.start()
         record = Record(trial, self.clock.elapsed)
         try:
@@ -151,10 +153,9 @@ class Ledger:
                 store.write(record)
             else:
                 store.add(record)
-        except BaseException:
-            self.clock.stop()
+        except Exception:  # after an interrupt it may be on record or not: `recover` finds out
+            self.drop(trial.number)
             raise
-        self._begun[trial.number] = time.monotonic()
         self.history.add(trial)
         self._settle(trial.number)
 
@@ -200,8 +201,8 @@ class Ledger:
 
     def seconds(self, number: int) -> float:
         """Return how long this process has been running a trial; 0 where it does not."""
-        now = time.monotonic()
-        return now - self._begun.get(number, now)
+        begun = self._begun.get(number)
+        return 0.0 if begun is None else time.monotonic() - begun[1]
 
     # ------------------------------------------------------------------ inside
 

@@ -57,6 +57,20 @@ _write = _write.values(
 )
 
 
+class _File(sqlite3.Connection):
+    """An SQLite file that is really closed when it is closed.
+
+    An interrupt can leave a transaction behind that the engine knows nothing of. As long as a cursor of it is in some
+    traceback, it would outlive the closing, and keep every other writer out.
+    """
+
+    def close(self) -> None:
+        """Roll back what is open, and close the file."""
+        with suppress(sqlite3.ProgrammingError):  # it is closed already
+            self.rollback()
+        super().close()
+
+
 class SQLStore(Store):
     """Keeps a study in an SQLite file, or in the database that a URL names.
 
@@ -152,7 +166,6 @@ class SQLStore(Store):
     def close(self) -> None:
         """Close the connection."""
         try:
-            self._roll_back()
             self._connection.close()
             self._engine.dispose()
         finally:
@@ -160,7 +173,7 @@ class SQLStore(Store):
 
     def _open_file(self, uri: str) -> sqlite3.Connection:
         file = self._file = sqlite3.connect(
-            uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, factory=_File
         )
         if not self._readonly:
             file.execute("PRAGMA journal_mode = WAL")
@@ -169,13 +182,6 @@ class SQLStore(Store):
         if found != ("ok",):
             raise StoreError(f"{self._place} is damaged: {found[0]}")
         return file
-
-    def _roll_back(self) -> None:
-        # An interrupt can leave a transaction behind that the engine knows nothing of. As long as a cursor of it is
-        # in some traceback, even a closed file would go on with it, and keep every other writer out.
-        if self._file is not None:
-            with suppress(sqlite3.ProgrammingError):  # the engine has closed it
-                self._file.rollback()
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -58,7 +58,7 @@ def random_spaces(*, networks: bool = True, reals: bool = False, most: float | N
         for name in writer.some(("second", "third"), 0, 2):
             parts[name] = writer.setting(2)
         if networks and writer.one((True, False)):
-            parts["optimizer"] = optim.SGD(lr=writer.setting(0), momentum=writer.one((0.0, 0.9)))
+            parts["optimizer"] = optim.SGD(lr=writer.number(), momentum=writer.one((0.0, 0.9)))
         return Space(**parts, example_input=SHAPE if networks else None)
 
     spaces = _draw(write, reals=reals)
@@ -192,6 +192,7 @@ class _Writer:
     def _graph(self, depth: int) -> Any:
         kind = self.one(("residual", "branches", "absent", "subset", "value", "concat"))
         first, second = self.module(depth), self.module(depth)
+        sizes: list[int | tuple[int, int]] = [1, 2, (0, 2)]
         maybe = choice({"none": None, "some": second})
 
         def body(x: Any) -> Any:
@@ -203,7 +204,7 @@ class _Writer:
             if kind == "absent":
                 return merge(maybe(x), choice({"none": None, "some": first})(x))
             if kind == "subset":
-                return merge(subset(first(x), second(x), x, k=self.one((1, 2, (0, 2)))))
+                return merge(subset(first(x), second(x), x, k=self.one(sizes)))
             if kind == "value":
                 return choice(first(x), second(first(x)), x) + maybe(x)
             return nn.LazyConv2d(CHANNELS, 1)(merge(first(x), maybe(x), x, kind="concat"))

@@ -1,0 +1,93 @@
+"""What every evaluator has to keep."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+
+from archwright.evaluate import Candidate, Evaluator, Stopped
+from archwright.space import Space
+from archwright.trials import Objective
+
+__all__ = ["EvaluatorSuite"]
+
+Listener: TypeAlias = Callable[[int, Mapping[str, float]], None]
+
+
+class EvaluatorSuite:
+    """Tests of an evaluator: that it measures what its objective asks for, the same each time, and stops when told."""
+
+    @pytest.fixture
+    def evaluator(self) -> Evaluator:
+        """The evaluator under test, made to be quick; a subclass gives it."""
+        raise NotImplementedError(f"{type(self).__name__} gives no fixture named 'evaluator'")
+
+    @pytest.fixture
+    def space(self) -> Space:
+        """A space that it can evaluate; a subclass gives it."""
+        raise NotImplementedError(f"{type(self).__name__} gives no fixture named 'space'")
+
+    @pytest.fixture
+    def candidate(self, evaluator: Evaluator, space: Space) -> Candidate:
+        """A candidate of the space."""
+        return _candidate(evaluator, space)
+
+    def test_the_objective_is_measured(self, evaluator: Evaluator, candidate: Candidate) -> None:
+        """The metrics are finite numbers, and what the evaluator optimises is among them."""
+        metrics = evaluator.evaluate(candidate)
+        assert math.isfinite(Objective.parse(evaluator.objective).score(metrics))
+        assert dict(metrics) == {str(name): float(value) for name, value in metrics.items()}
+
+    def test_the_same_seed_measures_the_same(self, evaluator: Evaluator, space: Space) -> None:
+        """Everything random in an evaluation follows from the candidate's seed."""
+        first, second = (evaluator.evaluate(_candidate(evaluator, space)) for _ in range(2))
+        metric = Objective.parse(evaluator.objective).metric
+        assert first[metric] == second[metric]
+
+    def test_it_lets_itself_be_stopped(self, evaluator: Evaluator, space: Space) -> None:
+        """What `report` raises is let pass, and the points of the curve hold finite steps in order."""
+        steps: list[int] = []
+
+        def listen(step: int, metrics: Mapping[str, float]) -> None:
+            steps.append(step)
+            raise Stopped("enough")
+
+        candidate = _candidate(evaluator, space, listen)
+        if not _reports(evaluator, space):
+            pytest.skip("the evaluator reports no curve")
+        with pytest.raises(Stopped):
+            evaluator.evaluate(candidate)
+        assert len(steps) == 1
+
+    def test_it_understands_the_space(self, evaluator: Evaluator, space: Space) -> None:
+        """The parts of the space besides the model are settings that it knows."""
+        assert evaluator.settings is None or set(space.parts) - {"model"} <= evaluator.settings
+
+    def test_what_is_written_down_is_json(self, evaluator: Evaluator) -> None:
+        """What describes the evaluator is JSON, if it can be described."""
+        written = evaluator.to_json()
+        assert written is None or json.loads(json.dumps(written)) == written
+
+
+def _candidate(evaluator: Evaluator, space: Space, listener: Listener | None = None) -> Candidate:
+    return Candidate(
+        space,
+        space.sample(np.random.default_rng(0)),
+        seed=3,
+        device=evaluator.device,
+        listener=listener,
+        example_input=evaluator.example_input,
+    )
+
+
+def _reports(evaluator: Evaluator, space: Space) -> bool:
+    candidate = _candidate(evaluator, space)
+    evaluator.evaluate(candidate)
+    steps = [row["step"] for row in candidate.curve]
+    assert steps == sorted(set(steps))
+    return bool(steps)

@@ -1,0 +1,307 @@
+"""What every strategy has to keep."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archwright import strategies
+from archwright.errors import Exhausted, StrategyError
+from archwright.evaluate import Candidate
+from archwright.space import Architecture, Space, choice, integer, ordinal, real, subset
+from archwright.strategies import Strategy
+from archwright.study import Budget, Study
+from archwright.trials import History, Objective, State, Trial
+
+__all__ = ["StrategySuite"]
+
+
+def _flat() -> Space:
+    return Space(shape=choice("a", "b", "c", "d"), width=ordinal(1, 2, 4, 8), depth=integer(0, 5))
+
+
+def _nested() -> Space:
+    width = ordinal(1, 2, 3, name="width")
+    kinds = {"none": None, "one": [width, integer(1, 2)], "two": {"width": width, "parts": subset(*"abc", k=(0, 2))}}
+    return Space(first=choice(kinds), second=choice({"plain": 0, "wide": width}), third=choice(kinds, name="kind"))
+
+
+def _real() -> Space:
+    return Space(rate=real(1e-4, 1e-1, log=True), share=real(0.0, 1.0), kind=choice("a", "b"))
+
+
+def _constrained() -> Space:
+    return Space(a=integer(0, 7), b=integer(0, 7), c=integer(0, 7), where=_adds_up)
+
+
+def _adds_up(architecture: Architecture) -> bool:
+    return sum(int(value) for value in architecture.values() if isinstance(value, int)) == 7
+
+
+def _single() -> Space:
+    return Space(only=choice("this"), number=3)
+
+
+_SPACES: dict[str, Callable[[], Space]] = {
+    "flat": _flat,
+    "nested": _nested,
+    "real": _real,
+    "constrained": _constrained,
+    "single": _single,
+}
+_FINITE = ("flat", "nested", "constrained")
+
+_ELSEWHERE = """
+import json, sys
+from archwright import strategies
+from archwright.testing._strategies import _SPACES, proposals
+name, options, kind = json.load(sys.stdin)
+print(json.dumps([a.id for a in proposals(strategies.create(name, **options), _SPACES[kind](), 30)]))
+"""
+
+
+class StrategySuite:
+    """Tests of a strategy: that its proposals follow from the seed and the history, and that nothing breaks it.
+
+    A space that the strategy refuses (`check` raises StrategyError) is left out.
+
+    Attributes:
+        trials: How long the histories are.
+    """
+
+    trials = 60
+
+    @pytest.fixture
+    def strategy(self) -> Strategy:
+        """The strategy under test; a subclass gives it."""
+        raise NotImplementedError(f"{type(self).__name__} gives no fixture named 'strategy'")
+
+    @pytest.fixture(params=sorted(_SPACES))
+    def any_space(self, request: pytest.FixtureRequest, strategy: Strategy) -> Space:
+        """Spaces of every kind that the strategy serves."""
+        return _served(strategy, _SPACES[request.param]())
+
+    @pytest.fixture(params=_FINITE)
+    def finite_space(self, request: pytest.FixtureRequest, strategy: Strategy) -> Space:
+        """Finite spaces of more than one architecture that the strategy serves."""
+        return _served(strategy, _SPACES[request.param]())
+
+    # ------------------------------------------------------------------ what it proposes
+
+    def test_proposals_belong_to_the_space(self, strategy: Strategy, any_space: Space) -> None:
+        """Every proposal is in the space, constraints and all."""
+        assert all(architecture in any_space for architecture in proposals(strategy, any_space, self.trials))
+
+    def test_the_same_seed_proposes_the_same(self, strategy: Strategy, any_space: Space) -> None:
+        """Two strategies of the same settings propose the same, and another seed something else."""
+        first = proposals(strategy, any_space, self.trials)
+        assert proposals(_fresh(strategy), any_space, self.trials) == first
+        if any_space.bound > 1 and strategies.name_of(strategy) != "grid":
+            assert proposals(_fresh(strategy), any_space, self.trials, seed=1) != first
+
+    def test_a_history_is_all_it_needs(self, strategy: Strategy, any_space: Space) -> None:
+        """A strategy that is given a history at once goes on like the one that saw it grow."""
+        half = self.trials // 2
+        grown = proposals(strategy, any_space, self.trials)
+        trials = _told(any_space, grown[:half])
+        assert proposals(_fresh(strategy), any_space, self.trials - half, after=trials) == grown[half:]
+
+    def test_one_strategy_serves_several_studies(self, strategy: Strategy, any_space: Space) -> None:
+        """What it saw in one history has no part in another."""
+        alone = proposals(_fresh(strategy), any_space, self.trials)
+        proposals(strategy, any_space, self.trials // 2, seed=5)
+        assert proposals(strategy, any_space, self.trials) == alone
+
+    def test_it_draws_from_its_generator_alone(self, strategy: Strategy, any_space: Space) -> None:
+        """The global random state has no influence, and is left as it was."""
+        np.random.seed(0)
+        random.seed(0)
+        first = proposals(_fresh(strategy), any_space, self.trials // 2)
+        after = (random.random(), np.random.random())
+        np.random.seed(1)
+        assert proposals(_fresh(strategy), any_space, self.trials // 2) == first
+        np.random.seed(0)
+        random.seed(0)
+        assert (random.random(), np.random.random()) == after
+
+    def test_another_process_proposes_the_same(self, strategy: Strategy) -> None:
+        """The same seed gives the same proposals, whatever the process hashes strings to."""
+        name, options = strategies.name_of(strategy), strategies.options(strategy)
+        if name is None:
+            pytest.skip("the strategy is not registered, so another process cannot make it")
+        _served(strategy, _nested())
+        text = json.dumps([name, options, "nested"])
+        here = [architecture.id for architecture in proposals(strategy, _nested(), 30)]
+        assert json.loads(_elsewhere(text)) == here
+
+    # ------------------------------------------------------------------ what it lives through
+
+    @pytest.mark.parametrize("state", ["failed", "infeasible", "pruned", "running"])
+    def test_it_goes_on_where_nothing_is_complete(self, strategy: Strategy, any_space: Space, state: State) -> None:
+        """A history without one complete trial is no obstacle."""
+        proposed = proposals(strategy, any_space, 20, states=(state,))
+        assert all(architecture in any_space for architecture in proposed)
+
+    def test_it_goes_on_whatever_becomes_of_trials(self, strategy: Strategy, any_space: Space) -> None:
+        """Failed, pruned, infeasible and running trials between complete ones are no obstacle."""
+        states: Sequence[State] = ("complete", "failed", "pruned", "running", "infeasible")
+        proposed = proposals(strategy, any_space, self.trials, states=states)
+        assert all(architecture in any_space for architecture in proposed)
+        assert proposals(_fresh(strategy), any_space, self.trials, states=states) == proposed
+
+    def test_it_goes_on_where_all_are_equal(self, strategy: Strategy, any_space: Space) -> None:
+        """Trials of one and the same value are no obstacle."""
+        proposed = proposals(strategy, any_space, self.trials, value=lambda _: 0.5)
+        assert all(architecture in any_space for architecture in proposed)
+
+    def test_it_takes_both_directions(self, strategy: Strategy, any_space: Space) -> None:
+        """To minimise a value is to maximise its negative."""
+        up = proposals(strategy, any_space, self.trials)
+        down = proposals(
+            _fresh(strategy), any_space, self.trials, value=lambda a: -_value(a), objective=Objective("value", False)
+        )
+        assert up == down
+
+    # ------------------------------------------------------------------ in a study
+
+    def test_a_finite_space_is_searched_to_the_end(self, strategy: Strategy, finite_space: Space) -> None:
+        """Nothing is proposed twice while something is unseen, and then the search ends."""
+        study = Study(finite_space, strategy=strategy)
+        for _ in range(int(finite_space.size)):
+            trial = study.ask()
+            study.tell(trial, RuntimeError("broken") if trial.number % 7 == 0 else _value(trial.architecture))
+        assert len({trial.architecture for trial in study.trials}) == finite_space.size
+        with pytest.raises(Exhausted):
+            study.ask()
+
+    @pytest.mark.parametrize("budget", [Budget(trials=7), Budget(seconds=0.05), Budget(target=0.5)])
+    def test_every_budget_ends_the_search(self, strategy: Strategy, any_space: Space, budget: Budget) -> None:
+        """Trials, seconds and a target value each end it, and so does a space in which all has been tried."""
+        study = Study(any_space, strategy=strategy)
+        study.run(_evaluate, budget)
+        ended = len(study.history.finished)
+        if budget.trials is not None:
+            assert ended == min(budget.trials, any_space.bound)
+        if budget.target is not None:
+            best = max(trial.metrics["value"] for trial in study.history.complete)
+            assert study.stopped_by == "exhausted" or best >= budget.target
+        assert ended > 0
+
+    def test_a_study_resumed_is_the_study_that_was_not_interrupted(
+        self, strategy: Strategy, any_space: Space, tmp_path: Any
+    ) -> None:
+        """A study that is closed and opened again goes on to the same trials."""
+        whole = Study(any_space, strategy=_fresh(strategy), seed=4).run(_evaluate, Budget(trials=20))
+        with Study(any_space, strategy=strategy, seed=4, path=tmp_path / "run") as study:
+            study.run(_evaluate, Budget(trials=8))
+        with Study.open(tmp_path / "run", space=any_space, strategy=_fresh(strategy)) as again:
+            again.run(_evaluate, Budget(trials=20))
+            assert [t.architecture for t in again.trials] == [t.architecture for t in whole.trials]
+
+    def test_settings_can_be_written_down(self, strategy: Strategy) -> None:
+        """A registered strategy is made again from its settings."""
+        name = strategies.name_of(strategy)
+        if name is None:
+            pytest.skip("the strategy is not registered")
+        options = json.loads(json.dumps(strategies.options(strategy)))
+        assert strategies.create(name, **options) == strategy
+
+
+def proposals(
+    strategy: Strategy,
+    space: Space,
+    count: int,
+    *,
+    seed: int = 0,
+    states: Sequence[State] = ("complete",),
+    value: Callable[[Architecture], float] | None = None,
+    objective: Objective | None = None,
+    after: Sequence[Trial] = (),
+) -> list[Architecture]:
+    """Return what a strategy proposes, one trial after the other; fewer where it has proposed everything.
+
+    Args:
+        strategy: The strategy.
+        space: Where it searches.
+        count: How many proposals there are at most.
+        seed: What the generators are derived from.
+        states: What becomes of the trials, in turn.
+        value: What a trial is worth.
+        objective: Whether more is better.
+        after: Trials that went before.
+    """
+    history = History(objective or Objective("value"))
+    for trial in after:
+        history.add(replace(trial, state="running", metrics={}))
+        history.add(trial)
+    proposed: list[Architecture] = []
+    for number in range(len(after), len(after) + count):
+        try:
+            architecture = strategy.propose(space, history, np.random.default_rng([seed, number]))
+        except Exhausted:
+            break
+        proposed.append(architecture)
+        trial = Trial(number, architecture, seed=number)
+        history.add(trial)
+        state = states[number % len(states)]
+        if state != "running":
+            history.add(_ended(trial, state, (value or _value)(architecture)))
+    return proposed
+
+
+def _ended(trial: Trial, state: State, value: float) -> Trial:
+    if state == "failed":
+        return replace(trial, state=state, error="RuntimeError: broken")
+    if state == "pruned" and trial.number % 3 == 0:
+        value = math.nan
+    return replace(trial, state=state, metrics={"value": value} if state in ("complete", "pruned") else {})
+
+
+def _told(space: Space, proposed: Sequence[Architecture]) -> list[Trial]:
+    return [
+        _ended(Trial(number, architecture, seed=number), "complete", _value(architecture))
+        for number, architecture in enumerate(proposed)
+    ]
+
+
+def _value(architecture: Architecture) -> float:
+    """Return a number between 0 and 1 that depends on the architecture alone."""
+    return int(architecture.id, 16) % 1009 / 1009
+
+
+def _evaluate(candidate: Candidate) -> float:
+    return _value(candidate.architecture)
+
+
+def _fresh(strategy: Strategy) -> Strategy:
+    """Return a strategy of the same settings that has seen nothing."""
+    name = strategies.name_of(strategy)
+    return copy.deepcopy(strategy) if name is None else strategies.create(name, **strategies.options(strategy))
+
+
+def _served(strategy: Strategy, space: Space) -> Space:
+    try:
+        strategy.check(space)
+    except StrategyError as error:
+        pytest.skip(str(error))
+    return space
+
+
+def _elsewhere(text: str) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE], input=text, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout

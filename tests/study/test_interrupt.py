@@ -1,0 +1,72 @@
+"""Interrupts at many places: in our lines and in SQLAlchemy's, wherever one may come."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import archwright as aw
+from tests.study.helpers import SPACE, record, value
+
+
+class Tested(aw.Evaluator):
+    def evaluate(self, candidate):
+        candidate.report(1, value=0.0)
+        return {"value": value(candidate.architecture)}
+
+    def retrain(self, candidate):
+        return {"test_value": 1.0}
+
+
+def run(study):
+    return study.run(Tested(), aw.Budget(trials=8))
+
+
+def interrupted(study, line):
+    """Run until so many lines of the rooms that keep records have been executed; tell whether it came to that."""
+    left = line
+
+    def trace(frame, event, argument):
+        nonlocal left
+        name = frame.f_code.co_filename
+        if "archwright" not in name and "sqlalchemy" not in name:
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run(study)
+    except KeyboardInterrupt:
+        pass  # before the search, or after it: there is nothing that could end cleanly
+    except AssertionError as error:
+        assert isinstance(error.__context__, KeyboardInterrupt)  # SQLAlchemy's own, in its place
+    finally:
+        sys.settrace(None)
+    return left <= 0
+
+
+@pytest.mark.parametrize("folder", [True, False])
+@pytest.mark.parametrize("start", range(4))
+def test_an_interrupt_at_any_line_loses_nothing(tmp_path, monkeypatch, folder, start):
+    monkeypatch.setattr("archwright.study._sql._PATIENCE", 5.0)  # seconds until a lock that is left behind is found
+    strategy = aw.strategies.create("evolution", population=3, sample=2)
+    unbroken = run(aw.Study(SPACE, strategy=strategy))
+    line, step = 40 + 31 * start, 811 if folder else 97
+    for number in range(1000):
+        path = tmp_path / str(number) if folder else None
+        study = aw.Study(SPACE, strategy=strategy, path=path)
+        came = interrupted(study, line + number * step)
+        run(study)
+        assert [record(trial) for trial in study.trials] == [record(trial) for trial in unbroken.trials]
+        assert [trial.number for trial in study.history.finished] == list(range(8))
+        assert study.test == {"test_value": 1.0}
+        if path is not None:
+            assert aw.load(path).trials == study.trials
+        if not came:
+            break
+    assert number > 10

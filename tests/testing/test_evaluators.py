@@ -1,0 +1,46 @@
+"""The suite of evaluators."""
+
+from __future__ import annotations
+
+import pytest
+
+import archwright as aw
+from archwright import nn
+from archwright.evaluate import as_evaluator
+from archwright.testing import EvaluatorSuite
+
+
+def _reporting(candidate):
+    value = candidate.seed / (1 + len(candidate.architecture))
+    for step in (1, 2, 3):
+        candidate.report(step, value=value / step)
+    return value
+
+
+class TestFunction(EvaluatorSuite):
+    @pytest.fixture
+    def evaluator(self):
+        return as_evaluator(_reporting)
+
+    @pytest.fixture
+    def space(self):
+        return aw.Space(x=aw.choice(1, 2))
+
+
+class TestTraining(EvaluatorSuite):
+    @pytest.fixture
+    def evaluator(self):
+        return aw.Training(aw.data("digits"), epochs=2)
+
+    @pytest.fixture
+    def space(self):
+        model = nn.Sequential(nn.Flatten(), nn.LazyLinear(aw.choice(8, 16)), nn.ReLU(), nn.LazyLinear(10))
+        return aw.Space(model=model)
+
+
+def test_the_suite_finds_what_is_random():
+    draws = iter(range(10))
+    with pytest.raises(AssertionError):
+        EvaluatorSuite().test_the_same_seed_measures_the_same(
+            as_evaluator(lambda candidate: float(next(draws))), aw.Space(x=aw.choice(1, 2))
+        )

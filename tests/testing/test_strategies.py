@@ -1,0 +1,66 @@
+"""The suite of strategies, over every registered strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+import archwright as aw
+from archwright.strategies import Strategy
+from archwright.testing import StrategySuite
+from archwright.testing._strategies import _SPACES
+
+# A population that is full within the short histories of the suite.
+SETTINGS = {"evolution": {"population": 8, "sample": 3}}
+
+
+class TestRegistered(StrategySuite):
+    @pytest.fixture(params=aw.strategies.names())
+    def strategy(self, request) -> Strategy:
+        return aw.strategies.create(request.param, **SETTINGS.get(request.param, {}))
+
+
+class TestBestImprovement(StrategySuite):
+    @pytest.fixture
+    def strategy(self) -> Strategy:
+        return aw.strategies.create("local-search", improvement="best")
+
+
+@dataclass(frozen=True)
+class _Forgetful(Strategy):
+    """Counts its calls, which no resumed study can know, and draws from the global generator."""
+
+    calls: list[int] = field(default_factory=list)
+
+    def propose(self, space, history, rng):
+        self.calls.append(1)
+        np.random.random()
+        return space.sample(np.random.default_rng(len(self.calls)))
+
+
+@dataclass(frozen=True)
+class _Fragile(Strategy):
+    """Expects a complete trial."""
+
+    def propose(self, space, history, rng):
+        return space.mutate(history.best.architecture, rng) if history.trials else space.sample(rng)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        "test_a_history_is_all_it_needs",
+        "test_one_strategy_serves_several_studies",
+        "test_it_draws_from_its_generator_alone",
+    ],
+)
+def test_the_suite_finds_a_strategy_with_a_memory_of_its_own(law):
+    with pytest.raises(AssertionError):
+        getattr(StrategySuite(), law)(_Forgetful(), _SPACES["flat"]())
+
+
+def test_the_suite_finds_a_strategy_that_breaks():
+    with pytest.raises(AttributeError):
+        StrategySuite().test_it_goes_on_where_nothing_is_complete(_Fragile(), _SPACES["flat"](), "failed")
