@@ -189,7 +189,8 @@ def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path):
         str(folder),
         "--no-final",
     ]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
     for line in process.stderr:
         if line.startswith("trial   4"):
             process.send_signal(signal.SIGINT)

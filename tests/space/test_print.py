@@ -46,12 +46,12 @@ def test_a_space_prints_itself():
           optimizer = AdamW(lr=real(0.0001, 0.1, log=True))
           batch_size = subset('a', 'b', k=(0, 1))
         decisions
-          model.0                repeat  1 to 3
-          width                  ordinal  16 · 32
-          model.0.0.1            choice  ReLU() · SiLU()
-          model.1.out_features   integer  2 to 1000000
-          optimizer.lr           real  0.0001 to 0.1 (log)
-          batch_size             subset  0 to 1 of a · b""")
+          model.0               repeat  1 to 3
+          width                 ordinal  16 · 32
+          model.0.0.1           choice  ReLU() · SiLU()
+          model.1.out_features  integer  2 to 1000000
+          optimizer.lr          real  0.0001 to 0.1 (log)
+          batch_size            subset  0 to 1 of a · b""")
 
 
 def test_a_cell_prints_its_edges_and_nodes():
@@ -59,7 +59,7 @@ def test_a_cell_prints_its_edges_and_nodes():
     cell = aw.cell(lambda i, j: aw.choice(options), nodes=2, fan_in=1, name="cell")
     space = aw.Space(model=nn.Sequential(cell, nn.ReLU(), cell))
     assert str(space) == dedent("""\
-        Space: 28 architectures, 5 decisions
+        Space: 10 architectures, 5 decisions
           model = Sequential
             0: graph cell
               edge_0_1 on x: choice of
@@ -102,8 +102,8 @@ def test_graphs_templates_and_constraints_print():
             0: with width=2: Linear(width, width, bias=choice(True, False))
             1: with width=4: Linear(width, width, bias=choice(True, False))
         decisions
-          taken         choice  linear · x0
-          block.out.1   choice  nothing · x1
+          taken         choice  Linear(2, 2)(x0) · x0
+          block.out.1   choice  None · x1
           other.0.bias  choice  True · False
         where even
         where test_graphs_templates_and_constraints_print.<locals>.<lambda>""").replace(
@@ -146,7 +146,7 @@ def test_equal_spaces_do_not_differ():
     [
         ({"low": 2}, {"-    0: repeat 2 to 3 of", "+    0: repeat 1 to 3 of"}),
         ({"high": 2}, {"-    0: repeat 1 to 2 of", "+    0: repeat 1 to 3 of"}),
-        ({"widths": (16, 48)}, {"-  width                  ordinal  16 · 48"}),
+        ({"widths": (16, 48)}, {"-  width                 ordinal  16 · 48"}),
         ({"lr": 1e-3}, {"-  optimizer = AdamW(lr=real(0.001, 0.1, log=True))"}),
         ({"act": nn.Tanh}, {"-          Tanh()", "+          SiLU()"}),
         ({"name": "other"}, {"-Space other: infinitely many architectures, 6 decisions"}),
@@ -265,7 +265,7 @@ def test_any_change_changes_the_fingerprint():
         plain(where=_below(4)),
         plain(where=_with_default(3)),
         plain(where=_with_default(4)),
-        plain(where=functools.partial(operator.contains, {"x": 1})),
+        plain(where=functools.partial(operator.ne, {"x": 1})),
         plain(where=functools.partial(lambda limit, a: a["x"] < limit, 3)),
         plain(where=functools.partial(lambda limit, a: a["x"] < limit, 4)),
         plain(where=functools.partial(lambda a, limit: a["x"] < limit, limit=4)),

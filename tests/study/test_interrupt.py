@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
+from tests.study.helpers import SPACE, record, value
 
 import archwright as aw
-from tests.study.helpers import SPACE, record, value
 
 
 class Tested(aw.Evaluator):
@@ -44,19 +44,20 @@ def interrupted(study, line):
     except KeyboardInterrupt:
         pass  # before the search, or after it: there is nothing that could end cleanly
     except AssertionError as error:
-        assert isinstance(error.__context__, KeyboardInterrupt)  # SQLAlchemy's own, in its place
+        if not isinstance(error.__context__, KeyboardInterrupt):  # SQLAlchemy's own, in its place
+            raise
     finally:
         sys.settrace(None)
     return left <= 0
 
 
 @pytest.mark.parametrize("folder", [True, False])
-@pytest.mark.parametrize("start", range(4))
+@pytest.mark.parametrize("start", range(3))
 def test_an_interrupt_at_any_line_loses_nothing(tmp_path, monkeypatch, folder, start):
     monkeypatch.setattr("archwright.study._sql._PATIENCE", 5.0)  # seconds until a lock that is left behind is found
     strategy = aw.strategies.create("evolution", population=3, sample=2)
     unbroken = run(aw.Study(SPACE, strategy=strategy))
-    line, step = 40 + 31 * start, 811 if folder else 97
+    line, step = 40 + 31 * start, 1201 if folder else 97
     for number in range(1000):
         path = tmp_path / str(number) if folder else None
         study = aw.Study(SPACE, strategy=strategy, path=path)
@@ -69,4 +70,4 @@ def test_an_interrupt_at_any_line_loses_nothing(tmp_path, monkeypatch, folder, s
             assert aw.load(path).trials == study.trials
         if not came:
             break
-    assert number > 10
+    assert number > 5

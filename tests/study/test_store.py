@@ -93,6 +93,13 @@ def test_a_path_that_cannot_be_a_folder(tmp_path):
         aw.Study(SPACE, path=tmp_path / "file")
 
 
+def test_a_folder_that_cannot_be_locked(tmp_path):
+    (tmp_path / "study.lock").mkdir()
+    with pytest.raises(StoreError, match="cannot be written to"):
+        aw.Study(SPACE, path=tmp_path)
+    assert not (tmp_path / "study.db").exists()
+
+
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\1" * 5000])
 @pytest.mark.parametrize("way", ["load", "search"])
 def test_a_file_that_is_no_database(tmp_path, content, way):

@@ -216,6 +216,8 @@ class Probe:
                     )
             return value(graph.inputs[0]) if result is None else result
 
+        for item in graph.always():
+            value(item)
         return value(graph.output)
 
     def _zeros_like(self, merge: Merge, graph: Graph) -> Any:

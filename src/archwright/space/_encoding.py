@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archwright.space._decisions import Choice, Decision, Value
 from archwright.space._nodes import Filled, Graph, children
 from archwright.space._program import Program
-from archwright.space._resolve import live_edges
+from archwright.space._resolve import live
 
 __all__ = ["CellEncoding", "cells", "decode_vector", "encode_cells", "encode_paths", "encode_vector", "slots"]
 
@@ -24,7 +24,7 @@ class CellEncoding:
     Args:
         adjacency: (nodes, nodes) of 0 and 1, strictly upper triangular: whether an operation leads from row to column.
         edges: (nodes, nodes) of labels: the operation on each live edge, "" where there is none.
-        nodes: For each node the label of the operation on it, "" where it only combines its edges.
+        nodes: For each node the label of the operation on it, "" where it only combines its edges or leads nowhere.
         inputs: How many of the nodes are the cell's inputs.
         outputs: The nodes whose values go out.
     """
@@ -65,21 +65,17 @@ def cells(parts: Mapping[str, Any]) -> dict[str, Graph]:
     """Return the cells of an expression, each object once, by name (or "cell", "cell_2", ... where they have none)."""
     found: dict[str, Graph] = {}
     visited: set[int] = set()
-
-    def walk(item: Any) -> None:
+    stack: list[Any] = [dict(parts)]
+    while stack:
+        item = stack.pop()
         if id(item) in visited:
-            return
+            continue
         visited.add(id(item))
         if isinstance(item, Graph) and item.nodes:
             count = sum(name.partition("_")[0] == "cell" for name in found)
             found[item.name or ("cell" if not count else f"cell_{count + 1}")] = item
-        for _, part in children(item):
-            walk(part)
-        if isinstance(item, Decision):
-            for part in item.branches:
-                walk(part)
-
-    walk(dict(parts))
+        inside = [part for _, part in children(item)]
+        stack += reversed([*inside, *item.branches] if isinstance(item, Decision) else inside)
     return found
 
 
@@ -88,8 +84,7 @@ def encode_cells(program: Program, found: Mapping[str, Graph], values: Mapping[s
     encoded = {}
     for name, graph in found.items():
         try:
-            live = live_edges(program, values, graph)
-            encoded[name] = _encode_cell(program, graph, live, values)
+            encoded[name] = _encode_cell(program, graph, values)
         except KeyError:  # a decision of this cell is not active: the cell is not part of the architecture
             continue
     return encoded
@@ -103,16 +98,16 @@ def encode_paths(encoded: Mapping[str, CellEncoding]) -> dict[str, tuple[tuple[s
     return {name: _paths(cell) for name, cell in encoded.items()}
 
 
-def _encode_cell(
-    program: Program, graph: Graph, live: set[tuple[int, int]], values: Mapping[str, Value]
-) -> CellEncoding:
+def _encode_cell(program: Program, graph: Graph, values: Mapping[str, Value]) -> CellEncoding:
     n = len(graph.nodes)
+    computed = live(program, values, graph)
     adjacency = np.zeros((n, n), dtype=np.int8)
     labels = np.full((n, n), "", dtype=object)
-    for i, j in live:
-        adjacency[i, j] = 1
-        labels[i, j] = _operation(program, graph.edges[i, j].module, values)
-    nodes = tuple(_operation(program, node.module, values) if hasattr(node, "module") else "" for node in graph.nodes)
+    for (i, j), edge in graph.edges.items():
+        if edge in computed:
+            adjacency[i, j] = 1
+            labels[i, j] = _operation(program, edge.module, values)
+    nodes = tuple(_operation(program, node.module, values) if node in computed else "" for node in graph.nodes)
     inputs = len(graph.inputs)
     outputs = (n - 1,) if graph.output is graph.nodes[-1] else tuple(range(inputs, n))
     return CellEncoding(adjacency, labels.astype(np.str_), nodes, inputs, outputs)

@@ -51,6 +51,8 @@ def dump_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
             return write_callable(item)
         if id(item) not in places:
             if isinstance(item, Graph):
+                for value in item.labels:  # first what is executed first
+                    dump(value)
                 data = _dump_graph(item, dump)
             else:
                 data = {name: dump(getattr(item, name)) for name in _FIELDS[type(item)]}

@@ -93,7 +93,7 @@ def find(target: str, callee: Any) -> Any:
     except ImportError as error:
         raise SpaceError(f"the space uses {target}, and {module_name} cannot be imported: {error}") from error
     found = _look_up(module, name, target)
-    if _is_helper(target) and not _is_helper(f"{getattr(found, '__module__', '')}:{name}"):
+    if module_name.split(".")[0] == "archwright" and not _is_helper(f"{getattr(found, '__module__', '')}:{name}"):
         raise SpaceError(f"{target} is not a helper of archwright.spaces, and cannot be called by that name")
     return found
 
@@ -193,7 +193,7 @@ class Unread:
 
     def __init__(self, written: Mapping[str, Any]) -> None:
         name = str(written.get("import", "")).partition(":")[2]
-        self.__name__ = self.__qualname__ = name or str(written.get("opaque"))
+        self.__name__ = self.__qualname__ = name or re.sub(" [0-9a-f]{16}$", "", str(written.get("opaque")))
 
     def __call__(self, *_: Any) -> bool:
         """Hold: a constraint that is not read refuses nothing."""
@@ -201,7 +201,7 @@ class Unread:
 
 
 def _is_helper(target: str) -> bool:
-    return target.startswith(("archwright.spaces:", "archwright.spaces."))
+    return re.fullmatch(r"archwright\.spaces(\.\w+)*:\w+", target) is not None
 
 
 def _look_up(module: ModuleType, name: str, target: str) -> Any:

@@ -224,6 +224,20 @@ class Graph(Node):
         """Return the graph's name, or what is in it."""
         return f"graph({self.name!r})" if self.name else f"graph({', '.join(self.labels.values())})"
 
+    def always(self) -> list[Node]:
+        """Return the values that are needed whatever is decided, in the order of execution.
+
+        Whoever goes through them in this order finds all that they are made from behind himself, however long the graph.
+        """
+        needed: set[Node] = set()
+        stack = [self.output, *(self.nodes if self.keep_unused else ())]
+        while stack:
+            value = stack.pop()
+            if value in self.labels and value not in needed:
+                needed.add(value)
+                stack += value.inputs if isinstance(value, Apply) else value.operands
+        return [value for value in self.labels if value in needed]
+
 
 def last_name(target: str) -> str:
     """Return what a dotted target is called without its modules and classes."""

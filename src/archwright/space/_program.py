@@ -170,8 +170,8 @@ class Program:
         if isinstance(item, Graph):
             path = item.name or path
             scope = (item, path)
-            for node in item.nodes:  # names the decisions of a cell in the order of its nodes
-                self._exposed(node, path, scope)
+            for value in item.always():
+                self._exposed(value, path, scope)
         if isinstance(item, Decision):
             path = item.name or path
             self._name(item, path)

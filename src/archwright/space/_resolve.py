@@ -12,10 +12,10 @@ from typing import Any
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Decision, Repeat, Subset, Value
 from archwright.space._names import find, plain
-from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Graph, Merge, children, written
+from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Graph, Merge, Node, children, written
 from archwright.space._program import Program
 
-__all__ = ["compute", "live_edges", "resolve"]
+__all__ = ["compute", "live", "resolve"]
 
 
 def resolve(program: Program, values: Mapping[str, Value], item: Any, path: str) -> Any:
@@ -104,75 +104,72 @@ class _Resolver:
 
     def _graph(self, graph: Graph, path: str) -> Graph:
         memo: dict[int, Any] = {id(value): value for value in graph.inputs}
-        labels: dict[Any, str] = {}
-
-        def value(item: Any) -> Any:
-            if id(item) not in memo:
-                memo[id(item)] = fresh(item)
-            return memo[id(item)]
+        labels: dict[Node, str] = {}
 
         def values(item: Any) -> list[Any]:
             """Return what an operand stands for: the chosen ones of a subset, else one value."""
-            if isinstance(item, Subset):
-                return [inner for part in item.chosen(self.value(item)) for inner in values(part)]
-            if isinstance(item, Choice):
-                return values(item.chosen(self.value(item))[0])
-            return [value(item) if item is not None else _Absent(graph.inputs[0])]
+            if isinstance(item, Choice | Subset):
+                return [value for part in item.chosen(self.value(item)) for value in values(part)]
+            return [memo[id(item)] if item is not None else _Absent(graph.inputs[0])]
 
-        def present(item: Any) -> Any:
-            (found,) = values(item)  # the graph has refused what may be absent, or several, when it was made
-            return found
-
-        def fresh(item: Any) -> Any:
+        def closed(item: Apply | Merge) -> Any:
             if isinstance(item, Apply):
-                label = graph.labels[item]
-                inputs = tuple(present(part) for part in item.inputs)
-                module = self.close(item.module, f"{path}.{label}")
-                if module is None:
-                    return _Absent(inputs[0])
-                closed: Any = Apply(module, inputs, label)
-            else:
-                operands = [operand for part in item.operands for operand in values(part)]
-                kept = tuple(operand for operand in operands if not isinstance(operand, _Absent))
-                if not kept:
-                    closed = Merge("zeros", (operands[0].like if operands else graph.inputs[0],))
-                elif len(kept) == 1:
-                    return kept[0]
-                else:
-                    closed = Merge(item.kind, kept)
-                label = graph.labels[item]
-            labels[closed] = label
-            return closed
+                inputs = tuple(value for part in item.inputs for value in values(part))
+                module = self.close(item.module, f"{path}.{graph.labels[item]}")
+                return _Absent(inputs[0]) if module is None else Apply(module, inputs, graph.labels[item])
+            operands = [value for part in item.operands for value in values(part)]
+            kept = tuple(operand for operand in operands if not isinstance(operand, _Absent))
+            if not kept:
+                return Merge("zeros", (operands[0].like if operands else graph.inputs[0],))
+            return kept[0] if len(kept) == 1 else Merge(item.kind, kept)
 
-        output = present(graph.output)
-        for node in graph.nodes if graph.keep_unused else ():
-            value(node)
-        order = {label: place for place, label in enumerate(graph.labels.values())}
-        labels = dict(sorted(labels.items(), key=lambda entry: order[entry[1]]))
+        for item in needed(self.program, self.values, graph):
+            memo[id(item)] = value = closed(item)
+            if isinstance(value, Apply | Merge):
+                labels.setdefault(value, graph.labels[item])
+        (output,) = values(graph.output)
         return Graph(graph.inputs, output, graph.name, labels=labels, path=path, keep_unused=graph.keep_unused)
 
 
-def live_edges(program: Program, values: Mapping[str, Value], graph: Graph) -> set[tuple[int, int]]:
-    """Return the edges of a cell that an architecture keeps and that carry an operation."""
-    places = {id(apply): place for place, apply in graph.edges.items()}
-    live: set[tuple[int, int]] = set()
-    stack, visited = [graph.output], set[int]()
+def needed(program: Program, values: Mapping[str, Value], graph: Graph) -> list[Apply | Merge]:
+    """Return the values of a graph that an architecture computes, in the order of execution.
+
+    What an absent operation would have been applied to is among them.
+    """
+    found: set[Any] = set()
+    stack = [graph.output, *(graph.nodes if graph.keep_unused else ())]
     while stack:
         item = stack.pop()
-        if id(item) in visited:
+        if item in found or item is None:
             continue
-        visited.add(id(item))
+        found.add(item)
         if isinstance(item, Decision):
-            stack.extend(item.chosen(values[program.names[item]]))
+            stack += item.chosen(values[program.names[item]])
+        elif isinstance(item, Apply | Merge):
+            stack += item.inputs if isinstance(item, Apply) else item.operands
+    return [item for item in graph.labels if isinstance(item, Apply | Merge) and item in found]
+
+
+def live(program: Program, values: Mapping[str, Value], graph: Graph) -> set[Apply]:
+    """Return the operations of a graph that an architecture computes, and whose values lead to the output."""
+    found: set[Apply] = set()
+    stack, visited = [graph.output], set[Any]()
+    while stack:
+        item = stack.pop()
+        if item in visited or item is None:
+            continue
+        visited.add(item)
+        if isinstance(item, Decision):
+            stack += item.chosen(values[program.names[item]])
         elif isinstance(item, Merge):
-            stack.extend(item.operands)
-        elif isinstance(item, Apply):
-            module = item.module
-            while isinstance(module, Choice | Filled):
-                module = module.body if isinstance(module, Filled) else module.chosen(values[program.names[module]])[0]
-            if module is None:
-                continue
-            if id(item) in places:
-                live.add(places[id(item)])
-            stack.extend(item.inputs)
-    return live
+            stack += item.operands
+        elif isinstance(item, Apply) and _has_operation(program, values, item.module):
+            found.add(item)
+            stack += item.inputs
+    return found
+
+
+def _has_operation(program: Program, values: Mapping[str, Value], module: Any) -> bool:
+    while isinstance(module, Choice | Filled):
+        module = module.body if isinstance(module, Filled) else module.chosen(values[program.names[module]])[0]
+    return module is not None

@@ -162,7 +162,13 @@ def _operations(width: Any, stride: int, none: bool) -> dict[str, Any]:
         _separable(width, 3, stride, dilation=2),
         _separable(width, 5, stride, dilation=2),
     )
-    return ({"none": None} if none else {}) | dict(zip(OPERATIONS, options, strict=True))
+    absent = {"none": None if stride == 1 else _zeros(stride)} if none else {}
+    return absent | dict(zip(OPERATIONS, options, strict=True))
+
+
+def _zeros(stride: int) -> Any:
+    """Return what gives zeros in the size that a stride leaves: no number is large enough to pass."""
+    return nn.Sequential(nn.MaxPool2d(1, stride=stride), nn.Hardshrink(1e38))
 
 
 def _separable(width: Any, kernel: int, stride: int, dilation: int = 1) -> Any:

@@ -20,7 +20,7 @@ def mlp(
     input_shape: Sequence[int] = (64,),
     classes: int = 10,
     depth: tuple[int, int] = (1, 4),
-    widths: Sequence[int] = (16, 32, 64, 128, 256, 512),
+    widths: Sequence[int] = (32, 64, 128, 256, 512),
 ) -> Space:
     """Multilayer perceptrons, for tables and for anything that may be flattened.
 
@@ -40,7 +40,7 @@ def mlp(
     if not 1 <= depth[0] <= depth[1] or not widths or min(widths) < 1:
         raise SpaceError(f"space 'mlp': depths and widths are 1 or more; depth={depth}, widths={widths} was given")
     activation = activations("ReLU", "GELU", "SiLU", "Tanh")
-    dropout = ordinal(0.0, 0.1, 0.2, 0.3, 0.5, name="dropout")
+    dropout = ordinal(0.0, 0.1, 0.2, 0.3, 0.4, name="dropout")
 
     def body(width: Any) -> Any:
         options = {"none": nn.Identity(), "batch": nn.LazyBatchNorm1d(), "layer": nn.LayerNorm(width)}

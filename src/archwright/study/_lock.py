@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from archwright.errors import StudyLocked
+from archwright.errors import StoreError, StudyLocked
 
 __all__ = ["Lock"]
 
@@ -32,17 +32,21 @@ class Lock:
 
         Raises:
             StudyLocked: Another process, or another study of this one, holds it.
+            StoreError: The folder cannot be written to.
         """
+        since = datetime.now().astimezone().isoformat(timespec="seconds")
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         try:
             self._lock.acquire(blocking=False)
+            self._holder.write_text(json.dumps(holder) + "\n", encoding="utf-8")
         except Timeout:
             raise StudyLocked(
                 f"{self._folder} is being written to by {self._who()}. Wait until it ends, or stop it; "
                 "reading with `load` is possible meanwhile."
             ) from None
-        since = datetime.now().astimezone().isoformat(timespec="seconds")
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-        self._holder.write_text(json.dumps(holder) + "\n", encoding="utf-8")
+        except OSError as error:
+            self._lock.release()
+            raise StoreError(f"{self._folder} cannot be written to: {error}") from error
 
     def release(self) -> None:
         """Give the lock back; nothing happens when it is not held."""

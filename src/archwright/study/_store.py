@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from archwright.errors import StoreError
 from archwright.trials import Trial
 
 __all__ = ["DOCUMENTS", "FORMAT", "MemoryStore", "Record", "Snapshot", "Store"]
@@ -110,7 +111,13 @@ class MemoryStore(Store):
         return not self._document
 
     def create(self, document: Mapping[str, Any]) -> None:
-        """Begin a study."""
+        """Begin a study.
+
+        Raises:
+            StoreError: There is one.
+        """
+        if self._document:
+            raise StoreError("this store holds a study already; make a store for each study")
         self._document = dict(document)
 
     def read(self) -> Snapshot:

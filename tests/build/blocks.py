@@ -1,0 +1,209 @@
+"""Classes and functions of a user's own: plain PyTorch, as it lies in a project that uses archwright."""
+
+import dataclasses
+import math
+import os
+from collections import OrderedDict as Ordered
+from typing import Optional
+
+import numpy as np
+import torch
+import torch.nn as tnn
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn import Module as Base
+from torch.nn.init import zeros_ as fill_with_zeros
+
+SLOPE = 0.1
+NAMES = ["first", "it's", 'a "b"']
+SIZES = {"small": (1, 2), "large": 3}
+DTYPE = torch.float32
+LIMIT = np.float64(3.0)
+
+
+def scaled(x, factor=SLOPE):
+    return x * factor
+
+
+def even(n):
+    return True if n == 0 else odd(n - 1)
+
+
+def odd(n):
+    return False if n == 0 else even(n - 1)
+
+
+class Scaled(Base):
+    """A base class with a helper and a constant."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return scaled(F.relu(x))
+
+
+def decorated(kind):
+    kind.is_decorated = True
+    return kind
+
+
+@decorated
+class Block(Scaled):
+    """Uses about everything that a class may use."""
+
+    names = tuple(NAMES)
+
+    def __init__(self, channels: int, kernel: Optional[int] = 3, inner: "tnn.Module | None" = None):
+        super().__init__()
+        layers = Ordered(conv=nn.Conv2d(channels, channels, kernel, padding="same"))
+        self.layers = tnn.Sequential(layers)
+        self.inner = inner
+        self.register_buffer("size", torch.tensor(math.prod(SIZES["small"]), dtype=DTYPE))
+        fill_with_zeros(self.layers.conv.bias)
+        self.is_even = even(channels)
+
+    @classmethod
+    def wide(cls, channels):
+        return cls(2 * channels)
+
+    def forward(self, x):
+        x = super().forward(self.layers(x)) + self.size
+        return x if self.inner is None else self.inner(x)
+
+
+class Residual(nn.Module):
+    """Takes modules; adds its input to what they give."""
+
+    def __init__(self, *bodies: nn.Module, shortcut: nn.Module | None = None):
+        super().__init__()
+        self.bodies = nn.ModuleList(bodies)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        for body in self.bodies:
+            y = body(y)
+        return y + (x if self.shortcut is None else self.shortcut(x))
+
+
+class Inspecting(nn.Module):
+    """Looks into the module that it takes."""
+
+    def __init__(self, body: nn.Module):
+        super().__init__()
+        self.body = body
+        self.head = nn.Linear(body.out_features, 2)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+class Iterating(nn.Module):
+    """Goes through a sequence layer by layer."""
+
+    def __init__(self, layers: nn.Sequential):
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x):
+        for index in range(len(self.layers)):
+            x = self.layers[index](x)
+        return x
+
+
+class Last(nn.Module):
+    """A recurrent layer with a tuple inside, of which the last output counts."""
+
+    def __init__(self, cell: nn.Module):
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs, _ = self.cell(x)
+        return outputs[:, -1]
+
+
+class Two(nn.Module):
+    """Two inputs, each with a module of its own."""
+
+    def __init__(self, first: nn.Module, second: nn.Module):
+        super().__init__()
+        self.first = first
+        self.second = second
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return torch.cat([self.first(x), self.second(y)], dim=1)
+
+
+class Hidden(nn.Module):
+    """Holds a lazy layer that no space knows of."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.layer = nn.LazyLinear(width)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+@dataclasses.dataclass
+class Settings:
+    """What a layer wants to know, in one object."""
+
+    width: int
+    bias: bool = True
+
+
+class Configured(nn.Module):
+    def __init__(self, settings: Settings):
+        super().__init__()
+        self.layer = nn.Linear(settings.width, settings.width, bias=settings.bias)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+class WithNumpy(nn.Module):
+    def forward(self, x):
+        return x * float(np.sqrt(4))
+
+
+class WithArray(nn.Module):
+    def forward(self, x):
+        return x * LIMIT
+
+
+class ReLU(nn.Module):
+    """Called like a layer of torch."""
+
+    def forward(self, x):
+        return torch.relu(x) + 1
+
+
+class Outer:
+    class Inner(nn.Module):
+        def forward(self, x):
+            return x
+
+
+def build(width):
+    """Called like the function of written source."""
+    return nn.Linear(width, width)
+
+
+def make_block(channels):
+    return Block(channels)
+
+
+def make_rarely():
+    return nn.Identity()
+
+
+def make_unseen(width):
+    return nn.Linear(width, width)
+
+
+def holds_rarely(architecture):
+    return True
+
+
+def dangerous(*_):
+    os._exit(3)

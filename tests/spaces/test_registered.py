@@ -1,0 +1,172 @@
+"""What holds of every ready-made space."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archwright import spaces
+from archwright.errors import SpaceError
+from archwright.space import Architecture, Space
+
+NAMES = spaces.names()
+VECTOR, IMAGE = (12,), (3, 8, 8)
+SHAPES = [(1, 1, 1), (1, 2, 5), (3, 9, 15), (1, 28, 28), (3, 96, 64), (3, 224, 224)]
+FAST: dict[str, dict[str, Any]] = {"darts": {"C": 4, "layers": 3}, "nasbench201": {"C": 4, "N": 1}}
+SMALL: dict[str, dict[str, Any]] = {  # options that leave few enough architectures to list them all
+    "convnet": {"filters": (16,), "kernels": (3,)},
+    "mlp": {"depth": (1, 2), "widths": (4, 8)},
+    "nasbench201": {},
+    "resnet": {"widths": (16,), "blocks": (1, 2)},
+}
+
+
+def shape_for(name: str) -> tuple[int, ...]:
+    """Return a small input that a space takes."""
+    return IMAGE if name in spaces.suiting(3) and name != "mlp" else VECTOR
+
+
+def sampled(space: Space, seed: int) -> Architecture:
+    return space.sample(np.random.default_rng(seed))
+
+
+def shape_of_output(space: Space, architecture: Architecture, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return what comes out for a batch of two; on the meta device, where sizes cost nothing."""
+    with torch.device("meta"):
+        return tuple(space.build(architecture).eval()(torch.zeros(2, *shape)).shape)
+
+
+@functools.cache
+def made(name: str, shape: tuple[int, ...], classes: int) -> Space:
+    return spaces.create(name, input_shape=shape, classes=classes, **FAST.get(name, {}))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def space(request: pytest.FixtureRequest) -> Space:
+    return made(request.param, shape_for(request.param), 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_networks_are_plain_torch_and_give_one_score_for_each_class(space: Space, seed: int) -> None:
+    torch.manual_seed(seed)
+    model = space.build(sampled(space, seed))
+    assert not [part for part in model.modules() if type(part).__module__.startswith("archwright")]
+    scores = model(torch.randn(2, *space.example_input[0].shape))
+    assert scores.shape == (2, 2)
+    scores.sum().backward()
+    assert torch.isfinite(scores).all()
+    assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_source_alone_defines_the_same_network(space: Space, seed: int) -> None:
+    architecture = sampled(space, seed)
+    torch.manual_seed(seed)
+    model = space.build(architecture)
+    source = space.source(architecture)
+    assert "archwright" not in source
+    namespace: dict[str, Any] = {}
+    exec(source, namespace)
+    copy = namespace["build"]()
+    inputs = torch.randn(2, *space.example_input[0].shape)
+    model(inputs)  # moves the statistics of batch normalisation away from where they begin
+    copy.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(copy.eval()(inputs), model.eval()(inputs))
+
+
+def test_the_source_begins_with_the_weights_of_the_same_seed(space: Space) -> None:
+    architecture = sampled(space, 7)
+    namespace: dict[str, Any] = {}
+    exec(space.source(architecture), namespace)
+    torch.manual_seed(3)
+    built = space.build(architecture).state_dict()
+    torch.manual_seed(3)
+    written = namespace["build"]().state_dict()
+    assert list(built) == list(written)
+    assert all(torch.equal(built[name], written[name]) for name in built)
+
+
+def test_formatters_leave_the_source_as_it_is(space: Space, tmp_path: Path) -> None:
+    for seed in range(4):
+        (tmp_path / f"network_{seed}.py").write_text(space.source(sampled(space, seed)))
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--diff", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_json_brings_back_the_same_space(space: Space) -> None:
+    loaded = Space.from_json(json.loads(json.dumps(space.to_json())))
+    assert loaded.fingerprint == space.fingerprint
+    assert str(loaded) == str(space)
+    architecture = sampled(space, 5)
+    assert sampled(loaded, 5) == architecture
+    assert loaded.source(architecture) == space.source(architecture)
+
+
+def test_the_vector_of_an_architecture_decodes_to_it(space: Space) -> None:
+    for seed in range(10):
+        architecture = sampled(space, seed)
+        assert space.decode(space.encode(architecture)) == architecture
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_the_size_is_the_number_of_architectures(name: str) -> None:
+    space = spaces.create(name, input_shape=shape_for(name), **SMALL[name])
+    assert space.size == len(set(space.enumerate())) > 1
+
+
+@pytest.mark.parametrize("name", spaces.suiting(3))
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_images_of_every_size_are_served(name: str, shape: tuple[int, ...]) -> None:
+    space = made(name, shape, 3)
+    for seed in range(2):
+        assert shape_of_output(space, sampled(space, seed), shape) == (2, 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_has_a_default(name: str) -> None:
+    space = spaces.create(name)
+    assert space.name == name
+    assert shape_of_output(space, sampled(space, 0), space.example_input[0].shape) == (2, 10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_every_architecture_is_valid(name: str, seed: int) -> None:
+    space = made(name, shape_for(name), 10)
+    architecture = sampled(space, seed)
+    assert architecture in space
+    moved = space.mutate(architecture, np.random.default_rng(seed))
+    assert moved in space
+    assert moved != architecture
+    assert shape_of_output(space, moved, space.example_input[0].shape) == (2, 10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_inputs_are_refused(name: str) -> None:
+    with pytest.raises(SpaceError, match=f"{name}.*sizes of 1 or more"):
+        spaces.create(name, input_shape=(3, 0, 8))
+    with pytest.raises(SpaceError, match=f"{name}.*sizes of 1 or more"):
+        spaces.create(name, input_shape=())
+    with pytest.raises(SpaceError, match=f"{name}.*classes"):
+        spaces.create(name, classes=0)
+    with pytest.raises(SpaceError, match=f"{name}.*no option 'depht'"):
+        spaces.create(name, depht=2)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in spaces.suiting(1)])
+def test_a_table_is_pointed_to_the_spaces_for_it(name: str) -> None:
+    with pytest.raises(SpaceError, match=f"{name}.*rank 3.*has rank 1; spaces for it: mlp"):
+        spaces.create(name, input_shape=(20,))
