@@ -51,12 +51,18 @@ class Block(Scaled):
 
     names = tuple(NAMES)
 
-    def __init__(self, channels: int, kernel: Optional[int] = 3, inner: "tnn.Module | None" = None):
+    def __init__(
+        self,
+        channels: int,
+        kernel: Optional[int] = 3,
+        inner: "tnn.Module | None" = None,
+    ):
         super().__init__()
         layers = Ordered(conv=nn.Conv2d(channels, channels, kernel, padding="same"))
         self.layers = tnn.Sequential(layers)
         self.inner = inner
-        self.register_buffer("size", torch.tensor(math.prod(SIZES["small"]), dtype=DTYPE))
+        size = torch.tensor(math.prod(SIZES["small"]), dtype=DTYPE)
+        self.register_buffer("size", size)
         fill_with_zeros(self.layers.conv.bias)
         self.is_even = even(channels)
 

@@ -263,14 +263,16 @@ def test_long_statements_are_broken():
 
 def test_deep_graphs():
     def body(x):
-        for _ in range(60):
+        for _ in range(400):
             x = nn.ReLU()(nn.Linear(2, 2)(x)) + x
         return x
 
     space = aw.Space(model=aw.graph(body), example_input=(2,))
     module = space.build({})
-    assert len(list(module.children())) == 120
+    assert len(list(module.children())) == 800
     assert module(torch.zeros(3, 2)).shape == (3, 2)
+    assert aw.Space.from_json(space.to_json()).fingerprint == space.fingerprint
+    check_build_and_source(space, {}, [torch.ones(3, 2)])
 
 
 # ---------------------------------------------------------------------- cells

@@ -122,6 +122,16 @@ def test_operations_on_nodes_and_several_inputs():
     }
 
 
+def test_a_node_that_nothing_leads_to_has_no_operation():
+    made = aw.cell(
+        lambda i, j: nn.Identity(), nodes=2, fan_in=1, node=lambda j: aw.choice({"relu": nn.ReLU()}), name="cell"
+    )
+    space = aw.Space(model=made)
+    encoded = space.encode({"cell.node_2": ("0",), "cell.op_2": "relu"}, "cells")["cell"]
+    assert encoded.nodes == ("", "", "relu")
+    np.testing.assert_array_equal(encoded.adjacency, [[0, 0, 1], [0, 0, 0], [0, 0, 0]])
+
+
 def test_all_cells_are_encoded_by_name_and_absent_ones_are_left_out():
     def cell(name=None):
         return aw.cell(lambda i, j: aw.choice({"none": None, "skip": nn.Identity()}), nodes=1, name=name)

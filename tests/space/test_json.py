@@ -173,7 +173,7 @@ DANGEROUS = [
     "archwright.spaces._registry:inspect.sys.exit",
     "tests.build.blocks:dangerous",
     "tests.build.blocks:torch.load",
-    "tests.build.blocks:Settings",
+    "tests.build.blocks:Outer",
     "tests.space.test_json:os.system",
     "__main__:__builtins__",
     "no_such_module:thing",

@@ -72,11 +72,11 @@ def test_a_cell_prints_its_edges_and_nodes():
             1: ReLU()
             2: graph cell (as above)
         decisions
-          cell.edge_0_1  choice  none · conv
-          kernel         choice  1 · 3
           cell.node_2    subset  1 of 0 · 1
           cell.edge_0_2  choice  none · conv
-          cell.edge_1_2  choice  none · conv""")
+          kernel         choice  1 · 3
+          cell.edge_1_2  choice  none · conv
+          cell.edge_0_1  choice  none · conv""")
 
 
 def test_graphs_templates_and_constraints_print():

@@ -39,7 +39,7 @@ def test_convnet_decides_what_a_block_is_only_where_there_is_one() -> None:
 
 def test_convnet_leaves_the_classic_decisions_open() -> None:
     values = {name: list(decision.values()) for name, decision in spaces.create("convnet").decisions.items()}
-    assert values["blocks"] == [2, 3, 4, 5, 6]
+    assert values["blocks"] == [3, 4, 5, 6]
     assert values["block_2.kernel"] == [3, 5, 7]
     assert values["block_3.filters"] == [16, 24, 32, 48, 64, 96, 128, 192, 256]
     assert values["pooling"] == ["max", "average"]

@@ -160,6 +160,8 @@ def test_bad_inputs_are_refused(name: str) -> None:
         spaces.create(name, input_shape=(3, 0, 8))
     with pytest.raises(SpaceError, match=f"{name}.*sizes of 1 or more"):
         spaces.create(name, input_shape=())
+    with pytest.raises(SpaceError, match=f"{name}.*tuple of whole numbers, not 12"):
+        spaces.create(name, input_shape=12)
     with pytest.raises(SpaceError, match=f"{name}.*classes"):
         spaces.create(name, classes=0)
     with pytest.raises(SpaceError, match=f"{name}.*no option 'depht'"):

@@ -66,6 +66,9 @@ def test_a_space_of_ones_own_joins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert spaces.create("doubled", classes=3).name == "mlp"
     assert spaces.entry("doubled").summary == "Twice as good."
     assert spaces.suiting(2) == ["doubled", "mlp"]
+    spaces.register("loose")(lambda **options: spaces.create("mlp", **options))
+    assert spaces.create("loose", widths=(8,)).decisions["layer_0.width"].size == 1
+    assert spaces.suiting(7) == ["loose", "mlp"]
     with pytest.raises(ValueError, match="'doubled' is registered already"):
         spaces.register("doubled")(lambda: spaces.create("mlp"))
 

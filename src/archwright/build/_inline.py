@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import __future__
+
 import ast
 import importlib
 import inspect
@@ -29,12 +31,14 @@ class Inliner:
     """Collects the text of what a network calls, with what that text needs.
 
     `texts` holds definitions in an order in which they can be executed, `imports` the lines above them, and `names` all
-    names that the source defines or imports, with what each stands for.
+    names that the source defines or imports, with what each stands for. `postpones` tells whether annotations are not to
+    be evaluated.
     """
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.imports: list[str] = []
+        self.postpones = False
         self.names: dict[str, Any] = {"nn": torch.nn, "torch": torch, "OrderedDict": OrderedDict, "build": self}
 
     def name(self, target: str, callee: Any) -> str:
@@ -72,7 +76,8 @@ class Inliner:
         return False
 
     def _copy(self, item: Any) -> None:
-        if not (inspect.isclass(item) or inspect.isfunction(item)) or item.__qualname__ != item.__name__:
+        is_plain = (inspect.isclass(item) or inspect.isfunction(item)) and item.__qualname__.isidentifier()
+        if not is_plain:
             raise BuildError(f"{item.__qualname__} cannot be copied; define it at the top of a module, by def or class")
         try:
             text = textwrap.dedent(inspect.getsource(item))
@@ -81,6 +86,7 @@ class Inliner:
         if not self.claim(item.__name__, item):
             return
         scope = vars(sys.modules[item.__module__])
+        self.postpones = self.postpones or scope.get("annotations") is __future__.annotations
         for name in sorted(used_names(text) - {item.__name__}):
             if name in scope:
                 try:

@@ -64,7 +64,7 @@ class _Writer:
         imports |= {"import torch"} if "torch" in used else set()
         imports |= {"from collections import OrderedDict"} if "OrderedDict" in used else set()
         header = f'"""{docstring}\n"""' if "\n" in docstring else f'"""{docstring}"""'
-        future = "from __future__ import annotations\n\n" if self.inliner.texts else ""
+        future = "from __future__ import annotations\n\n" if self.inliner.postpones else ""
         lines = sorted(imports, key=lambda line: (" torch" in line, line.startswith("from"), line))
         groups = [[line for line in lines if (" torch" in line) is torch_too] for torch_too in (False, True)]
         joined = "\n\n".join("\n".join(group) for group in groups if group)

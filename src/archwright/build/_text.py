@@ -57,7 +57,7 @@ def literal(value: Any) -> Term:
     if isinstance(value, float) and not math.isfinite(value):
         return Term(f'float("{value}")')
     if value is None or isinstance(value, torch.dtype) or type(value) in (bool, int, float):
-        return Term(repr(value))
+        return Term(repr(value).replace("e+", "e"))
     raise BuildError(f"{value!r} cannot be written into source; use numbers, text, torch dtypes, classes and functions")
 
 

@@ -74,7 +74,7 @@ def wiring_class(text: str, name: str) -> type[torch.nn.Module]:
     filename = f"<graph {name} {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {"torch": torch, "nn": torch.nn, "__name__": "network"}
-    exec(compile(text, filename, "exec"), namespace)  # the text is written by this module alone
+    exec(compile(text, filename, "exec", dont_inherit=True), namespace)  # the text is written by this module alone
     found: type[torch.nn.Module] = namespace[name]
     return found
 

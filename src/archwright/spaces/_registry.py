@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -52,8 +53,9 @@ def create(name: str, **options: Any) -> Space:
     """
     make = _registry.entry(name).make
     known = inspect.signature(make).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     for option in options:
-        if option not in known:
+        if option not in known and not takes_all:
             raise SpaceError(f"space {name!r} has no option {option!r}; it has: {', '.join(known)}")
     return make(**options)
 
@@ -91,7 +93,7 @@ def default_for(input_shape: Sequence[int]) -> str:
     return "convnet" if len(input_shape) == 3 else "mlp"
 
 
-def checked_input(name: str, input_shape: Sequence[int], classes: Any) -> tuple[int, ...]:
+def checked_input(name: str, input_shape: Sequence[int], classes: int) -> tuple[int, ...]:
     """Return the shape of one sample for the space that is filed under a name.
 
     Args:
@@ -102,11 +104,14 @@ def checked_input(name: str, input_shape: Sequence[int], classes: Any) -> tuple[
     Raises:
         SpaceError: The shape has sizes below 1 or a rank that the space does not take, or there is no class.
     """
-    shape = tuple(int(size) for size in input_shape)
+    try:
+        shape = tuple(map(operator.index, input_shape))
+    except TypeError:
+        raise SpaceError(f"space {name!r}: input_shape is a tuple of whole numbers, not {input_shape!r}") from None
     if not shape or min(shape) < 1:
         raise SpaceError(f"space {name!r}: input_shape holds sizes of 1 or more, not {input_shape!r}")
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-        raise SpaceError(f"space {name!r}: classes is a whole number of 1 or more, not {classes!r}")
+    if classes < 1:
+        raise SpaceError(f"space {name!r}: classes is 1 or more, not {classes!r}")
     if not _takes(name, len(shape)):
         raise SpaceError(
             f"space {name!r} takes inputs of rank {_ranks_of(name)} such as (channels, height, width), and "

@@ -48,7 +48,7 @@ def convnet(
             f"space 'convnet': filters are 1 or more and kernels odd; filters={filters}, kernels={kernels} was given"
         )
     size = min(shape[1:])
-    least = max(2, (size - 1).bit_length() - 3)  # at most 8 pixels remain
+    least = max((size - 1).bit_length() - 2, 2)  # at most 4 pixels remain
     most = max(size.bit_length() - 2, 0) + 2  # two blocks after the last pooling
     activation = activations("ReLU", "ELU", "GELU", "SiLU")
     window = ordinal(2, 3, name="pooling.window")

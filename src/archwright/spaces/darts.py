@@ -62,7 +62,7 @@ def darts(
     Raises:
         SpaceError: An option is not allowed.
     """
-    channels, _, _ = checked_input("darts", input_shape, classes)
+    shape = checked_input("darts", input_shape, classes)
     if C < 2 or C % 2 or layers < 3:
         raise SpaceError(f"space 'darts': C is even and layers is 3 or more; C={C}, layers={layers} was given")
     normal = template(lambda width: _cell("normal", width, 1, none))
@@ -70,7 +70,7 @@ def darts(
     reductions = (layers // 3, 2 * layers // 3)
 
     def network(x: Any) -> Any:
-        before = last = stem(channels, _STEM * C)(x, name="stem")
+        before = last = stem(shape[0], _STEM * C)(x, name="stem")
         widths, width = (_STEM * C, _STEM * C), C
         for index in range(layers):
             width *= 2 if index in reductions else 1
@@ -80,7 +80,7 @@ def darts(
             widths = (widths[1], len(_NODES) * width)
         return classifier(widths[1], classes)(last, name="classifier")
 
-    return Space(model=graph(network, name="network"), example_input=tuple(input_shape), name="darts")
+    return Space(model=graph(network, name="network"), example_input=shape, name="darts")
 
 
 def from_genotype(normal: Iterable[tuple[str, int]], reduce: Iterable[tuple[str, int]]) -> Architecture:

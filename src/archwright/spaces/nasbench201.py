@@ -52,12 +52,12 @@ def nasbench201(
     Raises:
         SpaceError: An option is not allowed.
     """
-    channels, _, _ = checked_input("nasbench201", input_shape, classes)
+    shape = checked_input("nasbench201", input_shape, classes)
     if C < 1 or N < 1:
         raise SpaceError(f"space 'nasbench201': C and N are 1 or more; C={C}, N={N} was given")
     stage = template(_cell)
     model = nn.Sequential(
-        stem(channels, C),
+        stem(shape[0], C),
         *[stage(C)] * N,
         _reduction(C),
         *[stage(2 * C)] * N,
@@ -67,7 +67,7 @@ def nasbench201(
         nn.ReLU(),
         classifier(4 * C, classes),
     )
-    return Space(model=model, example_input=tuple(input_shape), name="nasbench201")
+    return Space(model=model, example_input=shape, name="nasbench201")
 
 
 def to_string(architecture: Mapping[str, Any]) -> str:

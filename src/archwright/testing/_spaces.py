@@ -221,7 +221,7 @@ def check_build_and_source(space: Space, architecture: Mapping[str, Any], inputs
     assert "archwright" not in text
     assert "Lazy" not in text
     namespace: dict[str, Any] = {"__name__": "written"}
-    exec(compile(text, "<source>", "exec"), namespace)
+    exec(compile(text, "<source>", "exec", dont_inherit=True), namespace)
     written = namespace["build"]().eval()
     assert list(written.state_dict()) == list(built.state_dict())
     for to, weights in ((written, built.state_dict()), (built, written.state_dict())):

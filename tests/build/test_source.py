@@ -1,0 +1,512 @@
+"""Written source: one network with what is built, readable, standing by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from textwrap import dedent
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from safetensors.torch import load_file, save_file
+from tests.build import blocks
+
+import archwright as aw
+from archwright import nn
+from archwright.build._inline import used_names
+from archwright.build._text import Term, literal
+from archwright.errors import BuildError
+from archwright.space import template
+from archwright.testing import random_spaces
+from archwright.testing._spaces import check_build_and_source
+
+RUFF = shutil.which("ruff") or os.path.join(os.path.dirname(sys.executable), "ruff")
+
+
+def ruff(text):
+    """Return what ruff has against a text, by its default rules and layout."""
+    findings = []
+    for command in (["format", "--check", "--diff"], ["check"]):
+        ran = subprocess.run(
+            [RUFF, *command, "--isolated", "--no-cache", "--stdin-filename", "model.py", "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode:
+            findings.append(ran.stdout + ran.stderr)
+    return "\n".join(findings)
+
+
+def write(model, decisions=None, example=None, **options):
+    space = aw.Space(model=model, example_input=example, **options)
+    return space.source(space.canonical(decisions or {}))
+
+
+def network():
+    """A network of about everything."""
+    width = aw.ordinal(8, 12, name="width")
+    block = nn.Sequential(nn.LazyConv2d(width, 3, padding="same"), nn.LazyBatchNorm2d(), aw.choice(nn.ReLU(), nn.SiLU()))
+    residual = aw.graph(lambda x: block(x, name="body") + nn.LazyConv2d(width, 1)(x, name="shortcut"), name="residual")
+    options = {"none": None, "skip": nn.Identity(), "pool": nn.AvgPool2d(3, 1, 1), "conv": nn.LazyConv2d(8, 1)}
+    cell = aw.cell(lambda i, j: aw.choice(options), nodes=3, output="mean", name="cell")
+    mean = aw.cell(lambda i, j: aw.choice(options), nodes=2, combine="mean", output="concat", name="mean")
+    stage = template(lambda n: nn.Sequential(nn.LazyConv2d(n, 1), aw.choice(nn.ReLU(), nn.Tanh(), name="act")))
+    return aw.Space(
+        model=nn.Sequential(
+            nn.Conv2d(3, 8, 3),
+            cell,
+            aw.repeat(lambda i: residual, 1, 3, name="depth"),
+            nn.LazyConv2d(8, 1),
+            cell,
+            mean,
+            stage(4),
+            stage(2 * width),
+            aw.lazy(blocks.Residual)(nn.LazyConv2d(8, 1), shortcut=nn.LazyConv2d(8, 1)),
+            aw.lazy(blocks.Block)(8),
+            nn.AdaptiveAvgPool2d((1, 1)),
+            nn.Sequential({"flat": nn.Flatten(), "drop": nn.Dropout(1e-05), "head": nn.LazyLinear(10)}),
+        ),
+        example_input=(3, 12, 12),
+        name="network",
+    )
+
+
+def test_a_small_network_reads_like_one_written_by_hand():
+    conv = nn.Sequential(nn.LazyConv2d(aw.choice(4, 8, name="width"), 3, padding="same", bias=False), nn.LazyBatchNorm2d())
+    block = aw.graph(lambda x: nn.ReLU()(conv(x, name="conv")) + x, name="residual")
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), block, block, nn.Flatten(), nn.LazyLinear(10))
+    space = aw.Space(model=model, example_input=(3, 8, 8))
+    architecture = space.canonical({"width": 8})
+    assert space.source(architecture) == dedent(f'''\
+        """Network {architecture.id}, in plain PyTorch.
+
+        Input: float32 (batch, 3, 8, 8).
+        """
+
+        import torch
+        from torch import nn
+
+
+        class Residual(nn.Module):
+            def __init__(self, conv: nn.Module, relu: nn.Module) -> None:
+                super().__init__()
+                self.conv = conv
+                self.relu = relu
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                conv = self.conv(x)
+                return self.relu(conv) + x
+
+
+        def residual_1() -> nn.Module:
+            return Residual(
+                conv=nn.Sequential(
+                    nn.Conv2d(8, 8, 3, padding="same", bias=False),
+                    nn.BatchNorm2d(8),
+                ),
+                relu=nn.ReLU(),
+            )
+
+
+        def build() -> nn.Module:
+            """Return the network with fresh weights."""
+            return nn.Sequential(
+                nn.Conv2d(3, 8, 1),
+                residual_1(),
+                residual_1(),
+                nn.Flatten(),
+                nn.Linear(512, 10),
+            )
+        ''')
+
+
+def test_build_and_source_are_one_network():
+    space = network()
+    rng = np.random.default_rng(0)
+    x = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    for _ in range(6):
+        check_build_and_source(space, space.sample(rng), [x])
+
+
+@given(random_spaces())
+def test_random_source_is_one_network_and_nothing_is_to_be_said_against_it(space):
+    x = torch.randn(2, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+    architecture = space.sample(np.random.default_rng(1))
+    check_build_and_source(space, architecture, [x])
+    assert ruff(space.source(architecture)) == ""
+
+
+def test_source_is_formatted_and_clean():
+    space = network()
+    rng = np.random.default_rng(2)
+    for _ in range(3):
+        assert ruff(space.source(space.sample(rng))) == ""
+
+
+def test_ruff_would_say_so():
+    assert '+x = "a"' in ruff("x = 'a'\n")
+    assert "F401" in ruff("import os\n")
+
+
+def test_source_stands_by_itself(tmp_path):
+    """Two networks run where archwright cannot be imported, load the weights we saved, and compute the same."""
+    space = network()
+    tokens = aw.Space(
+        model=nn.Sequential(nn.Embedding(9, 4), aw.lazy(blocks.Last)(nn.GRU(4, 3, batch_first=True)), nn.LazyLinear(2)),
+        example_input=aw.TensorSpec((6,), "int64"),
+    )
+    rng = np.random.default_rng(3)
+    jobs = []
+    for index, (each, x) in enumerate([(space, torch.randn(2, 3, 12, 12)), (tokens, torch.randint(0, 9, (2, 6)))]):
+        architecture = each.sample(rng)
+        built = each.build(architecture).eval()
+        (tmp_path / f"model_{index}.py").write_text(each.source(architecture))
+        save_file(built.state_dict(), tmp_path / f"weights_{index}.safetensors")
+        save_file({"x": x, "y": built(x).detach()}, tmp_path / f"values_{index}.safetensors")
+        jobs.append(index)
+    code = dedent("""
+        import importlib.util, json, sys
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] in ("archwright", "tests"):
+                    raise ModuleNotFoundError(name)
+        sys.meta_path.insert(0, Absent())
+        import torch
+        from safetensors.torch import load_file
+        for index in json.loads(sys.argv[2]):
+            spec = importlib.util.spec_from_file_location("model", f"{sys.argv[1]}/model_{index}.py")
+            model = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(model)
+            network = model.build().eval()
+            network.load_state_dict(load_file(f"{sys.argv[1]}/weights_{index}.safetensors"))
+            values = load_file(f"{sys.argv[1]}/values_{index}.safetensors")
+            assert torch.allclose(network(values["x"]), values["y"], atol=1e-6), index
+        print("archwright" in sys.modules, "done")
+    """)
+    command = [sys.executable, "-I", "-c", code, str(tmp_path), json.dumps(jobs)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == ["False", "done"]
+    assert len(load_file(tmp_path / "weights_0.safetensors")) > 20
+
+
+def test_without_an_identifier_and_an_input():
+    text = aw.Space(model=nn.Sequential(nn.Linear(2, 2))).source({})
+    assert text.splitlines()[0] == '"""A network in plain PyTorch."""'
+    assert "import torch\n" not in text
+    text = write(aw.lazy(blocks.Two)(nn.Identity(), nn.Embedding(3, 2)), None, ((3,), aw.TensorSpec((), "int64")))
+    assert "Input: float32 (batch, 3), int64 (batch)." in text
+
+
+def test_lazy_layers_need_an_input():
+    with pytest.raises(BuildError, match="the network has lazy layers: give example_input, so that their sizes can be"):
+        write(nn.LazyLinear(3))
+    assert "nn.Linear(4, 3)" in aw.Space(model=nn.LazyLinear(3)).source({}, example_input=(4,))
+
+
+def test_what_occurs_often_is_written_once():
+    block = nn.Sequential(nn.Linear(8, 8, bias=False), nn.LayerNorm(8), nn.ReLU(), nn.Dropout(0.25), nn.Identity())
+    text = write(nn.Sequential(*[block] * 20))
+    assert text.count("nn.LayerNorm(8)") == 1
+    assert text.count("block_1(),") == 20
+    space = aw.Space(model=nn.Sequential(*[block] * 3), example_input=(8,))
+    check_build_and_source(space, {}, [torch.randn(2, 8)])
+
+
+def test_lists_and_tuples_are_kept_apart():
+    class Shapes(torch.nn.Module):
+        pass
+
+    long = list(range(40))
+    text = write(nn.Sequential(*[nn.LayerNorm(shape) for shape in (long, tuple(long), long)]))
+    assert text.count("def layernorm_1()") == 1
+    assert text.count("layernorm_1()") == 3
+    assert text.count("(\n                0,\n") + text.count("(\n            0,\n") >= 1
+
+
+# ---------------------------------------------------------------------- constants
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        (True, "True"),
+        (-3, "-3"),
+        (0.1, "0.1"),
+        (1e-05, "1e-05"),
+        (1e22, "1e22"),
+        (float("inf"), 'float("inf")'),
+        (float("-inf"), 'float("-inf")'),
+        ("same", '"same"'),
+        ("it's", '"it\'s"'),
+        ('a "b"', "'a \"b\"'"),
+        ("'\"", '"\'\\""'),
+        ("a\n\\b\té", '"a\\n\\\\b\\té"'),
+        ("\\'", "\"\\\\'\""),
+        ((1,), "(1,)"),
+        ((), "()"),
+        ([1, [2, "a"]], '[1, [2, "a"]]'),
+        ({"a": (1, 2), 3: None}, '{"a": (1, 2), 3: None}'),
+        (torch.float64, "torch.float64"),
+    ],
+)
+def test_constants_are_written_as_ruff_has_them(value, text):
+    assert literal(value).flat() == text
+    assert eval(text, {"torch": torch, "float": float}) == value
+    assert ruff(f"import torch\n\nx = {text}\ny = torch\n") == ""
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, 1j, b"a", torch.zeros(2), np.float64(1.0), range(3)])
+def test_what_is_no_constant_is_refused(value):
+    with pytest.raises(BuildError, match="cannot be written into source; use numbers, text, torch dtypes, classes and"):
+        literal(value)
+
+
+def test_long_terms_are_broken_one_item_to_a_line():
+    items = [tuple(range(10)), (("a" * 90),), {"key": ["b" * 40, "c" * 40]}, []]
+    text = "\n".join(literal(items).lines(0, "x = ")) + "\n"
+    assert ruff(text) == ""
+    namespace = {}
+    exec(text, namespace)
+    assert namespace["x"] == items
+    assert Term("f(", (("", Term("x")),), ")").lines(2, "return ") == ["  return f(x)"]
+
+
+def test_arguments_of_every_kind():
+    class Any(torch.nn.Module):
+        pass
+
+    space = aw.Space(
+        model=nn.Sequential(
+            nn.LayerNorm((4, 4), dtype=torch.float64),
+            nn.Threshold(float("-inf"), 0.0),
+            nn.Upsample(size=[4, 4], mode="nearest"),
+            nn.TransformerEncoderLayer(4, 2, 8, 0.0, torch.nn.functional.gelu, batch_first=True, norm_first=False),
+        )
+    )
+    text = space.source({})
+    assert "nn.LayerNorm((4, 4), dtype=torch.float64)" in text
+    assert 'nn.Threshold(float("-inf"), 0.0)' in text
+    assert 'nn.Upsample(size=[4, 4], mode="nearest")' in text
+    assert "nn.functional.gelu" in text
+    assert ruff(text) == ""
+    namespace = {}
+    exec(text, namespace)
+    assert namespace["build"]()[3].linear1.out_features == 8
+
+
+# ---------------------------------------------------------------------- code of the user's own
+
+
+def executed(text):
+    namespace = {"__name__": "written"}
+    exec(compile(text, "written", "exec", dont_inherit=True), namespace)
+    return namespace
+
+
+def test_a_class_is_copied_with_all_that_it_needs():
+    space = aw.Space(model=aw.lazy(blocks.Block)(4, inner=nn.Tanh()), example_input=(4, 5, 5))
+    text = space.source({})
+    assert ruff(text) == ""
+    assert "tests" not in text
+    imports = text.split("\n\n\n")[0]
+    assert imports.splitlines()[5:] == [
+        "import math",
+        "from collections import OrderedDict as Ordered",
+        "from typing import Optional",
+        "",
+        "import torch",
+        "from torch import Tensor",
+        "from torch import nn",
+        "from torch import nn as tnn",
+        "from torch.nn import Module as Base",
+        "from torch.nn import functional as F",
+        "from torch.nn.init import zeros_ as fill_with_zeros",
+    ]
+    for needed in ("SLOPE = 0.1", 'NAMES = ["first", "it\'s", \'a "b"\']', "DTYPE = torch.float32", "def even(n):"):
+        assert text.count(needed) == 1
+    order = ["SLOPE", "def scaled", "class Scaled(Base)", "class Block(Scaled)", "def build()"]
+    assert [text.index(part) for part in order] == sorted(text.index(part) for part in order)
+    assert "@decorated\nclass Block(Scaled):" in text
+    check_build_and_source(space, {}, [torch.randn(2, 4, 5, 5)])
+    assert executed(text)["build"]().is_even is True
+
+
+def test_a_function_is_copied_and_a_class_by_name_too():
+    text = write(nn.Sequential(aw.lazy(blocks.make_block)(3), aw.lazy("tests.build.blocks:Hidden")(2)))
+    assert "def make_block(channels):" in text
+    assert "class Block(Scaled):" in text
+    assert "nn.Sequential(make_block(3), Hidden(2))" in text
+    assert type(executed(text)["build"]()[0]).__name__ == "Block"
+
+
+def test_a_class_of_the_user_s_own_as_an_argument():
+    text = write(nn.Sequential(aw.lazy(blocks.Configured)(aw.lazy(blocks.Settings)(3, bias=False))))
+    assert "Configured(Settings(3, bias=False))" in text
+    assert "import dataclasses" in text
+    assert executed(text)["build"]()[0].layer.bias is None
+
+
+def test_a_class_that_is_called_like_one_of_torch_s_is_the_user_s():
+    text = write(nn.Sequential(aw.lazy(blocks.ReLU)(), nn.ReLU()))
+    assert "return nn.Sequential(ReLU(), nn.ReLU())" in text
+    assert torch.equal(executed(text)["build"]()(torch.zeros(2)), torch.ones(2))
+
+
+def test_our_names_make_way_for_the_user_s():
+    """A graph without a name becomes a class named Block, unless the user has one."""
+    graph = aw.graph(lambda x: nn.ReLU()(x) + x)
+    other = aw.graph(lambda x: nn.Tanh()(x) + x)
+    space = aw.Space(model=nn.Sequential(graph, aw.lazy(blocks.Block)(4), other, graph))
+    text = space.source({})
+    assert re.findall(r"^class (\w+)", text, re.MULTILINE) == ["Scaled", "Block", "Block2", "Block3"]
+    check = aw.Space(model=nn.Sequential(graph, aw.lazy(blocks.Block)(4), other, graph), example_input=(4, 3, 3))
+    check_build_and_source(check, {}, [torch.randn(2, 4, 3, 3)])
+
+
+def _other_module(tmp_path, monkeypatch, text, name="other_blocks"):
+    (tmp_path / f"{name}.py").write_text(dedent(text))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return __import__(name)
+
+
+def test_two_things_of_one_name_are_refused(tmp_path, monkeypatch):
+    other = _other_module(
+        tmp_path,
+        monkeypatch,
+        """
+        import torch
+        from torch import nn
+        import math as F
+        SLOPE = 0.2
+
+        class Residual(nn.Module):
+            def forward(self, x):
+                return x
+
+        class Sloping(nn.Module):
+            def forward(self, x):
+                return SLOPE * x
+
+        class Same(nn.Module):
+            def forward(self, x):
+                return nn.functional.relu(x)
+
+        class Mathematical(nn.Module):
+            def forward(self, x):
+                return F.pi * x
+        """,
+    )
+    block = aw.lazy(blocks.Block)(4)
+    for name, what in (("Residual", "Residual"), ("Sloping", "SLOPE"), ("Mathematical", "F")):
+        first = aw.lazy(blocks.Residual)() if name == "Residual" else block
+        model = nn.Sequential(first, aw.lazy(getattr(other, name))())
+        with pytest.raises(BuildError, match=f"two different things named {what!r} would meet in one source file; rename"):
+            write(model)
+    assert "class Same" in write(nn.Sequential(block, aw.lazy(other.Same)()))
+
+
+def test_the_names_of_the_source_itself_are_taken():
+    with pytest.raises(BuildError, match="two different things named 'build' would meet in one source file; rename one"):
+        write(nn.Sequential(aw.lazy(blocks.build)(3)))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (blocks.WithNumpy, "WithNumpy uses np: it is the module numpy, and the source imports torch and the standard"),
+        (blocks.WithArray, "WithArray uses LIMIT: np.float64(3.0) cannot be written into source"),
+        (blocks.Outer.Inner, "Outer.Inner cannot be copied; define it at the top of a module, by def or class"),
+        (blocks.Block.wide, "Block.wide cannot be copied; define it at the top of a module, by def or class"),
+        (lambda channels=1: torch.nn.ReLU(), "<lambda> cannot be copied; define it at the top of a module"),
+    ],
+)
+def test_what_cannot_be_copied_is_named(target, message):
+    model = nn.Sequential(aw.lazy(target)(*[4] * (target == blocks.Block.wide)))
+    with pytest.raises(BuildError, match=re.escape(message)):
+        write(model)
+
+
+def test_a_class_without_a_text_is_named():
+    namespace = {"__name__": "tests.build.blocks", "nn": torch.nn}
+    exec("class Typed(nn.Module):\n    pass", namespace)
+    with pytest.raises(BuildError, match="the text of Typed cannot be found"):
+        write(nn.Sequential(aw.lazy(namespace["Typed"])()))
+
+
+def test_a_local_class_is_refused():
+    class Local(torch.nn.Module):
+        pass
+
+    with pytest.raises(BuildError, match=r"Local cannot be copied; define it at the top of a module"):
+        write(nn.Sequential(aw.lazy(Local)()))
+
+
+def test_helpers_of_the_standard_library_and_quoted_annotations(tmp_path, monkeypatch):
+    other = _other_module(
+        tmp_path,
+        monkeypatch,
+        '''
+        import typing as t
+        from functools import partial as part, reduce
+        import torch.nn.functional
+        import torch
+        from torch import nn
+
+        Kind = nn.ReLU
+        OPTIONS = {"slope": 0.25, "kinds": ("a", 'b')}
+        clipped = torch.clamp
+
+        class Typed(nn.Module):
+            local: "t.ClassVar[int]" = 3
+
+            def forward(self, x: "torch.Tensor", scale: "t.Optional[float]" = None) -> "torch.Tensor":
+                nn_like = 2  # a local name, and a global one of another module
+                SLOPE = OPTIONS["slope"]
+                f = part(reduce, lambda a, b: a + b)
+                return clipped(Kind()(f([x, x])), max=nn_like) * SLOPE
+        ''',
+        name="typed_blocks",
+    )
+    space = aw.Space(model=aw.lazy(other.Typed)(), example_input=(3,))
+    text = space.source({})
+    assert "import typing as t\n" in text
+    assert "from functools import partial as part\n" in text
+    assert "from torch import clamp as clipped\n" in text
+    assert "from torch.nn import ReLU as Kind\n" in text
+    assert "import torch\n" in text
+    assert "0.1" not in text
+    assert 'OPTIONS = {"slope": 0.25, "kinds": ("a", "b")}' in text
+    assert "F401" not in ruff(text)
+    assert "F821" not in ruff(text)
+    check_build_and_source(space, {}, [torch.randn(4, 3)])
+
+
+def test_names_that_a_text_uses():
+    text = dedent('''
+        @register
+        class Thing(Base):
+            size: Size = DEFAULT
+            def forward(self, x: "Tensor", *, y: Other = EMPTY) -> "Result":
+                local = helper(x)
+                class Inner(Mixin):
+                    pass
+                def nested():
+                    nonlocal local
+                    return local + offset
+                return [item.attribute for item in nested()]
+    ''')
+    assert used_names(text) == {
+        *("register", "Base", "Size", "DEFAULT", "Tensor", "Other", "EMPTY", "Result", "helper", "Mixin", "offset"),
+        "super",
+    } - {"super"}
