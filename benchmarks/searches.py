@@ -1,7 +1,7 @@
 """Whole searches by the command, as a user runs them: `python benchmarks/searches.py digits` or `fashion`.
 
-digits: 30 trials of 10 epochs, three seeds. fashion: ten minutes in all, final training included; the data is looked for in
-`$ARCHWRIGHT_DATA/train/fashion`. Time and memory are those of the whole process.
+digits: 30 trials of 10 epochs, three seeds. fashion: ten minutes in all, final training included; the data is looked
+for in `$ARCHWRIGHT_DATA/train/fashion`. Time and memory are those of the whole process.
 """
 
 import json

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 from collections import OrderedDict as Ordered
-from typing import Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ class Block(Scaled):
     def __init__(
         self,
         channels: int,
-        kernel: Optional[int] = 3,
+        kernel: Any = 3,
         inner: "tnn.Module | None" = None,
     ):
         super().__init__()

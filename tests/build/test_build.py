@@ -78,7 +78,12 @@ def test_lazy_layers_of_every_kind():
     rows = {
         (3, 8): [nn.LazyConv1d(4, 3), nn.LazyBatchNorm1d(), nn.LazyInstanceNorm1d(), nn.LazyConvTranspose1d(2, 2)],
         (3, 8, 8): [nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.LazyInstanceNorm2d(), nn.LazyConvTranspose2d(2, 2)],
-        (3, 8, 8, 8): [nn.LazyConv3d(4, 3), nn.LazyBatchNorm3d(), nn.LazyInstanceNorm3d(), nn.LazyConvTranspose3d(2, 2)],
+        (3, 8, 8, 8): [
+            nn.LazyConv3d(4, 3),
+            nn.LazyBatchNorm3d(),
+            nn.LazyInstanceNorm3d(),
+            nn.LazyConvTranspose3d(2, 2),
+        ],
     }
     for shape, layers in rows.items():
         built = build(nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(2, bias=False)), example=shape)
@@ -124,7 +129,9 @@ def test_several_inputs_and_whole_numbers():
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 def test_recurrent_layers(kind):
-    cell = getattr(nn, kind)(4, aw.choice(3, 6, name="hidden"), num_layers=aw.integer(1, 2, name="depth"), batch_first=True)
+    cell = getattr(nn, kind)(
+        4, aw.choice(3, 6, name="hidden"), num_layers=aw.integer(1, 2, name="depth"), batch_first=True
+    )
     space = aw.Space(model=nn.Sequential(aw.lazy(blocks.Last)(cell), nn.LazyLinear(2)), example_input=(5, 4))
     assert space.size == 4
     for architecture in space.enumerate():
@@ -135,7 +142,9 @@ def test_transformers():
     heads, depth = aw.choice(1, 2, 4, name="heads"), aw.integer(1, 2, name="depth")
     activation = aw.choice("relu", torch.nn.functional.gelu, name="activation")
     layer = nn.TransformerEncoderLayer(8, heads, dim_feedforward=16, batch_first=True, activation=activation)
-    model = nn.Sequential(nn.Embedding(20, 8), nn.TransformerEncoder(layer, num_layers=depth), nn.Flatten(), nn.LazyLinear(3))
+    model = nn.Sequential(
+        nn.Embedding(20, 8), nn.TransformerEncoder(layer, num_layers=depth), nn.Flatten(), nn.LazyLinear(3)
+    )
     space = aw.Space(model=model, example_input=aw.TensorSpec((6,), "int64"))
     built = space.build({"heads": 4, "depth": 2, "activation": "gelu"})
     assert built(torch.zeros(2, 6, dtype=torch.int64)).shape == (2, 3)
@@ -192,8 +201,12 @@ def test_a_model_that_is_no_module(model):
 
 
 def test_arguments_that_a_layer_refuses():
-    model = nn.Sequential(nn.ReLU(), aw.choice({"conv": nn.Conv2d(3, 4, 3, groups=2), "none": nn.Identity()}, name="kind"))
-    with pytest.raises(BuildError, match=re.escape("model.1: Conv2d(3, 4, 3, groups=2) cannot be made: in_channels must")):
+    model = nn.Sequential(
+        nn.ReLU(), aw.choice({"conv": nn.Conv2d(3, 4, 3, groups=2), "none": nn.Identity()}, name="kind")
+    )
+    with pytest.raises(
+        BuildError, match=re.escape("model.1: Conv2d(3, 4, 3, groups=2) cannot be made: in_channels must")
+    ):
         build(model, {"kind": "conv"})
     assert build(model, {"kind": "none"})
 
@@ -240,7 +253,9 @@ def test_an_error_of_a_long_row_is_short():
 def test_settings_are_made_and_optimizers_wait():
     space = aw.Space(
         model=nn.Linear(2, 2),
-        optimizer=aw.choice({"sgd": optim.SGD(lr=aw.real(0.1, 1.0), momentum=0.9), "adam": optim.Adam()}, name="optimizer"),
+        optimizer=aw.choice(
+            {"sgd": optim.SGD(lr=aw.real(0.1, 1.0), momentum=0.9), "adam": optim.Adam()}, name="optimizer"
+        ),
         batch_size=aw.ordinal(16, 32),
         betas=[aw.choice(0.8, 0.9), {"x": (1, aw.integer(2, 3))}],
         loss=nn.CrossEntropyLoss(label_smoothing=0.1),

@@ -185,7 +185,10 @@ def test_a_value_used_twice_is_computed_once():
     same(module(x), 4 * x + torch.relu(2 * x))
     assert len(calls) == 1
     closed = space.resolve({})["model"]
-    assert forward_of(wiring(closed, "Block")) == "counting = self.counting(x)\nreturn counting + self.relu(counting) + counting"
+    assert (
+        forward_of(wiring(closed, "Block"))
+        == "counting = self.counting(x)\nreturn counting + self.relu(counting) + counting"
+    )
 
 
 def test_a_layer_applied_twice_is_made_twice():
@@ -399,7 +402,13 @@ def test_the_module_has_the_attributes_of_its_text():
 
 
 def test_the_names_of_graphs_become_names_of_classes():
-    names = {"residual": "Residual", "my-block.one": "MyBlockOne", "a b": "Block", None: "Block", "two_words": "TwoWords"}
+    names = {
+        "residual": "Residual",
+        "my-block.one": "MyBlockOne",
+        "a b": "Block",
+        None: "Block",
+        "two_words": "TwoWords",
+    }
     for name, expected in names.items():
         module = aw.Space(model=aw.graph(lambda x: nn.ReLU()(x), name=name)).build({})
         assert type(module).__name__ == expected

@@ -103,7 +103,8 @@ def test_export_gives_files_that_load(run, tmp_path, in_process):
     assert in_process("export", folder, "--out", out)[0] == 0
     script = (
         "import torch; from safetensors.torch import load_file; from model import build\n"
-        "net = build(); net.load_state_dict(load_file('weights.safetensors')); print(net.eval()(torch.zeros(2, 4)).shape)"
+        "net = build(); net.load_state_dict(load_file('weights.safetensors'))\n"
+        "print(net.eval()(torch.zeros(2, 4)).shape)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

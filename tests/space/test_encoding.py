@@ -137,7 +137,9 @@ def test_all_cells_are_encoded_by_name_and_absent_ones_are_left_out():
         return aw.cell(lambda i, j: aw.choice({"none": None, "skip": nn.Identity()}), nodes=1, name=name)
 
     normal = cell("normal")
-    space = aw.Space(model=nn.Sequential(normal, cell(), normal, aw.choice({"plain": nn.ReLU(), "extra": cell("extra")})))
+    space = aw.Space(
+        model=nn.Sequential(normal, cell(), normal, aw.choice({"plain": nn.ReLU(), "extra": cell("extra")}))
+    )
     plain = {"normal.edge_0_1": "skip", "model.1.edge_0_1": "none", "model.3": "plain"}
     assert set(space.encode(plain, "cells")) == {"normal", "cell"}
     extra = {**plain, "model.3": "extra", "extra.edge_0_1": "skip"}

@@ -217,17 +217,21 @@ def test_a_file_cannot_name_it_with_dots_either(target):
         Space.from_json(call(target))
 
 
-@pytest.mark.parametrize("target", ["torch.nn.functional", "torch.nn.Parameter", "torch.nn.NoSuch", "torch.optim.lr_scheduler"])
+@pytest.mark.parametrize(
+    "target", ["torch.nn.functional", "torch.nn.Parameter", "torch.nn.NoSuch", "torch.optim.lr_scheduler"]
+)
 def test_torch_s_names_are_looked_at_before_they_are_called(target):
     space = Space.from_json(call(target))
-    with pytest.raises(SpaceError, match="is no layer of torch.nn, no optimizer of torch.optim and no arithmetic"):
+    with pytest.raises(SpaceError, match=r"is no layer of torch\.nn, no optimizer of torch.optim and no arithmetic"):
         space.build({})
 
 
 @pytest.mark.parametrize("target", ["archwright.spaces.convnet:nn", "archwright.spaces._registry:inspect"])
 def test_helpers_are_looked_at_before_they_are_called(target):
     space = Space.from_json(call(target))
-    with pytest.raises(SpaceError, match=f"{target} is not a helper of archwright.spaces, and cannot be called by that"):
+    with pytest.raises(
+        SpaceError, match=f"{target} is not a helper of archwright.spaces, and cannot be called by that"
+    ):
         space.build({})
 
 
@@ -272,7 +276,12 @@ def test_reading_executes_nothing_and_loads_no_torch():
     code += "print(space.fingerprint, space.size, 'torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ran = subprocess.run(
-        [sys.executable, "-c", code], input=json.dumps(written), env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        input=json.dumps(written),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert ran.stdout.split() == [Space.from_json(written).fingerprint, "2", "False"]
 
@@ -298,7 +307,7 @@ def test_find():
     assert find("operator.floordiv", None)(7, 2) == 3
     assert find("anything", len) is len
     assert find("tests.build.blocks:Block.wide", None) == blocks.Block.wide
-    with pytest.raises(SpaceError, match="'os.system' is no layer of torch.nn"):
+    with pytest.raises(SpaceError, match=r"'os\.system' is no layer of torch\.nn"):
         find("os.system", None)
 
 

@@ -312,7 +312,9 @@ def test_fingerprint_and_text_are_the_same_in_every_process():
     outputs = set()
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
-        ran = subprocess.run([sys.executable, "-c", ELSEWHERE], env=environment, capture_output=True, text=True, check=True)
+        ran = subprocess.run(
+            [sys.executable, "-c", ELSEWHERE], env=environment, capture_output=True, text=True, check=True
+        )
         outputs.add(ran.stdout)
     assert len(outputs) == 1
     assert "0x" not in outputs.pop()

@@ -98,7 +98,9 @@ def test_spaces_too_large_for_text_still_print():
 
 def test_many_ties_are_counted_quickly():
     shared = [aw.choice(1, 2, name=f"shared_{i}") for i in range(3)]
-    parts = [aw.choice({"none": None, **{str(i): [s, aw.choice(1, 2)] for i, s in enumerate(shared)}}) for _ in range(9)]
+    parts = [
+        aw.choice({"none": None, **{str(i): [s, aw.choice(1, 2)] for i, s in enumerate(shared)}}) for _ in range(9)
+    ]
     size = aw.Space(a=parts).size
     # Each of 9 takes none or one of three; each that takes one decides 2 of its own; each shared that is taken, 2.
     by_used = {0: 1, 1: 3, 2: 3, 3: 1}
@@ -111,7 +113,7 @@ def test_reals_make_a_space_infinite():
     assert aw.Space(a=aw.choice({"none": None, "some": aw.real(0, 1)})).size == math.inf
     large = [aw.choice(*range(10)) for _ in range(400)]
     assert aw.Space(a=aw.choice({"none": large, "some": aw.real(0, 1)}), b=large).size == math.inf
-    with pytest.raises(SpaceError, match="a space with real numbers cannot be enumerated: a$"):
+    with pytest.raises(SpaceError, match=r"a space with real numbers cannot be enumerated: a$"):
         aw.Space(a=aw.real(0, 1)).enumerate()
 
 

@@ -37,7 +37,9 @@ def test_a_part_in_two_places_is_decided_once_and_made_twice():
 
 def test_decisions_are_named_by_their_path_as_in_a_state_dict():
     def block(index):
-        return nn.Sequential(nn.LazyConv2d(aw.choice(8, 16), kernel_size=aw.choice(3, 5)), aw.choice(nn.ReLU(), nn.SiLU()))
+        return nn.Sequential(
+            nn.LazyConv2d(aw.choice(8, 16), kernel_size=aw.choice(3, 5)), aw.choice(nn.ReLU(), nn.SiLU())
+        )
 
     options = {"small": nn.Linear(2, aw.choice(1, 2)), "a b": nn.Linear(2, aw.choice(1, 2)), "none": nn.Identity()}
     space = aw.Space(

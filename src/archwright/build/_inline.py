@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import __future__
-
 import ast
 import importlib
 import inspect
@@ -17,27 +15,29 @@ from typing import Any
 
 import torch
 
-from archwright.build._text import literal
+from archwright.build._text import Import, literal
 from archwright.errors import BuildError
 from archwright.space import find
 
 __all__ = ["Inliner", "used_names"]
 
-_HOMES = {"torch.nn": "nn", "torch.nn.functional": "nn.functional", "torch.nn.init": "nn.init", "torch": "torch"}
+_HOMES = {"torch.nn": "nn", "torch": "torch", "torch.nn.functional": "nn.functional", "torch.nn.init": "nn.init"}
 """What source can reach without further imports."""
 
 
 class Inliner:
     """Collects the text of what a network calls, with what that text needs.
 
-    `texts` holds definitions in an order in which they can be executed, `imports` the lines above them, and `names` all
-    names that the source defines or imports, with what each stands for. `postpones` tells whether annotations are not to
-    be evaluated.
+    Attributes:
+        texts: Definitions, in an order in which they can be executed.
+        imports: What stands above them.
+        names: All names that the source defines or imports, with what each stands for.
+        postpones: Whether annotations are not to be evaluated.
     """
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.imports: list[str] = []
+        self.imports: list[Import] = []
         self.postpones = False
         self.names: dict[str, Any] = {"nn": torch.nn, "torch": torch, "OrderedDict": OrderedDict, "build": self}
 
@@ -51,15 +51,14 @@ class Inliner:
         Raises:
             BuildError: Its text cannot be found or copied, or two different things have the same name.
         """
-        short = getattr(item, "__name__", "")
-        for home, prefix in _HOMES.items():
-            if getattr(sys.modules[home], short, None) is item:
-                return f"{prefix}.{short}"
+        name = str(getattr(item, "__name__", ""))
+        if _home(item) in _HOMES:
+            return f"{_HOMES[_home(item)]}.{name}"
         if _is_importable(item):
-            self._import(short, item)
+            self._import(name, item)
         elif item.__module__ != "builtins":
             self._copy(item)
-        return str(short)
+        return name
 
     def claim(self, name: str, value: Any) -> bool:
         """Take a name for something; return whether it is new.
@@ -86,7 +85,7 @@ class Inliner:
         if not self.claim(item.__name__, item):
             return
         scope = vars(sys.modules[item.__module__])
-        self.postpones = self.postpones or scope.get("annotations") is __future__.annotations
+        self.postpones = self.postpones or scope.get("annotations") is annotations
         for name in sorted(used_names(text) - {item.__name__}):
             if name in scope:
                 try:
@@ -109,17 +108,17 @@ class Inliner:
 
     def _import(self, name: str, value: Any) -> None:
         """Import a module, class or function of torch or of the standard library under a name."""
-        if isinstance(value, ModuleType):
-            package, _, last = value.__name__.rpartition(".")
-            if not _is_everywhere(value.__name__):
-                raise BuildError(
-                    f"it is the module {value.__name__}, and the source imports torch and the standard library alone"
-                )
+        if not isinstance(value, ModuleType):
+            wanted = Import(_home(value), value.__name__, name)
+        elif not _is_everywhere(value.__name__):
+            raise BuildError(
+                f"it is the module {value.__name__}, and the source imports torch and the standard library alone"
+            )
         else:
-            package, last = _home(value), value.__name__
-        if self.claim(name, value):
-            line = f"from {package} import {last}" if package else f"import {last}"
-            self.imports.append(line if last == name else f"{line} as {name}")
+            package, _, last = value.__name__.rpartition(".")
+            wanted = Import(package, last, name) if package else Import(last, "", name)
+        self.claim(name, value)
+        self.imports.append(wanted)
 
 
 def used_names(text: str) -> set[str]:
@@ -158,9 +157,8 @@ def _is_importable(item: Any) -> bool:
 
 
 def _home(item: Any) -> str:
-    """Return the module to import something from."""
-    name = getattr(item, "__name__", "")
-    for home in _HOMES:
-        if getattr(sys.modules[home], name, None) is item:
-            return home
-    return str(getattr(item, "__module__", None) or "")
+    """Return the module to import something from: for what is torch's, the one where people look for it."""
+    module, name = str(getattr(item, "__module__", None) or ""), getattr(item, "__name__", "")
+    if module.split(".")[0] != "torch":
+        return module
+    return next((home for home in _HOMES if getattr(sys.modules[home], name, None) is item), module)

@@ -61,8 +61,8 @@ class Probe:
         filled = tuple((blank, repr(value)) for blank, value in self._filled.items())
         key = (id(item), str(_shape(inputs)), filled)
         if key not in self._memo:
-            self._memo[key] = self._apply(item, inputs, path)
-        return self._memo[key]
+            self._memo[key] = item, self._apply(item, inputs, path)  # with the item, so that no other gets its id
+        return self._memo[key][1]
 
     def _apply(self, item: Any, inputs: list[Any], path: str) -> Any:
         if item is None:
@@ -84,6 +84,8 @@ class Probe:
     # ------------------------------------------------------------------ layers
 
     def _row(self, items: tuple[Any, ...], inputs: list[Any], path: str) -> Any:
+        if len(inputs) != 1:
+            raise ShapeError(f"{path}: a row of layers takes one value and was given {len(inputs)}")
         for index, item in enumerate(items):
             nothing = self._nothing(item)
             if nothing is not None and self._is_allowed(nothing):
@@ -189,13 +191,13 @@ class Probe:
                 memo[item] = fresh(item)
             return None if item is None else memo[item]
 
-        def values(item: Any, at: str, kind: str) -> list[Any]:
+        def values(item: Any, at: str, kind: str) -> list[tuple[str, Any]]:
             """Return what an operand stands for: as many options of a subset as it takes at least, else one value."""
             if not isinstance(item, Subset):
-                return [value(item)]
+                return [(f"{path}.{graph.labels[item]}" if item in graph.labels else at, value(item))]
             every = [found for option in item.options for found in values(option, at, kind)]
             if kind != "concat":
-                _same(every, [f"{at}.{label}" for label in item.labels])
+                _same(every)
             return every[: max(1, item.low)]
 
         def fresh(item: Any) -> Any:
@@ -204,7 +206,11 @@ class Probe:
                 return self._agree(item, lambda option, _: value(option))
             if isinstance(item, Apply):
                 return self.apply(item.module, [value(part) for part in item.inputs], at)
-            operands = [found for part in item.operands for found in values(part, at, item.kind)]
+            operands = [
+                found
+                for index, part in enumerate(item.operands)
+                for found in values(part, f"{at} operand {index}", item.kind)
+            ]
             result = _merged(item.kind, operands, at)
             zeros = self._zeros_like(item, graph)
             if zeros is not None and result is not None and item.kind != "concat":
@@ -261,17 +267,16 @@ class Probe:
     def _agree(self, choice: Choice, run: Callable[[Any, str], Any]) -> Any:
         """Run every option that constraints allow, and compare."""
         name = self._names[choice]
-        results, paths = [], []
+        results = []
         for label, option in zip(choice.labels, choice.options, strict=True):
             before = self._settled[name]
             if label != before and not self._is_allowed({name: label}):
                 continue
             self._settled[name] = label
-            results.append(run(option, f"{name}.{label}"))
+            results.append((f"{name}.{label}", run(option, f"{name}.{label}")))
             self._settled[name] = before
-            paths.append(f"{name}.{label}")
-        _same(results, paths)
-        return next((result for result in results if result is not None), None)
+        _same(results)
+        return next((result for _, result in results if result is not None), None)
 
     def _is_allowed(self, changed: Mapping[str, Value]) -> bool:
         return not self._space.where or self._space.canonical({**self._settled, **changed}) in self._space
@@ -335,11 +340,11 @@ def _choices(item: Any) -> list[Choice]:
     return found
 
 
-def _merged(kind: str, operands: list[Any], path: str) -> Any:
+def _merged(kind: str, operands: list[tuple[str, Any]], path: str) -> Any:
     """Return what values give when they are merged; None where there is none."""
-    present = [operand for operand in operands if operand is not None]
+    present = [operand for _, operand in operands if operand is not None]
     if kind != "concat" or not present:
-        _same(present, [f"{path} operand {index}" for index in range(len(present))])
+        _same(operands)
         return present[0] if present else None
     try:
         return torch.cat(present, dim=1)
@@ -348,13 +353,13 @@ def _merged(kind: str, operands: list[Any], path: str) -> Any:
         raise ShapeError(f"{path}: values of shape {shapes} cannot be joined along axis 1: {error}") from error
 
 
-def _same(results: list[Any], paths: list[str]) -> None:
-    present = [(str(_shape(result)), path) for result, path in zip(results, paths, strict=True) if result is not None]
-    for shape, path in present[1:]:
-        if shape != present[0][0]:
+def _same(results: list[tuple[str, Any]]) -> None:
+    """Check that results, each with its path, have one shape; absent ones have any."""
+    present = [(path, str(_shape(result))) for path, result in results if result is not None]
+    for path, shape in present[1:]:
+        if shape != present[0][1]:
             raise ShapeError(
-                f"options disagree in shape (the batch is 2): {present[0][1]} gives {present[0][0]}, "
-                f"{path} gives {shape}"
+                f"{present[0][0]} and {path} disagree in shape: {present[0][1]} and {shape} (the batch is 2)"
             )
 
 

@@ -11,7 +11,7 @@ from archwright.build._build import closed_model
 from archwright.build._infer import has_lazy
 from archwright.build._inline import Inliner, used_names
 from archwright.build._make import class_name
-from archwright.build._text import LINE, Term, literal
+from archwright.build._text import LINE, Import, Term, import_block, literal
 from archwright.build._wiring import modules, wiring
 from archwright.errors import BuildError
 from archwright.space import Call, Graph, Space, last_name
@@ -58,17 +58,14 @@ class _Writer:
         body = self._term(self.closed, hoist=False).lines(4, "return ")
         main = ["def build() -> nn.Module:", '    """Return the network with fresh weights."""', *body]
         blocks = [*self.inliner.texts, *self.wirings, *self.functions, "\n".join(main)]
-        code = "\n\n\n".join(block.strip("\n") for block in blocks)
+        code = _spaced([block.strip("\n") for block in blocks])
         used = used_names(code)
-        imports = {"from torch import nn", *self.inliner.imports}
-        imports |= {"import torch"} if "torch" in used else set()
-        imports |= {"from collections import OrderedDict"} if "OrderedDict" in used else set()
+        imports = [Import("torch", "nn", "nn"), *self.inliner.imports]
+        imports += [Import("torch", "", "torch")] if "torch" in used else []
+        imports += [Import("collections", "OrderedDict", "OrderedDict")] if "OrderedDict" in used else []
         header = f'"""{docstring}\n"""' if "\n" in docstring else f'"""{docstring}"""'
         future = "from __future__ import annotations\n\n" if self.inliner.postpones else ""
-        lines = sorted(imports, key=lambda line: (" torch" in line, line.startswith("from"), line))
-        groups = [[line for line in lines if (" torch" in line) is torch_too] for torch_too in (False, True)]
-        joined = "\n\n".join("\n".join(group) for group in groups if group)
-        return f"{header}\n\n{future}{joined}\n\n\n{code}\n"
+        return f"{header}\n\n{future}{import_block(imports)}{code}\n"
 
     def _collect(self, item: Any) -> None:
         if isinstance(item, Call) and not item.target.startswith("torch.nn."):
@@ -146,6 +143,16 @@ class _Writer:
 
         visit(self.closed)
         return dict(counts)
+
+
+def _spaced(blocks: list[str]) -> str:
+    """Return blocks of code after imports, with two empty lines around definitions and none between constants."""
+    text, before = "", "import"
+    for block in blocks:
+        kind = "definition" if block.startswith(("@", "class ", "def ", "async def ")) else "constant"
+        between = {("constant", "constant"): "\n", ("import", "constant"): "\n\n"}.get((before, kind), "\n\n\n")
+        text, before = f"{text}{between}{block}", kind
+    return text
 
 
 def _parts(item: Any) -> list[Any]:

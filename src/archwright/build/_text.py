@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from archwright.errors import BuildError
 
-__all__ = ["LINE", "Term", "literal"]
+__all__ = ["LINE", "Import", "Term", "import_block", "literal"]
 
 LINE = 88
 """The length of a line, as ruff and black have it."""
@@ -59,6 +59,51 @@ def literal(value: Any) -> Term:
     if value is None or isinstance(value, torch.dtype) or type(value) in (bool, int, float):
         return Term(repr(value).replace("e+", "e"))
     raise BuildError(f"{value!r} cannot be written into source; use numbers, text, torch dtypes, classes and functions")
+
+
+class Import(NamedTuple):
+    """An import: of a name from a module, or of the module itself; the alias is what it is called then."""
+
+    module: str
+    name: str
+    alias: str
+
+    @property
+    def text(self) -> str:
+        """The line, in which names of one module are not joined yet."""
+        original = self.name or self.module
+        called = original if self.alias == original else f"{original} as {self.alias}"
+        return f"from {self.module} import {called}" if self.name else f"import {called}"
+
+
+def import_block(imports: Iterable[Import]) -> str:
+    """Return imports in the order that isort gives them: the standard library, then torch."""
+    sections: dict[bool, list[tuple[Any, str]]] = {False: [], True: []}
+    joined: dict[str, list[Import]] = {}
+    for each in set(imports):
+        if each.name and each.alias == each.name:
+            joined.setdefault(each.module, []).append(each)
+        else:
+            key = (bool(each.name), each.module, _rank(each.name), each.alias)
+            sections[_is_torch(each.module)].append((key, each.text))
+    for module, together in joined.items():
+        names = sorted((each.name for each in together), key=_rank)
+        line = f"from {module} import {', '.join(names)}"
+        if len(line) > LINE:
+            line = "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])
+        sections[_is_torch(module)].append(((True, module, _rank(names[0]), ""), line))
+    blocks = ["\n".join(line for _, line in sorted(lines)) for lines in sections.values() if lines]
+    return "\n\n".join(blocks)
+
+
+def _is_torch(module: str) -> bool:
+    return module.split(".")[0] == "torch"
+
+
+def _rank(name: str) -> tuple[int, str, str]:
+    """Sort constants before classes before everything else."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
+    return kind, name.lower(), name
 
 
 def _quoted(text: str) -> str:

@@ -227,7 +227,7 @@ class Graph(Node):
     def always(self) -> list[Node]:
         """Return the values that are needed whatever is decided, in the order of execution.
 
-        Whoever goes through them in this order finds all that they are made from behind himself, however long the graph.
+        Each comes after all that it is made from, unless a decision stands between.
         """
         needed: set[Node] = set()
         stack = [self.output, *(self.nodes if self.keep_unused else ())]

@@ -85,12 +85,15 @@ def suiting(rank: int) -> list[str]:
 
 
 def default_for(input_shape: Sequence[int]) -> str:
-    """Return the name of the space to search where none is named: "convnet" for images, "mlp" for all else.
+    """Return the name of the space to search where none is named: "resnet" for images, "convnet" for tiny
+    ones, "mlp" for all else.
 
     Args:
         input_shape: The shape of one sample, without the batch.
     """
-    return "convnet" if len(input_shape) == 3 else "mlp"
+    if len(input_shape) != 3:
+        return "mlp"
+    return "resnet" if min(input_shape[1:]) >= 16 else "convnet"
 
 
 def checked_input(name: str, input_shape: Sequence[int], classes: int) -> tuple[int, ...]:
