@@ -1,7 +1,8 @@
 """What a trial costs besides its evaluation: ask and tell, regularised evolution, the NAS-Bench-201 space.
 
 `python benchmarks/overhead.py [--trials 10000] [--repeats 3]`; every evaluation gives the same constant.
-For each store the cost per trial is the median over the repeats of the mean over a window of trials that ends at the number given.
+For each store the cost per trial is the median over the repeats of the mean over a window of trials that ends at the
+number given.
 """
 
 import argparse

@@ -85,8 +85,9 @@ def suiting(rank: int) -> list[str]:
 
 
 def default_for(input_shape: Sequence[int]) -> str:
-    """Return the name of the space to search where none is named: "resnet" for images, "convnet" for tiny
-    ones, "mlp" for all else.
+    """Return the name of the space to search where none is named.
+
+    That is "resnet" for images, "convnet" for those below 16 pixels, and "mlp" for all else.
 
     Args:
         input_shape: The shape of one sample, without the batch.
