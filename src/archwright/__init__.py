@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         real,
         repeat,
         subset,
+        template,
     )
     from archwright.study import Budget, Callback, Study, load, search
     from archwright.trials import History, Objective, Trial
@@ -50,6 +51,7 @@ _HOME = {
             "real",
             "repeat",
             "subset",
+            "template",
         ),
         "space",
     ),
@@ -90,6 +92,7 @@ __all__ = [
     "spaces",
     "strategies",
     "subset",
+    "template",
     "testing",
 ]
 

@@ -267,7 +267,7 @@ def test_long_statements_are_broken():
 def test_deep_graphs():
     def body(x):
         for _ in range(400):
-            x = nn.ReLU()(nn.Linear(2, 2)(x)) + x
+            x = nn.Tanh()(nn.Linear(2, 2)(x)) + x
         return x
 
     space = aw.Space(model=aw.graph(body), example_input=(2,))
@@ -408,6 +408,7 @@ def test_the_names_of_graphs_become_names_of_classes():
         "a b": "Block",
         None: "Block",
         "two_words": "TwoWords",
+        "none": "Block",
     }
     for name, expected in names.items():
         module = aw.Space(model=aw.graph(lambda x: nn.ReLU()(x), name=name)).build({})

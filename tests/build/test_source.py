@@ -209,6 +209,14 @@ def test_without_an_identifier_and_an_input():
     assert "Input: float32 (batch, 3), int64 (batch)." in text
 
 
+def test_what_cannot_be_written_is_told_with_its_path():
+    model = nn.Sequential(nn.ReLU(), nn.CrossEntropyLoss(weight=torch.zeros(2)))
+    with pytest.raises(BuildError, match=r"model.1: tensor\(\[0., 0.\]\) cannot be written into source; use numbers"):
+        write(model)
+    with pytest.raises(BuildError, match=r"model.0: .*<lambda> cannot be copied"):
+        write(nn.Sequential(aw.lazy(lambda: torch.nn.ReLU())()))
+
+
 def test_lazy_layers_need_an_input():
     with pytest.raises(BuildError, match="the network has lazy layers: give example_input, so that their sizes can be"):
         write(nn.LazyLinear(3))
@@ -380,6 +388,16 @@ def _other_module(tmp_path, monkeypatch, text, name="other_blocks"):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, name, raising=False)
     return __import__(name)
+
+
+def test_functions_of_torch_that_change_a_layer():
+    weight_norm = torch.nn.utils.parametrizations.weight_norm
+    space = aw.Space(model=nn.Sequential(aw.lazy(weight_norm)(nn.Linear(3, 2)), nn.ReLU()), example_input=(3,))
+    text = space.source({})
+    assert "from torch.nn.utils.parametrizations import weight_norm\n" in text
+    assert "nn.Sequential(weight_norm(nn.Linear(3, 2)), nn.ReLU())" in text
+    assert ruff(text) == ""
+    check_build_and_source(space, {}, [torch.randn(4, 3)])
 
 
 def test_two_things_of_one_name_are_refused(tmp_path, monkeypatch):

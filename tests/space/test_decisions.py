@@ -39,6 +39,8 @@ REALS = [
     aw.real(1 / 3, 2 / 3),
     aw.real(1e-300, 1e300, log=True),
     aw.real(1e-9, 3e-9),
+    aw.real(0.0, 1e300),
+    aw.real(0.0, 1e-300),
 ]
 ANY = FINITE + REALS
 several = pytest.mark.parametrize("decision", [d for d in ANY if d.size > 1], ids=repr)
@@ -183,7 +185,7 @@ def test_reals_of_any_range_survive_encoding(low, span, unit):
     assert decision.decode(decision.encode(value)) == value
 
 
-@given(st.integers(1, 10**6), st.integers(0, 10**6), st.floats(0, 1))
+@given(st.integers(1, 2**39), st.integers(0, 2**39), st.floats(0, 1))
 def test_integers_of_any_range_survive_encoding(low, span, unit):
     for log in (False, True):
         decision = aw.integer(low, low + span, log=log)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -295,6 +296,7 @@ def test_a_strange_space_can_be_shown_without_reading_its_code():
 def test_a_program_may_call_what_it_likes_by_name():
     space = Space(model=aw.lazy("tests.build.blocks:make_unseen")(3))
     assert isinstance(space.build({}), torch.nn.Linear)
+    assert isinstance(again(space).build({}), torch.nn.Linear)
     with pytest.raises(SpaceError, match="the space uses no_such:Thing, and no_such cannot be imported"):
         Space(model=aw.lazy("no_such:Thing")()).build({})
     with pytest.raises(SpaceError, match=r"tests.build.blocks has no Thing, which the space uses as"):
@@ -309,6 +311,49 @@ def test_find():
     assert find("tests.build.blocks:Block.wide", None) == blocks.Block.wide
     with pytest.raises(SpaceError, match=r"'os\.system' is no layer of torch\.nn"):
         find("os.system", None)
+
+
+def test_a_file_cannot_write_into_source():
+    """Everything that a file chooses goes into source as text in quotes, or not at all."""
+    evil = 'x"""\nimport os\nos.system("echo")\n"""'
+    written = Space(model=nn.Identity(3), example_input=(2,)).to_json()
+    (spec,) = written["example_input"]
+    with pytest.raises(SpaceError, match="a sample's dtype is the name of one of torch's"):
+        Space.from_json({**written, "example_input": [{**spec, "dtype": evil}]})
+    with pytest.raises(SpaceError, match="are no names of arguments"):
+        Space.from_json(call("torch.nn.Identity", **{evil: 1}))
+    with pytest.raises(SpaceError, match="is not imported"):
+        Space.from_json(call(f"torch.nn.{evil}:"))
+    graph = Space(model=aw.graph(lambda x: nn.ReLU()(x) + x)).to_json()
+    accepted = 0
+    for index, node in enumerate(graph["nodes"]):
+        for field in {"name", "kind"} & node.keys():
+            changed = copy.deepcopy(graph)
+            changed["nodes"][index][field] = evil
+            try:
+                text = Space.from_json(changed).source({})
+            except SpaceError:
+                continue
+            accepted += 1
+            assert "import os" not in text
+    assert accepted
+    text = Space.from_json(call("torch.nn.Identity", evil, [evil], {evil: evil})).source({})
+    namespace = {}
+    exec(text, namespace)
+    assert text.count("import") == 1 + text.count("\\nimport")
+
+
+def test_spaces_are_copied_and_pickled():
+    width = aw.choice(2, 4, name="width")
+    cell = aw.cell(lambda i, j: aw.choice({"none": None, "relu": nn.ReLU()}), nodes=2, name="cell")
+    space = Space(model=nn.Sequential(nn.Linear(3, width), cell, nn.Linear(width, 2)), where=fits, example_input=(3,))
+    for other in (pickle.loads(pickle.dumps(space)), copy.deepcopy(space)):
+        assert (other.fingerprint, str(other), other.size) == (space.fingerprint, str(space), space.size)
+        assert other.decisions["width"] is not width
+        first, second = np.random.default_rng(0), np.random.default_rng(0)
+        architecture = other.sample(first)
+        assert architecture == space.sample(second)
+        assert list(other.build(architecture).state_dict()) == list(space.build(architecture).state_dict())
 
 
 # ---------------------------------------------------------------------- damaged files

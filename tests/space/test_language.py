@@ -97,7 +97,8 @@ def test_numbers():
         (1.0, 4, {}, "integer takes whole numbers; 1.0 is none"),
         (1, True, {}, "integer takes whole numbers; True is none"),
         (1, "4", {}, "integer takes whole numbers; '4' is none"),
-        (0, 2**53, {}, "integer: the range 0 to 9007199254740992 is longer than 2**53"),
+        (0, 2**53, {}, "integer: the range 0 to 9007199254740992 is too long; use real"),
+        (1, 2**41, {"log": True}, "integer: the range 1 to 2199023255552 is too long; use real"),
     ],
 )
 def test_what_integer_refuses(low, high, options, message):
@@ -476,6 +477,11 @@ def test_a_constraint_on_what_is_inactive_is_explained():
 def test_what_is_no_example_input(example):
     with pytest.raises(SpaceError, match=r"an example input is|sizes of 1 or more"):
         aw.Space(model=nn.ReLU(), example_input=example)
+
+
+def test_a_dtype_is_a_name():
+    with raises("a sample's dtype is the name of one of torch's, such as 'float32', not 'torch.float32'"):
+        aw.TensorSpec((2,), "torch.float32")
 
 
 def test_an_unknown_dtype_is_named():

@@ -176,6 +176,13 @@ def test_random_constraints_hold_everywhere(space, seed):
     assert all(near in constrained for near in constrained.neighbours(first, generator))
 
 
+def test_children_of_parents_that_do_not_mix_are_mutants():
+    space = aw.Space(**{f"d{i}": aw.integer(0, 9) for i in range(5)}, where=lambda a: len(set(a.values())) == 1)
+    first, second = ({f"d{i}": value for i in range(5)} for value in (2, 7))
+    for seed in range(10):
+        assert space.crossover(first, second, rng(seed)) in space
+
+
 def test_several_constraints_all_hold():
     where = [lambda a: a["x"] > 2, lambda a: a["x"] < 5]
     space = aw.Space(x=aw.integer(0, 9), where=where)

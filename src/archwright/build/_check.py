@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,5 +63,6 @@ def _settle(space: Space, index: int, rng: np.random.Generator) -> dict[str, Val
 
 
 def _run(space: Space, settled: Mapping[str, Value], specs: tuple[TensorSpec, ...], device: str) -> None:
-    with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
+        warnings.simplefilter("ignore")  # whoever builds one of the networks will hear of it
         Probe(space, settled).apply(space.parts["model"], inputs_for(specs, device), "model")

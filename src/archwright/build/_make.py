@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import keyword
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -101,7 +102,7 @@ def class_name(graph: Graph) -> str:
     """Return the name of a graph's class."""
     words = (graph.name or "block").replace("-", "_").replace(".", "_").split("_")
     name = "".join(word[:1].upper() + word[1:] for word in words)
-    return name if name.isidentifier() else "Block"
+    return name if name.isidentifier() and not keyword.iskeyword(name) else "Block"
 
 
 def _setting(item: Any) -> Any:

@@ -305,7 +305,7 @@ def _is_layer(item: Any) -> bool:
         return any(map(_is_layer, item.options))
     if isinstance(item, Filled):
         return _is_layer(item.body)
-    if isinstance(item, Call) and not item.target.startswith(("operator.", "torch.")):
+    if isinstance(item, Call) and ":" in item.target:
         callee = find(item.target, item.callee)
         return not inspect.isclass(callee) or issubclass(callee, torch.nn.Module)
     return isinstance(item, Graph | Repeat) or (isinstance(item, Call) and item.target.startswith("torch.nn."))

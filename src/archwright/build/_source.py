@@ -54,7 +54,7 @@ class _Writer:
         self.repeated = self._repeated()
 
     def text(self, docstring: str) -> str:
-        self._collect(self.closed)  # what has a name of its own comes first, and our names make way for it
+        self._collect(self.closed, "model")  # what has a name of its own comes first, and our names make way for it
         body = self._term(self.closed, hoist=False).lines(4, "return ")
         main = ["def build() -> nn.Module:", '    """Return the network with fresh weights."""', *body]
         blocks = [*self.inliner.texts, *self.wirings, *self.functions, "\n".join(main)]
@@ -67,13 +67,21 @@ class _Writer:
         future = "from __future__ import annotations\n\n" if self.inliner.postpones else ""
         return f"{header}\n\n{future}{import_block(imports)}{code}\n"
 
-    def _collect(self, item: Any) -> None:
-        if isinstance(item, Call) and not item.target.startswith("torch.nn."):
-            self.inliner.name(item.target, item.callee)
-        elif callable(item) and not isinstance(item, Graph | Call):
-            self.inliner.name_of(item)
-        for part in _parts(item):
-            self._collect(part)
+    def _collect(self, item: Any, path: str) -> None:
+        """Collect what has a name of its own, and refuse what cannot be written."""
+        path = getattr(item, "path", "") or path
+        parts = _parts(item)
+        try:
+            if isinstance(item, Call):
+                self._callee(item)
+            elif callable(item) and not isinstance(item, Graph):
+                self.inliner.name_of(item)
+            elif not parts and not isinstance(item, Graph):
+                literal(item)
+        except BuildError as error:
+            raise BuildError(f"{path}: {error}") from error
+        for part in parts:
+            self._collect(part, path)
 
     def _term(self, item: Any, *, hoist: bool = True) -> Term:
         key = _key(item) if isinstance(item, Call | Graph) else ""
@@ -102,7 +110,7 @@ class _Writer:
         return Term(self.inliner.name_of(item)) if callable(item) else literal(item)
 
     def _callee(self, call: Call) -> str:
-        if call.target.startswith("torch.nn."):
+        if call.target.startswith("torch.nn.") and ":" not in call.target:
             return call.target.removeprefix("torch.")
         return self.inliner.name(call.target, call.callee)
 

@@ -112,10 +112,10 @@ class Recipe:
             )
 
     def epochs_for(self, samples: int) -> int:
-        """Return the number of epochs: the one given, or what shows 200,000 samples, from 2 to 10."""
+        """Return the number of epochs: the one given, or what shows 100,000 samples, from 2 to 10."""
         if self.epochs is not None:
             return self.epochs
-        return min(10, max(2, round(200_000 / samples)))
+        return min(10, max(2, round(100_000 / samples)))
 
     def batch_for(self, samples: int) -> int:
         """Return the batch size: the one given, or 128, or less where that makes under 8 steps an epoch."""

@@ -103,6 +103,8 @@ def load_parts(data: Mapping[str, Any], code: Callable[[Mapping[str, Any]], Any]
             nodes.append(_load_graph(entry, load))
             continue
         fields = {name: load(entry[name]) for name in _FIELDS[kind]}
+        if kind is Call and not all(str(key).isidentifier() for key in fields["kwargs"]):
+            raise ValueError(f"{list(fields['kwargs'])} are no names of arguments")  # they are written into source
         nodes.append(Call(**fields, callee=callee(entry)) if kind is Call else kind(**fields))
     return {name: load(part) for name, part in data["parts"].items()}
 

@@ -60,14 +60,14 @@ def integer(low: int, high: int, *, log: bool = False, name: str | None = None) 
         name: A name for the decision; its path in the expression when not given.
 
     Raises:
-        SpaceError: The range is empty or longer than 2**53, or reaches zero or below with `log`.
+        SpaceError: The range is empty, too long, or reaches zero or below with `log`.
     """
     for end in (low, high):
         if isinstance(end, bool) or not isinstance(end, int):
             raise SpaceError(f"integer{_of(name)} takes whole numbers; {end!r} is none")
     _check_range("integer", low, high, log, name)
-    if high - low >= 2**53:
-        raise SpaceError(f"integer{_of(name)}: the range {low} to {high} is longer than 2**53; use real")
+    if high - low >= 2 ** (40 if log else 53):  # beyond that, a vector cannot tell two values apart
+        raise SpaceError(f"integer{_of(name)}: the range {low} to {high} is too long; use real")
     return Integer(low, high, log, name)
 
 
@@ -312,6 +312,7 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
         if ":" not in target:
             raise SpaceError(f"a target by name is written 'package.module:Class'; {target!r} was given")
         dotted = target
+        declare(target)
     elif inspect.isclass(target) or inspect.isfunction(target) or inspect.ismethod(target):
         callee = plain(target)
         dotted = f"{callee.__module__}:{callee.__qualname__}"

@@ -47,7 +47,7 @@ _PURE = ("torch.nn.functional", "torch.nn.init")
 """Modules of torch whose functions work on tensors alone."""
 
 _declared: dict[str, Any] = {}
-"""What this program itself has put into a space, by name."""
+"""What this program itself has put into a space, by name; None where it gave the name alone."""
 
 
 def digest(data: Any) -> str:
@@ -66,10 +66,10 @@ def plain(item: Any) -> Any:
 
 
 def declare(item: Any) -> None:
-    """Note that this program itself puts a class or function into a space, so that a file may name it too."""
-    name = _name(item)
+    """Note that this program itself puts a class or function, or its name, into a space: a file may name it then."""
+    name = item if isinstance(item, str) else _name(item)
     if name is not None:
-        _declared[name] = item
+        _declared[name] = None if isinstance(item, str) else item
 
 
 def find(target: str, callee: Any) -> Any:
@@ -164,10 +164,8 @@ def allowed(target: str) -> Any:
     Raises:
         SpaceError: It may not, or there is no such thing here.
     """
-    if target in _declared:
-        return _declared[target]
-    if _is_helper(target):
-        return find(target, None)
+    if target in _declared or _is_helper(target):
+        return find(target, _declared.get(target))
     module_name, _, name = target.partition(":")
     if module_name in ("torch", "torch.nn", *_PURE):
         importlib.import_module(module_name)

@@ -163,18 +163,35 @@ class Space:
 
     @classmethod
     def _read(cls, data: Mapping[str, Any], code: Callable[[Mapping[str, Any]], Any]) -> Space:
-        space = cls.__new__(cls)
         try:
             specs = data["example_input"]
-            space.name = data["name"]
-            space.parts = MappingProxyType(load_parts(data, code))
-            space.where = tuple(code(predicate) for predicate in data["where"])
-            space.example_input = specs and tuple(TensorSpec(tuple(s["shape"]), s["dtype"]) for s in specs)
+            example = specs and tuple(TensorSpec(tuple(s["shape"]), s["dtype"]) for s in specs)
+            where = tuple(code(predicate) for predicate in data["where"])
+            return cls._of(load_parts(data, code), where, example, data["name"])
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise SpaceError(f"this is no space as Space.to_json writes it: {error!r}") from error
+
+    @classmethod
+    def _of(
+        cls,
+        parts: Mapping[str, Any],
+        where: tuple[Predicate, ...],
+        example_input: tuple[TensorSpec, ...] | None,
+        name: str | None,
+    ) -> Space:
+        """Return a space of what was checked before."""
+        space = cls.__new__(cls)
+        space.name = name
+        space.parts = MappingProxyType(dict(parts))
+        space.where = where
+        space.example_input = example_input
         space._program = Program(space.parts)
         space.decisions = MappingProxyType(space._program.decisions)
         return space
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by what the space is made of."""
+        return type(self)._of, (dict(self.parts), self.where, self.example_input, self.name)
 
     def differences(self, other: Space | Mapping[str, Any]) -> list[str]:
         """Return how another space differs from this one, as lines of a diff; none where they are the same.

@@ -24,10 +24,12 @@ class TensorSpec:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
+        """Check the sizes and the form of the name."""
         sizes = tuple(int(size) for size in self.shape)
         if any(size < 1 for size in sizes):
             raise SpaceError(f"a sample's shape holds sizes of 1 or more, not {self.shape}")
+        if not str(self.dtype).isidentifier():
+            raise SpaceError(f"a sample's dtype is the name of one of torch's, such as 'float32', not {self.dtype!r}")
         object.__setattr__(self, "shape", sizes)
 
 
