@@ -382,10 +382,13 @@ def _broken():
 
 @pytest.mark.parametrize("index", range(5))
 def test_damaged_files_are_refused_with_an_error_of_ours(index):
+    """Nothing but our own errors comes out, and what can still be read prints and counts."""
+    refused = 0
     for broken in list(_broken())[index::5]:
         try:
             space = Space.from_json(broken)
-            _ = str(space), space.fingerprint, space.size
+            assert space.size >= 1
+            assert str(space)
         except ArchwrightError:
-            continue
-        assert space.fingerprint != Space.from_json(WHOLE).fingerprint or broken.keys() != WHOLE.keys()
+            refused += 1
+    assert refused > 20

@@ -19,8 +19,6 @@ import archwright as aw
 from archwright import nn, optim
 from archwright.space import describe_size, template
 
-FACTOR = 2
-
 
 def joint(low=1, high=3, name="small", widths=(16, 32), lr=1e-4, act=nn.SiLU, where=()):
     width = aw.ordinal(*widths, name="width")
