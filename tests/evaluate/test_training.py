@@ -177,8 +177,8 @@ class Odd(nn.Module):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (lambda x: x, r"shape \(12, 1, 8, 8\); wanted is shape \(12, 3\)"),
-        (lambda x: x.flatten(1)[:, :7], r"shape \(12, 7\); wanted is shape \(12, 3\)"),
+        (lambda x: x, r"shape \(8, 1, 8, 8\); wanted is shape \(8, 3\)"),
+        (lambda x: x.flatten(1)[:, :7], r"shape \(8, 7\); wanted is shape \(8, 3\)"),
         (lambda x: x.sum(), r"shape \(\); wanted"),
         (lambda x: (x, x), "is of tuple; wanted"),
     ],

@@ -100,3 +100,14 @@ def test_json_both_ways_with_values_that_json_has_no_word_for():
     assert math.isnan(after.curve[0]["a"])
     assert dict(after.metrics, a=0) == dict(before.metrics, a=0)
     assert replace(after, metrics={}, curve=()) == replace(before, metrics={}, curve=())
+
+
+def test_of_equals_the_surer_one_is_the_best() -> None:
+    history = History(Objective("accuracy"))
+    losses = [0.3, 0.1, 0.2, math.nan, 0.1]
+    for number, loss in enumerate(losses):
+        metrics = {"accuracy": 1.0, "loss": loss}
+        architecture = Architecture({"x": number})
+        history.add(Trial(number, architecture, state="complete", metrics=metrics, seed=0, worker=""))
+    assert history.best is not None
+    assert history.best.number == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -48,9 +47,6 @@ class Kind(StrEnum):
 
 def main() -> None:
     """Run the command; what a user can mend is told in one line, without a traceback."""
-    # Before torch is loaded: threads that wait by spinning cost a small network several times its time as soon as
-    # anything else runs on the machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except ArchwrightError as error:
@@ -60,9 +56,9 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        import archwright
+        from importlib.metadata import version
 
-        print(archwright.__version__)
+        print(version("archwright"))
         raise typer.Exit
 
 

@@ -148,7 +148,7 @@ class Screen(Callback):
         how = f"{study.objective} by {summary['strategy']} in {summary['space']}"
         self.out.print(f"[bold]search[/]    {how}, {study.budget}, seed {study.seed}")
         self.out.print(f"[bold]trials[/]    {_states(study)} in {_clock(study.elapsed)}")
-        ranked = sorted(study.history.complete, key=study.history.score, reverse=True)[:top]
+        ranked = sorted(study.history.complete, key=study.history.rank, reverse=True)[:top]
         if ranked:
             self._table(study, ranked)
         self._result(study)

@@ -118,10 +118,13 @@ class Recipe:
         return min(10, max(2, round(100_000 / samples)))
 
     def batch_for(self, samples: int) -> int:
-        """Return the batch size: the one given, or 128, or less where that makes under 8 steps an epoch."""
+        """Return the batch size: the one given, or 128, or less where that makes under 32 steps an epoch.
+
+        It is 8 at least, and a multiple of 8 as far as there are samples.
+        """
         if self.batch_size is not None:
             return self.batch_size
-        return min(128, samples, max(8, samples // 8))
+        return min(128, samples, max(8, samples // 32 // 8 * 8))
 
 
 def as_names(given: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ class Training(Evaluator):
         data: What to learn from; `aw.data(...)` loads it.
         epochs: How often to go through the training part; `None` for as often as shows 100,000 samples, from 2 to 10.
         batch_size: How many samples a step takes; `None` for 128, or less where that makes under
-            eight steps an epoch.
+            32 steps an epoch.
         optimizer: "adamw", "adam" or "sgd" (with Nesterov momentum of 0.9), or what takes the
             parameters and returns a `torch.optim.Optimizer`.
         lr: Peak learning rate; `None` for one that suits the named optimizer. Any other optimizer

@@ -210,7 +210,7 @@ class Run:
 
     def _train_finals(self) -> None:
         history, done = self._study.history, self._study.finals
-        ranked = sorted(history.complete, key=history.score, reverse=True)
+        ranked = sorted(history.complete, key=history.rank, reverse=True)
         if not ranked and history.best is not None:
             ranked = [history.best]
         chosen = ranked[: self._finals]

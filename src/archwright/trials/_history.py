@@ -58,7 +58,7 @@ class History:
     def best(self) -> Trial | None:
         """The best complete trial; while there is none, the best of those that were stopped early.
 
-        The first to end is the best of equals. `None` while neither kind has a value of the objective.
+        Equals are told apart as `rank` says, and the first to end is the best of what then still is equal. `None` while neither kind has a value of the objective.
         """
         return self._best
 
@@ -74,15 +74,23 @@ class History:
         """
         return self.objective.score(trial.metrics)
 
+    def rank(self, trial: Trial) -> tuple[float, float]:
+        """Return what trials are ranked by: the objective, and among equals the lower "loss" where it was measured.
+
+        On small data many networks have the same accuracy; the loss still tells which is surer.
+        """
+        loss = trial.metrics.get("loss", 0.0)
+        return self.score(trial), -loss if math.isfinite(loss) else -math.inf
+
     def beaten_by(self, trial: Trial) -> bool:
         """Tell whether a trial that has ended would be the new best."""
         if trial.state == "complete":
             best = self._best
-            return best is None or best.state != "complete" or self.score(trial) > self.score(best)
+            return best is None or best.state != "complete" or self.rank(trial) > self.rank(best)
         if trial.state != "pruned" or not math.isfinite(trial.metrics.get(self.objective.metric, math.nan)):
             return False
         best = self._best
-        return best is None or (best.state == "pruned" and self.score(trial) > self.score(best))
+        return best is None or (best.state == "pruned" and self.rank(trial) > self.rank(best))
 
     def unseen(self, space: Space) -> Architecture | None:
         """Return the first architecture, in the order of enumeration, that was not proposed yet.
