@@ -58,7 +58,8 @@ class History:
     def best(self) -> Trial | None:
         """The best complete trial; while there is none, the best of those that were stopped early.
 
-        Equals are told apart as `rank` says, and the first to end is the best of what then still is equal. `None` while neither kind has a value of the objective.
+        Equals are told apart as `rank` says; the first to end is the best of what is still equal then. `None` while
+        neither kind has a value of the objective.
         """
         return self._best
 
