@@ -287,15 +287,16 @@ class Space:
         Where constraints leave no such architecture within reach, several decisions are changed. Another one is always
         found where there are no constraints, and in spaces that are small enough to be searched one by one.
         """
-        if all(self.decisions[name].size == 1 for name in architecture):
+        names = self._open(architecture)
+        if not names:
             return Architecture(dict(architecture))
         for steps in (1, 2, 4, 8, 16):  # one change; where constraints are tight, the fewest that are found
             for _ in range(_TRIES // 20):
-                mutant = Architecture(dict(architecture))
-                for _ in range(steps):
-                    names = [name for name in mutant if self.decisions[name].size > 1]
-                    name = names[int(rng.integers(len(names)))]
-                    mutant = self._changed(mutant, name, self.decisions[name].mutate(mutant[name], rng), rng)
+                name = names[int(rng.integers(len(names)))]
+                mutant = self._mutated(architecture, name, rng)
+                for _ in range(steps - 1):
+                    again = self._open(mutant)
+                    mutant = self._mutated(mutant, again[int(rng.integers(len(again)))], rng)
                 if mutant != architecture and self._holds(mutant):
                     return mutant
         others = [other for other in self._listed if other != architecture]
@@ -416,6 +417,11 @@ class Space:
     # ------------------------------------------------------------------ inside
 
     @cached_property
+    def _single(self) -> frozenset[str]:
+        """The decisions that have one value."""
+        return frozenset(name for name, decision in self.decisions.items() if decision.size == 1)
+
+    @cached_property
     def _slots(self) -> dict[str, slice]:
         return encoding.slots(self._program)
 
@@ -433,6 +439,14 @@ class Space:
             return decision.decode([0.0] * decision.width) if rng is None else decision.sample(rng)
 
         return Architecture(self._program.decide(rule))
+
+    def _open(self, architecture: Mapping[str, Any]) -> list[str]:
+        """Return the active decisions that have another value to take."""
+        single = self._single
+        return [name for name in architecture if name not in single] if single else list(architecture)
+
+    def _mutated(self, architecture: Mapping[str, Any], name: str, rng: np.random.Generator) -> Architecture:
+        return self._changed(architecture, name, self.decisions[name].mutate(architecture[name], rng), rng)
 
     def _changed(
         self, architecture: Mapping[str, Any], name: str, value: Value, rng: np.random.Generator | None
