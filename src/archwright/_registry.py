@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from archwright.errors import unknown
+from archwright.errors import ArchwrightError, unknown
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -61,6 +62,26 @@ class Registry(Generic[T]):
             return self._entries[name]
         except KeyError:
             raise unknown(self.kind, name, self._entries) from None
+
+    def create(self, name: str, options: Mapping[str, Any], *, error: type[ArchwrightError]) -> Any:
+        """Call the maker that is filed under `name`.
+
+        Args:
+            name: The maker's name.
+            options: What it is called with.
+            error: What to raise for an option that it does not have.
+
+        Raises:
+            UnknownName: Nothing is filed under that name.
+        """
+        make = self.entry(name).make
+        known = inspect.signature(make).parameters
+        takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+        for option in options:
+            if option not in known and not takes_all:
+                allowed = ", ".join(known) or "none"
+                raise error(f"{self.kind} {name!r} has no option {option!r}; it has: {allowed}")
+        return make(**options)
 
     def names(self, pattern: str = "*") -> list[str]:
         """Return the names that match a shell-style pattern, sorted."""

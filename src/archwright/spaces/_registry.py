@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import operator
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -51,13 +50,8 @@ def create(name: str, **options: Any) -> Space:
         UnknownName: Nothing is filed under that name; the message names the nearest one.
         SpaceError: An option is unknown, or its value is not allowed.
     """
-    make = _registry.entry(name).make
-    known = inspect.signature(make).parameters
-    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
-    for option in options:
-        if option not in known and not takes_all:
-            raise SpaceError(f"space {name!r} has no option {option!r}; it has: {', '.join(known)}")
-    return make(**options)
+    made: Space = _registry.create(name, options, error=SpaceError)
+    return made
 
 
 def names(pattern: str = "*") -> list[str]:

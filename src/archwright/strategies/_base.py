@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -73,13 +72,8 @@ def create(name: str, **settings: Any) -> Strategy:
         UnknownName: Nothing is filed under that name; the message names the nearest one.
         StrategyError: A setting is unknown, or its value is not allowed.
     """
-    make = _registry.entry(name).make
-    known = inspect.signature(make).parameters
-    for setting in settings:
-        if setting not in known:
-            allowed = ", ".join(known) or "none"
-            raise StrategyError(f"strategy {name!r} has no setting {setting!r}; it has: {allowed}")
-    return make(**settings)
+    made: Strategy = _registry.create(name, settings, error=StrategyError)
+    return made
 
 
 def names(pattern: str = "*") -> list[str]:
