@@ -171,7 +171,7 @@ DANGEROUS = [
     "archwright.space:find",
     "archwright.space:Space.from_json",
     "archwright.spaces:importlib.import_module",
-    "archwright.spaces._registry:inspect.sys.exit",
+    "archwright.spaces._registry:Registry.sys.exit",
     "tests.build.blocks:dangerous",
     "tests.build.blocks:torch.load",
     "tests.build.blocks:Outer",
@@ -227,7 +227,7 @@ def test_torch_s_names_are_looked_at_before_they_are_called(target):
         space.build({})
 
 
-@pytest.mark.parametrize("target", ["archwright.spaces.convnet:nn", "archwright.spaces._registry:inspect"])
+@pytest.mark.parametrize("target", ["archwright.spaces.convnet:nn", "archwright.spaces._registry:Registry"])
 def test_helpers_are_looked_at_before_they_are_called(target):
     space = Space.from_json(call(target))
     with pytest.raises(

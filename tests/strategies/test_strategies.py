@@ -63,7 +63,7 @@ def test_the_registry_lists_what_there_is():
     assert all(entry.summary for entry in strategies.entries())
     with pytest.raises(UnknownName, match=r"'evolutoin'.*Did you mean 'evolution'\?.*grid"):
         strategies.create("evolutoin")
-    with pytest.raises(StrategyError, match="no setting 'size'; it has: population, sample"):
+    with pytest.raises(StrategyError, match="no option 'size'; it has: population, sample"):
         strategies.create("evolution", size=3)
 
 
