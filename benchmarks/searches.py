@@ -17,7 +17,7 @@ from pathlib import Path
 DATA = Path(os.environ.get("ARCHWRIGHT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SEARCHES = {
     "digits": (["digits", "--trials", "30", "--epochs", "10"], (0, 1, 2)),
-    "fashion": ([str(DATA / "train" / "fashion"), "--minutes", "10", "--augment", "flip"], (0,)),
+    "fashion": ([str(DATA / "train" / "fashion"), "--minutes", "10", "--augment", "flip", "--precision", "bf16"], (0,)),
 }
 
 
