@@ -15,7 +15,7 @@ from archwright.trials import History
 
 __all__ = ["Strategy", "create", "entries", "name_of", "names", "options", "register"]
 
-_registry: Registry[Callable[..., Strategy]] = Registry("strategy")
+_registry: Registry[type[Strategy]] = Registry("strategy")
 
 
 class Strategy(ABC):
@@ -58,7 +58,7 @@ def register(name: str) -> Callable[[type[Strategy]], type[Strategy]]:
     Raises:
         ValueError: The name is taken.
     """
-    return _registry.register(name)  # type: ignore[return-value]
+    return _registry.register(name)
 
 
 def create(name: str, **settings: Any) -> Strategy:
@@ -81,7 +81,7 @@ def names(pattern: str = "*") -> list[str]:
     return _registry.names(pattern)
 
 
-def entries() -> list[Entry[Callable[..., Strategy]]]:
+def entries() -> list[Entry[type[Strategy]]]:
     """Return the registered strategies with the line that describes each, sorted by name."""
     return list(_registry)
 
