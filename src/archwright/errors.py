@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "ArchitectureError",
@@ -13,13 +15,16 @@ __all__ = [
     "DataError",
     "EvaluationError",
     "Exhausted",
+    "MissingExtra",
     "ShapeError",
     "SpaceError",
     "StoreError",
     "StrategyError",
     "StudyError",
     "StudyLocked",
+    "TableError",
     "UnknownName",
+    "require",
     "unknown",
 ]
 
@@ -76,6 +81,14 @@ class StoreError(ArchwrightError):
     """A store cannot be opened, read or written."""
 
 
+class TableError(ArchwrightError):
+    """A table of measured networks is missing, damaged, or lacks what was asked of it."""
+
+
+class MissingExtra(ArchwrightError, ImportError):
+    """An optional dependency is not installed."""
+
+
 class UnknownName(ArchwrightError, KeyError):
     """A name that is not in a registry."""
 
@@ -96,3 +109,25 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> UnknownName:
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return UnknownName(f"unknown {kind} {given!r}.{hint} There are: {', '.join(names) or 'none'}.")
+
+
+def require(module: str, *, extra: str, purpose: str) -> Any:
+    """Import a module of an optional dependency.
+
+    Args:
+        module: The module, as it is imported.
+        extra: The extra of archwright that brings it.
+        purpose: What needs it, as the start of a sentence, such as "the strategy 'optuna'".
+
+    Raises:
+        MissingExtra: It is not installed; the message names the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        raise MissingExtra(
+            f"{purpose} needs {package}, which is not installed: pip install 'archwright[{extra}]'"
+        ) from error

@@ -266,6 +266,18 @@ class Space:
                 raise ArchitectureError(f"the space decides nothing named {name!r}{hint}")
         return Architecture(self._program.decide(rule))
 
+    def decide(self, rule: Callable[[str, Decision], Value]) -> Architecture:
+        """Return the architecture that a rule decides.
+
+        Args:
+            rule: Asked for a value of each active decision, in order, with its name and the decision itself; what it
+                says may depend on what it has said before. Constraints are not looked at.
+
+        Raises:
+            ArchitectureError: A value is not allowed.
+        """
+        return Architecture(self._program.decide(lambda name, decision: decision.check(rule(name, decision))))
+
     def neighbours(self, architecture: Mapping[str, Any], rng: np.random.Generator | None = None) -> list[Architecture]:
         """Return the architectures one step away: one decision changed, by one step where its values are ordered.
 

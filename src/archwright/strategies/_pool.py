@@ -1,0 +1,59 @@
+"""The architectures among which a model-based strategy looks for its next proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.space import Architecture, Space
+from archwright.trials import History
+
+__all__ = ["everything", "pool"]
+
+_SMALL = 50_000  # the largest space that is looked at as a whole
+
+_listed: WeakKeyDictionary[Space, tuple[Architecture, ...]] = WeakKeyDictionary()
+
+
+def everything(space: Space) -> Sequence[Architecture] | None:
+    """Return all architectures of a small space, in the order of enumeration; `None` for a large one."""
+    if space.bound > _SMALL:
+        return None
+    if space not in _listed:
+        _listed[space] = tuple(space.enumerate())
+    return _listed[space]
+
+
+def pool(
+    space: Space, history: History, rng: np.random.Generator, *, parents: int = 10, size: int = 1000
+) -> list[Architecture]:
+    """Return architectures that were not proposed yet: all of a small space, else near the best ones and random.
+
+    Args:
+        space: Where to search.
+        history: What has been tried.
+        rng: Draws mutations and samples.
+        parents: How many of the best complete trials are mutated, once and twice over.
+        size: How many are drawn in a large space, half of them mutants where there is something to mutate.
+
+    Returns:
+        Distinct architectures; none where everything has been proposed, fewer than `size` where few are found.
+    """
+    listed = everything(space)
+    if listed is not None:
+        return [architecture for architecture in listed if not history.seen(architecture)]
+    scores = np.asarray(history.scores)
+    best = [history.complete[index].architecture for index in np.argsort(-scores, kind="stable")[:parents]]
+    found: dict[Architecture, None] = {}
+    for number in range(size):
+        if best and number % 2:
+            architecture = space.mutate(best[int(rng.integers(len(best)))], rng)
+            if rng.random() < 0.5:
+                architecture = space.mutate(architecture, rng)
+        else:
+            architecture = space.sample(rng)
+        if not history.seen(architecture):
+            found[architecture] = None
+    return list(found)
