@@ -1,6 +1,7 @@
 """The language, the space that is written in it, and architectures. No torch here."""
 
 from archwright.space._architecture import Architecture
+from archwright.space._crossover import Crossover
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value
 from archwright.space._encoding import CellEncoding
 from archwright.space._language import (
@@ -44,6 +45,7 @@ __all__ = [
     "Call",
     "CellEncoding",
     "Choice",
+    "Crossover",
     "Decision",
     "Filled",
     "Graph",

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import _encoding as encoding
 from archwright.space._architecture import Architecture
+from archwright.space._crossover import Crossover, inherit
 from archwright.space._decisions import Decision, Value
 from archwright.space._json import dump_parts, load_parts
 from archwright.space._names import Unread, declare, digest, restore, write_predicate
+from archwright.space._nodes import Graph
 from archwright.space._print import describe_decision, describe_size, tree
 from archwright.space._program import Program
 from archwright.space._resolve import resolve
@@ -101,6 +103,11 @@ class Space:
                 f"{describe_size(self.bound)} architectures before them (Space.bound)"
             )
         return sum(1 for _ in self.enumerate())
+
+    @cached_property
+    def cells(self) -> Mapping[str, Graph]:
+        """The cells of the expression by name."""
+        return MappingProxyType(encoding.cells(self.parts))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -314,21 +321,26 @@ class Space:
         others = [other for other in self._listed if other != architecture]
         return others[int(rng.integers(len(others)))] if others else Architecture(dict(architecture))
 
-    def crossover(self, first: Mapping[str, Any], second: Mapping[str, Any], rng: np.random.Generator) -> Architecture:
-        """Return a child that takes each decision from one of two parents (uniform crossover).
+    def crossover(
+        self,
+        first: Mapping[str, Any],
+        second: Mapping[str, Any],
+        rng: np.random.Generator,
+        kind: Crossover = "uniform",
+    ) -> Architecture:
+        """Return a child that takes each decision from one of two parents.
 
-        A decision that only one parent made is taken from that one; one that neither made is drawn.
+        A decision that only one of them made is taken from that one; one that neither made is drawn.
+
+        Args:
+            first: An architecture of this space.
+            second: Another.
+            rng: The source of randomness.
+            kind: "uniform": each decision by a coin; "one-point": those after a cut from the second; "subtree": those
+                of one part of the expression from the second.
         """
-
-        def rule(name: str, decision: Decision) -> Value:
-            donors = [parent for parent in (first, second) if name in parent]
-            if not donors:
-                return decision.sample(rng)
-            value: Value = donors[int(rng.integers(len(donors)))][name]
-            return value
-
         for _ in range(50):
-            child = Architecture(self._program.decide(rule))
+            child = Architecture(inherit(self._program, first, second, kind, rng))
             if self._holds(child):
                 return child
         return self.mutate(first, rng)
@@ -359,9 +371,9 @@ class Space:
             return encoding.encode_vector(self._program, self._slots, architecture)
         if kind not in ("cells", "paths"):
             raise SpaceError(f"an encoding is 'vector', 'cells' or 'paths', not {kind!r}")
-        if not self._cells:
+        if not self.cells:
             raise SpaceError(f"the {kind} encoding needs a cell (aw.cell), and this space has none; use 'vector'")
-        matrices = encoding.encode_cells(self._program, self._cells, architecture)
+        matrices = encoding.encode_cells(self._program, self.cells, architecture)
         return matrices if kind == "cells" else encoding.encode_paths(matrices)
 
     def decode(self, vector: Any) -> Architecture:
@@ -436,10 +448,6 @@ class Space:
     @cached_property
     def _slots(self) -> dict[str, slice]:
         return encoding.slots(self._program)
-
-    @cached_property
-    def _cells(self) -> dict[str, Any]:
-        return encoding.cells(self.parts)
 
     def _complete(self, values: Mapping[str, Any], rng: np.random.Generator | None) -> Architecture:
         """Keep the values that are active, and decide what they leave open."""

@@ -25,7 +25,7 @@ def initialised(network: Any) -> Call:
     return lazy("archwright.spaces._initialise:initialised")(network, scheme=scheme)
 
 
-def stem(channels: int, width: int) -> Any:
+def stem(channels: int, width: Any) -> Any:
     """Return a 3x3 convolution with batch normalisation."""
     return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
 
@@ -46,6 +46,6 @@ def relu_conv_norm(inputs: Any, outputs: Any, kernel: int, stride: int = 1) -> A
     )
 
 
-def classifier(width: int, classes: int) -> Any:
+def classifier(width: Any, classes: int) -> Any:
     """Return global average pooling with a linear layer."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))

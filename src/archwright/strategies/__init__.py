@@ -1,5 +1,6 @@
 """Strategies: what to try next, given all that has been tried."""
 
+from archwright.strategies._annealing import SimulatedAnnealing
 from archwright.strategies._base import (
     Strategy,
     create,
@@ -9,16 +10,27 @@ from archwright.strategies._base import (
     options,
     register,
 )
+from archwright.strategies._bo import BayesianOptimisation
 from archwright.strategies._evolution import Evolution
+from archwright.strategies._genetic import Genetic
 from archwright.strategies._grid import Grid
 from archwright.strategies._local import LocalSearch
+from archwright.strategies._mapelites import MapElites
+from archwright.strategies._mulambda import MuPlusLambda
+from archwright.strategies._portfolio import Portfolio
 from archwright.strategies._random import Random
 
 __all__ = [
+    "BayesianOptimisation",
     "Evolution",
+    "Genetic",
     "Grid",
     "LocalSearch",
+    "MapElites",
+    "MuPlusLambda",
+    "Portfolio",
     "Random",
+    "SimulatedAnnealing",
     "Strategy",
     "create",
     "entries",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,39 @@ class Strategy(ABC):
         Raises:
             StrategyError: It cannot; the message says which strategies can.
         """
+
+
+def check_counts(name: str, strategy: Strategy, *settings: str) -> None:
+    """Refuse settings that are not integers of 1 or more.
+
+    Args:
+        name: What the strategy is called.
+        strategy: The strategy.
+        *settings: Names of its settings.
+
+    Raises:
+        StrategyError: One is not.
+    """
+    for setting in settings:
+        value = getattr(strategy, setting)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise StrategyError(f"{name}: {setting} is an integer of 1 or more, not {value!r}")
+
+
+def check_shares(name: str, strategy: Strategy, *settings: str) -> None:
+    """Refuse settings that are not numbers from 0 to 1; arguments and errors are those of `check_counts`."""
+    for setting in settings:
+        value = getattr(strategy, setting)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+            raise StrategyError(f"{name}: {setting} is a number from 0 to 1, not {value!r}")
+
+
+def check_options(name: str, strategy: Strategy, **allowed: Iterable[str]) -> None:
+    """Refuse settings that are none of the words allowed; errors are those of `check_counts`."""
+    for setting, words in allowed.items():
+        value, words = getattr(strategy, setting), tuple(words)
+        if value not in words:
+            raise StrategyError(f"{name}: {setting} is one of {', '.join(map(repr, words))}, not {value!r}")
 
 
 def register(name: str) -> Callable[[type[Strategy]], type[Strategy]]:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, register
+from archwright.strategies._base import Strategy, check_counts, register
 from archwright.trials import History
 
 __all__ = ["Evolution"]
@@ -36,10 +35,7 @@ class Evolution(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name in ("population", "sample"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise StrategyError(f"evolution: {name} is an integer of 1 or more, not {value!r}")
+        check_counts("evolution", self, "population", "sample")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of the best of `sample` random members of the population."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, register
+from archwright.strategies._base import Strategy, check_options, register
 from archwright.trials import History, Trial
 
 __all__ = ["LocalSearch"]
+
+Improvement = Literal["first", "best"]
+Restart = Literal["random", "best"]
+
+_KICK = 3  # mutations from the best to a new start: beyond what its neighbours see
 
 
 @dataclass
@@ -40,20 +44,22 @@ class LocalSearch(Strategy):
     Args:
         improvement: "first" moves to the first neighbour that is better; "best" measures all
             neighbours and moves to the best of them.
+        restart: Where the search goes on from a local optimum: "random"; or "best", a few mutations away from the
+            best so far (iterated local search, Lourenço, Martin and Stützle 2003).
 
     Raises:
-        StrategyError: `improvement` is neither.
+        StrategyError: A setting is none of these.
     """
 
-    improvement: Literal["first", "best"] = "first"
+    improvement: Improvement = "first"
+    restart: Restart = "random"
     _climbs: WeakKeyDictionary[History, _Climb] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        if self.improvement not in ("first", "best"):
-            raise StrategyError(f'local-search: improvement is "first" or "best", not {self.improvement!r}')
+        check_options("local-search", self, improvement=get_args(Improvement), restart=get_args(Restart))
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a neighbour of where the search stands, or a random start."""
@@ -61,7 +67,14 @@ class LocalSearch(Strategy):
         for trial in history.finished[climb.replayed :]:
             self._replay(climb, trial, space, history)
         left = [architecture for architecture in climb.frontier if not history.seen(architecture)]
-        return left[rng.integers(len(left))] if left else space.sample(rng)
+        if left:
+            return left[rng.integers(len(left))]
+        if self.restart == "random" or history.best is None:
+            return space.sample(rng)
+        start = history.best.architecture
+        for _ in range(_KICK):
+            start = space.mutate(start, rng)
+        return start
 
     def _replay(self, climb: _Climb, trial: Trial, space: Space, history: History) -> None:
         climb.replayed += 1

@@ -1,0 +1,90 @@
+"""Simulated annealing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.errors import StrategyError
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, register
+from archwright.trials import History, Trial
+
+__all__ = ["SimulatedAnnealing"]
+
+
+@dataclass
+class _Walk:
+    """Where the walk stands after the first `replayed` complete trials."""
+
+    replayed: int = 0
+    current: Trial | None = None
+    best: Trial | None = None
+    since: int = 0  # trials since the walk was last heated
+    spread: float = 0.0  # mean distance of a score from the one before it
+
+
+@register("annealing")
+@dataclass(frozen=True)
+class SimulatedAnnealing(Strategy):
+    """Simulated annealing: walk from neighbour to neighbour, downhill too while it is warm.
+
+    Kirkpatrick, Gelatt and Vecchi, "Optimization by simulated annealing", Science 1983. A worse neighbour is taken with
+    probability exp(-loss / temperature). The temperature is in units of the mean difference between one trial's score
+    and the next, so it means the same for every metric; it falls by a factor with each trial. After `period`
+    trials without a new best the walk goes back to the best and is heated again.
+
+    The walk is replayed from the history, each trial once, and draws from the trials' own seeds.
+
+    Args:
+        temperature: At the start, above 0.
+        cooling: The factor, between 0 and 1.
+        period: Trials without a new best before the walk is heated again, at least 1.
+
+    Raises:
+        StrategyError: A setting is out of range.
+    """
+
+    temperature: float = 0.3
+    cooling: float = 0.95
+    period: int = 50
+    _walks: WeakKeyDictionary[History, _Walk] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_counts("annealing", self, "period")
+        if not 0 < self.temperature < math.inf:
+            raise StrategyError(f"annealing: temperature is a number above 0, not {self.temperature!r}")
+        if not 0 < self.cooling < 1:
+            raise StrategyError(f"annealing: cooling is a number between 0 and 1, not {self.cooling!r}")
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return a mutated copy of where the walk stands, or a random start."""
+        walk = self._walks.setdefault(history, _Walk())
+        for trial in history.complete[walk.replayed :]:
+            self._replay(walk, trial, history)
+        return space.sample(rng) if walk.current is None else space.mutate(walk.current.architecture, rng)
+
+    def _replay(self, walk: _Walk, trial: Trial, history: History) -> None:
+        score = history.score(trial)
+        if walk.current is None or walk.best is None:
+            walk.current = walk.best = trial
+        else:
+            last = history.scores[walk.replayed - 1]
+            walk.spread += (abs(score - last) - walk.spread) / walk.replayed
+            temperature = self.temperature * self.cooling**walk.since * walk.spread
+            loss = history.score(walk.current) - score
+            coin = np.random.default_rng([trial.seed, 1]).random()
+            if loss <= 0 or (temperature > 0 and coin < math.exp(-loss / temperature)):
+                walk.current = trial
+            walk.since += 1
+            if score > history.score(walk.best):
+                walk.best, walk.since = trial, min(walk.since, self.period // 2)
+            elif walk.since >= self.period:
+                walk.current, walk.since = walk.best, 0
+        walk.replayed += 1

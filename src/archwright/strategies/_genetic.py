@@ -1,0 +1,99 @@
+"""A genetic algorithm."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.space import Architecture, Crossover, Space
+from archwright.strategies._base import Strategy, check_counts, check_options, check_shares, register
+from archwright.trials import History
+
+__all__ = ["Genetic"]
+
+Selection = Literal["tournament", "truncation"]
+
+
+@dataclass
+class _Generation:
+    """The generation that parents are taken from: pairs of score and minus the position in `history.complete`."""
+
+    number: int = 0
+    members: list[tuple[float, int]] = field(default_factory=list)
+
+
+@register("genetic")
+@dataclass(frozen=True)
+class Genetic(Strategy):
+    """Genetic algorithm: select two parents, cross them over, mutate the child; generation after generation.
+
+    Holland, "Adaptation in natural and artificial systems", 1975; Goldberg and Deb, "A comparative analysis of
+    selection schemes used in genetic algorithms", 1991. A generation is `population` complete trials one after the
+    other, and the best `elite` of the one before, which live on unchanged. The first is random.
+
+    Args:
+        population: Trials of a generation, at least 1.
+        selection: "tournament": a parent is the best of `sample` random members; "truncation": a parent is one of
+            the best `sample` members, each as likely.
+        sample: Members of a tournament, or members left by truncation, at least 1.
+        crossover: How two parents make a child: "uniform", "one-point" or "subtree"; see `Space.crossover`.
+        crossover_rate: The share of children that have two parents, from 0 to 1; the others are copies of one.
+        mutation_rate: The probability that each decision of a child is changed, from 0 to 1. A child that nothing
+            has changed is changed in one.
+        elite: How many of a generation live on in the next, at least 1.
+
+    Raises:
+        StrategyError: A setting is out of range.
+    """
+
+    population: int = 20
+    selection: Selection = "tournament"
+    sample: int = 3
+    crossover: Crossover = "uniform"
+    crossover_rate: float = 0.9
+    mutation_rate: float = 0.1
+    elite: int = 5
+    _generations: WeakKeyDictionary[History, _Generation] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_counts("genetic", self, "population", "sample", "elite")
+        check_shares("genetic", self, "crossover_rate", "mutation_rate")
+        check_options("genetic", self, selection=get_args(Selection), crossover=get_args(Crossover))
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return a child of the last whole generation; random while there is none."""
+        members = self._members(history)
+        if not members:
+            return space.sample(rng)
+        mother = history.complete[-self._select(members, rng)[1]].architecture
+        child = mother
+        if rng.random() < self.crossover_rate:
+            father = history.complete[-self._select(members, rng)[1]].architecture
+            child = space.crossover(mother, father, rng, self.crossover)
+        changes = int(rng.binomial(len(child), self.mutation_rate))
+        for _ in range(changes or int(history.seen(child))):
+            child = space.mutate(child, rng)
+        return child
+
+    def _members(self, history: History) -> list[tuple[float, int]]:
+        generation = self._generations.setdefault(history, _Generation())
+        while (generation.number + 1) * self.population <= len(history.complete):
+            start = generation.number * self.population
+            born = [(history.scores[i], -i) for i in range(start, start + self.population)]
+            generation.members = [*heapq.nlargest(self.elite, generation.members), *born]
+            generation.members.sort(reverse=True)
+            generation.number += 1
+        return generation.members
+
+    def _select(self, members: list[tuple[float, int]], rng: np.random.Generator) -> tuple[float, int]:
+        """Return a parent; members are sorted, the best first."""
+        if self.selection == "truncation":
+            return members[int(rng.integers(min(self.sample, len(members))))]
+        return members[int(rng.integers(len(members), size=self.sample).min())]

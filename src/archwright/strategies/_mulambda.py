@@ -1,0 +1,63 @@
+"""The (mu + lambda) evolution strategy."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, register
+from archwright.trials import History
+
+__all__ = ["MuPlusLambda"]
+
+
+@dataclass
+class _Parents:
+    """The best of the first `known` complete trials: pairs of score and minus the position among them."""
+
+    known: int = 0
+    best: list[tuple[float, int]] = field(default_factory=list)
+
+
+@register("mu-plus-lambda")
+@dataclass(frozen=True)
+class MuPlusLambda(Strategy):
+    """(mu + lambda) evolution: the best mu of all are the parents of the next lambda children.
+
+    Beyer and Schwefel, "Evolution strategies: a comprehensive introduction", 2002. Nothing dies of age, so the best is
+    never lost. The first `parents` trials are random.
+
+    Args:
+        parents: mu, at least 1.
+        children: lambda, at least 1: how many trials there are before the parents are chosen again.
+
+    Raises:
+        StrategyError: A setting is out of range.
+    """
+
+    parents: int = 10
+    children: int = 10
+    _chosen: WeakKeyDictionary[History, _Parents] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_counts("mu-plus-lambda", self, "parents", "children")
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return a mutated copy of one of the parents; random while there are too few."""
+        count = len(history.complete)
+        if count < self.parents:
+            return space.sample(rng)
+        chosen = self._chosen.setdefault(history, _Parents())
+        due = self.parents + (count - self.parents) // self.children * self.children
+        if chosen.known < due:
+            new = [(history.scores[i], -i) for i in range(chosen.known, due)]
+            chosen.best, chosen.known = heapq.nlargest(self.parents, [*chosen.best, *new]), due
+        _, position = chosen.best[int(rng.integers(len(chosen.best)))]
+        return space.mutate(history.complete[-position].architecture, rng)

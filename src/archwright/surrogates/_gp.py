@@ -1,0 +1,230 @@
+"""Gaussian processes over architectures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.optimize import minimize
+
+from archwright.space import Architecture, Space
+from archwright.surrogates._base import Fitted, Predictor
+from archwright.surrogates._kernels import Rows, Term, kernel_for
+
+__all__ = ["GaussianProcess", "Posterior", "fit_parameters", "squash"]
+
+Array: TypeAlias = NDArray[np.float64]
+
+_NOISE = (math.log(1e-3), 1.0)  # prior of the noise's variance, as a term has it
+_JITTER = 1e-8
+_FITTED = 300  # how many of the measured architectures the parameters are fitted to, at most
+
+
+def squash(scores: Array) -> Array:
+    """Return scores as a Gaussian process is to see them: standardised, with the low ones drawn together.
+
+    A search asks what is best, and by how much the worst are worse does not help to tell. So a score becomes minus the
+    logarithm of 1 plus its distance from the best, in units of half the median distance.
+    """
+    size = float(np.abs(scores).max()) or 1.0  # differences of what is near the largest float would overflow
+    below = scores.max() / size - scores / size
+    unit = float(np.median(below)) or float(below.mean())
+    if unit == 0:
+        return np.zeros_like(scores)
+    values = -np.log1p(2 * below / unit)
+    return np.asarray((values - values.mean()) / values.std())
+
+
+def fit_parameters(terms: Sequence[Term], inputs: Sequence[Rows], scores: Array) -> Array:
+    """Return the parameters of a kernel that are most probable, given scores and the terms' priors.
+
+    Args:
+        terms: The terms of the kernel.
+        inputs: For each term (n, features) rows.
+        scores: (n,) standardised scores.
+
+    Returns:
+        The parameters of all terms in order, and the logarithm of the noise's variance.
+    """
+    prior = np.array([pair for term in terms for pair in term.prior] + [_NOISE])
+    if len(scores) > _FITTED:
+        chosen = np.linspace(0, len(scores) - 1, _FITTED).astype(int)
+        inputs, scores = [rows[chosen] for rows in inputs], scores[chosen]
+    compared = [term.compare(rows, rows) for term, rows in zip(terms, inputs, strict=True)]
+    unit = np.eye(len(scores))
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        """Return the negative logarithm of the posterior density, and its gradient."""
+        noise = math.exp(parameters[-1])
+        kernel = _total([term.value(c, p) for term, c, p in _split(terms, compared, parameters)])
+        lower = np.linalg.cholesky(kernel + (noise + _JITTER) * unit)
+        weights = cho_solve((lower, True), scores)
+        slope = cho_solve((lower, True), unit) - np.outer(weights, weights)
+        off = (parameters - prior[:, 0]) / prior[:, 1]
+        value = 0.5 * scores @ weights + np.log(np.diag(lower)).sum() + 0.5 * off @ off
+        gradient = [
+            0.5 * float(np.vdot(slope, part))
+            for term, c, p in _split(terms, compared, parameters)
+            for part in term.gradient(c, p)
+        ]
+        gradient.append(0.5 * noise * float(np.trace(slope)))
+        return float(value), np.array(gradient) + off / prior[:, 1]
+
+    found = minimize(loss, prior[:, 0], jac=True, method="L-BFGS-B", bounds=[(-12.0, 6.0)] * len(prior))
+    return np.asarray(found.x)
+
+
+class Posterior:
+    """A Gaussian process at a fixed set of candidates, that takes in observations one after the other.
+
+    One more observation costs as much as its row of the Cholesky factor, not as the factor: what was solved for the
+    candidates stays.
+
+    Args:
+        terms: The terms of the kernel.
+        parameters: As `fit_parameters` returns them.
+        candidates: For each term (m, features) rows.
+    """
+
+    def __init__(self, terms: Sequence[Term], parameters: Array, candidates: Sequence[Rows]) -> None:
+        self.terms = terms
+        self.parameters = parameters
+        self.candidates = candidates
+        self.size = 0
+        self._prior = self._diagonal(candidates)
+        self._lower = np.zeros((0, 0))
+        self._solved = np.zeros((0, len(self._prior)))  # (observations, m): factor^-1 kernel(observed, candidates)
+
+    def observe(self, inputs: Sequence[Rows], count: int) -> None:
+        """Take in observations up to the first `count`; the first call takes all of its own at once.
+
+        Args:
+            inputs: For each term (n, features) rows, those observed before among them, in the same order.
+            count: How many of the rows are to be observed; fewer than before drops the last ones.
+        """
+        self.size = min(self.size, count)
+        self._reserve(count)
+        if self.size == 0 and count:
+            first = [rows[:count] for rows in inputs]
+            kernel = self._kernel(first, first) + (self._noise + _JITTER) * np.eye(count)
+            self._lower[:count, :count] = np.linalg.cholesky(kernel)
+            self._solved[:count] = solve_triangular(
+                self._lower[:count, :count], self._kernel(first, self.candidates), lower=True, check_finite=False
+            )
+            self.size = count
+        for n in range(self.size, count):
+            new = [rows[n : n + 1] for rows in inputs]
+            with_old = self._kernel(new, [rows[:n] for rows in inputs])[0]
+            row = solve_triangular(self._lower[:n, :n], with_old, lower=True, check_finite=False)
+            own = float(self._diagonal(new)[0]) + self._noise + _JITTER
+            pivot = math.sqrt(max(own - float(row @ row), _JITTER))
+            self._lower[n, :n], self._lower[n, n] = row, pivot
+            self._solved[n] = (self._kernel(new, self.candidates)[0] - row @ self._solved[:n]) / pivot
+            self.size = n + 1
+
+    def expect(self, scores: Array) -> tuple[Array, Array]:
+        """Return (m,) means and (m,) standard deviations of the candidates.
+
+        Observations beyond the scores are those whose outcome is still to come: they count as expected (Ginsbourger
+        et al., "Kriging is well-suited to parallelize optimization", 2010), so they lower the deviations alone.
+
+        Args:
+            scores: (n,) standardised scores of the first observations.
+        """
+        n = len(scores)
+        weights = solve_triangular(self._lower[:n, :n], scores, lower=True, check_finite=False)
+        solved = self._solved[: self.size]
+        variance = self._prior - np.einsum("ij,ij->j", solved, solved)
+        return weights @ solved[:n], np.sqrt(np.maximum(variance, _JITTER))
+
+    def smooth(self, scores: Array) -> Array:
+        """Return (n,) what is expected of the observed architectures, the noise taken out of their scores."""
+        n = len(scores)
+        return np.asarray(scores - (self._noise + _JITTER) * cho_solve((self._lower[:n, :n], True), scores))
+
+    def covariance(self, chosen: NDArray[np.intp]) -> Array:
+        """Return the (k, k) covariances of some of the candidates, given what was observed."""
+        rows = [rows[chosen] for rows in self.candidates]
+        solved = self._solved[: self.size, chosen]
+        return self._kernel(rows, rows) - solved.T @ solved
+
+    @property
+    def _noise(self) -> float:
+        return math.exp(self.parameters[-1])
+
+    def _kernel(self, first: Sequence[Rows], second: Sequence[Rows]) -> Array:
+        compared = [term.compare(a, b) for term, a, b in zip(self.terms, first, second, strict=True)]
+        return _total([term.value(c, p) for term, c, p in _split(self.terms, compared, self.parameters)])
+
+    def _diagonal(self, inputs: Sequence[Rows]) -> Array:
+        return _total([term.diagonal(rows, p) for term, rows, p in _split(self.terms, inputs, self.parameters)])
+
+    def _reserve(self, count: int) -> None:
+        """Make room for observations, twice as much as before whenever there is none."""
+        held = len(self._lower)
+        if count > held:
+            room = max(count, 2 * held)
+            lower, solved = np.zeros((room, room)), np.zeros((room, len(self._prior)))
+            lower[:held, :held], solved[:held] = self._lower, self._solved
+            self._lower, self._solved = lower, solved
+
+
+@dataclass(frozen=True)
+class GaussianProcess(Predictor):
+    """A Gaussian process whose kernel parameters are fitted to the scores.
+
+    Rasmussen and Williams, "Gaussian processes for machine learning", 2006, algorithm 2.1 and chapter 5.
+
+    Args:
+        kernel: One of `KERNELS`.
+    """
+
+    kernel: str = "network"
+
+    def fit(
+        self, space: Space, architectures: Sequence[Architecture], scores: Array, rng: np.random.Generator
+    ) -> FittedGaussianProcess:
+        """Learn from measured architectures; nothing about it is random."""
+        terms = kernel_for(space, self.kernel)
+        inputs = [term.inputs(architectures) for term in terms]
+        spread = float(scores.std()) or 1.0
+        standard = (scores - scores.mean()) / spread
+        return FittedGaussianProcess(
+            terms, fit_parameters(terms, inputs, standard), inputs, standard, float(scores.mean()), spread
+        )
+
+
+@dataclass(frozen=True)
+class FittedGaussianProcess(Fitted):
+    """A Gaussian process with its parameters and the architectures it was fitted to."""
+
+    terms: Sequence[Term]
+    parameters: Array
+    inputs: Sequence[Rows]
+    scores: Array
+    centre: float
+    spread: float
+
+    def predict(self, architectures: Sequence[Architecture]) -> tuple[Array, Array]:
+        """Return (n,) means and (n,) standard deviations, in the unit of the scores."""
+        posterior = Posterior(self.terms, self.parameters, [term.inputs(architectures) for term in self.terms])
+        posterior.observe(self.inputs, len(self.scores))
+        mean, deviation = posterior.expect(self.scores)
+        return self.centre + self.spread * mean, self.spread * deviation
+
+
+def _split(terms: Sequence[Term], items: Sequence[Any], parameters: Array) -> Iterator[tuple[Term, Any, Array]]:
+    """Iterate over terms with something of each and its own parameters."""
+    start = 0
+    for term, item in zip(terms, items, strict=True):
+        yield term, item, parameters[start : start + len(term.prior)]
+        start += len(term.prior)
+
+
+def _total(parts: Sequence[Array]) -> Array:
+    return np.asarray(sum(parts[1:], start=parts[0]))

@@ -1,0 +1,238 @@
+"""What a network does, as numbers: its cells as functions, and what it costs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.space import Architecture, CellEncoding, Choice, Decision, Filled, Graph, Space, Value
+
+__all__ = ["CostModel", "cell_features", "measures"]
+
+_LARGEST = 700.0  # exponents above overflow
+
+_weights: WeakKeyDictionary[Space, dict[str, dict[str, float]]] = WeakKeyDictionary()
+
+
+def measures(space: Space, architecture: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the parameters of a network and the FLOPs of one forward pass of one sample, 2 per multiply-add.
+
+    Both are counted on the meta device: nothing is computed and no memory is taken.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.random.fork_rng(devices=()), torch.device("meta"):
+        model = space.build(architecture).eval()
+        inputs = [torch.zeros((1, *spec.shape), dtype=getattr(torch, spec.dtype)) for spec in space.example_input or ()]
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(*inputs)
+    return sum(parameter.numel() for parameter in model.parameters()), int(counter.get_total_flops())
+
+
+def _counted(space: Space, architecture: Architecture) -> tuple[int, int] | None:
+    """Return the measures of a network, or `None` for one that cannot be built: a trial of it will say why."""
+    try:
+        return measures(space, architecture)
+    except Exception:  # a layer of the user's may raise anything
+        return None
+
+
+def cell_features(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+    """Return what the cells of architectures compute, whatever their nodes are called.
+
+    For each cell: how many operations of each kind are computed; how many paths lead from input to output; how many
+    weighted operations are on the longest and on the shortest of them, and how many of the heaviest kind on the
+    longest; how many paths hold no weighted operation, and how many hold one kind of those alone (all of them
+    skips, say). An operation is weighted where a network has more parameters with it than without.
+
+    Returns:
+        (n, features) numbers; (n, 0) where the space has no cell.
+    """
+    columns = [
+        [feature for name in space.cells for feature in _features(cells.get(name), weights[name])]
+        for weights in [_label_weights(space)]
+        for cells in (space.encode(architecture, "cells") for architecture in architectures)
+    ]
+    return np.array(columns, dtype=np.float64).reshape(len(architectures), -1)
+
+
+class CostModel:
+    """Knows the parameters and FLOPs of every architecture of a space from those of a few.
+
+    The few are counted on the meta device. The rest follow by kernel ridge regression, linear or quadratic, of the
+    costs or of their logarithms, on the decisions, on what the cells compute, or on both: whichever predicts each of
+    the few best from the others. Where costs add up, as they do in a cell space, the prediction is exact.
+
+    Architectures whose network cannot be built are left out.
+
+    Args:
+        space: A space of networks, with an example input.
+        counted: How many architectures are counted.
+    """
+
+    def __init__(self, space: Space, *, counted: int = 48) -> None:
+        self.space = space
+        rng = np.random.default_rng(0)
+        found = {a: _counted(space, a) for a in dict.fromkeys(space.sample(rng) for _ in range(counted))}
+        known = {architecture: count for architecture, count in found.items() if count is not None}
+        self._views = self._see(list(known))
+        by_cost = np.array(list(known.values()), dtype=np.float64).reshape(-1, 2).T
+        self._fits = [min((_fit(*way, self._views, cost) for way in self._ways()), key=_error) for cost in by_cost]
+
+    def predict(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        """Return (n, 2) parameters and FLOPs."""
+        views = self._see(architectures)
+        return np.stack([fit.predict(views[fit.view] @ self._views[fit.view].T) for fit in self._fits], axis=1)
+
+    def _ways(self) -> Iterator[tuple[str, int, bool]]:
+        """Iterate over what a cost may follow from, to what degree, and whether its logarithm does."""
+        return itertools.product(self._views, (1, 2), (False, True))
+
+    def _see(self, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
+        """Return (n, features) numbers of each kind, with a constant."""
+        one = np.ones((len(architectures), 1))
+        vectors = np.array([self.space.encode(architecture) for architecture in architectures])
+        if not self.space.cells:
+            return {"decisions": np.hstack([vectors, one])}
+        cells = cell_features(self.space, architectures) / 4  # so that they weigh about as much as a decision
+        return {
+            "decisions": np.hstack([vectors, one]),
+            "cells": np.hstack([cells, one]),
+            "both": np.hstack([vectors, cells, one]),
+        }
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A kernel ridge regression of one cost, and how far it is off when it predicts each from the others."""
+
+    view: str
+    degree: int
+    logarithm: bool
+    centre: float
+    weights: NDArray[np.float64]
+    error: float
+
+    def predict(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n,) costs from (n, counted) inner products."""
+        values = self.centre + inner**self.degree @ self.weights
+        return np.exp(np.minimum(values, _LARGEST)) if self.logarithm else values
+
+
+def _fit(
+    view: str, degree: int, logarithm: bool, views: Mapping[str, NDArray[np.float64]], cost: NDArray[np.float64]
+) -> _Fit:
+    target = np.log(np.maximum(cost, 1.0)) if logarithm else cost
+    if not len(cost):
+        return _Fit(view, degree, False, 0.0, cost, 0.0)
+    centre = float(target.mean())
+    gram = (views[view] @ views[view].T) ** degree
+    inverse = np.linalg.inv(gram + 1e-8 * np.trace(gram) / len(gram) * np.eye(len(gram)))
+    weights = inverse @ (target - centre)
+    others = target - weights / np.diag(inverse)
+    predicted = np.exp(np.minimum(others, _LARGEST)) if logarithm else others
+    return _Fit(view, degree, logarithm, centre, weights, float(np.abs(predicted - cost).mean()))
+
+
+def _error(fit: _Fit) -> float:
+    return fit.error
+
+
+def _features(cell: CellEncoding | None, weights: Mapping[str, float]) -> list[float]:
+    """Return the features of one cell; zeros where it is no part of the network."""
+    labels = list(weights)
+    light = [label for label in labels if not weights[label]]
+    if cell is None:
+        return [0.0] * (len(labels) + 5 + len(light))
+    heaviest = max(labels, key=weights.__getitem__, default=None)
+    count = dict.fromkeys(labels, 0)
+    n = len(cell.nodes)
+    start = [node < cell.inputs for node in range(n)]
+    paths = np.array(start, dtype=float)  # ways from an input to each node
+    unweighted = paths.copy()
+    alone = {label: paths.copy() for label in light}
+    longest = np.where(start, 0.0, -np.inf)  # in weighted operations
+    heavy = longest.copy()
+    shortest = np.where(start, 0.0, np.inf)
+    for j in range(cell.inputs, n):
+        if cell.nodes[j] in count:
+            count[cell.nodes[j]] += 1
+        for i in range(j):
+            if not cell.adjacency[i, j]:
+                continue
+            edge = str(cell.edges[i, j])
+            if edge in count:
+                count[edge] += 1
+            step = [label for label in (edge, cell.nodes[j]) if label]
+            weighted = sum(weights.get(label, 0.0) > 0 for label in step)
+            paths[j] += paths[i]
+            unweighted[j] += 0 if weighted else unweighted[i]
+            longest[j] = max(longest[j], longest[i] + weighted)
+            heavy[j] = max(heavy[j], heavy[i] + step.count(str(heaviest)))
+            shortest[j] = min(shortest[j], shortest[i] + weighted)
+            for label in light:
+                alone[label][j] += alone[label][i] * all(one == label for one in step)
+    out = list(cell.outputs)
+    leads = bool(paths[out].any())
+    return [
+        *map(float, count.values()),
+        paths[out].sum(),
+        longest[out].max() if leads else 0.0,
+        shortest[out].min() if leads else 0.0,
+        heavy[out].max() if leads else 0.0,
+        unweighted[out].sum(),
+        *(alone[label][out].sum() for label in light),
+    ]
+
+
+def _label_weights(space: Space) -> dict[str, dict[str, float]]:
+    """Return, for each cell, the operations by label and the parameters that each of them brings.
+
+    They are counted on networks in which every operation of the cell is the same.
+    """
+    if space not in _weights:
+        names = {decision: name for name, decision in space.decisions.items()}
+        base = space.sample(np.random.default_rng(0))
+        _weights[space] = {
+            cell: _weigh(space, base, [(names[choice], choice) for choice in _operations(graph)])
+            for cell, graph in space.cells.items()
+        }
+    return _weights[space]
+
+
+def _operations(graph: Graph) -> list[Choice]:
+    """Return the choices of an operation in a cell, each once."""
+    modules = [part.module for part in (*graph.edges.values(), *graph.nodes) if hasattr(part, "module")]
+    found = (module.body if isinstance(module, Filled) else module for module in modules)
+    return list(dict.fromkeys(module for module in found if isinstance(module, Choice)))
+
+
+def _weigh(space: Space, base: Architecture, operations: Sequence[tuple[str, Choice]]) -> dict[str, float]:
+    """Return the parameters that each kind of operation brings, above those of the leanest."""
+    labels = {
+        label: None
+        for _, choice in operations
+        for label, option in zip(choice.labels, choice.options, strict=True)
+        if option is not None
+    }
+    names = {name for name, _ in operations}
+    found = {}
+    for wanted in labels:
+
+        def rule(name: str, decision: Decision, wanted: Value = wanted) -> Any:
+            if name in names and isinstance(decision, Choice) and wanted in decision.labels:
+                return wanted
+            return base[name] if name in base else decision.decode([0.0] * decision.width)
+
+        count = _counted(space, space.decide(rule))
+        if count is not None:
+            found[str(wanted)] = float(count[0])
+    least = min(found.values(), default=0.0)
+    return {label: value - least for label, value in found.items()}

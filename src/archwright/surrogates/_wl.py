@@ -1,0 +1,73 @@
+"""The Weisfeiler-Lehman histogram of an architecture's cells."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from archwright.space import CellEncoding
+
+__all__ = ["as_graph", "cells_histogram", "wl_histogram"]
+
+
+def as_graph(cell: CellEncoding) -> tuple[list[str], list[list[int]]]:
+    """Return a cell as a graph whose nodes are its operations, inputs and outputs, with the predecessors of each.
+
+    An operation on an edge becomes a node between the two that it joins. What no input reaches is left out.
+    """
+    labels: list[str] = []
+    before: list[list[int]] = []
+    place: dict[int, int] = {}  # of the cell's nodes, among those of the graph
+    for j in range(len(cell.nodes)):
+        into = []
+        for i in range(j):
+            if cell.adjacency[i, j] and i in place:
+                if edge := str(cell.edges[i, j]):
+                    labels.append(edge)
+                    before.append([place[i]])
+                    into.append(len(labels) - 1)
+                else:
+                    into.append(place[i])
+        if j >= cell.inputs and not into:
+            continue
+        kind = "input" if j < cell.inputs else "output" if j in cell.outputs else "sum"
+        labels.append(cell.nodes[j] or kind)
+        before.append(into)
+        place[j] = len(labels) - 1
+    return labels, before
+
+
+def wl_histogram(labels: Sequence[str], before: Sequence[Sequence[int]], depth: int) -> Counter[str]:
+    """Return how often each label occurs in the rounds 0 to `depth` of Weisfeiler-Lehman relabelling.
+
+    In each round a node's label becomes its own label with those of its predecessors, sorted. The inner product of two
+    histograms is the subtree kernel of Shervashidze et al., "Weisfeiler-Lehman graph kernels", JMLR 2011.
+
+    Args:
+        labels: (nodes,) the label of each node.
+        before: For each node the nodes that lead to it.
+        depth: The number of rounds.
+    """
+    current = list(labels)
+    found = Counter(f"0 {label}" for label in current)
+    for number in range(1, depth + 1):
+        current = [
+            _digest(f"{own}<{','.join(sorted(current[i] for i in into))}")
+            for own, into in zip(current, before, strict=True)
+        ]
+        found.update(f"{number} {label}" for label in current)
+    return found
+
+
+def cells_histogram(cells: Mapping[str, CellEncoding], depth: int) -> Counter[str]:
+    """Return the histograms of all cells in one, each label with the name of its cell."""
+    found: Counter[str] = Counter()
+    for name, cell in cells.items():
+        for label, count in wl_histogram(*as_graph(cell), depth).items():
+            found[f"{name} {label}"] += count
+    return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
