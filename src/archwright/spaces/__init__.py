@@ -1,6 +1,6 @@
 """Ready-made spaces by name: `spaces.create("convnet", input_shape=(3, 32, 32), classes=10)`."""
 
-from archwright.spaces import convnet, darts, digits_cells, mlp, nasbench201, resnet
+from archwright.spaces import convnet, darts, digits_cells, mlp, nasbench201, natsbench_size, resnet
 from archwright.spaces._registry import create, default_for, entries, entry, names, register, suiting
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "mlp",
     "names",
     "nasbench201",
+    "natsbench_size",
     "register",
     "resnet",
     "suiting",

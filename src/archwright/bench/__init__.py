@@ -1,0 +1,21 @@
+"""Tables of measured networks, and the runner that compares strategies on them."""
+
+from archwright.bench._compare import compare
+from archwright.bench._comparison import Comparison, Result, Run
+from archwright.bench._statistics import Ranking, rank
+from archwright.bench._table import Benchmark, Table
+from archwright.bench._tables import entries, load, tables
+
+__all__ = [
+    "Benchmark",
+    "Comparison",
+    "Ranking",
+    "Result",
+    "Run",
+    "Table",
+    "compare",
+    "entries",
+    "load",
+    "rank",
+    "tables",
+]

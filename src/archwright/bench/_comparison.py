@@ -1,0 +1,229 @@
+"""What a comparison of strategies has shown."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.bench._statistics import Ranking, rank
+from archwright.trials import Objective
+
+__all__ = ["Comparison", "Result", "Run"]
+
+Array = NDArray[np.float64]
+
+_CHECKPOINTS = (25, 50, 100, 150, 300, 1000, 3000)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One search.
+
+    Args:
+        seed: Its seed.
+        clock: (trials,) the simulated time at which each evaluation ended.
+        values: (trials,) the best value of the objective so far; NaN while nothing is complete.
+        judged: (trials,) the value by which the best so far is judged; `None` where nothing judges it.
+        repeats: How often the strategy proposed what had been proposed before; the study asked again then.
+        overhead: Seconds of asking and telling for each trial, the evaluations left out.
+    """
+
+    seed: int
+    clock: Array
+    values: Array
+    judged: Array | None
+    repeats: int
+    overhead: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the runs of one strategy came to.
+
+    Args:
+        regret: (seeds, trials) by how much the best so far falls short of the best there is.
+        judged: (seeds, trials) the same by the value that judges it; `None` where nothing does.
+        clock: (seeds, trials) the simulated time.
+        found: For each seed the number of evaluations until the best was found; infinity where it was not.
+        duplicates: The mean number of proposals in a run that had been proposed before.
+        ms_per_trial: The mean time to ask and tell, in milliseconds.
+    """
+
+    regret: Array
+    judged: Array | None
+    clock: Array
+    found: Array
+    duplicates: float
+    ms_per_trial: float
+
+    @property
+    def final(self) -> Array:
+        """The (seeds, trials) regret that counts: the judged one where there is one."""
+        return self.regret if self.judged is None else self.judged
+
+    def to_json(self, checkpoints: Sequence[int]) -> dict[str, Any]:
+        """Return means and standard errors after some numbers of evaluations."""
+        median = float(np.median(self.found))
+        return {
+            "test_regret": _means(self.judged, checkpoints),
+            "test_regret_se": _errors(self.judged, checkpoints),
+            "val_regret": _means(self.regret, checkpoints),
+            "val_regret_se": _errors(self.regret, checkpoints),
+            "median_to_best": None if math.isinf(median) else median,
+            "share_found": float(np.isfinite(self.found).mean()),
+            "duplicates": self.duplicates,
+            "ms_per_trial": self.ms_per_trial,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Strategies compared on one task.
+
+    Args:
+        objective: What they optimised.
+        trials: Evaluations of each run.
+        seeds: The seeds of the runs.
+        workers: Evaluations at one time.
+        best_known: Whether the best there is was known; else regret is against the best that any run found.
+        results: What came of each strategy, by its label.
+        ranking: How they rank by regret after the last evaluation.
+    """
+
+    objective: Objective
+    trials: int
+    seeds: tuple[int, ...]
+    workers: int
+    best_known: bool
+    results: Mapping[str, Result]
+    ranking: Ranking
+
+    @classmethod
+    def of(
+        cls,
+        runs: Mapping[str, Sequence[Run]],
+        objective: Objective,
+        trials: int,
+        seeds: Sequence[int],
+        workers: int,
+        best: float | None,
+        best_judged: float | None,
+        scale: float,
+    ) -> Comparison:
+        """Return what runs come to; arguments are those of `compare`."""
+        sign = 1.0 if objective.maximise else -1.0
+        every = [run for several in runs.values() for run in several]
+        top = sign * (max((float(np.nanmax(sign * run.values)) for run in every), default=math.nan))
+        known, best = best is not None, top if best is None else best
+        if best_judged is None and every[0].judged is not None:
+            best_judged = sign * max(float(np.nanmax(sign * run.judged)) for run in every if run.judged is not None)
+        results = {}
+        for label, several in runs.items():
+            values = np.stack([_padded(run.values, trials) for run in several])
+            judged = None
+            if best_judged is not None:
+                held = [_padded(run.judged, trials) for run in several if run.judged is not None]
+                judged = scale * sign * (best_judged - np.stack(held))
+            hits = np.isclose(values, best, rtol=0, atol=1e-12)
+            found = np.where(hits.any(1), hits.argmax(1) + 1.0, math.inf)
+            results[label] = Result(
+                scale * sign * (best - values),
+                judged,
+                np.stack([_padded(run.clock, trials) for run in several]),
+                found,
+                float(np.mean([run.repeats for run in several])),
+                1e3 * float(np.mean([run.overhead for run in several])),
+            )
+        last = {label: np.nan_to_num(result.final[:, -1], nan=math.inf) for label, result in results.items()}
+        return cls(objective, trials, tuple(seeds), workers, known, results, rank(last))
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """The numbers of evaluations that tables show: some round ones, and the last."""
+        return tuple(dict.fromkeys([*(point for point in _CHECKPOINTS if point < self.trials), self.trials]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as a JSON object."""
+        return {
+            "objective": str(self.objective),
+            "trials": self.trials,
+            "seeds": len(self.seeds),
+            "workers": self.workers,
+            "best_known": self.best_known,
+            "results": {
+                label: {**result.to_json(self.checkpoints), "rank": self.ranking.ranks[label]}
+                for label, result in self.results.items()
+            },
+            "tests": self.ranking.to_json(),
+        }
+
+    def save(self, folder: str | Path, *, title: str = "") -> list[Path]:
+        """Write results.json, runs.csv and the pictures (PNG, SVG, HTML) into a folder.
+
+        Raises:
+            MissingExtra: Matplotlib is not installed.
+        """
+        from archwright.bench._curves import draw
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "results.json").write_text(json.dumps({"title": title, **self.to_json()}, indent=1) + "\n")
+        with (folder / "runs.csv").open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["strategy", "seed", "evaluation", "clock", "val_regret", "test_regret"])
+            for label, result in self.results.items():
+                for row, seed in enumerate(self.seeds):
+                    tests = np.full(self.trials, math.nan) if result.judged is None else result.judged[row]
+                    numbers = zip(result.clock[row], result.regret[row], tests, strict=True)
+                    for trial, (clock, regret, test) in enumerate(numbers, start=1):
+                        judged = "" if math.isnan(test) else f"{test:.6g}"
+                        table.writerow([label, seed, trial, f"{clock:.6g}", f"{regret:.6g}", judged])
+        return [folder / "results.json", folder / "runs.csv", *draw(self, folder, title=title)]
+
+    def __str__(self) -> str:
+        """Return a table: regret after some evaluations, evaluations to the best, share of runs that found it."""
+        heads = ["strategy", *map(str, self.checkpoints), "to best", "found", "ms/trial", "rank"]
+        rows = [heads]
+        for label, result in sorted(self.results.items(), key=lambda item: self.ranking.ranks[item[0]]):
+            mean, median = _means(result.final, self.checkpoints) or {}, float(np.median(result.found))
+            rows.append(
+                [
+                    label,
+                    *("-" if value is None else f"{value:.3f}" for value in mean.values()),
+                    "-" if math.isinf(median) else f"{median:g}",
+                    f"{np.isfinite(result.found).mean():.0%}",
+                    f"{result.ms_per_trial:.2f}",
+                    f"{self.ranking.ranks[label]:.2f}",
+                ]
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def _padded(values: Array, length: int) -> Array:
+    """Return values with the last repeated up to a length: a space may be exhausted before the trials are."""
+    return np.concatenate([values, np.repeat(values[-1:], length - len(values))])
+
+
+def _means(regret: Array | None, checkpoints: Sequence[int]) -> dict[str, float | None] | None:
+    if regret is None:
+        return None
+    return {str(point): _finite(regret[:, point - 1].mean()) for point in checkpoints}
+
+
+def _errors(regret: Array | None, checkpoints: Sequence[int]) -> dict[str, float | None] | None:
+    if regret is None or len(regret) < 2:
+        return None
+    return {str(point): _finite(regret[:, point - 1].std(ddof=1) / math.sqrt(len(regret))) for point in checkpoints}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

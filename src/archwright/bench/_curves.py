@@ -1,0 +1,98 @@
+"""The pictures of a comparison."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archwright.errors import require
+
+if TYPE_CHECKING:
+    from archwright.bench._comparison import Comparison
+
+__all__ = ["draw"]
+
+# Paul Tol's muted palette, and line styles for what comes after nine.
+_COLOURS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
+_STYLES = ("-", "--", ":")
+_LINEAR = 0.1  # below this a regret is drawn on a linear scale, so that zero is on the picture
+
+
+def draw(comparison: Comparison, folder: Path, *, title: str) -> list[Path]:
+    """Draw regret against evaluations and simulated time, and the mean ranks.
+
+    Returns:
+        The PNG, the SVG, and an HTML page that holds the picture and the table.
+
+    Raises:
+        MissingExtra: Matplotlib is not installed.
+    """
+    figures = require("matplotlib.figure", extra="plots", purpose="drawing a comparison")
+    figure = figures.Figure(figsize=(13, 4.6), layout="constrained")
+    by_trial, by_time, by_rank = figure.subplots(1, 3, width_ratios=(1, 1, 0.9))
+    order = sorted(comparison.results, key=lambda label: comparison.ranking.ranks[label])
+    looks = {
+        label: {"color": _COLOURS[place % 9], "linestyle": _STYLES[place // 9 % 3]} for place, label in enumerate(order)
+    }
+    judged = any(result.judged is not None for result in comparison.results.values())
+    kind = "test regret" if judged else "regret"
+    for label in order:
+        result = comparison.results[label]
+        mean = result.final.mean(0)
+        error = result.final.std(0) / np.sqrt(max(1, len(result.final) - 1))
+        steps = np.arange(1, comparison.trials + 1)
+        by_trial.plot(steps, mean, label=label, **looks[label])
+        by_trial.fill_between(steps, mean - error, mean + error, color=looks[label]["color"], alpha=0.15, linewidth=0)
+        times = np.linspace(0, np.median(result.clock[:, -1]), 200)
+        rows = zip(result.clock, result.final, strict=True)
+        held = np.stack([_at(clock, values, times) for clock, values in rows])
+        by_time.plot(times, held.mean(0), **looks[label])
+    for axes, across in ((by_trial, "evaluations"), (by_time, "simulated seconds")):
+        axes.set_yscale("symlog", linthresh=_LINEAR)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(across)
+        axes.set_ylabel(f"{kind} of the best so far")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    _draw_ranks(by_rank, comparison, order, looks)
+    figure.suptitle(title, x=0.01, ha="left")
+    paths = [folder / f"curves.{ending}" for ending in ("png", "svg")]
+    for path in paths:
+        figure.savefig(path, dpi=130)
+    page = folder / "report.html"
+    page.write_text(_page(title, paths[1].read_text(), str(comparison)))
+    return [*paths, page]
+
+
+def _draw_ranks(axes: Any, comparison: Comparison, order: list[str], looks: dict[str, dict[str, str]]) -> None:
+    """Draw the mean rank of each strategy with its name, and how far apart ranks must be to differ."""
+    ranks = [comparison.ranking.ranks[label] for label in order]
+    places = np.arange(len(order))[::-1]
+    for label, rank, place in zip(order, ranks, places, strict=True):
+        axes.plot([0, rank], [place, place], linewidth=2.5, **looks[label])
+        axes.annotate(f"{rank:.1f}", (rank, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_yticks(places, order)
+    axes.set_xlim(0, 1.12 * max(ranks))
+    axes.set_xlabel("mean rank after the last evaluation (1 is best)")
+    axes.spines[["top", "right"]].set_visible(False)
+    apart = comparison.ranking.critical_difference
+    if np.isfinite(apart):
+        axes.set_title(f"ranks {apart:.2f} apart differ (Nemenyi, 0.05)", fontsize=9)
+
+
+def _at(clock: Any, values: Any, times: Any) -> Any:
+    """Return the value that held at each time; the first one before there is any."""
+    places = np.searchsorted(clock, times, side="right") - 1
+    return values[np.maximum(places, 0)]
+
+
+def _page(title: str, svg: str, table: str) -> str:
+    picture = svg[svg.index("<svg") :]
+    return (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(title)}</title>"
+        f"<body style='font-family:sans-serif;max-width:1300px;margin:2em auto'><h1>{html.escape(title)}</h1>"
+        f"{picture}<pre>{html.escape(table)}</pre></body></html>\n"
+    )

@@ -1,0 +1,85 @@
+"""Whether strategies can be told apart."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+__all__ = ["Ranking", "rank"]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How strategies rank over the same seeds.
+
+    Args:
+        ranks: The mean rank of each strategy, 1 the best; equals share theirs.
+        friedman: The probability of ranks as different as these if all strategies were alike (Friedman 1937); NaN for
+            fewer than three strategies.
+        critical_difference: Mean ranks further apart than this differ at the level 0.05 (Nemenyi 1963).
+        wilcoxon: For each pair the probability of differences such as theirs if they were alike (Wilcoxon 1945),
+            corrected for the number of pairs (Holm 1979).
+
+    Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 2006, describes all of them.
+    """
+
+    ranks: Mapping[str, float]
+    friedman: float
+    critical_difference: float
+    wilcoxon: Mapping[tuple[str, str], float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the ranking as a JSON object; what could not be computed is null."""
+        return {
+            "ranks": dict(self.ranks),
+            "friedman_p": None if math.isnan(self.friedman) else self.friedman,
+            "critical_difference": None if math.isnan(self.critical_difference) else self.critical_difference,
+            "wilcoxon_p": {f"{one} | {other}": p for (one, other), p in self.wilcoxon.items()},
+        }
+
+    def alike(self, level: float = 0.05) -> list[tuple[str, str]]:
+        """Return the pairs that Wilcoxon's test does not tell apart at a level."""
+        return [pair for pair, p in self.wilcoxon.items() if p >= level]
+
+
+def rank(losses: Mapping[str, NDArray[np.float64]]) -> Ranking:
+    """Rank strategies by what they lost under the same seeds.
+
+    Args:
+        losses: For each strategy (seeds,) numbers, smaller is better, in the same order of seeds.
+    """
+    names, columns = list(losses), list(losses.values())
+    table = np.stack(columns, axis=1)
+    seeds, count = table.shape
+    differ = bool((table != table[:, :1]).any())
+    friedman = 1.0 if count > 2 else math.nan
+    if count > 2 and differ:
+        friedman = float(stats.friedmanchisquare(*columns).pvalue)
+    quantile = float(stats.studentized_range.ppf(0.95, count, np.inf)) / math.sqrt(2) if count > 1 else math.nan
+    pairs = list(itertools.combinations(range(count), 2))
+    raw = [
+        float(stats.wilcoxon(columns[i], columns[j]).pvalue) if (columns[i] != columns[j]).any() else 1.0
+        for i, j in pairs
+    ]
+    return Ranking(
+        dict(zip(names, stats.rankdata(table, axis=1).mean(0).tolist(), strict=True)),
+        friedman,
+        quantile * math.sqrt(count * (count + 1) / (6 * seeds)),
+        {(names[i], names[j]): p for (i, j), p in zip(pairs, holm(raw), strict=True)},
+    )
+
+
+def holm(values: list[float]) -> list[float]:
+    """Return probabilities corrected for their number by Holm's step-down procedure."""
+    corrected, worst = [0.0] * len(values), 0.0
+    for place, index in enumerate(np.argsort(values, kind="stable").tolist()):
+        worst = max(worst, min(1.0, (len(values) - place) * values[index]))
+        corrected[index] = worst
+    return corrected
