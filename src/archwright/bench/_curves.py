@@ -39,6 +39,8 @@ def draw(comparison: Comparison, folder: Path, *, title: str) -> list[Path]:
     }
     judged = any(result.judged is not None for result in comparison.results.values())
     kind = "test regret" if judged else "regret"
+    longest = max(float(np.median(result.clock[:, -1])) for result in comparison.results.values())
+    unit, word = (3600, "hours") if longest > 7200 else (1, "seconds")
     for label in order:
         result = comparison.results[label]
         mean = result.final.mean(0)
@@ -49,8 +51,8 @@ def draw(comparison: Comparison, folder: Path, *, title: str) -> list[Path]:
         times = np.linspace(0, np.median(result.clock[:, -1]), 200)
         rows = zip(result.clock, result.final, strict=True)
         held = np.stack([_at(clock, values, times) for clock, values in rows])
-        by_time.plot(times, held.mean(0), **looks[label])
-    for axes, across in ((by_trial, "evaluations"), (by_time, "simulated seconds")):
+        by_time.plot(times / unit, held.mean(0), **looks[label])
+    for axes, across in ((by_trial, "evaluations"), (by_time, f"simulated {word}")):
         axes.set_yscale("symlog", linthresh=_LINEAR)
         axes.set_ylim(bottom=0)
         axes.set_xlabel(across)

@@ -43,6 +43,7 @@ class Kind(StrEnum):
     spaces = "spaces"
     strategies = "strategies"
     data = "data"
+    tables = "tables"
 
 
 def main() -> None:
@@ -198,9 +199,34 @@ def export(
     Screen(quiet=False).exported(export_network(run, out), as_json=json)
 
 
+@app.command()
+def bench(
+    table: Annotated[str, typer.Argument(help="A table of measured networks (`archwright list tables`).")],
+    strategy: Annotated[
+        str,
+        typer.Option(help="Strategies, separated by commas; settings after a colon: evolution:population=20;sample=5."),
+    ] = "random,evolution,local-search,bo",
+    dataset: Annotated[
+        str | None, typer.Option(help="What the networks were trained on; the table's first when not given.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Evaluations of each run.")] = 150,
+    seeds: Annotated[int, typer.Option(help="Runs of each strategy.")] = 50,
+    workers: Annotated[int, typer.Option(help="Evaluations at one time, on the simulated clock.")] = 1,
+    data: Annotated[
+        Path | None, typer.Option(help="The table's file or folder; $ARCHWRIGHT_DATA when not given.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for the results, the curves and a report.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare strategies on a table of measured networks: a search sees validation, and is judged by test."""
+    from archwright.cli._bench import run
+
+    run(table, strategy, dataset, trials, seeds, workers, data, out, as_json=json)
+
+
 @app.command("list")
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Json = False) -> None:
-    """List the spaces, strategies or data sets that have a name."""
+    """List the spaces, strategies, data sets or benchmark tables that have a name."""
     from archwright.cli._render import Screen
 
     Screen(quiet=False).names(_entries(kind), as_json=json)
@@ -215,6 +241,10 @@ def _entries(kind: Kind) -> Iterable[Entry[Any]]:
         from archwright import strategies
 
         return strategies.entries()
+    if kind is Kind.tables:
+        from archwright import bench
+
+        return bench.entries()
     from archwright.datasets import registry
 
     return registry

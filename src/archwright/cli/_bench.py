@@ -1,0 +1,139 @@
+"""`archwright bench`: strategies compared on a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from archwright import bench, strategies
+from archwright.errors import StrategyError
+from archwright.strategies import Strategy
+
+__all__ = ["parse", "run"]
+
+
+def run(
+    table: str,
+    strategy: str,
+    dataset: str | None,
+    trials: int,
+    seeds: int,
+    workers: int,
+    data: Path | None,
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Run the comparison and show it; arguments are the command's."""
+    chosen = parse(strategy)
+    loaded = bench.load(table, dataset=dataset, path=data)
+    console = Console(stderr=True, quiet=as_json)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as live:
+        task = live.add_task("", total=len(chosen) * seeds)
+
+        def progress(label: str, seed: int) -> None:
+            live.update(task, description=f"{label}, seed {seed}", completed=list(chosen).index(label) * seeds + seed)
+
+        comparison = bench.compare(
+            loaded.space,
+            loaded.table,
+            chosen,
+            trials=trials,
+            seeds=seeds,
+            workers=workers,
+            scale=loaded.scale,
+            progress=progress,
+        )
+    title = f"{loaded.name}, {loaded.dataset}: {trials} evaluations, {seeds} seeds"
+    written = comparison.save(out, title=title) if out is not None else []
+    if as_json:
+        print(json.dumps({"table": loaded.name, "dataset": loaded.dataset, **comparison.to_json()}))
+        return
+    _show(Console(highlight=False, soft_wrap=True), title, loaded, comparison, written)
+
+
+def parse(text: str) -> dict[str, Strategy]:
+    """Return the strategies of a text such as "random,evolution:population=20;sample=5", by their labels.
+
+    Raises:
+        UnknownName: There is no such strategy.
+        StrategyError: There is none, one stands there twice, or a setting is not allowed.
+    """
+    found: dict[str, Strategy] = {}
+    for label in filter(None, (part.strip() for part in text.split(","))):
+        name, _, settings = label.partition(":")
+        options: dict[str, Any] = {}
+        for setting in filter(None, settings.split(";")):
+            key, given, value = setting.partition("=")
+            if not given:
+                raise StrategyError(f"{label!r}: a setting reads name=value, not {setting!r}")
+            options[key.strip()] = _value(value.strip())
+        if label in found:
+            raise StrategyError(f"the strategy {label!r} is named twice")
+        found[label] = strategies.create(name, **options)
+    if not found:
+        raise StrategyError("--strategy names no strategy: give names separated by commas")
+    return found
+
+
+def _value(text: str) -> Any:
+    """Return a number, true, false or null as what it is, and anything else as text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _show(
+    console: Console, title: str, loaded: bench.Benchmark, comparison: bench.Comparison, written: list[Path]
+) -> None:
+    console.print(f"[bold]{title}[/]")
+    judged = any(result.judged is not None for result in comparison.results.values())
+    console.print(
+        f"{'Test' if judged else 'Validation'} regret of the best by validation"
+        f"{', in percentage points' if loaded.scale == 100 else ''}: mean after so many evaluations"
+    )
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    heads = [*map(str, comparison.checkpoints), "±", "to best", "found", "repeats", "ms/trial", "rank"]
+    shown.add_column("strategy")
+    for head in heads:
+        shown.add_column(head, justify="right")
+    results = comparison.to_json()["results"]
+    for label, row in sorted(results.items(), key=lambda item: item[1]["rank"]):
+        means = row["test_regret"] or row["val_regret"]
+        errors = row["test_regret_se"] or row["val_regret_se"] or {}
+        shown.add_row(
+            label,
+            *(_regret(means[str(point)]) for point in comparison.checkpoints),
+            _regret(errors.get(str(comparison.trials))),
+            "-" if row["median_to_best"] is None else f"{row['median_to_best']:g}",
+            f"{row['share_found']:.0%}",
+            f"{row['duplicates']:.1f}",
+            f"{row['ms_per_trial']:.2f}",
+            f"{row['rank']:.2f}",
+        )
+    console.print(shown)
+    console.print(
+        "±: standard error of the last; to best: median evaluations until the best of the table; "
+        "repeats: proposals of a run that had been made before"
+    )
+    alike = comparison.ranking.alike()
+    if alike:
+        console.print("not told apart (Wilcoxon, Holm, 0.05): " + "; ".join(f"{one} and {two}" for one, two in alike))
+    for path in written:
+        console.print(f"wrote {path}")
+
+
+def _regret(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
