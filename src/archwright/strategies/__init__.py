@@ -17,10 +17,16 @@ from archwright.strategies._grid import Grid
 from archwright.strategies._local import LocalSearch
 from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mulambda import MuPlusLambda
+from archwright.strategies._optuna import TPE, Optuna
 from archwright.strategies._portfolio import Portfolio
+from archwright.strategies._ppo import PPO
+from archwright.strategies._qlearning import QLearning
 from archwright.strategies._random import Random
+from archwright.strategies._reinforce import Reinforce
 
 __all__ = [
+    "PPO",
+    "TPE",
     "BayesianOptimisation",
     "Evolution",
     "Genetic",
@@ -28,8 +34,11 @@ __all__ = [
     "LocalSearch",
     "MapElites",
     "MuPlusLambda",
+    "Optuna",
     "Portfolio",
+    "QLearning",
     "Random",
+    "Reinforce",
     "SimulatedAnnealing",
     "Strategy",
     "create",

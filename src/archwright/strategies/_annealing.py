@@ -10,7 +10,7 @@ import numpy as np
 
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, register
+from archwright.strategies._base import Strategy, check_counts, check_positive, register
 from archwright.trials import History, Trial
 
 __all__ = ["SimulatedAnnealing"]
@@ -58,8 +58,7 @@ class SimulatedAnnealing(Strategy):
     def __post_init__(self) -> None:
         """Check the settings."""
         check_counts("annealing", self, "period")
-        if not 0 < self.temperature < math.inf:
-            raise StrategyError(f"annealing: temperature is a number above 0, not {self.temperature!r}")
+        check_positive("annealing", self, "temperature")
         if not 0 < self.cooling < 1:
             raise StrategyError(f"annealing: cooling is a number between 0 and 1, not {self.cooling!r}")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -74,6 +76,14 @@ def check_shares(name: str, strategy: Strategy, *settings: str) -> None:
             raise StrategyError(f"{name}: {setting} is a number from 0 to 1, not {value!r}")
 
 
+def check_positive(name: str, strategy: Strategy, *settings: str) -> None:
+    """Refuse settings that are not numbers above 0; arguments and errors are those of `check_counts`."""
+    for setting in settings:
+        value = getattr(strategy, setting)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+            raise StrategyError(f"{name}: {setting} is a number above 0, not {value!r}")
+
+
 def check_options(name: str, strategy: Strategy, **allowed: Iterable[str]) -> None:
     """Refuse settings that are none of the words allowed; errors are those of `check_counts`."""
     for setting, words in allowed.items():
@@ -126,5 +136,5 @@ def name_of(strategy: Strategy) -> str | None:
 
 def options(strategy: Strategy) -> dict[str, Any]:
     """Return a strategy's settings by name, as `create` takes them; empty for one that is no dataclass."""
-    fields: dict[str, Any] = getattr(strategy, "__dataclass_fields__", {})
-    return {name: getattr(strategy, name) for name, field in fields.items() if field.init}
+    made: Any = strategy
+    return {one.name: getattr(made, one.name) for one in fields(made) if one.init} if is_dataclass(made) else {}

@@ -74,7 +74,7 @@ class BayesianOptimisation(Strategy):
 
     kernel: str = "network"
     acquisition: Acquisition = "log-ei"
-    initial: int = 5
+    initial: int = 3
     _models: WeakKeyDictionary[History, _Model] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )

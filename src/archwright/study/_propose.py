@@ -15,7 +15,7 @@ __all__ = ["propose", "trial_seed"]
 
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
-_CROWDED = 0.9  # the share of a space that has been seen, above which random samples are of no use
+_CROWDED = 0.9  # the share of a space that has been seen, above which asking again and drawing are of no use
 
 
 def propose(strategy: Strategy, space: Space, history: History, seed: int) -> Architecture:
@@ -30,13 +30,14 @@ def propose(strategy: Strategy, space: Space, history: History, seed: int) -> Ar
     """
     number = len(history.trials)
     rng = np.random.default_rng([seed, number])
-    for _ in range(_ASKS):
+    crowded = number >= _CROWDED * space.bound
+    for _ in range(1 if crowded else _ASKS):
         architecture = strategy.propose(space, history, rng)
         if not history.seen(architecture):
             if architecture in space:
                 return architecture
             raise StrategyError(f"{type(strategy).__name__} proposed {architecture!r}, which is not in the space")
-    if number < _CROWDED * space.bound:
+    if not crowded:
         for _ in range(_SAMPLES):
             architecture = space.sample(rng)
             if not history.seen(architecture):

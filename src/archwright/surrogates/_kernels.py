@@ -300,7 +300,7 @@ class WeisfeilerLehman(_Cosine):
 
 KERNELS: Mapping[str, tuple[type[Term], ...]] = MappingProxyType(
     {
-        "network": (Decisions, Counts, Network, Costs),
+        "network": (Decisions, Network, Costs),
         "decisions": (Decisions, Counts),
         "hamming": (Decisions,),
         "path": (Decisions, Paths),

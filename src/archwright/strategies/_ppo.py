@@ -1,0 +1,85 @@
+"""Proximal policy optimisation with an LSTM controller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, check_positive, check_shares, register
+from archwright.strategies._reinforce import drawn
+from archwright.trials import History
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from archwright.strategies._controller import Batch, Controller, Learner
+
+__all__ = ["PPO"]
+
+
+@register("ppo")
+@dataclass(frozen=True)
+class PPO(Strategy):
+    """PPO: the controller of REINFORCE, which learns several times from each batch and never strays far in one.
+
+    Schulman et al., "Proximal policy optimization algorithms", 2017: the clipped surrogate objective, with a moving
+    baseline in place of a critic, since an episode has one reward. The policy that a batch was drawn from is taken to
+    be the one before its update.
+
+    Args:
+        batch: Trials of one update, at least 1.
+        epochs: Steps of Adam for each batch, at least 1.
+        clip: How far the probability of an architecture may move in one update, from 0 to 1.
+        rate: The learning rate, above 0.
+        entropy: The weight of the entropy bonus, from 0 to 1.
+        decay: How much of the moving baseline is kept with each trial, from 0 to 1.
+        hidden: Units of the LSTM, at least 1.
+
+    Raises:
+        StrategyError: A setting is out of range.
+    """
+
+    batch: int = 10
+    epochs: int = 8
+    clip: float = 0.2
+    rate: float = 0.01
+    entropy: float = 0.01
+    decay: float = 0.9
+    hidden: int = 64
+    _learners: WeakKeyDictionary[History, Learner] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_counts("ppo", self, "batch", "epochs", "hidden")
+        check_shares("ppo", self, "clip", "entropy", "decay")
+        check_positive("ppo", self, "rate")
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return an architecture drawn from the policy, a new one where it has one to give."""
+        from archwright.strategies._controller import Controller, Learner
+
+        if history not in self._learners:
+            self._learners[history] = Learner(
+                Controller(space, hidden=self.hidden),
+                self._loss,
+                batch=self.batch,
+                epochs=self.epochs,
+                rate=self.rate,
+                decay=self.decay,
+            )
+        learner = self._learners[history]
+        learner.replay(history)
+        return drawn(learner.controller, space, history, rng)
+
+    def _loss(self, controller: Controller, batch: Batch) -> Tensor:
+        log_probabilities, entropy = controller.judge(batch.architectures)
+        ratio = (log_probabilities - batch.before).exp()
+        clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
+        gain = (ratio * batch.advantages).minimum(clipped * batch.advantages)
+        return -gain.mean() - self.entropy * entropy.mean()

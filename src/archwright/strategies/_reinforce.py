@@ -1,0 +1,95 @@
+"""REINFORCE with an LSTM controller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, check_positive, check_shares, register
+from archwright.trials import History
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from archwright.strategies._controller import Batch, Controller, Learner
+
+__all__ = ["Reinforce"]
+
+_TRIES = 20  # how often the policy is asked for something new that satisfies the constraints
+
+
+@register("reinforce")
+@dataclass(frozen=True)
+class Reinforce(Strategy):
+    """REINFORCE: an LSTM controller proposes networks and learns, by policy gradient, to propose better ones.
+
+    Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", 1992; Zoph
+    and Le, "Neural architecture search with reinforcement learning", ICLR 2017; temperature, tanh constant and entropy
+    bonus as in ENAS (Pham et al. 2018). The weights follow from the history: every batch of complete trials is one step
+    of Adam, from weights that are always the same. Rewards are ranks, so they mean the same for every metric.
+
+    Args:
+        batch: Trials of one update, at least 1.
+        rate: The learning rate, above 0.
+        entropy: The weight of the entropy bonus, from 0 to 1.
+        decay: How much of the moving baseline is kept with each trial, from 0 to 1.
+        hidden: Units of the LSTM, at least 1.
+        temperature: What logits are divided by, above 0.
+        tanh_constant: Logits lie between minus and plus this, above 0.
+
+    Raises:
+        StrategyError: A setting is out of range.
+    """
+
+    batch: int = 5
+    rate: float = 0.01
+    entropy: float = 0.01
+    decay: float = 0.9
+    hidden: int = 64
+    temperature: float = 1.0
+    tanh_constant: float = 2.5
+    _learners: WeakKeyDictionary[History, Learner] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_counts("reinforce", self, "batch", "hidden")
+        check_shares("reinforce", self, "entropy", "decay")
+        check_positive("reinforce", self, "rate", "temperature", "tanh_constant")
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return an architecture drawn from the policy, a new one where it has one to give."""
+        from archwright.strategies._controller import Controller, Learner
+
+        if history not in self._learners:
+            controller = Controller(
+                space, hidden=self.hidden, temperature=self.temperature, tanh_constant=self.tanh_constant
+            )
+            self._learners[history] = Learner(
+                controller, self._loss, batch=self.batch, epochs=1, rate=self.rate, decay=self.decay
+            )
+        learner = self._learners[history]
+        learner.replay(history)
+        return drawn(learner.controller, space, history, rng)
+
+    def _loss(self, controller: Controller, batch: Batch) -> Tensor:
+        log_probabilities, entropy = controller.judge(batch.architectures)
+        return -(batch.advantages * log_probabilities).mean() - self.entropy * entropy.mean()
+
+
+def drawn(controller: Controller, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+    """Return a draw of the policy that is in the space and new, if there is one among a few."""
+    allowed = None
+    for _ in range(_TRIES):
+        architecture = controller.sample(rng)
+        if space.where and architecture not in space:
+            continue
+        if not history.seen(architecture):
+            return architecture
+        allowed = architecture
+    return allowed or space.sample(rng)
