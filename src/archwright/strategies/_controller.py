@@ -21,8 +21,8 @@ class Controller(nn.Module):
     """A distribution over the architectures of a space, decision by decision.
 
     Zoph and Le, "Neural architecture search with reinforcement learning", ICLR 2017; Pham et al., "Efficient neural
-    architecture search via parameter sharing", ICML 2018, for temperature and tanh constant. Each decision has a softmax
-    of its own over its actions and sees, through the LSTM, all that was decided before it.
+    architecture search via parameter sharing", ICML 2018, for temperature and tanh constant. Each decision has a
+    softmax of its own over its actions and sees, through the LSTM, all that was decided before it.
 
     Args:
         space: The space.
