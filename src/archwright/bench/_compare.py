@@ -14,7 +14,7 @@ import numpy as np
 from archwright import strategies as registry
 from archwright.bench._comparison import Comparison, Run
 from archwright.bench._table import Table
-from archwright.errors import BudgetError, Exhausted, TableError
+from archwright.errors import BudgetError, EvaluationError, Exhausted, StrategyError, TableError
 from archwright.evaluate import Candidate, Evaluator, as_evaluator
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
@@ -82,7 +82,9 @@ def compare(
     Raises:
         BudgetError: There are no trials, seeds, workers or strategies.
         UnknownName: No strategy has a name that was given.
-        StrategyError: A strategy cannot serve the space.
+        EvaluationError: The "seconds" of an evaluation are no time.
+        TableError: A table lacks what a strategy proposes.
+        StrategyError: A strategy cannot serve the space, or was given twice with the same settings.
     """
     chosen = _labelled(strategies)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
@@ -111,11 +113,18 @@ def compare(
 
 def _labelled(strategies: Iterable[str | Strategy] | Mapping[str, str | Strategy]) -> dict[str, Strategy]:
     if isinstance(strategies, Mapping):
-        labelled = dict(strategies)
-    else:
-        several = [strategies] if isinstance(strategies, str) else strategies
-        labelled = {one if isinstance(one, str) else registry.name_of(one) or repr(one): one for one in several}
-    return {label: registry.create(one) if isinstance(one, str) else one for label, one in labelled.items()}
+        return {label: _made(one) for label, one in strategies.items()}
+    made = [_made(one) for one in ([strategies] if isinstance(strategies, str) else strategies)]
+    names = [registry.name_of(one) or repr(one) for one in made]
+    labels = [name if names.count(name) == 1 else repr(one) for name, one in zip(names, made, strict=True)]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise StrategyError(f"these strategies were given more than once: {', '.join(twice)}; give a dict with labels")
+    return dict(zip(labels, made, strict=True))
+
+
+def _made(strategy: str | Strategy) -> Strategy:
+    return registry.create(strategy) if isinstance(strategy, str) else strategy
 
 
 def _run(
@@ -147,8 +156,7 @@ def _run(
             overhead += time.perf_counter() - start
             asked += 1
             outcome = _measure(evaluator, space, trial.architecture, trial.seed)
-            seconds = outcome.get("seconds", 1.0) if isinstance(outcome, Mapping) else 1.0
-            heapq.heappush(running, (now + seconds, trial.number, outcome))
+            heapq.heappush(running, (now + _seconds(outcome), trial.number, outcome))
         if not running:
             break
         now, number, outcome = heapq.heappop(running)
@@ -175,3 +183,15 @@ def _measure(evaluator: Evaluator, space: Space, architecture: Architecture, see
         raise
     except Exception as error:  # the evaluator may be anybody's
         return error
+
+
+def _seconds(outcome: Any) -> float:
+    """Return how long an evaluation took on the simulated clock.
+
+    Raises:
+        EvaluationError: It says so with a number that is no time.
+    """
+    seconds = outcome.get("seconds", 1.0) if isinstance(outcome, Mapping) else 1.0
+    if not 0 <= seconds < math.inf:
+        raise EvaluationError(f'the metric "seconds" is the time of an evaluation, 0 or more, not {seconds!r}')
+    return float(seconds)

@@ -69,14 +69,22 @@ class Result:
         """The (seeds, trials) regret that counts: the judged one where there is one."""
         return self.regret if self.judged is None else self.judged
 
-    def to_json(self, checkpoints: Sequence[int]) -> dict[str, Any]:
-        """Return means and standard errors after some numbers of evaluations."""
+    def at(self, seconds: Array) -> Array:
+        """Return the (seeds, times) final regret at times of the simulated clock; NaN before the first evaluation."""
+        places = np.stack([np.searchsorted(clock, seconds, side="right") for clock in self.clock])
+        known = np.hstack([np.full((len(self.final), 1), math.nan), self.final])
+        return np.take_along_axis(known, places, axis=1)
+
+    def to_json(self, checkpoints: Sequence[int], seconds: Array) -> dict[str, Any]:
+        """Return means and standard errors after some numbers of evaluations, and means at some times."""
         median = float(np.median(self.found))
+        held = self.at(seconds).mean(0)
         return {
             "test_regret": _means(self.judged, checkpoints),
             "test_regret_se": _errors(self.judged, checkpoints),
             "val_regret": _means(self.regret, checkpoints),
             "val_regret_se": _errors(self.regret, checkpoints),
+            "regret_at_seconds": {f"{at:g}": _finite(value) for at, value in zip(seconds, held, strict=True)},
             "median_to_best": None if math.isinf(median) else median,
             "share_found": float(np.isfinite(self.found).mean()),
             "duplicates": self.duplicates,
@@ -121,10 +129,11 @@ class Comparison:
         """Return what runs come to; arguments are those of `compare`."""
         sign = 1.0 if objective.maximise else -1.0
         every = [run for several in runs.values() for run in several]
-        top = sign * (max((float(np.nanmax(sign * run.values)) for run in every), default=math.nan))
-        known, best = best is not None, top if best is None else best
+        known = best is not None
+        if best is None:
+            best = sign * _greatest([sign * run.values for run in every])
         if best_judged is None and every[0].judged is not None:
-            best_judged = sign * max(float(np.nanmax(sign * run.judged)) for run in every if run.judged is not None)
+            best_judged = sign * _greatest([sign * run.judged for run in every if run.judged is not None])
         results = {}
         for label, several in runs.items():
             values = np.stack([_padded(run.values, trials) for run in several])
@@ -150,6 +159,12 @@ class Comparison:
         """The numbers of evaluations that tables show: some round ones, and the last."""
         return tuple(dict.fromkeys([*(point for point in _CHECKPOINTS if point < self.trials), self.trials]))
 
+    @property
+    def times(self) -> Array:
+        """(10,) times of the simulated clock, evenly spaced, up to the one at which half of all runs had ended."""
+        ends = [float(end) for result in self.results.values() for end in result.clock[:, -1]]
+        return np.linspace(0, float(np.median(ends)), 11)[1:]
+
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as a JSON object."""
         return {
@@ -159,7 +174,7 @@ class Comparison:
             "workers": self.workers,
             "best_known": self.best_known,
             "results": {
-                label: {**result.to_json(self.checkpoints), "rank": self.ranking.ranks[label]}
+                label: {**result.to_json(self.checkpoints, self.times), "rank": self.ranking.ranks[label]}
                 for label, result in self.results.items()
             },
             "tests": self.ranking.to_json(),
@@ -189,23 +204,39 @@ class Comparison:
         return [folder / "results.json", folder / "runs.csv", *draw(self, folder, title=title)]
 
     def __str__(self) -> str:
-        """Return a table: regret after some evaluations, evaluations to the best, share of runs that found it."""
-        heads = ["strategy", *map(str, self.checkpoints), "to best", "found", "ms/trial", "rank"]
+        """Return a table, the best strategy first: the mean regret after some numbers of evaluations, and the rest."""
+        heads = ["strategy", *map(str, self.checkpoints), "±", "to best", "found", "repeats", "ms", "rank"]
         rows = [heads]
         for label, result in sorted(self.results.items(), key=lambda item: self.ranking.ranks[item[0]]):
-            mean, median = _means(result.final, self.checkpoints) or {}, float(np.median(result.found))
+            means, errors = _means(result.final, self.checkpoints) or {}, _errors(result.final, self.checkpoints) or {}
+            median = float(np.median(result.found))
             rows.append(
                 [
                     label,
-                    *("-" if value is None else f"{value:.3f}" for value in mean.values()),
+                    *map(_short, means.values()),
+                    _short(errors.get(str(self.trials))),
                     "-" if math.isinf(median) else f"{median:g}",
                     f"{np.isfinite(result.found).mean():.0%}",
+                    f"{result.duplicates:.1f}",
                     f"{result.ms_per_trial:.2f}",
                     f"{self.ranking.ranks[label]:.2f}",
                 ]
             )
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        lines = [
+            "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+            for row in rows
+        ]
+        alike = self.ranking.alike(self.ranking.best)
+        if alike:
+            lines.append(f"not told apart from {self.ranking.best} (Wilcoxon, Holm, 0.05): {', '.join(alike)}")
+        return "\n".join(lines)
+
+
+def _greatest(several: Sequence[Array]) -> float:
+    """Return the greatest number of all; NaN where there is none."""
+    known = [float(value) for values in several for value in values[~np.isnan(values)]]
+    return max(known, default=math.nan)
 
 
 def _padded(values: Array, length: int) -> Array:
@@ -227,3 +258,7 @@ def _errors(regret: Array | None, checkpoints: Sequence[int]) -> dict[str, float
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

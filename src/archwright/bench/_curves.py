@@ -49,9 +49,7 @@ def draw(comparison: Comparison, folder: Path, *, title: str) -> list[Path]:
         by_trial.plot(steps, mean, label=label, **looks[label])
         by_trial.fill_between(steps, mean - error, mean + error, color=looks[label]["color"], alpha=0.15, linewidth=0)
         times = np.linspace(0, np.median(result.clock[:, -1]), 200)
-        rows = zip(result.clock, result.final, strict=True)
-        held = np.stack([_at(clock, values, times) for clock, values in rows])
-        by_time.plot(times / unit, held.mean(0), **looks[label])
+        by_time.plot(times / unit, result.at(times).mean(0), **looks[label])
     for axes, across in ((by_trial, "evaluations"), (by_time, f"simulated {word}")):
         axes.set_yscale("symlog", linthresh=_LINEAR)
         axes.set_ylim(bottom=0)
@@ -78,17 +76,11 @@ def _draw_ranks(axes: Any, comparison: Comparison, order: list[str], looks: dict
         axes.annotate(f"{rank:.1f}", (rank, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(places, order)
     axes.set_xlim(0, 1.12 * max(ranks))
-    axes.set_xlabel("mean rank after the last evaluation (1 is best)")
+    axes.set_xlabel("mean rank at the end (1 is best)")
     axes.spines[["top", "right"]].set_visible(False)
     apart = comparison.ranking.critical_difference
     if np.isfinite(apart):
         axes.set_title(f"ranks {apart:.2f} apart differ (Nemenyi, 0.05)", fontsize=9)
-
-
-def _at(clock: Any, values: Any, times: Any) -> Any:
-    """Return the value that held at each time; the first one before there is any."""
-    places = np.searchsorted(clock, times, side="right") - 1
-    return values[np.maximum(places, 0)]
 
 
 def _page(title: str, svg: str, table: str) -> str:

@@ -44,9 +44,15 @@ class Ranking:
             "wilcoxon_p": {f"{one} | {other}": p for (one, other), p in self.wilcoxon.items()},
         }
 
-    def alike(self, level: float = 0.05) -> list[tuple[str, str]]:
-        """Return the pairs that Wilcoxon's test does not tell apart at a level."""
-        return [pair for pair, p in self.wilcoxon.items() if p >= level]
+    @property
+    def best(self) -> str:
+        """The strategy of the lowest mean rank; the first of several."""
+        return min(self.ranks, key=self.ranks.__getitem__)
+
+    def alike(self, name: str, level: float = 0.05) -> list[str]:
+        """Return the strategies that Wilcoxon's test does not tell apart from one at a level."""
+        pairs = [pair for pair, p in self.wilcoxon.items() if p >= level and name in pair]
+        return [one if other == name else other for one, other in pairs]
 
 
 def rank(losses: Mapping[str, NDArray[np.float64]]) -> Ranking:

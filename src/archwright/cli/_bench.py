@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from archwright import bench, strategies
 from archwright.errors import StrategyError
@@ -104,36 +103,10 @@ def _show(
         f"{'Test' if judged else 'Validation'} regret of the best by validation"
         f"{', in percentage points' if loaded.scale == 100 else ''}: mean after so many evaluations"
     )
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    heads = [*map(str, comparison.checkpoints), "±", "to best", "found", "repeats", "ms/trial", "rank"]
-    shown.add_column("strategy")
-    for head in heads:
-        shown.add_column(head, justify="right")
-    results = comparison.to_json()["results"]
-    for label, row in sorted(results.items(), key=lambda item: item[1]["rank"]):
-        means = row["test_regret"] or row["val_regret"]
-        errors = row["test_regret_se"] or row["val_regret_se"] or {}
-        shown.add_row(
-            label,
-            *(_regret(means[str(point)]) for point in comparison.checkpoints),
-            _regret(errors.get(str(comparison.trials))),
-            "-" if row["median_to_best"] is None else f"{row['median_to_best']:g}",
-            f"{row['share_found']:.0%}",
-            f"{row['duplicates']:.1f}",
-            f"{row['ms_per_trial']:.2f}",
-            f"{row['rank']:.2f}",
-        )
-    console.print(shown)
+    console.print(str(comparison), markup=False)
     console.print(
-        "±: standard error of the last; to best: median evaluations until the best of the table; "
-        "repeats: proposals of a run that had been made before"
+        "±: standard error of the last; to best: median evaluations until the best of the table; repeats: proposals of "
+        "a run that had been made before; ms: to ask and tell, for each trial; rank: mean over the seeds"
     )
-    alike = comparison.ranking.alike()
-    if alike:
-        console.print("not told apart (Wilcoxon, Holm, 0.05): " + "; ".join(f"{one} and {two}" for one, two in alike))
     for path in written:
         console.print(f"wrote {path}")
-
-
-def _regret(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,122 @@
+"""What a comparison says, and what it leaves on disk."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import xml.etree.ElementTree as ET
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from archwright.bench import Comparison, Run
+from archwright.trials import Objective
+
+
+def run(seed, values, judged=None, clock=None):
+    return Run(
+        seed,
+        np.arange(1.0, 5.0) if clock is None else np.array(clock),
+        np.array(values),
+        None if judged is None else np.array(judged),
+        2 * seed,
+        0.001,
+    )
+
+
+RUNS = {
+    "good": [run(0, [0.5, 0.9, 1.0, 1.0], [0.4, 0.6, 0.8, 0.8]), run(1, [0.2, 0.2, 0.2, 1.0], [0.1, 0.1, 0.1, 0.8])],
+    "bad": [run(0, [0.1, 0.1, 0.2, 0.3], [0.1, 0.1, 0.0, 0.2]), run(1, [0.0, 0.4, 0.4, 0.4], [0.0, 0.3, 0.3, 0.3])],
+}
+
+
+@pytest.fixture
+def comparison():
+    return Comparison.of(RUNS, Objective("accuracy"), 4, [0, 1], 1, best=1.0, best_judged=0.8, scale=100.0)
+
+
+def test_json_holds_the_means_and_standard_errors(comparison):
+    written = json.loads(json.dumps(comparison.to_json()))
+    good = written["results"]["good"]
+    assert (written["trials"], written["seeds"]) == (4, 2)
+    assert good["test_regret"] == {"4": pytest.approx(0.0)}
+    assert good["val_regret_se"] == {"4": pytest.approx(0.0)}
+    assert good["median_to_best"] == 3.5
+    assert good["share_found"] == 1.0
+    assert good["duplicates"] == 1.0
+    assert good["ms_per_trial"] == pytest.approx(1.0)
+    bad = written["results"]["bad"]
+    assert bad["test_regret"] == {"4": pytest.approx(55.0)}
+    assert bad["test_regret_se"] == {"4": pytest.approx(100 * np.std([0.6, 0.5], ddof=1) / math.sqrt(2))}
+    assert bad["median_to_best"] is None
+    assert (good["rank"], bad["rank"]) == (1.0, 2.0)
+    assert written["tests"]["wilcoxon_p"] == {"good | bad": pytest.approx(0.5)}
+    assert good["regret_at_seconds"]["4"] == pytest.approx(0.0)
+    assert good["regret_at_seconds"]["0.4"] is None
+    assert good["regret_at_seconds"]["2"] == pytest.approx(100 * (0.8 - (0.6 + 0.1) / 2))
+
+
+def test_round_numbers_of_evaluations_are_shown_and_the_last():
+    runs = {"a": [run(0, [0.1] * 4), run(1, [0.2] * 4)]}
+    shown = [
+        Comparison.of(runs, Objective("a"), trials, [0, 1], 1, None, None, 1.0).checkpoints
+        for trials in (4, 25, 60, 150, 400)
+    ]
+    assert shown == [(4,), (25,), (25, 50, 60), (25, 50, 100, 150), (25, 50, 100, 150, 300, 400)]
+
+
+def test_as_text_the_best_comes_first(comparison):
+    lines = str(comparison).splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["strategy", "good", "bad"]
+    assert lines[1].split()[1:] == ["0.000", "0.000", "3.5", "100%", "1.0", "1.00", "1.00"]
+    assert lines[2].split()[1:] == ["55.000", "5.000", "-", "0%", "1.0", "1.00", "2.00"]
+    assert lines[3].startswith("not told apart from good")
+    assert lines[3].endswith(": bad")
+
+
+def test_one_seed_has_no_standard_error_and_one_strategy_no_test():
+    alone = Comparison.of({"a": [run(0, [0.1, 0.2, 0.3, 0.4])]}, Objective("a"), 4, [0], 1, None, None, 1.0)
+    written = json.loads(json.dumps(alone.to_json(), allow_nan=False))
+    assert written["results"]["a"]["val_regret_se"] is None
+    assert written["results"]["a"]["test_regret"] is None
+    assert written["tests"] == {
+        "ranks": {"a": 1.0},
+        "friedman_p": None,
+        "critical_difference": None,
+        "wilcoxon_p": {},
+    }
+    assert "not told apart" not in str(alone)
+
+
+def test_files_hold_every_run_and_a_picture(comparison, tmp_path):
+    paths = comparison.save(tmp_path / "out", title="A <title>")
+    assert [path.name for path in paths] == ["results.json", "runs.csv", "curves.png", "curves.svg", "report.html"]
+    assert json.loads(paths[0].read_text())["results"].keys() == {"good", "bad"}
+    with paths[1].open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * 4
+    assert rows[1] == {
+        "strategy": "good",
+        "seed": "0",
+        "evaluation": "2",
+        "clock": "2",
+        "val_regret": "10",
+        "test_regret": "20",
+    }
+    pixels = matplotlib.image.imread(paths[2])
+    assert pixels.shape[0] > 300
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 50
+    drawn = ET.parse(paths[3])
+    assert drawn.getroot().tag.endswith("svg")
+    assert "A &lt;title&gt;" in paths[4].read_text()
+    assert "55.000" in paths[4].read_text()
+
+
+def test_regret_without_a_judge_is_that_of_validation(tmp_path):
+    runs = {name: [run(one.seed, one.values.tolist()) for one in several] for name, several in RUNS.items()}
+    comparison = Comparison.of(runs, Objective("a"), 4, [0, 1], 1, 1.0, None, 1.0)
+    assert comparison.results["good"].final is comparison.results["good"].regret
+    rows = comparison.save(tmp_path)[1].read_text().splitlines()
+    assert rows[1] == "good,0,1,1,0.5,"
