@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archwright import errors, nn, optim, spaces, strategies, testing
+    from archwright import bench, errors, nn, optim, spaces, strategies, surrogates, testing
     from archwright.datasets import Data, data
     from archwright.evaluate import Candidate, Evaluator, Stopped, Training
     from archwright.space import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
-    **dict.fromkeys(("errors", "nn", "optim", "spaces", "strategies", "testing"), ""),
+    **dict.fromkeys(("bench", "errors", "nn", "optim", "spaces", "strategies", "surrogates", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Candidate", "Evaluator", "Stopped", "Training"), "evaluate"),
     **dict.fromkeys(
@@ -74,6 +74,7 @@ __all__ = [
     "TensorSpec",
     "Training",
     "Trial",
+    "bench",
     "cell",
     "choice",
     "data",
@@ -92,6 +93,7 @@ __all__ = [
     "spaces",
     "strategies",
     "subset",
+    "surrogates",
     "template",
     "testing",
 ]

@@ -157,7 +157,12 @@ def _digits_cells(file: IO[str], dataset: str) -> Table:
 _TABLES: Mapping[str, _Published] = MappingProxyType(
     {
         "digits-cells": _Published(
-            Source("digits_cells.csv.gz", "", "the package itself (docs/digits-cells.md)", shipped=True),
+            Source(
+                "digits_cells.csv.gz",
+                "4ee1dba1d1813155bad6dd03186c4230c2ed1724a6de42eabaff6f98dea6843b",
+                "the package itself (docs/digits-cells.md)",
+                shipped=True,
+            ),
             ("digits",),
             "1,458 small networks on digits, three seeds; comes with the package.",
             _digits_cells,

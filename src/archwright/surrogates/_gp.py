@@ -158,8 +158,8 @@ class Posterior:
         return math.exp(self.parameters[-1])
 
     def _kernel(self, first: Sequence[Rows], second: Sequence[Rows]) -> Array:
-        compared = [term.compare(a, b) for term, a, b in zip(self.terms, first, second, strict=True)]
-        return _total([term.value(c, p) for term, c, p in _split(self.terms, compared, self.parameters)])
+        pairs = list(zip(first, second, strict=True))
+        return _total([term.kernel(a, b, p) for term, (a, b), p in _split(self.terms, pairs, self.parameters)])
 
     def _diagonal(self, inputs: Sequence[Rows]) -> Array:
         return _total([term.diagonal(rows, p) for term, rows, p in _split(self.terms, inputs, self.parameters)])

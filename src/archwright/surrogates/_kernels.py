@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -38,6 +38,7 @@ Array: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = Any  # an array, or a sparse one: (n, features)
 
 _HASHES = 2**18  # columns for things that are counted by their hash: collisions are rare
+_WEIGHED = 32  # the most decisions that have a weight each
 _SAMPLE = 512  # how many architectures of a large space say how far apart features are
 
 
@@ -55,7 +56,7 @@ class Term(ABC):
             standardised and features scaled, so one prior does for all spaces.
     """
 
-    prior: ClassVar[tuple[tuple[float, float], ...]]
+    prior: tuple[tuple[float, float], ...]
 
     def __init__(self, space: Space) -> None:
         self.space = space
@@ -81,6 +82,10 @@ class Term(ABC):
     def gradient(self, compared: Array, parameters: Array) -> list[Array]:
         """Return the (n, m) derivatives of the values by each of the parameters."""
 
+    def kernel(self, first: Array, second: Array, parameters: Array) -> Array:
+        """Return the (n, m) values for rows that are compared once only."""
+        return self.value(self.compare(first, second), parameters)
+
     def diagonal(self, inputs: Array, parameters: Array) -> Array:
         """Return the (n,) values of rows with themselves: the variance, where a term does not say otherwise."""
         return np.full(len(inputs), math.exp(parameters[0]))
@@ -105,16 +110,17 @@ class _Matern(Term):
 
     def compare(self, first: Array, second: Array) -> Array:
         """Return (n, m) mean squared differences."""
-        return _squared(first, second)
+        return np.asarray(_squared(first, second) / max(1, first.shape[1]))
 
     def value(self, compared: Array, parameters: Array) -> Array:
         """Return the (n, m) values of the kernel."""
-        return math.exp(parameters[0]) * _matern(compared, parameters[1])[0]
+        return math.exp(parameters[0]) * _matern(compared * math.exp(-2 * parameters[1]))[0]
 
     def gradient(self, compared: Array, parameters: Array) -> list[Array]:
         """Return the derivatives by variance and lengthscale."""
-        value, slope = _matern(compared, parameters[1])
-        return [math.exp(parameters[0]) * value, math.exp(parameters[0]) * slope]
+        scaled = compared * math.exp(-2 * parameters[1])
+        value, slope = _matern(scaled)
+        return [math.exp(parameters[0]) * value, -2 * math.exp(parameters[0]) * slope * scaled]
 
 
 class _Linear(Term):
@@ -140,46 +146,67 @@ class _Linear(Term):
 
 
 class Decisions(Term):
-    """The decisions themselves: exponential in the share of unordered ones that differ, Matérn in the ordered ones.
+    """The decisions themselves: exponential in how many unordered ones differ, Matérn in the ordered ones.
 
-    Where all are unordered this is the exponential Hamming kernel. A decision that only one of two architectures
-    made differs by half. It knows nothing of networks.
+    Each decision has a weight of its own that is fitted with the rest (automatic relevance determination: MacKay,
+    "Bayesian methods for backpropagation networks", 1996); where there are many decisions, the unordered ones share
+    theirs, and so do the ordered ones. With equal weights, and all unordered, this is the exponential Hamming kernel. A
+    decision that only one of two architectures made differs by half. The term knows nothing of networks.
     """
-
-    prior = ((math.log(0.5), 1.0), (math.log(0.6), 0.7), (math.log(0.6), 0.7))
 
     def __init__(self, space: Space) -> None:
         super().__init__(space)
-        decisions = space.decisions.values()
-        unordered = [isinstance(d, Subset) or (isinstance(d, Choice) and not d.ordered) for d in decisions]
-        self._unordered = np.repeat(unordered, [decision.width for decision in decisions]).astype(bool)
-        self._counts = (max(1, sum(unordered)), max(1, len(unordered) - sum(unordered)))
+        decisions = list(space.decisions.values())
+        unordered = np.array([isinstance(d, Subset) or (isinstance(d, Choice) and not d.ordered) for d in decisions])
+        unordered = unordered.astype(bool)
+        groups = np.arange(len(decisions)) if len(decisions) <= _WEIGHED else np.where(unordered, 0, 1)
+        kinds, groups = np.unique(groups, return_inverse=True)
+        self._group = np.repeat(groups, [decision.width for decision in decisions]).astype(int)  # of each slot
+        self._unordered = np.array([unordered[groups == kind].all() for kind in range(len(kinds))], dtype=bool)
+        # Of one-hot vectors that differ the squared distance is 2; each kind of decision is averaged over.
+        self._share = np.where(self._unordered, 0.5 / max(1, unordered.sum()), 1 / max(1, (~unordered).sum()))
+        self.prior = ((math.log(0.5), 1.0), *((0.0, 0.7),) * len(kinds))
 
     def inputs(self, architectures: Sequence[Architecture]) -> Array:
         """Return the vectors of `Space.encode`."""
         vectors = [self.space.encode(architecture) for architecture in architectures]
         return np.array(vectors).reshape(len(vectors), -1)
 
+    def kernel(self, first: Array, second: Array, parameters: Array) -> Array:
+        """Return the (n, m) values for rows, in two matrix products whatever the number of decisions."""
+        weights = np.sqrt(self._share * np.exp(parameters[1:]))[self._group]
+        one = self._unordered[self._group]
+        differ = _squared(first[:, one] * weights[one], second[:, one] * weights[one])
+        apart = _squared(first[:, ~one] * weights[~one], second[:, ~one] * weights[~one])
+        return math.exp(parameters[0]) * np.exp(-differ) * _matern(apart)[0]
+
     def compare(self, first: Array, second: Array) -> Array:
-        """Return (2, n, m): the share of unordered decisions that differ, the mean square of ordered differences."""
-        one, other = self._unordered, ~self._unordered
-        differ = _squared(first[:, one], second[:, one], divisor=2 * self._counts[0])
-        return np.stack([differ, _squared(first[:, other], second[:, other], divisor=self._counts[1])])
+        """Return (groups, n, m) mean squared differences of the decisions in each group."""
+        groups = [self._group == group for group in range(len(self._unordered))]
+        apart = [_squared(first[:, group], second[:, group]) for group in groups]
+        return np.asarray(np.reshape(apart, (len(groups), len(first), len(second))) * self._share[:, None, None])
 
     def value(self, compared: Array, parameters: Array) -> Array:
         """Return the (n, m) values of the kernel."""
-        differ, apart = compared
-        matern, _ = _matern(apart, parameters[2])
-        return np.asarray(math.exp(parameters[0]) * np.exp(-differ * math.exp(-parameters[1])) * matern)
+        differ, apart = self._weighed(compared, parameters)
+        return math.exp(parameters[0]) * np.exp(-differ) * _matern(apart)[0]
 
     def gradient(self, compared: Array, parameters: Array) -> list[Array]:
-        """Return the derivatives by variance and the two lengthscales."""
-        differ, apart = compared
-        scaled = differ * math.exp(-parameters[1])
-        hamming = math.exp(parameters[0]) * np.exp(-scaled)
-        matern, slope = _matern(apart, parameters[2])
-        value = hamming * matern
-        return [value, value * scaled, hamming * slope]
+        """Return the derivatives by the variance and the weights."""
+        differ, apart = self._weighed(compared, parameters)
+        hamming = math.exp(parameters[0]) * np.exp(-differ)
+        matern, slope = _matern(apart)
+        value, along = hamming * matern, hamming * slope
+        scaled = zip(self._unordered, compared, np.exp(parameters[1:]), strict=True)
+        return [value, *((-value if unordered else along) * part * weight for unordered, part, weight in scaled)]
+
+    def _weighed(self, compared: Array, parameters: Array) -> tuple[Array, Array]:
+        """Return the (n, m) weighted differences of unordered and of ordered decisions."""
+        weights = np.exp(parameters[1:])
+        return (
+            np.tensordot(weights * self._unordered, compared, 1),
+            np.tensordot(weights * ~self._unordered, compared, 1),
+        )
 
 
 class Counts(_Matern):
@@ -371,15 +398,14 @@ def _buildable(space: Space) -> bool:
     return "model" in space.parts and space.example_input is not None
 
 
-def _squared(first: Array, second: Array, divisor: int | None = None) -> Array:
-    """Return (n, m) squared distances of rows, divided by the number of columns where nothing else is said."""
+def _squared(first: Array, second: Array) -> Array:
+    """Return the (n, m) squared distances of (n, features) and (m, features) rows."""
     norms = np.einsum("ij,ij->i", first, first)[:, None] + np.einsum("ij,ij->i", second, second)[None]
-    distance = np.maximum(norms - 2 * first @ second.T, 0.0)
-    return np.asarray(distance / (divisor or max(1, first.shape[1])))
+    return np.asarray(np.maximum(norms - 2 * first @ second.T, 0.0))
 
 
-def _matern(squared: Array, log_scale: float) -> tuple[Array, Array]:
-    """Return Matérn (smoothness 5/2) of squared distances, and its derivative by the log of the lengthscale."""
-    r = np.sqrt(5 * squared) * math.exp(-log_scale)
+def _matern(squared: Array) -> tuple[Array, Array]:
+    """Return Matérn (smoothness 5/2) of squared distances, and its derivative by them."""
+    r = np.sqrt(5 * squared)
     decay = np.exp(-r)
-    return decay * (1 + r + r * r / 3), decay * (r * r / 3) * (1 + r)
+    return decay * (1 + r + r * r / 3), decay * (1 + r) * (-5 / 6)

@@ -1,8 +1,9 @@
 """Makes the table of the benchmark "digits-cells": every network of the space, trained on digits with three seeds.
 
-    OMP_NUM_THREADS=1 python benchmarks/digits_cells.py train WORK      # goes on where it stopped; about half an hour
-    OMP_NUM_THREADS=1 python benchmarks/digits_cells.py latency WORK    # on a machine that does nothing else
-    python benchmarks/digits_cells.py pack WORK TABLE.csv.gz
+    export OMP_NUM_THREADS=1
+    python benchmarks/tables/digits_cells.py train WORK       # goes on where it stopped; about a quarter of an hour
+    python benchmarks/tables/digits_cells.py latency WORK     # on a machine that does nothing else; a minute
+    python benchmarks/tables/digits_cells.py pack WORK TABLE.csv.gz
 
 WORK is a folder: a line of JSON for each training, and one for each measured network. docs/digits-cells.md says what
 the columns mean.

@@ -1,0 +1,101 @@
+"""`archwright bench` as a user meets it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from archwright.cli._bench import parse
+from archwright.errors import StrategyError, UnknownName
+from archwright.strategies import Evolution, LocalSearch, Random
+
+
+def bench(*arguments, **environment):
+    env = {"COLUMNS": "80", "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(
+        [sys.executable, "-m", "archwright", "bench", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **env},
+        timeout=300,
+    )
+
+
+def test_the_table_that_ships_needs_no_data(tmp_path):
+    done = bench(
+        "digits-cells", "--strategy", "random,local-search", "--trials", 30, "--seeds", 3, "--out", tmp_path / "out",
+        ARCHWRIGHT_DATA=str(tmp_path), HOME=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "digits-cells, digits: 30 evaluations, 3 seeds"
+    assert "test regret" in lines[1].lower()
+    assert "percentage points" in lines[1]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[2:5]}
+    assert rows["strategy"][:2] == ["25", "30"]
+    assert rows.keys() == {"strategy", "random", "local-search"}
+    assert all(0 <= float(number) < 100 for number in rows["random"][:2])
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "results.json",
+        "runs.csv",
+        "curves.png",
+        "curves.svg",
+        "report.html",
+    }
+
+
+def test_json_is_one_document_with_the_names_that_scripts_rely_on():
+    done = bench("digits-cells", "--strategy", "random,evolution", "--trials", 60, "--seeds", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    written = json.loads(done.stdout)
+    assert written.keys() >= {"table", "dataset", "trials", "seeds", "results"}
+    assert (written["table"], written["dataset"], written["trials"], written["seeds"]) == (
+        "digits-cells",
+        "digits",
+        60,
+        2,
+    )
+    for result in written["results"].values():
+        assert result["test_regret"].keys() == result["val_regret"].keys() == {"25", "50", "60"}
+        assert result.keys() >= {"median_to_best", "share_found", "duplicates", "ms_per_trial"}
+    assert written["results"].keys() == {"random", "evolution"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nasbench20"], "unknown table 'nasbench20'. Did you mean 'nasbench201'"),
+        (["digits-cells", "--dataset", "cifar10"], "data set of the table 'digits-cells': 'cifar10'"),
+        (["digits-cells", "--strategy", "evolutoin"], "Did you mean 'evolution'"),
+        (["digits-cells", "--strategy", "random,random"], "'random' is named twice"),
+        (["digits-cells", "--seeds", "0"], "at least one trial, worker, seed and strategy"),
+        (["nasbench201", "--data", "nowhere"], "nasbench201.csv.gz was not found in nowhere"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(arguments, said):
+    done = bench(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+def test_settings_of_a_strategy_are_written_behind_it():
+    found = parse("random, evolution:population=20;sample=5 ,local-search:improvement=best")
+    assert found == {
+        "random": Random(),
+        "evolution:population=20;sample=5": Evolution(population=20, sample=5),
+        "local-search:improvement=best": LocalSearch(improvement="best"),
+    }
+    with pytest.raises(StrategyError, match="reads name=value, not 'population'"):
+        parse("evolution:population")
+    with pytest.raises(StrategyError, match="population is an integer of 1 or more, not 'many'"):
+        parse("evolution:population=many")
+    with pytest.raises(StrategyError, match="no option 'size'"):
+        parse("evolution:size=3")
+    with pytest.raises(StrategyError, match="names no strategy"):
+        parse(" , ")
+    with pytest.raises(UnknownName, match="'grids'"):
+        parse("grids")
