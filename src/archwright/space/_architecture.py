@@ -22,11 +22,12 @@ class Architecture(Mapping[str, Value]):
         decisions: Value by decision name. `Space.canonical` makes one that is known to fit a space.
     """
 
-    __slots__ = ("_decisions", "_id")
+    __slots__ = ("_decisions", "_hash", "_id")
 
     def __init__(self, decisions: Mapping[str, Value]) -> None:
         self._decisions = dict(decisions)
         self._id: str | None = None
+        self._hash: int | None = None
 
     @property
     def id(self) -> str:
@@ -59,7 +60,13 @@ class Architecture(Mapping[str, Value]):
 
     def __hash__(self) -> int:
         """Hash the decisions; unlike `id`, the hash differs from process to process."""
-        return hash(frozenset(self._decisions.items()))
+        if self._hash is None:
+            self._hash = hash(frozenset(self._decisions.items()))
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the decisions alone: a hash means nothing in another process."""
+        return Architecture, (self._decisions,)
 
     def __eq__(self, other: object) -> bool:
         """Compare the decisions."""

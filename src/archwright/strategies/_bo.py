@@ -13,7 +13,7 @@ from scipy.sparse import issparse, vstack
 
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, check_options, register
-from archwright.strategies._pool import everything, pool
+from archwright.strategies._pool import everything, pool, positions
 from archwright.surrogates import (
     KERNELS,
     Posterior,
@@ -33,6 +33,7 @@ __all__ = ["BayesianOptimisation"]
 Acquisition = Literal["log-ei", "noisy-ei", "ucb", "thompson"]
 
 _ENTRIES = 20_000_000  # the most observations x candidates for which a whole space is judged: 160 MB
+_OBSERVED = 1000  # the most trials that are observed: the cost of a proposal grows with their square
 _DRAWN = 500  # candidates of a joint draw, whose cost grows with their cube
 
 
@@ -47,8 +48,16 @@ class _Model:
     count: int = 0  # how many trials have their rows
     fitted: int = 0  # how many the parameters were fitted to
     parameters: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    kept: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))  # which of those are observed
     posterior: Posterior | None = None  # over all of a small space
-    observed: int = 0  # how many trials it has observed
+    settled: int = 0  # how many complete trials it has observed; those beyond are trials that ran
+    open: NDArray[np.bool_] | None = None  # which of all architectures of a small space have not been proposed
+    marked: int = 0  # how many trials are marked there
+
+    @property
+    def observed(self) -> NDArray[np.intp]:
+        """Which trials the posterior is to observe: those kept at the last fit, and all that came after it."""
+        return np.concatenate([self.kept, np.arange(self.fitted, self.count)])
 
 
 @register("bo")
@@ -95,21 +104,27 @@ class BayesianOptimisation(Strategy):
         terms = kernel_for(space, self.kernel)
         model = self._models.setdefault(history, _Model())
         _learn(model, terms, history)
+        observed = model.observed
+        rows = [part[observed] for part in model.rows]
         candidates = everything(space)
-        if candidates is None or model.count * len(candidates) > _ENTRIES:
+        if candidates is None or len(observed) * len(candidates) > _ENTRIES:
             candidates = pool(space, history, rng)
             posterior = Posterior(terms, model.parameters, [term.inputs(candidates) for term in terms])
-            posterior.observe(model.rows, model.count)
+            open_ = np.ones(len(candidates), dtype=bool)
         else:
-            posterior = _over_all(model, terms, _all_inputs(space, self.kernel, candidates))
-        open_ = np.array([not history.seen(architecture) for architecture in candidates], dtype=bool)
+            if model.posterior is None:
+                model.posterior = Posterior(terms, model.parameters, _all_inputs(space, self.kernel, candidates))
+                model.settled = 0
+            posterior, open_ = model.posterior, _open(model, space, history)
+            posterior.observe(rows, model.settled)  # drops the trials that were running when it was last asked
+            model.settled = len(observed)
         if not open_.any():
             return space.sample(rng)
-        pending = [trial.architecture for trial in history.trials if not trial.ended]
-        if pending:
-            rows = [_joined(old, term.inputs(pending)) for old, term in zip(model.rows, terms, strict=True)]
-            posterior.observe(rows, model.count + len(pending))
-        worth = self._worth(posterior, squash(np.asarray(history.scores)), open_, rng)
+        posterior.observe(rows, len(observed))
+        if pending := [trial.architecture for trial in history.trials if not trial.ended]:
+            rows = [_joined(part, term.inputs(pending)) for part, term in zip(rows, terms, strict=True)]
+            posterior.observe(rows, len(observed) + len(pending))
+        worth = self._worth(posterior, squash(np.asarray(history.scores))[observed], open_, rng)
         return candidates[int(np.argmax(worth))]
 
     def _worth(
@@ -141,19 +156,32 @@ def _learn(model: _Model, terms: Sequence[Term], history: History) -> None:
         model.count += len(new)
     due = model.count - model.count % max(1, model.count // 20)  # a function of the number of trials alone
     if due != model.fitted:
-        scores = squash(np.asarray(history.scores[:due]))
-        model.parameters = fit_parameters(terms, [rows[:due] for rows in model.rows], scores)
+        scores = np.asarray(history.scores[:due])
+        model.parameters = fit_parameters(terms, [rows[:due] for rows in model.rows], squash(scores))
+        model.kept = _telling(scores)
         model.fitted, model.posterior = due, None
 
 
-def _over_all(model: _Model, terms: Sequence[Term], inputs: list[Rows]) -> Posterior:
-    """Return the posterior over all of a small space; each trial is observed once for each fit of the parameters."""
-    if model.posterior is None:
-        model.posterior, model.observed = Posterior(terms, model.parameters, inputs), model.fitted
-    model.posterior.observe(model.rows, model.observed)  # drops the trials that were running when it was last asked
-    model.posterior.observe(model.rows, model.count)
-    model.observed = model.count
-    return model.posterior
+def _telling(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return which trials to observe: all of a few; of many the best, and some of the others, evenly spread in time."""
+    if len(scores) <= _OBSERVED:
+        return np.arange(len(scores))
+    order = np.argsort(-scores, kind="stable")
+    best, others = order[: _OBSERVED // 2], np.sort(order[_OBSERVED // 2 :])
+    return np.sort(np.r_[best, others[np.linspace(0, len(others) - 1, _OBSERVED // 2).astype(int)]])
+
+
+def _open(model: _Model, space: Space, history: History) -> NDArray[np.bool_]:
+    """Tell which architectures of a small space have not been proposed; each trial is looked up once."""
+    places = positions(space)
+    if model.open is None:
+        model.open = np.ones(len(places), dtype=bool)
+    for trial in history.trials[model.marked :]:
+        place = places.get(trial.architecture)
+        if place is not None:
+            model.open[place] = False
+    model.marked = len(history.trials)
+    return model.open
 
 
 def _all_inputs(space: Space, kernel: str, architectures: Sequence[Architecture]) -> list[Rows]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -10,19 +10,22 @@ import numpy as np
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
-__all__ = ["everything", "pool"]
+__all__ = ["everything", "pool", "positions"]
 
 _SMALL = 50_000  # the largest space that is looked at as a whole
 
-_listed: WeakKeyDictionary[Space, tuple[Architecture, ...]] = WeakKeyDictionary()
+_listed: WeakKeyDictionary[Space, dict[Architecture, int]] = WeakKeyDictionary()
 
 
 def everything(space: Space) -> Sequence[Architecture] | None:
     """Return all architectures of a small space, in the order of enumeration; `None` for a large one."""
-    if space.bound > _SMALL:
-        return None
+    return None if space.bound > _SMALL else tuple(positions(space))
+
+
+def positions(space: Space) -> Mapping[Architecture, int]:
+    """Return the place of each architecture of a small space in the order of enumeration."""
     if space not in _listed:
-        _listed[space] = tuple(space.enumerate())
+        _listed[space] = {architecture: place for place, architecture in enumerate(space.enumerate())}
     return _listed[space]
 
 

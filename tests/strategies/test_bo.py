@@ -1,0 +1,122 @@
+"""Bayesian optimisation: what it proposes, and that its caches never show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import archwright as aw
+from archwright import strategies
+from archwright.errors import StrategyError
+from archwright.strategies import BayesianOptimisation, _bo
+from archwright.surrogates import Posterior, fit_parameters, kernel_for, log_expected_improvement, squash
+from archwright.trials import History, Objective, Trial
+
+SMALL = aw.Space(**{f"e{i}": aw.choice(*"abcd") for i in range(4)})
+LARGE = aw.Space(**{f"e{i}": aw.choice(*"abcd") for i in range(12)})
+ACQUISITIONS = ["log-ei", "noisy-ei", "ucb", "thompson"]
+
+
+def worth(architecture):
+    """Additive, with one interaction."""
+    codes = ["abcd".index(value) for value in architecture.values()]
+    return sum((i + 1) * code for i, code in enumerate(codes)) + 3.0 * (codes[0] == codes[1])
+
+
+def history_of(space, count, seed=0):
+    rng = np.random.default_rng(seed)
+    history = History(Objective("value"))
+    for number, architecture in enumerate(dict.fromkeys(space.sample(rng) for _ in range(count))):
+        history.add(Trial(number, architecture, seed=number))
+        history.add(Trial(number, architecture, "complete", {"value": worth(architecture)}, seed=number))
+    return history
+
+
+def test_it_proposes_the_unseen_architecture_of_greatest_log_expected_improvement():
+    history = history_of(SMALL, 12)
+    proposed = BayesianOptimisation(kernel="hamming").propose(SMALL, history, np.random.default_rng(0))
+    terms = kernel_for(SMALL, "hamming")
+    everything = list(SMALL.enumerate())
+    seen = [trial.architecture for trial in history.complete]
+    rows = [term.inputs(seen) for term in terms]
+    scores = squash(np.array(history.scores))
+    posterior = Posterior(terms, fit_parameters(terms, rows, scores), [term.inputs(everything) for term in terms])
+    posterior.observe(rows, len(seen))
+    improvement = log_expected_improvement(*posterior.expect(scores), scores.max())
+    best = max((a for a in everything if not history.seen(a)), key=lambda a: improvement[everything.index(a)])
+    assert proposed == best
+
+
+@pytest.mark.parametrize("acquisition", ACQUISITIONS)
+@pytest.mark.parametrize("space", [SMALL, LARGE], ids=["small", "large"])
+def test_it_finds_the_best_of_an_additive_function_in_few_trials(space, acquisition):
+    study = aw.Study(space, strategy=BayesianOptimisation(kernel="decisions", acquisition=acquisition), seed=1)
+    best = worth(dict.fromkeys(space.decisions, "d"))
+    for _ in range(60):
+        trial = study.ask()
+        study.tell(trial, worth(trial.architecture))
+        if study.best.metrics["value"] == best:
+            break
+    assert study.best.metrics["value"] >= (best if space is SMALL else 0.9 * best)
+
+
+@pytest.mark.parametrize("acquisition", ACQUISITIONS)
+def test_caches_never_show_where_trials_run_side_by_side(acquisition):
+    """One that saw the history grow, with trials that ran and ended out of order, proposes what a new one proposes."""
+    strategy = BayesianOptimisation(kernel="decisions", acquisition=acquisition)
+    history, running = History(Objective("value")), []
+    coin = np.random.default_rng(3)
+    for number in range(50):
+        proposed = strategy.propose(SMALL, history, np.random.default_rng(number))
+        fresh = History(Objective("value"))
+        for trial in history.trials:
+            fresh.add(replace(trial, state="running", metrics={}))
+        for trial in history.finished:
+            fresh.add(trial)
+        assert replace(strategy).propose(SMALL, fresh, np.random.default_rng(number)) == proposed
+        history.add(Trial(number, proposed, seed=number))
+        running.append(history.trials[number])
+        while len(running) > coin.integers(4):
+            ended = running.pop(int(coin.integers(len(running))))
+            history.add(replace(ended, state="complete", metrics={"value": worth(ended.architecture)}))
+
+
+def test_trials_that_run_send_it_elsewhere():
+    history = history_of(SMALL, 10)
+    strategy = BayesianOptimisation(kernel="hamming")
+    rng = np.random.default_rng(0)
+    first = strategy.propose(SMALL, history, rng)
+    history.add(Trial(len(history.trials), first))
+    proposed = [strategy.propose(SMALL, history, rng)]
+    for _ in range(3):
+        history.add(Trial(len(history.trials), proposed[-1]))
+        proposed.append(strategy.propose(SMALL, history, rng))
+    assert len({first, *proposed}) == 5
+
+
+def test_many_trials_are_observed_in_part_the_best_among_them(monkeypatch):
+    monkeypatch.setattr(_bo, "_OBSERVED", 10)
+    scores = np.random.default_rng(0).permutation(100).astype(float)
+    kept = _bo._telling(scores)
+    assert len(kept) == 10
+    assert (np.diff(kept) > 0).all()
+    assert {95.0, 96.0, 97.0, 98.0, 99.0} <= set(scores[kept])
+    assert _bo._telling(scores[:10]).tolist() == list(range(10))
+    study = aw.Study(SMALL, strategy=BayesianOptimisation(kernel="decisions"), seed=2)
+    for _ in range(40):
+        trial = study.ask()
+        study.tell(trial, worth(trial.architecture))
+    assert study.best.metrics["value"] == worth(dict.fromkeys("0123", "d"))
+
+
+def test_a_kernel_that_sees_nothing_is_refused_at_the_start():
+    with pytest.raises(StrategyError, match=r"'wl' compares cells.*use network, decisions, hamming"):
+        aw.Study(SMALL, strategy=strategies.create("bo", kernel="wl"))
+    with pytest.raises(StrategyError, match=r"kernel is one of 'network'.*not 'rbf'"):
+        strategies.create("bo", kernel="rbf")
+    with pytest.raises(StrategyError, match=r"acquisition is one of .*not 'ei'"):
+        strategies.create("bo", acquisition="ei")
+    with pytest.raises(StrategyError, match="initial is an integer of 1 or more, not 0"):
+        strategies.create("bo", initial=0)
