@@ -117,6 +117,24 @@ class StrategySuite:
         trials = _told(any_space, grown[:half])
         assert proposals(_fresh(strategy), any_space, self.trials - half, after=trials) == grown[half:]
 
+    def test_workers_side_by_side_leave_no_trace(self, strategy: Strategy, any_space: Space) -> None:
+        """Nor does it matter that trials ran side by side and ended out of order: the history is all it needs."""
+        history, running, coin = History(Objective("value")), [], np.random.default_rng(0)
+        for number in range(self.trials // 2):
+            if number == any_space.bound:
+                break
+            proposed = strategy.propose(any_space, history, np.random.default_rng(number))
+            if number % 5 == 4:
+                again = _fresh(strategy).propose(any_space, _again(history), np.random.default_rng(number))
+                assert again == proposed
+            history.add(Trial(number, proposed, seed=number))
+            running.append(history.trials[number])
+            while len(running) > coin.integers(5):
+                ended = running.pop(int(coin.integers(len(running))))
+                history.add(
+                    _ended(ended, "failed" if ended.number % 7 == 0 else "complete", _value(ended.architecture))
+                )
+
     def test_one_strategy_serves_several_studies(self, strategy: Strategy, any_space: Space) -> None:
         """What it saw in one history has no part in another."""
         alone = proposals(_fresh(strategy), any_space, self.trials)
@@ -258,6 +276,16 @@ def proposals(
         if state != "running":
             history.add(_ended(trial, state, (value or _value)(architecture)))
     return proposed
+
+
+def _again(history: History) -> History:
+    """Return a history of the same trials that ended in the same order."""
+    copied = History(history.objective)
+    for trial in history.trials:
+        copied.add(replace(trial, state="running", metrics={}, error=None))
+    for trial in history.finished:
+        copied.add(trial)
+    return copied
 
 
 def _ended(trial: Trial, state: State, value: float) -> Trial:
