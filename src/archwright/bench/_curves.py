@@ -31,7 +31,7 @@ def draw(comparison: Comparison, folder: Path, *, title: str) -> list[Path]:
         MissingExtra: Matplotlib is not installed.
     """
     figures = require("matplotlib.figure", extra="plots", purpose="drawing a comparison")
-    figure = figures.Figure(figsize=(13, 4.6), layout="constrained")
+    figure = figures.Figure(figsize=(13, max(4.6, 1.4 + 0.26 * len(comparison.results))), layout="constrained")
     by_trial, by_time, by_rank = figure.subplots(1, 3, width_ratios=(1, 1, 0.9))
     order = sorted(comparison.results, key=lambda label: comparison.ranking.ranks[label])
     looks = {
