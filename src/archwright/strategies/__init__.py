@@ -14,6 +14,7 @@ from archwright.strategies._bo import BayesianOptimisation
 from archwright.strategies._evolution import Evolution
 from archwright.strategies._genetic import Genetic
 from archwright.strategies._grid import Grid
+from archwright.strategies._hyperopt import Hyperopt
 from archwright.strategies._local import LocalSearch
 from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mulambda import MuPlusLambda
@@ -31,6 +32,7 @@ __all__ = [
     "Evolution",
     "Genetic",
     "Grid",
+    "Hyperopt",
     "LocalSearch",
     "MapElites",
     "MuPlusLambda",

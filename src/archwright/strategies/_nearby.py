@@ -26,10 +26,13 @@ def nearby(space: Space, history: History, suggested: Architecture, rng: np.rand
         An architecture of the space. Where the walk meets nothing unseen, the first unseen of a small space; in a large
         one, or where there is none, one that was seen.
     """
-    architecture = space.mutate(suggested, rng) if space.where and suggested not in space else suggested
+    refused = bool(space.where) and suggested not in space
     small = space.bound <= _SMALL
     first = history.unseen(space) if small else None
-    for _ in range(0 if small and first is None else _STEPS):
+    if small and first is None:
+        return space.sample(rng) if refused else suggested
+    architecture = space.mutate(suggested, rng) if refused else suggested
+    for _ in range(_STEPS):
         if not history.seen(architecture):
             return architecture
         architecture = space.mutate(architecture, rng)

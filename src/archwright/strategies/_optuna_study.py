@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +14,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from archwright import trials
-from archwright.space import Architecture, Choice, Decision, Integer, Real, Space, Subset, Value
+from archwright.space import Architecture, Space
+from archwright.strategies._parts import Part, join, parts, split
 from archwright.trials import History
 
 __all__ = ["Mirror"]
@@ -32,7 +32,11 @@ class Mirror:
     """
 
     def __init__(self, space: Space) -> None:
-        self._parameters = {name: _Parameters.of(name, decision) for name, decision in space.decisions.items()}
+        self._decisions = space.decisions
+        self._distributions = {
+            name: {part.name: _distribution(part) for part in parts(name, decision)}
+            for name, decision in space.decisions.items()
+        }
         self._storage = _Told()
         self._study = create_study(direction="maximize", storage=self._storage)
         self._ended = 0
@@ -51,14 +55,19 @@ class Mirror:
         """Return what a sampler suggests; constraints are not looked at."""
         self._study.sampler = sampler
         asked = self._study.ask()
-        return space.decide(lambda name, _: self._parameters[name].suggested(asked))
+        return space.decide(
+            lambda name, decision: join(
+                decision, [_suggested(asked, *parameter) for parameter in self._distributions[name].items()]
+            )
+        )
 
     def _frozen(self, trial: trials.Trial, history: History) -> FrozenTrial:
         params: dict[str, Any] = {}
         distributions: dict[str, BaseDistribution] = {}
         for name, value in trial.architecture.items():
-            params.update(self._parameters[name].held(value))
-            distributions.update(self._parameters[name].distributions)
+            here = self._distributions[name]
+            params.update(zip(here, split(self._decisions[name], value), strict=True))
+            distributions.update(here)
         metric = history.objective.metric
         return FrozenTrial(
             number=trial.number,
@@ -75,48 +84,15 @@ class Mirror:
         )
 
 
-@dataclass(frozen=True)
-class _Parameters:
-    """The Optuna parameters of one decision: none where it has one value, one for each option of a subset, else one."""
-
-    decision: Decision
-    distributions: dict[str, BaseDistribution]
-    labels: tuple[Value, ...] = ()  # where the parameter is a number that stands for one of these
-
-    @classmethod
-    def of(cls, name: str, decision: Decision) -> _Parameters:
-        if decision.size == 1:
-            return cls(decision, {})
-        if isinstance(decision, Subset):
-            either = CategoricalDistribution((False, True))
-            return cls(decision, {f"{name}[{label!r}]": either for label in decision.labels})
-        if isinstance(decision, Real):
-            return cls(decision, {name: FloatDistribution(decision.low, decision.high, log=decision.log)})
-        if isinstance(decision, Integer):
-            return cls(decision, {name: IntDistribution(decision.low, decision.high, log=decision.log)})
-        labels = tuple(decision.values())
-        if isinstance(decision, Choice) and not decision.ordered:
-            return cls(decision, {name: CategoricalDistribution(tuple(range(len(labels))))}, labels)
-        return cls(decision, {name: IntDistribution(0, len(labels) - 1)}, labels)
-
-    def held(self, value: Any) -> dict[str, Any]:
-        """Return a value of the decision by parameter."""
-        if isinstance(self.decision, Subset):
-            inside = [label in value for label in self.decision.labels]
-            return dict(zip(self.distributions, inside, strict=False))
-        return dict.fromkeys(self.distributions, self.labels.index(value) if self.labels else value)
-
-    def suggested(self, asked: Trial) -> Value:
-        """Ask for the parameters, and return the value of the decision that they make."""
-        given = [_suggest(asked, name, distribution) for name, distribution in self.distributions.items()]
-        if not given:
-            return next(self.decision.values())
-        if isinstance(self.decision, Subset):
-            return self.decision.decode([float(one) for one in given])
-        return self.labels[given[0]] if self.labels else self.decision.check(given[0])
+def _distribution(part: Part) -> BaseDistribution:
+    if part.kind == "category":
+        return CategoricalDistribution(tuple(range(int(part.high) + 1)))
+    if part.kind == "whole":
+        return IntDistribution(int(part.low), int(part.high), log=part.log)
+    return FloatDistribution(part.low, part.high, log=part.log)
 
 
-def _suggest(asked: Trial, name: str, distribution: BaseDistribution) -> Any:
+def _suggested(asked: Trial, name: str, distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return asked.suggest_categorical(name, distribution.choices)
     if isinstance(distribution, IntDistribution):
