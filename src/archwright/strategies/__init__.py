@@ -18,6 +18,7 @@ from archwright.strategies._hyperopt import Hyperopt
 from archwright.strategies._local import LocalSearch
 from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mulambda import MuPlusLambda
+from archwright.strategies._nevergrad import Nevergrad
 from archwright.strategies._optuna import TPE, Optuna
 from archwright.strategies._portfolio import Portfolio
 from archwright.strategies._ppo import PPO
@@ -36,6 +37,7 @@ __all__ = [
     "LocalSearch",
     "MapElites",
     "MuPlusLambda",
+    "Nevergrad",
     "Optuna",
     "Portfolio",
     "QLearning",
