@@ -11,6 +11,7 @@ from archwright.strategies._base import (
     register,
 )
 from archwright.strategies._bo import BayesianOptimisation
+from archwright.strategies._botorch import BoTorch
 from archwright.strategies._evolution import Evolution
 from archwright.strategies._genetic import Genetic
 from archwright.strategies._grid import Grid
@@ -30,6 +31,7 @@ __all__ = [
     "PPO",
     "TPE",
     "BayesianOptimisation",
+    "BoTorch",
     "Evolution",
     "Genetic",
     "Grid",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from archwright.errors import StrategyError, require, unknown
+from archwright.errors import StrategyError, require
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, register
 from archwright.strategies._nearby import nearby
@@ -46,12 +47,11 @@ class Nevergrad(Strategy):
 
     Raises:
         MissingExtra: Nevergrad is not installed.
-        UnknownName: There is no such optimiser.
-        StrategyError: A count is not 1 or more, or the optimiser runs in a thread of its own, or cannot serve so many
-            workers.
+        StrategyError: A count is not 1 or more; there is no such optimiser, or it runs in a thread of its own, or does
+            not serve so many workers.
     """
 
-    optimizer: str = "DiscreteOnePlusOne"
+    optimizer: str = "DiscreteLenglerOnePlusOne"
     budget: int | None = None
     workers: int = 1
     _mirrors: WeakKeyDictionary[History, _Mirror] = field(
@@ -63,7 +63,11 @@ class Nevergrad(Strategy):
         check_counts("nevergrad", self, "workers", *["budget"] * (self.budget is not None))
         registry = _library().optimizers.registry
         if self.optimizer not in registry:
-            raise unknown("optimiser of Nevergrad", self.optimizer, registry)
+            near = ", ".join(map(repr, difflib.get_close_matches(str(self.optimizer), registry)))
+            raise StrategyError(
+                f"nevergrad: there is no optimiser {self.optimizer!r}{near and f'; near are {near}'}; "
+                f"nevergrad.optimizers.registry has all {len(registry)}"
+            )
         kind = registry[self.optimizer]
         if kind.recast:
             raise StrategyError(
@@ -72,6 +76,17 @@ class Nevergrad(Strategy):
             )
         if kind.no_parallelization and self.workers > 1:
             raise StrategyError(f"nevergrad: {self.optimizer} serves one worker, not {self.workers}")
+
+    def check(self, space: Space) -> None:
+        """Refuse a space in which the optimiser cannot begin, or not without a budget."""
+        if space.bound > 1:
+            try:
+                _Mirror(self, space, 0)
+            except Exception as error:  # each of Nevergrad's optimisers has its own way to fail
+                raise StrategyError(
+                    f"nevergrad: {self.optimizer} cannot begin here with budget={self.budget} ({error!r}); some optimisers "
+                    f"need a budget, 'DiscreteLenglerOnePlusOne' and 'NGOpt' serve every space without"
+                ) from error
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return what the optimiser asks for, or a mutation of it; a random architecture at the start."""
