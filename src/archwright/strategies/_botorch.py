@@ -43,17 +43,18 @@ class _Model:
 class BoTorch(Strategy):
     """Bayesian optimisation with the Gaussian processes and acquisitions of BoTorch.
 
-    Balandat et al., "BoTorch: a framework for efficient Monte-Carlo Bayesian optimization", NeurIPS 2020. The acquisition
-    is maximised over candidates that were not proposed yet: neighbours of the best, others of a small space at random,
-    mutations and random samples of a large one. Scores are drawn together at the low end: see `surrogates.squash`. Trials
-    that still run count as measured at what is expected of them. The parameters are fitted after every fifth trial,
-    and after each fifth part more once there are many. The strategy "bo" knows networks, and is far quicker.
+    Balandat et al., "BoTorch: a framework for efficient Monte-Carlo Bayesian optimization", NeurIPS 2020. The
+    acquisition is maximised over candidates that were not proposed yet: in a small space neighbours of the best and
+    others at random, in a large one mutations and random samples. Scores are drawn together at the low end: see
+    `surrogates.squash`. Trials that still run count as measured, at what is expected of them. The parameters are
+    fitted after every fifth trial, and less often once there are many. It knows decisions only, where "bo" knows what
+    networks compute.
 
     Args:
         model: "single": a `SingleTaskGP` over the space's vector; "mixed": a `MixedSingleTaskGP`, which compares
             unordered decisions by whether they are equal.
-        acquisition: "log-ei", logarithmic expected improvement; "noisy-ei", the same where scores are noisy; "ucb", mean
-            plus two deviations; "thompson", the best of one draw from the posterior.
+        acquisition: "log-ei", logarithmic expected improvement; "noisy-ei", the same where scores are noisy; "ucb",
+            mean plus two deviations; "thompson", the best of one draw from the posterior.
         initial: How many random trials come first, at least 1.
         iterations: How many iterations a fit has at most.
         candidates: How many candidates there are at most.
@@ -145,6 +146,6 @@ def _row(space: Space, columns: Sequence[Part], architecture: Architecture) -> N
     for name, value in architecture.items():
         decision = space.decisions[name]
         here = parts(name, decision)
-        whole = [part.kind == "category" for part in here]
-        held.update(zip((part.name for part in here), split(decision, value) if all(whole) else decision.encode(value)))
+        numbers = split(decision, value) if all(part.kind == "category" for part in here) else decision.encode(value)
+        held.update(zip((part.name for part in here), numbers, strict=True))
     return np.array([held.get(part.name, -1.0 if part.kind == "category" else 0.0) for part in columns])

@@ -9,11 +9,13 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-from botorch.acquisition import LogExpectedImprovement, UpperConfidenceBound, qLogNoisyExpectedImprovement
-from botorch.exceptions import ModelFittingError
+from botorch.acquisition.analytic import LogExpectedImprovement, UpperConfidenceBound
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.exceptions.errors import ModelFittingError
 from botorch.fit import fit_gpytorch_mll
-from botorch.models import MixedSingleTaskGP, SingleTaskGP
-from botorch.sampling import SobolQMCNormalSampler
+from botorch.models.gp_regression import SingleTaskGP
+from botorch.models.gp_regression_mixed import MixedSingleTaskGP
+from botorch.sampling.normal import SobolQMCNormalSampler
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
 from torch import Tensor
@@ -89,8 +91,8 @@ def worth(
 
     Args:
         model: As `process` made it.
-        acquisition: "log-ei": the logarithm of the expected improvement on the best score; "noisy-ei": on what the model
-            takes the scores for; "ucb"; "thompson": the scores of one draw from the posterior.
+        acquisition: "log-ei": the logarithm of the expected improvement on the best score; "noisy-ei": on the best of
+            what the model takes the scores for; "ucb"; "thompson": the scores of one draw from the posterior.
         candidates: (m, d) inputs.
         rng: Draws the samples.
     """
@@ -101,7 +103,7 @@ def worth(
             drawn = torch.tensor(rng.normal(size=(1, *posterior.base_sample_shape)), dtype=torch.double)
             return np.asarray(posterior.rsample_from_base_samples(torch.Size([1]), drawn).flatten().numpy())
         judge = _judge(model, acquisition, int(rng.integers(2**31)))
-        return np.concatenate([judge(part[:, None]).numpy() for part in x.split(_AT_ONCE)])
+        return np.concatenate([judge(part[:, None]).numpy() for part in torch.split(x, _AT_ONCE)])
 
 
 def _judge(model: SingleTaskGP, acquisition: Acquisition, seed: int) -> Any:

@@ -26,11 +26,11 @@ Algorithm = Literal["tpe", "anneal", "random"]
 class Hyperopt(Strategy):
     """The algorithms of Hyperopt: its tree-structured Parzen estimator, its annealing, random search.
 
-    Bergstra, Yamins and Cox, "Making a science of model search", ICML 2013. Unordered choices become `hp.choice`, ordered
-    ones and depths `hp.quniform` over ranks, subsets one `hp.choice` for each option. A trial has values of the decisions
-    that are active in it alone, and nothing else tells Hyperopt's algorithms that a space is nested. Trials that run,
-    failed or were pruned count as having an infinite loss, which is Hyperopt's way. Where a suggestion was proposed
-    before, or constraints refuse it, a mutation of it is proposed.
+    Bergstra, Yamins and Cox, "Making a science of model search", ICML 2013. Unordered choices become `hp.choice`,
+    ordered ones and depths `hp.quniform` over ranks, subsets one `hp.choice` for each option. A trial has values for
+    the decisions that are active in it alone, and nothing else tells Hyperopt's algorithms that a space is nested.
+    Trials that run, failed or were pruned count as having an infinite loss, which is Hyperopt's way. Where a suggestion
+    was proposed before, or constraints refuse it, a mutation of it is proposed.
 
     Args:
         algorithm: "tpe", "anneal" or "random".
@@ -95,9 +95,7 @@ class _Mirror:
         settings = {"verbose": False} if algorithm == "tpe" else {}
         (document,) = module.suggest([len(self._told.trials)], self._domain, self._told, seed, **settings)
         given = document["misc"]["vals"]
-        return space.decide(
-            lambda name, decision: join(decision, [given[part.name][0] for part in self._parts[name]])
-        )
+        return space.decide(lambda name, decision: join(decision, [given[part.name][0] for part in self._parts[name]]))
 
     def _document(self, trial: Trial) -> dict[str, Any]:
         held = {
@@ -126,5 +124,9 @@ def _parameter(hp: Any, part: Part) -> Any:
         return hp.choice(part.name, list(range(int(high) + 1)))
     if part.kind == "whole":  # half a step further at both ends, so that the ends are as likely as what lies between
         low, high = low - 0.5, high + 0.5
-        return hp.qloguniform(part.name, math.log(low), math.log(high), 1) if part.log else hp.quniform(part.name, low, high, 1)
+        return (
+            hp.qloguniform(part.name, math.log(low), math.log(high), 1)
+            if part.log
+            else hp.quniform(part.name, low, high, 1)
+        )
     return hp.loguniform(part.name, math.log(low), math.log(high)) if part.log else hp.uniform(part.name, low, high)

@@ -84,8 +84,8 @@ class Nevergrad(Strategy):
                 _Mirror(self, space, 0)
             except Exception as error:  # each of Nevergrad's optimisers has its own way to fail
                 raise StrategyError(
-                    f"nevergrad: {self.optimizer} cannot begin here with budget={self.budget} ({error!r}); some optimisers "
-                    f"need a budget, 'DiscreteLenglerOnePlusOne' and 'NGOpt' serve every space without"
+                    f"nevergrad: {self.optimizer} cannot begin here with budget={self.budget} ({error!r}); some "
+                    f"optimisers need a budget, 'DiscreteLenglerOnePlusOne' and 'NGOpt' serve every space without"
                 ) from error
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
@@ -153,7 +153,9 @@ class _Mirror:
             tuple(values[part] for part in group) if _few(group[0]) else values[group[0]] for group in self._groups
         )
         told.uid = asked.uid  # so the optimiser takes it for the one that it asked for
-        told._meta.update({key: note for key, note in asked._meta.items() if key != "x_probe"})  # that is the asked point
+        told._meta.update(
+            {key: note for key, note in asked._meta.items() if key != "x_probe"}
+        )  # that is the asked point
         return told
 
     def _read(self, space: Space, candidate: Any) -> Architecture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -76,7 +76,9 @@ class Mirror:
             value=history.score(trial) if trial.state == "complete" else None,
             params=params,
             distributions=distributions,
-            intermediate_values={int(row["step"]): history.objective.score(row) for row in trial.curve if metric in row},
+            intermediate_values={
+                int(row["step"]): history.objective.score(row) for row in trial.curve if metric in row
+            },
             datetime_start=_DAY,
             datetime_complete=_DAY if trial.ended else None,
             user_attrs={},
@@ -165,7 +167,7 @@ class _Told(InMemoryStorage):
 
 
 class _Drawn(dict[str, Any]):
-    """The number of the last point that `QMCSampler` drew, under whatever key: the first trial is none of its points."""
+    """The last point that `QMCSampler` drew, under whatever key it looks: each trial but the first took one."""
 
     def __init__(self, trials: int) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ class Part:
 
 
 def parts(name: str, decision: Decision) -> tuple[Part, ...]:
-    """Return what a decision comes to: nothing where it has one value, an index of 0 or 1 for each option of a subset."""
+    """Return what a decision comes to: nothing where it has one value, 0 or 1 for each option of a subset."""
     if decision.size == 1:
         return ()
     if isinstance(decision, Subset):
