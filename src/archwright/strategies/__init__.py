@@ -11,12 +11,15 @@ from archwright.strategies._base import (
     register,
 )
 from archwright.strategies._bo import BayesianOptimisation
+from archwright.strategies._botorch import BoTorch
 from archwright.strategies._evolution import Evolution
 from archwright.strategies._genetic import Genetic
 from archwright.strategies._grid import Grid
+from archwright.strategies._hyperopt import Hyperopt
 from archwright.strategies._local import LocalSearch
 from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mulambda import MuPlusLambda
+from archwright.strategies._nevergrad import Nevergrad
 from archwright.strategies._optuna import TPE, Optuna
 from archwright.strategies._portfolio import Portfolio
 from archwright.strategies._ppo import PPO
@@ -28,12 +31,15 @@ __all__ = [
     "PPO",
     "TPE",
     "BayesianOptimisation",
+    "BoTorch",
     "Evolution",
     "Genetic",
     "Grid",
+    "Hyperopt",
     "LocalSearch",
     "MapElites",
     "MuPlusLambda",
+    "Nevergrad",
     "Optuna",
     "Portfolio",
     "QLearning",

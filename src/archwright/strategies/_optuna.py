@@ -1,4 +1,4 @@
-"""Any sampler of Optuna."""
+"""Any sampler of Optuna that needs no notes of its own."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from archwright.errors import StrategyError, require
-from archwright.space import Architecture, Choice, Decision, Integer, Real, Space, Subset, Value
+from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
-from archwright.trials import History, Trial
+from archwright.strategies._nearby import nearby
+from archwright.trials import History
+
+if TYPE_CHECKING:
+    from archwright.strategies._optuna_study import Mirror
 
 __all__ = ["TPE", "Optuna"]
 
-_TRIES = 5  # how often a sampler is asked before a constraint is met by chance
 _SAMPLERS = {"tpe": "TPESampler", "gp": "GPSampler", "random": "RandomSampler", "qmc": "QMCSampler"}
+_NOTING = ("CmaEsSampler", "GridSampler", "NSGAIISampler", "NSGAIIISampler")
 
 
 @register("optuna")
@@ -29,21 +32,24 @@ class Optuna(Strategy):
     """A sampler of Optuna, asked for one decision after the other.
 
     Akiba et al., "Optuna: a next-generation hyperparameter optimization framework", KDD 2019. Unordered choices become
-    categorical parameters, ordered ones and depths integers, subsets one parameter for each option. What a sampler does
-    follows from the trials it is told, and from a seed that is new for each proposal; samplers that keep notes of
-    their own on trials (CMA-ES, NSGA-II) begin anew each time, and are not listed.
+    categorical parameters, ordered ones and depths integers, subsets one parameter for each option. Trials that run,
+    failed or were pruned are told as such. A sampler suggests what follows from the trials, and from a seed that is
+    new for each proposal. Where that was proposed before, or constraints refuse it, a mutation of it is proposed.
+
+    Samplers that note something of their own on each trial cannot go on from a history, and are refused; CMA-ES and
+    evolution are to be had from the strategy "nevergrad".
 
     Args:
         sampler: "tpe", "gp", "random", "qmc"; or a function that takes `seed` and returns a sampler, such as
-            `functools.partial(optuna.samplers.TPESampler, multivariate=True)`, which cannot be kept in a run folder.
+            `functools.partial(optuna.samplers.TPESampler, multivariate=False)`, which cannot be kept in a run folder.
 
     Raises:
         MissingExtra: Optuna is not installed.
-        StrategyError: There is no such sampler.
+        StrategyError: There is no such sampler, or it is refused.
     """
 
     sampler: str | Callable[..., Any] = "tpe"
-    _studies: WeakKeyDictionary[History, list[Any]] = field(
+    _mirrors: WeakKeyDictionary[History, Mirror] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
 
@@ -54,27 +60,32 @@ class Optuna(Strategy):
                 f"optuna: sampler is one of {', '.join(_SAMPLERS)}, or a function of a seed that returns an "
                 f"Optuna sampler; {self.sampler!r} was given"
             )
-        require("optuna", extra="optuna", purpose="the strategy 'optuna'")
+        with _silenced() as optuna:
+            sampler = self._make(optuna, 0)
+            if not isinstance(sampler, optuna.samplers.BaseSampler):
+                raise StrategyError(f"optuna: sampler returned {sampler!r}, which is no sampler of Optuna")
+            if isinstance(sampler, tuple(getattr(optuna.samplers, name) for name in _NOTING)):
+                raise StrategyError(
+                    f"optuna: {type(sampler).__name__} notes on each trial what a history does not hold. Use the "
+                    f"strategy 'nevergrad' for CMA-ES and evolution, 'grid' for a grid"
+                )
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return what the sampler suggests; a random architecture where constraints refuse all of it."""
+        """Return what the sampler suggests, or a mutation of it."""
         with _silenced() as optuna:
-            told = self._studies.setdefault(history, [])
-            if not told:
-                told.append(optuna.create_study(direction="maximize"))
-            study = told[0]
-            for trial in history.finished[len(told) - 1 :]:
-                study.add_trial(_frozen(optuna, space, history, trial))
-                told.append(trial.number)
-            make = self.sampler if callable(self.sampler) else getattr(optuna.samplers, _SAMPLERS[self.sampler])
-            study.sampler = make(seed=int(rng.integers(2**31)))
-            for _ in range(_TRIES):
-                asked = study.ask()
-                architecture = space.decide(partial(_suggested, asked))
-                study.tell(asked, state=optuna.trial.TrialState.FAIL)  # it is told for good once it has ended
-                if not space.where or architecture in space:
-                    return architecture
-        return space.sample(rng)
+            if history not in self._mirrors:
+                from archwright.strategies._optuna_study import Mirror
+
+                self._mirrors[history] = Mirror(space)
+            mirror = self._mirrors[history]
+            mirror.tell(history)
+            suggested = mirror.ask(space, self._make(optuna, int(rng.integers(2**31))))
+        return nearby(space, history, suggested, rng)
+
+    def _make(self, optuna: Any, seed: int) -> Any:
+        if callable(self.sampler):
+            return self.sampler(seed=seed)
+        return getattr(optuna.samplers, _SAMPLERS[self.sampler])(seed=seed)
 
 
 @register("tpe")
@@ -99,55 +110,3 @@ def _silenced() -> Iterator[Any]:
             yield optuna
     finally:
         optuna.logging.set_verbosity(before)
-
-
-def _frozen(optuna: Any, space: Space, history: History, trial: Trial) -> Any:
-    """Return an Optuna trial for one that has ended."""
-    params: dict[str, Any] = {}
-    distributions: dict[str, Any] = {}
-    for name, value in trial.architecture.items():
-        for parameter, distribution, held in _parameters(optuna, name, space.decisions[name], value):
-            params[parameter], distributions[parameter] = held, distribution
-    complete = trial.state == "complete"
-    return optuna.trial.create_trial(
-        params=params,
-        distributions=distributions,
-        state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.FAIL,
-        value=history.score(trial) if complete else None,
-    )
-
-
-def _parameters(optuna: Any, name: str, decision: Decision, value: Any) -> list[tuple[str, Any, Any]]:
-    """Return the Optuna parameters of a decision: name, distribution, and what a value of the decision is there."""
-    kinds = optuna.distributions
-    if decision.size == 1:
-        return []
-    if isinstance(decision, Subset):
-        either = kinds.CategoricalDistribution((False, True))
-        return [(f"{name}[{label!r}]", either, label in value) for label in decision.labels]
-    if isinstance(decision, Real):
-        return [(name, kinds.FloatDistribution(decision.low, decision.high, log=decision.log), value)]
-    if isinstance(decision, Integer):
-        return [(name, kinds.IntDistribution(decision.low, decision.high, log=decision.log), value)]
-    labels = list(decision.values())
-    if isinstance(decision, Choice) and not decision.ordered:
-        return [(name, kinds.CategoricalDistribution(tuple(range(len(labels)))), labels.index(value))]
-    return [(name, kinds.IntDistribution(0, len(labels) - 1), labels.index(value))]
-
-
-def _suggested(asked: Any, name: str, decision: Decision) -> Value:
-    """Ask for the parameters of a decision."""
-    if decision.size == 1:
-        return next(decision.values())
-    if isinstance(decision, Subset):
-        return decision.decode(
-            [float(asked.suggest_categorical(f"{name}[{label!r}]", (False, True))) for label in decision.labels]
-        )
-    if isinstance(decision, Real):
-        return decision.check(asked.suggest_float(name, decision.low, decision.high, log=decision.log))
-    if isinstance(decision, Integer):
-        return int(asked.suggest_int(name, decision.low, decision.high, log=decision.log))
-    labels = list(decision.values())
-    if isinstance(decision, Choice) and not decision.ordered:
-        return labels[int(asked.suggest_categorical(name, tuple(range(len(labels)))))]
-    return labels[int(asked.suggest_int(name, 0, len(labels) - 1))]

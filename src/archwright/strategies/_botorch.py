@@ -1,0 +1,151 @@
+"""Bayesian optimisation with BoTorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.errors import require
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, check_options, register
+from archwright.strategies._parts import Part, parts, split
+from archwright.strategies._pool import pool
+from archwright.surrogates import squash
+from archwright.trials import History
+
+if TYPE_CHECKING:
+    from archwright.strategies._botorch_model import Parameters
+
+__all__ = ["BoTorch"]
+
+Acquisition = Literal["log-ei", "noisy-ei", "ucb", "thompson"]
+
+_PARENTS = 5  # of the best trials whose neighbours are candidates in any case
+
+
+@dataclass
+class _Model:
+    """What follows from the complete trials of one history."""
+
+    rows: list[NDArray[np.float64]] = field(default_factory=list)
+    fitted: int = 0  # how many trials the parameters were fitted to
+    parameters: Parameters | None = None
+
+
+@register("botorch")
+@dataclass(frozen=True)
+class BoTorch(Strategy):
+    """Bayesian optimisation with the Gaussian processes and acquisitions of BoTorch.
+
+    Balandat et al., "BoTorch: a framework for efficient Monte-Carlo Bayesian optimization", NeurIPS 2020. The
+    acquisition is maximised over candidates that were not proposed yet: in a small space neighbours of the best and
+    others at random, in a large one mutations and random samples. Scores are drawn together at the low end: see
+    `surrogates.squash`. Trials that still run count as measured, at what is expected of them. The parameters are
+    fitted after every fifth trial, and less often once there are many. It knows decisions only, where "bo" knows what
+    networks compute.
+
+    Args:
+        model: "single": a `SingleTaskGP` over the space's vector; "mixed": a `MixedSingleTaskGP`, which compares
+            unordered decisions by whether they are equal.
+        acquisition: "log-ei", logarithmic expected improvement; "noisy-ei", the same where scores are noisy; "ucb",
+            mean plus two deviations; "thompson", the best of one draw from the posterior.
+        initial: How many random trials come first, at least 1.
+        iterations: How many iterations a fit has at most.
+        candidates: How many candidates there are at most.
+
+    Raises:
+        MissingExtra: BoTorch is not installed.
+        StrategyError: A setting is none of these, or a count is not 1 or more.
+    """
+
+    model: Literal["single", "mixed"] = "single"
+    acquisition: Acquisition = "log-ei"
+    initial: int = 10
+    iterations: int = 50
+    candidates: int = 500
+    _models: WeakKeyDictionary[History, _Model] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_options("botorch", self, model=("single", "mixed"), acquisition=get_args(Acquisition))
+        check_counts("botorch", self, "initial", "iterations", "candidates")
+        require("botorch", extra="botorch", purpose="the strategy 'botorch'")
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return the candidate for which the acquisition is greatest, or a random start."""
+        candidates = self._candidates(space, history, rng) if len(history.complete) >= self.initial else ()
+        if not candidates:
+            return space.sample(rng)
+        from archwright.strategies._botorch_model import expect, process, worth
+
+        model = self._models.setdefault(history, _Model())
+        columns = _columns(space, self.model)
+        model.rows += [_row(space, columns, trial.architecture) for trial in history.complete[len(model.rows) :]]
+        self._fit(model, columns, history)
+        rows, scores = np.array(model.rows), squash(np.asarray(history.scores))
+        categories = _categories(columns)
+        pending = [_row(space, columns, trial.architecture) for trial in history.trials if not trial.ended]
+        if pending:
+            expected = expect(process(rows, scores, categories, model.parameters), np.array(pending))
+            rows, scores = np.vstack([rows, pending]), np.concatenate([scores, expected])
+        values = worth(
+            process(rows, scores, categories, model.parameters),
+            self.acquisition,
+            np.array([_row(space, columns, architecture) for architecture in candidates]),
+            rng,
+        )
+        return candidates[int(np.argmax(values))]
+
+    def _fit(self, model: _Model, columns: Sequence[Part], history: History) -> None:
+        """Fit the parameters where that is due, which follows from the number of complete trials alone."""
+        from archwright.strategies._botorch_model import fit
+
+        count = len(model.rows)
+        step = 5 * 2 ** int(math.log2(max(1.0, count / 25)))
+        due = max(self.initial, count - count % step)
+        if due != model.fitted:
+            scores = squash(np.asarray(history.scores[:due]))
+            rows = np.array(model.rows[:due])
+            model.parameters = fit(rows, scores, _categories(columns), iterations=self.iterations)
+            model.fitted = due
+
+    def _candidates(self, space: Space, history: History, rng: np.random.Generator) -> list[Architecture]:
+        found = pool(space, history, rng, size=self.candidates)
+        if len(found) <= self.candidates:
+            return found
+        best = np.argsort(-np.asarray(history.scores), kind="stable")[:_PARENTS]
+        around = (near for index in best for near in space.neighbours(history.complete[index].architecture, rng))
+        chosen = list(dict.fromkeys(near for near in around if not history.seen(near)))[: self.candidates // 2]
+        others = rng.choice(len(found), size=self.candidates - len(chosen), replace=False)
+        return list(dict.fromkeys([*chosen, *(found[index] for index in others)]))
+
+
+def _columns(space: Space, model: str) -> list[Part]:
+    """Return what the inputs of a mixed model stand for; nothing where the input is the space's vector."""
+    every = [part for name, decision in space.decisions.items() for part in parts(name, decision)]
+    return every if model == "mixed" and any(part.kind == "category" for part in every) else []
+
+
+def _categories(columns: Sequence[Part]) -> list[int]:
+    return [index for index, part in enumerate(columns) if part.kind == "category"]
+
+
+def _row(space: Space, columns: Sequence[Part], architecture: Architecture) -> NDArray[np.float64]:
+    """Return an architecture as (d,) inputs; in a mixed model -1 is the category of what is not decided."""
+    if not columns:
+        return space.encode(architecture)
+    held: dict[str, float] = {}
+    for name, value in architecture.items():
+        decision = space.decisions[name]
+        here = parts(name, decision)
+        numbers = split(decision, value) if all(part.kind == "category" for part in here) else decision.encode(value)
+        held.update(zip((part.name for part in here), numbers, strict=True))
+    return np.array([held.get(part.name, -1.0 if part.kind == "category" else 0.0) for part in columns])

@@ -1,0 +1,132 @@
+"""The algorithms of Hyperopt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.errors import require
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_options, register
+from archwright.strategies._nearby import nearby
+from archwright.strategies._parts import Part, join, parts, split
+from archwright.trials import History, Trial
+
+__all__ = ["Hyperopt"]
+
+Algorithm = Literal["tpe", "anneal", "random"]
+
+
+@register("hyperopt")
+@dataclass(frozen=True)
+class Hyperopt(Strategy):
+    """The algorithms of Hyperopt: its tree-structured Parzen estimator, its annealing, random search.
+
+    Bergstra, Yamins and Cox, "Making a science of model search", ICML 2013. Unordered choices become `hp.choice`,
+    ordered ones and depths `hp.quniform` over ranks, subsets one `hp.choice` for each option. A trial has values for
+    the decisions that are active in it alone, and nothing else tells Hyperopt's algorithms that a space is nested.
+    Trials that run, failed or were pruned count as having an infinite loss, which is Hyperopt's way. Where a suggestion
+    was proposed before, or constraints refuse it, a mutation of it is proposed.
+
+    Args:
+        algorithm: "tpe", "anneal" or "random".
+
+    Raises:
+        MissingExtra: Hyperopt is not installed.
+        StrategyError: There is no such algorithm.
+    """
+
+    algorithm: Algorithm = "tpe"
+    _mirrors: WeakKeyDictionary[History, _Mirror] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_options("hyperopt", self, algorithm=get_args(Algorithm))
+        _library()
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return what the algorithm suggests, or a mutation of it."""
+        if space.bound == 1:  # Hyperopt wants something to decide
+            return space.sample(rng)
+        if history not in self._mirrors:
+            self._mirrors[history] = _Mirror(_library(), space)
+        mirror = self._mirrors[history]
+        mirror.tell(history)
+        suggested = mirror.ask(space, self.algorithm, int(rng.integers(2**31)))
+        return nearby(space, history, suggested, rng)
+
+
+class _Mirror:
+    """The trials of one history in Hyperopt's form."""
+
+    def __init__(self, library: Any, space: Space) -> None:
+        self._library = library
+        self._decisions = space.decisions
+        self._parts = {name: parts(name, decision) for name, decision in space.decisions.items()}
+        self._labels = [part.name for several in self._parts.values() for part in several]
+        expression = {part.name: _parameter(library.hp, part) for several in self._parts.values() for part in several}
+        self._domain = library.Domain(None, expression)
+        self._told = library.Trials()
+        self._ended = 0
+
+    def tell(self, history: History) -> None:
+        """Take in what has begun and what has ended since."""
+        told = self._told
+        told.insert_trial_docs([self._document(trial) for trial in history.trials[len(told.trials) :]])
+        told.refresh()
+        for trial in history.finished[self._ended :]:
+            document = told.trials[trial.number]
+            document["state"] = self._library.JOB_STATE_DONE
+            if trial.state == "complete":
+                document["result"] = {"status": self._library.STATUS_OK, "loss": -history.score(trial)}
+            else:
+                document["result"] = {"status": self._library.STATUS_FAIL}
+        self._ended = len(history.finished)
+
+    def ask(self, space: Space, algorithm: Algorithm, seed: int) -> Architecture:
+        """Return what an algorithm suggests; constraints are not looked at."""
+        module = {"tpe": self._library.tpe, "anneal": self._library.anneal, "random": self._library.rand}[algorithm]
+        settings = {"verbose": False} if algorithm == "tpe" else {}
+        (document,) = module.suggest([len(self._told.trials)], self._domain, self._told, seed, **settings)
+        given = document["misc"]["vals"]
+        return space.decide(lambda name, decision: join(decision, [given[part.name][0] for part in self._parts[name]]))
+
+    def _document(self, trial: Trial) -> dict[str, Any]:
+        held = {
+            part.name: number
+            for name, value in trial.architecture.items()
+            for part, number in zip(self._parts[name], split(self._decisions[name], value), strict=True)
+        }
+        misc = {
+            "tid": trial.number,
+            "cmd": self._domain.cmd,
+            "workdir": None,
+            "idxs": {label: [trial.number] if label in held else [] for label in self._labels},
+            "vals": {label: [held[label]] if label in held else [] for label in self._labels},
+        }
+        (document,) = self._told.new_trial_docs([trial.number], [None], [self._domain.new_result()], [misc])
+        return {**document, "state": self._library.JOB_STATE_RUNNING}
+
+
+def _library() -> Any:
+    return require("hyperopt", extra="hyperopt", purpose="the strategy 'hyperopt'")
+
+
+def _parameter(hp: Any, part: Part) -> Any:
+    low, high = part.low, part.high
+    if part.kind == "category":
+        return hp.choice(part.name, list(range(int(high) + 1)))
+    if part.kind == "whole":  # half a step further at both ends, so that the ends are as likely as what lies between
+        low, high = low - 0.5, high + 0.5
+        return (
+            hp.qloguniform(part.name, math.log(low), math.log(high), 1)
+            if part.log
+            else hp.quniform(part.name, low, high, 1)
+        )
+    return hp.loguniform(part.name, math.log(low), math.log(high)) if part.log else hp.uniform(part.name, low, high)

@@ -1,0 +1,177 @@
+"""A history as a study of Optuna. Importing this loads Optuna."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container
+from datetime import datetime
+from typing import Any
+
+from optuna import create_study
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from archwright import trials
+from archwright.space import Architecture, Space
+from archwright.strategies._parts import Part, join, parts, split
+from archwright.trials import History
+
+__all__ = ["Mirror"]
+
+_DAY = datetime(2000, 1, 1)  # Optuna wants times; no sampler looks at them
+_STATES = {"running": TrialState.RUNNING, "complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+
+
+class Mirror:
+    """The trials of one history in an Optuna study.
+
+    Args:
+        space: Where the study searches.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._decisions = space.decisions
+        self._distributions = {
+            name: {part.name: _distribution(part) for part in parts(name, decision)}
+            for name, decision in space.decisions.items()
+        }
+        self._storage = _Told()
+        self._study = create_study(direction="maximize", storage=self._storage)
+        self._ended = 0
+
+    def tell(self, history: History) -> None:
+        """Take in what has begun and what has ended since."""
+        told = self._storage.told
+        for trial in history.trials[len(told) :]:
+            told.append(self._frozen(trial, history))
+        for trial in history.finished[self._ended :]:
+            if told[trial.number].state is TrialState.RUNNING:
+                told[trial.number] = self._frozen(trial, history)
+        self._ended = len(history.finished)
+
+    def ask(self, space: Space, sampler: BaseSampler) -> Architecture:
+        """Return what a sampler suggests; constraints are not looked at."""
+        self._study.sampler = sampler
+        asked = self._study.ask()
+        return space.decide(
+            lambda name, decision: join(
+                decision, [_suggested(asked, *parameter) for parameter in self._distributions[name].items()]
+            )
+        )
+
+    def _frozen(self, trial: trials.Trial, history: History) -> FrozenTrial:
+        params: dict[str, Any] = {}
+        distributions: dict[str, BaseDistribution] = {}
+        for name, value in trial.architecture.items():
+            here = self._distributions[name]
+            params.update(zip(here, split(self._decisions[name], value), strict=True))
+            distributions.update(here)
+        metric = history.objective.metric
+        return FrozenTrial(
+            number=trial.number,
+            trial_id=trial.number,
+            state=_STATES.get(trial.state, TrialState.FAIL),
+            value=history.score(trial) if trial.state == "complete" else None,
+            params=params,
+            distributions=distributions,
+            intermediate_values={
+                int(row["step"]): history.objective.score(row) for row in trial.curve if metric in row
+            },
+            datetime_start=_DAY,
+            datetime_complete=_DAY if trial.ended else None,
+            user_attrs={},
+            system_attrs={},
+        )
+
+
+def _distribution(part: Part) -> BaseDistribution:
+    if part.kind == "category":
+        return CategoricalDistribution(tuple(range(int(part.high) + 1)))
+    if part.kind == "whole":
+        return IntDistribution(int(part.low), int(part.high), log=part.log)
+    return FloatDistribution(part.low, part.high, log=part.log)
+
+
+def _suggested(asked: Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return asked.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return asked.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
+    assert isinstance(distribution, FloatDistribution)
+    return asked.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+
+
+class _Told(InMemoryStorage):
+    """Trials that were told, and one that is being asked for.
+
+    Optuna's own storages keep each trial that was asked for, and what samplers note on it: what comes next would depend
+    on how often they were asked, which a history does not hold. Here each ask begins as if there had been none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[FrozenTrial] = []  # by number
+        self._asked: list[FrozenTrial] = []  # at most one
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Begin the trial that is asked for, and forget the one before."""
+        number = len(self.told)
+        self._asked = [
+            FrozenTrial(
+                number=number,
+                trial_id=number,
+                state=TrialState.RUNNING,
+                value=None,
+                params={},
+                distributions={},
+                intermediate_values={},
+                datetime_start=_DAY,
+                datetime_complete=None,
+                user_attrs={},
+                system_attrs={},
+            )
+        ]
+        return number
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Return a trial by number."""
+        return self.told[trial_id] if trial_id < len(self.told) else self._asked[0]
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return the trials by number, the one that is asked for last."""
+        chosen = [trial for trial in (*self.told, *self._asked) if states is None or trial.state in states]
+        return copy.deepcopy(chosen) if deepcopy else chosen
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        """Note what was suggested."""
+        trial = self.get_trial(trial_id)
+        trial.params[param_name] = distribution.to_external_repr(param_value_internal)
+        trial.distributions[param_name] = distribution
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Take a sampler's note on the trial that is asked for."""
+        self.get_trial(trial_id).system_attrs[key] = value
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Keep no note on the study."""
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return the one note that a sampler looks for: how far its quasi-random sequence has come."""
+        return _Drawn(len(self.told))
+
+
+class _Drawn(dict[str, Any]):
+    """The last point that `QMCSampler` drew, under whatever key it looks: each trial but the first took one."""
+
+    def __init__(self, trials: int) -> None:
+        super().__init__()
+        self._last = trials - 2
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._last if key.startswith("qmc:") else default
