@@ -11,6 +11,7 @@ from archwright.strategies._base import (
     register,
 )
 from archwright.strategies._bo import BayesianOptimisation
+from archwright.strategies._deepq import DeepQ
 from archwright.strategies._evolution import Evolution
 from archwright.strategies._genetic import Genetic
 from archwright.strategies._grid import Grid
@@ -28,6 +29,7 @@ __all__ = [
     "PPO",
     "TPE",
     "BayesianOptimisation",
+    "DeepQ",
     "Evolution",
     "Genetic",
     "Grid",
