@@ -16,7 +16,7 @@ from archwright.trials import History
 
 __all__ = ["Batch", "Controller", "Learner", "Loss", "Paths", "drawn"]
 
-_HEAT = (1.0, 1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 5.0)  # of the episodes drawn for a proposal: the later, the more random
+_HEAT = ((1.0,), (1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 5.0))  # of the episodes drawn for a proposal, until one is new
 _LEAST = 1e-3  # advantages of a smaller standard deviation are as good as equal, and stay as they are
 _NEVER = -1e9  # the log-probability of what is not allowed; finite, so that nothing becomes NaN
 
@@ -78,6 +78,9 @@ class Controller(nn.Module):
             self.lstm = nn.LSTM(hidden, hidden, batch_first=True, dtype=dtype)
             self.heads = nn.Embedding(count, layout.most * hidden, dtype=dtype)  # a linear layer for each step
             self.bias = nn.Embedding(count, layout.most, dtype=dtype)
+            self.cell = nn.LSTMCell(hidden, hidden, dtype=dtype)  # the same LSTM, quicker for one step
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                setattr(self.cell, name, getattr(self.lstm, f"{name}_l0"))
             for weights in self.parameters():
                 nn.init.uniform_(weights, -0.1, 0.1)
 
@@ -121,7 +124,7 @@ class Controller(nn.Module):
         made = torch.from_numpy
         return Paths(made(before), made(steps), made(taken), prior, made(real))
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def sample(self, rng: np.random.Generator, heat: Sequence[float] = (1.0,)) -> list[Architecture]:
         """Return architectures drawn side by side; constraints are not looked at.
 
@@ -135,9 +138,9 @@ class Controller(nn.Module):
         state: tuple[Tensor, Tensor] | None = None
         while rows:
             open_ = [episodes[row] for row in rows]
-            hidden, state = self.lstm(self.embed(torch.from_numpy(before))[:, None], state)
+            state = self.cell(self.embed(torch.from_numpy(before)), state)
             numbers = torch.tensor([episode.due.number for episode in open_ if episode.due is not None])
-            logits = self.logits(hidden, numbers[:, None])[:, 0].double().numpy()
+            logits = self.logits(state[0], numbers).double().numpy()
             chances = np.zeros((len(rows), self.most))
             for row, episode in enumerate(open_):
                 chances[row, : len(episode.weights)] = episode.weights
@@ -151,7 +154,7 @@ class Controller(nn.Module):
             rows = [rows[place] for place in kept]
             last = [open_[place].moves[-1] for place in kept]
             before = np.array([1 + move.step.first + move.action for move in last], dtype=np.int64)
-            state = (state[0][:, kept], state[1][:, kept])
+            state = (state[0][kept], state[1][kept])
         return [episode.architecture for episode in episodes]
 
 
@@ -247,7 +250,8 @@ def drawn(controller: Controller, space: Space, history: History, rng: np.random
     """Return a draw of the policy that is in the space and new; of a policy that is more random where it has none."""
 
     def draws() -> Iterator[Architecture]:
-        yield from controller.sample(rng, _HEAT)
+        for heat in _HEAT:
+            yield from controller.sample(rng, heat)
 
     return first_new(draws(), space, history, rng)
 
