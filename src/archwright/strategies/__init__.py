@@ -12,6 +12,7 @@ from archwright.strategies._base import (
 )
 from archwright.strategies._bo import BayesianOptimisation
 from archwright.strategies._botorch import BoTorch
+from archwright.strategies._deepq import DeepQ
 from archwright.strategies._evolution import Evolution
 from archwright.strategies._genetic import Genetic
 from archwright.strategies._grid import Grid
@@ -32,6 +33,7 @@ __all__ = [
     "TPE",
     "BayesianOptimisation",
     "BoTorch",
+    "DeepQ",
     "Evolution",
     "Genetic",
     "Grid",

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from archwright.space import Architecture, Decision, Space, Value
-from archwright.strategies._actions import action_of, count_actions, value_of
+from archwright.space import Architecture, Space
+from archwright.strategies._episode import Episode, first_new, layout_of, moves
 from archwright.trials import History
 
-__all__ = ["Batch", "Controller", "Learner", "Loss"]
+__all__ = ["Batch", "Controller", "Learner", "Loss", "Paths", "drawn"]
+
+_HEAT = ((1.0,), (1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 5.0))  # of the episodes drawn for a proposal, until one is new
+_LEAST = 1e-3  # advantages of a smaller standard deviation are as good as equal, and stay as they are
+_NEVER = -1e9  # the log-probability of what is not allowed; finite, so that nothing becomes NaN
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The episodes that make some architectures, one after the other in each row, padded.
+
+    Args:
+        before: (n, length) the action taken just before each step, numbered over all steps from 1; 0 at the start.
+        steps: (n, length) the numbers of the steps.
+        taken: (n, length) the actions.
+        prior: (n, length, most) log-probabilities of the actions in a uniform draw.
+        real: (n, length) whether there is a step; the rest is padding.
+    """
+
+    before: Tensor
+    steps: Tensor
+    taken: Tensor
+    prior: Tensor
+    real: Tensor
 
 
 class Controller(nn.Module):
@@ -22,7 +45,8 @@ class Controller(nn.Module):
 
     Zoph and Le, "Neural architecture search with reinforcement learning", ICLR 2017; Pham et al., "Efficient neural
     architecture search via parameter sharing", ICML 2018, for temperature and tanh constant. Each decision has a
-    softmax of its own over its actions and sees, through the LSTM, all that was decided before it.
+    softmax of its own over its actions and sees, through the LSTM, all that was decided before it. A large subset is
+    decided option by option, so that every architecture has a probability, reals apart: there a part of the range has.
 
     Args:
         space: The space.
@@ -45,72 +69,93 @@ class Controller(nn.Module):
         self.space = space
         self.temperature = temperature
         self.tanh_constant = tanh_constant
-        counts = {name: count_actions(decision) for name, decision in space.decisions.items()}
-        self.start = dict(zip(counts, np.cumsum([1, *counts.values()]).tolist(), strict=False))
+        layout = layout_of(space)
+        self.most = layout.most
+        count = max(1, len(layout.steps))
         with torch.random.fork_rng(devices=()):  # weights of their own seed, and the global generator as it was
             torch.manual_seed(0)
-            self.embed = nn.Embedding(1 + sum(counts.values()), hidden, dtype=dtype)
-            self.cell = nn.LSTMCell(hidden, hidden, dtype=dtype)
-            self.heads = nn.ModuleList(nn.Linear(hidden, count, dtype=dtype) for count in counts.values())
+            self.embed = nn.Embedding(1 + layout.total, hidden, dtype=dtype)
+            self.lstm = nn.LSTM(hidden, hidden, batch_first=True, dtype=dtype)
+            self.heads = nn.Embedding(count, layout.most * hidden, dtype=dtype)  # a linear layer for each step
+            self.bias = nn.Embedding(count, layout.most, dtype=dtype)
+            self.cell = nn.LSTMCell(hidden, hidden, dtype=dtype)  # the same LSTM, quicker for one step
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                setattr(self.cell, name, getattr(self.lstm, f"{name}_l0"))
             for weights in self.parameters():
                 nn.init.uniform_(weights, -0.1, 0.1)
-        self.place = {name: index for index, name in enumerate(counts)}
 
-    def step(self, name: str, before: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the (batch, actions) log-probabilities of a decision, and the LSTM's state after it.
+    def logits(self, hidden: Tensor, steps: Tensor) -> Tensor:
+        """Return the (n, length, most) logits of the actions.
 
         Args:
-            name: The decision.
-            before: (batch,) the actions taken just before, numbered over all decisions; 0 at the start.
-            state: The LSTM's state before.
+            hidden: (n, length, hidden) what the LSTM gives.
+            steps: (n, length) the numbers of the steps.
         """
-        state = self.cell(self.embed(before), state)
-        logits = self.heads[self.place[name]](state[0]) / self.temperature
-        if self.tanh_constant:
-            logits = self.tanh_constant * torch.tanh(logits)
-        return torch.log_softmax(logits, dim=1), state
+        heads = self.heads(steps).unflatten(-1, (self.most, -1))
+        logits: Tensor = ((heads @ hidden[..., None])[..., 0] + self.bias(steps)) / self.temperature
+        return self.tanh_constant * torch.tanh(logits) if self.tanh_constant else logits
 
-    def zero_state(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Return the LSTM's state before the first decision."""
-        zeros = self.embed.weight.new_zeros(batch, self.cell.hidden_size)
-        return zeros, zeros
-
-    @torch.no_grad()
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn from the distribution; constraints are not looked at."""
-        state, before = self.zero_state(1), torch.zeros(1, dtype=torch.long)
-
-        def rule(name: str, decision: Decision) -> Value:
-            nonlocal state, before
-            log_probabilities, state = self.step(name, before, state)
-            edges = log_probabilities[0].double().exp().cumsum(0).numpy()
-            action = min(int(np.searchsorted(edges, rng.random() * edges[-1], side="right")), len(edges) - 1)
-            before = torch.tensor([self.start[name] + action])
-            return value_of(decision, action, rng)
-
-        return self.space.decide(rule)
-
-    def judge(self, architectures: Sequence[Architecture]) -> tuple[Tensor, Tensor]:
+    def judge(self, architectures: Sequence[Architecture] | Paths) -> tuple[Tensor, Tensor]:
         """Return the (n,) log-probabilities of architectures, and the (n,) entropies of the decisions on the way."""
-        alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for index, architecture in enumerate(architectures):
-            alike[tuple(architecture)].append(index)
-        where: list[int] = []
-        found: list[tuple[Tensor, Tensor]] = []
-        for names, indices in alike.items():
-            state, before = self.zero_state(len(indices)), torch.zeros(len(indices), dtype=torch.long)
-            total = entropy = self.embed.weight.new_zeros(len(indices))
-            for name in names:
-                decision = self.space.decisions[name]
-                taken = torch.tensor([action_of(decision, architectures[index][name]) for index in indices])
-                log_probabilities, state = self.step(name, before, state)
-                total = total + log_probabilities.gather(1, taken[:, None])[:, 0]
-                entropy = entropy - (log_probabilities.exp() * log_probabilities).sum(1)
-                before = self.start[name] + taken
-            where += indices
-            found.append((total, entropy))
-        order = torch.tensor(where).argsort()
-        return torch.cat([total for total, _ in found])[order], torch.cat([entropy for _, entropy in found])[order]
+        paths = architectures if isinstance(architectures, Paths) else self.read(architectures)
+        if not paths.real.any():
+            zeros = self.embed.weight.new_zeros(len(paths.real))
+            return zeros, zeros
+        hidden, _ = self.lstm(self.embed(paths.before))
+        chances = torch.log_softmax(self.logits(hidden, paths.steps) + paths.prior, dim=-1)
+        taken = chances.gather(-1, paths.taken[..., None])[..., 0]
+        entropy = -(chances.exp() * chances).sum(-1)
+        return (taken * paths.real).sum(1), (entropy * paths.real).sum(1)
+
+    def read(self, architectures: Sequence[Architecture]) -> Paths:
+        """Return the episodes that make some architectures."""
+        rows = [moves(self.space, architecture) for architecture in architectures]
+        shape = (len(rows), max(map(len, rows), default=0))
+        before, steps, taken = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+        weights, real = np.zeros((*shape, self.most)), np.zeros(shape, dtype=bool)
+        weights[:, :, :1] = 1.0  # padding has an action, and nothing is NaN
+        for row, row_moves in enumerate(rows):
+            for place, move in enumerate(row_moves):
+                steps[row, place], taken[row, place], real[row, place] = move.step.number, move.action, True
+                weights[row, place, : move.step.count] = move.weights
+                if place + 1 < len(row_moves):
+                    before[row, place + 1] = 1 + move.step.first + move.action
+        prior = torch.from_numpy(_logarithms(weights)).to(self.embed.weight.dtype)
+        made = torch.from_numpy
+        return Paths(made(before), made(steps), made(taken), prior, made(real))
+
+    @torch.inference_mode()
+    def sample(self, rng: np.random.Generator, heat: Sequence[float] = (1.0,)) -> list[Architecture]:
+        """Return architectures drawn side by side; constraints are not looked at.
+
+        Args:
+            rng: The source of randomness.
+            heat: For each of them, what its logits are divided by besides the temperature.
+        """
+        episodes = [Episode(self.space) for _ in heat]
+        rows = [row for row, episode in enumerate(episodes) if episode.due is not None]
+        before = np.zeros(len(rows), dtype=np.int64)
+        state: tuple[Tensor, Tensor] | None = None
+        while rows:
+            open_ = [episodes[row] for row in rows]
+            state = self.cell(self.embed(torch.from_numpy(before)), state)
+            numbers = torch.tensor([episode.due.number for episode in open_ if episode.due is not None])
+            logits = self.logits(state[0], numbers).double().numpy()
+            chances = np.zeros((len(rows), self.most))
+            for row, episode in enumerate(open_):
+                chances[row, : len(episode.weights)] = episode.weights
+            chances *= np.exp(logits / np.array([heat[row] for row in rows])[:, None])
+            edges = chances.cumsum(1)
+            drawn_at = np.minimum(rng.random((len(rows), 1)) * edges[:, -1:], np.nextafter(edges[:, -1:], 0.0))
+            actions = (edges <= drawn_at).sum(1)
+            for episode, action in zip(open_, actions.tolist(), strict=True):
+                episode.take(action, rng)
+            kept = [place for place, episode in enumerate(open_) if episode.due is not None]
+            rows = [rows[place] for place in kept]
+            last = [open_[place].moves[-1] for place in kept]
+            before = np.array([1 + move.step.first + move.action for move in last], dtype=np.int64)
+            state = (state[0][kept], state[1][kept])
+        return [episode.architecture for episode in episodes]
 
 
 @dataclass(frozen=True)
@@ -118,12 +163,12 @@ class Batch:
     """Architectures that the policy proposed, with what they brought.
 
     Args:
-        architectures: (n,) of them.
+        architectures: (n,) of them, or the episodes that make them.
         advantages: (n,) rewards above the baseline.
-        before: (n,) their log-probabilities when they were proposed.
+        before: (n,) their log-probabilities before the update.
     """
 
-    architectures: Sequence[Architecture]
+    architectures: Sequence[Architecture] | Paths
     advantages: Tensor
     before: Tensor
 
@@ -135,7 +180,8 @@ class Learner:
     """A controller that learns from a history, batch by batch.
 
     The reward of a trial is the share of the trials before it that it beats, and half of those it equals: so it
-    means the same for every metric and every scale. The baseline is a moving mean of the rewards.
+    means the same for every metric and every scale. The baseline is a moving mean of the rewards before it, so it
+    leaves the expected gradient as it is.
 
     Args:
         controller: The policy.
@@ -144,38 +190,71 @@ class Learner:
         epochs: Steps of the optimizer for each batch.
         rate: The learning rate of Adam.
         decay: How much of the baseline is kept with each trial.
+        scaled: Whether the advantages of a batch are divided by their standard deviation.
     """
 
     def __init__(
-        self, controller: Controller, loss: Loss, *, batch: int, epochs: int, rate: float, decay: float
+        self,
+        controller: Controller,
+        loss: Loss,
+        *,
+        batch: int,
+        epochs: int,
+        rate: float,
+        decay: float,
+        scaled: bool = False,
     ) -> None:
         self.controller = controller
         self.loss = loss
         self.batch = batch
         self.epochs = epochs
         self.decay = decay
+        self.scaled = scaled
         self.baseline = 0.5
         self.replayed = 0
         self.optimizer = torch.optim.Adam(controller.parameters(), lr=rate)
 
     def replay(self, history: History) -> None:
         """Learn from every whole batch of complete trials that has come since."""
+        if self.controller.most < 2:
+            return  # there is nothing to decide
         while self.replayed + self.batch <= len(history.complete):
             first, last = self.replayed, self.replayed + self.batch
             scores = np.asarray(history.scores[:last])
             advantages = []
             for index in range(first, last):
-                past = scores[:index]
-                reward = ((past < scores[index]).sum() + 0.5 * (past == scores[index]).sum()) / index if index else 0.5
-                advantages.append(float(reward) - self.baseline)
-                self.baseline = self.decay * self.baseline + (1 - self.decay) * float(reward)
-            architectures = [trial.architecture for trial in history.complete[first:last]]
+                reward = standing(scores[:index], scores[index])
+                advantages.append(reward - self.baseline)
+                self.baseline = self.decay * self.baseline + (1 - self.decay) * reward
+            if self.scaled:
+                spread = float(np.std(advantages))
+                advantages = [advantage / spread if spread > _LEAST else advantage for advantage in advantages]
+            paths = self.controller.read([trial.architecture for trial in history.complete[first:last]])
             with torch.no_grad():
-                before, _ = self.controller.judge(architectures)
-            batch = Batch(architectures, before.new_tensor(advantages), before)
+                before, _ = self.controller.judge(paths)
+            batch = Batch(paths, before.new_tensor(advantages), before)
             for _ in range(self.epochs):
                 self.optimizer.zero_grad()
                 self.loss(self.controller, batch).backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.controller.parameters(), 5.0)
                 self.optimizer.step()
             self.replayed = last
+
+
+def standing(past: NDArray[np.float64], score: float) -> float:
+    """Return the share of past scores that a score beats, and half of those it equals; a half where there is none."""
+    return float((past < score).mean() + 0.5 * (past == score).mean()) if len(past) else 0.5
+
+
+def drawn(controller: Controller, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+    """Return a draw of the policy that is in the space and new; of a policy that is more random where it has none."""
+
+    def draws() -> Iterator[Architecture]:
+        for heat in _HEAT:
+            yield from controller.sample(rng, heat)
+
+    return first_new(draws(), space, history, rng)
+
+
+def _logarithms(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), _NEVER)

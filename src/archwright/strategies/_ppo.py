@@ -10,7 +10,6 @@ import numpy as np
 
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, check_positive, check_shares, register
-from archwright.strategies._reinforce import drawn
 from archwright.trials import History
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class PPO(Strategy):
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn from the policy, a new one where it has one to give."""
-        from archwright.strategies._controller import Controller, Learner
+        from archwright.strategies._controller import Controller, Learner, drawn
 
         if history not in self._learners:
             self._learners[history] = Learner(
@@ -72,6 +71,7 @@ class PPO(Strategy):
                 epochs=self.epochs,
                 rate=self.rate,
                 decay=self.decay,
+                scaled=True,
             )
         learner = self._learners[history]
         learner.replay(history)

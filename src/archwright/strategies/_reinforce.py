@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Reinforce"]
 
-_TRIES = 20  # how often the policy is asked for something new that satisfies the constraints
-
 
 @register("reinforce")
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Reinforce(Strategy):
         StrategyError: A setting is out of range.
     """
 
-    batch: int = 5
+    batch: int = 3
     rate: float = 0.01
     entropy: float = 0.01
     decay: float = 0.9
@@ -64,7 +62,7 @@ class Reinforce(Strategy):
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn from the policy, a new one where it has one to give."""
-        from archwright.strategies._controller import Controller, Learner
+        from archwright.strategies._controller import Controller, Learner, drawn
 
         if history not in self._learners:
             controller = Controller(
@@ -80,16 +78,3 @@ class Reinforce(Strategy):
     def _loss(self, controller: Controller, batch: Batch) -> Tensor:
         log_probabilities, entropy = controller.judge(batch.architectures)
         return -(batch.advantages * log_probabilities).mean() - self.entropy * entropy.mean()
-
-
-def drawn(controller: Controller, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-    """Return a draw of the policy that is in the space and new, if there is one among a few."""
-    allowed = None
-    for _ in range(_TRIES):
-        architecture = controller.sample(rng)
-        if space.where and architecture not in space:
-            continue
-        if not history.seen(architecture):
-            return architecture
-        allowed = architecture
-    return allowed or space.sample(rng)

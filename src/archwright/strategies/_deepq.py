@@ -1,0 +1,90 @@
+"""Deep Q-learning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, check_positive, check_shares, register
+from archwright.strategies._episode import first_new
+from archwright.strategies._qlearning import exploration_at
+from archwright.trials import History
+
+if TYPE_CHECKING:
+    from archwright.strategies._qnetwork import DeepAgent
+
+__all__ = ["DeepQ"]
+
+_DRAWN = 8  # episodes drawn for a proposal, of which the first new one is taken; the later, the more random
+
+
+@register("deep-q")
+@dataclass(frozen=True)
+class DeepQ(Strategy):
+    """Deep Q-learning: a network learns what each decision is worth after those before it, for spaces of any size.
+
+    Mnih et al., "Human-level control through deep reinforcement learning", Nature 2015: replay memory, target network,
+    epsilon-greedy episodes; van Hasselt, Guez and Silver, "Deep reinforcement learning with double Q-learning", AAAI
+    2016. The state is all that has been decided, as the space's vector, and what is due. After each trial the network
+    makes `updates` steps of Adam, each on that episode and `replay` - 1 from memory. Rewards are those of `q-learning`:
+    the share of trials that an architecture beats, evenly divided over its steps. A decision of many values or of a
+    real number has an action for each of twelve parts of its range.
+
+    Args:
+        exploration: Trials over which epsilon, the share of random actions, falls evenly from 1 toward 0; at least 1.
+        epsilon: Where it stops, from 0 to 1.
+        rate: The learning rate, above 0.
+        discount: What the future counts, from 0 to 1.
+        memory: Episodes that are remembered, at least 1.
+        replay: Episodes learnt from in each update, at least 1.
+        updates: Updates after each trial, at least 1.
+        renewal: Updates from one renewal of the target network to the next, at least 1.
+        hidden: Units of each of the network's two layers, at least 1.
+
+    Raises:
+        StrategyError: A setting is out of range.
+    """
+
+    exploration: int = 60
+    epsilon: float = 0.1
+    rate: float = 0.005
+    discount: float = 1.0
+    memory: int = 2000
+    replay: int = 10
+    updates: int = 4
+    renewal: int = 20
+    hidden: int = 64
+    _agents: WeakKeyDictionary[History, DeepAgent] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_counts("deep-q", self, "exploration", "memory", "replay", "updates", "renewal", "hidden")
+        check_shares("deep-q", self, "epsilon", "discount")
+        check_positive("deep-q", self, "rate")
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return the architecture of an epsilon-greedy episode, a new one where there is one."""
+        from archwright.strategies._qnetwork import DeepAgent
+
+        if history not in self._agents:
+            self._agents[history] = DeepAgent(
+                space,
+                hidden=self.hidden,
+                rate=self.rate,
+                discount=self.discount,
+                memory=self.memory,
+                replay=self.replay,
+                updates=self.updates,
+                renewal=self.renewal,
+            )
+        agent = self._agents[history]
+        agent.learn(history)
+        epsilon = exploration_at(len(history.complete), self.exploration, self.epsilon)
+        shares = [epsilon + (1 - epsilon) * max(0, number - 2) / _DRAWN for number in range(_DRAWN)]
+        return first_new(agent.sample(shares, rng), space, history, rng)

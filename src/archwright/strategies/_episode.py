@@ -1,0 +1,285 @@
+"""An architecture, made step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.space import Architecture, Decision, Space, Value, children
+from archwright.strategies._actions import Actions
+from archwright.strategies._pool import everything
+from archwright.trials import History
+
+__all__ = ["Episode", "Layout", "Move", "Step", "first_new", "layout_of", "moves", "retrace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an episode asks for: a decision, or one option of a large subset.
+
+    Args:
+        number: Its place among all steps of the space.
+        first: The place of its first action among all actions of all steps.
+        count: How many actions it has.
+        name: The decision.
+        option: Which option of a large subset; 0 for any other decision.
+    """
+
+    number: int
+    first: int
+    count: int
+    name: str
+    option: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step, and what was done in it.
+
+    Args:
+        step: The step.
+        action: The action taken, from 0.
+        weights: (count,) the probabilities of the actions in a uniform draw; 0 is not allowed.
+    """
+
+    step: Step
+    action: int
+    weights: NDArray[np.float64]
+
+
+class Layout:
+    """The steps and actions of a space, numbered.
+
+    Args:
+        space: The space.
+
+    Attributes:
+        steps: All steps, by number.
+        total: How many actions they have together.
+        most: How many actions the largest has.
+        length: Of the vector that `Episode.observe` returns.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.actions = {name: Actions(decision) for name, decision in space.decisions.items()}
+        self.steps: list[Step] = []
+        self.index = {name: index for index, name in enumerate(self.actions)}
+        self.opening = frozenset(name for name, decision in space.decisions.items() if _opens(decision))
+        self.place: dict[str, int] = {}  # of a decision's first step
+        self.slots: dict[str, slice] = {}
+        self.total, width = 0, 0
+        for name, actions in self.actions.items():
+            self.place[name] = len(self.steps)
+            self.slots[name] = slice(width, width + actions.decision.width)
+            width += actions.decision.width
+            for option in range(actions.steps):
+                self.steps.append(Step(len(self.steps), self.total, actions.count, name, option))
+                self.total += actions.count
+        self.most = max((step.count for step in self.steps), default=0)
+        self.width = width
+        self.length = width + len(self.actions) + len(self.steps)
+        self._following: dict[tuple[str | None, tuple[Value, ...]], str | None] = {}
+
+    def following(self, space: Space, values: dict[str, Value], branch: tuple[Value, ...]) -> str | None:
+        """Return the decision that is due after others; `None` where all are made.
+
+        Args:
+            space: The space of the layout.
+            values: The decisions made so far, in order.
+            branch: The values of those that open others, on which alone it depends what follows the last.
+        """
+        key = (next(reversed(values), None), branch)
+        if key not in self._following:
+            self._following[key] = _due(space, values)
+        return self._following[key]
+
+
+_layouts: WeakKeyDictionary[Space, Layout] = WeakKeyDictionary()
+
+
+def layout_of(space: Space) -> Layout:
+    """Return the steps and actions of a space; they are numbered once."""
+    if space not in _layouts:
+        _layouts[space] = Layout(space)
+    return _layouts[space]
+
+
+class Episode:
+    """An architecture in the making: one decision after the other, each a step or several.
+
+    Steps that leave no choice are taken by themselves, so an episode has as many steps as there is something to
+    decide.
+
+    Args:
+        space: The space.
+        follow: An architecture of the space; values that an action leaves open are then taken from it.
+
+    Attributes:
+        due: The step that is next; `None` at the end.
+        weights: (count,) the probabilities of its actions in a uniform draw; 0 is not allowed. Empty at the end.
+        moves: What has been done so far.
+        values: The decisions made so far, in order.
+    """
+
+    def __init__(self, space: Space, follow: Architecture | None = None) -> None:
+        self.space = space
+        self.layout = layout_of(space)
+        self.due: Step | None = None
+        self.weights: NDArray[np.float64] = np.zeros(0)
+        self.moves: list[Move] = []
+        self.values: dict[str, Value] = {}
+        self._follow = follow
+        self._vector = np.zeros(self.layout.length, dtype=np.float32)
+        self._branch: tuple[Value, ...] = ()
+        self._name: str | None = None  # the decision that is due
+        self._taken: tuple[int, ...] = ()  # the actions taken for it so far
+        self._ask(np.random.default_rng(0))  # what leaves no choice needs no luck
+
+    def take(self, action: int, rng: np.random.Generator) -> None:
+        """Take an action that `weights` allows in the step that is due.
+
+        Args:
+            action: From 0.
+            rng: Draws what the action leaves open.
+        """
+        assert self.due is not None, "the episode is over"
+        self.moves.append(Move(self.due, action, self.weights))
+        self._do(action, rng)
+        self._ask(rng)
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Return an action of the step that is due, as a uniform draw of an architecture would take it."""
+        if len(self.weights) == 2:  # the options of large subsets, which alone are not equally likely, among them
+            return int(rng.random() >= self.weights[0])
+        return int(rng.integers(len(self.weights)))
+
+    @property
+    def architecture(self) -> Architecture:
+        """What has been decided; an architecture of the space, constraints apart, once nothing is due."""
+        return Architecture(self.values)
+
+    def observe(self) -> NDArray[np.float32]:
+        """Return what is known so far as (length,) numbers in [0, 1].
+
+        The vector of the decisions made (`Space.encode`; zeros for the others), then a 1 for each decision that is
+        made, then a 1 for the step that is due.
+        """
+        seen = self._vector.copy()
+        if self.due is not None:
+            seen[self.layout.width + len(self.layout.actions) + self.due.number] = 1.0
+        return seen
+
+    def _ask(self, rng: np.random.Generator) -> None:
+        """Go on to the next step that leaves a choice."""
+        layout = self.layout
+        while True:
+            if not self._taken:
+                self._name = layout.following(self.space, self.values, self._branch)
+            if self._name is None:
+                self.due, self.weights = None, np.zeros(0)
+                return
+            weights = layout.actions[self._name].weights(self._taken)
+            if np.count_nonzero(weights) > 1:
+                self.due, self.weights = layout.steps[layout.place[self._name] + len(self._taken)], weights
+                return
+            self._do(int(weights.argmax()), rng)
+
+    def _do(self, action: int, rng: np.random.Generator) -> None:
+        assert self._name is not None
+        layout, name, option = self.layout, self._name, len(self._taken)
+        actions, slots = layout.actions[name], layout.slots[name]
+        self._taken += (action,)
+        if len(self._taken) < actions.steps:
+            self._vector[slots.start + option] = action
+            return
+        value = actions.value(self._taken, rng) if self._follow is None else self._follow[name]
+        self.values[name] = value
+        self._vector[slots] = actions.decision.encode(value)
+        self._vector[layout.width + layout.index[name]] = 1.0
+        if name in layout.opening:
+            self._branch += (value,)
+        self._taken = ()
+
+
+def retrace(space: Space, architecture: Architecture) -> Iterator[tuple[Episode, int]]:
+    """Go through the episode that makes an architecture.
+
+    Args:
+        space: The space.
+        architecture: An architecture of it.
+
+    Yields:
+        The episode before each of its steps, and the action that it takes there.
+    """
+    episode = Episode(space, architecture)
+    taken: dict[str, tuple[int, ...]] = {}
+    rng = np.random.default_rng(0)  # draws nothing: what an action leaves open is taken from the architecture
+    while (step := episode.due) is not None:
+        if step.name not in taken:
+            taken[step.name] = episode.layout.actions[step.name].taken(architecture[step.name])
+        action = taken[step.name][step.option]
+        yield episode, action
+        episode.take(action, rng)
+
+
+def moves(space: Space, architecture: Architecture) -> list[Move]:
+    """Return the moves of the episode that makes an architecture; arguments are those of `retrace`."""
+    return [
+        Move(episode.due, action, episode.weights) for episode, action in retrace(space, architecture) if episode.due
+    ]
+
+
+def first_new(
+    candidates: Iterable[Architecture], space: Space, history: History, rng: np.random.Generator
+) -> Architecture:
+    """Return the first candidate that is in the space and was not proposed before.
+
+    Where there is none, one that was not proposed before is drawn from a small space, and anything from a large one.
+
+    Args:
+        candidates: Looked at one after the other.
+        space: The space.
+        history: What has been proposed.
+        rng: Draws where no candidate will do.
+    """
+    for architecture in candidates:
+        if not history.seen(architecture) and (not space.where or architecture in space):
+            return architecture
+    left = [architecture for architecture in everything(space) or () if not history.seen(architecture)]
+    return left[int(rng.integers(len(left)))] if left else space.sample(rng)
+
+
+def _due(space: Space, values: Mapping[str, Value]) -> str | None:
+    """Return the first decision, in order, that is not among those made."""
+
+    def rule(name: str, _: Decision) -> Value:
+        if name not in values:
+            raise _Due(name)
+        return values[name]
+
+    try:
+        space.decide(rule)
+    except _Due as due:
+        return str(due)
+    return None
+
+
+class _Due(Exception):
+    """Ends a walk through a space at the first decision that has not been made."""
+
+
+def _opens(decision: Decision) -> bool:
+    """Tell whether values of a decision bring other decisions to life."""
+    stack, visited = list(decision.branches), set[int]()
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Decision):
+            return True
+        if id(item) not in visited:
+            visited.add(id(item))
+            stack += [part for _, part in children(item)]
+    return False
