@@ -23,8 +23,8 @@ Recipe = Mapping[str, Sequence[str]]
 _EPOCHS = 50
 _VOCABULARY = 33_278
 _LENGTH = 8
-_FEW = 6
-_GATES = ("elementwise_prod", "blend")
+_FEW = 10
+_RANGES = 4
 
 
 def read(content: Content, dataset: str) -> Table:
@@ -58,10 +58,11 @@ def read(content: Content, dataset: str) -> Table:
 def listed_cells(recipes: Mapping[str, Recipe]) -> tuple[Space, list[Architecture]]:
     """Return the space of some recurrent cells, and the architecture of each.
 
-    An architecture says what a cell is like, from the general to the special: how many gates it has (products and
-    blends), how many states, how many nodes of each operation; and, where several cells are alike in all of that, or
-    six or fewer are left, which of them it is. So every architecture of the space is one of the cells, and every cell
-    is one architecture. The networks are language models as NAS-Bench-NLP trained them, without dropout.
+    An architecture says what a cell is like, from the general to the special: how many linear layers it has, then how
+    many sigmoids, hyperbolic tangents, states and gates (products and blends), each as one of up to four ranges that
+    hold about equally many of the cells; and, where ten or fewer are left, or all are alike in that, which of them it
+    is. So every architecture of the space is one of the cells, and every cell is one architecture. The networks are
+    language models as NAS-Bench-NLP trained them, without dropout.
 
     Args:
         recipes: The cells by name.
@@ -113,13 +114,11 @@ def _states(recipe: Recipe) -> int:
 
 
 _FEATURES: tuple[tuple[str, Callable[[Recipe], int]], ...] = (
-    ("gates", _count(*_GATES)),
-    ("states", _states),
     ("linear", _count("linear")),
     ("sigmoid", _count("activation_sigm")),
     ("tanh", _count("activation_tanh")),
-    ("leaky_relu", _count("activation_leaky_relu")),
-    ("sums", _count("elementwise_sum")),
+    ("states", _states),
+    ("gates", _count("elementwise_prod", "blend")),
 )
 
 
@@ -136,20 +135,34 @@ def _tree(
         found[name] = dict(decided)
         return {node: list(parts) for node, parts in recipe.items()}
     if len(recipes) <= _FEW or not features:
-        label = f"{path}cell"
+        decision = f"{path}cell"
         options = {
-            name: _tree({name: recipe}, path, (), {**decided, label: name}, found) for name, recipe in recipes.items()
+            name: _tree({name: recipe}, "", (), {**decided, decision: name}, found) for name, recipe in recipes.items()
         }
-        return choice(options, name=label)
+        return choice(options, name=decision)
     (feature, count), *rest = features
-    groups: dict[int, dict[str, Recipe]] = {}
-    for name, recipe in recipes.items():
-        groups.setdefault(count(recipe), {})[name] = recipe
-    if len(groups) == 1:
+    ranges = _ranges([count(recipe) for recipe in recipes.values()])
+    if len(ranges) == 1:
         return _tree(recipes, path, rest, decided, found)
-    label = f"{path}{feature}"
-    branches = {
-        str(number): _tree(groups[number], f"{label}_{number}.", rest, {**decided, label: str(number)}, found)
-        for number in sorted(groups)
-    }
-    return ordinal(branches, name=label)
+    decision, branches = f"{path}{feature}", {}
+    for low, high in ranges:
+        label = str(low) if low == high else f"{low}-{high}"
+        inside = {name: recipe for name, recipe in recipes.items() if low <= count(recipe) <= high}
+        branches[label] = _tree(inside, f"{decision}_{low}.", rest, {**decided, decision: label}, found)
+    return ordinal(branches, name=decision)
+
+
+def _ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return up to four ranges that hold about equally many of some numbers."""
+    counts = sorted(Counter(numbers).items())
+    share = len(numbers) / _RANGES
+    ranges: list[tuple[int, int]] = []
+    low, held = counts[0][0], 0
+    for (number, count), following in zip(counts, [*counts[1:], None], strict=True):
+        held += count
+        if following is None or (held >= 0.75 * share and len(ranges) < _RANGES - 1):
+            if following is None and ranges and held < share / 2:
+                low = ranges.pop()[0]
+            ranges.append((low, number))
+            low, held = (0 if following is None else following[0]), 0
+    return ranges

@@ -47,13 +47,21 @@ def inverted_bottleneck(
         expansion: How many times as wide it is as the input. At 1 it comes first.
         squeeze: Whether its channels are weighed, by a quarter of the input's channels.
     """
-    width, padding = expansion * inputs, kernel // 2
+    width = expansion * inputs
+    depthwise = nn.Conv2d(
+        width,
+        width,
+        kernel,
+        stride,
+        padding=kernel // 2,
+        groups=width,
+        bias=False,
+    )
     layers: list[nn.Module] = []
     if expansion > 1:
         layers.append(nn.Conv2d(inputs, width, 1, bias=False))
         layers += [nn.BatchNorm2d(width), nn.ReLU()]
-    layers.append(nn.Conv2d(width, width, kernel, stride, padding, groups=width, bias=False))
-    layers += [nn.BatchNorm2d(width), nn.ReLU()]
+    layers += [depthwise, nn.BatchNorm2d(width), nn.ReLU()]
     if squeeze:
         layers.append(squeeze_excite(width, max(1, inputs // 4)))
     layers += [nn.Conv2d(width, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]

@@ -33,7 +33,7 @@ class RecurrentLayer(nn.Module):
         while left:
             ready = [name for name in left if known.issuperset(left[name][1:])]
             if not ready:
-                raise ValueError(f"the recipe has nodes that wait for each other: {left}")
+                raise ValueError(f"these nodes wait for each other: {left}")
             for name in ready:
                 operation, *taken = left.pop(name)
                 self.steps.append((name, operation, taken))
