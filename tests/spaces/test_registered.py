@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import subprocess
 import sys
@@ -22,11 +23,17 @@ from archwright.space import Architecture, Space
 NAMES = spaces.names()
 VECTOR, IMAGE = (12,), (3, 8, 8)
 SHAPES = [(1, 1, 1), (1, 2, 5), (3, 9, 15), (1, 28, 28), (3, 96, 64), (3, 224, 224)]
-FAST: dict[str, dict[str, Any]] = {"darts": {"C": 4, "layers": 3}, "nasbench201": {"C": 4, "N": 1}}
+FAST: dict[str, dict[str, Any]] = {
+    "darts": {"C": 4, "layers": 3},
+    "nasbench101": {"C": 5, "N": 1},
+    "nasbench201": {"C": 4, "N": 1},
+}
 SMALL: dict[str, dict[str, Any]] = {  # options that leave few enough architectures to list them all
     "convnet": {"filters": (16,), "kernels": (3,)},
+    "digits-cells": {},
     "mlp": {"depth": (1, 2), "widths": (4, 8)},
     "nasbench201": {},
+    "natsbench-size": {},
     "resnet": {"widths": (16,), "blocks": (1, 2)},
 }
 
@@ -105,6 +112,17 @@ def test_formatters_leave_the_source_as_it_is(space: Space, tmp_path: Path) -> N
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_the_text_that_source_copies_is_formatted_for_short_lines_and_long_ones() -> None:
+    copied = [
+        path for path in Path(spaces.__file__).parent.glob("_*.py") if "copied into written source" in path.read_text()
+    ]
+    assert len(copied) >= 5
+    for length in ("88", "120"):
+        command = [sys.executable, "-m", "ruff", "format", "--isolated", f"--line-length={length}", "--diff", *copied]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_json_brings_back_the_same_space(space: Space) -> None:
     loaded = Space.from_json(json.loads(json.dumps(space.to_json())))
     assert loaded.fingerprint == space.fingerprint
@@ -138,7 +156,8 @@ def test_images_of_every_size_are_served(name: str, shape: tuple[int, ...]) -> N
 def test_every_option_has_a_default(name: str) -> None:
     space = spaces.create(name)
     assert space.name == name
-    assert shape_of_output(space, sampled(space, 0), space.example_input[0].shape) == (2, 10)
+    classes = inspect.signature(spaces.entry(name).make).parameters["classes"].default
+    assert shape_of_output(space, sampled(space, 0), space.example_input[0].shape) == (2, classes)
 
 
 @pytest.mark.parametrize("name", NAMES)

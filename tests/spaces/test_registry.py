@@ -24,8 +24,10 @@ def test_listing_loads_no_torch() -> None:
 
 
 def test_names_are_found_by_pattern_and_described() -> None:
-    assert spaces.names() == ["convnet", "darts", "mlp", "nasbench201", "resnet"]
+    assert spaces.names() == sorted(spaces.names())
+    assert {"convnet", "darts", "mlp", "nasbench101", "nasbench201", "natsbench-size", "resnet"} < set(spaces.names())
     assert spaces.names("*net") == ["convnet", "resnet"]
+    assert spaces.names("nas*") == ["nasbench101", "nasbench201"]
     assert [entry.name for entry in spaces.entries()] == spaces.names()
     assert spaces.entry("mlp").make is spaces.mlp.mlp
     assert all(entry.summary.endswith(".") for entry in spaces.entries())
@@ -82,6 +84,8 @@ def test_a_space_of_ones_own_joins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("darts", {"layers": 2}),
         ("mlp", {"depth": (3, 2)}),
         ("mlp", {"widths": (0, 8)}),
+        ("nasbench101", {"C": 4}),
+        ("nasbench101", {"N": 0}),
         ("nasbench201", {"C": 0}),
         ("nasbench201", {"N": 0}),
         ("resnet", {"blocks": (0, 1)}),

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.errors import TableError
+from archwright.errors import EvaluationError, TableError
 from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Architecture, Space
 
-__all__ = ["Benchmark", "Table"]
+__all__ = ["Benchmark", "Column", "Table"]
 
 Column = NDArray[np.float64]
 
@@ -21,15 +21,24 @@ Column = NDArray[np.float64]
 class Table(Evaluator):
     """Looks networks up. A search sees what they reached in validation; `test` judges what it found.
 
+    A cell of the table that is empty (NaN) is never answered with a guess. A network without its validation value, its
+    seconds or its test value is refused; one without another metric is answered without that metric.
+
     Args:
         space: The space that the networks belong to.
         architectures: The networks, one for each row.
         validation: The objective's metric in validation by fidelity, ascending; (rows,) each. The last is the full one.
         test: (rows,) the metric on the test part after the full training; `None` where the table has none.
-        seconds: (rows,) how long the full training took; `None` where it is not known.
-        metrics: More of each network, such as "parameters".
+        seconds: (rows,) how long the full training took, of which less training takes its share; or how long the
+            training took, by fidelity; `None` where it is not known.
+        metrics: More of each network, such as "parameters"; (rows,) each.
         objective: "max" or "min", and the name of the metric.
-        nearest: Whether a network of the space that has no row is answered by the nearest one that has; see `row`.
+        nearest: How a network of the space that has no row is answered: not at all; by the nearest one that has, see
+            `row`; or by the row that a function of the architecture returns.
+        key: Returns what tells networks apart, where several architectures of the space are one network.
+        keys: The keys of the rows, where they are known; those that `key` returns when not given.
+        failed: Rows of networks whose training failed, each with the reason. Where such a row has no validation value,
+            the evaluation fails as the training did.
 
     Attributes:
         architectures: The networks, in the order of the rows.
@@ -39,7 +48,7 @@ class Table(Evaluator):
         best_test: The best test value of all rows; `None` where there is none.
 
     Raises:
-        TableError: Two rows hold the same network.
+        TableError: Two rows hold the same network, or there is no row.
     """
 
     def __init__(
@@ -49,53 +58,67 @@ class Table(Evaluator):
         validation: Mapping[int, Column],
         *,
         test: Column | None = None,
-        seconds: Column | None = None,
+        seconds: Column | Mapping[int, Column] | None = None,
         metrics: Mapping[str, Column] | None = None,
         objective: str = "max accuracy",
-        nearest: bool = False,
+        nearest: bool | Callable[[Architecture], int] = False,
+        key: Callable[[Architecture], Hashable] | None = None,
+        keys: Sequence[Hashable] | None = None,
+        failed: Mapping[int, str] | None = None,
     ) -> None:
+        if not len(architectures):
+            raise TableError("the table has no rows")
         self.space = space
         self.architectures = architectures
         self.objective = objective
         self.metric = objective.split()[-1]
         self.fidelities = tuple(validation)
         self.nearest = nearest
-        self._rows = {architecture: row for row, architecture in enumerate(architectures)}
+        self._key = key
+        if keys is None:
+            keys = architectures if key is None else list(map(key, architectures))
+        self._rows = {found: row for row, found in enumerate(keys)}
         if len(self._rows) < len(architectures):
             raise TableError(f"{len(architectures) - len(self._rows):,} networks of the table have more than one row")
         self._validation = validation
         self._test = test
+        last = self.fidelities[-1]
+        if isinstance(seconds, np.ndarray):
+            seconds = {fidelity: seconds * (fidelity / last) for fidelity in self.fidelities}
         self._seconds = seconds
         self._metrics = dict(metrics or {})
+        self._failed = dict(failed or {})
         self._vectors: Column | None = None
         best = np.nanmax if objective.startswith("max") else np.nanmin
-        self.best = float(best(validation[self.fidelities[-1]]))
+        self.best = float(best(validation[last]))
         self.best_test = None if test is None else float(best(test))
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the validation value of the candidate's row, with "seconds" and what else the table knows.
 
-        The seconds of less than the full training are in proportion.
-
         Raises:
-            TableError: The network has no row, or the row lacks the value.
+            TableError: The network has no row, the row lacks the value, or there are no results after so much training.
+            EvaluationError: The training of this network failed.
         """
         row = self.row(candidate.architecture)
         fidelity = self.fidelities[-1] if candidate.fidelity is None else candidate.fidelity
         if fidelity not in self._validation:
             allowed = ", ".join(map(str, self.fidelities))
             raise TableError(f"the table has results after {allowed} epochs; fidelity {fidelity} was asked for")
-        found = {self.metric: self._validation[fidelity][row]}
+        value = self._validation[fidelity][row]
+        if row in self._failed and math.isnan(value):
+            raise EvaluationError(f"the training of {self.architectures[row]!r} failed: {self._failed[row]}")
+        found = {self.metric: self._known(self.metric, value, row)}
         if self._seconds is not None:
-            found["seconds"] = self._seconds[row] * fidelity / self.fidelities[-1]
-        found |= {name: column[row] for name, column in self._metrics.items()}
-        return {name: self._known(name, value, row) for name, value in found.items()}
+            found["seconds"] = self._known("seconds", self._seconds[fidelity][row], row)
+        others = {name: float(column[row]) for name, column in self._metrics.items()}
+        return found | {name: other for name, other in others.items() if not math.isnan(other)}
 
     def test(self, architecture: Mapping[str, object]) -> float:
         """Return the test value of an architecture after the full training.
 
         Raises:
-            TableError: The table has no test part, or the network has no row.
+            TableError: The table has no test part, or the network has no row, or the row lacks the value.
         """
         if self._test is None:
             raise TableError("this table has no test part")
@@ -105,23 +128,33 @@ class Table(Evaluator):
     def row(self, architecture: Mapping[str, object]) -> int:
         """Return the row of an architecture.
 
-        With `nearest`, an architecture that is not listed has the row whose vector (`Space.encode`) has the smallest
-        sum of absolute differences from its own; the first of several.
+        With `nearest=True`, an architecture that is not listed has the row whose vector (`Space.encode`) has the
+        smallest sum of absolute differences from its own; the first of several.
 
         Raises:
             TableError: It has none.
         """
-        key = architecture if isinstance(architecture, Architecture) else Architecture(dict(architecture))  # type: ignore[arg-type]
-        row = self._rows.get(key)
-        if row is not None:
-            return row
-        if not self.nearest or key not in self.space:
+        known = architecture if isinstance(architecture, Architecture) else Architecture(dict(architecture))  # type: ignore[arg-type]
+        if self._key is None:
+            row = self._rows.get(known)
+            if row is not None:
+                return row
+        if known not in self.space:
+            raise TableError(f"{known!r} is not of the space {self.space.name!r}, whose networks the table lists")
+        if self._key is not None:
+            row = self._rows.get(self._key(known))
+            if row is not None:
+                return row
+        if not self.nearest:
             raise TableError(
-                f"{key!r} is not in the table, which lists {len(self._rows):,} networks of {self.space.name!r}"
+                f"{known!r} is not in the table, which lists {len(self._rows):,} networks of {self.space.name!r}"
             )
+        return self._nearest(known) if self.nearest is True else self.nearest(known)
+
+    def _nearest(self, architecture: Architecture) -> int:
         if self._vectors is None:
             self._vectors = np.array([self.space.encode(listed) for listed in self.architectures])
-        return int(np.abs(self._vectors - self.space.encode(key)).sum(1).argmin())
+        return int(np.abs(self._vectors - self.space.encode(architecture)).sum(1).argmin())
 
     def _known(self, name: str, value: float, row: int) -> float:
         if math.isnan(value):

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from archwright import spaces
 from archwright._registry import Entry
-from archwright.bench._files import Source, read_text
+from archwright.bench import (
+    _accel_nasbench,
+    _digits_cells,
+    _nasbench101,
+    _nasbench201,
+    _nasbench_nlp,
+    _natsbench_size,
+)
+from archwright.bench._files import Content, Source, read
 from archwright.bench._table import Benchmark, Table
 from archwright.errors import TableError, unknown
-from archwright.space import Architecture
 
 __all__ = ["entries", "load", "tables"]
-
-_PERCENT = 0.01
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class _Published:
     source: Source
     datasets: tuple[str, ...]
     summary: str
-    read: Callable[[IO[str], str], Table]
+    read: Callable[[Content, str], Table]
+    scale: float = 100.0
 
 
 def load(name: str, *, dataset: str | None = None, path: str | Path | None = None, verify: bool = True) -> Benchmark:
@@ -47,7 +47,9 @@ def load(name: str, *, dataset: str | None = None, path: str | Path | None = Non
 
     Raises:
         UnknownName: There is no such table, or it has no such data set.
-        TableError: The file is missing, damaged, or not the known one; the message says where it is published.
+        TableError: The file is missing, damaged, or not the known one; the message says where it is published. Or it
+            lacks columns, such as those of the data set.
+        MissingExtra: It is a Parquet file, and PyArrow is not installed.
     """
     if name not in _TABLES:
         raise unknown("table", name, _TABLES)
@@ -55,12 +57,13 @@ def load(name: str, *, dataset: str | None = None, path: str | Path | None = Non
     dataset = dataset or published.datasets[0]
     if dataset not in published.datasets:
         raise unknown(f"data set of the table {name!r}:", dataset, published.datasets)
-    text = read_text(published.source, path, verify=verify)
+    content = read(published.source, path, verify=verify)
     try:
-        return Benchmark(name, dataset, published.read(text, dataset))
-    except (KeyError, IndexError, ValueError) as error:
+        return Benchmark(name, dataset, published.read(content, dataset), published.scale)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TableError(
-            f"{path or published.source.file} has not the columns of {name!r} ({error!r}): see docs/tables.md"
+            f"{content.where} cannot be read as the table {name!r}, data set {dataset!r} ({error!r}): docs/tables.md "
+            f"says which columns it has"
         ) from error
 
 
@@ -74,86 +77,6 @@ def entries() -> list[Entry[Any]]:
     return [Entry(name, load, _TABLES[name].summary) for name in tables()]
 
 
-def _columns(file: IO[str], wanted: Sequence[str]) -> dict[str, list[str]]:
-    """Return the wanted columns of a CSV file."""
-    reader = csv.reader(file)
-    header = next(reader)
-    places = [header.index(name) for name in wanted]
-    rows = [[row[place] for place in places] for row in reader]
-    return dict(zip(wanted, map(list, zip(*rows, strict=True)), strict=True))
-
-
-def _numbers(column: Sequence[str]) -> NDArray[np.float64]:
-    """Return a column as numbers; an empty cell is NaN, which a table refuses to answer with."""
-    return np.array([float(cell or "nan") for cell in column])
-
-
-def _nasbench201(file: IO[str], dataset: str) -> Table:
-    cells = importlib.import_module("archwright.spaces.nasbench201")
-    names = [f"{dataset}_{part}" for part in ("val12", "val200", "test200", "train_s_200ep", "params_mb", "latency_s")]
-    columns = _columns(file, ["arch", *names])
-    val12, val200, test, seconds, parameters, latency = (_numbers(columns[name]) for name in names)
-    return Table(
-        spaces.create("nasbench201", classes=10 if dataset == "cifar10" else 100),
-        [cells.from_string(text) for text in columns["arch"]],
-        {12: val12 * _PERCENT, 200: val200 * _PERCENT},
-        test=test * _PERCENT,
-        seconds=seconds,
-        metrics={"parameters": parameters * 1e6, "latency_ms": latency * 1e3},
-    )
-
-
-def _natsbench_size(file: IO[str], dataset: str) -> Table:
-    prefix, classes = {"cifar10": ("cifar10", 10), "cifar100": ("cifar100", 100), "imagenet16-120": ("imagenet", 120)}[
-        dataset
-    ]
-    columns = _columns(file, ["arch", f"{prefix}_test90", f"{prefix}_params"])
-    accuracy = _numbers(columns[f"{prefix}_test90"]) * _PERCENT
-    size = 16 if dataset == "imagenet16-120" else 32
-    return Table(
-        spaces.create("natsbench-size", classes=classes, input_shape=(3, size, size)),
-        [
-            Architecture({f"width_{place}": int(width) for place, width in enumerate(text.split(":"))})
-            for text in columns["arch"]
-        ],
-        {90: accuracy},
-        test=accuracy,
-        metrics={"parameters": _numbers(columns[f"{prefix}_params"])},
-    )
-
-
-def _digits_cells(file: IO[str], dataset: str) -> Table:
-    space = spaces.create("digits-cells")
-    header = file.readline().strip().split(",")
-    file.seek(0)
-    epochs = [int(name.rpartition("_")[2]) for name in header if name.startswith("val_accuracy_")]
-    curve = [f"val_accuracy_{epoch}" for epoch in epochs]
-    measured = ["test_accuracy", "seconds", "parameters", "flops", "latency_ms_1"]
-    columns = _columns(file, [*space.decisions, *curve, *measured])
-    keys = [
-        space.canonical(
-            {name: int(text) if name == "width" else text for name, text in zip(space.decisions, row, strict=True)}
-        )
-        for row in zip(*(columns[name] for name in space.decisions), strict=True)
-    ]
-    listed = list(dict.fromkeys(keys))
-    place = {architecture: row for row, architecture in enumerate(listed)}
-    rows = np.array([place[key] for key in keys])
-
-    def mean(name: str) -> NDArray[np.float64]:
-        """Return the mean over the seeds."""
-        return np.bincount(rows, _numbers(columns[name])) / np.bincount(rows)
-
-    return Table(
-        space,
-        listed,
-        {epoch: mean(name) for epoch, name in zip(epochs, curve, strict=True)},
-        test=mean("test_accuracy"),
-        seconds=mean("seconds"),
-        metrics={"parameters": mean("parameters"), "flops": mean("flops"), "latency_ms": mean("latency_ms_1")},
-    )
-
-
 _TABLES: Mapping[str, _Published] = MappingProxyType(
     {
         "digits-cells": _Published(
@@ -165,7 +88,17 @@ _TABLES: Mapping[str, _Published] = MappingProxyType(
             ),
             ("digits",),
             "1,458 small networks on digits, three seeds; comes with the package.",
-            _digits_cells,
+            _digits_cells.read,
+        ),
+        "nasbench101": _Published(
+            Source(
+                "nasbench101_subset_30001.csv.gz",
+                "5f735a849c7994873bb88c1ac5b4f98117e6482a981502e4d578aed53275037f",
+                "https://github.com/google-research/nasbench",
+            ),
+            ("cifar10",),
+            "30,001 of the 423,624 cells of NAS-Bench-101; others are answered by the nearest.",
+            _nasbench101.read,
         ),
         "nasbench201": _Published(
             Source(
@@ -173,9 +106,9 @@ _TABLES: Mapping[str, _Published] = MappingProxyType(
                 "7390ea582cb0951dc5c2b2f311708dd033d2801d86e4f041cc00c8b9513921f9",
                 "https://github.com/D-X-Y/NATS-Bench",
             ),
-            ("cifar10", "cifar100"),
+            ("cifar10", "cifar100", "imagenet16-120"),
             "The 15,625 cells of NAS-Bench-201, the topology space of NATS-Bench.",
-            _nasbench201,
+            _nasbench201.read,
         ),
         "natsbench-size": _Published(
             Source(
@@ -185,7 +118,28 @@ _TABLES: Mapping[str, _Published] = MappingProxyType(
             ),
             ("cifar10", "cifar100", "imagenet16-120"),
             "The 32,768 widths of NATS-Bench; test accuracies only, which the search sees.",
-            _natsbench_size,
+            _natsbench_size.read,
+        ),
+        "accel-nasbench": _Published(
+            Source(
+                "accel_nasbench.csv.gz",
+                "ada9fcf741dcb2c2947f8a0efb9302a467f94af3dce49f7f7d08df49d23097ae",
+                "https://github.com/afzalxo/Accel-NASBench",
+            ),
+            ("imagenet",),
+            "5,125 mobile networks on ImageNet, measured on six accelerators; others are answered by the nearest.",
+            _accel_nasbench.read,
+        ),
+        "nasbench-nlp": _Published(
+            Source(
+                "nasbench_nlp_wikitext2.json.gz",
+                "67164ad48cb78c816ac5a8074ec02a49fcecba991d7c3721c57b459b1d6ed26e",
+                "https://github.com/fmsnew/nas-bench-nlp-release",
+            ),
+            ("wikitext2",),
+            "The recurrent cells of NAS-Bench-NLP that were trained on WikiText-2.",
+            _nasbench_nlp.read,
+            1.0,
         ),
     }
 )

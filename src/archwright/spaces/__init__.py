@@ -1,9 +1,20 @@
 """Ready-made spaces by name: `spaces.create("convnet", input_shape=(3, 32, 32), classes=10)`."""
 
-from archwright.spaces import convnet, darts, digits_cells, mlp, nasbench201, natsbench_size, resnet
+from archwright.spaces import (
+    accel_nasbench,
+    convnet,
+    darts,
+    digits_cells,
+    mlp,
+    nasbench101,
+    nasbench201,
+    natsbench_size,
+    resnet,
+)
 from archwright.spaces._registry import create, default_for, entries, entry, names, register, suiting
 
 __all__ = [
+    "accel_nasbench",
     "convnet",
     "create",
     "darts",
@@ -13,6 +24,7 @@ __all__ = [
     "entry",
     "mlp",
     "names",
+    "nasbench101",
     "nasbench201",
     "natsbench_size",
     "register",

@@ -52,7 +52,7 @@ def natsbench_size(*, input_shape: Sequence[int] = (3, 32, 32), classes: int = 1
 def _cell(inputs: Any, outputs: Any) -> Graph:
     first = relu_conv_norm(inputs, outputs, 3)
     inner = relu_conv_norm(outputs, outputs, 3)
-    past = lazy("archwright.spaces._shortcut:Shortcut")(inputs, outputs)
+    past = lazy("archwright.spaces._shortcut:shortcut")(inputs, outputs)
 
     def forward(x: Any) -> Any:
         one = first(x)

@@ -1,0 +1,168 @@
+"""The table of NAS-Bench-NLP, and the space of the recurrent cells that it lists."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from archwright.bench._files import Content
+from archwright.bench._repeats import Repeats
+from archwright.bench._table import Table
+from archwright.space import Architecture, Space, TensorSpec, choice, lazy, ordinal
+
+__all__ = ["listed_cells", "read", "same_cell"]
+
+Recipe = Mapping[str, Sequence[str]]
+"""A cell: for each node its operation, and then what it takes."""
+
+_EPOCHS = 50
+_VOCABULARY = 33_278
+_LENGTH = 8
+_FEW = 10
+_RANGES = 4
+
+
+def read(content: Content, dataset: str) -> Table:
+    """Return the table of a file, with the mean of runs of the same cell; docs/tables.md describes its keys."""
+    runs = content.json()
+    recipes = [_recipe(run["recepie"]) for run in runs]
+    repeats = Repeats([same_cell(recipe) for recipe in recipes])
+    first = [int(np.argmax(repeats.rows == row)) for row in range(len(repeats.listed))]
+    space, architectures = listed_cells({str(runs[line]["recepie_id"]): recipes[line] for line in first})
+
+    def curves(name: str) -> list[Any]:
+        """Return (epochs, cells) means; NaN where no run has come so far."""
+        lines = np.full((len(runs), _EPOCHS), np.nan)
+        for line, run in zip(lines, runs, strict=True):
+            line[: len(run[name])] = run[name]
+        return [repeats.mean(column) for column in lines.T]
+
+    losses, times = curves("val_losses"), np.cumsum(curves("wall_times"), axis=0)
+    return Table(
+        space,
+        architectures,
+        dict(enumerate(losses, 1)),
+        test=curves("test_losses")[-1],
+        seconds=dict(enumerate(times, 1)),
+        metrics={"parameters": repeats.mean(np.array([run["num_params"] for run in runs], dtype=np.float64))},
+        objective="min loss",
+        failed={int(row): "its loss became NaN" for row in np.flatnonzero(np.isnan(losses[-1]))},
+    )
+
+
+def listed_cells(recipes: Mapping[str, Recipe]) -> tuple[Space, list[Architecture]]:
+    """Return the space of some recurrent cells, and the architecture of each.
+
+    An architecture says what a cell is like, from the general to the special: how many linear layers it has, then how
+    many sigmoids, hyperbolic tangents, states and gates (products and blends), each as one of up to four ranges that
+    hold about equally many of the cells; and, where ten or fewer are left, or all are alike in that, which of them it
+    is. So every architecture of the space is one of the cells, and every cell is one architecture. The networks are
+    language models as NAS-Bench-NLP trained them, without dropout.
+
+    Args:
+        recipes: The cells by name.
+    """
+    architectures: dict[str, dict[str, Any]] = {}
+    tree = _tree(dict(recipes), "", _FEATURES, {}, architectures)
+    model = lazy("archwright.spaces._recurrent:LanguageModel")(tree, vocabulary=_VOCABULARY)
+    space = Space(model=model, example_input=TensorSpec((_LENGTH,), "int64"), name="nasbench-nlp")
+    return space, [Architecture(architectures[name]) for name in recipes]
+
+
+def same_cell(recipe: Recipe) -> str:
+    """Return a text that two recipes share exactly if they are the same cell, whatever its nodes are called.
+
+    The nodes are told apart by what they are made from and by what is made from them, again and again, as far as the
+    longest way through the cell. What a sum, a product or a linear layer takes has no order; what a blend takes has.
+    """
+    taken = [
+        (source, name, place if operation == "blend" else 0)
+        for name, (operation, *sources) in recipe.items()
+        for place, source in enumerate(sources)
+    ]
+    labels = {source: source for source, _, _ in taken if source not in recipe}
+    for name, (operation, *_) in recipe.items():
+        labels[name] = f"{operation} {name if name.removeprefix('h_new_').isdigit() else ''}"
+    for _ in range(len(recipe) + 1):
+        around: dict[str, list[str]] = {name: [] for name in labels}
+        for source, name, place in taken:
+            around[name].append(f"from {place} {labels[source]}")
+            around[source].append(f"to {place} {labels[name]}")
+        labels = {name: _digest([labels[name], *sorted(around[name])]) for name in labels}
+    return _digest(sorted(labels.values()))
+
+
+def _recipe(text: str) -> Recipe:
+    return {name: [node["op"], *node["input"]] for name, node in json.loads(text).items()}
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _count(*operations: str) -> Callable[[Recipe], int]:
+    return lambda recipe: sum(Counter(operation for operation, *_ in recipe.values())[name] for name in operations)
+
+
+def _states(recipe: Recipe) -> int:
+    return sum(name.removeprefix("h_new_").isdigit() for name in recipe)
+
+
+_FEATURES: tuple[tuple[str, Callable[[Recipe], int]], ...] = (
+    ("linear", _count("linear")),
+    ("sigmoid", _count("activation_sigm")),
+    ("tanh", _count("activation_tanh")),
+    ("states", _states),
+    ("gates", _count("elementwise_prod", "blend")),
+)
+
+
+def _tree(
+    recipes: Mapping[str, Recipe],
+    path: str,
+    features: Sequence[tuple[str, Callable[[Recipe], int]]],
+    decided: Mapping[str, Any],
+    found: dict[str, dict[str, Any]],
+) -> Any:
+    """Return an expression that decides among recipes, and note what decides for each."""
+    if len(recipes) == 1:
+        ((name, recipe),) = recipes.items()
+        found[name] = dict(decided)
+        return {node: list(parts) for node, parts in recipe.items()}
+    if len(recipes) <= _FEW or not features:
+        decision = f"{path}cell"
+        options = {
+            name: _tree({name: recipe}, "", (), {**decided, decision: name}, found) for name, recipe in recipes.items()
+        }
+        return choice(options, name=decision)
+    (feature, count), *rest = features
+    ranges = _ranges([count(recipe) for recipe in recipes.values()])
+    if len(ranges) == 1:
+        return _tree(recipes, path, rest, decided, found)
+    decision, branches = f"{path}{feature}", {}
+    for low, high in ranges:
+        label = str(low) if low == high else f"{low}-{high}"
+        inside = {name: recipe for name, recipe in recipes.items() if low <= count(recipe) <= high}
+        branches[label] = _tree(inside, f"{decision}_{low}.", rest, {**decided, decision: label}, found)
+    return ordinal(branches, name=decision)
+
+
+def _ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return up to four ranges that hold about equally many of some numbers."""
+    counts = sorted(Counter(numbers).items())
+    share = len(numbers) / _RANGES
+    ranges: list[tuple[int, int]] = []
+    low, held = counts[0][0], 0
+    for (number, count), following in zip(counts, [*counts[1:], None], strict=True):
+        held += count
+        if following is None or (held >= 0.75 * share and len(ranges) < _RANGES - 1):
+            if following is None and ranges and held < share / 2:
+                low = ranges.pop()[0]
+            ranges.append((low, number))
+            low, held = (0 if following is None else following[0]), 0
+    return ranges
