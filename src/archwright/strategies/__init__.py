@@ -1,6 +1,7 @@
 """Strategies: what to try next, given all that has been tried."""
 
 from archwright.strategies._annealing import SimulatedAnnealing
+from archwright.strategies._bananas import Bananas
 from archwright.strategies._base import (
     Strategy,
     create,
@@ -17,9 +18,11 @@ from archwright.strategies._grid import Grid
 from archwright.strategies._local import LocalSearch
 from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mulambda import MuPlusLambda
+from archwright.strategies._npenas import Npenas
 from archwright.strategies._optuna import TPE, Optuna
 from archwright.strategies._portfolio import Portfolio
 from archwright.strategies._ppo import PPO
+from archwright.strategies._predictor import PredictorGuided
 from archwright.strategies._qlearning import QLearning
 from archwright.strategies._random import Random
 from archwright.strategies._reinforce import Reinforce
@@ -27,6 +30,7 @@ from archwright.strategies._reinforce import Reinforce
 __all__ = [
     "PPO",
     "TPE",
+    "Bananas",
     "BayesianOptimisation",
     "Evolution",
     "Genetic",
@@ -34,8 +38,10 @@ __all__ = [
     "LocalSearch",
     "MapElites",
     "MuPlusLambda",
+    "Npenas",
     "Optuna",
     "Portfolio",
+    "PredictorGuided",
     "QLearning",
     "Random",
     "Reinforce",
