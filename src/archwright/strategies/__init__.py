@@ -1,6 +1,7 @@
 """Strategies: what to try next, given all that has been tried."""
 
 from archwright.strategies._annealing import SimulatedAnnealing
+from archwright.strategies._bananas import Bananas
 from archwright.strategies._base import (
     Strategy,
     create,
@@ -21,9 +22,11 @@ from archwright.strategies._local import LocalSearch
 from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mulambda import MuPlusLambda
 from archwright.strategies._nevergrad import Nevergrad
+from archwright.strategies._npenas import Npenas
 from archwright.strategies._optuna import TPE, Optuna
 from archwright.strategies._portfolio import Portfolio
 from archwright.strategies._ppo import PPO
+from archwright.strategies._predictor import PredictorGuided
 from archwright.strategies._qlearning import QLearning
 from archwright.strategies._random import Random
 from archwright.strategies._reinforce import Reinforce
@@ -31,6 +34,7 @@ from archwright.strategies._reinforce import Reinforce
 __all__ = [
     "PPO",
     "TPE",
+    "Bananas",
     "BayesianOptimisation",
     "BoTorch",
     "DeepQ",
@@ -42,8 +46,10 @@ __all__ = [
     "MapElites",
     "MuPlusLambda",
     "Nevergrad",
+    "Npenas",
     "Optuna",
     "Portfolio",
+    "PredictorGuided",
     "QLearning",
     "Random",
     "Reinforce",

@@ -10,7 +10,7 @@ import numpy as np
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
-__all__ = ["everything", "pool", "positions"]
+__all__ = ["everything", "near_and_random", "pool", "positions"]
 
 _SMALL = 50_000  # the largest space that is looked at as a whole
 
@@ -44,19 +44,25 @@ def pool(
     Returns:
         Distinct architectures; none where everything has been proposed, fewer than `size` where few are found.
     """
-    listed = everything(space)
-    if listed is not None:
-        return [architecture for architecture in listed if not history.seen(architecture)]
-    scores = np.asarray(history.scores)
-    best = [history.complete[index].architecture for index in np.argsort(-scores, kind="stable")[:parents]]
+    found = everything(space)
+    if found is None:
+        scores = np.asarray(history.scores)
+        best = [history.complete[index].architecture for index in np.argsort(-scores, kind="stable")[:parents]]
+        found = near_and_random(space, best, rng, size)
+    return [architecture for architecture in found if not history.seen(architecture)]
+
+
+def near_and_random(
+    space: Space, parents: Sequence[Architecture], rng: np.random.Generator, size: int
+) -> list[Architecture]:
+    """Return distinct architectures, at most `size`: by turns random and, where there are parents, mutants of them."""
     found: dict[Architecture, None] = {}
     for number in range(size):
-        if best and number % 2:
-            architecture = space.mutate(best[int(rng.integers(len(best)))], rng)
+        if parents and number % 2:
+            architecture = space.mutate(parents[int(rng.integers(len(parents)))], rng)
             if rng.random() < 0.5:
                 architecture = space.mutate(architecture, rng)
         else:
             architecture = space.sample(rng)
-        if not history.seen(architecture):
-            found[architecture] = None
+        found[architecture] = None
     return list(found)

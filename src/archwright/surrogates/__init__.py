@@ -6,7 +6,10 @@ from archwright.surrogates._acquisition import (
     upper_confidence_bound,
 )
 from archwright.surrogates._base import Fitted, Predictor
+from archwright.surrogates._ensemble import Ensemble
 from archwright.surrogates._gp import GaussianProcess, Posterior, fit_parameters, squash
+from archwright.surrogates._graphnet import GraphNetwork
+from archwright.surrogates._judge import Judgement, judge_predictor
 from archwright.surrogates._kernels import (
     KERNELS,
     Costs,
@@ -21,16 +24,26 @@ from archwright.surrogates._kernels import (
     terms_for,
 )
 from archwright.surrogates._network import CostModel, cell_features, measures
+from archwright.surrogates._predictors import PREDICTORS
+from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
+from archwright.surrogates._trees import BoostedTrees
 from archwright.surrogates._wl import as_graph, wl_histogram
 
 __all__ = [
+    "ENCODINGS",
     "KERNELS",
+    "PREDICTORS",
+    "BoostedTrees",
     "CostModel",
     "Costs",
     "Counts",
     "Decisions",
+    "Encoding",
+    "Ensemble",
     "Fitted",
     "GaussianProcess",
+    "GraphNetwork",
+    "Judgement",
     "Network",
     "Paths",
     "Posterior",
@@ -40,8 +53,10 @@ __all__ = [
     "WeisfeilerLehman",
     "as_graph",
     "cell_features",
+    "encode_rows",
     "expected_improvement",
     "fit_parameters",
+    "judge_predictor",
     "kernel_for",
     "log_expected_improvement",
     "measures",

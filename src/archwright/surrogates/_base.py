@@ -8,9 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
 
-__all__ = ["Fitted", "Predictor"]
+__all__ = ["Fitted", "Predictor", "check_whole", "standardise"]
+
+_CONSTANT = 1e-12  # a spread below this share of the largest score is rounding
 
 
 class Fitted(ABC):
@@ -21,11 +24,11 @@ class Fitted(ABC):
         """Return what is expected of architectures.
 
         Returns:
-            (n,) means and (n,) standard deviations, in the unit of the scores.
+            (n,) means and (n,) standard deviations of 0 or more, in the unit of the scores.
         """
 
     def draw(self, architectures: Sequence[Architecture], rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return (n,) scores drawn independently from the predictions: independent Thompson sampling."""
+        """Return (n,) scores drawn from the predictions, each independently of the others."""
         mean, deviation = self.predict(architectures)
         return mean + deviation * rng.standard_normal(len(mean))
 
@@ -49,3 +52,42 @@ class Predictor(ABC):
             scores: (n,) finite numbers; greater is better.
             rng: The only source of randomness.
         """
+
+    def check(self, space: Space) -> None:  # noqa: B027 - most predictors serve every space
+        """Refuse a space in which this predictor sees nothing.
+
+        Raises:
+            StrategyError: It does not; the message says which predictors do.
+        """
+
+
+def standardise(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
+    """Return scores with mean 0 and standard deviation 1, and the mean and the deviation that they had.
+
+    Scores that are all equal become zeros, and their deviation counts as the size of the greatest.
+
+    Args:
+        scores: (n,) finite numbers, however large.
+    """
+    size = float(np.abs(scores).max()) or 1.0  # squares of what is near the largest float would overflow
+    centre, spread = float((scores / size).mean()), float((scores / size).std())
+    if spread <= _CONSTANT:
+        return np.zeros(len(scores)), centre * size, size
+    return (scores / size - centre) / spread, centre * size, spread * size
+
+
+def check_whole(name: str, predictor: Predictor, *settings: str) -> None:
+    """Refuse settings that are not integers of 1 or more.
+
+    Args:
+        name: What the predictor is called.
+        predictor: The predictor.
+        *settings: Names of its settings.
+
+    Raises:
+        StrategyError: One is not.
+    """
+    for setting in settings:
+        value = getattr(predictor, setting)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise StrategyError(f"{name}: {setting} is an integer of 1 or more, not {value!r}")

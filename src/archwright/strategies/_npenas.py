@@ -1,0 +1,78 @@
+"""NPENAS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, check_options, register
+from archwright.strategies._ranked import Measured, Ranking, next_in_rank, no_rankings
+from archwright.surrogates import PREDICTORS
+from archwright.trials import History
+
+__all__ = ["Npenas"]
+
+
+@register("npenas")
+@dataclass(frozen=True)
+class Npenas(Strategy):
+    """NPENAS: evolution whose parents have many children each, of which a graph network picks those to be tried.
+
+    Wei, Niu, Tang, Wang, Hu and Liang, "NPENAS: Neural predictor guided evolution for neural architecture search", IEEE
+    Transactions on Neural Networks and Learning Systems 2022. Parents are the winners of tournaments of two among all
+    complete trials; children are mutants of them; those that are predicted best are tried until the next batch is
+    complete.
+
+    Args:
+        predictor: One of `surrogates.PREDICTORS`; when not given "graph", and "mlp" in a space without cells.
+        parents: Tournaments of a batch, at least 1.
+        children: Mutants of each parent, at least 1.
+        initial: How many random trials come first, at least 1.
+        batch: How many trials are completed before the predictor learns again, at least 1; more when there are many.
+
+    Raises:
+        StrategyError: A setting is none of these.
+    """
+
+    predictor: str | None = None
+    parents: int = 10
+    children: int = 10
+    initial: int = 10
+    batch: int = 10
+    _rankings: WeakKeyDictionary[History, Ranking] = field(
+        default_factory=no_rankings, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.predictor is not None:
+            check_options("npenas", self, predictor=PREDICTORS)
+        check_counts("npenas", self, "parents", "children", "initial", "batch")
+
+    def check(self, space: Space) -> None:
+        """Refuse a space in which the predictor sees nothing."""
+        PREDICTORS[self._name(space)]().check(space)
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return the child that is predicted best of those not proposed yet, or a random start."""
+        return next_in_rank(
+            self._rankings, space, history, rng, rank=self._rank, initial=self.initial, batch=self.batch
+        )
+
+    def _name(self, space: Space) -> str:
+        return self.predictor or ("graph" if space.cells else "mlp")
+
+    def _rank(
+        self, space: Space, measured: Measured, rng: np.random.Generator
+    ) -> tuple[Sequence[Architecture], NDArray[np.float64]]:
+        fitted = PREDICTORS[self._name(space)]().fit(space, measured.architectures, measured.scores, rng)
+        pairs = rng.integers(len(measured.scores), size=(self.parents, 2))
+        winners = [max(pair, key=measured.scores.__getitem__) for pair in pairs.tolist()]
+        born = [space.mutate(measured.architectures[one], rng) for one in winners for _ in range(self.children)]
+        found = list(dict.fromkeys(born))
+        return found, fitted.predict(found)[0]

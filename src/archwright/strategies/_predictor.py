@@ -1,0 +1,92 @@
+"""Search guided by any predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, check_options, register
+from archwright.strategies._ranked import Measured, Ranking, candidates, next_in_rank, no_rankings
+from archwright.surrogates import (
+    PREDICTORS,
+    Predictor,
+    log_expected_improvement,
+    upper_confidence_bound,
+)
+from archwright.trials import History
+
+__all__ = ["PredictorGuided"]
+
+Acquisition = Literal["thompson", "ei", "ucb", "mean"]
+
+_LEAST = 1e-9  # a deviation, in standardised scores; members of an ensemble may agree
+
+
+@register("predictor")
+@dataclass(frozen=True)
+class PredictorGuided(Strategy):
+    """Predictor-guided search: learn to predict scores, and try what is predicted best.
+
+    White et al., "How powerful are performance predictors in neural architecture search?", NeurIPS 2021. After some
+    random trials a predictor learns from all that are complete; candidates (mutants of the best ten and random
+    architectures, a thousand in all, or the whole of a smaller space) are ranked by what the predictor says, and
+    proposed in that order until the next batch is complete. Low scores are drawn together: see `surrogates.squash`.
+
+    Args:
+        predictor: One of `surrogates.PREDICTORS`: "mlp", "boosted-trees", "graph" (for spaces with cells) or
+            "gaussian-process"; or any `Predictor`, which cannot be kept in a run folder.
+        acquisition: What candidates are ranked by: "thompson", one draw for each from its own prediction; "ei",
+            expected improvement; "ucb", mean plus two deviations; "mean".
+        initial: How many random trials come first, at least 1.
+        batch: How many trials are completed before the predictor learns again, at least 1; more when there are many.
+
+    Raises:
+        StrategyError: A setting is none of these.
+    """
+
+    predictor: str | Predictor = "mlp"
+    acquisition: Acquisition = "thompson"
+    initial: int = 10
+    batch: int = 5
+    _rankings: WeakKeyDictionary[History, Ranking] = field(
+        default_factory=no_rankings, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if not isinstance(self.predictor, Predictor):
+            check_options("predictor", self, predictor=PREDICTORS)
+        check_options("predictor", self, acquisition=get_args(Acquisition))
+        check_counts("predictor", self, "initial", "batch")
+
+    def check(self, space: Space) -> None:
+        """Refuse a space in which the predictor sees nothing."""
+        self._predictor().check(space)
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return the candidate that the predictor ranks first of those not proposed yet, or a random start."""
+        return next_in_rank(
+            self._rankings, space, history, rng, rank=self._rank, initial=self.initial, batch=self.batch
+        )
+
+    def _predictor(self) -> Predictor:
+        return self.predictor if isinstance(self.predictor, Predictor) else PREDICTORS[self.predictor]()
+
+    def _rank(
+        self, space: Space, measured: Measured, rng: np.random.Generator
+    ) -> tuple[Sequence[Architecture], NDArray[np.float64]]:
+        fitted = self._predictor().fit(space, measured.architectures, measured.scores, rng)
+        found = candidates(space, measured, rng)
+        if self.acquisition == "thompson":
+            return found, fitted.draw(found, rng)
+        mean, deviation = fitted.predict(found)
+        if self.acquisition == "ei":
+            best = float(measured.scores.max())
+            return found, log_expected_improvement(mean, np.maximum(deviation, _LEAST), best)
+        return found, upper_confidence_bound(mean, deviation) if self.acquisition == "ucb" else mean

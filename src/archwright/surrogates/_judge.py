@@ -1,0 +1,123 @@
+"""How good a predictor is, by how many architectures it has learnt from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, spearmanr
+
+from archwright.errors import DataError
+from archwright.space import Architecture, Space
+from archwright.surrogates._base import Predictor
+
+__all__ = ["Judgement", "judge_predictor"]
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How well predictions agree with held-out scores. Each number is nan where either side was constant.
+
+    Args:
+        sizes: (s,) how many architectures the predictor learnt from.
+        seeds: (r,) what the parts that it learnt from were drawn by.
+        kendall: (s, r) Kendall's rank correlation, tau-b: from -1 to 1.
+        spearman: (s, r) Spearman's rank correlation: from -1 to 1.
+        r2: (s, r) the share of the variance that is explained: at most 1, below 0 where the mean would do better.
+    """
+
+    sizes: tuple[int, ...]
+    seeds: tuple[int, ...]
+    kendall: Array
+    spearman: Array
+    r2: Array
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the judgement as a JSON object; `None` stands for nan."""
+        measures = {"kendall": self.kendall, "spearman": self.spearman, "r2": self.r2}
+        return {
+            "sizes": list(self.sizes),
+            "seeds": list(self.seeds),
+            **{
+                name: [[None if math.isnan(value) else value for value in row] for row in values.tolist()]
+                for name, values in measures.items()
+            },
+        }
+
+    def __str__(self) -> str:
+        """Return a table: for each size the means over the seeds, with their standard deviations."""
+        lines = [f"{'architectures':>13}{'Kendall':>16}{'Spearman':>16}{'R2':>16}"]
+        for size, *rows in zip(self.sizes, self.kendall, self.spearman, self.r2, strict=True):
+            lines.append(f"{size:13,}" + "".join(f"{row.mean():8.3f} ± {row.std():5.3f}" for row in rows))
+        return "\n".join(lines)
+
+
+def judge_predictor(
+    predictor: Predictor,
+    space: Space,
+    architectures: Sequence[Architecture],
+    scores: Sequence[float] | Array,
+    *,
+    sizes: Sequence[int] = (20, 50, 100),
+    seeds: int | Sequence[int] = 5,
+    held_out: int = 1000,
+) -> Judgement:
+    """Let a predictor learn from some architectures and say how well it ranks others.
+
+    For each seed the architectures are shuffled once: the last ones are held out, and each size takes the first of the
+    others, so that a larger one has all that a smaller one has.
+
+    Args:
+        predictor: The predictor.
+        space: The space of the architectures.
+        architectures: Distinct ones that were measured.
+        scores: (n,) finite numbers; greater is better.
+        sizes: From how many architectures it learns.
+        seeds: How often, or the seeds.
+        held_out: How many architectures it is judged on, at most; at least 2, and what the largest size leaves.
+
+    Raises:
+        DataError: There are as many scores as architectures not, sizes or seeds are missing or below 1, or less than 2
+            architectures are left to judge by.
+    """
+    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != (len(architectures),):
+        raise DataError(f"{len(architectures)} architectures need as many scores; scores of shape {values.shape} given")
+    if min(len(sizes), len(numbers), *sizes) < 1:
+        raise DataError(f"sizes and seeds are at least one of each, and sizes 1 or more; {sizes=}, {seeds=} was given")
+    left = len(values) - max(sizes)
+    if min(left, held_out) < 2:
+        raise DataError(
+            f"at least 2 architectures are held out to judge by: of {len(values)}, sizes={tuple(sizes)} leaves {left}, "
+            f"and held_out={held_out} was given"
+        )
+    found = np.empty((3, len(sizes), len(numbers)))
+    for column, seed in enumerate(numbers):
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(values))
+        judged = order[-min(left, held_out) :]
+        for row, size in enumerate(sizes):
+            known = order[:size]
+            fitted = predictor.fit(space, [architectures[index] for index in known], values[known], rng)
+            mean, _ = fitted.predict([architectures[index] for index in judged])
+            found[:, row, column] = _agreement(mean, values[judged])
+    return Judgement(tuple(sizes), numbers, *found)
+
+
+def _agreement(predicted: Array, scores: Array) -> tuple[float, float, float]:
+    """Return Kendall's and Spearman's rank correlation and the share of the variance that is explained."""
+    if np.ptp(scores) == 0:
+        return math.nan, math.nan, math.nan
+    size = float(np.abs(scores).max())  # squares of what is near the largest float would overflow
+    wrong = np.square(predicted / size - scores / size).mean()
+    r2 = 1 - wrong / np.var(scores / size)
+    if np.ptp(predicted) == 0:
+        return math.nan, math.nan, float(r2)
+    return float(kendalltau(predicted, scores).statistic), float(spearmanr(predicted, scores).statistic), float(r2)

@@ -1,0 +1,114 @@
+"""What predictors that learn from rows of numbers see of an architecture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, TypeVar, get_args
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.errors import StrategyError
+from archwright.space import Architecture, Space
+from archwright.surrogates._kernels import kernel_for
+
+__all__ = ["ENCODINGS", "Encoding", "check_encoding", "encode_rows", "remembered"]
+
+Encoding = Literal["path", "vector", "both", "network"]
+ENCODINGS: tuple[str, ...] = get_args(Encoding)
+
+T = TypeVar("T")
+
+_SMALL = 50_000  # the largest space of which everything that was seen is kept
+_SAMPLE = 2048  # architectures that say which paths are frequent
+_PATHS = 512  # the most paths that have a column
+_DIGITS = 5
+
+_held: WeakKeyDictionary[Space, dict[str, dict[Architecture, Any]]] = WeakKeyDictionary()
+_columns: WeakKeyDictionary[Space, dict[tuple[str, ...], int]] = WeakKeyDictionary()
+
+
+def encode_rows(space: Space, architectures: Sequence[Architecture], encoding: Encoding) -> NDArray[np.float32]:
+    """Return what a predictor sees of architectures.
+
+    Args:
+        space: Their space.
+        architectures: At least one.
+        encoding: "vector": the decisions (`Space.encode`). "path": for each path of operations through a cell whether
+            it is there (White et al., "BANANAS", AAAI 2021), for the 512 that are most frequent among random
+            architectures, which is the truncation of that paper; in a space without cells the same as "vector".
+            "both": the two side by side. "network": the decisions, what the cells compute, and parameters and FLOPs, as
+            the kernel "network" sees them; where no network can be built the decisions alone.
+
+    Returns:
+        (n, features) numbers.
+
+    """
+    if encoding == "network":
+        return np.array(remembered(space, encoding, architectures, lambda new: _network(space, new)))
+    kinds = [kind for kind in ("path", "vector") if encoding in (kind, "both")] if space.cells else ["vector"]
+    see = {"path": lambda new: _paths(space, new), "vector": lambda new: _vectors(space, new)}
+    return np.hstack([np.array(remembered(space, kind, architectures, see[kind])) for kind in kinds])
+
+
+def check_encoding(name: str, encoding: str) -> None:
+    """Refuse a word that is no encoding.
+
+    Args:
+        name: What the predictor is called.
+        encoding: The word.
+
+    Raises:
+        StrategyError: It is none.
+    """
+    if encoding not in ENCODINGS:
+        raise StrategyError(f"{name}: encoding is one of {', '.join(map(repr, ENCODINGS))}, not {encoding!r}")
+
+
+def remembered(
+    space: Space, kind: str, architectures: Sequence[Architecture], see: Callable[[Sequence[Architecture]], Iterable[T]]
+) -> list[T]:
+    """Return what a function says of each architecture; in a small space it is asked once for each.
+
+    Args:
+        space: Their space.
+        kind: Under which name the answers are kept.
+        architectures: The architectures.
+        see: The function; what it says of one must not depend on the others.
+    """
+    if space.bound > _SMALL:
+        return list(see(architectures))
+    held = _held.setdefault(space, {}).setdefault(kind, {})
+    if new := [architecture for architecture in architectures if architecture not in held]:
+        held.update(zip(new, see(new), strict=True))
+    return [held[architecture] for architecture in architectures]
+
+
+def _vectors(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
+    return np.array([space.encode(architecture) for architecture in architectures], dtype=np.float32)
+
+
+def _network(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
+    rows = np.hstack([term.inputs(architectures) for term in kernel_for(space, "network")])
+    # Sums over few and over many rows differ in the last digit, and a search must not depend on what was seen together.
+    return np.round(rows, _DIGITS).astype(np.float32)
+
+
+def _paths(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
+    if space not in _columns:
+        rng = np.random.default_rng(0)
+        counts = Counter(path for _ in range(_SAMPLE) for path in _through(space, space.sample(rng)))
+        frequent = sorted(counts, key=lambda path: (-counts[path], path))[:_PATHS]
+        _columns[space] = {path: column for column, path in enumerate(frequent)}
+    columns = _columns[space]
+    rows = np.zeros((len(architectures), len(columns)), dtype=np.float32)
+    for row, architecture in zip(rows, architectures, strict=True):
+        row[[columns[path] for path in _through(space, architecture) if path in columns]] = 1
+    return rows
+
+
+def _through(space: Space, architecture: Architecture) -> Iterator[tuple[str, ...]]:
+    """Iterate over the paths through all cells, each with the name of its cell."""
+    return ((name, *path) for name, paths in space.encode(architecture, "paths").items() for path in paths)
