@@ -92,7 +92,7 @@ def test_parameters_are_as_published(space: Space, table: list[dict[str, str]]) 
     """In 399 rows the published number is that of the same cell with its vertices in another order."""
     few = [row for row in table if row["n"] in "2345"]
     others = 0
-    for row in [*table[::180], *few[:40]]:
+    for row in [*table[::250], *few[:40]]:
         cell = cell_of(row)
         if parameters(space, from_matrix(*cell)) != int(row["params"]):
             others += 1

@@ -24,6 +24,7 @@ _LAST = _INNER + 1
 _LABELS = (0b000, 0b011, 0b101, 0b110)  # no vertex, and the three operations: any two differ in two bits
 
 Codes = NDArray[np.int64]
+Small = NDArray[np.int8]
 
 
 def read(content: Content, dataset: str) -> Table:
@@ -65,8 +66,8 @@ class Cells(Sequence[Architecture]):
         wrong = sum(not 2 <= n <= _LAST + 1 or len(text) != n - 2 for n, _, text in self._given)
         if wrong:
             raise ValueError(f"a cell has 2 to 7 vertices, and an operation for each but two; {wrong} cells have not")
-        matrices = np.zeros((len(self), _LAST + 1, _LAST + 1), dtype=np.int64)
-        labels = np.zeros((len(self), _INNER), dtype=np.int64)
+        matrices = np.zeros((len(self), _LAST + 1, _LAST + 1), dtype=np.int8)
+        labels = np.zeros((len(self), _INNER), dtype=np.int8)
         for n in range(2, _LAST + 2):
             rows = np.flatnonzero(vertices == n)
             places = [*range(n - 1), _LAST]
@@ -188,18 +189,24 @@ def _all_names(cell: _Numbers) -> Codes:
     return tables.inner[:, cell.inner] | tables.ends[:, cell.ends] | tables.labels[:, cell.labels]
 
 
-def _numbers(matrices: Codes, labels: Codes) -> _Numbers:
+def _numbers(matrices: Small, labels: Small) -> _Numbers:
     """Return cells as numbers: (..., 7, 7) adjacency matrices and (..., 5) labels, 0 where there is no vertex."""
     inner, ends, operations = (np.zeros(matrices.shape[:-2], dtype=np.int64) for _ in range(3))
     for bit, (early, late) in enumerate(itertools.combinations(range(1, _LAST), 2)):
-        inner |= matrices[..., early, late] << bit
+        inner |= _shifted(matrices[..., early, late], bit)
     for vertex in range(_INNER):
-        ends |= matrices[..., 0, vertex + 1] << vertex | matrices[..., vertex + 1, _LAST] << (vertex + _INNER)
-        operations |= labels[..., vertex] << 2 * vertex
-    return _Numbers(inner, ends | matrices[..., 0, _LAST] << 2 * _INNER, operations)
+        ends |= _shifted(matrices[..., 0, vertex + 1], vertex)
+        ends |= _shifted(matrices[..., vertex + 1, _LAST], vertex + _INNER)
+        operations |= _shifted(labels[..., vertex], 2 * vertex)
+    return _Numbers(inner, ends | _shifted(matrices[..., 0, _LAST], 2 * _INNER), operations)
 
 
-def _counts(matrices: Codes, labels: Codes) -> NDArray[np.int8]:
+def _shifted(values: Small, bits: int) -> Codes:
+    shifted: Codes = np.left_shift(values, bits, dtype=np.int64)
+    return shifted
+
+
+def _counts(matrices: Small, labels: Small) -> Small:
     """Return (8, ...) counts that no naming changes: of edges of each kind, and of vertices with each label."""
     inner = matrices[..., 1:-1, 1:-1].sum((-1, -2))
     edges = [inner, matrices[..., 0, 1:-1].sum(-1), matrices[..., 1:-1, -1].sum(-1), matrices[..., 0, -1]]
@@ -207,11 +214,11 @@ def _counts(matrices: Codes, labels: Codes) -> NDArray[np.int8]:
     return np.stack([*edges, *kinds]).astype(np.int8)
 
 
-def _of(architecture: Architecture) -> tuple[Codes, Codes]:
+def _of(architecture: Architecture) -> tuple[Small, Small]:
     """Return the (7, 7) adjacency matrix of a cell and its (5,) labels, unused vertices last."""
     small, operations = to_matrix(architecture)
     n = len(operations)
-    matrix, labels = np.zeros((_LAST + 1, _LAST + 1), dtype=np.int64), np.zeros(_INNER, dtype=np.int64)
+    matrix, labels = np.zeros((_LAST + 1, _LAST + 1), dtype=np.int8), np.zeros(_INNER, dtype=np.int8)
     places = [*range(n - 1), _LAST]
     matrix[np.ix_(places, places)] = small
     labels[: n - 2] = [OPERATIONS.index(name) + 1 for name in operations[1:-1]]

@@ -48,7 +48,7 @@ class Table(Evaluator):
         best_test: The best test value of all rows; `None` where there is none.
 
     Raises:
-        TableError: Two rows hold the same network, or there is no row.
+        TableError: Two rows hold the same network, there is no row, or none has a validation value.
     """
 
     def __init__(
@@ -81,8 +81,10 @@ class Table(Evaluator):
         if len(self._rows) < len(architectures):
             raise TableError(f"{len(architectures) - len(self._rows):,} networks of the table have more than one row")
         self._validation = validation
-        self._test = test
+        self._test = None if test is None or np.isnan(test).all() else test
         last = self.fidelities[-1]
+        if np.isnan(validation[last]).all():
+            raise TableError(f"no network of the table has its {self.metric} after {last} epochs")
         if isinstance(seconds, np.ndarray):
             seconds = {fidelity: seconds * (fidelity / last) for fidelity in self.fidelities}
         self._seconds = seconds
@@ -91,7 +93,7 @@ class Table(Evaluator):
         self._vectors: Column | None = None
         best = np.nanmax if objective.startswith("max") else np.nanmin
         self.best = float(best(validation[last]))
-        self.best_test = None if test is None else float(best(test))
+        self.best_test = None if self._test is None else float(best(self._test))
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the validation value of the candidate's row, with "seconds" and what else the table knows.

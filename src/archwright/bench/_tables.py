@@ -19,7 +19,7 @@ from archwright.bench import (
 )
 from archwright.bench._files import Content, Source, read
 from archwright.bench._table import Benchmark, Table
-from archwright.errors import TableError, unknown
+from archwright.errors import ArchitectureError, SpaceError, TableError, unknown
 
 __all__ = ["entries", "load", "tables"]
 
@@ -60,7 +60,7 @@ def load(name: str, *, dataset: str | None = None, path: str | Path | None = Non
     content = read(published.source, path, verify=verify)
     try:
         return Benchmark(name, dataset, published.read(content, dataset), published.scale)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArchitectureError, SpaceError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TableError(
             f"{content.where} cannot be read as the table {name!r}, data set {dataset!r} ({error!r}): docs/tables.md "
             f"says which columns it has"
