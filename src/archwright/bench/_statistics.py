@@ -59,7 +59,7 @@ def rank(losses: Mapping[str, NDArray[np.float64]]) -> Ranking:
     """Rank strategies by what they lost under the same seeds.
 
     Args:
-        losses: For each strategy (seeds,) numbers, smaller is better, in the same order of seeds.
+        losses: For each strategy (seeds,) numbers, smaller is better, in the same order of seeds. Infinity is allowed.
     """
     names, columns = list(losses), list(losses.values())
     table = np.stack(columns, axis=1)
@@ -70,16 +70,19 @@ def rank(losses: Mapping[str, NDArray[np.float64]]) -> Ranking:
         friedman = float(stats.friedmanchisquare(*columns).pvalue)
     quantile = float(stats.studentized_range.ppf(0.95, count, np.inf)) / math.sqrt(2) if count > 1 else math.nan
     pairs = list(itertools.combinations(range(count), 2))
-    raw = [
-        float(stats.wilcoxon(columns[i], columns[j]).pvalue) if (columns[i] != columns[j]).any() else 1.0
-        for i, j in pairs
-    ]
+    raw = [_wilcoxon(columns[i], columns[j]) for i, j in pairs]
     return Ranking(
         dict(zip(names, stats.rankdata(table, axis=1).mean(0).tolist(), strict=True)),
         friedman,
         quantile * math.sqrt(count * (count + 1) / (6 * seeds)),
         {(names[i], names[j]): p for (i, j), p in zip(pairs, holm(raw), strict=True)},
     )
+
+
+def _wilcoxon(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return the probability of such differences; 1 where there is none. Two infinite losses are equal."""
+    differ = one != other
+    return float(stats.wilcoxon(one[differ] - other[differ]).pvalue) if differ.any() else 1.0
 
 
 def holm(values: list[float]) -> list[float]:

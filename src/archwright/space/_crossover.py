@@ -43,9 +43,10 @@ def _from_second(names: Sequence[str], kind: Crossover, rng: np.random.Generator
         return {name for name, coin in zip(names, rng.random(len(names)).tolist(), strict=True) if coin < 0.5}
     if kind == "one-point":
         return set(names[int(rng.integers(1, max(2, len(names)))) :])
-    # Paths name the parts of the expression: every beginning of a path is a part.
+    # Paths name the parts of the expression: every beginning of a path is a part. Parts with the same decisions in
+    # them are one, or what is wrapped in much would be taken more often.
     paths = [name.split(".") for name in names]
     parts = sorted({".".join(path[:depth]) for path in paths for depth in range(1, len(path) + 1)})
-    inside = [{name for name in names if f"{name}.".startswith(f"{part}.")} for part in parts]
-    smaller = [found for found in inside if len(found) < len(names)] or [set(names)]
-    return smaller[int(rng.integers(len(smaller)))]
+    inside = dict.fromkeys(tuple(name for name in names if f"{name}.".startswith(f"{part}.")) for part in parts)
+    smaller = [found for found in inside if len(found) < len(names)] or [tuple(names)]
+    return set(smaller[int(rng.integers(len(smaller)))])

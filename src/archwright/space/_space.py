@@ -322,15 +322,12 @@ class Space:
         return others[int(rng.integers(len(others)))] if others else Architecture(dict(architecture))
 
     def crossover(
-        self,
-        first: Mapping[str, Any],
-        second: Mapping[str, Any],
-        rng: np.random.Generator,
-        kind: Crossover = "uniform",
+        self, first: Mapping[str, Any], second: Mapping[str, Any], rng: np.random.Generator, kind: Crossover = "uniform"
     ) -> Architecture:
         """Return a child that takes each decision from one of two parents.
 
-        A decision that only one of them made is taken from that one; one that neither made is drawn.
+        A decision that only one of them made is taken from that one; one that neither made is drawn. Where constraints
+        refuse 50 children, it is a mutant of the first parent.
 
         Args:
             first: An architecture of this space.
@@ -338,6 +335,9 @@ class Space:
             rng: The source of randomness.
             kind: "uniform": each decision by a coin; "one-point": those after a cut from the second; "subtree": those
                 of one part of the expression from the second.
+
+        Raises:
+            SpaceError: There is no such kind.
         """
         for _ in range(50):
             child = Architecture(inherit(self._program, first, second, kind, rng))

@@ -11,6 +11,7 @@ import numpy as np
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, check_positive, register
+from archwright.strategies._mutants import new_mutant
 from archwright.trials import History, Trial
 
 __all__ = ["SimulatedAnnealing"]
@@ -23,7 +24,8 @@ class _Walk:
     replayed: int = 0
     current: Trial | None = None
     best: Trial | None = None
-    since: int = 0  # trials since the walk was last heated
+    cooled: int = 0  # trials since the walk was last heated
+    stuck: int = 0  # trials since then, or since the last new best
     spread: float = 0.0  # mean distance of a score from the one before it
 
 
@@ -35,14 +37,16 @@ class SimulatedAnnealing(Strategy):
     Kirkpatrick, Gelatt and Vecchi, "Optimization by simulated annealing", Science 1983. A worse neighbour is taken with
     probability exp(-loss / temperature). The temperature is in units of the mean difference between one trial's score
     and the next, so it means the same for every metric; it falls by a factor with each trial. After `period`
-    trials without a new best the walk goes back to the best and is heated again.
+    trials without a new best the walk goes back to the best and is heated again. A neighbour is one mutation away, or
+    more where those were all proposed before.
 
     The walk is replayed from the history, each trial once, and draws from the trials' own seeds.
 
     Args:
         temperature: At the start, above 0.
         cooling: The factor, between 0 and 1.
-        period: Trials without a new best before the walk is heated again, at least 1.
+        period: Trials without a new best, since the last one or since it was last heated, before the walk is heated
+            again, at least 1.
 
     Raises:
         StrategyError: A setting is out of range.
@@ -50,7 +54,7 @@ class SimulatedAnnealing(Strategy):
 
     temperature: float = 0.3
     cooling: float = 0.95
-    period: int = 50
+    period: int = 25
     _walks: WeakKeyDictionary[History, _Walk] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
@@ -58,8 +62,8 @@ class SimulatedAnnealing(Strategy):
     def __post_init__(self) -> None:
         """Check the settings."""
         check_counts("annealing", self, "period")
-        check_positive("annealing", self, "temperature")
-        if not 0 < self.cooling < 1:
+        check_positive("annealing", self, "temperature", "cooling")
+        if not self.cooling < 1:
             raise StrategyError(f"annealing: cooling is a number between 0 and 1, not {self.cooling!r}")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
@@ -67,7 +71,9 @@ class SimulatedAnnealing(Strategy):
         walk = self._walks.setdefault(history, _Walk())
         for trial in history.complete[walk.replayed :]:
             self._replay(walk, trial, history)
-        return space.sample(rng) if walk.current is None else space.mutate(walk.current.architecture, rng)
+        if walk.current is None:
+            return space.sample(rng)
+        return new_mutant(space, history, walk.current.architecture, rng)
 
     def _replay(self, walk: _Walk, trial: Trial, history: History) -> None:
         score = history.score(trial)
@@ -76,14 +82,15 @@ class SimulatedAnnealing(Strategy):
         else:
             last = history.scores[walk.replayed - 1]
             walk.spread += (abs(score - last) - walk.spread) / walk.replayed
-            temperature = self.temperature * self.cooling**walk.since * walk.spread
+            temperature = self.temperature * self.cooling**walk.cooled * walk.spread
             loss = history.score(walk.current) - score
             coin = np.random.default_rng([trial.seed, 1]).random()
             if loss <= 0 or (temperature > 0 and coin < math.exp(-loss / temperature)):
                 walk.current = trial
-            walk.since += 1
+            walk.cooled += 1
+            walk.stuck += 1
             if score > history.score(walk.best):
-                walk.best, walk.since = trial, min(walk.since, self.period // 2)
-            elif walk.since >= self.period:
-                walk.current, walk.since = walk.best, 0
+                walk.best, walk.stuck = trial, 0
+            elif walk.stuck >= self.period:
+                walk.current, walk.cooled, walk.stuck = walk.best, 0, 0
         walk.replayed += 1

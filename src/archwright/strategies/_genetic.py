@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from archwright.space import Architecture, Crossover, Space
+from archwright.space import Architecture, Crossover, Decision, Space
 from archwright.strategies._base import Strategy, check_counts, check_options, check_shares, register
+from archwright.strategies._mutants import new_mutant
 from archwright.trials import History
 
 __all__ = ["Genetic"]
 
 Selection = Literal["tournament", "truncation"]
+
+_TRIES = 50  # how often constraints may refuse a mutated child before it stays as it is
 
 
 @dataclass
@@ -42,15 +45,15 @@ class Genetic(Strategy):
         sample: Members of a tournament, or members left by truncation, at least 1.
         crossover: How two parents make a child: "uniform", "one-point" or "subtree"; see `Space.crossover`.
         crossover_rate: The share of children that have two parents, from 0 to 1; the others are copies of one.
-        mutation_rate: The probability that each decision of a child is changed, from 0 to 1. A child that nothing
-            has changed is changed in one.
+        mutation_rate: The probability that each decision of a child is changed, from 0 to 1. A child that was
+            proposed before is changed in one more.
         elite: How many of a generation live on in the next, at least 1.
 
     Raises:
         StrategyError: A setting is out of range.
     """
 
-    population: int = 20
+    population: int = 10
     selection: Selection = "tournament"
     sample: int = 3
     crossover: Crossover = "uniform"
@@ -77,9 +80,22 @@ class Genetic(Strategy):
         if rng.random() < self.crossover_rate:
             father = history.complete[-self._select(members, rng)[1]].architecture
             child = space.crossover(mother, father, rng, self.crossover)
-        changes = int(rng.binomial(len(child), self.mutation_rate))
-        for _ in range(changes or int(history.seen(child))):
-            child = space.mutate(child, rng)
+        child = self._mutated(space, child, rng)
+        return new_mutant(space, history, child, rng) if history.seen(child) else child
+
+    def _mutated(self, space: Space, child: Architecture, rng: np.random.Generator) -> Architecture:
+        """Return a copy in which each decision was changed with the probability `mutation_rate`."""
+
+        def rule(name: str, decision: Decision) -> Any:
+            if name not in child:  # a change has brought it to life
+                return decision.sample(rng)
+            changes = decision.size > 1 and rng.random() < self.mutation_rate
+            return decision.mutate(child[name], rng) if changes else child[name]
+
+        for _ in range(_TRIES):
+            mutant = space.decide(rule)
+            if not space.where or mutant in space:
+                return mutant
         return child
 
     def _members(self, history: History) -> list[tuple[float, int]]:

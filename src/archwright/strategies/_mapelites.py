@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from archwright.errors import StrategyError
-from archwright.space import Architecture, Space
+from archwright.errors import ArchwrightError, StrategyError
+from archwright.space import Architecture, Choice, Decision, Space, Value
 from archwright.strategies._base import Strategy, check_counts, register
+from archwright.strategies._mutants import new_mutant
+from archwright.surrogates import Costs
 from archwright.trials import History, Trial
 
 __all__ = ["MapElites"]
+
+_sizes: WeakKeyDictionary[Space, dict[Architecture, float]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -31,14 +36,17 @@ class MapElites(Strategy):
     """MAP-Elites: keep the best network of each size, and mutate any of them.
 
     Mouret and Clune, "Illuminating search spaces by mapping elites", 2015. What is good in small networks gets its
-    chance in large ones, and the search leaves a good network in every bin. The bins divide evenly what the first
-    `initial` trials, which are random, showed of the cost.
+    chance in large ones, and the search leaves a good network in every bin. The first `initial` trials are random, and
+    the bins hold equal shares of them.
 
     Args:
-        cost: The metric that says how large a network is, such as "parameters". `None`: where the trials report no
-            cost, the mean of the architecture's vector (`Space.encode`), which grows with every ordered decision.
+        cost: The metric that says how large a network is, such as "latency_ms". `None`: its parameters, as the trials
+            report them ("parameters") or else as they are counted; in a space without networks, how far the decisions
+            are from their first values.
         bins: How many bins there are, at least 1.
         initial: How many random trials come first, at least 1.
+        sample: How many elites are drawn, with replacement, of which the best is mutated, at least 1. With 1, as in
+            the paper, each bin gets its share of the trials; with more, a search for the one best network is quicker.
 
     Raises:
         StrategyError: A setting is out of range, or a complete trial has no such metric.
@@ -47,38 +55,73 @@ class MapElites(Strategy):
     cost: str | None = None
     bins: int = 8
     initial: int = 20
+    sample: int = 16
     _archives: WeakKeyDictionary[History, _Archive] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("map-elites", self, "bins", "initial")
+        check_counts("map-elites", self, "bins", "initial", "sample")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return a mutated copy of one of the elites, each as likely; random at first."""
+        """Return a mutated copy of the best of `sample` random elites; random at first."""
         complete = history.complete
         if len(complete) < self.initial:
             return space.sample(rng)
         archive = self._archives.setdefault(history, _Archive())
         if not archive.replayed:
-            first = [self._cost(space, trial) for trial in complete[: self.initial]]
-            archive.limits = np.quantile(first, np.linspace(0, 1, self.bins + 1)[1:-1]).tolist()
+            costs = (self._cost(space, trial) for trial in complete[: self.initial])
+            known = [cost for cost in costs if math.isfinite(cost)] or [0.0]
+            archive.limits = np.quantile(known, np.linspace(0, 1, self.bins + 1)[1:-1]).tolist()
         for trial in complete[archive.replayed :]:
             place = bisect_right(archive.limits, self._cost(space, trial))
             elite = archive.elites.get(place)
             if elite is None or history.score(trial) > history.score(elite):
                 archive.elites[place] = trial
         archive.replayed = len(complete)
-        places = sorted(archive.elites)
-        return space.mutate(archive.elites[places[int(rng.integers(len(places)))]].architecture, rng)
+        elites = [archive.elites[place] for place in sorted(archive.elites)]
+        drawn = [elites[index] for index in rng.integers(len(elites), size=self.sample).tolist()]
+        return new_mutant(space, history, max(drawn, key=history.score).architecture, rng)
 
     def _cost(self, space: Space, trial: Trial) -> float:
         if self.cost is None:
-            return float(space.encode(trial.architecture).mean()) if space.decisions else 0.0
+            parameters = trial.metrics.get("parameters")
+            return _size(space, trial.architecture) if parameters is None else parameters
         if self.cost not in trial.metrics:
             reported = ", ".join(trial.metrics) or "none"
             raise StrategyError(
                 f"map-elites: trial {trial.number} reports no {self.cost!r}; its metrics are: {reported}"
             )
         return trial.metrics[self.cost]
+
+
+def _size(space: Space, architecture: Architecture) -> float:
+    """Return the parameters of a network; in a space without networks, the mean of `_unit` over the decisions."""
+    sizes = _sizes.setdefault(space, {})
+    if architecture not in sizes:
+        if Costs.serves(space):
+            sizes[architecture] = _parameters(space, architecture)
+        else:
+            units = [_unit(space.decisions[name], value) for name, value in architecture.items()]
+            sizes[architecture] = sum(units) / max(1, len(space.decisions))
+    return sizes[architecture]
+
+
+def _parameters(space: Space, architecture: Architecture) -> float:
+    """Return the parameters of a network, NaN for one that cannot be built: its evaluation may not have built it."""
+    import torch
+
+    with torch.random.fork_rng(devices=()), torch.device("meta"):
+        try:
+            return float(sum(parameter.numel() for parameter in space.build(architecture).parameters()))
+        except ArchwrightError:
+            return math.nan
+
+
+def _unit(decision: Decision, value: Value) -> float:
+    """Return how far a value is from a decision's first to its last, from 0 to 1."""
+    slots = decision.encode(value)
+    if isinstance(decision, Choice) and not decision.ordered:
+        return slots.index(1.0) / max(1, len(slots) - 1)
+    return sum(slots) / len(slots)

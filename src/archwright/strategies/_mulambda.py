@@ -10,6 +10,7 @@ import numpy as np
 
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, register
+from archwright.strategies._mutants import new_mutant
 from archwright.trials import History
 
 __all__ = ["MuPlusLambda"]
@@ -39,8 +40,8 @@ class MuPlusLambda(Strategy):
         StrategyError: A setting is out of range.
     """
 
-    parents: int = 10
-    children: int = 10
+    parents: int = 5
+    children: int = 3
     _chosen: WeakKeyDictionary[History, _Parents] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
@@ -60,4 +61,4 @@ class MuPlusLambda(Strategy):
             new = [(history.scores[i], -i) for i in range(chosen.known, due)]
             chosen.best, chosen.known = heapq.nlargest(self.parents, [*chosen.best, *new]), due
         _, position = chosen.best[int(rng.integers(len(chosen.best)))]
-        return space.mutate(history.complete[-position].architecture, rng)
+        return new_mutant(space, history, history.complete[-position].architecture, rng)

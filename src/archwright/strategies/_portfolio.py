@@ -5,14 +5,16 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, create, register
+from archwright.strategies._base import Strategy, check_positive, create, register
 from archwright.trials import History
 
 __all__ = ["Portfolio"]
@@ -20,12 +22,13 @@ __all__ = ["Portfolio"]
 
 @dataclass
 class _Ledger:
-    """Who proposed what, as far as it is settled."""
+    """Whose the trials are, if so many ran whenever one was asked for."""
 
-    settled: int = 0  # trials before this number are credited for good
-    credit: list[float] = field(default_factory=list)  # of each member, discounted
-    weight: list[float] = field(default_factory=list)  # how many trials that credit stands for
-    ranked: list[float] = field(default_factory=list)  # scores of settled complete trials, sorted
+    lag: int
+    credit: list[float]  # of each member, discounted; of all trials but the last `lag`
+    weight: list[float]  # how many trials that credit stands for
+    whose: list[int] = field(default_factory=list)  # the member of each trial
+    ranked: list[float] = field(default_factory=list)  # the scores of complete trials that are credited, sorted
 
 
 @register("portfolio")
@@ -34,9 +37,14 @@ class Portfolio(Strategy):
     """A portfolio: several strategies share one history, and the one whose trials do well proposes more of them.
 
     A bandit with discounted upper confidence bounds (Garivier and Moulines, "On upper-confidence bound policies for
-    switching bandit problems", 2011). A trial's credit is the share of the trials before it that it beats, and
-    1 more for a new best. Who proposed a trial is not on record: it is worked out from the trials before it, as if they
-    had ended one by one; trials that run at the same time are spread over the members, and credited approximately.
+    switching bandit problems", 2011). A trial's credit is the share of the complete trials before it that it beats, and
+    1 more for a new best; a trial that is not complete has none. Trials that run count as their member's mean, so that
+    workers are sent to different members (Desautels, Krause and Burdick, "Parallelizing exploration-exploitation
+    tradeoffs in Gaussian process bandit optimization", JMLR 2014).
+
+    Who proposed a trial is not on record. It is worked out from the trials before it, as if always as many had run as
+    run now, the last ones asked for. Where trials took that turn, credit goes to who proposed; where they overtook one
+    another, most of it.
 
     Args:
         members: Names of strategies, at least one.
@@ -52,18 +60,22 @@ class Portfolio(Strategy):
     discount: float = 0.97
     exploration: float = 0.3
     _strategies: tuple[Strategy, ...] = field(init=False, repr=False, compare=False)
-    _ledgers: WeakKeyDictionary[History, _Ledger] = field(
+    _ledgers: WeakKeyDictionary[History, dict[int, _Ledger]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         """Check the settings and make the members."""
-        if isinstance(self.members, str) or not self.members:
-            raise StrategyError(f"portfolio: members is a list of strategies, not {self.members!r}")
-        if not 0 < self.discount <= 1:
+        given: Any = self.members
+        if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) for one in given):
+            raise StrategyError(f"portfolio: members is a list of names of strategies, not {given!r}")
+        if not tuple(given):
+            raise StrategyError("portfolio: members names no strategy; give at least one")
+        check_positive("portfolio", self, "discount")
+        if self.discount > 1:
             raise StrategyError(f"portfolio: discount is a number above 0 and at most 1, not {self.discount!r}")
-        if not self.exploration >= 0:
-            raise StrategyError(f"portfolio: exploration is 0 or more, not {self.exploration!r}")
+        if self.exploration != 0:
+            check_positive("portfolio", self, "exploration")
         object.__setattr__(self, "members", tuple(self.members))
         object.__setattr__(self, "_strategies", tuple(create(name) for name in self.members))
 
@@ -74,36 +86,56 @@ class Portfolio(Strategy):
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return what the member proposes whose turn it is."""
-        ledger = self._ledgers.setdefault(history, _Ledger())
-        count = len(self._strategies)
-        if not ledger.credit:
-            ledger.credit, ledger.weight = [0.0] * count, [0.0] * count
-        # A trial is settled once all trials before it have ended, so that whoever looks finds the same.
-        while ledger.settled < len(history.trials) and history.trials[ledger.settled].ended:
+        count = len(history.trials)
+        lag = count - len(history.finished)
+        ledger = self._ledgers.setdefault(history, {}).setdefault(lag, self._opened(lag))
+        kept = True
+        while len(ledger.whose) < count:
+            place = len(ledger.whose) - lag
+            if kept and place >= 0 and not history.trials[place].ended:  # what follows from here may change
+                ledger, kept = deepcopy(ledger), False
             self._settle(ledger, history)
-        # Trials that run are spread over the members in turn.
-        running = len(history.trials) - ledger.settled
-        order = sorted(range(count), key=lambda member: (-self._bound(ledger, member), member))
-        return self._strategies[order[running % count]].propose(space, history, rng)
+        return self._strategies[self._turn(ledger)].propose(space, history, rng)
+
+    def _opened(self, lag: int) -> _Ledger:
+        return _Ledger(lag, [0.0] * len(self._strategies), [0.0] * len(self._strategies))
 
     def _settle(self, ledger: _Ledger, history: History) -> None:
-        trial = history.trials[ledger.settled]
-        member = max(range(len(self._strategies)), key=lambda one: (self._bound(ledger, one), -one))
-        credit = 0.0
+        """Say whose the next trial is, and credit the one that is over when the trial after it is asked for."""
+        ledger.whose.append(self._turn(ledger))
+        place = len(ledger.whose) - 1 - ledger.lag
+        if place < 0:
+            return
+        trial, member, worth = history.trials[place], ledger.whose[place], 0.0
         if trial.state == "complete":
             score = history.score(trial)
-            beaten = bisect.bisect_left(ledger.ranked, score)
-            credit = (beaten + 0.5) / (len(ledger.ranked) + 1) + (beaten == len(ledger.ranked))
+            beaten, count = bisect.bisect_left(ledger.ranked, score), len(ledger.ranked)
+            worth = beaten / max(1, count) + (beaten == count)
             bisect.insort(ledger.ranked, score)
-        for one in range(len(self._strategies)):
-            ledger.credit[one] = self.discount * ledger.credit[one] + credit * (one == member)
-            ledger.weight[one] = self.discount * ledger.weight[one] + (one == member)
-        ledger.settled += 1
+        elif not trial.ended:
+            worth = _mean(ledger.credit[member], ledger.weight[member])
+        self._add(ledger.credit, ledger.weight, member, worth)
 
-    def _bound(self, ledger: _Ledger, member: int) -> float:
-        """Return what a member may be worth: its mean credit, and more the less it is known."""
-        weight = ledger.weight[member]
-        if weight == 0:
-            return math.inf
-        total = math.log(1 + sum(ledger.weight))
-        return ledger.credit[member] / weight + self.exploration * math.sqrt(total / weight)
+    def _turn(self, ledger: _Ledger) -> int:
+        """Return whose turn it is: the first of the members that may be worth most."""
+        credit, weight = [*ledger.credit], [*ledger.weight]
+        for member in ledger.whose[max(0, len(ledger.whose) - ledger.lag) :]:
+            self._add(credit, weight, member, _mean(credit[member], weight[member]))
+        total = math.log1p(sum(weight))
+
+        def bound(member: int) -> float:
+            if weight[member] == 0:
+                return math.inf
+            return credit[member] / weight[member] + self.exploration * math.sqrt(total / weight[member])
+
+        return max(range(len(weight)), key=bound)
+
+    def _add(self, credit: list[float], weight: list[float], member: int, worth: float) -> None:
+        """Add a trial to the credit of a member; what older trials were worth counts less from now on."""
+        for one in range(len(weight)):
+            credit[one] = self.discount * credit[one] + worth * (one == member)
+            weight[one] = self.discount * weight[one] + (one == member)
+
+
+def _mean(credit: float, weight: float) -> float:
+    return credit / weight if weight else 0.0

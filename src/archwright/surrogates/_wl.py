@@ -53,7 +53,7 @@ def wl_histogram(labels: Sequence[str], before: Sequence[Sequence[int]], depth: 
     found = Counter(f"0 {label}" for label in current)
     for number in range(1, depth + 1):
         current = [
-            _digest(f"{own}<{','.join(sorted(current[i] for i in into))}")
+            _digest(repr((own, sorted(current[i] for i in into))))  # quoted: a label may hold any character
             for own, into in zip(current, before, strict=True)
         ]
         found.update(f"{number} {label}" for label in current)

@@ -1,0 +1,42 @@
+"""Mutated copies that were not proposed before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from archwright.space import Architecture, Space
+from archwright.trials import History
+
+__all__ = ["new_mutant"]
+
+_PATIENCE = 4  # mutants that were seen before, after which the search moves on from each of them
+_TRIES = 6
+
+
+def new_mutant(
+    space: Space, history: History, architecture: Mapping[str, Any], rng: np.random.Generator
+) -> Architecture:
+    """Return a mutated copy that was not proposed before, with about as few mutations as that takes.
+
+    Around a good architecture all that is one mutation away is soon measured. A strategy that then proposes it again
+    gets a random architecture from the study; two mutations away there is something better.
+
+    Args:
+        space: Where to search.
+        history: What has been tried.
+        architecture: What to mutate.
+        rng: Draws the mutations.
+
+    Returns:
+        A mutant; one that was proposed before where no other is found.
+    """
+    for number in range(_TRIES):
+        mutant = space.mutate(architecture, rng)
+        if not history.seen(mutant):
+            return mutant
+        if number >= _PATIENCE:
+            architecture = mutant
+    return mutant
