@@ -30,7 +30,7 @@ def positions(space: Space) -> Mapping[Architecture, int]:
 
 
 def pool(
-    space: Space, history: History, rng: np.random.Generator, *, parents: int = 10, size: int = 1000
+    space: Space, history: History, rng: np.random.Generator, *, parents: int = 10, size: int = 600
 ) -> list[Architecture]:
     """Return architectures that were not proposed yet: all of a small space, else near the best ones and random.
 

@@ -16,7 +16,9 @@ from archwright.space import Architecture, CellEncoding, Choice, Decision, Fille
 __all__ = ["CostModel", "cell_features", "measures"]
 
 _LARGEST = 700.0  # exponents above overflow
+_REMEMBERED = 100_000  # architectures of a space whose features are kept: searches ask for the same ones again
 
+_features_of: WeakKeyDictionary[Space, dict[Architecture, NDArray[np.float64]]] = WeakKeyDictionary()
 _weights: WeakKeyDictionary[Space, dict[str, dict[str, float]]] = WeakKeyDictionary()
 
 
@@ -55,12 +57,16 @@ def cell_features(space: Space, architectures: Sequence[Architecture]) -> NDArra
     Returns:
         (n, features) numbers; (n, 0) where the space has no cell.
     """
-    columns = [
-        [feature for name in space.cells for feature in _features(cells.get(name), weights[name])]
-        for weights in [_label_weights(space)]
-        for cells in (space.encode(architecture, "cells") for architecture in architectures)
-    ]
-    return np.array(columns, dtype=np.float64).reshape(len(architectures), -1)
+    known = _features_of.setdefault(space, {})
+    if len(known) > _REMEMBERED:
+        known.clear()
+    weights = _label_weights(space)
+    for architecture in architectures:
+        if architecture not in known:
+            cells = space.encode(architecture, "cells")
+            found = [feature for name in space.cells for feature in _features(cells.get(name), weights[name])]
+            known[architecture] = np.array(found)
+    return np.array([known[architecture] for architecture in architectures]).reshape(len(architectures), -1)
 
 
 class CostModel:
