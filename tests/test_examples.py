@@ -21,6 +21,11 @@ def run(script, cwd):
     return result.stdout
 
 
+def blocks(page):
+    """The Python of a page, block by block."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
 @pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_example_runs(script, tmp_path):
     assert run(script, tmp_path)
@@ -30,10 +35,33 @@ def test_example_runs(script, tmp_path):
     "page", [page for page in PAGES if "```python" in page.read_text()], ids=lambda page: page.stem
 )
 def test_the_code_of_a_page_runs(page, tmp_path):
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     script = tmp_path / "page.py"
-    script.write_text("\n".join(blocks))
+    script.write_text("\n".join(blocks(page)))
     run(script, tmp_path)
+
+
+def test_the_strategy_of_the_guide_keeps_the_laws(tmp_path):
+    """As a reader would check it: the page's own class of tests, in a folder that knows nothing of this project."""
+    page = tmp_path / "own_strategy.py"
+    page.write_text("\n".join(blocks(ROOT / "docs" / "own-strategy.md")))
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", page.name],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    summary = ran.stdout.splitlines()[-1]
+    assert int(re.search(r"(\d+) passed", summary)[1]) > 50
+    assert "skipped" not in summary
+
+
+def test_the_strategy_of_the_guide_has_40_lines():
+    first = blocks(ROOT / "docs" / "own-strategy.md")[0]
+    assert "def propose" in first
+    assert len(first.splitlines()) <= 40
 
 
 def test_own_block_exports_source_of_its_own(tmp_path):

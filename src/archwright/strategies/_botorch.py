@@ -15,7 +15,7 @@ from archwright.errors import require
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, check_options, register
 from archwright.strategies._parts import Part, parts, split
-from archwright.strategies._pool import pool
+from archwright.strategies._pool import everything, pool
 from archwright.surrogates import squash
 from archwright.trials import History
 
@@ -67,7 +67,7 @@ class BoTorch(Strategy):
     model: Literal["single", "mixed"] = "single"
     acquisition: Acquisition = "log-ei"
     initial: int = 10
-    iterations: int = 50
+    iterations: int = 60
     candidates: int = 500
     _models: WeakKeyDictionary[History, _Model] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
@@ -118,14 +118,14 @@ class BoTorch(Strategy):
             model.fitted = due
 
     def _candidates(self, space: Space, history: History, rng: np.random.Generator) -> list[Architecture]:
-        found = pool(space, history, rng, size=self.candidates)
-        if len(found) <= self.candidates:
-            return found
+        listed = everything(space)
+        if listed is None or len(listed) <= self.candidates:
+            return pool(space, history, rng, size=self.candidates)
         best = np.argsort(-np.asarray(history.scores), kind="stable")[:_PARENTS]
-        around = (near for index in best for near in space.neighbours(history.complete[index].architecture, rng))
-        chosen = list(dict.fromkeys(near for near in around if not history.seen(near)))[: self.candidates // 2]
-        others = rng.choice(len(found), size=self.candidates - len(chosen), replace=False)
-        return list(dict.fromkeys([*chosen, *(found[index] for index in others)]))
+        around = [near for index in best for near in space.neighbours(history.complete[index].architecture, rng)]
+        drawn = [listed[index] for index in rng.choice(len(listed), size=self.candidates, replace=False)]
+        unseen = (architecture for architecture in (*around, *drawn) if not history.seen(architecture))
+        return list(dict.fromkeys(unseen))[: self.candidates] or pool(space, history, rng)[: self.candidates]
 
 
 def _columns(space: Space, model: str) -> list[Part]:

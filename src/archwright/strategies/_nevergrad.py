@@ -153,9 +153,8 @@ class _Mirror:
             tuple(values[part] for part in group) if _few(group[0]) else values[group[0]] for group in self._groups
         )
         told.uid = asked.uid  # so the optimiser takes it for the one that it asked for
-        told._meta.update(
-            {key: note for key, note in asked._meta.items() if key != "x_probe"}
-        )  # that is the asked point
+        notes = {key: note for key, note in asked._meta.items() if key != "x_probe"}  # which is the point asked for
+        told._meta.update(notes)
         return told
 
     def _read(self, space: Space, candidate: Any) -> Architecture:
