@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archwright import errors, nn, optim, spaces, strategies, testing
+    from archwright import envs, errors, nn, optim, spaces, strategies, testing
     from archwright.datasets import Data, data
     from archwright.evaluate import Candidate, Evaluator, Stopped, Training
     from archwright.space import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
-    **dict.fromkeys(("errors", "nn", "optim", "spaces", "strategies", "testing"), ""),
+    **dict.fromkeys(("envs", "errors", "nn", "optim", "spaces", "strategies", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Candidate", "Evaluator", "Stopped", "Training"), "evaluate"),
     **dict.fromkeys(
@@ -77,6 +77,7 @@ __all__ = [
     "cell",
     "choice",
     "data",
+    "envs",
     "errors",
     "graph",
     "integer",

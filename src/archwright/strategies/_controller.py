@@ -144,7 +144,9 @@ class Controller(nn.Module):
             chances = np.zeros((len(rows), self.most))
             for row, episode in enumerate(open_):
                 chances[row, : len(episode.weights)] = episode.weights
-            chances *= np.exp(logits / np.array([heat[row] for row in rows])[:, None])
+            logits /= np.array([heat[row] for row in rows])[:, None]
+            logits -= np.where(chances > 0, logits, -np.inf).max(1, keepdims=True)
+            chances *= np.exp(np.minimum(logits, 0.0))  # the greatest is 1, so nothing overflows or is lost
             edges = chances.cumsum(1)
             drawn_at = np.minimum(rng.random((len(rows), 1)) * edges[:, -1:], np.nextafter(edges[:, -1:], 0.0))
             actions = (edges <= drawn_at).sum(1)
