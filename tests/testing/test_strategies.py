@@ -12,8 +12,8 @@ from archwright.strategies import Strategy
 from archwright.testing import StrategySuite
 from archwright.testing._strategies import _SPACES
 
-# A population that is full within the short histories of the suite.
-SETTINGS = {"evolution": {"population": 8, "sample": 3}}
+# A population that is full within the short histories of the suite; learning that takes less time.
+SETTINGS = {"evolution": {"population": 8, "sample": 3}, "deep-q": {"updates": 1}}
 
 
 class TestRegistered(StrategySuite):
