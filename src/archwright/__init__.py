@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archwright import bench, errors, nn, optim, spaces, strategies, surrogates, testing
+    from archwright import bench, envs, errors, nn, optim, spaces, strategies, surrogates, testing
     from archwright.datasets import Data, data
     from archwright.evaluate import Candidate, Evaluator, Stopped, Training
     from archwright.space import (
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
-    **dict.fromkeys(("bench", "errors", "nn", "optim", "spaces", "strategies", "surrogates", "testing"), ""),
+    **dict.fromkeys(
+        ("bench", "envs", "errors", "nn", "optim", "spaces", "strategies", "surrogates", "testing"), ""
+    ),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Candidate", "Evaluator", "Stopped", "Training"), "evaluate"),
     **dict.fromkeys(
@@ -78,6 +80,7 @@ __all__ = [
     "cell",
     "choice",
     "data",
+    "envs",
     "errors",
     "graph",
     "integer",

@@ -66,12 +66,12 @@ class Actions:
         ways = [sum(math.comb(left, k) for k in range(max(0, low - in_), high - in_ + 1)) for in_ in (0, 1)]
         return np.array([way / sum(ways) for way in ways])
 
-    def value(self, taken: Sequence[int], rng: np.random.Generator) -> Value:
-        """Return the value that actions stand for; one of them, drawn, where they stand for several.
+    def value(self, taken: Sequence[int], rng: np.random.Generator | None = None) -> Value:
+        """Return the value that actions stand for; one of them where they stand for several.
 
         Args:
             taken: `steps` actions that `weights` allows.
-            rng: Draws the value.
+            rng: Draws the value where there are several; without it the one in the middle is returned.
         """
         if self._large is not None:
             return self._large.decode([float(action) for action in taken])
@@ -79,11 +79,12 @@ class Actions:
         if self._values:
             return self._values[action]
         if self._edges:
-            return self._at(int(rng.integers(self._edges[action], self._edges[action + 1])))
-        value = self.decision.decode([(action + rng.random()) / _PARTS])
-        if self._unit(value) == action:
+            first, end = self._edges[action : action + 2]
+            return self._at((first + end) // 2 if rng is None else int(rng.integers(first, end)))
+        value = self.decision.decode([(action + (0.5 if rng is None else rng.random())) / _PARTS])
+        if rng is None or self._unit(value) == action:
             return value
-        return self.decision.decode([(action + 0.5) / _PARTS])  # it was rounded into the part beside
+        return self.value(taken)  # it was rounded into the part beside
 
     def taken(self, value: Value) -> tuple[int, ...]:
         """Return the `steps` actions that stand for a value of the decision."""

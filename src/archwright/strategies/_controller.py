@@ -46,7 +46,7 @@ class Controller(nn.Module):
     Zoph and Le, "Neural architecture search with reinforcement learning", ICLR 2017; Pham et al., "Efficient neural
     architecture search via parameter sharing", ICML 2018, for temperature and tanh constant. Each decision has a
     softmax of its own over its actions and sees, through the LSTM, all that was decided before it. A large subset is
-    decided option by option, so that every architecture has a probability, reals apart: there a part of the range has.
+    decided option by option, so that each has a probability; of reals and long ranges a part of the range has one.
 
     Args:
         space: The space.
@@ -85,11 +85,11 @@ class Controller(nn.Module):
                 nn.init.uniform_(weights, -0.1, 0.1)
 
     def logits(self, hidden: Tensor, steps: Tensor) -> Tensor:
-        """Return the (n, length, most) logits of the actions.
+        """Return the (..., most) logits of the actions.
 
         Args:
-            hidden: (n, length, hidden) what the LSTM gives.
-            steps: (n, length) the numbers of the steps.
+            hidden: (..., hidden) what the LSTM gives.
+            steps: (...) the numbers of the steps.
         """
         heads = self.heads(steps).unflatten(-1, (self.most, -1))
         logits: Tensor = ((heads @ hidden[..., None])[..., 0] + self.bias(steps)) / self.temperature
@@ -144,7 +144,9 @@ class Controller(nn.Module):
             chances = np.zeros((len(rows), self.most))
             for row, episode in enumerate(open_):
                 chances[row, : len(episode.weights)] = episode.weights
-            chances *= np.exp(logits / np.array([heat[row] for row in rows])[:, None])
+            logits /= np.array([heat[row] for row in rows])[:, None]
+            logits -= np.where(chances > 0, logits, -np.inf).max(1, keepdims=True)
+            chances *= np.exp(np.minimum(logits, 0.0))  # the greatest is 1, so nothing overflows or is lost
             edges = chances.cumsum(1)
             drawn_at = np.minimum(rng.random((len(rows), 1)) * edges[:, -1:], np.nextafter(edges[:, -1:], 0.0))
             actions = (edges <= drawn_at).sum(1)
@@ -212,7 +214,7 @@ class Learner:
         self.scaled = scaled
         self.baseline = 0.5
         self.replayed = 0
-        self.optimizer = torch.optim.Adam(controller.parameters(), lr=rate)
+        self.optimizer = torch.optim.Adam(controller.parameters(), lr=rate, fused=True)
 
     def replay(self, history: History) -> None:
         """Learn from every whole batch of complete trials that has come since."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -86,5 +87,10 @@ class DeepQ(Strategy):
         agent = self._agents[history]
         agent.learn(history)
         epsilon = exploration_at(len(history.complete), self.exploration, self.epsilon)
+        return first_new(self._draws(agent, epsilon, rng), space, history, rng)
+
+    def _draws(self, agent: DeepAgent, epsilon: float, rng: np.random.Generator) -> Iterator[Architecture]:
+        """Iterate over epsilon-greedy episodes: one, then some with the epsilon given, then with more and more."""
         shares = [epsilon + (1 - epsilon) * max(0, number - 2) / _DRAWN for number in range(_DRAWN)]
-        return first_new(agent.sample(shares, rng), space, history, rng)
+        yield from agent.sample(shares[:1], rng)
+        yield from agent.sample(shares[1:], rng)

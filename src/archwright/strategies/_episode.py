@@ -60,7 +60,7 @@ class Layout:
     Attributes:
         steps: All steps, by number.
         total: How many actions they have together.
-        most: How many actions the largest has.
+        most: How many actions the largest has; 1 where there is none.
         length: Of the vector that `Episode.observe` returns.
     """
 
@@ -79,7 +79,7 @@ class Layout:
             for option in range(actions.steps):
                 self.steps.append(Step(len(self.steps), self.total, actions.count, name, option))
                 self.total += actions.count
-        self.most = max((step.count for step in self.steps), default=0)
+        self.most = max((step.count for step in self.steps), default=1)
         self.width = width
         self.length = width + len(self.actions) + len(self.steps)
         self._following: dict[tuple[str | None, tuple[Value, ...]], str | None] = {}
@@ -137,14 +137,14 @@ class Episode:
         self._branch: tuple[Value, ...] = ()
         self._name: str | None = None  # the decision that is due
         self._taken: tuple[int, ...] = ()  # the actions taken for it so far
-        self._ask(np.random.default_rng(0))  # what leaves no choice needs no luck
+        self._ask(None)
 
-    def take(self, action: int, rng: np.random.Generator) -> None:
+    def take(self, action: int, rng: np.random.Generator | None = None) -> None:
         """Take an action that `weights` allows in the step that is due.
 
         Args:
             action: From 0.
-            rng: Draws what the action leaves open.
+            rng: Draws a value where the action stands for several; without it the one in the middle is taken.
         """
         assert self.due is not None, "the episode is over"
         self.moves.append(Move(self.due, action, self.weights))
@@ -173,7 +173,7 @@ class Episode:
             seen[self.layout.width + len(self.layout.actions) + self.due.number] = 1.0
         return seen
 
-    def _ask(self, rng: np.random.Generator) -> None:
+    def _ask(self, rng: np.random.Generator | None) -> None:
         """Go on to the next step that leaves a choice."""
         layout = self.layout
         while True:
@@ -188,7 +188,7 @@ class Episode:
                 return
             self._do(int(weights.argmax()), rng)
 
-    def _do(self, action: int, rng: np.random.Generator) -> None:
+    def _do(self, action: int, rng: np.random.Generator | None) -> None:
         assert self._name is not None
         layout, name, option = self.layout, self._name, len(self._taken)
         actions, slots = layout.actions[name], layout.slots[name]
@@ -217,13 +217,12 @@ def retrace(space: Space, architecture: Architecture) -> Iterator[tuple[Episode,
     """
     episode = Episode(space, architecture)
     taken: dict[str, tuple[int, ...]] = {}
-    rng = np.random.default_rng(0)  # draws nothing: what an action leaves open is taken from the architecture
     while (step := episode.due) is not None:
         if step.name not in taken:
             taken[step.name] = episode.layout.actions[step.name].taken(architecture[step.name])
         action = taken[step.name][step.option]
         yield episode, action
-        episode.take(action, rng)
+        episode.take(action)
 
 
 def moves(space: Space, architecture: Architecture) -> list[Move]:

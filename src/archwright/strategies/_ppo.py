@@ -26,8 +26,8 @@ class PPO(Strategy):
     """PPO: the controller of REINFORCE, which learns several times from each batch and never strays far in one.
 
     Schulman et al., "Proximal policy optimization algorithms", 2017: the clipped surrogate objective, with a moving
-    baseline in place of a critic, since an episode has one reward. The policy that a batch was drawn from is taken to
-    be the one before its update.
+    baseline in place of a critic, since an episode has one reward, and advantages divided by their standard deviation
+    in the batch. The policy that a batch was drawn from is taken to be the one before its update.
 
     Args:
         batch: Trials of one update, at least 1.

@@ -157,7 +157,7 @@ class DeepAgent:
         self.renewal = renewal
         self.online = QNetwork(space, hidden=hidden)
         self.target = copy.deepcopy(self.online)
-        self.optimizer = torch.optim.Adam(self.online.parameters(), lr=rate)
+        self.optimizer = torch.optim.Adam(self.online.parameters(), lr=rate, fused=True)
         self.memory: list[tuple[Record, float]] = []  # episodes with their scores
         self.ladder: list[float] = []  # all scores in order
         self.replayed = 0
@@ -191,7 +191,7 @@ class DeepAgent:
         nn.functional.smooth_l1_loss(values, goals).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def sample(self, shares: Sequence[float], rng: np.random.Generator) -> list[Architecture]:
         """Return the architectures of epsilon-greedy episodes, drawn side by side; constraints are not looked at.
 

@@ -29,6 +29,7 @@ class Reinforce(Strategy):
     and Le, "Neural architecture search with reinforcement learning", ICLR 2017; temperature, tanh constant and entropy
     bonus as in ENAS (Pham et al. 2018). The weights follow from the history: every batch of complete trials is one step
     of Adam, from weights that are always the same. Rewards are ranks, so they mean the same for every metric.
+    What was proposed before is drawn again, from a policy that is more and more random.
 
     Args:
         batch: Trials of one update, at least 1.

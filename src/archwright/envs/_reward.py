@@ -1,0 +1,75 @@
+"""What metrics are worth to an agent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from archwright.errors import EvaluationError
+
+__all__ = ["Reward"]
+
+Form = Literal["linear", "hard", "soft"]
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A weighted sum of metrics, less what their costs are over their limits.
+
+    Args:
+        weights: What one unit of each metric adds: `{"accuracy": 1.0, "loss": -0.1}`.
+        penalties: For each cost its limit and a weight, both above 0: `{"parameters": (100_000, 0.5)}`.
+        form: What a cost does to the sum. "linear": over the limit, weight * (cost / limit - 1) is taken off it.
+            "hard" and "soft" multiply it by (cost / limit) ** -weight, as MnasNet does (Tan et al., "MnasNet:
+            platform-aware neural architecture search for mobile", CVPR 2019): "hard" over the limit alone, "soft" on
+            both sides of it, so that less is rewarded too; the paper has weights 1 and 0.07. A sum below 0 is divided
+            instead, so that a higher cost never makes it better.
+
+    Raises:
+        EvaluationError: There is neither weight nor penalty, a number is out of range, or the form is none of these.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=lambda: {"accuracy": 1.0})
+    penalties: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    form: Form = "linear"
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if not self.weights and not self.penalties:
+            raise EvaluationError('a reward needs a metric: Reward(weights={"accuracy": 1.0})')
+        for name, weight in self.weights.items():
+            if not math.isfinite(weight):
+                raise EvaluationError(f"the weight of {name!r} is a finite number, not {weight!r}")
+        for name, pair in dict[str, Any](self.penalties).items():
+            if (
+                not isinstance(pair, tuple | list)
+                or len(pair) != 2
+                or not all(0 < number < math.inf for number in pair)
+            ):
+                raise EvaluationError(f"the penalty on {name!r} is (limit, weight), two numbers above 0, not {pair!r}")
+        if self.form not in get_args(Form):
+            raise EvaluationError(f"form is one of {', '.join(map(repr, get_args(Form)))}, not {self.form!r}")
+
+    def __call__(self, metrics: Mapping[str, float]) -> float:
+        """Return the reward of metrics.
+
+        Raises:
+            EvaluationError: A metric that has a weight or a limit is not among them.
+        """
+        total = sum(weight * _known(metrics, name) for name, weight in self.weights.items())
+        for name, (limit, weight) in self.penalties.items():
+            share = _known(metrics, name) / limit
+            if self.form == "linear":
+                total -= weight * max(0.0, share - 1)
+            elif share > 1 or (self.form == "soft" and share > 0):
+                factor = share**-weight
+                total = total * factor if total >= 0 else total / factor
+        return total
+
+
+def _known(metrics: Mapping[str, float], name: str) -> float:
+    if name not in metrics:
+        raise EvaluationError(f"the reward asks for {name!r}, but the metrics that came are: {', '.join(metrics)}")
+    return metrics[name]
