@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
-    **dict.fromkeys(
-        ("bench", "envs", "errors", "nn", "optim", "spaces", "strategies", "surrogates", "testing"), ""
-    ),
+    **dict.fromkeys(("bench", "envs", "errors", "nn", "optim", "spaces", "strategies", "surrogates", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Candidate", "Evaluator", "Stopped", "Training"), "evaluate"),
     **dict.fromkeys(
