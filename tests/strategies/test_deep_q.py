@@ -175,18 +175,18 @@ def test_it_learns_to_propose_what_is_good():
 
 
 def test_it_learns_what_no_single_decision_tells():
-    """Only two decisions together are worth something: a table of one decision at a time cannot know."""
-    space = aw.Space(**{f"e{place}": aw.choice(*range(4)) for place in range(4)})
+    """Only pairs of decisions are worth something: each value of one alone is worth the same on the average."""
+    space = aw.Space(**{f"e{place}": aw.choice(*range(4)) for place in range(6)})
     late = {"deep-q": [], "random": []}
     for name, found in late.items():
         for seed in range(3):
             study = aw.Study(space, strategy=name, seed=seed)
             for _ in range(120):
                 trial = study.ask()
-                a = trial.architecture
-                study.tell(trial, float((a["e0"] + a["e1"]) % 4 == 3) + float((a["e2"] + a["e3"]) % 4 == 1))
+                made = list(trial.architecture.values())
+                study.tell(trial, sum((made[place] + made[place + 1]) % 4 == place % 4 for place in (0, 2, 4)))
             found.append(np.mean(study.history.scores[-40:]))
-    assert min(late["deep-q"]) > max(late["random"]) + 0.15
+    assert min(late["deep-q"]) > max(late["random"]) + 0.5
 
 
 @pytest.mark.parametrize(
