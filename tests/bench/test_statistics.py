@@ -137,8 +137,11 @@ def test_all_pairs_are_compared_and_corrected_together():
     }
     assert list(ranking.wilcoxon) == list(raw)
     assert list(ranking.wilcoxon.values()) == pytest.approx(holm(list(raw.values())))
-    assert ranking.alike(0.05) == [pair for pair, p in ranking.wilcoxon.items() if p >= 0.05]
-    assert ("s0", "s3") not in ranking.alike()
+    for name in columns:
+        pairs = [pair for pair, p in ranking.wilcoxon.items() if p >= 0.05 and name in pair]
+        assert [{name, other} for other in ranking.alike(name)] == [set(pair) for pair in pairs]
+    assert ranking.best == "s0"
+    assert "s3" not in ranking.alike("s0")
 
 
 # ---------------------------------------------------------------------- what cannot be told
@@ -148,7 +151,7 @@ def test_strategies_that_never_differ_are_alike():
     ranking = rank(losses([1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 4]))
     assert set(ranking.ranks.values()) == {2.0}
     assert set(ranking.wilcoxon.values()) == {1.0}
-    assert len(ranking.alike()) == 3
+    assert ranking.alike("s1") == ["s0", "s2"]
 
 
 def test_runs_without_a_result_are_equal_to_each_other_and_worse_than_all_others():
