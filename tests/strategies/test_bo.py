@@ -10,7 +10,7 @@ import pytest
 import archwright as aw
 from archwright import strategies
 from archwright.errors import StrategyError
-from archwright.strategies import BayesianOptimisation, _bo
+from archwright.strategies import BayesianOptimisation, _bo_model
 from archwright.surrogates import Posterior, fit_parameters, kernel_for, log_expected_improvement, squash
 from archwright.trials import History, Objective, Trial
 
@@ -97,13 +97,13 @@ def test_trials_that_run_send_it_elsewhere():
 
 
 def test_many_trials_are_observed_in_part_the_best_among_them(monkeypatch):
-    monkeypatch.setattr(_bo, "_OBSERVED", 10)
+    monkeypatch.setattr(_bo_model, "_OBSERVED", 10)
     scores = np.random.default_rng(0).permutation(100).astype(float)
-    kept = _bo._telling(scores)
+    kept = _bo_model.telling(scores)
     assert len(kept) == 10
     assert (np.diff(kept) > 0).all()
     assert {95.0, 96.0, 97.0, 98.0, 99.0} <= set(scores[kept])
-    assert _bo._telling(scores[:10]).tolist() == list(range(10))
+    assert _bo_model.telling(scores[:10]).tolist() == list(range(10))
     study = aw.Study(SMALL, strategy=BayesianOptimisation(kernel="decisions"), seed=2)
     for _ in range(40):
         trial = study.ask()

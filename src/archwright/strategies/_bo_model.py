@@ -1,0 +1,124 @@
+"""What Bayesian optimisation knows of one history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse, vstack
+
+from archwright.space import Architecture, Space
+from archwright.strategies._pool import everything, pool, positions
+from archwright.surrogates import Posterior, Rows, Term, fit_parameters, squash
+from archwright.trials import History
+
+__all__ = ["Model"]
+
+_ENTRIES = 20_000_000  # the most observations x candidates for which a whole space is judged: 160 MB
+_OBSERVED = 1000  # the most trials that are observed: the cost of a proposal grows with their square
+
+_inputs: WeakKeyDictionary[Space, dict[tuple[Term, ...], list[Rows]]] = WeakKeyDictionary()  # of all of a small space
+
+
+@dataclass
+class Model:
+    """A Gaussian process that follows from the complete trials of a history, whatever it was asked before.
+
+    Args:
+        terms: The terms of its kernel.
+    """
+
+    terms: tuple[Term, ...]
+    rows: list[Rows] = field(default_factory=list)  # for each term the (trials, features) rows
+    count: int = 0  # how many trials have their rows
+    fitted: int = 0  # how many the parameters were fitted to
+    parameters: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    kept: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))  # which of those are observed
+    posterior: Posterior | None = None  # over all of a small space
+    settled: int = 0  # how many complete trials it has observed; those beyond are trials that ran
+    open: NDArray[np.bool_] | None = None  # which of all architectures of a small space have not been proposed
+    marked: int = 0  # how many trials are marked there
+
+    @property
+    def observed(self) -> NDArray[np.intp]:
+        """Which trials the posterior observes: those kept at the last fit, and all that came after it."""
+        return np.concatenate([self.kept, np.arange(self.fitted, self.count)])
+
+    def learn(self, history: History) -> None:
+        """Take in the trials that have been completed since, and fit the parameters where that is due."""
+        new = [trial.architecture for trial in history.complete[self.count :]]
+        if new:
+            self.rows = self._joined(self.rows, new)
+            self.count += len(new)
+        due = self.count - self.count % max(1, self.count // 20)  # a function of the number of trials alone
+        if due != self.fitted:
+            scores = np.asarray(history.scores[:due])
+            self.parameters = fit_parameters(self.terms, [rows[:due] for rows in self.rows], squash(scores))
+            self.kept = telling(scores)
+            self.fitted, self.posterior = due, None
+
+    def judge(
+        self, space: Space, history: History, rng: np.random.Generator
+    ) -> tuple[Sequence[Architecture], Posterior, NDArray[np.bool_]]:
+        """Return candidates, the posterior over them, and which of them have not been proposed.
+
+        Trials that still run are observed too, as such whose outcome is to come.
+        """
+        observed = self.observed
+        rows = [part[observed] for part in self.rows]
+        candidates = everything(space)
+        if candidates is None or len(observed) * len(candidates) > _ENTRIES:
+            candidates = pool(space, history, rng)
+            posterior = Posterior(self.terms, self.parameters, [term.inputs(candidates) for term in self.terms])
+            open_ = np.ones(len(candidates), dtype=bool)
+        else:
+            if self.posterior is None:
+                self.posterior, self.settled = Posterior(self.terms, self.parameters, self._all(space, candidates)), 0
+            posterior, open_ = self.posterior, self._open(space, history)
+            posterior.observe(rows, self.settled)  # drops the trials that were running when it was last asked
+            self.settled = len(observed)
+        posterior.observe(rows, len(observed))
+        if running := [trial.architecture for trial in history.trials if not trial.ended]:
+            posterior.observe(self._joined(rows, running), len(observed) + len(running))
+        return candidates, posterior, open_
+
+    def _open(self, space: Space, history: History) -> NDArray[np.bool_]:
+        """Tell which architectures of a small space have not been proposed; each trial is looked up once."""
+        places = positions(space)
+        if self.open is None:
+            self.open = np.ones(len(places), dtype=bool)
+        for trial in history.trials[self.marked :]:
+            place = places.get(trial.architecture)
+            if place is not None:
+                self.open[place] = False
+        self.marked = len(history.trials)
+        return self.open
+
+    def _all(self, space: Space, architectures: Sequence[Architecture]) -> list[Rows]:
+        """Return the rows of all of a small space, made once for each kernel."""
+        made = _inputs.setdefault(space, {})
+        if self.terms not in made:
+            made[self.terms] = [term.inputs(architectures) for term in self.terms]
+        return made[self.terms]
+
+    def _joined(self, rows: Sequence[Rows], architectures: Sequence[Architecture]) -> list[Rows]:
+        """Return rows with those of more architectures below."""
+        more = [term.inputs(architectures) for term in self.terms]
+        if not rows:
+            return more
+        return [
+            vstack([old, new], format="csr") if issparse(old) else np.vstack([old, new])
+            for old, new in zip(rows, more, strict=True)
+        ]
+
+
+def telling(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return which trials to observe: all of a few; of many the best, and some of the others, evenly spread in time."""
+    if len(scores) <= _OBSERVED:
+        return np.arange(len(scores))
+    order = np.argsort(-scores, kind="stable")
+    best, others = order[: _OBSERVED // 2], np.sort(order[_OBSERVED // 2 :])
+    return np.sort(np.r_[best, others[np.linspace(0, len(others) - 1, _OBSERVED // 2).astype(int)]])
