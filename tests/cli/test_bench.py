@@ -1,9 +1,11 @@
 """`archwright bench` as a user meets it."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
+from importlib import resources
 
 import pytest
 
@@ -80,6 +82,18 @@ def test_a_mistake_is_told_in_one_line(arguments, said):
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+def test_an_altered_table_is_refused_and_one_of_ones_own_is_taken_on_request(tmp_path):
+    whole = gzip.decompress(resources.files("archwright.bench").joinpath("digits_cells.csv.gz").read_bytes()).decode()
+    own = tmp_path / "digits_cells.csv.gz"
+    own.write_bytes(gzip.compress(whole.replace("0.97", "0.98").encode()))
+    arguments = ["digits-cells", "--strategy", "random", "--trials", "3", "--seeds", "1", "--data", own]
+    refused = bench(*arguments)
+    assert refused.returncode == 2
+    assert "is not the table that is known: its SHA256 is" in refused.stderr
+    assert "--no-verify" in refused.stderr
+    assert bench(*arguments, "--no-verify").returncode == 0
 
 
 def test_settings_of_a_strategy_are_written_behind_it():

@@ -145,7 +145,7 @@ def read(source: Source, path: str | Path | None, *, verify: bool) -> Content:
     if verify and digest != source.sha256:
         raise TableError(
             f"{where} is not the table that is known: its SHA256 is {digest}, not {source.sha256}. "
-            f"Fetch it again ({source.origin}); verify=False takes a table that you made yourself."
+            f"Fetch it again ({source.origin}); verify=False (--no-verify) takes a table that you made yourself."
         )
     if data[:2] != b"\x1f\x8b":
         return Content(where, data)

@@ -215,13 +215,16 @@ def bench(
     data: Annotated[
         Path | None, typer.Option(help="The table's file or folder; $ARCHWRIGHT_DATA when not given.")
     ] = None,
+    verify: Annotated[
+        bool, typer.Option(help="Refuse a table whose checksum is not the known one; not for a file you made yourself.")
+    ] = True,
     out: Annotated[Path | None, typer.Option(help="A folder for the results, the curves and a report.")] = None,
     json: Json = False,
 ) -> None:
     """Compare strategies on a table of measured networks: a search sees validation, and is judged by test."""
     from archwright.cli._bench import run
 
-    run(table, strategy, dataset, trials, seeds, workers, data, out, as_json=json)
+    run(table, strategy, dataset, trials, seeds, workers, data, out, verify=verify, as_json=json)
 
 
 @app.command("list")

@@ -26,11 +26,12 @@ def run(
     data: Path | None,
     out: Path | None,
     *,
+    verify: bool,
     as_json: bool,
 ) -> None:
     """Run the comparison and show it; arguments are the command's."""
     chosen = parse(strategy)
-    loaded = bench.load(table, dataset=dataset, path=data)
+    loaded = bench.load(table, dataset=dataset, path=data, verify=verify)
     console = Console(stderr=True, quiet=as_json)
     with Progress(
         TextColumn("{task.description}"),
