@@ -12,8 +12,13 @@ from archwright.strategies import Strategy
 from archwright.testing import StrategySuite
 from archwright.testing._strategies import _SPACES
 
-# A population that is full within the short histories of the suite.
-SETTINGS = {"evolution": {"population": 8, "sample": 3}}
+# A population that is full within the short histories of the suite, and predictors that learn a few times in them.
+SETTINGS = {
+    "evolution": {"population": 8, "sample": 3},
+    "bananas": {"batch": 20, "members": 2},
+    "npenas": {"batch": 20},
+    "predictor": {"batch": 20, "initial": 10},
+}
 
 
 class TestRegistered(StrategySuite):
