@@ -16,8 +16,14 @@ from archwright.testing._strategies import _SPACES
 # shorter ones in tests/strategies/test_botorch.py.
 ELSEWHERE = {"botorch", "optuna"}
 
-# A population that is full within the short histories of the suite; learning that takes less time.
-SETTINGS = {"evolution": {"population": 8, "sample": 3}, "deep-q": {"updates": 1}}
+# A population that is full within the short histories of the suite; learning that takes less time, and a few times only.
+SETTINGS = {
+    "evolution": {"population": 8, "sample": 3},
+    "deep-q": {"updates": 1},
+    "bananas": {"batch": 20, "members": 2},
+    "npenas": {"batch": 20},
+    "predictor": {"batch": 20, "initial": 10},
+}
 
 
 class TestRegistered(StrategySuite):

@@ -43,7 +43,7 @@ class Npenas(Strategy):
     parents: int = 10
     children: int = 10
     initial: int = 10
-    batch: int = 10
+    batch: int = 5
     _rankings: WeakKeyDictionary[History, Ranking] = field(
         default_factory=no_rankings, init=False, repr=False, compare=False
     )

@@ -52,8 +52,8 @@ class PredictorGuided(Strategy):
 
     predictor: str | Predictor = "mlp"
     acquisition: Acquisition = "thompson"
-    initial: int = 10
-    batch: int = 5
+    initial: int = 5
+    batch: int = 2
     _rankings: WeakKeyDictionary[History, Ranking] = field(
         default_factory=no_rankings, init=False, repr=False, compare=False
     )
