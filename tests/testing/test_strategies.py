@@ -16,7 +16,7 @@ from archwright.testing._strategies import _SPACES
 # shorter ones in tests/strategies/test_botorch.py.
 ELSEWHERE = {"botorch", "optuna"}
 
-# A population that is full within the short histories of the suite; learning that takes less time, and a few times only.
+# A population that is full within the short histories of the suite; learning that takes less time, and seldom.
 SETTINGS = {
     "evolution": {"population": 8, "sample": 3},
     "deep-q": {"updates": 1},
