@@ -12,8 +12,9 @@ from archwright.trials import History
 
 __all__ = ["new_mutant"]
 
-_PATIENCE = 4  # mutants that were seen before, after which the search moves on from each of them
-_TRIES = 6
+_PATIENCE = 6  # mutants that were seen before, after which the last of them is mutated instead
+_CONSTRAINED = 2  # the same under constraints, which make a mutation dear: it may be refused many times
+_STEPS = 4  # the most mutations
 
 
 def new_mutant(
@@ -33,10 +34,10 @@ def new_mutant(
     Returns:
         A mutant; one that was proposed before where no other is found.
     """
-    for number in range(_TRIES):
-        mutant = space.mutate(architecture, rng)
-        if not history.seen(mutant):
-            return mutant
-        if number >= _PATIENCE:
-            architecture = mutant
+    for _ in range(_STEPS):
+        for _ in range(_CONSTRAINED if space.where else _PATIENCE):
+            mutant = space.mutate(architecture, rng)
+            if not history.seen(mutant):
+                return mutant
+        architecture = mutant
     return mutant
