@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -448,3 +450,29 @@ def test_the_low_ones_are_drawn_together():
 def test_scores_may_be_as_large_as_floats_are(scores):
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         assert np.isfinite(squash(np.array(scores))).all()
+
+
+# ---------------------------------------------------------------------- the edges of what there is
+
+
+@pytest.mark.parametrize("scores", [[-1e300, 0.0, 1e300], [-1.7e308, 1.7e308, 0.0]])
+def test_the_predictor_takes_whatever_is_finite(scores):
+    space = aw.Space(**{f"e{i}": aw.choice(*"abc") for i in range(4)})
+    rng = np.random.default_rng(0)
+    architectures = [space.sample(rng) for _ in range(3)]
+    mean, deviation = GaussianProcess("hamming").fit(space, architectures, np.array(scores), rng).predict(architectures)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(deviation).all()
+
+
+def test_squash_where_most_are_a_hair_below_the_best():
+    assert np.isfinite(squash(np.array([-1.0, -1e-320, -1e-320, 0.0]))).all()
+
+
+def test_a_space_is_forgotten_once_nobody_holds_it():
+    space = aw.Space(a=aw.choice(1, 2), b=aw.choice(1, 2))
+    alive = weakref.ref(space)
+    kernel_for(space, "decisions")
+    del space
+    gc.collect()
+    assert alive() is None

@@ -10,7 +10,7 @@ import torch
 import archwright as aw
 from archwright import nn
 from archwright.spaces.nasbench201 import from_string
-from archwright.surrogates import CostModel, cell_features, measures
+from archwright.surrogates import CostModel, cell_features, kernel_for, measures
 
 NB201 = aw.spaces.create("nasbench201", C=4, N=1)
 LABELS = ["skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
@@ -259,3 +259,52 @@ def test_a_space_of_one_network():
     space = aw.Space(model=nn.Linear(4, 3), example_input=(4,))
     only = space.sample(np.random.default_rng(0))
     np.testing.assert_allclose(CostModel(space).predict([only]), [[15, 24]])
+
+
+# ---------------------------------------------------------------------- the edges of what there is
+
+
+def test_edges_that_bring_no_parameters_have_no_weight():
+    """Where edges and nodes decide different things, "least" is taken over both; 'pass' counts as weighted here."""
+    space = aw.Space(
+        model=nn.Sequential(
+            aw.cell(
+                lambda i, j: aw.choice({"none": None, "pass": nn.Identity()}),
+                nodes=2,
+                node=lambda j: aw.choice({"conv": nn.Conv2d(2, 2, 1), "relu": nn.ReLU()}),
+                output="sum",
+                name="cell",
+            )
+        ),
+        example_input=(2, 3, 3),
+    )
+    names = ["cell.edge_0_1", "cell.edge_0_2", "cell.edge_1_2", "cell.op_1", "cell.op_2"]
+    architecture = space.canonical(dict(zip(names, ["pass", "pass", "pass", "conv", "relu"], strict=True)))
+    (found,) = cell_features(space, [architecture])
+    # pass 3, conv 1, relu 1; paths: conv; relu; conv relu. Longest 1, shortest 0, one conv at most; one unweighted,
+    # of passes alone none, of relus alone none (a pass stands before it).
+    assert found.tolist() == [3, 1, 1, 3, 1, 0, 1, 1, 0, 0]
+
+
+def test_no_features_where_there_is_no_cell():
+    plain = aw.Space(model=nn.Linear(4, aw.choice(2, 3)), example_input=(4,))
+    assert cell_features(plain, list(plain.enumerate())).shape == (2, 0)
+
+
+def test_no_architectures_have_no_features():
+    assert cell_features(NB201, []).shape[0] == 0
+
+
+@pytest.mark.parametrize(("name", "options"), [("digits-cells", {}), ("mlp", {"input_shape": (16,)})])
+def test_no_network_has_less_than_no_parameters(name, options):
+    space = aw.spaces.create(name, **options)
+    for seed in (5, 7):
+        rng = np.random.default_rng(seed)
+        assert (CostModel(space).predict([space.sample(rng) for _ in range(20)]) >= 0).all()
+
+
+def test_a_space_none_of_whose_networks_can_be_built():
+    space = aw.Space(model=nn.Conv2d(4, aw.choice(6, 7), 1, groups=4))
+    space = aw.Space.from_json({**space.to_json(), "example_input": [{"shape": [4, 2, 2], "dtype": "float32"}]})
+    assert CostModel(space).predict(list(space.enumerate())).shape == (2, 2)
+    assert kernel_for(space, "network")

@@ -22,7 +22,7 @@ from archwright.space._nodes import (
 )
 from archwright.space._program import Program
 
-__all__ = ["describe_decision", "describe_size", "tree"]
+__all__ = ["called", "describe_decision", "describe_size", "tree"]
 
 _WIDTH = 100
 
@@ -185,3 +185,9 @@ class _Text:
 
 def _count(subset: Subset) -> str:
     return f"{subset.low}" if subset.low == subset.high else f"{subset.low} to {subset.high}"
+
+
+def called(predicate: Any) -> str:
+    """Return what a constraint is called."""
+    name: str = getattr(predicate, "__qualname__", repr(predicate))
+    return name

@@ -21,7 +21,7 @@ from archwright.space._decisions import Decision, Value
 from archwright.space._json import dump_parts, load_parts
 from archwright.space._names import Unread, declare, digest, restore, write_predicate
 from archwright.space._nodes import Graph
-from archwright.space._print import describe_decision, describe_size, tree
+from archwright.space._print import called, describe_decision, describe_size, tree
 from archwright.space._program import Program
 from archwright.space._resolve import resolve
 from archwright.space._spec import TensorSpec, as_specs
@@ -33,11 +33,8 @@ __all__ = ["Predicate", "Space"]
 
 Predicate: TypeAlias = Callable[[Architecture], bool]
 
-_TRIES = 2_000
-"""How often a constraint may refuse before the space looks for an architecture in another way."""
-
-_COUNTABLE = 1_000_000
-"""The largest space that is counted or searched one by one."""
+_TRIES = 2_000  # how often a constraint may refuse before the space looks for an architecture in another way
+_COUNTABLE = 1_000_000  # the largest space that is counted or searched one by one
 
 
 class Space:
@@ -114,6 +111,11 @@ class Space:
         """16 hexadecimal digits that change whenever the space changes."""
         return digest(self.to_json())
 
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What others have worked out of the space once and for all, by keys of theirs; forgotten with the space."""
+        return {}
+
     def __contains__(self, architecture: object) -> bool:
         """Tell whether an architecture belongs to the space and satisfies its constraints."""
         if not isinstance(architecture, Mapping):
@@ -141,7 +143,7 @@ class Space:
             width = max(map(len, self.decisions))
             lines.append("decisions")
             lines += [f"  {name:<{width}}  {describe_decision(decision)}" for name, decision in self.decisions.items()]
-        lines += [f"where {_called(predicate)}" for predicate in self.where]
+        lines += [f"where {called(predicate)}" for predicate in self.where]
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -231,7 +233,7 @@ class Space:
             by = next((predicate for predicate in self.where if not self._ask(predicate, drawn)), None)
             if by is None:
                 return drawn
-            refused[_called(by)] = refused.get(_called(by), 0) + 1
+            refused[called(by)] = refused.get(called(by), 0) + 1
         if self._listed:
             return self._listed[int(rng.integers(len(self._listed)))]
         counts = ", ".join(f"{called} refused {count:,}" for called, count in refused.items())
@@ -486,7 +488,7 @@ class Space:
             return bool(predicate(architecture))
         except KeyError as error:
             raise SpaceError(
-                f"the constraint {_called(predicate)} asks for {error}, which is not active in {architecture!r}; "
+                f"the constraint {called(predicate)} asks for {error}, which is not active in {architecture!r}; "
                 f"use .get(name) for decisions that may be inactive"
             ) from error
 
@@ -494,7 +496,3 @@ class Space:
     def _listed(self) -> list[Architecture]:
         """Up to 10,000 architectures, for constraints that few satisfy; none where the space is too large to look."""
         return [] if self.bound > _COUNTABLE else list(islice(self.enumerate(), 10_000))
-
-
-def _called(predicate: Predicate) -> str:
-    return getattr(predicate, "__qualname__", repr(predicate))

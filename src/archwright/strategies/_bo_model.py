@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,6 @@ __all__ = ["Model"]
 
 _ENTRIES = 20_000_000  # the most observations x candidates for which a whole space is judged: 160 MB
 _OBSERVED = 1000  # the most trials that are observed: the cost of a proposal grows with their square
-
-_inputs: WeakKeyDictionary[Space, dict[tuple[Term, ...], list[Rows]]] = WeakKeyDictionary()  # of all of a small space
 
 
 @dataclass
@@ -99,7 +96,7 @@ class Model:
 
     def _all(self, space: Space, architectures: Sequence[Architecture]) -> list[Rows]:
         """Return the rows of all of a small space, made once for each kernel."""
-        made = _inputs.setdefault(space, {})
+        made: dict[tuple[Term, ...], list[Rows]] = space.memo.setdefault("inputs of kernels", {})
         if self.terms not in made:
             made[self.terms] = [term.inputs(architectures) for term in self.terms]
         return made[self.terms]

@@ -13,7 +13,7 @@ from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from archwright.space import Architecture, Space
-from archwright.surrogates._base import Fitted, Predictor
+from archwright.surrogates._base import Fitted, Predictor, standardise
 from archwright.surrogates._kernels import Rows, Term, kernel_for
 
 __all__ = ["GaussianProcess", "Posterior", "fit_parameters", "squash"]
@@ -22,6 +22,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 _NOISE = (math.log(1e-3), 1.0)  # prior of the noise's variance, as a term has it
 _JITTER = 1e-8
+_FAR = 1e12  # median distances from the best, beyond which all is equally bad
 _FITTED = 300  # how many of the measured architectures the parameters are fitted to, at most
 
 
@@ -36,7 +37,7 @@ def squash(scores: Array) -> Array:
     unit = float(np.median(below)) or float(below.mean())
     if unit == 0:
         return np.zeros_like(scores)
-    values = -np.log1p(2 * below / unit)
+    values = -np.log1p(2 * np.minimum(below, _FAR * unit) / unit)
     return np.asarray((values - values.mean()) / values.std())
 
 
@@ -192,11 +193,8 @@ class GaussianProcess(Predictor):
         """Learn from measured architectures; nothing about it is random."""
         terms = kernel_for(space, self.kernel)
         inputs = [term.inputs(architectures) for term in terms]
-        spread = float(scores.std()) or 1.0
-        standard = (scores - scores.mean()) / spread
-        return FittedGaussianProcess(
-            terms, fit_parameters(terms, inputs, standard), inputs, standard, float(scores.mean()), spread
-        )
+        standard, centre, spread = standardise(scores)
+        return FittedGaussianProcess(terms, fit_parameters(terms, inputs, standard), inputs, standard, centre, spread)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, TypeAlias
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -336,8 +335,6 @@ KERNELS: Mapping[str, tuple[type[Term], ...]] = MappingProxyType(
 )
 """The kernels by name: the terms of each; one that has nothing to see in a space is left out there."""
 
-_kernels: WeakKeyDictionary[Space, dict[str, tuple[Term, ...]]] = WeakKeyDictionary()
-
 
 def terms_for(space: Space, name: str) -> list[type[Term]]:
     """Return the terms of a kernel that have something to see in a space.
@@ -361,7 +358,7 @@ def terms_for(space: Space, name: str) -> list[type[Term]]:
 
 def kernel_for(space: Space, name: str) -> tuple[Term, ...]:
     """Return the terms of a kernel over a space, made once for each space; arguments are those of `terms_for`."""
-    made = _kernels.setdefault(space, {})
+    made: dict[str, tuple[Term, ...]] = space.memo.setdefault("kernels", {})
     if name not in made:
         made[name] = tuple(term(space) for term in terms_for(space, name))
     return made[name]

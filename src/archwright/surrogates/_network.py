@@ -57,6 +57,8 @@ def cell_features(space: Space, architectures: Sequence[Architecture]) -> NDArra
     Returns:
         (n, features) numbers; (n, 0) where the space has no cell.
     """
+    if not space.cells:
+        return np.zeros((len(architectures), 0))
     known = _features_of.setdefault(space, {})
     if len(known) > _REMEMBERED:
         known.clear()
@@ -66,7 +68,8 @@ def cell_features(space: Space, architectures: Sequence[Architecture]) -> NDArra
             cells = space.encode(architecture, "cells")
             found = [feature for name in space.cells for feature in _features(cells.get(name), weights[name])]
             known[architecture] = np.array(found)
-    return np.array([known[architecture] for architecture in architectures]).reshape(len(architectures), -1)
+    width = sum(len(_features(None, weights[name])) for name in space.cells)
+    return np.array([known[architecture] for architecture in architectures]).reshape(len(architectures), width)
 
 
 class CostModel:
@@ -104,7 +107,9 @@ class CostModel:
     def _see(self, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
         """Return (n, features) numbers of each kind, with a constant."""
         one = np.ones((len(architectures), 1))
+        width = sum(decision.width for decision in self.space.decisions.values())
         vectors = np.array([self.space.encode(architecture) for architecture in architectures])
+        vectors = vectors.reshape(len(architectures), width)
         if not self.space.cells:
             return {"decisions": np.hstack([vectors, one])}
         cells = cell_features(self.space, architectures) / 4  # so that they weigh about as much as a decision
@@ -129,7 +134,7 @@ class _Fit:
     def predict(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) costs from (n, counted) inner products."""
         values = self.centre + inner**self.degree @ self.weights
-        return np.exp(np.minimum(values, _LARGEST)) if self.logarithm else values
+        return np.exp(np.minimum(values, _LARGEST)) if self.logarithm else np.maximum(values, 0.0)
 
 
 def _fit(
@@ -201,7 +206,7 @@ def _features(cell: CellEncoding | None, weights: Mapping[str, float]) -> list[f
 def _label_weights(space: Space) -> dict[str, dict[str, float]]:
     """Return, for each cell, the operations by label and the parameters that each of them brings.
 
-    They are counted on networks in which every operation of the cell is the same.
+    They are counted on networks in which every operation of the cell that can be the same is the same.
     """
     if space not in _weights:
         names = {decision: name for name, decision in space.decisions.items()}
@@ -221,16 +226,10 @@ def _operations(graph: Graph) -> list[Choice]:
 
 
 def _weigh(space: Space, base: Architecture, operations: Sequence[tuple[str, Choice]]) -> dict[str, float]:
-    """Return the parameters that each kind of operation brings, above those of the leanest."""
-    labels = {
-        label: None
-        for _, choice in operations
-        for label, option in zip(choice.labels, choice.options, strict=True)
-        if option is not None
-    }
+    """Return the parameters that each kind of operation brings, above those of the leanest one in its place."""
     names = {name for name, _ in operations}
-    found = {}
-    for wanted in labels:
+    found: dict[Value, float] = {}
+    for wanted in dict.fromkeys(label for _, choice in operations for label in choice.labels):
 
         def rule(name: str, decision: Decision, wanted: Value = wanted) -> Any:
             if name in names and isinstance(decision, Choice) and wanted in decision.labels:
@@ -239,6 +238,11 @@ def _weigh(space: Space, base: Architecture, operations: Sequence[tuple[str, Cho
 
         count = _counted(space, space.decide(rule))
         if count is not None:
-            found[str(wanted)] = float(count[0])
-    least = min(found.values(), default=0.0)
-    return {label: value - least for label, value in found.items()}
+            found[wanted] = float(count[0])
+    weights: dict[str, float] = {}
+    for _, choice in operations:
+        counted = {label: found[label] for label in choice.labels if label in found}
+        for label, option in zip(choice.labels, choice.options, strict=True):
+            if option is not None and label in counted:
+                weights.setdefault(str(label), counted[label] - min(counted.values()))
+    return weights
