@@ -15,9 +15,9 @@ from archwright.testing._strategies import _SPACES
 # A population that is full within the short histories of the suite, and predictors that learn a few times in them.
 SETTINGS = {
     "evolution": {"population": 8, "sample": 3},
-    "bananas": {"batch": 20, "members": 2},
-    "npenas": {"batch": 20},
-    "predictor": {"batch": 20, "initial": 10},
+    "bananas": {"batch": 30},
+    "npenas": {"batch": 30},
+    "predictor": {"batch": 30, "initial": 10},
 }
 
 
