@@ -130,6 +130,15 @@ def test_a_graph_network_sees_the_graph_and_not_how_its_nodes_are_numbered():
     assert abs(mean[0] - mean[4]) > 1e-3
 
 
+def test_a_graph_network_sees_which_way_an_edge_leads():
+    model = GraphNetworks([0], 2, 0, width=8, depth=1)
+    labels, edges = torch.tensor([[0, 1], [0, 1], [1, 0]]), torch.zeros(3, 2, 2)
+    edges[0, 1, 0] = edges[1, 0, 1] = edges[2, 0, 1] = 1  # 0 to 1; 1 to 0; and 0 to 1 again, numbered the other way
+    there, back, again = predict(model, (labels, edges, torch.zeros(3, 0)))[0]
+    assert abs(there - back) > 1e-3
+    assert there == pytest.approx(again, abs=1e-6)
+
+
 def test_a_graph_network_sees_what_is_beside_the_cells_and_inside_of_their_options():
     def edge(i, j):
         return aw.choice({"pool": nn.AvgPool2d(aw.choice(3, 5, name="size"), 1, "same"), "conv": nn.ReLU()})

@@ -20,9 +20,9 @@ ELSEWHERE = {"botorch", "optuna"}
 SETTINGS = {
     "evolution": {"population": 8, "sample": 3},
     "deep-q": {"updates": 1},
-    "bananas": {"batch": 20, "members": 2},
-    "npenas": {"batch": 20},
-    "predictor": {"batch": 20, "initial": 10},
+    "bananas": {"batch": 30},
+    "npenas": {"batch": 30},
+    "predictor": {"batch": 30, "initial": 10},
 }
 
 
