@@ -73,7 +73,9 @@ class Model:
             open_ = np.ones(len(candidates), dtype=bool)
         else:
             if self.posterior is None:
-                self.posterior, self.settled = Posterior(self.terms, self.parameters, self._all(space, candidates)), 0
+                self.posterior = Posterior(self.terms, self.parameters, self._all(space, candidates))
+                # Those kept at once and the others one by one, whenever it is asked: rounding decides between equals.
+                self.settled = len(self.kept)
             posterior, open_ = self.posterior, self._open(space, history)
             posterior.observe(rows, self.settled)  # drops the trials that were running when it was last asked
             self.settled = len(observed)
