@@ -205,7 +205,7 @@ def test_arguments_that_a_layer_refuses():
         nn.ReLU(), aw.choice({"conv": nn.Conv2d(3, 4, 3, groups=2), "none": nn.Identity()}, name="kind")
     )
     with pytest.raises(
-        BuildError, match=re.escape("model.1: Conv2d(3, 4, 3, groups=2) cannot be made: in_channels must")
+        BuildError, match=re.escape("model.1.conv: Conv2d(3, 4, 3, groups=2) cannot be made: in_channels must")
     ):
         build(model, {"kind": "conv"})
     assert build(model, {"kind": "none"})

@@ -2,7 +2,7 @@
 
 from archwright.space._architecture import Architecture
 from archwright.space._crossover import Crossover
-from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value
+from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, place_of
 from archwright.space._encoding import CellEncoding
 from archwright.space._language import (
     cell,
@@ -34,7 +34,7 @@ from archwright.space._nodes import (
     written,
 )
 from archwright.space._print import describe_size
-from archwright.space._resolve import compute
+from archwright.space._resolve import Resolver, compute
 from archwright.space._space import Predicate, Space
 from archwright.space._spec import TensorSpec, as_specs
 
@@ -56,6 +56,7 @@ __all__ = [
     "Predicate",
     "Real",
     "Repeat",
+    "Resolver",
     "Space",
     "Subset",
     "TensorSpec",
@@ -75,6 +76,7 @@ __all__ = [
     "merge",
     "ordinal",
     "parameter_names",
+    "place_of",
     "plain",
     "real",
     "repeat",

@@ -14,7 +14,7 @@ import numpy as np
 from archwright.errors import ArchitectureError
 from archwright.space._nodes import Node, written
 
-__all__ = ["Choice", "Decision", "Integer", "Real", "Repeat", "Subset", "Value"]
+__all__ = ["Choice", "Decision", "Integer", "Real", "Repeat", "Subset", "Value", "place_of"]
 
 Scalar: TypeAlias = bool | int | float | str | None
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -393,6 +393,13 @@ class Subset(Decision):
     @property
     def branches(self) -> tuple[Any, ...]:
         return self.options
+
+
+def place_of(decision: Decision, index: int) -> str:
+    """Return what paths call an option: its label where that can be part of a name, else its number."""
+    labels = getattr(decision, "labels", None)
+    label = labels[index] if labels else None
+    return label if isinstance(label, str) and label.isidentifier() else str(index)
 
 
 def _call(word: str, arguments: list[str], name: str | None) -> str:

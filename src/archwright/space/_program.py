@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from archwright.errors import SpaceError
-from archwright.space._decisions import Decision, Value
+from archwright.space._decisions import Decision, Value, place_of
 from archwright.space._nodes import Apply, Graph, Merge, children
 
 __all__ = ["Program", "Rule"]
@@ -177,11 +177,8 @@ class Program:
             self._name(item, path)
             self._memo[id(item)] = found = (item,)
             below: list[Decision] = []
-            labels = getattr(item, "labels", None)
             for index, part in enumerate(item.branches):
-                label = labels[index] if labels else None
-                place = label if isinstance(label, str) and label.isidentifier() else str(index)
-                below.extend(self._exposed(part, _join(path, place), scope))
+                below.extend(self._exposed(part, _join(path, place_of(item, index)), scope))
             self._below[item] = _distinct(iter(below))
             return found
         exposed: dict[Decision, None] = {}

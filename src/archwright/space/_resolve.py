@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from archwright.errors import SpaceError
-from archwright.space._decisions import Choice, Decision, Repeat, Subset, Value
+from archwright.space._decisions import Choice, Decision, Repeat, Subset, Value, place_of
 from archwright.space._names import find, plain
 from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Graph, Merge, Node, children, written
 from archwright.space._program import Program
 
-__all__ = ["compute", "live", "resolve"]
+__all__ = ["Resolver", "compute", "live", "resolve"]
 
 
 def resolve(program: Program, values: Mapping[str, Value], item: Any, path: str) -> Any:
@@ -30,7 +30,7 @@ def resolve(program: Program, values: Mapping[str, Value], item: Any, path: str)
     Raises:
         SpaceError: Arithmetic fails, or a blank stands outside of its template.
     """
-    return _Resolver(program, values, {}).close(item, path)
+    return Resolver(program, values, {}).close(item, path)
 
 
 def compute(call: Call, operands: list[Any], path: str) -> Any:
@@ -56,21 +56,35 @@ class _Absent:
         self.like = like
 
 
-class _Resolver:
+class Resolver:
+    """Closes parts of an expression, one after the other.
+
+    A call in the result knows its path. Options of a choice have paths of their own, so a path names one place of one
+    part: what a supernet keeps weights under.
+
+    Args:
+        program: The decisions of the expression.
+        values: What was decided, by name.
+        filled: What the blanks of templates stand for.
+    """
+
     def __init__(self, program: Program, values: Mapping[str, Value], filled: Mapping[Blank, Any]) -> None:
         self.program = program
         self.values = values
         self.filled = filled
 
     def value(self, decision: Decision) -> Value:
+        """Return what was decided."""
         return self.values[self.program.names[decision]]
 
     def close(self, item: Any, path: str) -> Any:
+        """Return an item, which stands at a path, with every decision made."""
         if isinstance(item, Choice):
-            return self.close(item.chosen(self.value(item))[0], path)
+            index = item.labels.index(self.value(item))
+            return self.close(item.options[index], f"{path}.{place_of(item, index)}")
         if isinstance(item, Subset):
-            chosen = item.chosen(self.value(item))
-            return [self.close(part, f"{path}.{index}") for index, part in enumerate(chosen)]
+            indices = [item.labels.index(label) for label in self.value(item)]
+            return [self.close(item.options[index], f"{path}.{place_of(item, index)}") for index in indices]
         if isinstance(item, Repeat):
             return self.close(Call("torch.nn.Sequential", item.chosen(self.value(item))), path)
         if isinstance(item, Decision):
@@ -80,7 +94,7 @@ class _Resolver:
         if isinstance(item, Filled):
             values = [self.close(part, f"{path}.{blank}") for blank, part in zip(item.blanks, item.values, strict=True)]
             filled = {**self.filled, **dict(zip(item.blanks, values, strict=True))}
-            return _Resolver(self.program, self.values, filled).close(item.body, path)
+            return Resolver(self.program, self.values, filled).close(item.body, path)
         if isinstance(item, Blank):
             if item not in self.filled:
                 raise SpaceError(f"{path}: the blank {item.name!r} stands outside of its template")

@@ -71,8 +71,8 @@ class Space:
                 raise SpaceError(f"where takes functions of an architecture; {predicate!r} is none")
             declare(predicate)
         self.example_input = as_specs(example_input)
-        self._program = Program(self.parts)
-        self.decisions: Mapping[str, Decision] = MappingProxyType(self._program.decisions)
+        self.program = Program(self.parts)
+        self.decisions: Mapping[str, Decision] = MappingProxyType(self.program.decisions)
         if self.where:
             self.sample(np.random.default_rng(0))  # raises where nothing can be found
         if self.example_input is not None and "model" in self.parts:
@@ -83,7 +83,7 @@ class Space:
     @cached_property
     def bound(self) -> int | float:
         """The exact number of architectures before constraints; `math.inf` where a real number is decided."""
-        return self._program.count()
+        return self.program.count()
 
     @cached_property
     def size(self) -> int | float:
@@ -137,7 +137,7 @@ class Space:
         lines = [
             f"Space{f' {self.name}' if self.name else ''}: {most}{describe_size(self.bound)} architectures, "
             f"{len(self.decisions)} decisions",
-            *("  " + line for line in tree(self._program, self.parts)),
+            *("  " + line for line in tree(self.program, self.parts)),
         ]
         if self.decisions:
             width = max(map(len, self.decisions))
@@ -194,8 +194,8 @@ class Space:
         space.parts = MappingProxyType(dict(parts))
         space.where = where
         space.example_input = example_input
-        space._program = Program(space.parts)
-        space.decisions = MappingProxyType(space._program.decisions)
+        space.program = Program(space.parts)
+        space.decisions = MappingProxyType(space.program.decisions)
         return space
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -248,7 +248,7 @@ class Space:
         reals = [name for name, decision in self.decisions.items() if decision.size == math.inf]
         if reals:
             raise SpaceError(f"a space with real numbers cannot be enumerated: {', '.join(reals)}")
-        return (a for a in map(Architecture, self._program.enumerate()) if self._holds(a))
+        return (a for a in map(Architecture, self.program.enumerate()) if self._holds(a))
 
     def canonical(self, decisions: Mapping[str, Any]) -> Architecture:
         """Return the architecture that decisions stand for: checked, and without those that are not active.
@@ -273,7 +273,7 @@ class Space:
                 near = difflib.get_close_matches(str(name), self.decisions, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ArchitectureError(f"the space decides nothing named {name!r}{hint}")
-        return Architecture(self._program.decide(rule))
+        return Architecture(self.program.decide(rule))
 
     def decide(self, rule: Callable[[str, Decision], Value]) -> Architecture:
         """Return the architecture that a rule decides.
@@ -285,7 +285,7 @@ class Space:
         Raises:
             ArchitectureError: A value is not allowed.
         """
-        return Architecture(self._program.decide(lambda name, decision: decision.check(rule(name, decision))))
+        return Architecture(self.program.decide(lambda name, decision: decision.check(rule(name, decision))))
 
     def neighbours(self, architecture: Mapping[str, Any], rng: np.random.Generator | None = None) -> list[Architecture]:
         """Return the architectures one step away: one decision changed, by one step where its values are ordered.
@@ -342,7 +342,7 @@ class Space:
             SpaceError: There is no such kind.
         """
         for _ in range(50):
-            child = Architecture(inherit(self._program, first, second, kind, rng))
+            child = Architecture(inherit(self.program, first, second, kind, rng))
             if self._holds(child):
                 return child
         return self.mutate(first, rng)
@@ -370,12 +370,12 @@ class Space:
             SpaceError: The kind is unknown, or the space has no cell.
         """
         if kind == "vector":
-            return encoding.encode_vector(self._program, self._slots, architecture)
+            return encoding.encode_vector(self.program, self._slots, architecture)
         if kind not in ("cells", "paths"):
             raise SpaceError(f"an encoding is 'vector', 'cells' or 'paths', not {kind!r}")
         if not self.cells:
             raise SpaceError(f"the {kind} encoding needs a cell (aw.cell), and this space has none; use 'vector'")
-        matrices = encoding.encode_cells(self._program, self.cells, architecture)
+        matrices = encoding.encode_cells(self.program, self.cells, architecture)
         return matrices if kind == "cells" else encoding.encode_paths(matrices)
 
     def decode(self, vector: Any) -> Architecture:
@@ -390,7 +390,7 @@ class Space:
         length = sum(decision.width for decision in self.decisions.values())
         if np.shape(vector) != (length,):
             raise SpaceError(f"a vector of this space has shape ({length},), not {np.shape(vector)}")
-        return Architecture(encoding.decode_vector(self._program, self._slots, vector))
+        return Architecture(encoding.decode_vector(self.program, self._slots, vector))
 
     def resolve(self, architecture: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parts with every decision made: constants, and closed calls and graphs, by part name.
@@ -400,7 +400,7 @@ class Space:
             SpaceError: Arithmetic on decisions fails; the message names the path.
         """
         values = self.canonical(architecture)
-        return {name: resolve(self._program, values, part, name) for name, part in self.parts.items()}
+        return {name: resolve(self.program, values, part, name) for name, part in self.parts.items()}
 
     # Building begins one room further on, and loads torch: these imports wait until they are needed.
 
@@ -449,7 +449,7 @@ class Space:
 
     @cached_property
     def _slots(self) -> dict[str, slice]:
-        return encoding.slots(self._program)
+        return encoding.slots(self.program)
 
     def _complete(self, values: Mapping[str, Any], rng: np.random.Generator | None) -> Architecture:
         """Keep the values that are active, and decide what they leave open."""
@@ -460,7 +460,7 @@ class Space:
                 return value
             return decision.decode([0.0] * decision.width) if rng is None else decision.sample(rng)
 
-        return Architecture(self._program.decide(rule))
+        return Architecture(self.program.decide(rule))
 
     def _open(self, architecture: Mapping[str, Any]) -> list[str]:
         """Return the active decisions that have another value to take."""
@@ -475,7 +475,7 @@ class Space:
     ) -> Architecture:
         """Change one decision; what it closes is dropped, and what it opens is decided."""
         decision, values = self.decisions[name], {**architecture, name: value}
-        opened = self._program.opened
+        opened = self.program.opened
         if opened(decision, value) or opened(decision, architecture[name]):
             return self._complete(values, rng)
         return Architecture(values)
