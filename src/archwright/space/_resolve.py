@@ -79,12 +79,14 @@ class Resolver:
 
     def close(self, item: Any, path: str) -> Any:
         """Return an item, which stands at a path, with every decision made."""
-        if isinstance(item, Choice):
-            index = item.labels.index(self.value(item))
-            return self.close(item.options[index], f"{path}.{place_of(item, index)}")
-        if isinstance(item, Subset):
-            indices = [item.labels.index(label) for label in self.value(item)]
-            return [self.close(item.options[index], f"{path}.{place_of(item, index)}") for index in indices]
+        if isinstance(item, Choice | Subset):
+            chosen = {id(part) for part in item.chosen(self.value(item))}
+            closed = [
+                self.close(part, f"{path}.{place_of(item, index)}")
+                for index, part in enumerate(item.options)
+                if id(part) in chosen
+            ]
+            return closed if isinstance(item, Subset) else closed[0]
         if isinstance(item, Repeat):
             return self.close(Call("torch.nn.Sequential", item.chosen(self.value(item))), path)
         if isinstance(item, Decision):
