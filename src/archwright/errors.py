@@ -16,6 +16,7 @@ __all__ = [
     "EvaluationError",
     "Exhausted",
     "MissingExtra",
+    "RelaxationError",
     "ShapeError",
     "SpaceError",
     "StoreError",
@@ -51,6 +52,10 @@ class Exhausted(ArchwrightError):
 
 class BuildError(ArchwrightError):
     """An architecture cannot be turned into a network or into source."""
+
+
+class RelaxationError(ArchwrightError):
+    """A space cannot be made one network with shared weights, or a relaxation cannot serve it; the path is named."""
 
 
 class DataError(ArchwrightError):

@@ -33,7 +33,7 @@ from archwright.space import (
     written,
 )
 
-__all__ = ["Probe", "is_run_whole"]
+__all__ = ["Probe", "is_layer", "is_row", "is_run_whole"]
 
 
 class Probe:
@@ -75,7 +75,7 @@ class Probe:
             return self._graph(item, inputs, item.name or path)
         if isinstance(item, Filled):
             return self._within(self._fill(item, path), lambda: self.apply(item.body, inputs, path))
-        if _is_row(item):
+        if is_row(item):
             return self._row(item.args, inputs, path)
         if isinstance(item, Call):
             return self._layer(item, inputs, path)
@@ -296,15 +296,15 @@ class _StandIn(torch.nn.Module):
 def is_run_whole(decision: Decision) -> bool:
     """Tell whether every option of a decision is run in each round; otherwise the rounds go through its values."""
     options = decision.options if isinstance(decision, Choice | Subset) else ()
-    return any(map(is_value, options)) or (isinstance(decision, Choice) and any(map(_is_layer, options)))
+    return any(map(is_value, options)) or (isinstance(decision, Choice) and any(map(is_layer, options)))
 
 
-def _is_layer(item: Any) -> bool:
+def is_layer(item: Any) -> bool:
     """Tell whether an item stands for a module, rather than for a number or a setting."""
     if isinstance(item, Choice):
-        return any(map(_is_layer, item.options))
+        return any(map(is_layer, item.options))
     if isinstance(item, Filled):
-        return _is_layer(item.body)
+        return is_layer(item.body)
     if isinstance(item, Call) and ":" in item.target:
         callee = find(item.target, item.callee)
         return not inspect.isclass(callee) or issubclass(callee, torch.nn.Module)
@@ -315,11 +315,12 @@ def _is_open(item: Any) -> bool:
     """Tell whether an item stands for a module and holds choices between some."""
     if isinstance(item, Filled):
         return _is_open(item.body)
-    is_one = isinstance(item, Choice) and _is_layer(item)
-    return is_one or ((_is_row(item) or isinstance(item, Repeat)) and bool(_choices(item)))
+    is_one = isinstance(item, Choice) and is_layer(item)
+    return is_one or ((is_row(item) or isinstance(item, Repeat)) and bool(_choices(item)))
 
 
-def _is_row(item: Any) -> bool:
+def is_row(item: Any) -> bool:
+    """Tell whether an item is a plain row of layers."""
     is_call = isinstance(item, Call) and item.target == "torch.nn.Sequential"
     return is_call and not (len(item.args) == 1 and isinstance(item.args[0], Mapping))
 
@@ -334,7 +335,7 @@ def _choices(item: Any) -> list[Choice]:
         if id(part) in visited:
             continue
         visited.add(id(part))
-        if isinstance(part, Choice) and _is_layer(part):
+        if isinstance(part, Choice) and is_layer(part):
             found.append(part)
         stack += [*(each for _, each in children(part)), *getattr(part, "branches", ())]
     return found

@@ -1,0 +1,136 @@
+"""What a relaxation is, and the registry of those that have a name."""
+
+from __future__ import annotations
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from archwright._registry import Entry, Registry
+from archwright.errors import RelaxationError
+from archwright.space import Choice, Decision, Subset
+from archwright.supernet._frame import Draw, Mix
+
+if TYPE_CHECKING:
+    from archwright.supernet._supernet import Supernet
+    from archwright.supernet._trainer import Trainer
+
+__all__ = ["Relaxation", "create", "entries", "name_of", "names", "register"]
+
+_registry: Registry[type[Relaxation]] = Registry("relaxation")
+
+
+@dataclass(frozen=True)
+class Relaxation(ABC):
+    """Says what a supernet runs in each step, and how it learns which of its architectures is best.
+
+    It is a frozen dataclass of its settings and holds no tensors: logits are the supernet's. The default is a mixture
+    of all branches by `mix`; decisions that size layers, and so cannot be mixed, are drawn from the softmax of their
+    logits, which learn by the score function (Williams 1992) with a moving baseline.
+
+    Attributes:
+        learns: Whether there are logits, so that the supernet can derive an architecture.
+        bilevel: Whether weights and logits learn from two halves of the data.
+    """
+
+    learns: ClassVar[bool] = True
+    bilevel: ClassVar[bool] = True
+    edges: ClassVar[bool] = False
+
+    def draw(self, supernet: Supernet, progress: float) -> Draw:
+        """Return what to run next.
+
+        Args:
+            supernet: The supernet; its `rng` is the only source of randomness.
+            progress: How far the training is, from 0 to 1.
+        """
+        mixes = {name: self.branch(supernet, name, decision, progress) for name, decision in supernet.branches.items()}
+        values, log_probs = supernet.sized()
+        edges = supernet.edge_weights() if self.edges else {}
+        return Draw(values, mixes, edges, log_probs)
+
+    def branch(self, supernet: Supernet, name: str, decision: Choice | Subset, progress: float) -> Mix:
+        """Return the mixture of a branch."""
+        if isinstance(decision, Subset) and name not in supernet.logits:
+            return Mix()  # all that it could hold; what they are worth is learned by their own choices
+        return self.mix(supernet, supernet.logits[name], progress)
+
+    def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
+        """Return the mixture that logits stand for.
+
+        Args:
+            supernet: The supernet.
+            logits: (n,) one for each option.
+            progress: How far the training is, from 0 to 1.
+        """
+        raise NotImplementedError
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return (n,) how much each option is preferred, summing to 1."""
+        return torch.softmax(logits, dim=0)
+
+    def initial(self, decision: Decision, rng: np.random.Generator) -> Tensor:
+        """Return the first logits of a decision: near zero, so that no option is preferred."""
+        return torch.from_numpy(rng.normal(0.0, 1e-3, size=_count(decision)))
+
+    # ------------------------------------------------------------------ steps of the training
+
+    def weight_step(self, trainer: Trainer, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Make one step of the weights; return its loss."""
+        loss = trainer.loss(trainer.supernet.draw(trainer.progress), inputs, targets)
+        trainer.weights.zero_grad()
+        trainer.backward(loss, trainer.supernet.weight_parameters())
+        trainer.step_weights()
+        return loss.detach()
+
+    def arch_step(self, trainer: Trainer, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Make one step of the logits on data of their own; return its loss."""
+        supernet = trainer.supernet
+        loss, surrogate = trainer.arch_loss(supernet.draw(trainer.progress), inputs, targets)
+        trainer.logits.zero_grad()
+        trainer.backward(surrogate, supernet.arch_parameters())
+        trainer.logits.step()
+        return loss.detach()
+
+
+def _count(decision: Decision) -> int:
+    return len(decision.options) if isinstance(decision, Subset) else int(decision.size)
+
+
+def register(name: str) -> Any:
+    """Return a decorator that files a relaxation under a name.
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    return _registry.register(name)
+
+
+def create(name: str, **settings: Any) -> Relaxation:
+    """Make the relaxation that is filed under a name.
+
+    Raises:
+        UnknownName: There is none.
+        RelaxationError: It does not have such a setting, or refuses its value.
+    """
+    made: Relaxation = _registry.create(name, settings, error=RelaxationError)
+    return made
+
+
+def name_of(relaxation: Relaxation) -> str:
+    """Return the name that a relaxation's class is filed under."""
+    return next(entry.name for entry in _registry if entry.make is type(relaxation))
+
+
+def names() -> list[str]:
+    """Return the names of all relaxations."""
+    return _registry.names()
+
+
+def entries() -> list[Entry[type[Relaxation]]]:
+    """Return what is filed: name, one line about it, and the class."""
+    return list(_registry)

@@ -1,0 +1,115 @@
+"""From an open expression to what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from archwright.build._probe import is_layer, is_row
+from archwright.errors import RelaxationError
+from archwright.space import Apply, Call, Choice, Decision, Filled, Graph, Repeat, Subset, children, is_value, written
+from archwright.space._decisions import place_of
+from archwright.supernet._leaf import Engine, Leaf, decisions_in
+from archwright.supernet._nodes import Branch, Depth, Node, Row, Scope, Wiring
+
+__all__ = ["Compiler"]
+
+
+class Compiler:
+    """Compiles the expression of a space.
+
+    Args:
+        engine: What all parts of the supernet share.
+
+    Attributes:
+        leaves: All layers.
+        branches: The decisions between modules or values, which may be mixed, by name; in the order of the program.
+        wirings: All graphs.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.leaves: list[Leaf] = []
+        self.branches: dict[str, Choice | Subset] = {}
+        self.wirings: list[Wiring] = []
+
+    def compile(self, item: Any, path: str) -> Node | None:
+        """Return what runs a module of the expression; None where there is no operation.
+
+        Args:
+            item: The expression.
+            path: Where it stands; the same paths as in closed expressions.
+
+        Raises:
+            RelaxationError: Something stands where a layer is needed.
+        """
+        if item is None:
+            return None
+        if isinstance(item, Choice) and (is_layer(item) or None in item.options):
+            self._note(item)
+            options = enumerate(item.options)
+            nodes = [self.compile(option, f"{path}.{place_of(item, number)}") for number, option in options]
+            return Branch(self.engine, item, nodes)
+        if isinstance(item, Repeat):
+            bodies = enumerate(item.bodies)
+            return Depth(self.engine, item, [self._needed(body, f"{path}.{number}") for number, body in bodies])
+        if isinstance(item, Graph):
+            return self._graph(item, path)
+        if isinstance(item, Filled):
+            return Scope(self.engine, item, self.compile(item.body, path), path)
+        if isinstance(item, Call):
+            places = list(children(item))
+            if is_row(item):
+                return Row([self._needed(part, f"{path}.{place}") for place, part in places])
+            if item.target == "torch.nn.Sequential" and isinstance(item.args[0], Mapping):
+                inner = item.args[0].items()
+                return Row([self._needed(part, f"{path}.{places[0][0]}.{key}") for key, part in inner])
+            return self._leaf(item, path)
+        raise RelaxationError(f"{path}: {written(item)} stands where a layer is needed")
+
+    def _needed(self, item: Any, path: str) -> Node:
+        node = self.compile(item, path)
+        if node is None:
+            raise RelaxationError(f"{path}: None stands in a row of layers; write nn.Identity() there")
+        return node
+
+    def _leaf(self, call: Call, path: str) -> Leaf:
+        parts: dict[int, Any] = {}
+        stack = [(part, f"{path}.{place}") for place, part in children(call)]
+        while stack:
+            part, at = stack.pop()
+            if _is_module(part):
+                if decisions_in(part)[0]:
+                    parts[id(part)] = self.compile(part, at)
+            elif isinstance(part, list | tuple | Mapping):
+                stack += [(inner, f"{at}.{place}") for place, inner in children(part)]
+        leaf = Leaf(self.engine, call, path, parts)
+        self.leaves.append(leaf)
+        return leaf
+
+    def _graph(self, graph: Graph, path: str) -> Wiring:
+        nodes: dict[Apply, Node | None] = {}
+        for value, label in graph.labels.items():
+            if isinstance(value, Apply):
+                nodes[value] = self.compile(value.module, f"{path}.{label}")
+        for value in graph.labels:
+            for _, part in children(value):
+                self._note_values(part)
+        self._note_values(graph.output)
+        wiring = Wiring(self.engine, graph, nodes, graph.name or path)
+        self.wirings.append(wiring)
+        return wiring
+
+    def _note_values(self, part: Any) -> None:
+        if isinstance(part, Choice | Subset) and any(map(is_value, part.options)):
+            self._note(part)
+            for option in part.options:
+                self._note_values(option)
+
+    def _note(self, decision: Decision) -> None:
+        assert isinstance(decision, Choice | Subset)
+        self.branches[self.engine.program.names[decision]] = decision
+
+
+def _is_module(item: Any) -> bool:
+    return is_layer(item) or (isinstance(item, Choice) and any(map(_is_module, item.options)))

@@ -1,0 +1,280 @@
+"""An open expression, compiled: what runs it with every decision made, or with several options at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from archwright.errors import RelaxationError, ShapeError
+from archwright.space import (
+    Apply,
+    Blank,
+    Choice,
+    Filled,
+    Graph,
+    Merge,
+    Repeat,
+    Resolver,
+    Subset,
+)
+from archwright.supernet._frame import Frame, Mix
+from archwright.supernet._leaf import Engine
+
+__all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Wiring", "mixed"]
+
+Term = tuple["Tensor | None", Tensor]  # a weight, None for 1, and what it is multiplied by
+
+
+class Node(Protocol):
+    """A module of the expression."""
+
+    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+        """Return what the module gives for some inputs; None where there is no operation."""
+
+
+class Row:
+    """Modules in a row."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = nodes
+
+    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+        """Run one after the other."""
+        for node in self.nodes:
+            inputs = (node.run(inputs, frame),)
+        return inputs[0]
+
+
+class Depth:
+    """The first of several modules in a row; how many is decided."""
+
+    def __init__(self, engine: Engine, repeat: Repeat, nodes: list[Node]) -> None:
+        self.name, self.nodes = engine.program.names[repeat], nodes
+
+    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+        """Run as many as the frame says."""
+        for node in self.nodes[: int(frame.value(self.name))]:  # type: ignore[arg-type]  # a depth is an integer
+            inputs = (node.run(inputs, frame),)
+        return inputs[0]
+
+
+class Scope:
+    """A template with its blanks filled in."""
+
+    def __init__(self, engine: Engine, filled: Filled, node: Node | None, path: str) -> None:
+        self.engine, self.filled, self.node, self.path = engine, filled, node, path
+
+    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+        """Fill the blanks in, and run the body."""
+        if self.node is None:
+            return None
+        resolver = Resolver(self.engine.program, frame.draw.values, frame.filled)
+        values: dict[Blank, Any] = {**frame.filled}
+        for blank, value in zip(self.filled.blanks, self.filled.values, strict=True):
+            if isinstance(value, int | float | str):
+                values[blank] = value
+            elif not isinstance(value, Graph):  # a picture for encoders, which nothing uses
+                values[blank] = resolver.close(value, f"{self.path}.{blank}")
+        return self.node.run(inputs, frame.within(values))
+
+
+class Branch:
+    """A choice between modules."""
+
+    def __init__(self, engine: Engine, choice: Choice, nodes: list[Node | None]) -> None:
+        self.name, self.choice, self.nodes = engine.program.names[choice], choice, nodes
+        self._numbers = {label: number for number, label in enumerate(choice.labels)}
+
+    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+        """Run the option that was taken, or the mixture."""
+        mix = frame.draw.mixes.get(self.name)
+        if mix is None:
+            node = self.nodes[self._numbers[frame.value(self.name)]]
+            return None if node is None else node.run(inputs, frame)
+        return mixed(self.terms(inputs, frame))
+
+    def terms(self, inputs: tuple[Tensor, ...], frame: Frame) -> list[Term]:
+        """Return what the mixture consists of."""
+        mix = frame.draw.mixes.get(self.name)
+        if mix is None:
+            value = self.run(inputs, frame)
+            return [] if value is None else [(None, value)]
+        frame.used.add(self.name)
+        if mix.channels > 1:
+            return [(None, value) for value in (self._partial(inputs, frame, mix),) if value is not None]
+        return self._weighed(inputs, frame, mix)
+
+    def _weighed(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> list[Term]:
+        found: list[Term] = []
+        for number in range(len(self.nodes)) if mix.active is None else mix.active:
+            node = self.nodes[number]
+            if node is not None:
+                found.append((None if mix.weights is None else mix.weights[number], node.run(inputs, frame)))
+        return found
+
+    def _partial(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> Tensor | None:
+        """Run the options on some of the channels, and let the others pass (Xu et al. 2020)."""
+        (x,) = inputs
+        size = x.shape[1] // mix.channels
+        chosen, rest = x.split([size, x.shape[1] - size], dim=1)
+        worked = mixed(self._weighed((chosen,), frame.narrowed(mix.channels), mix))
+        if worked is None:
+            return None
+        if worked.shape[2:] != rest.shape[2:]:
+            rest = F.adaptive_max_pool2d(rest, worked.shape[2:])  # type: ignore[arg-type]  # a size is a list here
+        if worked.shape[1] != size:
+            raise RelaxationError(f"{self.name}: options that change the number of channels cannot be run on a part")
+        both = torch.cat((worked, rest), dim=1)
+        groups = both.shape[1] // size
+        return both.unflatten(1, (groups, size)).transpose(1, 2).flatten(1, 2)
+
+
+class _Absent:
+    """The value of no operation; it would have had the shape of `like`."""
+
+    def __init__(self, like: Any) -> None:
+        self.like = like
+
+
+class Wiring:
+    """A graph of values.
+
+    Args:
+        engine: What all parts share.
+        graph: The graph.
+        nodes: Its modules, by the application.
+        name: What the names of its nodes begin with.
+    """
+
+    def __init__(self, engine: Engine, graph: Graph, nodes: Mapping[Apply, Node | None], name: str) -> None:
+        self.graph, self.nodes = graph, nodes
+        self._names = engine.program.names
+        self.edges = {
+            value: f"{name}.{graph.labels[value]}"
+            for value in graph.nodes
+            if graph.edges and isinstance(value, Merge) and value.kind == "sum"
+        }
+        self._summed = _summed(graph)
+
+    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+        """Return the value that goes out; only what it needs is computed."""
+        if len(inputs) != len(self.graph.inputs):
+            raise ShapeError(f"a graph takes {len(self.graph.inputs)} values and was given {len(inputs)}")
+        memo: dict[Any, Any] = dict(zip(self.graph.inputs, inputs, strict=True))
+        return self._value(self.graph.output, memo, frame)
+
+    def _value(self, item: Any, memo: dict[Any, Any], frame: Frame) -> Any:
+        if item not in memo:
+            memo[item] = self._fresh(item, memo, frame)
+        return memo[item]
+
+    def _fresh(self, item: Any, memo: dict[Any, Any], frame: Frame) -> Any:
+        if isinstance(item, Choice):
+            operands = self._operands(item, None, memo, frame)
+            return mixed([(weight, value) for weight, value in operands if not isinstance(value, _Absent)])
+        if isinstance(item, Apply):
+            inputs = tuple(self._value(part, memo, frame) for part in self._chosen(item.inputs, frame))
+            node = self.nodes[item]
+            value = None if node is None else node.run(inputs, frame)
+            return _Absent(inputs[0]) if value is None else value
+        return self._merge(item, memo, frame)
+
+    def _chosen(self, parts: tuple[Any, ...], frame: Frame) -> list[Any]:
+        """Return parts with decided subsets replaced by what they hold."""
+        found: list[Any] = []
+        for part in parts:
+            is_decided = isinstance(part, Subset) and self._names[part] not in frame.draw.mixes
+            found += part.chosen(frame.value(self._names[part])) if is_decided else (part,)
+        return found
+
+    def _merge(self, merge: Merge, memo: dict[Any, Any], frame: Frame) -> Any:
+        edges = frame.draw.edges.get(self.edges.get(merge, ""))
+        operands = [
+            found
+            for index, part in enumerate(merge.operands)
+            for found in self._operands(part, None if edges is None else edges, memo, frame, index)
+        ]
+        kept = [(weight, value) for weight, value in operands if not isinstance(value, _Absent)]
+        if not kept:
+            like = operands[0][1].like if operands else memo[self.graph.inputs[0]]
+            return torch.zeros_like(like)
+        if merge.kind == "concat":
+            values = [value if weight is None else weight * value for weight, value in kept]
+            return values[0] if len(values) == 1 else torch.cat(values, dim=1)
+        total = mixed(kept)
+        return total / len(kept) if merge.kind == "mean" and len(kept) > 1 else total
+
+    def _operands(
+        self, part: Any, edges: Tensor | None, memo: dict[Any, Any], frame: Frame, index: int = 0
+    ) -> list[tuple[Tensor | None, Any]]:
+        """Return the values that an operand stands for, each with its weight."""
+        if isinstance(part, Choice | Subset):
+            name = self._names[part]
+            mix = frame.draw.mixes.get(name)
+            if mix is None:
+                chosen = [option for option in part.chosen(frame.value(name)) if option is not None]
+                weights: list[Tensor | None] = [None] * len(chosen)
+                if edges is not None:
+                    numbers = [next(n for n, each in enumerate(part.options) if each is option) for option in chosen]
+                    weights = [edges[number] for number in numbers]
+            else:
+                frame.used.add(name)
+                numbers = list(range(len(part.options)) if mix.active is None else mix.active)
+                chosen = [part.options[number] for number in numbers]
+                by = edges if edges is not None else mix.weights
+                weights = [None if by is None else by[number] for number in numbers]
+            if not chosen:
+                return [(None, _Absent(memo[self.graph.inputs[0]]))]
+            return [
+                (_times(weight, inner), value)
+                for weight, option in zip(weights, chosen, strict=True)
+                for inner, value in self._operands(option, None, memo, frame)
+            ]
+        weight = None if edges is None else edges[index]
+        if part is None:
+            return [(None, _Absent(memo[self.graph.inputs[0]]))]
+        node = self.nodes.get(part) if isinstance(part, Apply) else None
+        if isinstance(node, Branch) and part not in memo and node.name in frame.draw.mixes:
+            inputs = tuple(self._value(each, memo, frame) for each in self._chosen(part.inputs, frame))
+            terms = node.terms(inputs, frame)
+            if part in self._summed:
+                return [(_times(weight, inner), value) for inner, value in terms]
+            total = mixed(terms)
+            memo[part] = _Absent(inputs[0]) if total is None else total
+        return [(weight, self._value(part, memo, frame))]
+
+
+def mixed(terms: list[Term]) -> Any:
+    """Return the weighted sum of some tensors; None where there are none."""
+    if not terms:
+        return None
+    total = None
+    for weight, value in terms:
+        term = value if weight is None else weight * value
+        total = term if total is None else total + term
+    return total
+
+
+def _times(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second
+
+
+def _summed(graph: Graph) -> set[Any]:
+    """Return the values that nothing takes but one sum: their terms may as well be summed there."""
+    users: dict[Any, list[Any]] = {graph.output: [None]}
+    for value in graph.labels:
+        parts = value.inputs if isinstance(value, Apply) else value.operands if isinstance(value, Merge) else ()
+        for part in parts:
+            for inner in getattr(part, "options", None) or (part,):
+                users.setdefault(inner, []).append(value)
+    return {
+        part
+        for part, found in users.items()
+        if len(found) == 1 and isinstance(found[0], Merge) and found[0].kind == "sum"
+    }

@@ -1,0 +1,410 @@
+"""Every architecture of a space in one network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from archwright.build._build import closed_model
+from archwright.build._infer import inputs_for, run_with_paths
+from archwright.build._make import make
+from archwright.errors import ArchwrightError, RelaxationError
+from archwright.space import Architecture, Call, Choice, Decision, Space, Subset, Value, as_specs
+from archwright.supernet import _base
+from archwright.supernet._bank import Bank, slots_of
+from archwright.supernet._base import Relaxation
+from archwright.supernet._compile import Compiler
+from archwright.supernet._frame import Draw, Frame, Mix
+from archwright.supernet._leaf import Engine, Leaf, decisions_in
+from archwright.supernet.elastic import rule_of
+
+__all__ = ["Path", "Supernet"]
+
+_MOST = 64  # values of a decision that have a logit each, and sizes of a layer that has no rule
+_PROBES = 16  # values of a decision that are run to find out shapes
+_TRIES = 100  # draws of sizes until constraints hold
+_DERIVED = 500  # draws among which the likeliest is taken, where the likeliest of all breaks a constraint
+
+
+class Supernet(nn.Module):
+    """Every architecture of a space in one network, with shared weights.
+
+    The open expression of the space is compiled once. A choice between modules is a branch: its options can run
+    together. A decision that sizes layers takes the part of the largest weights that its value needs. What runs in a
+    forward pass is drawn by the relaxation, such as a mixture of all branches, or one path; `select` runs an
+    architecture.
+
+    Args:
+        space: The space.
+        relaxation: How it is made continuous, or sampled: a name (`archwright.supernet.names()`) or a `Relaxation`.
+        example_input: What goes in, as for `Space`; the space's own when not given.
+        seed: First weights, logits and draws follow from it.
+
+    Attributes:
+        branches: The decisions that can be mixed, by name.
+        sizes: The other decisions of the model that have logits, by name.
+        logits: What is learned about both, by name; empty where the relaxation learns nothing.
+
+    Raises:
+        RelaxationError: The space has no model, its input is not known, or a layer can be neither sliced nor branched;
+            the message names its path.
+        ShapeError: The space's networks do not fit the input.
+        UnknownName: No relaxation has that name.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        relaxation: str | Relaxation = "softmax",
+        *,
+        example_input: Any = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        specs = as_specs(example_input) or space.example_input
+        if "model" not in space.parts or specs is None:
+            lacks = "part named 'model'" if "model" not in space.parts else "known input: give example_input"
+            raise RelaxationError(f"a supernet cannot be made of {space.name or 'the space'}, which has no {lacks}")
+        if example_input is not None:
+            space.check(example_input)
+        self.space = space
+        self.relaxation = _base.create(relaxation) if isinstance(relaxation, str) else relaxation
+        self.example_input = specs
+        self.rng = np.random.default_rng([seed, 1])
+        self.bank = Bank(seed)
+        self._engine = Engine(space.program, self.bank)
+        compiler = Compiler(self._engine)
+        self._root = compiler.compile(space.parts["model"], "model")
+        self._leaves = compiler.leaves
+        self._wirings = compiler.wirings
+        self.branches: Mapping[str, Choice | Subset] = compiler.branches
+        if self._root is None:
+            raise RelaxationError("the model of the space is None")
+        self._discover()
+        self.branches, self.sizes = self._divided(compiler.branches)
+        self.logits: dict[str, nn.Parameter] = {}
+        self._edges: dict[str, nn.Parameter] = {}
+        if self.relaxation.learns:
+            self._add_logits(np.random.default_rng([seed, 2]))
+        self.register_buffer("baseline", torch.zeros(2))  # moving average of the loss of drawn sizes, and its weight
+        self.used: frozenset[str] = frozenset()
+
+    # ------------------------------------------------------------------ running
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Run what the relaxation draws."""
+        return self.run(self.draw(), *inputs)
+
+    def draw(self, progress: float = 0.0) -> Draw:
+        """Return what the relaxation would run next.
+
+        Args:
+            progress: How far the training is, from 0 to 1.
+        """
+        return self.relaxation.draw(self, progress)
+
+    def run(self, draw: Draw, *inputs: Tensor) -> Any:
+        """Run what was drawn.
+
+        Args:
+            draw: From `draw`, or `Draw(architecture)`.
+            *inputs: As the networks of the space take them, with a batch.
+        """
+        assert self._root is not None
+        self._engine.training = self.training
+        frame = Frame(draw)
+        result = self._root.run(inputs, frame)
+        self.used = frozenset(frame.used)
+        return result
+
+    def select(self, architecture: Mapping[str, Any]) -> Path:
+        """Return a module that runs one architecture with the shared weights.
+
+        Raises:
+            ArchitectureError: It does not belong to the space.
+        """
+        return Path(self, self.space.canonical(architecture))
+
+    @torch.no_grad()
+    def calibrate(self, path: nn.Module, batches: Iterable[Tensor | Sequence[Tensor]]) -> None:
+        """Measure the statistics of batch normalisation anew for one path: those of the shared layers are of many.
+
+        Args:
+            path: What `select` returned.
+            batches: Inputs.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            for index, batch in enumerate(batches):
+                self.bank.calibrating = 1.0 / (index + 1)
+                path(*((batch,) if isinstance(batch, Tensor) else batch))
+        finally:
+            self.bank.calibrating = None
+            self.train(was_training)
+
+    # ------------------------------------------------------------------ architectures
+
+    def extract(self, architecture: Mapping[str, Any]) -> nn.Module:
+        """Return the network of an architecture, in plain PyTorch, with copies of the weights that it has here.
+
+        Raises:
+            ArchitectureError: The architecture does not belong to the space.
+            BuildError: A layer refuses its arguments.
+        """
+        closed, specs = closed_model(self.space, architecture, self.example_input)
+        made: list[tuple[Call, Any]] = []
+        module = make(closed, lambda call, result: made.append((call, result)))
+        assert specs is not None and isinstance(module, nn.Module)
+        if any(is_lazy(parameter) for parameter in module.parameters()):
+            run_with_paths(module.eval(), inputs_for(specs, "cpu"), {})
+        taken: set[int] = set()
+        held: dict[int, tuple[str, str]] = {}
+        slots = [slot for call, result in made for slot in slots_of(call.path, result, taken, held)]
+        if not self.bank.want(slots):
+            self.bank.settle()
+        like = next(self.bank.parameters(), torch.empty(0))
+        module.to(like.device, like.dtype)
+        with torch.no_grad():
+            for slot in slots:
+                tensor = slot.store[slot.name]
+                tensor.copy_(self.bank.view(slot))
+        return module.train(self.training)
+
+    def derive(self) -> Architecture:
+        """Return the architecture that is preferred now.
+
+        Of each choice the likeliest option; of a node that keeps some of its edges those whose operation is the
+        likeliest (Liu et al. 2019), "no operation" left out of account. Where a constraint is broken, the likeliest of
+        many draws that keep it.
+
+        Raises:
+            RelaxationError: The relaxation learns nothing that could be derived, or no draw keeps the constraints.
+        """
+        return self.preferred(1)[0]
+
+    def preferred(self, count: int, rng: np.random.Generator | None = None) -> list[Architecture]:
+        """Return different architectures: the derived one, then others as they are drawn from what was learned.
+
+        Args:
+            count: How many at most; fewer where the draws do not yield more.
+            rng: Where draws come from.
+
+        Raises:
+            RelaxationError: As in `derive`.
+        """
+        from archwright.supernet._derive import derive, sample
+
+        if not self.relaxation.learns:
+            raise RelaxationError(
+                f"the relaxation {_base.name_of(self.relaxation)!r} learns no preference, so nothing can be derived: "
+                f"search over it with SupernetEvaluator and a strategy such as 'evolution'"
+            )
+        rng = rng or np.random.default_rng(0)
+        found: dict[Architecture, None] = {}
+        first = derive(self)
+        if first in self.space:
+            found[first] = None
+        else:
+            drawn = [each for each in (sample(self, rng) for _ in range(_DERIVED)) if each[1] in self.space]
+            if not drawn:
+                raise RelaxationError(f"none of {_DERIVED} architectures drawn from what was learned keeps `where`")
+            found[max(drawn, key=lambda each: each[0])[1]] = None
+        for _ in range(20 * (count - 1)):
+            if len(found) >= count:
+                break
+            _, architecture = sample(self, rng)
+            if architecture in self.space:
+                found[architecture] = None
+        return list(found)
+
+    # ------------------------------------------------------------------ what is learned
+
+    def arch_parameters(self) -> list[nn.Parameter]:
+        """Return the logits, those of edges included."""
+        return [*self.logits.values(), *self._edges.values()]
+
+    def weight_parameters(self) -> list[nn.Parameter]:
+        """Return the shared weights."""
+        return [each for each in self.bank.parameters() if each.requires_grad]
+
+    def probabilities(self) -> dict[str, Tensor]:
+        """Return (n,) how much each option of each decision is preferred, by name; detached, on the CPU."""
+        relaxation = self.relaxation
+        with torch.no_grad():
+            return {name: relaxation.probabilities(logits).cpu() for name, logits in self.logits.items()}
+
+    def edge_weights(self) -> dict[str, Tensor]:
+        """Return (operands,) the normalised weights of the values that each node of a cell sums up, by name."""
+        return {name: torch.softmax(logits, dim=0) for name, logits in self._edges.items()}
+
+    def sized(self) -> tuple[dict[str, Value], dict[str, Tensor]]:
+        """Draw the decisions that cannot be mixed from what was learned; constraints hold, if that can be had.
+
+        Returns:
+            Values by name, and the log-probabilities of those that are learned.
+        """
+        likely = {name: torch.log_softmax(self.logits[name], dim=0) for name in self.sizes if name in self.logits}
+        shares = {name: _shares(each.detach()) for name, each in likely.items()}
+        for _ in range(_TRIES):
+            values: dict[str, Value] = {}
+            log_probs: dict[str, Tensor] = {}
+            for name, decision in self.space.decisions.items():
+                if name in likely:
+                    index = int(self.rng.choice(len(shares[name]), p=shares[name]))
+                    values[name], log_probs[name] = _at(decision, index), likely[name][index]
+                else:
+                    values[name] = decision.sample(self.rng)
+            if not self.space.where or self.space.canonical(values) in self.space:
+                break
+        return values, log_probs
+
+    def named_edges(self) -> Iterator[tuple[Any, str]]:
+        """Iterate over the nodes of cells that sum up several values: the merge, and its name."""
+        for wiring in self._wirings:
+            yield from wiring.edges.items()
+
+    # ------------------------------------------------------------------ inside
+
+    def _add_logits(self, rng: np.random.Generator) -> None:
+        led = self._led_subsets()
+        for name, decision in (*self.branches.items(), *self.sizes.items()):
+            if name not in led and decision.size > 1:
+                self.logits[name] = self._logit(name, self.relaxation.initial(decision, rng))
+        if self.relaxation.edges:
+            for merge, name in self.named_edges():
+                count = sum(len(getattr(part, "options", (part,))) for part in merge.operands)
+                if count > 1 and name not in self._edges:
+                    self._edges[name] = self._logit(f"edges/{name}", torch.zeros(count))
+
+    def _logit(self, name: str, value: Tensor) -> nn.Parameter:
+        parameter = nn.Parameter(value.float())
+        self.register_parameter(f"logits/{name}".replace(".", "/"), parameter)
+        return parameter
+
+    def _led_subsets(self) -> set[str]:
+        """Return the subsets of which each option is made by a choice: those choices say what it is worth."""
+        found = set()
+        for name, decision in self.branches.items():
+            if isinstance(decision, Subset):
+                modules = [getattr(option, "module", None) for option in decision.options]
+                if all(isinstance(module, Choice) and module.name not in self.sizes for module in modules):
+                    found.add(name)
+        return found
+
+    def _divided(self, found: Mapping[str, Choice | Subset]) -> tuple[dict[str, Choice | Subset], dict[str, Decision]]:
+        """Divide the decisions of the model into those that can be mixed and those that size layers."""
+        whole = {decision for leaf in self._leaves if leaf.is_whole for decision in decisions_in(leaf.call)[0]}
+        names = self.space.program.names
+        branches = {name: decision for name, decision in found.items() if decision not in whole}
+        ours = [names[decision] for decision in decisions_in(self.space.parts["model"])[0]]
+        decisions = self.space.decisions
+        sizes = {name: decisions[name] for name in decisions if name in set(ours) - set(branches)}
+        return branches, {name: decision for name, decision in sizes.items() if decision.size <= _MOST}
+
+    def _discover(self) -> None:
+        """Run every option and size on the meta device, to find out how large the weights must be."""
+        inputs = tuple(inputs_for(self.example_input, "meta"))
+        assert self._root is not None
+        mixes = {name: Mix() for name in self.branches}
+        ran, failure = 0, None
+        self._engine.discovering = True
+        self.eval()
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")
+                for values in self._probes():
+                    try:
+                        self._root.run(inputs, Frame(Draw(values, mixes)))
+                        ran += 1
+                    except ArchwrightError:
+                        raise
+                    except Exception as error:  # whatever a layer raises
+                        if not self.space.where:
+                            raise RelaxationError(f"the space cannot be run on the meta device: {error}") from error
+                        failure = error
+        finally:
+            self._engine.discovering = False
+        if not ran:
+            raise RelaxationError(f"the space cannot be run on the meta device: {failure}") from failure
+        for leaf in self._leaves:
+            self._check_sizes(leaf)
+            leaf.forget()
+        self.bank.settle()
+        self.train()
+
+    def _probes(self) -> Iterator[dict[str, Value]]:
+        """Yield settings of all decisions, the largest first, that together show the largest of everything."""
+        decisions = self.space.decisions
+        rng = np.random.default_rng(0)
+        high = {name: decision.decode([1.0] * decision.width) for name, decision in decisions.items()}
+        if self.space.where:
+            for _ in range(_MOST):
+                yield high | dict(self.space.sample(rng))
+            return
+        yield high
+        yield {name: decision.decode([0.0] * decision.width) for name, decision in decisions.items()}
+        for name, decision in decisions.items():
+            if name in self.branches:
+                continue
+            values = list(decision.values()) if decision.size <= _PROBES else [decision.decode([0.0])]
+            for value in values:
+                if value != high[name]:
+                    yield high | {name: value}
+
+    def _check_sizes(self, leaf: Leaf) -> None:
+        """Refuse a layer that has no rule and too many sizes to have weights for each."""
+        ruleless = sorted({type(layer).__name__ for layer in leaf.layers() if rule_of(layer) is None})
+        count = 1.0
+        for decision in decisions_in(leaf.call)[0]:
+            count *= 1 if self.space.program.names[decision] in self.branches else decision.size
+        if ruleless and count > _MOST:
+            raise RelaxationError(
+                f"{leaf.path}: {', '.join(ruleless)} has {count:,.0f} sizes and no rule by which they could share "
+                f"weights. Write one (archwright.supernet.elastic.register), or leave at most {_MOST} sizes open"
+            )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Supernet:
+        """Move or convert the weights; layers that hold parts of them are made anew."""
+        super()._apply(fn, recurse)
+        for leaf in self._leaves:
+            leaf.forget()
+        return self
+
+
+class Path(nn.Module):
+    """One architecture of a supernet, run with its weights.
+
+    Args:
+        supernet: The supernet.
+        architecture: The architecture.
+    """
+
+    def __init__(self, supernet: Supernet, architecture: Architecture) -> None:
+        super().__init__()
+        self.supernet = supernet
+        self.architecture = architecture
+        self._draw = Draw(dict(architecture))
+        self.train(supernet.training)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Run the architecture."""
+        return self.supernet.run(self._draw, *inputs)
+
+
+def _at(decision: Decision, index: int) -> Value:
+    for number, value in enumerate(decision.values()):
+        if number == index:
+            return value
+    raise IndexError(index)
+
+
+def _shares(log_probs: Tensor) -> Any:
+    shares = log_probs.double().exp().cpu().numpy()
+    return shares / shares.sum()

@@ -1,0 +1,233 @@
+"""Which part of the largest weights a smaller layer takes: one rule for each class of layers.
+
+A layer that has a rule shares one set of weights among all its sizes. A layer without one has weights of its own for
+each size that a space gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from archwright.errors import RelaxationError
+
+__all__ = ["Part", "Rule", "cut", "paste", "register", "rule_of"]
+
+L = TypeVar("L", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Part:
+    """How a tensor of a layer lies in the largest one. Along an axis it is the beginning, if nothing else is said.
+
+    Args:
+        blocks: For each axis, from the first on, how many equal blocks lie one after the other: of each block the
+            beginning is taken. The gates of an LSTM are 4 blocks along axis 0.
+        centred: The axes of which the middle is taken, such as those of a kernel.
+    """
+
+    blocks: tuple[int, ...] = ()
+    centred: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the layers of a class share weights among their sizes.
+
+    Args:
+        parts: Takes a layer; returns how its parameters and buffers lie in the largest ones, by name, as far as they
+            are not simply the beginning.
+        kind: Takes a layer; returns what tells it from layers of the class that must not share weights with it.
+        narrow: Takes a layer without data and a divisor; makes its channels that many times fewer. None where that is
+            not possible.
+        bound: Is called after the tensors of a layer have been put in place, where the layer keeps them twice.
+    """
+
+    parts: Callable[[nn.Module], Mapping[str, Part]]
+    kind: Callable[[nn.Module], str]
+    narrow: Callable[[nn.Module, int], None] | None = None
+    bound: Callable[[nn.Module], None] | None = None
+
+
+_rules: dict[type[nn.Module], Rule] = {}
+
+
+def register(
+    *classes: type[nn.Module],
+    kind: Callable[[nn.Module], str] | None = None,
+    narrow: Callable[[nn.Module, int], None] | None = None,
+    bound: Callable[[nn.Module], None] | None = None,
+) -> Callable[[Callable[[L], Mapping[str, Part]]], Callable[[L], Mapping[str, Part]]]:
+    """Return a decorator that files a rule for classes of layers and for what inherits from them.
+
+    The layers need a method `reset_parameters`, which fills weights of any size.
+
+    Args:
+        *classes: The classes.
+        kind: As in `Rule`; the name of the class when not given.
+        narrow: As in `Rule`.
+        bound: As in `Rule`.
+
+    Raises:
+        RelaxationError: A class cannot fill weights by itself.
+    """
+    for each in classes:
+        if not hasattr(each, "reset_parameters") and not hasattr(each, "_reset_parameters"):
+            raise RelaxationError(
+                f"{each.__name__} has no method reset_parameters(), by which the largest weights could be filled; "
+                f"write one, and register it again"
+            )
+
+    def decorate(parts: Callable[[L], Mapping[str, Part]]) -> Callable[[L], Mapping[str, Part]]:
+        rule = Rule(parts, kind or (lambda layer: type(layer).__name__), narrow, bound)  # type: ignore[arg-type]  # L
+        _rules.update(dict.fromkeys(classes, rule))
+        return parts
+
+    return decorate
+
+
+def rule_of(layer: nn.Module) -> Rule | None:
+    """Return the rule for a layer, which is that of its nearest base class; None where there is none."""
+    return next((_rules[base] for base in type(layer).__mro__ if base in _rules), None)
+
+
+def cut(full: Tensor, shape: torch.Size, part: Part) -> Tensor:
+    """Return the part of a tensor that a smaller layer takes: the tensor itself where the shapes are equal, else a view.
+
+    Where there are blocks the view may have to be copied into one piece; gradients find their way all the same.
+
+    Args:
+        full: The largest tensor.
+        shape: The shape wanted; along no axis larger.
+        part: How it lies in the largest.
+    """
+    if full.shape == shape:
+        return full
+    blocks = part.blocks + (1,) * (full.ndim - len(part.blocks))
+    if max(blocks) == 1:
+        for axis, (most, size) in enumerate(zip(full.shape, shape, strict=True)):
+            if most != size:
+                full = full.narrow(axis, (most - size) // 2 if axis in part.centred else 0, size)
+        return full
+    split = [size for most, count in zip(full.shape, blocks, strict=True) for size in (count, most // count)]
+    view = full.view(split)
+    for axis, (size, count) in enumerate(zip(shape, blocks, strict=True)):
+        view = view.narrow(2 * axis + 1, 0, size // count)
+    return view.reshape(shape)
+
+
+def paste(full: Tensor, value: Tensor, part: Part) -> None:
+    """Write a smaller tensor into its place in a larger one."""
+    blocks = part.blocks + (1,) * (full.ndim - len(part.blocks))
+    place = full.view([size for most, n in zip(full.shape, blocks, strict=True) for size in (n, most // n)])
+    small = value.reshape([size for most, n in zip(value.shape, blocks, strict=True) for size in (n, most // n)])
+    for axis in range(full.ndim):
+        most, size = place.shape[2 * axis + 1], small.shape[2 * axis + 1]
+        place = place.narrow(2 * axis + 1, (most - size) // 2 if axis in part.centred else 0, size)
+    place.copy_(small)
+
+
+# ---------------------------------------------------------------------- the layers of torch
+
+
+def _shrunk(layer: nn.Module, name: str, shape: tuple[int, ...]) -> None:
+    """Give a layer without data a tensor of another shape."""
+    store = layer._parameters if name in layer._parameters else layer._buffers
+    old = store[name]
+    if old is not None:
+        new = torch.empty(shape, dtype=old.dtype, device=old.device)
+        store[name] = nn.Parameter(new, requires_grad=old.requires_grad) if store is layer._parameters else new
+
+
+def _whole(size: int, divisor: int, layer: nn.Module) -> int:
+    if size % divisor:
+        raise RelaxationError(f"{size} channels of {layer} cannot be divided by {divisor}")
+    return size // divisor
+
+
+def _is_depthwise(layer: nn.Module) -> bool:
+    return bool(layer.groups == layer.in_channels and layer.groups > 1)
+
+
+def _conv_kind(layer: nn.Module) -> str:
+    return type(layer).__name__ + ("(depthwise)" if _is_depthwise(layer) else "")
+
+
+def _narrow_conv(layer: nn.Module, divisor: int) -> None:
+    if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        raise RelaxationError(f"{layer} cannot be run on a part of its channels")
+    outer, inner, *kernel = layer.weight.shape
+    if _is_depthwise(layer):
+        layer.groups = _whole(layer.groups, divisor, layer)
+    elif layer.groups == 1:
+        inner = _whole(inner, divisor, layer)
+    else:
+        raise RelaxationError(f"{layer} has groups of channels, and cannot be run on a part of them")
+    layer.in_channels = _whole(layer.in_channels, divisor, layer)
+    layer.out_channels = outer = _whole(outer, divisor, layer)
+    _shrunk(layer, "weight", (outer, inner, *kernel))
+    _shrunk(layer, "bias", (outer,))
+
+
+def _narrow_norm(layer: nn.Module, divisor: int) -> None:
+    for name, tensor in (*layer._parameters.items(), *layer._buffers.items()):
+        if tensor is not None and tensor.ndim == 1:
+            _shrunk(layer, name, (_whole(len(tensor), divisor, layer),))
+
+
+@register(nn.Conv1d, nn.Conv2d, nn.Conv3d, kind=_conv_kind, narrow=_narrow_conv)
+def _conv(layer: nn.Conv2d) -> Mapping[str, Part]:
+    return {"weight": Part(centred=tuple(range(2, layer.weight.ndim)))}
+
+
+@register(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, kind=_conv_kind)
+def _transposed(layer: nn.ConvTranspose2d) -> Mapping[str, Part]:
+    return {"weight": Part(centred=tuple(range(2, layer.weight.ndim)))}
+
+
+@register(nn.modules.batchnorm._NormBase, narrow=_narrow_norm)
+def _norm(layer: nn.Module) -> Mapping[str, Part]:
+    return {}
+
+
+@register(nn.Linear, nn.Bilinear, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.Embedding, nn.EmbeddingBag, nn.PReLU)
+def _leading(layer: nn.Module) -> Mapping[str, Part]:
+    return {}
+
+
+@register(nn.MultiheadAttention)
+def _attention(layer: nn.MultiheadAttention) -> Mapping[str, Part]:
+    return {"in_proj_weight": Part(blocks=(3,)), "in_proj_bias": Part(blocks=(3,))}
+
+
+_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def _recurrent_kind(layer: nn.Module) -> str:
+    return f"{type(layer).__name__}({layer.bidirectional}, {layer.proj_size > 0})"
+
+
+def _flatten(layer: nn.Module) -> None:
+    layer._flat_weights = [layer._parameters[name] for name in layer._flat_weights_names]  # type: ignore[union-attr]
+
+
+@register(nn.RNNBase, kind=_recurrent_kind, bound=_flatten)
+def _recurrent(layer: nn.RNNBase) -> Mapping[str, Part]:
+    gates = _GATES.get(layer.mode.split("_")[0], 1)
+    directions = 2 if layer.bidirectional else 1
+    parts = {}
+    for name in layer._flat_weights_names:
+        is_inner = name.startswith("weight_ih") and not name.startswith("weight_ih_l0")
+        rows = 1 if name.startswith("weight_hr") else gates
+        parts[name] = Part(blocks=(rows, directions) if is_inner else (rows,))
+    return parts
+
+
+@register(nn.RNNCell, nn.GRUCell, nn.LSTMCell)
+def _recurrent_cell(layer: nn.RNNCellBase) -> Mapping[str, Part]:
+    gates = _GATES[type(layer).__name__.removesuffix("Cell")]
+    return {name: Part(blocks=(gates,)) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
