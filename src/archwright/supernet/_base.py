@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,27 +18,56 @@ if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-__all__ = ["Relaxation", "create", "entries", "name_of", "names", "register"]
+Batch = tuple[Tensor, Tensor]
+
+__all__ = ["Batch", "Relaxation", "create", "entries", "name_of", "names", "register"]
 
 _registry: Registry[type[Relaxation]] = Registry("relaxation")
 
 
 @dataclass(frozen=True)
-class Relaxation(ABC):
+class Relaxation:
     """Says what a supernet runs in each step, and how it learns which of its architectures is best.
 
     It is a frozen dataclass of its settings and holds no tensors: logits are the supernet's. The default is a mixture
     of all branches by `mix`; decisions that size layers, and so cannot be mixed, are drawn from the softmax of their
     logits, which learn by the score function (Williams 1992) with a moving baseline.
 
+    Args:
+        warmup: The share of the training in which the weights alone learn, from 0 to below 1.
+
     Attributes:
-        learns: Whether there are logits, so that the supernet can derive an architecture.
-        bilevel: Whether weights and logits learn from two halves of the data.
+        learns: Whether there are logits, so that the supernet can derive an architecture. They then learn from one half
+            of the data, and the weights from the other.
+        edges: Whether the values that a node of a cell sums up have logits of their own.
+        absent: Whether "no operation" may be derived. In a mixture its logit means little, for all it does is to make
+            the others smaller (Liu et al. 2019).
+
+    Raises:
+        RelaxationError: A setting is out of its range.
     """
 
     learns: ClassVar[bool] = True
-    bilevel: ClassVar[bool] = True
     edges: ClassVar[bool] = False
+    absent: ClassVar[bool] = False
+
+    warmup: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        self.check_range("warmup", 0.0, 1.0)
+
+    def check_range(self, setting: str, low: float, high: float) -> None:
+        """Refuse a setting that is not a number from `low` to below `high`.
+
+        Raises:
+            RelaxationError: It is not.
+        """
+        value = getattr(self, setting)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < high:
+            raise RelaxationError(
+                f"{type(self).__name__}: {setting} is a number from {low:g} to below {high:g}, not {value!r}"
+            )
 
     def draw(self, supernet: Supernet, progress: float) -> Draw:
         """Return what to run next.
@@ -79,21 +107,34 @@ class Relaxation(ABC):
 
     # ------------------------------------------------------------------ steps of the training
 
-    def weight_step(self, trainer: Trainer, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Make one step of the weights; return its loss."""
-        loss = trainer.loss(trainer.supernet.draw(trainer.progress), inputs, targets)
-        trainer.weights.zero_grad()
-        trainer.backward(loss, trainer.supernet.weight_parameters())
-        trainer.step_weights()
+    def weight_step(self, trainer: Trainer, batch: Batch) -> Tensor:
+        """Make one step of the weights.
+
+        Args:
+            trainer: What trains the supernet.
+            batch: Inputs and targets.
+
+        Returns:
+            () the loss before the step.
+        """
+        loss = trainer.loss(trainer.draw(), batch)
+        trainer.step_weights(loss)
         return loss.detach()
 
-    def arch_step(self, trainer: Trainer, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Make one step of the logits on data of their own; return its loss."""
-        supernet = trainer.supernet
-        loss, surrogate = trainer.arch_loss(supernet.draw(trainer.progress), inputs, targets)
-        trainer.logits.zero_grad()
-        trainer.backward(surrogate, supernet.arch_parameters())
-        trainer.logits.step()
+    def arch_step(self, trainer: Trainer, batch: Batch, weight_batch: Batch) -> Tensor:
+        """Make one step of the logits.
+
+        Args:
+            trainer: What trains the supernet.
+            batch: Inputs and targets that the weights do not learn from.
+            weight_batch: Those that the next step of the weights will learn from.
+
+        Returns:
+            () the loss before the step.
+        """
+        draw = trainer.draw()
+        loss = trainer.loss(draw, batch)
+        trainer.step_logits(trainer.surrogate(draw, loss))
         return loss.detach()
 
 

@@ -110,12 +110,13 @@ def _strength(supernet: Supernet, option: Any, shares: dict[str, Any]) -> float:
 
 def _operations(supernet: Supernet, decision: Decision, values: list[Value]) -> list[Value]:
     """Return the values that may be derived: an edge that a node has kept has an operation."""
-    if not isinstance(decision, Choice) or decision not in _kept_edges(supernet):
+    if not isinstance(decision, Choice) or (supernet.relaxation.absent and decision not in _kept_edges(supernet)):
         return values
     return [value for value, part in zip(values, decision.options, strict=True) if part is not None] or values
 
 
 def _kept_edges(supernet: Supernet) -> set[Any]:
+    """Return the choices of operation on edges among which a node keeps some."""
     subsets = (each for each in supernet.branches.values() if isinstance(each, Subset))
     return {_choice_of(option) for subset in subsets for option in subset.options}
 

@@ -23,7 +23,6 @@ class UniformPath(Relaxation):
     """
 
     learns: ClassVar[bool] = False
-    bilevel: ClassVar[bool] = False
 
     def draw(self, supernet: Supernet, progress: float) -> Draw:
         """Return one architecture."""

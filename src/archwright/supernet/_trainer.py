@@ -1,0 +1,241 @@
+"""The training of a supernet: steps of the weights, and of what is learned about architectures."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from archwright.datasets import Part
+from archwright.errors import EvaluationError
+from archwright.evaluate._feed import Feed
+from archwright.evaluate._loop import Pace
+from archwright.evaluate._optimizers import make_optimizer
+from archwright.evaluate._schedules import SCHEDULES
+from archwright.supernet._base import Batch
+from archwright.supernet._frame import Draw
+from archwright.supernet._supernet import Supernet
+
+if TYPE_CHECKING:
+    from archwright.datasets import Data
+    from archwright.evaluate._recipe import Recipe
+    from archwright.evaluate._setup import Setup
+
+__all__ = ["Trainer"]
+
+_CLIP = 5.0  # the largest norm of a weight gradient, as in DARTS, where the recipe says nothing
+_MOVE = 4.0  # how far Adam can carry a logit over the whole training: a softmax share of about 0.98
+_RATES = (3e-4, 0.1)  # the learning rate of DARTS for 20,000 steps, and the largest for short trainings
+_MEMORY = 0.95  # of the moving average of the loss
+
+
+class Trainer:
+    """Trains a supernet, epoch by epoch, and can be stopped and gone on with between two of them.
+
+    Args:
+        supernet: What is trained, in its place and layout.
+        data: What it learns from: the training part. Where the relaxation learns, logits and weights have half of it
+            each.
+        recipe: How weights are trained; its epochs are not looked at.
+        setup: How networks are run.
+        epochs: How many epochs there are to be.
+        seed: Of the order of the samples, and of their halves.
+        deadline: When to end, in seconds of `time.monotonic()`; progress then follows the time too.
+        arch_lr: Learning rate of the logits; None for one that suits the number of steps.
+
+    Attributes:
+        weights: The optimizer of the shared weights.
+        logits: The optimizer of the logits; None where there are none.
+        epochs_done: How many epochs are over.
+        step: How many steps have been made.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        data: Data,
+        recipe: Recipe,
+        setup: Setup,
+        *,
+        epochs: int,
+        seed: int,
+        deadline: float | None = None,
+        arch_lr: float | None = None,
+    ) -> None:
+        self.supernet = supernet
+        self.setup = setup
+        self.recipe = recipe
+        self.epochs, self.epochs_done, self.step = epochs, 0, 0
+        self._order = torch.Generator().manual_seed(seed)
+        parts = _halves(data.train, seed) if supernet.relaxation.learns else (data.train,)
+        self.feeds = [Feed(data, part, setup) for part in parts]
+        self.batch_size = recipe.batch_for(len(parts[0]))
+        self.steps = epochs * self.feeds[0].steps(self.batch_size)
+        self.pace = Pace(self.steps, deadline=deadline, by_time=deadline is not None)
+        self._schedule = SCHEDULES[recipe.schedule]
+        self._make_weights()
+        rate = arch_lr or min(max(_MOVE / max(self.steps, 1), _RATES[0]), _RATES[1])
+        logits = supernet.arch_parameters()
+        self.logits = torch.optim.Adam(logits, lr=rate, betas=(0.5, 0.999), weight_decay=1e-3) if logits else None
+
+    @property
+    def progress(self) -> float:
+        """How far the training is, from 0 to 1."""
+        return self.pace.progress(self.step)
+
+    def epoch(self) -> dict[str, float]:
+        """Go through the data once, or as far as the time allows.
+
+        Returns:
+            "loss", the mean over the steps of the weights, and "arch_loss", that over those of the logits.
+
+        Raises:
+            EvaluationError: A loss became NaN or infinite.
+        """
+        supernet, relaxation = self.supernet, self.supernet.relaxation
+        supernet.train()
+        losses: list[Tensor] = []
+        arch_losses: list[Tensor] = []
+        augment = self.recipe.augment
+        batches = self.feeds[0].shuffled(self.batch_size, self._order, augment=augment)
+        held_out = self._endless() if self.logits is not None else itertools.repeat(None)
+        for batch, held in zip(batches, held_out, strict=False):
+            if held is not None and self.progress >= relaxation.warmup:
+                arch_losses.append(relaxation.arch_step(self, held, batch))
+            losses.append(relaxation.weight_step(self, batch))
+            self.step += 1
+            if self.pace.late():
+                break
+        self.epochs_done += 1
+        found = {"loss": _mean(losses, self.epochs_done)}
+        if arch_losses:
+            found["arch_loss"] = _mean(arch_losses, self.epochs_done)
+        return found
+
+    # ------------------------------------------------------------------ for the steps of relaxations
+
+    def draw(self) -> Draw:
+        """Return what the relaxation runs next."""
+        return self.supernet.draw(self.progress)
+
+    def scores(self, draw: Draw, inputs: Tensor) -> Tensor:
+        """Return (n, classes) what was drawn gives for (n, ...) inputs."""
+        run: Any = partial(self.supernet.run, draw)
+        return self.setup.scores(run, inputs, self.feeds[0].classes)
+
+    def loss(self, draw: Draw, batch: Batch) -> Tensor:
+        """Return () the mean loss of what was drawn on a batch."""
+        inputs, targets = batch
+        return F.cross_entropy(self.scores(draw, inputs), targets, label_smoothing=self.recipe.label_smoothing)
+
+    def surrogate(self, draw: Draw, loss: Tensor) -> Tensor:
+        """Return () what has the gradient of the loss, and that of the expected loss for decisions that were drawn.
+
+        Their gradient is the score function's: the loss less its moving average, times that of the log-probability.
+
+        Args:
+            draw: What was run last.
+            loss: () the loss that it gave.
+        """
+        drawn = [draw.log_probs[name] for name in sorted(self.supernet.used) if name in draw.log_probs]
+        if not drawn:
+            return loss
+        baseline = self.supernet.baseline
+        value = loss.detach()
+        mean = torch.where(baseline[1] > 0, baseline[0] / baseline[1].clamp_min(1e-12), value)
+        baseline.mul_(_MEMORY).add_((1 - _MEMORY) * torch.stack([value, torch.ones_like(value)]))
+        return loss + (value - mean) * torch.stack(drawn).sum()
+
+    def step_weights(self, *losses: Tensor) -> None:
+        """Make a step of the weights against the sum of some losses, or with the gradients that are there."""
+        if losses:
+            self.weights.zero_grad(set_to_none=True)
+            for loss in losses:
+                torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
+        if self._version != self.supernet.bank.version:
+            self._make_weights()
+        share = self._schedule(self.progress)
+        for group, peak in zip(self.weights.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * share
+        clip = _CLIP if self.recipe.clip is None else self.recipe.clip
+        torch.nn.utils.clip_grad_norm_(self.supernet.weight_parameters(), clip)
+        self.weights.step()
+
+    def step_logits(self, loss: Tensor | None = None) -> None:
+        """Make a step of the logits against a loss, or with the gradients that are there."""
+        assert self.logits is not None
+        if loss is not None:
+            self.logits.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss, inputs=self.supernet.arch_parameters())
+        self.logits.step()
+
+    # ------------------------------------------------------------------ a checkpoint
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a process needs to go on from here: tensors, numbers and lists."""
+        return {
+            "supernet": self.supernet.state_dict(),
+            "weights": self.weights.state_dict(),
+            "logits": None if self.logits is None else self.logits.state_dict(),
+            "epochs_done": self.epochs_done,
+            "step": self.step,
+            "order": self._order.get_state(),
+            "draws": self.supernet.rng.bit_generator.state,
+            "torch": torch.get_rng_state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from where `state` was taken.
+
+        Raises:
+            RuntimeError: It is that of another supernet.
+        """
+        self.supernet.load_state_dict(state["supernet"])
+        self._make_weights()
+        self.weights.load_state_dict(state["weights"])
+        if self.logits is not None:
+            self.logits.load_state_dict(state["logits"])
+        self.epochs_done, self.step = state["epochs_done"], state["step"]
+        self._order.set_state(state["order"])
+        self.supernet.rng.bit_generator.state = state["draws"]
+        torch.set_rng_state(state["torch"])
+
+    # ------------------------------------------------------------------ inside
+
+    def _make_weights(self) -> None:
+        """Make the optimizer of the weights; after they grew, with what it knew of those that did not."""
+        before = getattr(self, "weights", None)
+        recipe = self.recipe
+        bank = self.supernet.bank
+        self.weights = make_optimizer(bank, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        self._peaks = [float(group["lr"]) for group in self.weights.param_groups]
+        self._version = bank.version
+        if before is not None:
+            for weight, known in before.state.items():
+                shapes = {value.shape for value in known.values() if isinstance(value, Tensor) and value.ndim}
+                if shapes <= {weight.shape}:
+                    self.weights.state[weight] = known
+
+    def _endless(self) -> Iterator[Batch]:
+        while True:
+            yield from self.feeds[1].shuffled(self.batch_size, self._order, augment=self.recipe.augment)
+
+
+def _halves(part: Part, seed: int) -> tuple[Part, Part]:
+    order = torch.randperm(len(part), generator=torch.Generator().manual_seed(seed))
+    middle = (len(part) + 1) // 2
+    first, second = order[:middle], order[middle:]
+    return Part(part.inputs[first], part.targets[first]), Part(part.inputs[second], part.targets[second])
+
+
+def _mean(losses: list[Tensor], epoch: int) -> float:
+    mean = float(torch.stack(losses).mean())
+    if not math.isfinite(mean):
+        raise EvaluationError(f"the loss of the supernet became {mean} in epoch {epoch}; take a smaller learning rate")
+    return mean
