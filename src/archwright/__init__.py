@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archwright import bench, envs, errors, nn, optim, spaces, strategies, surrogates, testing
+    from archwright import bench, envs, errors, nn, optim, spaces, strategies, supernet, surrogates, testing
     from archwright.datasets import Data, data
     from archwright.evaluate import Candidate, Evaluator, Stopped, Training
     from archwright.space import (
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
         template,
     )
     from archwright.study import Budget, Callback, Study, load, search
+    from archwright.supernet import Supernet, SupernetEvaluator
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
-    **dict.fromkeys(("bench", "envs", "errors", "nn", "optim", "spaces", "strategies", "surrogates", "testing"), ""),
+    **dict.fromkeys(("bench", "envs", "errors", "nn", "optim", "spaces", "strategies"), ""),
+    **dict.fromkeys(("supernet", "surrogates", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Candidate", "Evaluator", "Stopped", "Training"), "evaluate"),
     **dict.fromkeys(
@@ -56,6 +58,7 @@ _HOME = {
         "space",
     ),
     **dict.fromkeys(("Budget", "Callback", "Study", "load", "search"), "study"),
+    **dict.fromkeys(("Supernet", "SupernetEvaluator"), "supernet"),
     **dict.fromkeys(("History", "Objective", "Trial"), "trials"),
 }
 
@@ -71,6 +74,8 @@ __all__ = [
     "Space",
     "Stopped",
     "Study",
+    "Supernet",
+    "SupernetEvaluator",
     "TensorSpec",
     "Training",
     "Trial",
@@ -94,6 +99,7 @@ __all__ = [
     "spaces",
     "strategies",
     "subset",
+    "supernet",
     "surrogates",
     "template",
     "testing",

@@ -33,7 +33,9 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as `search` makes it.")]
-Trials = Annotated[int | None, typer.Option(help="Trials that may end. 20 where no time is given either.")]
+Trials = Annotated[
+    int | None, typer.Option(help="Trials that may end; where no time is given, 20, or what suits a supernet.")
+]
 Minutes = Annotated[float | None, typer.Option(help="Minutes in all, the final training included.")]
 
 
@@ -43,6 +45,7 @@ class Kind(StrEnum):
     spaces = "spaces"
     strategies = "strategies"
     data = "data"
+    evaluators = "evaluators"
     tables = "tables"
 
 
@@ -85,6 +88,9 @@ def search(
         typer.Option(help="The search space (`archwright list spaces`); one that suits the data when not given."),
     ] = None,
     strategy: Annotated[str, typer.Option(help="The strategy (`archwright list strategies`).")] = "evolution",
+    evaluator: Annotated[
+        str, typer.Option(help="How networks are measured (`archwright list evaluators`).")
+    ] = "training",
     trials: Trials = None,
     minutes: Minutes = None,
     target: Annotated[float | None, typer.Option(help="End when the best reaches this value of the objective.")] = None,
@@ -117,7 +123,7 @@ def search(
     from archwright.cli._render import Screen
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
-    from archwright.study import Budget
+    from archwright.study import Budget, default_trials
     from archwright.study import search as run_search
 
     given: dict[str, Any] = {"target": label, "size": size}
@@ -134,12 +140,13 @@ def search(
         device=device,
     )
     if trials is None and minutes is None:
-        trials = 20
+        trials = default_trials(strategy, evaluator)
     path = out or _free_folder(Path("runs") / Path(data).stem)
     screen = Screen(quiet=json, data=loaded)
     study = run_search(
         chosen,
         training,
+        evaluator=evaluator,
         strategy=strategy,
         objective=objective,
         budget=Budget(trials=trials, minutes=minutes, target=target),
@@ -229,7 +236,7 @@ def bench(
 
 @app.command("list")
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Json = False) -> None:
-    """List the spaces, strategies, data sets or benchmark tables that have a name."""
+    """List the spaces, strategies, evaluators, data sets or benchmark tables that have a name."""
     from archwright.cli._render import Screen
 
     Screen(quiet=False).names(_entries(kind), as_json=json)
@@ -244,6 +251,11 @@ def _entries(kind: Kind) -> Iterable[Entry[Any]]:
         from archwright import strategies
 
         return strategies.entries()
+    if kind is Kind.evaluators:
+        from archwright._registry import Entry
+        from archwright.study import EVALUATORS
+
+        return [Entry(name, str, summary) for name, summary in EVALUATORS.items()]
     if kind is Kind.tables:
         from archwright import bench
 

@@ -17,6 +17,7 @@ from archwright.study import Callback
 if TYPE_CHECKING:
     from archwright._registry import Entry
     from archwright.datasets import Data
+    from archwright.evaluate import Learned
     from archwright.study import Study
     from archwright.trials import Trial
 
@@ -71,6 +72,19 @@ class Screen(Callback):
             )
             self.task = self.live.add_task("starting", total=1.0, left="")
             self.live.start()
+
+    def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
+        """Name the epoch of what is trained before the first trial."""
+        self._update(study, f"supernet epoch {step}  loss {metrics.get('loss', float('nan')):.3f}")
+        if self.live is None:
+            told = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name != "seconds")
+            self.err.print(f"supernet epoch {step:>3}  {metrics.get('seconds', 0.0):6.1f} s  {told}", markup=False)
+
+    def on_prepared(self, study: Study, learned: Learned) -> None:
+        """Say what has been learned."""
+        console = self.live.console if self.live else self.err
+        for line in _diagnosis(study):
+            console.print(line, markup=False)
 
     def on_trial_start(self, study: Study, trial: Trial) -> None:
         """Name the trial."""
@@ -209,6 +223,8 @@ class Screen(Callback):
             self.out.print(f"          {name} = {value}", markup=False)
         if study.test is not None:
             self.out.print(f"[bold]final[/]     {_metrics(_leading(study, study.test))}")
+        for line in _diagnosis(study):
+            self.out.print(f"[bold]supernet[/]  {line}")
         if study.path is not None and (Path(study.path) / "best").exists():
             files = ", ".join(sorted(file.name for file in (Path(study.path) / "best").iterdir()))
             self.out.print(f"[bold]files[/]     {Path(study.path) / 'best'}: {files}")
@@ -236,6 +252,25 @@ def _best(study: Study) -> str:
     if best is None:
         return ""
     return f"best {study.objective.metric} {best.metrics[study.objective.metric]:.4f} (trial {best.number})"
+
+
+def _diagnosis(study: Study) -> list[str]:
+    """Return what there is to say about what was learned before the first trial, as lines."""
+    found = study.diagnosis()
+    if found is None:
+        return []
+    lines = [f"{found['epochs']} epochs in {_clock(found['seconds'])}"]
+    if "derived" in found:
+        shares = f"{found['skips']:.0%} skips, {found['nothing']:.0%} nothing, entropy {found['entropy']:.2f}"
+        lines.append(f"derived {found['derived']}: {shares}")
+    if found.get("degenerate"):
+        lines.append(f"the derived architecture is degenerate: {found['degenerate']}")
+    if "spearman" in found:
+        lines.append(
+            f"shared against stand-alone accuracy over {found['compared']} architectures: Spearman "
+            f"{found['spearman']:.2f}, Kendall {found['kendall']:.2f}"
+        )
+    return lines
 
 
 def _states(study: Study) -> str:

@@ -14,6 +14,7 @@ from archwright.evaluate._evaluator import (
     as_evaluator,
     check_metrics,
 )
+from archwright.evaluate._learned import Learned, Preparation
 
 if TYPE_CHECKING:
     from archwright.evaluate._training import Training
@@ -22,6 +23,8 @@ __all__ = [
     "Candidate",
     "Evaluator",
     "FunctionEvaluator",
+    "Learned",
+    "Preparation",
     "Stopped",
     "Training",
     "as_evaluator",

@@ -84,6 +84,10 @@ class Candidate:
         self._model = model.to(self.device)
         return self._model
 
+    def adopt(self, model: torch.nn.Module) -> None:
+        """Take a network that was made elsewhere, such as one with inherited weights, as the candidate's own."""
+        self._model = model
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """The parts of the space besides "model", by name.

@@ -11,6 +11,7 @@ from archwright.errors import EvaluationError
 
 if TYPE_CHECKING:
     from archwright.evaluate._candidate import Candidate
+    from archwright.evaluate._learned import Learned, Preparation
     from archwright.space import TensorSpec
 
 __all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics"]
@@ -39,6 +40,16 @@ class Evaluator(ABC):
         Any exception makes the trial a failed one; `Stopped`, which `candidate.report` raises, is
         to be let pass.
         """
+
+    def prepare(self, preparation: Preparation) -> Learned | None:
+        """Get ready before the first trial; a search that goes on asks for it again.
+
+        What takes long is to be kept in the run folder and found there again.
+
+        Returns:
+            What was learned about the space, for strategies that go by it; `None` where there is nothing.
+        """
+        return None
 
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
         """Train the candidate from scratch, for longer, and test it once.

@@ -240,17 +240,21 @@ class Training(Evaluator):
         recipe.check(kind=self.data.kind, samples=len(self.data.train))
         return recipe
 
-    @contextmanager
-    def _running(self, model: torch.nn.Module, candidate: Candidate) -> Iterator[Setup]:
-        """Put a network into the layout to run in and seed what it draws; put it back afterwards."""
+    def setup(self, device: str) -> Setup:
+        """Return how networks are run on a device."""
         channels_last = self.channels_last
         if channels_last is None:
-            channels_last = torch.device(candidate.device).type != "mps"
-        setup = Setup(
-            candidate.device,
+            channels_last = torch.device(device).type != "mps"
+        return Setup(
+            device,
             channels_last=channels_last and self.data.kind == "image",
             bf16=self.precision == "bf16",
         )
+
+    @contextmanager
+    def _running(self, model: torch.nn.Module, candidate: Candidate) -> Iterator[Setup]:
+        """Put a network into the layout to run in and seed what it draws; put it back afterwards."""
+        setup = self.setup(candidate.device)
         lay_out(model, setup.layout)
         try:
             with seeded(candidate.seed, candidate.device):

@@ -23,6 +23,7 @@ from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mulambda import MuPlusLambda
 from archwright.strategies._nevergrad import Nevergrad
 from archwright.strategies._npenas import Npenas
+from archwright.strategies._oneshot import DARTS, ENAS, GDAS, PCDARTS, DrNAS, OneShot, ProxylessNAS
 from archwright.strategies._optuna import TPE, Optuna
 from archwright.strategies._portfolio import Portfolio
 from archwright.strategies._ppo import PPO
@@ -32,12 +33,17 @@ from archwright.strategies._random import Random
 from archwright.strategies._reinforce import Reinforce
 
 __all__ = [
+    "DARTS",
+    "ENAS",
+    "GDAS",
+    "PCDARTS",
     "PPO",
     "TPE",
     "Bananas",
     "BayesianOptimisation",
     "BoTorch",
     "DeepQ",
+    "DrNAS",
     "Evolution",
     "Genetic",
     "Grid",
@@ -47,9 +53,11 @@ __all__ = [
     "MuPlusLambda",
     "Nevergrad",
     "Npenas",
+    "OneShot",
     "Optuna",
     "Portfolio",
     "PredictorGuided",
+    "ProxylessNAS",
     "QLearning",
     "Random",
     "Reinforce",

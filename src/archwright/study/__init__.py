@@ -3,11 +3,12 @@
 from archwright.study._best import Best
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._search import load, search
+from archwright.study._search import EVALUATORS, default_trials, load, search
 from archwright.study._store import MemoryStore, Record, Snapshot, Store
 from archwright.study._study import Study
 
 __all__ = [
+    "EVALUATORS",
     "Best",
     "Budget",
     "Callback",
@@ -16,6 +17,7 @@ __all__ = [
     "Snapshot",
     "Store",
     "Study",
+    "default_trials",
     "load",
     "search",
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from archwright.trials import Trial
 
 if TYPE_CHECKING:
+    from archwright.evaluate import Learned
     from archwright.study._study import Study
 
 __all__ = ["Callback", "Log", "describe_metrics"]
@@ -25,6 +26,12 @@ class Callback:
 
     def on_start(self, study: Study) -> None:
         """Be told that the search begins, or goes on."""
+
+    def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
+        """Be told of a point of the curve of what the evaluator does before the first trial."""
+
+    def on_prepared(self, study: Study, learned: Learned) -> None:
+        """Be told what the evaluator has learned before the first trial; it is on record."""
 
     def on_trial_start(self, study: Study, trial: Trial) -> None:
         """Be told that a trial begins."""
@@ -63,6 +70,16 @@ class Log(Callback):
         done = len(study.history.finished)
         goes = f"goes on after {done} trials" if done else "begins"
         self._note(f"search {goes}: {study.objective}, budget {study.budget}, seed {study.seed}")
+
+    def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
+        """Note the point of the curve."""
+        self._note(f"preparation step {step}: {describe_metrics(metrics)}")
+
+    def on_prepared(self, study: Study, learned: Learned) -> None:
+        """Note what is preferred."""
+        preferred = f": prefers {learned.architectures[0].id}" if learned.architectures else ""
+        told = ", ".join(f"{name} {value}" for name, value in learned.diagnosis.items())
+        self._note(f"prepared{preferred}{f' ({told})' if told else ''}")
 
     def on_trial_start(self, study: Study, trial: Trial) -> None:
         """Note the architecture."""

@@ -28,7 +28,10 @@ __all__ = [
     "restore_strategy",
 ]
 
-_EVALUATORS = {"training": ("archwright.evaluate", "Training")}
+_EVALUATORS = {
+    "training": ("archwright.evaluate", "Training"),
+    "supernet": ("archwright.supernet", "SupernetEvaluator"),
+}
 """Where the evaluators are that can be made again, by the "type" in their JSON."""
 
 
@@ -52,6 +55,7 @@ def describe(space: Space, strategy: Strategy, objective: Objective, seed: objec
         "budget": None,
         "final": None,
         "results": {},
+        "learned": None,
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archwright.errors import StoreError
+from archwright.evaluate import Learned
 from archwright.study._clock import Clock
 from archwright.study._store import MemoryStore, Record, Snapshot, Store
 from archwright.trials import History, Objective, Trial
@@ -195,6 +196,12 @@ class Ledger:
         self.hold().update(**documents)
         self.document |= documents
 
+    def learn(self, learned: Learned | None) -> None:
+        """Put on record what the evaluator has learned before the first trial; None while it is at it."""
+        outcome = None if learned is None else learned.to_json()
+        self.update(learned={"elapsed": self.clock.elapsed, "outcome": outcome})
+        self.history.learned = learned
+
     def under_way(self) -> frozenset[int]:
         """Return the numbers of the trials that this process runs."""
         return frozenset(self._begun)
@@ -239,6 +246,9 @@ class Ledger:
         over = [record for record in snapshot.records if record.ended is not None]
         for record in sorted(over, key=lambda record: record.ended or 0):
             history.add(record.trial)
+        learned = snapshot.document["learned"] or {"elapsed": 0.0, "outcome": None}
+        if learned["outcome"] is not None:
+            history.learned = Learned.from_json(learned["outcome"])
         self.document, self.history = snapshot.document, history
         self.interrupted = deque(
             record.trial.number
@@ -246,5 +256,5 @@ class Ledger:
             if record.ended is None and record.trial.number not in self._begun
         )
         results = snapshot.document["results"].values()
-        elapsed = [self.clock.elapsed, *(record.elapsed for record in snapshot.records)]
+        elapsed = [self.clock.elapsed, learned["elapsed"], *(record.elapsed for record in snapshot.records)]
         self.clock.set(max([*elapsed, *(result["elapsed"] for result in results)]))

@@ -11,7 +11,7 @@ from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.trials import History
 
-__all__ = ["propose", "trial_seed"]
+__all__ = ["preparation_seed", "propose", "trial_seed"]
 
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
@@ -54,3 +54,8 @@ def trial_seed(seed: int, number: int) -> int:
     """Return the seed of a trial's evaluation, in [0, 2**31), apart from that of its proposal."""
     sequence = np.random.SeedSequence([seed, number], spawn_key=(1,))
     return int(sequence.generate_state(1)[0]) >> 1
+
+
+def preparation_seed(seed: int) -> int:
+    """Return the seed of what an evaluator does before the first trial, in [0, 2**31), apart from those of trials."""
+    return int(np.random.SeedSequence([seed], spawn_key=(2,)).generate_state(1)[0]) >> 1

@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from archwright.errors import BudgetError, Exhausted, SpaceError, StudyError
-from archwright.evaluate import Candidate, Evaluator, check_metrics
+from archwright.evaluate import Candidate, Evaluator, Preparation, check_metrics
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback, Log
 from archwright.study._outcome import Outcome, judge
+from archwright.study._propose import preparation_seed
 from archwright.trials import Trial, metrics_to_json
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "check_run"]
 
 _FINAL_SHARE = 0.3  # of a time budget, kept for the final training
+_PREPARATION_SHARE = 0.6  # of what is left for the search, for an evaluator that gets ready first
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
 
 
@@ -106,6 +108,7 @@ class Run:
         try:
             for callback in self._callbacks:
                 callback.on_start(study)
+            self._prepare()
             self._search()
             self._train_finals()
         except KeyboardInterrupt:
@@ -118,6 +121,33 @@ class Run:
             clock.stop()
             for callback in self._callbacks:
                 callback.on_end(study)
+
+    # ------------------------------------------------------------------ before the first trial
+
+    def _prepare(self) -> None:
+        """Let the evaluator get ready, and put on record what it learned."""
+        if type(self._evaluator).prepare is Evaluator.prepare:
+            return
+        study, ledger = self._study, self._ledger
+        deadline = None
+        if math.isfinite(self._search_end):
+            left = self._search_end - time.monotonic()
+            spent = ledger.clock.elapsed
+            deadline = time.monotonic() + max(0.0, _PREPARATION_SHARE * (spent + left) - spent)
+
+        def report(step: int, metrics: Mapping[str, float]) -> None:
+            if ledger.history.learned is None:
+                ledger.learn(None)  # the time that was spent, for a process that goes on
+            for callback in self._callbacks:
+                callback.on_prepare(study, step, metrics)
+
+        learned = self._evaluator.prepare(
+            Preparation(study.space, preparation_seed(study.seed), ledger.folder, deadline, report)
+        )
+        if learned is not None:
+            ledger.learn(learned)
+            for callback in self._callbacks:
+                callback.on_prepared(study, learned)
 
     # ------------------------------------------------------------------ the search
 

@@ -7,23 +7,31 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from archwright.errors import SpaceError
+from archwright import strategies
+from archwright.errors import SpaceError, StrategyError, unknown
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.space import Space
-from archwright.strategies import Strategy
+from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._run import check_run
 from archwright.study._study import Study
 from archwright.trials import Objective
 
-__all__ = ["load", "search"]
+__all__ = ["EVALUATORS", "default_trials", "load", "search"]
+
+EVALUATORS = {
+    "training": "Each network is trained by itself.",
+    "supernet": "One supernet is trained first, and each network is judged by its weights.",
+}
+"""How networks can be measured on data, by name."""
 
 
 def search(
     space: Space | str,
-    evaluator: Any,
+    task: Any,
     *,
+    evaluator: str = "training",
     strategy: str | Strategy = "evolution",
     objective: str | Objective | None = None,
     budget: Budget | None = None,
@@ -38,9 +46,14 @@ def search(
     Args:
         space: Where to search: a space, or the name of a ready-made one, which is then made for the
             evaluator's data.
-        evaluator: What measures: an `Evaluator`; a function `f(candidate) -> float | dict`; or data,
-            on which networks are then trained as `Training` does by default.
-        strategy: The name of a strategy, or a strategy.
+        task: What to do well: data, on which networks are trained; or what measures, which is an
+            `Evaluator` or a function `f(candidate) -> float | dict`.
+        evaluator: How networks are measured where data are given: "training", each by itself with
+            the defaults of `Training`; or "supernet", by the weights of one supernet that is
+            trained first, with the defaults of `SupernetEvaluator`. A `Training` may stand in place
+            of the data.
+        strategy: The name of a strategy, or a strategy. One of those that go by a supernet, such as
+            "darts", has it trained first.
         objective: What to optimise, such as "max accuracy"; the evaluator's own when not given.
         budget: What may be spent, such as `Budget(trials=100, minutes=10)`.
         path: The run folder to keep everything in, made if need be; `None` keeps it in memory.
@@ -53,14 +66,16 @@ def search(
     Raises:
         BudgetError: No budget is given.
         UnknownName: No strategy or space has that name.
-        StrategyError: The strategy cannot serve the space.
+        StrategyError: The strategy cannot serve the space, or goes by a supernet and the task is a
+            function, on which none can be trained.
         SpaceError: The space has parts that the evaluator does not understand.
         ShapeError: The space's networks do not fit the evaluator's data.
         StudyError: The folder holds a study, and `resume` is not set or that study differs.
         StudyLocked: Another process writes to the folder.
     """
     wanted = None if objective is None else Objective.parse(objective)
-    measure = _as_evaluator(evaluator, wanted)
+    strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
+    measure = _with_supernet(_as_evaluator(task, wanted), evaluator, strategy)
     where = _as_space(space, measure)
     check_run(where, measure, budget, final)
     assert budget is not None
@@ -78,6 +93,19 @@ def search(
 load = Study.open
 
 
+def default_trials(strategy: str, evaluator: str) -> int:
+    """Return how many trials a search has that is given no budget.
+
+    Args:
+        strategy: The name of a strategy.
+        evaluator: One of `EVALUATORS`.
+    """
+    if evaluator == "supernet":
+        return 100  # each takes a moment
+    # What a supernet prefers is tried a few times over; other strategies learn from their trials alone.
+    return 3 if isinstance(strategies.create(strategy), OneShot) else 20
+
+
 def _as_evaluator(evaluator: Any, objective: Objective | None) -> Evaluator:
     datasets = sys.modules.get("archwright.datasets")  # where it is not loaded, nobody has data
     if datasets is not None and isinstance(evaluator, datasets.Data):
@@ -85,6 +113,35 @@ def _as_evaluator(evaluator: Any, objective: Objective | None) -> Evaluator:
 
         return Training(evaluator)
     return as_evaluator(evaluator, metric="value" if objective is None else objective.metric)
+
+
+def _with_supernet(measure: Evaluator, how: str, strategy: Strategy) -> Evaluator:
+    """Return the evaluator, or one that trains a supernet first, where one is asked for."""
+    if how not in EVALUATORS:
+        raise unknown("evaluator", how, EVALUATORS)
+    wants = isinstance(strategy, OneShot)
+    if how == "training" and not wants:
+        return measure
+    from archwright.evaluate import Training
+    from archwright.supernet import SupernetEvaluator, create
+
+    if isinstance(measure, SupernetEvaluator):
+        return measure
+    if not isinstance(measure, Training):
+        raise StrategyError(
+            f"a supernet learns from data: give search the data or a Training, or a SupernetEvaluator; "
+            f"{measure!r} was given"
+        )
+    if not isinstance(strategy, OneShot):
+        return SupernetEvaluator(measure)
+    return SupernetEvaluator(
+        measure,
+        create(strategy.relaxation, **strategy.relaxation_settings()),
+        epochs=strategy.epochs,
+        judge="shared" if how == "supernet" else "alone",
+        early_stop=strategy.early_stop,
+        selection=strategy.selection,
+    )
 
 
 def _as_space(space: object, evaluator: Evaluator) -> Space:

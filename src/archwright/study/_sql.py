@@ -132,8 +132,9 @@ class SQLStore(Store):
         found = self._tables()
         if not {"study", "trials"} <= set(found):
             raise StoreError(f"{self._place} holds no study: its tables are {', '.join(found) or 'none'}")
+        kept = [column for column in _study.columns if column.name in self._columns()]
         with self._transaction():
-            study = self._connection.execute(sql.select(_study)).mappings().first()
+            study = self._connection.execute(sql.select(*kept)).mappings().first()
             rows = self._connection.execute(sql.select(_trials).order_by(_trials.c.number)).mappings().all()
         if study is None:
             raise StoreError(f"{self._place} holds no study: its table 'study' is empty")
@@ -142,13 +143,16 @@ class SQLStore(Store):
                 f"{self._place} was written by a later version of archwright (format {study['format']}, "
                 f"this version reads up to {FORMAT})"
             )
-        document = {name: self._load(study[name], name) for name in DOCUMENTS}
+        document = {name: self._load(study[name], name) if name in study else None for name in DOCUMENTS}
         return Snapshot(document, [self._record(i, dict(row)) for i, row in enumerate(rows)])
 
     def update(self, **documents: Any) -> None:
         """Replace parts of the study's description, by the names in `DOCUMENTS`."""
         row = {name: json.dumps(value, allow_nan=False) for name, value in documents.items()}
+        missing = row.keys() - self._columns()
         with self._transaction():
+            for name in sorted(missing):  # the study was begun by a version that did not keep this yet
+                self._connection.execute(sql.text(f"ALTER TABLE study ADD COLUMN {name} TEXT"))
             self._connection.execute(sql.update(_study).values(row))
 
     def add(self, record: Record) -> None:
@@ -208,6 +212,11 @@ class SQLStore(Store):
     def _tables(self) -> list[str]:
         with self._transaction():
             return sorted(sql.inspect(self._connection).get_table_names())
+
+    def _columns(self) -> set[str]:
+        """Return the columns of the study's table; a study of an earlier version lacks some."""
+        with self._transaction():
+            return {column["name"] for column in sql.inspect(self._connection).get_columns("study")}
 
     def _load(self, text: str | None, what: str) -> Any:
         try:

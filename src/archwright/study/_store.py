@@ -27,6 +27,7 @@ DOCUMENTS = (
     "budget",
     "final",
     "results",
+    "learned",
 )
 """What is kept about a study itself, each a JSON value."""
 

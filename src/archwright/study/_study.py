@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from archwright import strategies
 from archwright.errors import BudgetError, StrategyError, StudyError
-from archwright.evaluate import Evaluator, as_evaluator
+from archwright.evaluate import Evaluator, Learned, as_evaluator
 from archwright.space import Space
 from archwright.strategies import Strategy
 from archwright.study import _describe as describe
 from archwright.study._best import Best, Shelf
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
+from archwright.study._diagnosis import diagnose
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._propose import propose, trial_seed
@@ -172,6 +173,23 @@ class Study:
     def trials(self) -> Sequence[Trial]:
         """All trials, by number."""
         return self.history.trials
+
+    @property
+    def learned(self) -> Learned | None:
+        """What the evaluator learned about the space before the first trial, such as by training a supernet."""
+        return self.history.learned
+
+    def diagnosis(self) -> dict[str, Any] | None:
+        """Return what is to be thought of what was learned before the first trial; `None` where nothing was.
+
+        Returns:
+            "epochs" and "seconds" of the supernet; where an architecture was derived, its "derived" id, the shares of
+            "skips" and of "nothing" among its operations, the "entropy" of what was learned, in 0..1, and why it is
+            "degenerate", or None; and over the trials that were measured both ways, how many were "compared", and,
+            where three or more differ, the rank correlations "spearman" and "kendall" of shared-weight and stand-alone
+            accuracy.
+        """
+        return diagnose(self.history)
 
     @property
     def best(self) -> Best | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from archwright.study._diagnosis import diagnose
 from archwright.study._ledger import Ledger
 from archwright.trials import State, metrics_to_json
 
@@ -44,5 +45,6 @@ def summarise(ledger: Ledger, *, test: Mapping[str, float] | None) -> dict[str, 
             "architecture": best.architecture.to_json(),
             "metrics": metrics_to_json(best.metrics),
         },
+        "learned": diagnose(history),
         "test": None if test is None else metrics_to_json(test),
     }

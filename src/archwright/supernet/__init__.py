@@ -2,6 +2,7 @@
 
 from archwright.supernet import elastic
 from archwright.supernet._base import Relaxation, create, entries, name_of, names, register
+from archwright.supernet._evaluator import SupernetEvaluator
 from archwright.supernet._frame import Draw, Mix
 from archwright.supernet._path import UniformPath
 from archwright.supernet._softmax import Softmax
@@ -14,6 +15,7 @@ __all__ = [
     "Relaxation",
     "Softmax",
     "Supernet",
+    "SupernetEvaluator",
     "UniformPath",
     "create",
     "elastic",

@@ -78,6 +78,7 @@ class Trainer:
         self.batch_size = recipe.batch_for(len(parts[0]))
         self.steps = epochs * self.feeds[0].steps(self.batch_size)
         self.pace = Pace(self.steps, deadline=deadline, by_time=deadline is not None)
+        self._from = 0.0  # how far it was when this process took it up
         self._schedule = SCHEDULES[recipe.schedule]
         self._make_weights()
         rate = arch_lr or min(max(_MOVE / max(self.steps, 1), _RATES[0]), _RATES[1])
@@ -87,7 +88,8 @@ class Trainer:
     @property
     def progress(self) -> float:
         """How far the training is, from 0 to 1."""
-        return self.pace.progress(self.step)
+        by_time = self._from + (1 - self._from) * self.pace.progress(0)
+        return min(1.0, max(self.step / self.steps, by_time))
 
     def epoch(self) -> dict[str, float]:
         """Go through the data once, or as far as the time allows.
@@ -185,6 +187,7 @@ class Trainer:
             "logits": None if self.logits is None else self.logits.state_dict(),
             "epochs_done": self.epochs_done,
             "step": self.step,
+            "progress": self.progress,
             "order": self._order.get_state(),
             "draws": self.supernet.rng.bit_generator.state,
             "torch": torch.get_rng_state(),
@@ -201,7 +204,7 @@ class Trainer:
         self.weights.load_state_dict(state["weights"])
         if self.logits is not None:
             self.logits.load_state_dict(state["logits"])
-        self.epochs_done, self.step = state["epochs_done"], state["step"]
+        self.epochs_done, self.step, self._from = state["epochs_done"], state["step"], state["progress"]
         self._order.set_state(state["order"])
         self.supernet.rng.bit_generator.state = state["draws"]
         torch.set_rng_state(state["torch"])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from archwright.errors import StudyError
+from archwright.evaluate import Learned
 from archwright.space import Architecture, Space
 from archwright.trials._objective import Objective
 from archwright.trials._trial import Trial
@@ -21,10 +22,14 @@ class History:
 
     Args:
         objective: What makes one trial better than another.
+
+    Attributes:
+        learned: What the evaluator learned about the space before the first trial, if anything.
     """
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
+        self.learned: Learned | None = None
         self._trials: list[Trial] = []
         self._finished: list[Trial] = []
         self._complete: list[Trial] = []

@@ -1,0 +1,70 @@
+"""What an evaluator has learned before the first trial, and what it needs to do so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archwright.space import Architecture
+
+if TYPE_CHECKING:
+    from archwright.space import Space
+
+__all__ = ["Learned", "Preparation"]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What an evaluator that gets ready before the first trial is given.
+
+    Args:
+        space: The space that is searched.
+        seed: All that is random in the preparation follows from it.
+        folder: The run folder, for what must survive the death of the process; None where there is none.
+        deadline: When to end, in seconds of `time.monotonic()`; None for whenever it is done.
+        report: Takes a step and metrics: a point of the curve. It may raise `Stopped`.
+    """
+
+    space: Space
+    seed: int = 0
+    folder: Path | None = None
+    deadline: float | None = None
+    report: Callable[[int, Mapping[str, float]], None] = field(default=lambda step, metrics: None)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a preparation has learned about the architectures of a space.
+
+    Args:
+        architectures: What is preferred, all different, best first; the first is what is derived.
+        probabilities: For each step of the curve and each decision, by name, how much each option is preferred.
+        curve: What was reported on the way, in order: "step" and metrics.
+        diagnosis: What there is to say about the outcome: numbers and words, by name.
+    """
+
+    architectures: tuple[Architecture, ...] = ()
+    probabilities: tuple[Mapping[str, tuple[float, ...]], ...] = ()
+    curve: tuple[Mapping[str, float], ...] = ()
+    diagnosis: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {
+            "architectures": [architecture.to_json() for architecture in self.architectures],
+            "probabilities": [{name: list(each) for name, each in step.items()} for step in self.probabilities],
+            "curve": [dict(row) for row in self.curve],
+            "diagnosis": dict(self.diagnosis),
+        }
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> Learned:
+        """Return what `to_json` wrote."""
+        return cls(
+            tuple(Architecture.from_json(each) for each in written["architectures"]),
+            tuple({name: tuple(each) for name, each in step.items()} for step in written["probabilities"]),
+            tuple(written["curve"]),
+            written["diagnosis"],
+        )

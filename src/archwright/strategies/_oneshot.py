@@ -1,0 +1,230 @@
+"""Strategies that go by what a supernet has learned before the first trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from archwright.errors import StrategyError
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, check_options, check_positive, check_shares, register
+from archwright.trials import History
+
+__all__ = ["DARTS", "ENAS", "GDAS", "PCDARTS", "DrNAS", "OneShot", "ProxylessNAS"]
+
+
+@dataclass(frozen=True)
+class OneShot(Strategy):
+    """Tries the architecture that a supernet derives, then others as they are drawn from what it learned.
+
+    `search` trains the supernet before the first trial, with the relaxation that the strategy names, on the data that
+    it is given. What was learned is on record (`History.learned`), and proposals follow from that. After the last of
+    its architectures, the best of those that were measured is mutated. A study that is told its results from outside
+    has no supernet: there the first architecture is drawn at random.
+
+    Args:
+        epochs: Of the supernet; None for what suits the data and the budget.
+        early_stop: End its training when the derived architecture has so many skips (DARTS+, Liang et al. 2019); 0 for
+            never.
+        selection: "strength" derives by what was learned; "perturbation" by what each option is worth to the trained
+            supernet (DARTS-PT, Wang et al. 2021).
+        warmup: The share of the training in which weights alone learn.
+
+    Attributes:
+        relaxation: The name of the relaxation.
+    """
+
+    relaxation: ClassVar[str]
+
+    epochs: int | None = None
+    early_stop: int = 0
+    selection: str = "strength"
+    warmup: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            StrategyError: One is out of its range.
+        """
+        name = self.relaxation
+        if self.epochs is not None:
+            check_counts(name, self, "epochs")
+        if isinstance(self.early_stop, bool) or not isinstance(self.early_stop, int) or self.early_stop < 0:
+            raise StrategyError(f"{name}: early_stop is an integer of 0 or more, not {self.early_stop!r}")
+        check_options(name, self, selection=("strength", "perturbation"))
+        check_shares(name, self, "warmup")
+
+    def relaxation_settings(self) -> dict[str, Any]:
+        """Return the settings of the relaxation, by name."""
+        return {"warmup": self.warmup}
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return the best architecture that was learned and not tried; after the last one, a mutation of the best."""
+        learned = () if history.learned is None else history.learned.architectures
+        for architecture in learned:
+            if not history.seen(architecture):
+                return architecture
+        best = history.best
+        if best is not None:
+            return space.mutate(best.architecture, rng)
+        return space.mutate(learned[0], rng) if learned else space.sample(rng)
+
+
+@register("darts")
+@dataclass(frozen=True)
+class DARTS(OneShot):
+    """A supernet of all options at once, weighed by a softmax that gradients train.
+
+    Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019.
+
+    Args:
+        order: 1, or 2 for the gradient through a step of the weights, at several times the cost.
+        epochs: As in `OneShot`.
+        early_stop: As in `OneShot`.
+        selection: As in `OneShot`.
+        warmup: As in `OneShot`.
+    """
+
+    relaxation: ClassVar[str] = "softmax"
+
+    order: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        if self.order not in (1, 2):
+            raise StrategyError(f"darts: order is 1 or 2, not {self.order!r}")
+
+    def relaxation_settings(self) -> dict[str, Any]:
+        """Return the settings of the relaxation, by name."""
+        return {"warmup": self.warmup, "order": self.order}
+
+
+@register("pc-darts")
+@dataclass(frozen=True)
+class PCDARTS(OneShot):
+    """DARTS on a part of the channels, with weights for the edges of a cell.
+
+    Xu et al., "PC-DARTS: Partial channel connections for memory-efficient architecture search", ICLR 2020.
+
+    Args:
+        channels: One in so many channels goes through the operations.
+        epochs: As in `OneShot`.
+        early_stop: As in `OneShot`.
+        selection: As in `OneShot`.
+        warmup: As in `OneShot`.
+    """
+
+    relaxation: ClassVar[str] = "partial"
+
+    channels: int = 4
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        check_counts("pc-darts", self, "channels")
+
+    def relaxation_settings(self) -> dict[str, Any]:
+        """Return the settings of the relaxation, by name."""
+        return {"warmup": self.warmup, "channels": self.channels}
+
+
+@register("gdas")
+@dataclass(frozen=True)
+class GDAS(OneShot):
+    """A supernet that runs one drawn option of each choice, with a straight-through gradient.
+
+    Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019.
+
+    Args:
+        hot: The temperature at the beginning.
+        cold: The temperature in the end.
+        epochs: As in `OneShot`.
+        early_stop: As in `OneShot`.
+        selection: As in `OneShot`.
+        warmup: As in `OneShot`.
+    """
+
+    relaxation: ClassVar[str] = "gumbel"
+
+    hot: float = 10.0
+    cold: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        check_positive("gdas", self, "hot", "cold")
+
+    def relaxation_settings(self) -> dict[str, Any]:
+        """Return the settings of the relaxation, by name."""
+        return {"warmup": self.warmup, "hot": self.hot, "cold": self.cold}
+
+
+@register("drnas")
+@dataclass(frozen=True)
+class DrNAS(OneShot):
+    """A supernet whose mixtures are drawn from Dirichlet distributions that gradients train.
+
+    Chen et al., "DrNAS: Dirichlet neural architecture search", ICLR 2021.
+    """
+
+    relaxation: ClassVar[str] = "dirichlet"
+
+
+@register("proxyless")
+@dataclass(frozen=True)
+class ProxylessNAS(OneShot):
+    """A supernet that runs one path, and two options of each choice to learn from; its latency may count too.
+
+    Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019.
+
+    Args:
+        cost: What counts besides the loss: "latency" (measured on this machine), "flops", "params", or "" for nothing.
+        weight: By how much: the loss that all of the cost of the most expensive network is worth.
+        epochs: As in `OneShot`.
+        early_stop: As in `OneShot`.
+        selection: As in `OneShot`.
+        warmup: As in `OneShot`.
+    """
+
+    relaxation: ClassVar[str] = "gates"
+
+    cost: str = ""
+    weight: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        check_options("proxyless", self, cost=("", "latency", "flops", "params"))
+        check_positive("proxyless", self, "weight")
+
+    def relaxation_settings(self) -> dict[str, Any]:
+        """Return the settings of the relaxation, by name."""
+        return {"warmup": self.warmup, "cost": self.cost, "weight": self.weight}
+
+
+@register("enas")
+@dataclass(frozen=True)
+class ENAS(OneShot):
+    """An LSTM controller, trained by the accuracy that its networks have with shared weights.
+
+    Pham et al., "Efficient neural architecture search via parameter sharing", ICML 2018.
+
+    Args:
+        entropy: The weight of the policy's entropy in what it maximises.
+        epochs: As in `OneShot`.
+        early_stop: As in `OneShot`.
+        selection: As in `OneShot`.
+        warmup: As in `OneShot`.
+    """
+
+    relaxation: ClassVar[str] = "controller"
+
+    entropy: float = 1e-3
+
+    def relaxation_settings(self) -> dict[str, Any]:
+        """Return the settings of the relaxation, by name."""
+        return {"warmup": self.warmup, "entropy": self.entropy}

@@ -1,0 +1,325 @@
+"""The evaluator that trains one supernet, and judges architectures by its weights."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from archwright.errors import EvaluationError, unknown
+from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Stopped, Training
+from archwright.evaluate._device import seeded
+from archwright.evaluate._feed import Feed
+from archwright.evaluate._judge import judge
+from archwright.evaluate._recipe import check_whole
+from archwright.evaluate._setup import Setup, lay_out
+from archwright.supernet import _base
+from archwright.supernet._base import Relaxation
+from archwright.supernet._diagnose import diagnose, entropy, operations
+from archwright.supernet._perturb import perturb
+from archwright.supernet._supernet import Supernet
+from archwright.supernet._trainer import Trainer
+
+if TYPE_CHECKING:
+    from archwright.datasets import Data
+    from archwright.space import Architecture, Space
+
+__all__ = ["SupernetEvaluator"]
+
+JUDGES = ("shared", "alone")
+SELECTIONS = ("strength", "perturbation")
+
+_LONGER = 3  # times the epochs of a single network, for each architecture is trained by a part of the steps
+_LONGEST = 30  # and at most where it is a deadline that ends it
+_CALIBRATION = 8  # batches by which statistics of batch normalisation are measured anew
+_PREFERRED = 64  # architectures that are put on record, best first
+_CHECKPOINT = "supernet.pt"
+
+
+class SupernetEvaluator(Evaluator):
+    """Trains a supernet before the first trial, and then judges architectures.
+
+    With `judge="shared"` a trial takes a moment: the architecture's path is run with the shared weights, after its
+    statistics of batch normalisation were measured anew. Under evolution this is single path one-shot search (Guo et
+    al. 2020). With `judge="alone"` a trial trains the architecture by itself, as `Training` does; what the supernet
+    gives is then the order in which architectures are tried, by a strategy such as "darts".
+
+    Args:
+        training: How a network is trained: a `Training`, or data for one with its defaults. The supernet is trained by
+            its recipe on the same training part; the final training is its own.
+        relaxation: What the supernet runs in a step: a name (`archwright.supernet.names()`) or a `Relaxation`.
+        epochs: Of the supernet. None for three times those of a single network; and where there is a deadline, for as
+            many as fit in, up to thirty times.
+        judge: "shared" or "alone".
+        early_stop: End the training of the supernet when the derived architecture has so many skips (DARTS+, Liang et
+            al. 2019); 0 for never.
+        selection: "strength" derives by the logits; "perturbation" by what each option is worth to the trained supernet
+            (DARTS-PT, Wang et al. 2021).
+        arch_lr: Learning rate of the logits; None for one that suits the number of steps.
+
+    Attributes:
+        supernet: The supernet, once it is prepared.
+
+    Raises:
+        EvaluationError: A value is out of its range.
+        UnknownName: No relaxation has that name.
+    """
+
+    objective = "max accuracy"
+
+    def __init__(
+        self,
+        training: Training | Data,
+        relaxation: str | Relaxation = "path",
+        *,
+        epochs: int | None = None,
+        judge: str = "shared",
+        early_stop: int = 0,
+        selection: str = "strength",
+        arch_lr: float | None = None,
+    ) -> None:
+        self.training = training if isinstance(training, Training) else Training(training)
+        self.relaxation = _base.create(relaxation) if isinstance(relaxation, str) else relaxation
+        if epochs is not None:
+            check_whole("epochs", epochs)
+        if judge not in JUDGES:
+            raise unknown("judge", judge, JUDGES)
+        if selection not in SELECTIONS:
+            raise unknown("selection", selection, SELECTIONS)
+        if not isinstance(early_stop, int) or early_stop < 0:
+            raise EvaluationError(f"early_stop is how many skips are too many, or 0 for never; not {early_stop!r}")
+        if (early_stop or selection == "perturbation") and not self.relaxation.learns:
+            raise EvaluationError(
+                f"early_stop and selection are for relaxations that learn; {_base.name_of(self.relaxation)!r} does not"
+            )
+        self.epochs, self.judge, self.early_stop, self.selection = epochs, judge, early_stop, selection
+        self.arch_lr = arch_lr
+        self.data = self.training.data
+        self.settings = self.training.settings
+        self.example_input = self.training.example_input
+        self.device = self.training.device
+        self.supernet: Supernet | None = None
+
+    # ------------------------------------------------------------------ the supernet
+
+    def prepare(self, preparation: Preparation) -> Learned:
+        """Train the supernet, or go on with its training, and return what it has learned.
+
+        After each epoch a checkpoint is written into the run folder, and a point of the curve is reported: "loss",
+        "arch_loss", "entropy" of what is learned, in 0..1, and "seconds".
+
+        Raises:
+            RelaxationError: The space cannot be one network, or the relaxation cannot serve it.
+            EvaluationError: The loss became NaN or infinite.
+        """
+        space, seed = preparation.space, preparation.seed
+        supernet = Supernet(space, self.relaxation, example_input=self.example_input, seed=seed).to(self.device)
+        setup = self._setup()
+        lay_out(supernet, setup.layout)
+        epochs = self._epochs(preparation.deadline)
+        curve: list[dict[str, float]] = []
+        shares: list[dict[str, tuple[float, ...]]] = []
+        with seeded(seed, self.device):
+            trainer = Trainer(
+                supernet,
+                self.data,
+                self.training.recipe,
+                setup,
+                epochs=epochs,
+                seed=seed,
+                deadline=preparation.deadline,
+                arch_lr=self.arch_lr,
+            )
+            checkpoint = _Checkpoint(preparation.folder, self._key(space, seed))
+            chosen: Architecture | None = None
+            state = checkpoint.read()
+            if state is not None:
+                trainer.load_state(state["trainer"])
+                curve, shares = state["curve"], state["probabilities"]
+            is_over = state is not None and bool(state["is_over"])
+            while not is_over and trainer.epochs_done < epochs:
+                start = time.monotonic()
+                row = trainer.epoch()
+                if self.relaxation.learns:
+                    row["entropy"] = entropy(supernet)
+                row["seconds"] = time.monotonic() - start
+                curve.append({"step": float(trainer.epochs_done), **row})
+                shares.append({name: tuple(each.tolist()) for name, each in supernet.probabilities().items()})
+                is_over = trainer.pace.late() or trainer.epochs_done >= epochs or self._has_collapsed(supernet)
+                checkpoint.write(
+                    {"trainer": trainer.state(), "curve": curve, "probabilities": shares, "is_over": is_over}
+                )
+                try:
+                    preparation.report(trainer.epochs_done, row)
+                except Stopped:
+                    break
+            if self.selection == "perturbation":
+                chosen = perturb(trainer)
+        supernet.eval()
+        self.supernet = supernet
+        self._calibration = [inputs for inputs, _ in _first(Feed(self.data, self.data.train, setup), seed)]
+        return self._learned(supernet, chosen, curve, shares)
+
+    def _learned(
+        self,
+        supernet: Supernet,
+        chosen: Architecture | None,
+        curve: list[dict[str, float]],
+        shares: list[dict[str, tuple[float, ...]]],
+    ) -> Learned:
+        if not supernet.relaxation.learns:
+            return Learned((), tuple(shares), tuple(curve), {})
+        found = supernet.preferred(_PREFERRED, np.random.default_rng(0))
+        if chosen is not None:
+            found = [chosen, *(each for each in found if each != chosen)]
+        return Learned(tuple(found), tuple(shares), tuple(curve), diagnose(supernet, found[0]).to_json())
+
+    def _has_collapsed(self, supernet: Supernet) -> bool:
+        return bool(self.early_stop) and operations(supernet.space, supernet.derive())[0] >= self.early_stop
+
+    def _epochs(self, deadline: float | None) -> int:
+        single = self.training.recipe.epochs_for(len(self.data.train))
+        return self.epochs or single * (_LONGER if deadline is None else _LONGEST)
+
+    # ------------------------------------------------------------------ candidates
+
+    def evaluate(self, candidate: Candidate) -> dict[str, float]:
+        """Return the metrics of a candidate on the validation part.
+
+        Returns:
+            Those of `Training`. With `judge="alone"` also "shared_accuracy", the accuracy with shared weights.
+
+        Raises:
+            EvaluationError: No supernet has been trained.
+            Stopped: The candidate was told to stop.
+        """
+        if self.judge == "shared":
+            metrics = self.shared(candidate.architecture)
+            network = self._ready().extract(candidate.architecture)
+            candidate.adopt(network)
+            return {**metrics, "parameters": float(sum(each.numel() for each in network.parameters()))}
+        shared = self.shared(candidate.architecture)["accuracy"]
+        return {**self.training.evaluate(candidate), "shared_accuracy": shared}
+
+    def shared(self, architecture: Mapping[str, Any]) -> dict[str, float]:
+        """Return an architecture's metrics on the validation part with the shared weights.
+
+        Args:
+            architecture: An architecture of the space; parts besides the model are not looked at.
+
+        Raises:
+            EvaluationError: No supernet has been trained.
+        """
+        supernet, setup = self._ready(), self._setup()
+        path = supernet.select(architecture)
+        supernet.calibrate(path, self._calibration)
+        return judge(path, Feed(self.data, self.data.validation, setup), setup)
+
+    def retrain(self, candidate: Candidate) -> dict[str, float]:
+        """Train the candidate's network from scratch, by itself, for longer, and test it once, as `Training` does."""
+        return self.training.retrain(candidate)
+
+    # ------------------------------------------------------------------ on record
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return what makes the evaluator again, or None where its training cannot be written down."""
+        training = self.training.to_json()
+        if training is None:
+            return None
+        return {
+            "type": "supernet",
+            "training": training,
+            "relaxation": _base.name_of(self.relaxation),
+            "relaxation_settings": asdict(self.relaxation),
+            "epochs": self.epochs,
+            "judge": self.judge,
+            "early_stop": self.early_stop,
+            "selection": self.selection,
+            "arch_lr": self.arch_lr,
+        }
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> SupernetEvaluator:
+        """Return the evaluator that `to_json` wrote down.
+
+        Raises:
+            EvaluationError: It is not one that is written there.
+        """
+        options = dict(written)
+        if options.pop("type", None) != "supernet" or "training" not in options:
+            raise EvaluationError(f"this is not a supernet's evaluator written down: {written!r}")
+        training = Training.from_json(options.pop("training"))
+        settings = {name: _as_given(value) for name, value in options.pop("relaxation_settings").items()}
+        return cls(training, _base.create(options.pop("relaxation"), **settings), **options)
+
+    def __repr__(self) -> str:
+        return f"SupernetEvaluator({self.training!r}, {_base.name_of(self.relaxation)!r}, judge={self.judge!r})"
+
+    # ------------------------------------------------------------------ inside
+
+    def _ready(self) -> Supernet:
+        if self.supernet is None:
+            raise EvaluationError(
+                "no supernet has been trained yet: a search does it before its first trial, and prepare() by hand"
+            )
+        return self.supernet
+
+    def _setup(self) -> Setup:
+        return self.training.setup(self.device)
+
+    def _key(self, space: Space, seed: int) -> str:
+        """Return what a checkpoint must agree in to be gone on with."""
+        return f"{space.fingerprint} {seed} {self.relaxation!r} {self.epochs} {self.training.recipe!r}"
+
+
+class _Checkpoint:
+    """A file that holds the training of a supernet after its last epoch."""
+
+    def __init__(self, folder: FilePath | None, key: str) -> None:
+        self._file = None if folder is None else folder / _CHECKPOINT
+        self._key = key
+
+    def read(self) -> dict[str, Any] | None:
+        """Return what was written last; None where there is nothing, or nothing of use, which is said."""
+        if self._file is None or not self._file.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self._file, weights_only=True)
+        except Exception as error:  # whatever a damaged file makes torch raise
+            self._say(f"cannot be read ({type(error).__name__})")
+            return None
+        if state.get("key") != self._key:
+            self._say("is that of another supernet")
+            return None
+        return state
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Put a state in place of the one before, at once and as a whole."""
+        if self._file is None:
+            return
+        new = self._file.with_suffix(".new")
+        torch.save({**state, "key": self._key}, new)
+        os.replace(new, self._file)
+
+    def _say(self, what: str) -> None:
+        warnings.warn(f"the checkpoint {self._file} {what}; the supernet is trained from the start", stacklevel=4)
+
+
+def _first(feed: Feed, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield some batches in an order of their own."""
+    batches = feed.shuffled(min(128, len(feed)), torch.Generator().manual_seed(seed))
+    for _, batch in zip(range(_CALIBRATION), batches, strict=False):
+        yield batch
+
+
+def _as_given(value: Any) -> Any:
+    """Return a setting as it was before JSON made a list of it."""
+    return tuple(value) if isinstance(value, list) else value
