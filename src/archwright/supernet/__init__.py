@@ -2,17 +2,31 @@
 
 from archwright.supernet import elastic
 from archwright.supernet._base import Relaxation, create, entries, name_of, names, register
+from archwright.supernet._dirichlet import Dirichlet
 from archwright.supernet._evaluator import SupernetEvaluator
+from archwright.supernet._fair import FairPath
 from archwright.supernet._frame import Draw, Mix
+from archwright.supernet._gates import Gates
+from archwright.supernet._gumbel import Gumbel
+from archwright.supernet._partial import Partial
 from archwright.supernet._path import UniformPath
+from archwright.supernet._policy import PolicyGradient
+from archwright.supernet._sandwich import Sandwich
 from archwright.supernet._softmax import Softmax
 from archwright.supernet._supernet import Path, Supernet
 
 __all__ = [
+    "Dirichlet",
     "Draw",
+    "FairPath",
+    "Gates",
+    "Gumbel",
     "Mix",
+    "Partial",
     "Path",
+    "PolicyGradient",
     "Relaxation",
+    "Sandwich",
     "Softmax",
     "Supernet",
     "SupernetEvaluator",

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archwright._registry import Entry, Registry
 from archwright.errors import RelaxationError
-from archwright.space import Choice, Decision, Subset
+from archwright.space import Architecture, Choice, Decision, Subset
 from archwright.supernet._frame import Draw, Mix
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Relaxation:
         learns: Whether there are logits, so that the supernet can derive an architecture. They then learn from one half
             of the data, and the weights from the other.
         edges: Whether the values that a node of a cell sums up have logits of their own.
+        ranked: Whether what is preferred is to be put in order by its accuracy with shared weights.
         absent: Whether "no operation" may be derived. In a mixture its logit means little, for all it does is to make
             the others smaller (Liu et al. 2019).
 
@@ -49,6 +50,7 @@ class Relaxation:
 
     learns: ClassVar[bool] = True
     edges: ClassVar[bool] = False
+    ranked: ClassVar[bool] = False
     absent: ClassVar[bool] = False
 
     warmup: float = 0.2
@@ -76,14 +78,17 @@ class Relaxation:
             supernet: The supernet; its `rng` is the only source of randomness.
             progress: How far the training is, from 0 to 1.
         """
-        mixes = {name: self.branch(supernet, name, decision, progress) for name, decision in supernet.branches.items()}
-        values, log_probs = supernet.sized()
+        values = supernet.sized()
         edges = supernet.edge_weights() if self.edges else {}
-        return Draw(values, mixes, edges, log_probs)
+        return Draw(values, self.mixtures(supernet, progress), edges, supernet.log_probs(values))
+
+    def mixtures(self, supernet: Supernet, progress: float) -> dict[str, Mix]:
+        """Return the mixtures of all branches, by name; arguments are those of `draw`."""
+        return {name: self.branch(supernet, name, decision, progress) for name, decision in supernet.branches.items()}
 
     def branch(self, supernet: Supernet, name: str, decision: Choice | Subset, progress: float) -> Mix:
         """Return the mixture of a branch."""
-        if isinstance(decision, Subset) and name not in supernet.logits:
+        if name not in supernet.logits:
             return Mix()  # all that it could hold; what they are worth is learned by their own choices
         return self.mix(supernet, supernet.logits[name], progress)
 
@@ -95,6 +100,18 @@ class Relaxation:
             logits: (n,) one for each option.
             progress: How far the training is, from 0 to 1.
         """
+        raise NotImplementedError
+
+    def temperature(self, hot: float, cold: float, progress: float) -> float:
+        """Return a temperature that falls, by the same factor in equal times, from `hot` to `cold`."""
+        return float(hot ** (1 - progress) * cold**progress)
+
+    def policy(self, supernet: Supernet) -> nn.Module | None:
+        """Return what the supernet holds for this relaxation besides logits, and trains with them; None for nothing."""
+        return None
+
+    def preferred(self, supernet: Supernet, count: int, rng: np.random.Generator) -> list[Architecture]:
+        """Return different architectures that the policy prefers, the likeliest first; only where there is a policy."""
         raise NotImplementedError
 
     def probabilities(self, logits: Tensor) -> Tensor:

@@ -148,7 +148,7 @@ class SupernetEvaluator(Evaluator):
             while not is_over and trainer.epochs_done < epochs:
                 start = time.monotonic()
                 row = trainer.epoch()
-                if self.relaxation.learns:
+                if supernet.logits:
                     row["entropy"] = entropy(supernet)
                 row["seconds"] = time.monotonic() - start
                 curve.append({"step": float(trainer.epochs_done), **row})
@@ -178,6 +178,8 @@ class SupernetEvaluator(Evaluator):
         if not supernet.relaxation.learns:
             return Learned((), tuple(shares), tuple(curve), {})
         found = supernet.preferred(_PREFERRED, np.random.default_rng(0))
+        if self.relaxation.ranked:
+            found = sorted(found, key=lambda each: -self.shared(each)["accuracy"])
         if chosen is not None:
             found = [chosen, *(each for each in found if each != chosen)]
         return Learned(tuple(found), tuple(shares), tuple(curve), diagnose(supernet, found[0]).to_json())

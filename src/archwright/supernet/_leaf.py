@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
@@ -32,6 +32,8 @@ class Engine:
         discovering: Whether shapes are being found out, on the meta device.
         training: Whether layers run in training mode.
         frame: What is being run.
+        meter: Looks at each option of a mixture while it is run; None for nobody.
+        tally: Gets the tensors of the layers that are run; None for nothing.
     """
 
     def __init__(self, program: Program, bank: Bank) -> None:
@@ -40,6 +42,8 @@ class Engine:
         self.discovering = False
         self.training = True
         self.frame: Frame | None = None
+        self.meter: Callable[[str, int, Callable[[], Any]], Any] | None = None
+        self.tally: list[Slot] | None = None
 
 
 class StandIn(nn.Module):
@@ -142,6 +146,8 @@ class Leaf:
         if made is None:
             made = self._made[key] = self._make(inputs, frame)
         engine, before = self.engine, self.engine.frame
+        if engine.tally is not None:
+            engine.tally += made.slots
         engine.frame = frame
         try:
             return made.module(*inputs) if engine.discovering else made.run(inputs, engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -85,8 +86,10 @@ class Scope:
 class Branch:
     """A choice between modules."""
 
-    def __init__(self, engine: Engine, choice: Choice, nodes: list[Node | None]) -> None:
+    def __init__(self, engine: Engine, choice: Choice, nodes: list[Node | None], path: str) -> None:
+        self.engine, self.path = engine, path
         self.name, self.choice, self.nodes = engine.program.names[choice], choice, nodes
+        self.keeps_channels = True  # of images, as far as it has been run
         self._numbers = {label: number for number, label in enumerate(choice.labels)}
 
     def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
@@ -110,11 +113,20 @@ class Branch:
 
     def _weighed(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> list[Term]:
         found: list[Term] = []
+        meter = self.engine.meter
         for number in range(len(self.nodes)) if mix.active is None else mix.active:
             node = self.nodes[number]
             if node is not None:
-                found.append((None if mix.weights is None else mix.weights[number], node.run(inputs, frame)))
+                run = partial(node.run, inputs, frame)
+                value = run() if meter is None else meter(self.name, number, run)
+                found.append((None if mix.weights is None else mix.weights[number], value))
+                if self.engine.discovering:
+                    self._look(inputs, value)
         return found
+
+    def _look(self, inputs: tuple[Tensor, ...], value: Any) -> None:
+        is_image = len(inputs) == 1 and isinstance(value, Tensor) and value.ndim == 4
+        self.keeps_channels = self.keeps_channels and is_image and value.shape[1] == inputs[0].shape[1]
 
     def _partial(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> Tensor | None:
         """Run the options on some of the channels, and let the others pass (Xu et al. 2020)."""

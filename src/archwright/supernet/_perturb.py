@@ -83,12 +83,10 @@ def _accuracy(
         before = mixes.get(name, Mix())
         mixes[name] = replace(before, active=active)
     draw = replace(draw, mixes=mixes)
-    state = {key: value.clone() for key, value in trainer.supernet.bank.named_buffers()}
-    for inputs, targets in held:
-        right += int((trainer.scores(draw, inputs).argmax(1) == targets).sum())
-        total += len(targets)
-    for key, value in trainer.supernet.bank.named_buffers():
-        value.copy_(state[key])
+    with trainer.statistics_kept():
+        for inputs, targets in held:
+            right += int((trainer.scores(draw, inputs).argmax(1) == targets).sum())
+            total += len(targets)
     return right / total
 
 

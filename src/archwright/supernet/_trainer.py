@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -133,8 +134,11 @@ class Trainer:
 
     def loss(self, draw: Draw, batch: Batch) -> Tensor:
         """Return () the mean loss of what was drawn on a batch."""
-        inputs, targets = batch
-        return F.cross_entropy(self.scores(draw, inputs), targets, label_smoothing=self.recipe.label_smoothing)
+        return self.loss_of(self.scores(draw, batch[0]), batch)
+
+    def loss_of(self, scores: Tensor, batch: Batch) -> Tensor:
+        """Return () the mean loss of (n, classes) scores on a batch."""
+        return F.cross_entropy(scores, batch[1], label_smoothing=self.recipe.label_smoothing)
 
     def surrogate(self, draw: Draw, loss: Tensor) -> Tensor:
         """Return () what has the gradient of the loss, and that of the expected loss for decisions that were drawn.
@@ -154,12 +158,36 @@ class Trainer:
         baseline.mul_(_MEMORY).add_((1 - _MEMORY) * torch.stack([value, torch.ones_like(value)]))
         return loss + (value - mean) * torch.stack(drawn).sum()
 
-    def step_weights(self, *losses: Tensor) -> None:
-        """Make a step of the weights against the sum of some losses, or with the gradients that are there."""
-        if losses:
-            self.weights.zero_grad(set_to_none=True)
-            for loss in losses:
-                torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
+    @property
+    def rate(self) -> float:
+        """The present learning rate of the weights."""
+        return self._peaks[0] * self._schedule(self.progress)
+
+    def clear(self) -> None:
+        """Forget the gradients of the weights."""
+        for weight in self.supernet.bank.parameters():  # those that came since the optimizer was made, too
+            weight.grad = None
+
+    def add_gradients(self, loss: Tensor) -> None:
+        """Add the gradients of a loss to those of the weights."""
+        torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
+
+    @contextmanager
+    def statistics_kept(self) -> Iterator[None]:
+        """Leave the statistics of batch normalisation as they are at the end of the block."""
+        buffers = list(self.supernet.bank.buffers())
+        held = [buffer.clone() for buffer in buffers]
+        try:
+            yield
+        finally:
+            for buffer, value in zip(buffers, held, strict=True):
+                buffer.copy_(value)
+
+    def step_weights(self, loss: Tensor | None = None) -> None:
+        """Make a step of the weights against a loss, or with the gradients that are there."""
+        if loss is not None:
+            self.clear()
+            self.add_gradients(loss)
         if self._version != self.supernet.bank.version:
             self._make_weights()
         share = self._schedule(self.progress)
