@@ -14,6 +14,7 @@ from archwright.supernet._policy import PolicyGradient
 from archwright.supernet._sandwich import Sandwich
 from archwright.supernet._softmax import Softmax
 from archwright.supernet._supernet import Path, Supernet
+from archwright.supernet._trainer import Trainer
 
 __all__ = [
     "Dirichlet",
@@ -30,6 +31,7 @@ __all__ = [
     "Softmax",
     "Supernet",
     "SupernetEvaluator",
+    "Trainer",
     "UniformPath",
     "create",
     "elastic",

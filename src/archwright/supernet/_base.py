@@ -134,7 +134,9 @@ class Relaxation:
         Returns:
             () the loss before the step.
         """
-        loss = trainer.loss(trainer.draw(), batch)
+        with torch.no_grad():  # the mixture is a constant here
+            draw = trainer.draw()
+        loss = trainer.loss(draw, batch)
         trainer.step_weights(loss)
         return loss.detach()
 

@@ -53,9 +53,13 @@ class Frame:
         filled: What blanks stand for.
         divisor: How many times fewer channels layers have than they would.
         used: The names of the values that were asked for; added to while running.
+
+    Attributes:
+        shared: In a graph: what layers that have no state gave, by what they do and by the `id` of what they were
+            given, which is kept beside it. Edges that begin alike share that work.
     """
 
-    __slots__ = ("divisor", "draw", "filled", "used")
+    __slots__ = ("divisor", "draw", "filled", "shared", "used")
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Frame:
         self.filled = {} if filled is None else filled
         self.divisor = divisor
         self.used = set[str]() if used is None else used
+        self.shared: dict[tuple[str, int], tuple[Tensor, Any]] | None = None
 
     def value(self, name: str) -> Value:
         """Return what was decided."""
@@ -76,8 +81,13 @@ class Frame:
 
     def within(self, filled: Mapping[Blank, Any]) -> Frame:
         """Return a frame with other blanks filled in."""
-        return Frame(self.draw, filled, self.divisor, self.used)
+        return self._like(filled, self.divisor)
 
     def narrowed(self, divisor: int) -> Frame:
         """Return a frame in which layers have fewer channels."""
-        return Frame(self.draw, self.filled, self.divisor * divisor, self.used)
+        return self._like(self.filled, self.divisor * divisor)
+
+    def _like(self, filled: Mapping[Blank, Any], divisor: int) -> Frame:
+        frame = Frame(self.draw, filled, divisor, self.used)
+        frame.shared = self.shared
+        return frame

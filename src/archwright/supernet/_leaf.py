@@ -21,6 +21,36 @@ from archwright.supernet.elastic import rule_of
 __all__ = ["Engine", "Leaf", "StandIn", "decisions_in"]
 
 
+_STATELESS = frozenset(
+    getattr(nn, name)
+    for name in [
+        "ReLU",
+        "ReLU6",
+        "LeakyReLU",
+        "ELU",
+        "GELU",
+        "SiLU",
+        "Sigmoid",
+        "Tanh",
+        "Hardswish",
+        "Mish",
+        "Softplus",
+        "Hardshrink",
+        "MaxPool1d",
+        "MaxPool2d",
+        "MaxPool3d",
+        "AvgPool1d",
+        "AvgPool2d",
+        "AvgPool3d",
+        "AdaptiveAvgPool1d",
+        "AdaptiveAvgPool2d",
+        "AdaptiveMaxPool2d",
+        "ZeroPad2d",
+    ]
+)
+"""Layers that give the same for the same, whenever they are run."""
+
+
 class Engine:
     """What all parts of a supernet share.
 
@@ -76,6 +106,7 @@ class Made:
         self.slots = slots
         self._layers = list({id(slot.layer): slot.layer for slot in slots}.values())
         self._norms = [layer for layer in module.modules() if isinstance(layer, _NormBase)]
+        self.does = repr(module) if type(module) in _STATELESS and not getattr(module, "inplace", False) else None
         self._version = -1
         self._sliced: list[Slot] = []
         self._bound: list[Any] = []
@@ -150,7 +181,14 @@ class Leaf:
             engine.tally += made.slots
         engine.frame = frame
         try:
-            return made.module(*inputs) if engine.discovering else made.run(inputs, engine)
+            if engine.discovering:
+                return made.module(*inputs)
+            if made.does is None or frame.shared is None:
+                return made.run(inputs, engine)
+            place = made.does, id(inputs[0])
+            if place not in frame.shared:
+                frame.shared[place] = inputs[0], made.run(inputs, engine)
+            return frame.shared[place][1]
         finally:
             engine.frame = before
 

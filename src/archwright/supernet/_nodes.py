@@ -23,6 +23,7 @@ from archwright.space import (
     Subset,
 )
 from archwright.supernet._frame import Frame, Mix
+from archwright.supernet._fused import weighted_sum
 from archwright.supernet._leaf import Engine
 
 __all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Wiring", "mixed"]
@@ -177,7 +178,11 @@ class Wiring:
         if len(inputs) != len(self.graph.inputs):
             raise ShapeError(f"a graph takes {len(self.graph.inputs)} values and was given {len(inputs)}")
         memo: dict[Any, Any] = dict(zip(self.graph.inputs, inputs, strict=True))
-        return self._value(self.graph.output, memo, frame)
+        before, frame.shared = frame.shared, {}
+        try:
+            return self._value(self.graph.output, memo, frame)
+        finally:
+            frame.shared = before
 
     def _value(self, item: Any, memo: dict[Any, Any], frame: Frame) -> Any:
         if item not in memo:
@@ -264,11 +269,7 @@ def mixed(terms: list[Term]) -> Any:
     """Return the weighted sum of some tensors; None where there are none."""
     if not terms:
         return None
-    total = None
-    for weight, value in terms:
-        term = value if weight is None else weight * value
-        total = term if total is None else total + term
-    return total
+    return weighted_sum([weight for weight, _ in terms], [value for _, value in terms])
 
 
 def _times(first: Tensor | None, second: Tensor | None) -> Tensor | None:

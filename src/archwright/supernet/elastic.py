@@ -96,7 +96,7 @@ def rule_of(layer: nn.Module) -> Rule | None:
 
 
 def cut(full: Tensor, shape: torch.Size, part: Part) -> Tensor:
-    """Return the part of a tensor that a smaller layer takes: the tensor itself where the shapes are equal, else a view.
+    """Return the part of a tensor that a smaller layer takes: a view, or the tensor itself where the shapes are equal.
 
     Where there are blocks the view may have to be copied into one piece; gradients find their way all the same.
 
