@@ -82,9 +82,9 @@ class Trainer:
         self._from = 0.0  # how far it was when this process took it up
         self._schedule = SCHEDULES[recipe.schedule]
         self._make_weights()
-        rate = arch_lr or min(max(_MOVE / max(self.steps, 1), _RATES[0]), _RATES[1])
+        self._arch_lr = arch_lr
         logits = supernet.arch_parameters()
-        self.logits = torch.optim.Adam(logits, lr=rate, betas=(0.5, 0.999), weight_decay=1e-3) if logits else None
+        self.logits = torch.optim.Adam(logits, betas=(0.5, 0.999), weight_decay=1e-3) if logits else None
 
     @property
     def progress(self) -> float:
@@ -203,6 +203,8 @@ class Trainer:
         if loss is not None:
             self.logits.zero_grad(set_to_none=True)
             torch.autograd.backward(loss, inputs=self.supernet.arch_parameters())
+        for group in self.logits.param_groups:
+            group["lr"] = self._arch_lr or self._suitable_rate()
         self.logits.step()
 
     # ------------------------------------------------------------------ a checkpoint
@@ -238,6 +240,13 @@ class Trainer:
         torch.set_rng_state(state["torch"])
 
     # ------------------------------------------------------------------ inside
+
+    def _suitable_rate(self) -> float:
+        """Return the learning rate that carries a logit far enough in the steps that there will be."""
+        progress = self.progress
+        total = self.step / progress if self.step and progress else self.steps  # where time ends it, they are fewer
+        share = 1 - self.supernet.relaxation.warmup
+        return min(max(_MOVE / max(total * share, 1.0), _RATES[0]), _RATES[1])
 
     def _make_weights(self) -> None:
         """Make the optimizer of the weights; after they grew, with what it knew of those that did not."""
