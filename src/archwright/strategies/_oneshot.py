@@ -52,7 +52,7 @@ class OneShot(Strategy):
         name = self.relaxation
         if self.epochs is not None:
             check_counts(name, self, "epochs")
-        if isinstance(self.early_stop, bool) or not isinstance(self.early_stop, int) or self.early_stop < 0:
+        if type(self.early_stop) is not int or self.early_stop < 0:
             raise StrategyError(f"{name}: early_stop is an integer of 0 or more, not {self.early_stop!r}")
         check_options(name, self, selection=("strength", "perturbation"))
         check_shares(name, self, "warmup")

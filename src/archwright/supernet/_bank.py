@@ -136,12 +136,15 @@ class Bank(nn.Module):
                 held = self._tensor(_key(entry, name, is_parameter))
                 shape = shape or (old.shape if held is None else held.shape)
                 new = torch.zeros(shape, dtype=old.dtype, device="cpu")
-                store[name] = nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
+                if is_parameter:
+                    layer._parameters[name] = nn.Parameter(new, requires_grad=old.requires_grad)
+                else:
+                    layer._buffers[name] = new
             if wanted.rule.bound is not None:
                 wanted.rule.bound(layer)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(zlib.crc32(f"{self.seed} {entry}".encode()))
-                reset = getattr(layer, "reset_parameters", None) or layer._reset_parameters
+                reset: Any = getattr(layer, "reset_parameters", None) or layer._reset_parameters
                 reset()
         return [each for each in own_tensors(layer) if each[0] in wanted.shapes]
 

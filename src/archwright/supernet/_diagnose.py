@@ -72,7 +72,7 @@ def operations(space: Space, architecture: Mapping[str, Any]) -> tuple[int, int,
         kinds = [_kind(option) for option in decision.options]
         if not any(kinds):
             continue
-        kind = kinds[decision.labels.index(value)]  # type: ignore[arg-type]  # the value of a choice is a label
+        kind = kinds[decision.labels.index(value)]
         count += 1
         skips += kind == "skip"
         nothing += kind == "nothing"

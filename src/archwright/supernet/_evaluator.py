@@ -94,7 +94,7 @@ class SupernetEvaluator(Evaluator):
             raise unknown("judge", judge, JUDGES)
         if selection not in SELECTIONS:
             raise unknown("selection", selection, SELECTIONS)
-        if not isinstance(early_stop, int) or early_stop < 0:
+        if type(early_stop) is not int or early_stop < 0:
             raise EvaluationError(f"early_stop is how many skips are too many, or 0 for never; not {early_stop!r}")
         if (early_stop or selection == "perturbation") and not self.relaxation.learns:
             raise EvaluationError(

@@ -21,6 +21,7 @@ from archwright.space import (
     Repeat,
     Resolver,
     Subset,
+    Value,
 )
 from archwright.supernet._frame import Frame, Mix
 from archwright.supernet._fused import weighted_sum
@@ -91,7 +92,7 @@ class Branch:
         self.engine, self.path = engine, path
         self.name, self.choice, self.nodes = engine.program.names[choice], choice, nodes
         self.keeps_channels = True  # of images, as far as it has been run
-        self._numbers = {label: number for number, label in enumerate(choice.labels)}
+        self._numbers: dict[Value, int] = {label: number for number, label in enumerate(choice.labels)}
 
     def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
         """Run the option that was taken, or the mixture."""
@@ -133,17 +134,18 @@ class Branch:
         """Run the options on some of the channels, and let the others pass (Xu et al. 2020)."""
         (x,) = inputs
         size = x.shape[1] // mix.channels
-        chosen, rest = x.split([size, x.shape[1] - size], dim=1)
+        chosen, rest = torch.split(x, [size, x.shape[1] - size], dim=1)
         worked = mixed(self._weighed((chosen,), frame.narrowed(mix.channels), mix))
         if worked is None:
             return None
         if worked.shape[2:] != rest.shape[2:]:
-            rest = F.adaptive_max_pool2d(rest, worked.shape[2:])  # type: ignore[arg-type]  # a size is a list here
+            rest = F.adaptive_max_pool2d(rest, worked.shape[2:])
         if worked.shape[1] != size:
             raise RelaxationError(f"{self.name}: options that change the number of channels cannot be run on a part")
         both = torch.cat((worked, rest), dim=1)
         groups = both.shape[1] // size
-        return both.unflatten(1, (groups, size)).transpose(1, 2).flatten(1, 2)
+        shuffled: Tensor = torch.unflatten(both, 1, (groups, size)).transpose(1, 2).flatten(1, 2)
+        return shuffled
 
 
 class _Absent:

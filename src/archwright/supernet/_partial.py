@@ -42,7 +42,7 @@ class Partial(Relaxation):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        if isinstance(self.channels, bool) or not isinstance(self.channels, int) or self.channels < 1:
+        if type(self.channels) is not int or self.channels < 1:
             raise RelaxationError(f"Partial: channels is an integer of 1 or more, not {self.channels!r}")
 
     def branch(self, supernet: Supernet, name: str, decision: Choice | Subset, progress: float) -> Mix:

@@ -86,7 +86,7 @@ class PolicyGradient(Relaxation):
             scores = trainer.scores(Draw(dict(architecture)), inputs)
             loss = trainer.loss_of(scores, batch)
         reward = float((scores.argmax(1) == targets).float().mean())
-        baseline = supernet.baseline
+        baseline = supernet.moving
         mean = float(baseline[0] / baseline[1]) if baseline[1] > 0 else reward
         baseline.mul_(_MEMORY).add_((1 - _MEMORY) * baseline.new_tensor([reward, 1.0]))
         log_prob, entropy = supernet.policy.judge([architecture])  # type: ignore[operator, union-attr]

@@ -46,7 +46,7 @@ class Sandwich(UniformPath):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        if isinstance(self.drawn, bool) or not isinstance(self.drawn, int) or self.drawn < 0:
+        if type(self.drawn) is not int or self.drawn < 0:
             raise RelaxationError(f"Sandwich: drawn is an integer of 0 or more, not {self.drawn!r}")
         self.check_range("shrink", 0.0, 1.0)
 

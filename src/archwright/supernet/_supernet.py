@@ -103,7 +103,10 @@ class Supernet(nn.Module):
             self.policy = self.relaxation.policy(self)
             if self.policy is None:
                 self._add_logits(np.random.default_rng([seed, 2]))
-        self.register_buffer("baseline", torch.zeros(2))  # moving average of the loss of drawn sizes, and its weight
+        self.moving: Tensor
+        self.register_buffer(
+            "moving", torch.zeros(2)
+        )  # average of the loss or reward of what was drawn, and its weight
         self.used: frozenset[str] = frozenset()
 
     # ------------------------------------------------------------------ running
@@ -454,7 +457,7 @@ class Supernet(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Supernet:
         """Move or convert the weights; layers that hold parts of them are made anew."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.forget()
         return self
 

@@ -152,7 +152,7 @@ class Trainer:
         drawn = [draw.log_probs[name] for name in sorted(self.supernet.used) if name in draw.log_probs]
         if not drawn:
             return loss
-        baseline = self.supernet.baseline
+        baseline = self.supernet.moving
         value = loss.detach()
         mean = torch.where(baseline[1] > 0, baseline[0] / baseline[1].clamp_min(1e-12), value)
         baseline.mul_(_MEMORY).add_((1 - _MEMORY) * torch.stack([value, torch.ones_like(value)]))

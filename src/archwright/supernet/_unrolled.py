@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ def unrolled_gradient(
     supernet, rate, draw = trainer.supernet, trainer.rate, trainer.draw()
     logits, weights = supernet.arch_parameters(), supernet.weight_parameters()
     count = len(logits)
-    found = torch.autograd.grad(trainer.loss(draw, weight_batch), [*logits, *weights], allow_unused=True)
+    found: Any = torch.autograd.grad(trainer.loss(draw, weight_batch), [*logits, *weights], allow_unused=True)
     before = [_or_zeros(gradient, each) for gradient, each in zip(found[:count], logits, strict=True)]
     used = [(each, gradient) for each, gradient in zip(weights, found[count:], strict=True) if gradient is not None]
     weights = [each for each, _ in used]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -136,11 +136,12 @@ def paste(full: Tensor, value: Tensor, part: Part) -> None:
 
 def _shrunk(layer: nn.Module, name: str, shape: tuple[int, ...]) -> None:
     """Give a layer without data a tensor of another shape."""
-    store = layer._parameters if name in layer._parameters else layer._buffers
-    old = store[name]
-    if old is not None:
+    old = getattr(layer, name)
+    if isinstance(old, nn.Parameter):
         new = torch.empty(shape, dtype=old.dtype, device=old.device)
-        store[name] = nn.Parameter(new, requires_grad=old.requires_grad) if store is layer._parameters else new
+        layer._parameters[name] = nn.Parameter(new, requires_grad=old.requires_grad)
+    elif old is not None:
+        layer._buffers[name] = torch.empty(shape, dtype=old.dtype, device=old.device)
 
 
 def _whole(size: int, divisor: int, layer: nn.Module) -> int:
@@ -149,7 +150,7 @@ def _whole(size: int, divisor: int, layer: nn.Module) -> int:
     return size // divisor
 
 
-def _is_depthwise(layer: nn.Module) -> bool:
+def _is_depthwise(layer: Any) -> bool:
     return bool(layer.groups == layer.in_channels and layer.groups > 1)
 
 
@@ -207,12 +208,12 @@ def _attention(layer: nn.MultiheadAttention) -> Mapping[str, Part]:
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
-def _recurrent_kind(layer: nn.Module) -> str:
+def _recurrent_kind(layer: Any) -> str:
     return f"{type(layer).__name__}({layer.bidirectional}, {layer.proj_size > 0})"
 
 
-def _flatten(layer: nn.Module) -> None:
-    layer._flat_weights = [layer._parameters[name] for name in layer._flat_weights_names]  # type: ignore[union-attr]
+def _flatten(layer: Any) -> None:
+    layer._flat_weights = [layer._parameters[name] for name in layer._flat_weights_names]
 
 
 @register(nn.RNNBase, kind=_recurrent_kind, bound=_flatten)
