@@ -2,14 +2,20 @@
 
 from archwright.supernet import elastic
 from archwright.supernet._base import Relaxation, create, entries, name_of, names, register
+from archwright.supernet._dirichlet import Dirichlet
 from archwright.supernet._frame import Draw, Mix
+from archwright.supernet._gumbel import Gumbel
+from archwright.supernet._partial import Partial
 from archwright.supernet._path import UniformPath
 from archwright.supernet._softmax import Softmax
 from archwright.supernet._supernet import Path, Supernet
 
 __all__ = [
+    "Dirichlet",
     "Draw",
+    "Gumbel",
     "Mix",
+    "Partial",
     "Path",
     "Relaxation",
     "Softmax",

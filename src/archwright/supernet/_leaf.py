@@ -32,6 +32,7 @@ class Engine:
         discovering: Whether shapes are being found out, on the meta device.
         training: Whether layers run in training mode.
         frame: What is being run.
+        met: Branches and layers in the order in which they were run, while somebody wants to know; else None.
     """
 
     def __init__(self, program: Program, bank: Bank) -> None:
@@ -40,6 +41,12 @@ class Engine:
         self.discovering = False
         self.training = True
         self.frame: Frame | None = None
+        self.met: list[Any] | None = None
+
+    def meet(self, part: Any) -> None:
+        """Take down that a branch or a layer is run."""
+        if self.met is not None:
+            self.met.append(part)
 
 
 class StandIn(nn.Module):
@@ -142,6 +149,7 @@ class Leaf:
         if made is None:
             made = self._made[key] = self._make(inputs, frame)
         engine, before = self.engine, self.engine.frame
+        engine.meet(made)
         engine.frame = frame
         try:
             return made.module(*inputs) if engine.discovering else made.run(inputs, engine)

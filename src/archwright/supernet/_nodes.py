@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -24,7 +25,7 @@ from archwright.space import (
 from archwright.supernet._frame import Frame, Mix
 from archwright.supernet._leaf import Engine
 
-__all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Wiring", "mixed"]
+__all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Visit", "Wiring", "mixed"]
 
 Term = tuple["Tensor | None", Tensor]  # a weight, None for 1, and what it is multiplied by
 
@@ -82,17 +83,34 @@ class Scope:
         return self.node.run(inputs, frame.within(values))
 
 
+@dataclass(frozen=True)
+class Visit:
+    """A branch that was met while a supernet ran.
+
+    Args:
+        branch: The branch.
+        inputs: What went in.
+        frame: What was run.
+    """
+
+    branch: Branch
+    inputs: tuple[Tensor, ...]
+    frame: Frame
+
+
 class Branch:
     """A choice between modules."""
 
     def __init__(self, engine: Engine, choice: Choice, nodes: list[Node | None]) -> None:
         self.name, self.choice, self.nodes = engine.program.names[choice], choice, nodes
+        self.engine = engine
         self._numbers = {label: number for number, label in enumerate(choice.labels)}
 
     def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
         """Run the option that was taken, or the mixture."""
         mix = frame.draw.mixes.get(self.name)
         if mix is None:
+            self.engine.meet(Visit(self, inputs, frame))
             node = self.nodes[self._numbers[frame.value(self.name)]]
             return None if node is None else node.run(inputs, frame)
         return mixed(self.terms(inputs, frame))
@@ -103,8 +121,9 @@ class Branch:
         if mix is None:
             value = self.run(inputs, frame)
             return [] if value is None else [(None, value)]
+        self.engine.meet(Visit(self, inputs, frame))
         frame.used.add(self.name)
-        if mix.channels > 1:
+        if mix.channels > 1 and frame.divisor == 1:
             return [(None, value) for value in (self._partial(inputs, frame, mix),) if value is not None]
         return self._weighed(inputs, frame, mix)
 
@@ -125,7 +144,8 @@ class Branch:
         if worked is None:
             return None
         if worked.shape[2:] != rest.shape[2:]:
-            rest = F.adaptive_max_pool2d(rest, worked.shape[2:])  # type: ignore[arg-type]  # a size is a list here
+            pool = {3: F.adaptive_max_pool1d, 4: F.adaptive_max_pool2d, 5: F.adaptive_max_pool3d}[rest.ndim]
+            rest = pool(rest, worked.shape[2:])
         if worked.shape[1] != size:
             raise RelaxationError(f"{self.name}: options that change the number of channels cannot be run on a part")
         both = torch.cat((worked, rest), dim=1)

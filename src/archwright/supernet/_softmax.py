@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from archwright.supernet._base import Relaxation, register
+from archwright.errors import RelaxationError
+from archwright.supernet._base import Batch, Relaxation, between, register
 from archwright.supernet._frame import Mix
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
+    from archwright.supernet._trainer import Trainer
 
 __all__ = ["Softmax"]
 
@@ -23,8 +25,32 @@ class Softmax(Relaxation):
     """All options at once, weighed by the softmax of their logits (DARTS).
 
     Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019.
+
+    Args:
+        order: 1 takes the shared weights as they are; 2 looks at the weights after one more step: see `_unrolled`.
+        start: What logits are divided by at the beginning, above 0.
+        end: What they are divided by at the end; in between it moves evenly.
     """
+
+    order: int = 1
+    start: float = 1.0
+    end: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        self.check_positive("start", "end")
+        if self.order not in (1, 2):
+            raise RelaxationError(f"Softmax: order is 1 or 2, not {self.order!r}")
 
     def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
         """Return the options weighed by the softmax of their logits."""
-        return Mix(torch.softmax(logits, dim=0))
+        return Mix(torch.softmax(logits / between(self.start, self.end, progress), dim=0))
+
+    def arch_step(self, trainer: Trainer, batch: Batch, weight_batch: Batch) -> Tensor:
+        """Make one step of the logits."""
+        if self.order == 1:
+            return super().arch_step(trainer, batch, weight_batch)
+        from archwright.supernet._unrolled import unrolled_step
+
+        return unrolled_step(trainer, batch, weight_batch)

@@ -50,6 +50,8 @@ class Supernet(nn.Module):
         branches: The decisions that can be mixed, by name.
         sizes: The other decisions of the model that have logits, by name.
         logits: What is learned about both, by name; empty where the relaxation learns nothing.
+        decided: Values that are decided, by name, whatever the relaxation draws.
+        plan: What the relaxation made for this supernet; see `Relaxation.prepare`.
 
     Raises:
         RelaxationError: The space has no model, its input is not known, or a layer can be neither sliced nor branched;
@@ -90,10 +92,12 @@ class Supernet(nn.Module):
         self.branches, self.sizes = self._divided(compiler.branches)
         self.logits: dict[str, nn.Parameter] = {}
         self._edges: dict[str, nn.Parameter] = {}
-        if self.relaxation.learns:
+        if self.relaxation.learns and self.relaxation.apart:
             self._add_logits(np.random.default_rng([seed, 2]))
         self.register_buffer("baseline", torch.zeros(2))  # moving average of the loss of drawn sizes, and its weight
         self.used: frozenset[str] = frozenset()
+        self.decided: dict[str, Value] = {}
+        self.plan: Any = self.relaxation.prepare(self)
 
     # ------------------------------------------------------------------ running
 
@@ -107,7 +111,7 @@ class Supernet(nn.Module):
         Args:
             progress: How far the training is, from 0 to 1.
         """
-        return self.relaxation.draw(self, progress)
+        return self.relaxation.draw(self, progress).decided(self.decided)
 
     def run(self, draw: Draw, *inputs: Tensor) -> Any:
         """Run what was drawn.
@@ -199,8 +203,6 @@ class Supernet(nn.Module):
         Raises:
             RelaxationError: As in `derive`.
         """
-        from archwright.supernet._derive import derive, sample
-
         if not self.relaxation.learns:
             raise RelaxationError(
                 f"the relaxation {_base.name_of(self.relaxation)!r} learns no preference, so nothing can be derived: "
@@ -208,7 +210,8 @@ class Supernet(nn.Module):
             )
         rng = rng or np.random.default_rng(0)
         found: dict[Architecture, None] = {}
-        first = derive(self)
+        sample = self.relaxation.sample
+        first = self.relaxation.best(self)
         if first in self.space:
             found[first] = None
         else:
@@ -227,8 +230,9 @@ class Supernet(nn.Module):
     # ------------------------------------------------------------------ what is learned
 
     def arch_parameters(self) -> list[nn.Parameter]:
-        """Return the logits, those of edges included."""
-        return [*self.logits.values(), *self._edges.values()]
+        """Return the logits, those of edges included, and the parameters of the relaxation's plan."""
+        planned = self.plan.parameters() if isinstance(self.plan, nn.Module) else ()
+        return [*self.logits.values(), *self._edges.values(), *planned]
 
     def weight_parameters(self) -> list[nn.Parameter]:
         """Return the shared weights."""
@@ -238,7 +242,10 @@ class Supernet(nn.Module):
         """Return (n,) how much each option of each decision is preferred, by name; detached, on the CPU."""
         relaxation = self.relaxation
         with torch.no_grad():
-            return {name: relaxation.probabilities(logits).cpu() for name, logits in self.logits.items()}
+            return {
+                name: (relaxation.probabilities(logits) if name in self.branches else logits.softmax(0)).cpu()
+                for name, logits in self.logits.items()
+            }
 
     def edge_weights(self) -> dict[str, Tensor]:
         """Return (operands,) the normalised weights of the values that each node of a cell sums up, by name."""

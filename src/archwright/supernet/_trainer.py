@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     from archwright.datasets import Data
     from archwright.evaluate._recipe import Recipe
     from archwright.evaluate._setup import Setup
+    from archwright.space import Architecture
 
 __all__ = ["Trainer"]
 
 _CLIP = 5.0  # the largest norm of a weight gradient, as in DARTS, where the recipe says nothing
-_MOVE = 4.0  # how far Adam can carry a logit over the whole training: a softmax share of about 0.98
-_RATES = (3e-4, 0.1)  # the learning rate of DARTS for 20,000 steps, and the largest for short trainings
 _MEMORY = 0.95  # of the moving average of the loss
 
 
@@ -54,6 +53,7 @@ class Trainer:
         logits: The optimizer of the logits; None where there are none.
         epochs_done: How many epochs are over.
         step: How many steps have been made.
+        tuning: The share of the peak learning rate that weights now learn with; None for what the schedule says.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Trainer:
         self.batch_size = recipe.batch_for(len(parts[0]))
         self.steps = epochs * self.feeds[0].steps(self.batch_size)
         self.pace = Pace(self.steps, deadline=deadline, by_time=deadline is not None)
+        self.tuning: float | None = None
         self._schedule = SCHEDULES[recipe.schedule]
         self._make_weights()
-        rate = arch_lr or min(max(_MOVE / max(self.steps, 1), _RATES[0]), _RATES[1])
-        logits = supernet.arch_parameters()
-        self.logits = torch.optim.Adam(logits, lr=rate, betas=(0.5, 0.999), weight_decay=1e-3) if logits else None
+        logits = supernet.arch_parameters() if supernet.relaxation.learns else []
+        self.logits = supernet.relaxation.optimizer(logits, self.steps, arch_lr) if logits else None
 
     @property
     def progress(self) -> float:
@@ -152,17 +152,64 @@ class Trainer:
         baseline.mul_(_MEMORY).add_((1 - _MEMORY) * torch.stack([value, torch.ones_like(value)]))
         return loss + (value - mean) * torch.stack(drawn).sum()
 
-    def step_weights(self, *losses: Tensor) -> None:
-        """Make a step of the weights against the sum of some losses, or with the gradients that are there."""
-        if losses:
-            self.weights.zero_grad(set_to_none=True)
-            for loss in losses:
-                torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
+    @torch.no_grad()
+    def judge(self, draw: Draw, batch: Batch) -> tuple[float, float]:
+        """Return the accuracy of what was drawn on a batch, and its loss; nothing is changed by it.
+
+        Batch normalisation takes the statistics of the batch: those that are kept are of many architectures.
+
+        Args:
+            draw: What to run; no dropout.
+            batch: Inputs and targets.
+        """
+        supernet, (inputs, targets) = self.supernet, batch
+        was_training = supernet.training
+        supernet.eval()
+        supernet.bank.calibrating = 0.0
+        try:
+            scores = self.scores(draw, inputs)
+        finally:
+            supernet.bank.calibrating = None
+            supernet.train(was_training)
+        accuracy = (scores.argmax(1) == targets).float().mean()
+        return accuracy.item(), F.cross_entropy(scores, targets).item()
+
+    def preferred(self, count: int) -> list[Architecture]:
+        """Return different architectures that the relaxation prefers, the best first.
+
+        Args:
+            count: How many at most.
+
+        Raises:
+            RelaxationError: As in `Supernet.derive`.
+        """
+        return self.supernet.relaxation.preferred(self, count)
+
+    def schedule(self) -> None:
+        """Set the learning rate of the weights to what it is now, after making their optimizer anew if they grew."""
         if self._version != self.supernet.bank.version:
             self._make_weights()
-        share = self._schedule(self.progress)
+        share = self._schedule(self.progress) if self.tuning is None else self.tuning
         for group, peak in zip(self.weights.param_groups, self._peaks, strict=True):
             group["lr"] = peak * share
+
+    def accumulate(self, loss: Tensor, *, first: bool = False) -> None:
+        """Add the gradient of a loss to those of the weights.
+
+        Args:
+            loss: () the loss.
+            first: Whether to forget the gradients that are there.
+        """
+        if first:
+            for weight in self.supernet.weight_parameters():
+                weight.grad = None
+        torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
+
+    def step_weights(self, loss: Tensor | None = None) -> None:
+        """Make a step of the weights against a loss, or with the gradients that are there."""
+        if loss is not None:
+            self.accumulate(loss, first=True)
+        self.schedule()
         clip = _CLIP if self.recipe.clip is None else self.recipe.clip
         torch.nn.utils.clip_grad_norm_(self.supernet.weight_parameters(), clip)
         self.weights.step()

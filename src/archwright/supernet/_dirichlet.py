@@ -1,0 +1,73 @@
+"""DrNAS: the weights of a mixture are drawn from a Dirichlet distribution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Dirichlet as Distribution
+from torch.distributions import kl_divergence
+
+from archwright.supernet._base import Relaxation, register
+from archwright.supernet._frame import Mix
+
+if TYPE_CHECKING:
+    from archwright.supernet._supernet import Supernet
+
+__all__ = ["Dirichlet"]
+
+
+@register("dirichlet")
+@dataclass(frozen=True)
+class Dirichlet(Relaxation):
+    """All options at once, weighed by a draw from a Dirichlet distribution, which is what learns (DrNAS).
+
+    Chen, Wang, Cheng, Tang and Hsieh, "DrNAS: Dirichlet neural architecture search", ICLR 2021. The concentration of an
+    option is elu(logit) + 1, so that all are 1 at first: every mixture is as likely as any other. The gradient goes
+    through the draw (pathwise derivatives). A regulariser holds the concentrations near 1.
+
+    Args:
+        regulariser: "l2", the squared distance of the concentrations from 1, as in the paper's experiments; "kl", the
+            Kullback-Leibler divergence of the distribution from the uniform one; or "" for none.
+        scale: What the regulariser is multiplied by, above 0.
+    """
+
+    regulariser: str = "l2"
+    scale: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        self.check_words("regulariser", "", "l2", "kl")
+        self.check_positive("scale")
+
+    def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
+        """Return the options weighed by a draw."""
+        with torch.random.fork_rng(devices=()):
+            torch.default_generator.manual_seed(int(supernet.rng.integers(2**63)))
+            weights = Distribution(concentration(logits.cpu()), validate_args=False).rsample()
+        return Mix(weights.to(logits.device))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return (n,) the means of the weights."""
+        found = concentration(logits)
+        return found / found.sum()
+
+    def penalty(self, supernet: Supernet) -> Tensor | float:
+        """Return () how far the concentrations of all branches are from 1, times the scale."""
+        found = [concentration(supernet.logits[name]) for name in supernet.branches if name in supernet.logits]
+        if not self.regulariser or not found:
+            return 0.0
+        if self.regulariser == "l2":
+            parts = [(each - 1).square().sum() for each in found]
+        else:
+            parts = [kl_divergence(Distribution(each), Distribution(torch.ones_like(each))) for each in found]
+        return self.scale * torch.stack(parts).sum()
+
+
+def concentration(logits: Tensor) -> Tensor:
+    """Return (n,) the concentrations that logits stand for, above 0."""
+    return F.elu(logits) + 1
