@@ -2,22 +2,30 @@
 
 from archwright.supernet import elastic
 from archwright.supernet._base import Relaxation, create, entries, name_of, names, register
+from archwright.supernet._controller import Controller
 from archwright.supernet._dirichlet import Dirichlet
+from archwright.supernet._fair import Fair
 from archwright.supernet._frame import Draw, Mix
+from archwright.supernet._gates import Gates
 from archwright.supernet._gumbel import Gumbel
 from archwright.supernet._partial import Partial
 from archwright.supernet._path import UniformPath
+from archwright.supernet._sandwich import Sandwich
 from archwright.supernet._softmax import Softmax
 from archwright.supernet._supernet import Path, Supernet
 
 __all__ = [
+    "Controller",
     "Dirichlet",
     "Draw",
+    "Fair",
+    "Gates",
     "Gumbel",
     "Mix",
     "Partial",
     "Path",
     "Relaxation",
+    "Sandwich",
     "Softmax",
     "Supernet",
     "UniformPath",

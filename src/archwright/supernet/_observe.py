@@ -55,7 +55,7 @@ def visits(supernet: Supernet, values: Mapping[str, Value], inputs: Sequence[Ten
 
 
 def observed(supernet: Supernet, node: Any, inputs: tuple[Tensor, ...], frame: Frame) -> tuple[list[Any], Any]:
-    """Run a node, and return the visits to branches and the layers in the order in which they were run, with the result.
+    """Run a node, and return the visits to branches and the layers, in the order in which they ran, with the result.
 
     Args:
         supernet: The supernet.

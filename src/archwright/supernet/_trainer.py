@@ -174,6 +174,14 @@ class Trainer:
         accuracy = (scores.argmax(1) == targets).float().mean()
         return accuracy.item(), F.cross_entropy(scores, targets).item()
 
+    def held_out(self, count: int) -> Batch:
+        """Return the first samples that the weights do not learn from; of all samples where nothing is held out.
+
+        Args:
+            count: How many at most.
+        """
+        return next(iter(self.feeds[-1].in_order(count)))
+
     def preferred(self, count: int) -> list[Architecture]:
         """Return different architectures that the relaxation prefers, the best first.
 

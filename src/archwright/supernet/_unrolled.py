@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["unrolled", "unrolled_step"]
 
-_REACH = 0.01  # how far weights are moved to either side for the finite difference, as a norm (Liu et al. 2019)
+_REACH = 0.01  # how far weights are moved for the finite difference, as a norm (Liu et al. 2019)
 
 
 def unrolled_step(trainer: Trainer, batch: Batch, weight_batch: Batch) -> Tensor:
@@ -57,12 +57,13 @@ def unrolled(
     """Return the held-out loss after one more step of the weights, and its gradient by the weights of mixtures.
 
     Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019, equations 7 and 8: the product with
-    the second derivative is a finite difference of first ones, of which only the mixtures' part is computed. The
-    step is that of SGD, with the momentum and the weight decay of the optimizer where that is SGD; for any other
-    optimizer it is a plain step of gradient descent with the present learning rate. Gradients are not clipped.
+    the second derivative is a finite difference of first ones. It is taken to one side, where the paper goes to both:
+    one of the two gradients is then known already, and a pass in four is saved. The step is that of SGD, with the
+    momentum and the weight decay of the optimizer where that is SGD; for any other optimizer it is a plain step of
+    gradient descent with the present learning rate. Gradients are not clipped.
 
-    Four passes are made. Dropout sees the same noise in the three on the training batch, or the finite difference
-    would be one of noise. The shared weights are afterwards what they were, bit by bit, and so are the statistics of
+    Three passes are made. Dropout sees the same noise in the two on the training batch, or the finite difference would
+    be one of noise. The shared weights are afterwards what they were, bit by bit, and so are the statistics of
     batch normalisation but for one pass. What is drawn rather than mixed is the same in all passes.
 
     Args:
@@ -75,21 +76,22 @@ def unrolled(
     mixed, still, leaves = _cut_off(draw)
     noise = _noise(supernet)
     loss = learn(still)
-    weights = supernet.weight_parameters()
-    slopes = torch.autograd.grad(loss, weights, allow_unused=True)
-    used = [(weight, slope) for weight, slope in zip(weights, slopes, strict=True) if slope is not None]
-    weights = [weight for weight, _ in used]
-    rates = {id(weight): group for group in optimizer.param_groups for weight in group["params"]}
+    learned = supernet.weight_parameters()
+    slopes: tuple[Tensor | None, ...] = torch.autograd.grad(loss, [*learned, *leaves], allow_unused=True)
+    here = slopes[len(learned) :]
+    used = [(weight, slope) for weight, slope in zip(learned, slopes, strict=False) if slope is not None]
+    weights: list[Tensor] = [weight for weight, _ in used]
+    known = {id(weight): group for group in optimizer.param_groups for weight in group["params"]}
+    groups = [known.get(id(weight), optimizer.param_groups[0]) for weight in weights]  # some may have come just now
     steps, factors = [], []
     with torch.no_grad():
         statistics = [(buffer, buffer.clone()) for buffer in supernet.bank.buffers()]
         kept = [weight.clone() for weight in weights]
-        for weight, slope in used:
-            group = rates[id(weight)]
+        for (weight, slope), group in zip(used, groups, strict=True):
             step, factor = _step(optimizer, group, weight, slope)
             steps.append(step)
             factors.append(group["lr"] * factor)
-        torch._foreach_add_(weights, torch._foreach_mul(steps, [-rates[id(weight)]["lr"] for weight in weights]))
+        torch._foreach_add_(weights, torch._foreach_mul(steps, [-group["lr"] for group in groups]))
     try:
         loss = judge(still)
         first = torch.autograd.grad(loss, [*leaves, *weights], allow_unused=True)
@@ -98,18 +100,17 @@ def unrolled(
         after = _noise(supernet)
         with torch.no_grad():
             moves = list(torch._foreach_mul(moves, factors))
-            norm = torch.stack([move.norm() for move in moves]).norm().item() if moves else 0.0
-        sides = []
-        for reach in (_REACH, -_REACH) if norm > 0 and leaves else ():
+            norm = torch.stack([move.norm() for move in moves]).norm().item()
+        if norm > 0 and leaves:
             with torch.no_grad():
                 torch._foreach_copy_(weights, kept)
-                torch._foreach_add_(weights, moves, alpha=reach / norm)
+                torch._foreach_add_(weights, moves, alpha=_REACH / norm)
             _restore_noise(noise)
-            sides.append(torch.autograd.grad(learn(still), leaves, allow_unused=True))
-        _restore_noise(after)
-        for slope, high, low in zip(found, *sides, strict=True) if sides else ():
-            if high is not None and low is not None:
-                slope.sub_(high - low, alpha=norm / (2 * _REACH))
+            there: tuple[Tensor | None, ...] = torch.autograd.grad(learn(still), leaves, allow_unused=True)
+            _restore_noise(after)
+            for slope, near, far in zip(found, here, there, strict=True):
+                if near is not None and far is not None:
+                    slope.sub_(far - near, alpha=norm / _REACH)
     finally:
         with torch.no_grad():
             torch._foreach_copy_(weights, kept)
