@@ -104,7 +104,7 @@ class Trainer:
         arch_losses: list[Tensor] = []
         augment = self.recipe.augment
         batches = self.feeds[0].shuffled(self.batch_size, self._order, augment=augment)
-        held_out = self._endless() if self.logits is not None else itertools.repeat(None)
+        held_out = self.endless(1) if self.logits is not None else itertools.repeat(None)
         for batch, held in zip(batches, held_out, strict=False):
             if held is not None and self.progress >= relaxation.warmup:
                 arch_losses.append(relaxation.arch_step(self, held, batch))
@@ -173,6 +173,15 @@ class Trainer:
             supernet.train(was_training)
         accuracy = (scores.argmax(1) == targets).float().mean()
         return accuracy.item(), F.cross_entropy(scores, targets).item()
+
+    def endless(self, part: int) -> Iterator[Batch]:
+        """Yield batches of a part of the data over and over, in a new order each time.
+
+        Args:
+            part: 0 for what the weights learn from, 1 for what the logits learn from, -1 for the last there is.
+        """
+        while True:
+            yield from self.feeds[part].shuffled(self.batch_size, self._order, augment=self.recipe.augment)
 
     def held_out(self, count: int) -> Batch:
         """Return the first samples that the weights do not learn from; of all samples where nothing is held out.
@@ -276,10 +285,6 @@ class Trainer:
                 shapes = {value.shape for value in known.values() if isinstance(value, Tensor) and value.ndim}
                 if shapes <= {weight.shape}:
                     self.weights.state[weight] = known
-
-    def _endless(self) -> Iterator[Batch]:
-        while True:
-            yield from self.feeds[1].shuffled(self.batch_size, self._order, augment=self.recipe.augment)
 
 
 def _halves(part: Part, seed: int) -> tuple[Part, Part]:
