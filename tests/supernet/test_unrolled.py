@@ -109,3 +109,59 @@ def test_it_is_the_gradient_through_a_step(
     found = torch.autograd.grad(mixed, list(supernet.logits.values()), by_mixed)
     for got, wanted, first in zip(found, expected, plain, strict=True):
         assert (got - wanted).norm() < tolerance * (wanted - first).norm()  # of what the second order adds
+
+
+def norms() -> Space:
+    def conv() -> Any:
+        return choice({"conv": nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)), "skip": nn.Identity()})
+
+    stem = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Dropout(0.5))
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    return Space(model=nn.Sequential(stem, conv(), conv(), head), example_input=(1, 4, 4))
+
+
+def test_weights_are_untouched_and_statistics_see_one_pass() -> None:
+    supernet = Supernet(norms(), "softmax", seed=3)
+    generator = torch.Generator().manual_seed(1)
+    x, held = (torch.randn(8, 1, 4, 4, generator=generator) for _ in range(2))
+    y = torch.arange(8) % 3
+    optimizer = torch.optim.SGD(supernet.weight_parameters(), lr=0.1)
+    weights = [weight.clone() for weight in supernet.weight_parameters()]
+    torch.manual_seed(0)
+    unrolled(
+        supernet,
+        supernet.draw(),
+        learn=lambda draw: F.cross_entropy(supernet.run(draw, x), y),
+        judge=lambda draw: F.cross_entropy(supernet.run(draw, held), y),
+        optimizer=optimizer,
+    )
+    assert all(torch.equal(old, new) for old, new in zip(weights, supernet.weight_parameters(), strict=True))
+    once = Supernet(norms(), "softmax", seed=3)
+    torch.manual_seed(0)
+    once.run(once.draw(), x)
+    for name, buffer in once.bank.named_buffers():
+        assert torch.equal(buffer, dict(supernet.bank.named_buffers())[name]), name
+
+
+def test_both_passes_on_the_training_batch_see_the_same_noise() -> None:
+    supernet = Supernet(norms(), "softmax", seed=3)
+    x = torch.ones(8, 1, 4, 4)
+    y = torch.arange(8) % 3
+    noise: list[torch.Tensor] = []
+
+    def learn(draw: Any) -> torch.Tensor:
+        noise.append(torch.get_rng_state())
+        return F.cross_entropy(supernet.run(draw, x), y)
+
+    def judge(draw: Any) -> torch.Tensor:
+        noise.append(torch.get_rng_state())
+        return F.cross_entropy(supernet.run(draw, x), y)
+
+    optimizer = torch.optim.AdamW(supernet.weight_parameters(), lr=0.1)
+    unrolled(supernet, supernet.draw(), learn=learn, judge=judge, optimizer=optimizer)
+    first, held, second = noise
+    assert torch.equal(first, second)
+    assert not torch.equal(first, held)
+    after = torch.get_rng_state()  # as after two passes, so that the next is new
+    assert not torch.equal(after, held)
+    assert not torch.equal(after, first)
