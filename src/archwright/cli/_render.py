@@ -261,7 +261,8 @@ def _diagnosis(study: Study) -> list[str]:
         return []
     lines = [f"{found['epochs']} epochs in {_clock(found['seconds'])}"]
     if "derived" in found:
-        shares = f"{found['skips']:.0%} skips, {found['nothing']:.0%} nothing, entropy {found['entropy']:.2f}"
+        undecided = f", entropy {found['entropy']:.2f}" if "entropy" in found else ""
+        shares = f"{found['skips']:.0%} skips, {found['nothing']:.0%} nothing{undecided}"
         lines.append(f"derived {found['derived']}: {shares}")
     if found.get("degenerate"):
         lines.append(f"the derived architecture is degenerate: {found['degenerate']}")

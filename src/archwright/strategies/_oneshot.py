@@ -140,8 +140,8 @@ class GDAS(OneShot):
     Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019.
 
     Args:
-        hot: The temperature at the beginning.
-        cold: The temperature in the end.
+        start: The temperature at the beginning.
+        end: The temperature in the end.
         epochs: As in `OneShot`.
         early_stop: As in `OneShot`.
         selection: As in `OneShot`.
@@ -150,17 +150,17 @@ class GDAS(OneShot):
 
     relaxation: ClassVar[str] = "gumbel"
 
-    hot: float = 10.0
-    cold: float = 0.1
+    start: float = 10.0
+    end: float = 0.1
 
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        check_positive("gdas", self, "hot", "cold")
+        check_positive("gdas", self, "start", "end")
 
     def relaxation_settings(self) -> dict[str, Any]:
         """Return the settings of the relaxation, by name."""
-        return {"warmup": self.warmup, "hot": self.hot, "cold": self.cold}
+        return {"warmup": self.warmup, "start": self.start, "end": self.end}
 
 
 @register("drnas")
@@ -183,7 +183,7 @@ class ProxylessNAS(OneShot):
 
     Args:
         cost: What counts besides the loss: "latency" (measured on this machine), "flops", "params", or "" for nothing.
-        weight: By how much: the loss that all of the cost of the most expensive network is worth.
+        cost_weight: By how much: the loss that all of the cost of the most expensive network is worth.
         epochs: As in `OneShot`.
         early_stop: As in `OneShot`.
         selection: As in `OneShot`.
@@ -193,17 +193,17 @@ class ProxylessNAS(OneShot):
     relaxation: ClassVar[str] = "gates"
 
     cost: str = ""
-    weight: float = 0.2
+    cost_weight: float = 0.1
 
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
         check_options("proxyless", self, cost=("", "latency", "flops", "params"))
-        check_positive("proxyless", self, "weight")
+        check_positive("proxyless", self, "cost_weight")
 
     def relaxation_settings(self) -> dict[str, Any]:
         """Return the settings of the relaxation, by name."""
-        return {"warmup": self.warmup, "cost": self.cost, "weight": self.weight}
+        return {"warmup": self.warmup, "cost": self.cost, "cost_weight": self.cost_weight}
 
 
 @register("enas")

@@ -2,30 +2,32 @@
 
 from archwright.supernet import elastic
 from archwright.supernet._base import Relaxation, create, entries, name_of, names, register
+from archwright.supernet._controller import Controller
+from archwright.supernet._diagnose import degeneracy, entropy, nones, share_of_skips, skips
 from archwright.supernet._dirichlet import Dirichlet
 from archwright.supernet._evaluator import SupernetEvaluator
-from archwright.supernet._fair import FairPath
+from archwright.supernet._fair import Fair
 from archwright.supernet._frame import Draw, Mix
 from archwright.supernet._gates import Gates
 from archwright.supernet._gumbel import Gumbel
 from archwright.supernet._partial import Partial
 from archwright.supernet._path import UniformPath
-from archwright.supernet._policy import PolicyGradient
+from archwright.supernet._perturb import perturb
 from archwright.supernet._sandwich import Sandwich
 from archwright.supernet._softmax import Softmax
 from archwright.supernet._supernet import Path, Supernet
 from archwright.supernet._trainer import Trainer
 
 __all__ = [
+    "Controller",
     "Dirichlet",
     "Draw",
-    "FairPath",
+    "Fair",
     "Gates",
     "Gumbel",
     "Mix",
     "Partial",
     "Path",
-    "PolicyGradient",
     "Relaxation",
     "Sandwich",
     "Softmax",
@@ -34,9 +36,15 @@ __all__ = [
     "Trainer",
     "UniformPath",
     "create",
+    "degeneracy",
     "elastic",
     "entries",
+    "entropy",
     "name_of",
     "names",
+    "nones",
+    "perturb",
     "register",
+    "share_of_skips",
+    "skips",
 ]

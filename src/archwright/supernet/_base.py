@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from archwright._registry import Entry, Registry
 from archwright.errors import RelaxationError
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 Batch = tuple[Tensor, Tensor]
 
-__all__ = ["Batch", "Relaxation", "create", "entries", "name_of", "names", "register"]
+__all__ = ["Batch", "Relaxation", "between", "create", "entries", "name_of", "names", "register"]
 
 _registry: Registry[type[Relaxation]] = Registry("relaxation")
+
+_MOVE = 4.0  # how far Adam can carry a logit over the whole training: a softmax share of about 0.98
+_RATES = (3e-4, 0.1)  # the learning rate of DARTS for 20,000 steps, and the largest for short trainings
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,9 @@ class Relaxation:
         learns: Whether there are logits, so that the supernet can derive an architecture. They then learn from one half
             of the data, and the weights from the other.
         edges: Whether the values that a node of a cell sums up have logits of their own.
-        ranked: Whether what is preferred is to be put in order by its accuracy with shared weights.
         absent: Whether "no operation" may be derived. In a mixture its logit means little, for all it does is to make
             the others smaller (Liu et al. 2019).
+        apart: Whether each decision has logits of its own.
 
     Raises:
         RelaxationError: A setting is out of its range.
@@ -50,8 +54,8 @@ class Relaxation:
 
     learns: ClassVar[bool] = True
     edges: ClassVar[bool] = False
-    ranked: ClassVar[bool] = False
     absent: ClassVar[bool] = False
+    apart: ClassVar[bool] = True
 
     warmup: float = 0.2
 
@@ -71,6 +75,36 @@ class Relaxation:
                 f"{type(self).__name__}: {setting} is a number from {low:g} to below {high:g}, not {value!r}"
             )
 
+    def check_positive(self, *settings: str) -> None:
+        """Refuse settings that are not finite numbers above 0; errors are those of `check_range`."""
+        for setting in settings:
+            value = getattr(self, setting)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise RelaxationError(f"{type(self).__name__}: {setting} is a number above 0, not {value!r}")
+
+    def check_count(self, setting: str, least: int = 1) -> None:
+        """Refuse a setting that is not an integer of `least` or more; errors are those of `check_range`."""
+        value = getattr(self, setting)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise RelaxationError(f"{type(self).__name__}: {setting} is an integer of {least} or more, not {value!r}")
+
+    def check_words(self, setting: str, *words: str) -> None:
+        """Refuse a setting that is none of some words; errors are those of `check_range`."""
+        value = getattr(self, setting)
+        if value not in words:
+            allowed = ", ".join(map(repr, words))
+            raise RelaxationError(f"{type(self).__name__}: {setting} is one of {allowed}, not {value!r}")
+
+    def prepare(self, supernet: Supernet) -> Any:
+        """Look at a supernet that has just been made; what is returned becomes its `plan`.
+
+        A module is part of the supernet's state, and its parameters learn with the logits.
+
+        Raises:
+            RelaxationError: The supernet cannot be run by this relaxation; the message names the path.
+        """
+        return None
+
     def draw(self, supernet: Supernet, progress: float) -> Draw:
         """Return what to run next.
 
@@ -78,17 +112,14 @@ class Relaxation:
             supernet: The supernet; its `rng` is the only source of randomness.
             progress: How far the training is, from 0 to 1.
         """
-        values = supernet.sized()
+        mixes = {name: self.branch(supernet, name, decision, progress) for name, decision in supernet.branches.items()}
+        values, log_probs = supernet.sized()
         edges = supernet.edge_weights() if self.edges else {}
-        return Draw(values, self.mixtures(supernet, progress), edges, supernet.log_probs(values))
-
-    def mixtures(self, supernet: Supernet, progress: float) -> dict[str, Mix]:
-        """Return the mixtures of all branches, by name; arguments are those of `draw`."""
-        return {name: self.branch(supernet, name, decision, progress) for name, decision in supernet.branches.items()}
+        return Draw(values, mixes, edges, log_probs)
 
     def branch(self, supernet: Supernet, name: str, decision: Choice | Subset, progress: float) -> Mix:
         """Return the mixture of a branch."""
-        if name not in supernet.logits:
+        if isinstance(decision, Subset) and name not in supernet.logits:
             return Mix()  # all that it could hold; what they are worth is learned by their own choices
         return self.mix(supernet, supernet.logits[name], progress)
 
@@ -102,18 +133,6 @@ class Relaxation:
         """
         raise NotImplementedError
 
-    def temperature(self, hot: float, cold: float, progress: float) -> float:
-        """Return a temperature that falls, by the same factor in equal times, from `hot` to `cold`."""
-        return float(hot ** (1 - progress) * cold**progress)
-
-    def policy(self, supernet: Supernet) -> nn.Module | None:
-        """Return what the supernet holds for this relaxation besides logits, and trains with them; None for nothing."""
-        return None
-
-    def preferred(self, supernet: Supernet, count: int, rng: np.random.Generator) -> list[Architecture]:
-        """Return different architectures that the policy prefers, the likeliest first; only where there is a policy."""
-        raise NotImplementedError
-
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return (n,) how much each option is preferred, summing to 1."""
         return torch.softmax(logits, dim=0)
@@ -122,7 +141,41 @@ class Relaxation:
         """Return the first logits of a decision: near zero, so that no option is preferred."""
         return torch.from_numpy(rng.normal(0.0, 1e-3, size=_count(decision)))
 
+    # ------------------------------------------------------------------ architectures
+
+    def best(self, supernet: Supernet) -> Architecture:
+        """Return the architecture that is preferred now; constraints are not looked at."""
+        from archwright.supernet._derive import derive
+
+        return derive(supernet)
+
+    def sample(self, supernet: Supernet, rng: np.random.Generator) -> tuple[float, Architecture]:
+        """Return an architecture drawn from what was learned, with the logarithm of its probability."""
+        from archwright.supernet._derive import sample
+
+        return sample(supernet, rng)
+
+    def preferred(self, trainer: Trainer, count: int) -> list[Architecture]:
+        """Return different architectures after a training, the best first; `Supernet.preferred` says more.
+
+        Args:
+            trainer: What trained the supernet; it has data that the weights did not learn from.
+            count: How many at most.
+        """
+        return trainer.supernet.preferred(count)
+
     # ------------------------------------------------------------------ steps of the training
+
+    def optimizer(self, parameters: list[torch.nn.Parameter], steps: int, rate: float | None) -> torch.optim.Optimizer:
+        """Return what optimises the logits.
+
+        Args:
+            parameters: `Supernet.arch_parameters`.
+            steps: How many steps the training has.
+            rate: The learning rate; None for one that suits the number of steps.
+        """
+        rate = rate or min(max(_MOVE / max(steps, 1), _RATES[0]), _RATES[1])
+        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), weight_decay=1e-3)
 
     def weight_step(self, trainer: Trainer, batch: Batch) -> Tensor:
         """Make one step of the weights.
@@ -134,7 +187,7 @@ class Relaxation:
         Returns:
             () the loss before the step.
         """
-        with torch.no_grad():  # the mixture is a constant here
+        with torch.no_grad():  # for the weights the mixture is a constant
             draw = trainer.draw()
         loss = trainer.loss(draw, batch)
         trainer.step_weights(loss)
@@ -149,12 +202,21 @@ class Relaxation:
             weight_batch: Those that the next step of the weights will learn from.
 
         Returns:
-            () the loss before the step.
+            () the loss before the step, without what the relaxation adds to it.
         """
         draw = trainer.draw()
         loss = trainer.loss(draw, batch)
-        trainer.step_logits(trainer.surrogate(draw, loss))
+        trainer.step_logits(trainer.surrogate(draw, loss) + self.penalty(trainer.supernet))
         return loss.detach()
+
+    def penalty(self, supernet: Supernet) -> Tensor | float:
+        """Return () what is added to the loss that the logits learn from."""
+        return 0.0
+
+
+def between(start: float, end: float, progress: float) -> float:
+    """Return what lies as far between two numbers as the training is: `start` at 0, `end` at 1."""
+    return start + (end - start) * progress
 
 
 def _count(decision: Decision) -> int:

@@ -25,7 +25,6 @@ class Compiler:
         leaves: All layers.
         branches: The decisions between modules or values, which may be mixed, by name; in the order of the program.
         wirings: All graphs.
-        modules: All choices between modules.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -33,7 +32,6 @@ class Compiler:
         self.leaves: list[Leaf] = []
         self.branches: dict[str, Choice | Subset] = {}
         self.wirings: list[Wiring] = []
-        self.modules: list[Branch] = []
 
     def compile(self, item: Any, path: str) -> Node | None:
         """Return what runs a module of the expression; None where there is no operation.
@@ -51,9 +49,7 @@ class Compiler:
             self._note(item)
             options = enumerate(item.options)
             nodes = [self.compile(option, f"{path}.{place_of(item, number)}") for number, option in options]
-            branch = Branch(self.engine, item, nodes, path)
-            self.modules.append(branch)
-            return branch
+            return Branch(self.engine, item, nodes)
         if isinstance(item, Repeat):
             bodies = enumerate(item.bodies)
             return Depth(self.engine, item, [self._needed(body, f"{path}.{number}") for number, body in bodies])

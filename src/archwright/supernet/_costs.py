@@ -1,82 +1,126 @@
-"""What each option of each branch costs, measured once."""
+"""What the options of branches cost, each run alone."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archwright.build._infer import inputs_for
-from archwright.supernet._frame import Draw, Frame, Mix
+from archwright.supernet._frame import Draw, Frame
+from archwright.supernet._leaf import Made
+from archwright.supernet._nodes import Visit
+from archwright.supernet._observe import observed, visits
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["COSTS", "option_costs"]
+__all__ = ["KINDS", "Costs"]
 
-COSTS = ("latency", "flops", "params")
-"""What can be measured."""
-
-_REPEATS = 7  # timings of an option, after one that warms up
+_WARM, _TIMED = 3, 10  # runs before the clock counts, and with it
 
 
-def option_costs(supernet: Supernet, kind: str) -> dict[str, Tensor]:
-    """Return what each option of each branch costs, all the places of the branch together.
-
-    Every option is run where it stands, on what arrives there: a batch of two for the latency, which is the median of
-    some forward passes on this machine; on the meta device for the others. Sizes are the largest.
+class Costs(nn.Module):
+    """The cost of each option of each branch that has logits.
 
     Args:
         supernet: The supernet.
-        kind: "latency" in seconds, "flops" (twice the multiply-adds of two samples) or "params".
-
-    Returns:
-        (n,) for each branch with logits, by name.
+        kind: One of `KINDS`.
     """
-    found = {name: [0.0] * len(logits) for name, logits in supernet.logits.items() if name in supernet.branches}
 
-    def meter(name: str, number: int, run: Callable[[], Any]) -> Any:
-        value = run()
-        if name in found:
-            found[name][number] += _MEASURES[kind](supernet, run)
-        return value
+    total: Tensor
 
-    decisions = supernet.space.decisions
-    values = {name: decision.decode([1.0] * decision.width) for name, decision in decisions.items()}
-    draw = Draw(values, {name: Mix() for name in supernet.branches})
-    was_training = supernet.training
-    supernet.eval()
-    with torch.no_grad(), supernet.metered(meter, discovering=kind != "latency") as root:
-        device = "meta" if kind != "latency" else str(next(supernet.bank.parameters(), torch.empty(0)).device)
-        root.run(tuple(inputs_for(supernet.example_input, device)), Frame(draw))
-    supernet.train(was_training)
-    return {name: torch.tensor(costs) for name, costs in found.items()}
+    def __init__(self, supernet: Supernet, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.register_buffer("total", torch.zeros(()))  # with the most expensive option of every branch
+        self._keys = {name: name.replace(".", "/") for name in supernet.branches if name in supernet.logits}
+        for name, key in self._keys.items():
+            self.register_buffer(key, torch.full((len(supernet.logits[name]),), torch.nan))
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether `measure` was called."""
+        return not any(bool(buffer.isnan().any()) for buffer in self.buffers())
+
+    def of(self, name: str) -> Tensor:
+        """Return (n,) the costs of the options of a branch: seconds, operations or numbers."""
+        return self.get_buffer(self._keys[name])
+
+    @torch.no_grad()
+    def measure(self, supernet: Supernet, inputs: Tensor) -> None:
+        """Run each option alone, on what it is given when all options run.
+
+        Args:
+            supernet: The supernet.
+            inputs: A batch.
+        """
+        decisions, engine = supernet.space.decisions, supernet._engine
+        values = {name: decision.decode([0.5] * decision.width) for name, decision in decisions.items()}
+        if supernet.space.where:
+            values |= dict(supernet.space.sample(np.random.default_rng(0)))
+        was_training = engine.training
+        engine.training = False
+        try:
+            met = visits(supernet, values, (inputs,))
+            for name in self._keys:
+                self.of(name).zero_()
+            for visit in met:
+                if visit.branch.name in self._keys:
+                    frame = visit.frame.drawing(Draw(values))
+                    found = [
+                        0.0 if node is None else KINDS[self.kind](supernet, node, visit, frame)
+                        for node in visit.branch.nodes
+                    ]
+                    self.of(visit.branch.name).add_(torch.tensor(found, device=self.total.device))
+        finally:
+            engine.training = was_training
+        self.total.copy_(torch.stack([self.of(name).max() for name in self._keys]).sum() if self._keys else self.total)
+
+    def expected(self, supernet: Supernet) -> Tensor:
+        """Return () the expected cost as a share of the greatest, from 0 to 1."""
+        parts = [supernet.logits[name].softmax(0) @ self.of(name).to(supernet.logits[name]) for name in self._keys]
+        return torch.stack(parts).sum() / self.total.clamp_min(1e-30) if parts else self.total
 
 
-def _latency(supernet: Supernet, run: Callable[[], Any]) -> float:
-    seconds = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+def _params(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> float:
+    met, _ = observed(supernet, node, visit.inputs, frame)
+    slots = {
+        slot.key: slot.shape.numel()
+        for made in met
+        if isinstance(made, Made)
+        for slot in made.slots
+        if slot.is_parameter
+    }
+    return float(sum(slots.values()))
 
 
-def _flops(supernet: Supernet, run: Callable[[], Any]) -> float:
+def _flops(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> float:
     with FlopCounterMode(display=False) as counter:
-        run()
+        observed(supernet, node, visit.inputs, frame)
     return float(counter.get_total_flops())
 
 
-def _params(supernet: Supernet, run: Callable[[], Any]) -> float:
-    with supernet.tallied() as slots:
-        run()
-    return float(sum(slot.shape.numel() for slot in slots if slot.is_parameter))
+def _latency(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> float:
+    """Return the median seconds of a forward pass."""
+    seconds = []
+    is_cuda = visit.inputs[0].is_cuda
+    for _ in range(_WARM + _TIMED):
+        start = time.perf_counter()
+        observed(supernet, node, visit.inputs, frame)
+        if is_cuda:
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[_WARM:])
 
 
-_MEASURES = {"latency": _latency, "flops": _flops, "params": _params}
+KINDS: dict[str, Callable[[Supernet, object, Visit, Frame], float]] = {
+    "latency": _latency,
+    "flops": _flops,
+    "params": _params,
+}

@@ -13,7 +13,7 @@ from archwright.space import Apply, Architecture, Choice, Decision, Filled, Subs
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["derive", "sample"]
+__all__ = ["derive", "operations", "sample"]
 
 Rule = Callable[[str, Decision], Value]
 
@@ -28,7 +28,7 @@ def derive(supernet: Supernet) -> Architecture:
         if isinstance(decision, Subset):
             return _strongest(decision, shares[name])
         values = list(decision.values())
-        allowed = _operations(supernet, decision, values)
+        allowed = operations(supernet, decision, values)
         return max(allowed, key=lambda value: shares[name][values.index(value)])
 
     return _decided(supernet, shares, best)
@@ -51,7 +51,7 @@ def sample(supernet: Supernet, rng: np.random.Generator) -> tuple[float, Archite
             noisy = np.log(np.maximum(share, 1e-12)) + rng.gumbel(size=len(share))  # the largest k: without replacement
             return _strongest(decision, noisy)
         values = list(decision.values())
-        allowed = [values.index(value) for value in _operations(supernet, decision, values)]
+        allowed = [values.index(value) for value in operations(supernet, decision, values)]
         weights = share[allowed] / share[allowed].sum() if share[allowed].sum() > 0 else None
         index = int(rng.choice(allowed, p=weights))
         logarithm += math.log(max(share[index], 1e-12))
@@ -108,7 +108,7 @@ def _strength(supernet: Supernet, option: Any, shares: dict[str, Any]) -> float:
     )
 
 
-def _operations(supernet: Supernet, decision: Decision, values: list[Value]) -> list[Value]:
+def operations(supernet: Supernet, decision: Decision, values: list[Value]) -> list[Value]:
     """Return the values that may be derived: an edge that a node has kept has an operation."""
     if not isinstance(decision, Choice) or (supernet.relaxation.absent and decision not in _kept_edges(supernet)):
         return values

@@ -1,88 +1,122 @@
-"""What is to be thought of what a supernet has learned."""
+"""Signs that a search by weight sharing has gone wrong."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archwright.space import Architecture, Call, Choice, Filled, Space, last_name
+from archwright.build._probe import is_layer, is_row
+from archwright.space import Apply, Call, Choice, Filled, Graph, Input, Merge, Space
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["Diagnosis", "diagnose", "entropy", "operations"]
+__all__ = ["degeneracy", "entropy", "nones", "operations", "share_of_skips", "skips"]
 
-_TOO_MANY = 0.5  # of the operations: above this share of skips and nothing, a network can hardly compute
+_FEWEST = 3  # operations that could be skipped, below which their share says nothing
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """What a derived architecture is like.
+def skips(space: Space, architecture: Mapping[str, Any]) -> int:
+    """Return how many operations of an architecture are identities, among those that are chosen between modules.
+
+    Liang et al., "DARTS+: Improved differentiable architecture search with early stopping", 2019, end a search when
+    there are two in a cell: parameter-free operations win in a mixture once the weights fit the training data. A
+    decision that is used in several places counts once.
 
     Args:
-        derived: Its id.
-        skips: The share of its operations that pass their input on as it is, in 0..1.
-        nothing: The share that are no operation.
-        entropy: How undecided the supernet is, in 0..1: the entropy of each decision over the greatest, on average.
-        degenerate: Why it can hardly be of use; None where nothing speaks against it.
+        space: The space.
+        architecture: An architecture of it.
     """
-
-    derived: str
-    skips: float
-    nothing: float
-    entropy: float
-    degenerate: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
-        return asdict(self)
+    return sum(map(_is_skip, _operations(space, architecture)))
 
 
-def diagnose(supernet: Supernet, architecture: Architecture) -> Diagnosis:
-    """Return what there is to say about an architecture that a supernet prefers."""
-    skips, nothing, count = operations(supernet.space, architecture)
-    share, none = (skips / count, nothing / count) if count else (0.0, 0.0)
-    reason = None
-    if share + none > _TOO_MANY:
-        reason = f"{skips} skips and {nothing} times nothing among its {count} operations"
-    return Diagnosis(architecture.id, share, none, entropy(supernet), reason)
+def nones(space: Space, architecture: Mapping[str, Any]) -> int:
+    """Return how many operations of an architecture are absent; arguments are those of `skips`."""
+    return sum(option is None for option in _operations(space, architecture))
+
+
+def operations(space: Space, architecture: Mapping[str, Any]) -> int:
+    """Return how many operations of an architecture could be skips or absent; arguments are those of `skips`."""
+    return len(list(_operations(space, architecture)))
+
+
+def share_of_skips(space: Space, architecture: Mapping[str, Any]) -> float:
+    """Return the share of identities and absent operations among those that could be; 0 where there is none.
+
+    Args:
+        space: The space.
+        architecture: An architecture of it.
+    """
+    found = list(_operations(space, architecture))
+    return (skips(space, architecture) + nones(space, architecture)) / len(found) if found else 0.0
+
+
+def degeneracy(space: Space, architecture: Mapping[str, Any], *, most: float = 0.5) -> str:
+    """Return in words why an architecture is degenerate; an empty string where it is not.
+
+    It is where its output does not depend on its input, or where more than a share of its operations are identities or
+    absent; of fewer than three operations no share is taken.
+
+    Args:
+        space: The space.
+        architecture: An architecture of it.
+        most: The greatest share that is allowed, from 0 to 1.
+    """
+    if not _passes(space.resolve(architecture)["model"]):
+        return "its output does not depend on its input"
+    count, share = len(list(_operations(space, architecture))), share_of_skips(space, architecture)
+    if count >= _FEWEST and share > most:
+        idle = skips(space, architecture) + nones(space, architecture)
+        return f"{idle} of its {count} operations are skips or nothing"
+    return ""
 
 
 def entropy(supernet: Supernet) -> float:
-    """Return how undecided a supernet is, in 0..1; 0 where it learns nothing."""
-    shares = [each for each in supernet.probabilities().values() if len(each) > 1]
-    if not shares:
-        return 0.0
-    found = [float(-(each * each.clamp_min(1e-12).log()).sum()) / math.log(len(each)) for each in shares]
-    return sum(found) / len(found)
+    """Return the mean entropy of what is learned about each decision, from 0 (decided) to 1 (no preference).
 
+    Each is divided by its greatest value, the logarithm of the number of options. 0 where nothing is learned.
 
-def operations(space: Space, architecture: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return how many of the operations that an architecture decides are skips, how many are nothing, and all.
-
-    An operation is the option of a choice that has a skip (`nn.Identity`) or nothing among its options.
+    Args:
+        supernet: The supernet.
     """
-    skips = nothing = count = 0
+    found = [shares.double() for shares in supernet.probabilities().values() if len(shares) > 1]
+    parts = [float(-shares.xlogy(shares).sum()) / math.log(len(shares)) for shares in found]
+    return sum(parts) / len(parts) if parts else 0.0
+
+
+def _operations(space: Space, architecture: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what was chosen between modules, where an identity or nothing might have been."""
     for name, value in architecture.items():
         decision = space.decisions[name]
-        if not isinstance(decision, Choice):
-            continue
-        kinds = [_kind(option) for option in decision.options]
-        if not any(kinds):
-            continue
-        kind = kinds[decision.labels.index(value)]
-        count += 1
-        skips += kind == "skip"
-        nothing += kind == "nothing"
-    return skips, nothing, count
+        is_operation = isinstance(decision, Choice) and (is_layer(decision) or None in decision.options)
+        if is_operation and any(option is None or _is_skip(option) for option in decision.branches):
+            yield decision.chosen(value)[0]
 
 
-def _kind(option: Any) -> str:
+def _is_skip(option: Any) -> bool:
     while isinstance(option, Filled):
         option = option.body
-    if option is None:
-        return "nothing"
-    is_skip = isinstance(option, Call) and last_name(option.target) == "Identity"
-    return "skip" if is_skip else ""
+    if isinstance(option, Call) and is_row(option):
+        return all(map(_is_skip, option.args))
+    return isinstance(option, Call) and option.target == "torch.nn.Identity"
+
+
+def _passes(item: Any) -> bool:
+    """Tell whether the output of a closed module depends on its input; a layer's does."""
+    if isinstance(item, Graph):
+        return _depends(item.output, {})
+    if isinstance(item, Call) and is_row(item):
+        return all(map(_passes, item.args))
+    return item is not None
+
+
+def _depends(value: Any, memo: dict[Any, bool]) -> bool:
+    if value not in memo:
+        if isinstance(value, Apply):
+            memo[value] = any(_depends(each, memo) for each in value.inputs) and _passes(value.module)
+        elif isinstance(value, Merge):
+            memo[value] = value.kind != "zeros" and any(_depends(each, memo) for each in value.operands)
+        else:
+            memo[value] = isinstance(value, Input)
+    return memo[value]

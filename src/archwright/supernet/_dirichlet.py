@@ -1,4 +1,4 @@
-"""DrNAS: mixtures drawn from Dirichlet distributions."""
+"""DrNAS: the weights of a mixture are drawn from a Dirichlet distribution."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from torch import Tensor
 from torch.distributions import Dirichlet as Distribution
 from torch.distributions import kl_divergence
 
-from archwright.space import Decision
-from archwright.supernet._base import Batch, Relaxation, register
+from archwright.supernet._base import Relaxation, register
 from archwright.supernet._frame import Mix
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from archwright.supernet._supernet import Supernet
-    from archwright.supernet._trainer import Trainer
 
 __all__ = ["Dirichlet"]
 
@@ -27,53 +23,51 @@ __all__ = ["Dirichlet"]
 @register("dirichlet")
 @dataclass(frozen=True)
 class Dirichlet(Relaxation):
-    """Mixtures drawn from a Dirichlet distribution for each branch, whose concentration is learned (DrNAS).
+    """All options at once, weighed by a draw from a Dirichlet distribution, which is what learns (DrNAS).
 
-    The concentration is elu(logit) + 1, so that it is 1, uniform over all mixtures, where a logit is 0; draws are
-    differentiable. A penalty keeps the distributions near the uniform one.
-
-    Chen et al., "DrNAS: Dirichlet neural architecture search", ICLR 2021.
+    Chen, Wang, Cheng, Tang and Hsieh, "DrNAS: Dirichlet neural architecture search", ICLR 2021. The concentration of an
+    option is elu(logit) + 1, so that all are 1 at first: every mixture is as likely as any other. The gradient goes
+    through the draw (pathwise derivatives). A regulariser holds the concentrations near 1.
 
     Args:
-        warmup: As in `Relaxation`.
-        penalty: The weight of the divergence from the uniform distribution.
+        regulariser: "l2", the squared distance of the concentrations from 1, as in the paper's experiments; "kl", the
+            Kullback-Leibler divergence of the distribution from the uniform one; or "" for none.
+        scale: What the regulariser is multiplied by, above 0.
     """
 
-    penalty: float = 1e-3
+    regulariser: str = "l2"
+    scale: float = 1e-3
 
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        self.check_range("penalty", 0.0, 1e3)
-
-    def initial(self, decision: Decision, rng: np.random.Generator) -> Tensor:
-        """Return logits near 0, which stand for a uniform distribution."""
-        return super().initial(decision, rng)
+        self.check_words("regulariser", "", "l2", "kl")
+        self.check_positive("scale")
 
     def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
-        """Return a mixture as it was drawn."""
-        with torch.random.fork_rng(devices=[]):  # torch draws from its global generator alone
-            torch.manual_seed(int(supernet.rng.integers(2**31)))
-            return Mix(Distribution(_concentration(logits)).rsample())
+        """Return the options weighed by a draw."""
+        with torch.random.fork_rng(devices=()):
+            torch.default_generator.manual_seed(int(supernet.rng.integers(2**63)))
+            weights = Distribution(concentration(logits.cpu()), validate_args=False).rsample()
+        return Mix(weights.to(logits.device))
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Return the mean of the distribution."""
-        concentration = _concentration(logits)
-        return concentration / concentration.sum()
+        """Return (n,) the means of the weights."""
+        found = concentration(logits)
+        return found / found.sum()
 
-    def arch_step(self, trainer: Trainer, batch: Batch, weight_batch: Batch) -> Tensor:
-        """Make one step of the logits against the loss and the penalty."""
-        draw = trainer.draw()
-        loss = trainer.loss(draw, batch)
-        total = trainer.surrogate(draw, loss)
-        for name in trainer.supernet.branches:
-            logits = trainer.supernet.logits.get(name)
-            if logits is not None and self.penalty:
-                uniform = Distribution(torch.ones_like(logits))
-                total = total + self.penalty * kl_divergence(Distribution(_concentration(logits)), uniform)
-        trainer.step_logits(total)
-        return loss.detach()
+    def penalty(self, supernet: Supernet) -> Tensor | float:
+        """Return () how far the concentrations of all branches are from 1, times the scale."""
+        found = [concentration(supernet.logits[name]) for name in supernet.branches if name in supernet.logits]
+        if not self.regulariser or not found:
+            return 0.0
+        if self.regulariser == "l2":
+            parts = [(each - 1).square().sum() for each in found]
+        else:
+            parts = [kl_divergence(Distribution(each), Distribution(torch.ones_like(each))) for each in found]
+        return self.scale * torch.stack(parts).sum()
 
 
-def _concentration(logits: Tensor) -> Tensor:
-    return F.elu(logits) + 1 + 1e-4  # above zero, as a distribution needs it
+def concentration(logits: Tensor) -> Tensor:
+    """Return (n,) the concentrations that logits stand for, above 0."""
+    return F.elu(logits) + 1

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +22,7 @@ from archwright.evaluate._recipe import check_whole
 from archwright.evaluate._setup import Setup, lay_out
 from archwright.supernet import _base
 from archwright.supernet._base import Relaxation
-from archwright.supernet._diagnose import diagnose, entropy, operations
+from archwright.supernet._diagnose import degeneracy, entropy, nones, operations, skips
 from archwright.supernet._perturb import perturb
 from archwright.supernet._supernet import Supernet
 from archwright.supernet._trainer import Trainer
@@ -40,7 +39,7 @@ SELECTIONS = ("strength", "perturbation")
 _LONGER = 3  # times the epochs of a single network, for each architecture is trained by a part of the steps
 _LONGEST = 30  # and at most where it is a deadline that ends it
 _CALIBRATION = 8  # batches by which statistics of batch normalisation are measured anew
-_PREFERRED = 64  # architectures that are put on record, best first
+_PREFERRED = 20  # architectures that are put on record, best first
 _CHECKPOINT = "supernet.pt"
 
 
@@ -139,7 +138,6 @@ class SupernetEvaluator(Evaluator):
                 arch_lr=self.arch_lr,
             )
             checkpoint = _Checkpoint(preparation.folder, self._key(space, seed))
-            chosen: Architecture | None = None
             state = checkpoint.read()
             if state is not None:
                 trainer.load_state(state["trainer"])
@@ -161,31 +159,19 @@ class SupernetEvaluator(Evaluator):
                     preparation.report(trainer.epochs_done, row)
                 except Stopped:
                     break
-            if self.selection == "perturbation":
-                chosen = perturb(trainer)
+            found: list[Architecture] = []
+            if self.relaxation.learns:
+                found = trainer.preferred(_PREFERRED)
+                if self.selection == "perturbation":
+                    chosen = perturb(trainer, seed=seed)
+                    found = [chosen, *(each for each in found if each != chosen)]
         supernet.eval()
         self.supernet = supernet
         self._calibration = [inputs for inputs, _ in _first(Feed(self.data, self.data.train, setup), seed)]
-        return self._learned(supernet, chosen, curve, shares)
-
-    def _learned(
-        self,
-        supernet: Supernet,
-        chosen: Architecture | None,
-        curve: list[dict[str, float]],
-        shares: list[dict[str, tuple[float, ...]]],
-    ) -> Learned:
-        if not supernet.relaxation.learns:
-            return Learned((), tuple(shares), tuple(curve), {})
-        found = supernet.preferred(_PREFERRED, np.random.default_rng(0))
-        if self.relaxation.ranked:
-            found = sorted(found, key=lambda each: -self.shared(each)["accuracy"])
-        if chosen is not None:
-            found = [chosen, *(each for each in found if each != chosen)]
-        return Learned(tuple(found), tuple(shares), tuple(curve), diagnose(supernet, found[0]).to_json())
+        return Learned(tuple(found), tuple(shares), tuple(curve), _diagnosis(supernet, found))
 
     def _has_collapsed(self, supernet: Supernet) -> bool:
-        return bool(self.early_stop) and operations(supernet.space, supernet.derive())[0] >= self.early_stop
+        return bool(self.early_stop) and skips(supernet.space, supernet.derive()) >= self.early_stop
 
     def _epochs(self, deadline: float | None) -> int:
         single = self.training.recipe.epochs_for(len(self.data.train))
@@ -313,6 +299,21 @@ class _Checkpoint:
 
     def _say(self, what: str) -> None:
         warnings.warn(f"the checkpoint {self._file} {what}; the supernet is trained from the start", stacklevel=4)
+
+
+def _diagnosis(supernet: Supernet, preferred: list[Architecture]) -> dict[str, Any]:
+    """Return what there is to say about the first of the architectures that are preferred."""
+    if not preferred:
+        return {}
+    space, derived = supernet.space, preferred[0]
+    count = max(1, operations(space, derived))
+    found: dict[str, Any] = {
+        "derived": derived.id,
+        "skips": skips(space, derived) / count,
+        "nothing": nones(space, derived) / count,
+        "degenerate": degeneracy(space, derived) or None,
+    }
+    return {**found, "entropy": entropy(supernet)} if supernet.logits else found
 
 
 def _first(feed: Feed, seed: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,72 +1,110 @@
-"""FairNAS: every option of every decision is trained once in each step."""
+"""FairNAS: in every step of the weights each option is trained as often as any other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from archwright.space import Subset, Value
-from archwright.supernet._base import Batch, register
+from archwright.space import Decision, Subset, Value
+from archwright.supernet._base import Batch, Relaxation, register
 from archwright.supernet._frame import Draw
-from archwright.supernet._path import UniformPath
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-__all__ = ["FairPath"]
+__all__ = ["Fair"]
+
+_TRIES = 100  # sets of paths that are drawn until constraints hold in all
 
 
 @register("fair")
 @dataclass(frozen=True)
-class FairPath(UniformPath):
-    """As many architectures in each step as the largest choice has options, so that each is trained once (FairNAS).
-
-    Each decision goes through its options in an order drawn anew; one with fewer options goes through them again.
-    Gradients add up to one step of the weights. Where a constraint is broken, that architecture is drawn at random.
+class Fair(Relaxation):
+    """Several paths in each step, among which each option of a decision occurs once (FairNAS).
 
     Chu, Zhang and Xu, "FairNAS: Rethinking evaluation fairness of weight sharing neural architecture search", ICCV
-    2021.
+    2021. The values of each decision of the model are put into a random order of their own; path number i takes the
+    i-th of each; the gradients of all paths make one step. There are as many paths as the largest decision has values.
+    One with fewer begins a new order when it is through, so its counts differ by one at most. A node that keeps k of
+    its n edges keeps each k times in n paths. A decision inside of an option is fair among the paths, but counts only
+    in those that take the option. With constraints, sets of paths are drawn until all paths keep them; of a hundred
+    sets that do not, the best is taken, and a path that breaks them gives way to any that does not.
+
+    Args:
+        most: The greatest number of paths, 1 or more. Decisions with more values have each at most once in a step.
     """
 
     learns: ClassVar[bool] = False
 
-    def rounds(self, supernet: Supernet) -> list[Draw]:
-        """Return the architectures of one step."""
-        rng, space = supernet.rng, supernet.space
-        decisions = (*supernet.sizes.values(), *supernet.branches.values())
-        count = max((int(each.size) for each in decisions if not isinstance(each, Subset)), default=1)
-        columns: dict[str, list[Value]] = {}
-        for name, decision in space.decisions.items():
-            if isinstance(decision, Subset) or (name not in supernet.sizes and name not in supernet.branches):
-                columns[name] = [decision.sample(rng) for _ in range(count)]
-            else:
-                columns[name] = _shuffled(list(decision.values()), count, rng)
-        found = []
-        for index in range(count):
-            architecture = space.canonical({name: column[index] for name, column in columns.items()})
-            found.append(Draw(dict(architecture if architecture in space else space.sample(rng))))
-        return found
+    most: int = 12
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        self.check_count("most")
+
+    def draw(self, supernet: Supernet, progress: float) -> Draw:
+        """Return one architecture."""
+        return Draw(dict(supernet.space.sample(supernet.rng)))
+
+    def paths(self, supernet: Supernet) -> list[dict[str, Value]]:
+        """Return the paths of one step: a value for each decision that is not of the model's others."""
+        space, rng = supernet.space, supernet.rng
+        ours = {**supernet.branches, **supernet.sizes}
+        count = min(max((_count(decision) for decision in ours.values()), default=1), self.most)
+        best: list[dict[str, Value]] = []
+        broken = count + 1
+        for _ in range(_TRIES if space.where else 1):
+            columns = {
+                name: _column(decision, count, rng) if name in ours else [decision.sample(rng) for _ in range(count)]
+                for name, decision in space.decisions.items()
+            }
+            rows = [{name: column[row] for name, column in columns.items()} for row in range(count)]
+            kept = [not space.where or space.canonical(row) in space for row in rows]
+            if kept.count(False) < broken:
+                broken = kept.count(False)
+                best = [row if good else dict(space.sample(rng)) for row, good in zip(rows, kept, strict=True)]
+            if not broken:
+                break
+        return best
 
     def weight_step(self, trainer: Trainer, batch: Batch) -> Tensor:
-        """Make one step of the weights, with the gradients of all options."""
-        draws = self.rounds(trainer.supernet)
-        trainer.clear()
-        losses = []
-        for draw in draws:
-            loss = trainer.loss(draw, batch)
-            trainer.add_gradients(loss / len(draws))
-            losses.append(loss.detach())
+        """Make one step of the weights with the mean gradient of all paths."""
+        paths = self.paths(trainer.supernet)
+        total: Tensor | None = None
+        for number, values in enumerate(paths):
+            loss = trainer.loss(Draw(values).decided(trainer.supernet.decided), batch) / len(paths)
+            trainer.accumulate(loss, first=number == 0)
+            total = loss.detach() if total is None else total + loss.detach()
         trainer.step_weights()
-        return torch.stack(losses).mean()
+        assert total is not None
+        return total
 
 
-def _shuffled(values: list[Value], count: int, rng: np.random.Generator) -> list[Value]:
-    found: list[Value] = []
-    while len(found) < count:
-        found += [values[index] for index in rng.permutation(len(values))]
-    return found[:count]
+def _count(decision: Decision) -> int:
+    return len(decision.options) if isinstance(decision, Subset) else int(decision.size)
+
+
+def _column(decision: Decision, count: int, rng: np.random.Generator) -> list[Value]:
+    """Return a value for each path."""
+    if not isinstance(decision, Subset):
+        values = list(decision.values())
+        return [values[index] for index in _orders(len(values), count, rng)]
+    size = len(decision.options)
+    kept = len(decision.sample(rng))  # type: ignore[arg-type]  # a subset's value is a tuple
+    rounds = -(-count // size)
+    windows = [np.roll(order, -start)[:kept] for order in _rounds(size, rounds, rng) for start in range(size)]
+    return [decision._pick(window) for window in windows[:count]]
+
+
+def _orders(size: int, count: int, rng: np.random.Generator) -> list[int]:
+    """Return numbers below a size, `count` of them, each as often as any other."""
+    return [int(index) for order in _rounds(size, -(-count // size), rng) for index in order][:count]
+
+
+def _rounds(size: int, rounds: int, rng: np.random.Generator) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    return [rng.permutation(size) for _ in range(rounds)]

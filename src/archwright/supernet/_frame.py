@@ -44,6 +44,14 @@ class Draw:
     edges: Mapping[str, Tensor] = field(default_factory=dict)
     log_probs: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def decided(self, values: Mapping[str, Value]) -> Draw:
+        """Return the draw with some more decisions made."""
+        if not values:
+            return self
+        mixes = {name: mix for name, mix in self.mixes.items() if name not in values}
+        log_probs = {name: each for name, each in self.log_probs.items() if name not in values}
+        return Draw({**self.values, **values}, mixes, self.edges, log_probs)
+
 
 class Frame:
     """A draw while it is run, with the blanks of templates filled in.
@@ -82,6 +90,12 @@ class Frame:
     def within(self, filled: Mapping[Blank, Any]) -> Frame:
         """Return a frame with other blanks filled in."""
         return self._like(filled, self.divisor)
+
+    def drawing(self, draw: Draw) -> Frame:
+        """Return a frame in which something else is run."""
+        frame = self._like(self.filled, self.divisor)
+        frame.draw = draw
+        return frame
 
     def narrowed(self, divisor: int) -> Frame:
         """Return a frame in which layers have fewer channels."""

@@ -1,17 +1,17 @@
-"""ProxylessNAS: binary gates, and a cost that counts."""
+"""ProxylessNAS: two paths of each branch compete in a step, and cost counts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from archwright.errors import RelaxationError
+from archwright.space import Choice, Subset
 from archwright.supernet._base import Batch, Relaxation, register
-from archwright.supernet._costs import COSTS
+from archwright.supernet._costs import KINDS, Costs
 from archwright.supernet._frame import Draw, Mix
 
 if TYPE_CHECKING:
@@ -24,79 +24,104 @@ __all__ = ["Gates"]
 @register("gates")
 @dataclass(frozen=True)
 class Gates(Relaxation):
-    """One option of each branch is run; two are compared to learn which is better (ProxylessNAS).
+    """One path for the weights; two for the logits, of which one is let through; cost counts (ProxylessNAS).
 
-    Steps of the weights run one path, drawn from what was learned. Steps of the logits draw two options of each branch;
-    both are computed, one of them counts, and the gradient of its binary gate moves the two logits against each other,
-    so that all other options stay as likely as they were. The expected cost of the branches can be added to the loss:
-    the cost of each option, measured once, times its probability, over that of the most expensive network.
-
-    Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019.
+    Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019. In a
+    step of the logits two options of each branch are drawn and run, and a binary gate, drawn from the two, lets one
+    through. The gradient of the gates goes to the two logits, which are then shifted so that the probabilities of
+    all other options stay. With `cost`, the expected cost is part of the loss: the sum over branches of the costs of
+    their options times their probabilities, as a share of the cost with the most expensive option in each. What an
+    option costs is measured once, by running it alone on a batch, with all decisions of size in the middle: so the cost
+    of sizes is not covered. A branch inside of an option is weighed as if the option were taken.
 
     Args:
-        warmup: As in `Relaxation`.
-        cost: "latency" (measured on this machine), "flops", "params", or "" for none.
-        weight: The loss that all of the cost of the most expensive network is worth.
+        cost: "latency" (median seconds of a forward pass, on the machine and device of the training), "flops",
+            "params", or "" for none.
+        cost_weight: What the expected cost, from 0 to 1, is multiplied by, above 0.
+        rate: The learning rate of Adam, above 0; None for one that suits the number of steps.
     """
 
     absent: ClassVar[bool] = True
 
     cost: str = ""
-    weight: float = 0.2
+    cost_weight: float = 0.1
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        if self.cost not in ("", *COSTS):
-            raise RelaxationError(f"Gates: cost is '', {', '.join(map(repr, COSTS))}; {self.cost!r} was given")
-        self.check_range("weight", 0.0, 1e3)
+        self.check_words("cost", "", *KINDS)
+        self.check_positive("cost_weight", *(["rate"] if self.rate is not None else []))
 
-    def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
-        """Return one drawn option."""
-        return Mix(None, (_drawn(supernet, logits, 1)[0],))
+    def prepare(self, supernet: Supernet) -> Costs | None:
+        """Return where costs will be kept, if they count."""
+        return Costs(supernet, self.cost) if self.cost else None
 
-    def arch_step(self, trainer: Trainer, batch: Batch, weight_batch: Batch) -> Tensor:
-        """Make one step of the logits of two options of each branch."""
-        supernet = trainer.supernet
-        draw, pairs = self.pairs(supernet, trainer.progress)
-        loss = trainer.loss(draw, batch)
-        total = trainer.surrogate(draw, loss)
-        if self.cost:
-            total = total + self.weight * supernet.expected_cost(self.cost)
-        before = {name: supernet.logits[name].detach().clone() for name in pairs}
-        trainer.step_logits(total)
-        if not self.cost:
-            with torch.no_grad():
-                for name, pair in pairs.items():
-                    _settle(supernet.logits[name], before[name], pair)
-        return loss.detach()
+    def optimizer(self, parameters: list[nn.Parameter], steps: int, rate: float | None) -> torch.optim.Optimizer:
+        """Return Adam without momentum, so that a logit moves only when its option was drawn."""
+        made = super().optimizer(parameters, steps, rate or self.rate)
+        return torch.optim.Adam(parameters, lr=made.defaults["lr"], betas=(0.0, 0.999))
+
+    def branch(self, supernet: Supernet, name: str, decision: Choice | Subset, progress: float) -> Mix:
+        """Return the options that were drawn of a branch: one, or as many as a subset takes."""
+        if name not in supernet.logits:
+            return Mix()
+        count = max(decision.low, 1) if isinstance(decision, Subset) else 1
+        return Mix(active=tuple(self._drawn(supernet, name, count)))
 
     def pairs(self, supernet: Supernet, progress: float) -> tuple[Draw, dict[str, list[int]]]:
-        """Return what compares two options of each branch, and which."""
+        """Return what a step of the logits runs, and the two options of each branch that compete, by its name."""
         draw = self.draw(supernet, progress)
-        mixes, pairs = dict(draw.mixes), {}
-        for name in supernet.branches:
-            logits = supernet.logits.get(name)
-            if logits is None or len(logits) < 2:
-                continue
-            pairs[name] = pair = _drawn(supernet, logits, 2)
-            soft = torch.softmax(logits[pair], dim=0)
-            hard = torch.zeros_like(soft)
-            hard[int(supernet.rng.random() > float(soft[0]))] = 1.0
-            gates = hard + soft - soft.detach()
-            mixes[name] = Mix(torch.zeros_like(logits).index_add(0, torch.tensor(pair), gates), tuple(pair))
-        return Draw(draw.values, mixes, draw.edges, draw.log_probs), pairs
+        two = {name: self._drawn(supernet, name, 2) for name in draw.mixes if name in supernet.logits}
+        mixes = {name: self._gate(supernet, name, options) for name, options in two.items()}
+        return replace(draw, mixes={**draw.mixes, **mixes}).decided(supernet.decided), two
+
+    def arch_step(self, trainer: Trainer, batch: Batch, weight_batch: Batch) -> Tensor:
+        """Make one step of the logits."""
+        supernet, plan = trainer.supernet, trainer.supernet.plan
+        assert trainer.logits is not None
+        if plan is not None and not plan.is_measured:
+            plan.measure(supernet, batch[0])
+        draw, two = self.pairs(supernet, trainer.progress)
+        loss = trainer.loss(draw, batch)
+        objective = trainer.surrogate(draw, loss) + self.penalty(supernet)
+        trainer.logits.zero_grad(set_to_none=True)
+        if objective.requires_grad:
+            torch.autograd.backward(objective, inputs=supernet.arch_parameters())
+        with torch.no_grad():
+            mass = {}
+            for name, options in two.items():
+                logits = supernet.logits[name]
+                mass[name] = logits[options].logsumexp(0)
+                if logits.grad is not None:
+                    logits.grad.mul_(torch.zeros_like(logits).index_fill_(0, _index(logits, options), 1.0))
+            trainer.step_logits()
+            for name, options in two.items():
+                logits = supernet.logits[name]
+                logits[options] += mass[name] - logits[options].logsumexp(0)
+        return loss.detach()
+
+    def penalty(self, supernet: Supernet) -> Tensor | float:
+        """Return () the expected cost, from 0 to 1, times its weight."""
+        plan = supernet.plan
+        return 0.0 if plan is None else self.cost_weight * plan.expected(supernet)
+
+    def _drawn(self, supernet: Supernet, name: str, count: int) -> list[int]:
+        """Return different options, drawn one after the other."""
+        shares = supernet.logits[name].detach().log_softmax(0).double().cpu().numpy()
+        noisy = shares + supernet.rng.gumbel(size=len(shares))  # the largest k: without replacement
+        return [int(index) for index in np.argsort(-noisy)[:count]]
+
+    def _gate(self, supernet: Supernet, name: str, options: list[int]) -> Mix:
+        """Return two options, of which one counts; gradients are those of their probabilities among the two."""
+        logits = supernet.logits[name]
+        shares = logits[options].softmax(0)
+        taken = int(supernet.rng.random() >= float(shares[0].detach()))
+        hard = torch.zeros_like(shares)
+        hard[taken] = 1.0
+        gates = hard + (shares - shares.detach())
+        return Mix(torch.zeros_like(logits).index_add(0, _index(logits, options), gates), tuple(options))
 
 
-def _drawn(supernet: Supernet, logits: Tensor, count: int) -> list[int]:
-    """Return different options, drawn by their probabilities."""
-    noisy = logits.detach().double().cpu().numpy() + supernet.rng.gumbel(size=len(logits))
-    return [int(index) for index in np.argsort(-noisy)[:count]]
-
-
-def _settle(logits: Tensor, before: Tensor, pair: list[int]) -> None:
-    """Let two logits alone have moved, and their joint share be what it was."""
-    moved = logits[pair].clone()
-    moved += torch.logsumexp(before[pair], 0) - torch.logsumexp(moved, 0)
-    logits.copy_(before)
-    logits[pair] = moved
+def _index(logits: Tensor, options: list[int]) -> Tensor:
+    return torch.tensor(options, device=logits.device)

@@ -1,14 +1,15 @@
-"""GDAS: one drawn option of each branch, with a straight-through gradient."""
+"""GDAS: one option of each branch, drawn with noise that lets the gradient through."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from archwright.supernet._base import Relaxation, register
+from archwright.space import Choice, Subset
+from archwright.supernet._base import Relaxation, between, register
 from archwright.supernet._frame import Mix
 
 if TYPE_CHECKING:
@@ -20,35 +21,40 @@ __all__ = ["Gumbel"]
 @register("gumbel")
 @dataclass(frozen=True)
 class Gumbel(Relaxation):
-    """One option of each branch, drawn by the Gumbel-max trick; gradients are those of the softened draw (GDAS).
+    """One option of each branch, drawn by Gumbel noise; the gradient is that of a softmax (GDAS).
 
-    Only the option that was drawn is run, so a step costs what a single network costs. Its weight is 1 in the forward
-    pass and the softmax of the noisy logits in the backward pass. The temperature falls from `hot` to `cold`.
-
-    Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019.
+    Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019. Only what was drawn is
+    run. It counts once in the forward pass, and by its share of the noisy softmax in the backward pass. Of a node that
+    keeps k of its edges k are drawn.
 
     Args:
-        warmup: As in `Relaxation`.
-        hot: The temperature at the beginning.
-        cold: The temperature in the end.
+        start: The temperature of the softmax at the beginning, above 0.
+        end: That at the end; in between it moves evenly.
     """
 
-    absent: ClassVar[bool] = True
-
-    hot: float = 10.0
-    cold: float = 0.1
+    start: float = 10.0
+    end: float = 0.1
 
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        self.check_range("hot", 1e-3, 1e3)
-        self.check_range("cold", 1e-3, 1e3)
+        self.check_positive("start", "end")
+
+    def branch(self, supernet: Supernet, name: str, decision: Choice | Subset, progress: float) -> Mix:
+        """Return what is drawn of a branch."""
+        if isinstance(decision, Subset) and name in supernet.logits:
+            return self._drawn(supernet, supernet.logits[name], progress, max(decision.low, 1))
+        return super().branch(supernet, name, decision, progress)
 
     def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
-        """Return the option that was drawn, with its straight-through weight."""
+        """Return one option."""
+        return self._drawn(supernet, logits, progress, 1)
+
+    def _drawn(self, supernet: Supernet, logits: Tensor, progress: float, count: int) -> Mix:
         noise = torch.from_numpy(supernet.rng.gumbel(size=len(logits))).to(logits)
-        temperature = self.temperature(self.hot, self.cold, progress)
-        soft = torch.softmax((torch.log_softmax(logits, dim=0) + noise) / temperature, dim=0)
-        index = int(soft.argmax())
-        hard = torch.zeros_like(soft).index_fill(0, torch.tensor([index], device=soft.device), 1.0)
-        return Mix(hard + soft - soft.detach(), (index,))
+        noisy = torch.log_softmax(logits, dim=0) + noise
+        soft = torch.softmax(noisy / between(self.start, self.end, progress), dim=0)
+        taken = noisy.detach().topk(count).indices
+        hard = torch.zeros_like(soft).index_fill(0, taken, 1.0)
+        active = tuple(sorted(taken.tolist()))
+        return Mix(hard + (soft - soft.detach()), active)  # the difference is exactly zero

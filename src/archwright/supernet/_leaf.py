@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -43,8 +43,7 @@ class Engine:
         discovering: Whether shapes are being found out, on the meta device.
         training: Whether layers run in training mode.
         frame: What is being run.
-        meter: Looks at each option of a mixture while it is run; None for nobody.
-        tally: Gets the tensors of the layers that are run; None for nothing.
+        met: Branches and layers in the order in which they were run, while somebody wants to know; else None.
     """
 
     def __init__(self, program: Program, bank: Bank) -> None:
@@ -53,8 +52,12 @@ class Engine:
         self.discovering = False
         self.training = True
         self.frame: Frame | None = None
-        self.meter: Callable[[str, int, Callable[[], Any]], Any] | None = None
-        self.tally: list[Slot] | None = None
+        self.met: list[Any] | None = None
+
+    def meet(self, part: Any) -> None:
+        """Take down that a branch or a layer is run."""
+        if self.met is not None:
+            self.met.append(part)
 
 
 class StandIn(nn.Module):
@@ -158,8 +161,7 @@ class Leaf:
         if made is None:
             made = self._made[key] = self._make(inputs, frame)
         engine, before = self.engine, self.engine.frame
-        if engine.tally is not None:
-            engine.tally += made.slots
+        engine.meet(made)
         engine.frame = frame
         try:
             if engine.discovering:

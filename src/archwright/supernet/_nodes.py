@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -27,7 +27,7 @@ from archwright.supernet._frame import Frame, Mix
 from archwright.supernet._fused import weighted_sum
 from archwright.supernet._leaf import Engine
 
-__all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Wiring", "mixed"]
+__all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Visit", "Wiring", "mixed"]
 
 Term = tuple["Tensor | None", Tensor]  # a weight, None for 1, and what it is multiplied by
 
@@ -85,19 +85,34 @@ class Scope:
         return self.node.run(inputs, frame.within(values))
 
 
+@dataclass(frozen=True)
+class Visit:
+    """A branch that was met while a supernet ran.
+
+    Args:
+        branch: The branch.
+        inputs: What went in.
+        frame: What was run.
+    """
+
+    branch: Branch
+    inputs: tuple[Tensor, ...]
+    frame: Frame
+
+
 class Branch:
     """A choice between modules."""
 
-    def __init__(self, engine: Engine, choice: Choice, nodes: list[Node | None], path: str) -> None:
-        self.engine, self.path = engine, path
+    def __init__(self, engine: Engine, choice: Choice, nodes: list[Node | None]) -> None:
         self.name, self.choice, self.nodes = engine.program.names[choice], choice, nodes
-        self.keeps_channels = True  # of images, as far as it has been run
+        self.engine = engine
         self._numbers: dict[Value, int] = {label: number for number, label in enumerate(choice.labels)}
 
     def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
         """Run the option that was taken, or the mixture."""
         mix = frame.draw.mixes.get(self.name)
         if mix is None:
+            self.engine.meet(Visit(self, inputs, frame))
             node = self.nodes[self._numbers[frame.value(self.name)]]
             return None if node is None else node.run(inputs, frame)
         return mixed(self.terms(inputs, frame))
@@ -108,27 +123,19 @@ class Branch:
         if mix is None:
             value = self.run(inputs, frame)
             return [] if value is None else [(None, value)]
+        self.engine.meet(Visit(self, inputs, frame))
         frame.used.add(self.name)
-        if mix.channels > 1:
+        if mix.channels > 1 and frame.divisor == 1:
             return [(None, value) for value in (self._partial(inputs, frame, mix),) if value is not None]
         return self._weighed(inputs, frame, mix)
 
     def _weighed(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> list[Term]:
         found: list[Term] = []
-        meter = self.engine.meter
         for number in range(len(self.nodes)) if mix.active is None else mix.active:
             node = self.nodes[number]
             if node is not None:
-                run = partial(node.run, inputs, frame)
-                value = run() if meter is None else meter(self.name, number, run)
-                found.append((None if mix.weights is None else mix.weights[number], value))
-                if self.engine.discovering:
-                    self._look(inputs, value)
+                found.append((None if mix.weights is None else mix.weights[number], node.run(inputs, frame)))
         return found
-
-    def _look(self, inputs: tuple[Tensor, ...], value: Any) -> None:
-        is_image = len(inputs) == 1 and isinstance(value, Tensor) and value.ndim == 4
-        self.keeps_channels = self.keeps_channels and is_image and value.shape[1] == inputs[0].shape[1]
 
     def _partial(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> Tensor | None:
         """Run the options on some of the channels, and let the others pass (Xu et al. 2020)."""
@@ -139,7 +146,8 @@ class Branch:
         if worked is None:
             return None
         if worked.shape[2:] != rest.shape[2:]:
-            rest = F.adaptive_max_pool2d(rest, worked.shape[2:])
+            pool = {3: F.adaptive_max_pool1d, 4: F.adaptive_max_pool2d, 5: F.adaptive_max_pool3d}[rest.ndim]
+            rest = pool(rest, worked.shape[2:])
         if worked.shape[1] != size:
             raise RelaxationError(f"{self.name}: options that change the number of channels cannot be run on a part")
         both = torch.cat((worked, rest), dim=1)

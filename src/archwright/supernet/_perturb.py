@@ -1,99 +1,122 @@
-"""Which options a trained supernet can least do without."""
+"""What a mixture loses without an option says what the option is worth."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
 from dataclasses import replace
-from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from archwright.errors import RelaxationError
 from archwright.space import Architecture, Choice, Decision, Subset, Value
-from archwright.supernet._base import Batch
-from archwright.supernet._derive import derive
-from archwright.supernet._frame import Draw, Mix
-from archwright.supernet._trainer import Trainer
+from archwright.supernet import _base
+from archwright.supernet._derive import operations
+from archwright.supernet._frame import Draw
+
+if TYPE_CHECKING:
+    from archwright.supernet._base import Batch
+    from archwright.supernet._supernet import Supernet
+    from archwright.supernet._trainer import Trainer
 
 __all__ = ["perturb"]
 
-_BATCHES = 4  # of held-out samples, by which options are compared
-_STEPS = 20  # of the weights after each decision, for the supernet to get used to it
 
+def perturb(trainer: Trainer, *, steps: int = 10, batches: int = 4, share: float = 0.1, seed: int = 0) -> Architecture:
+    """Derive an architecture branch by branch: the option stays without which the mixture is least accurate.
 
-def perturb(trainer: Trainer, *, batches: int = _BATCHES, steps: int = _STEPS) -> Architecture:
-    """Return the architecture that is left when a trained supernet decides one branch after the other.
-
-    In an order drawn at random, each option of a branch is left out in turn, and the one whose absence costs most
-    accuracy on held-out samples is kept; then the weights are trained on a little. Of the edges among which a node
-    keeps some, those are kept that are missed most. Sizes are the likeliest ones.
-
-    Wang, Cheng, Chen, Tang and Hsieh, "Rethinking architecture selection in differentiable NAS", ICLR 2021.
+    Wang, Cheng, Chen, Tang and Hsieh, "Rethinking architecture selection in differentiable NAS", ICLR 2021. Branches
+    between modules come first, in a random order, then those between values, such as the edges that a node keeps.
+    Between two of them the weights learn for some steps. Decisions of size are those that are preferred.
 
     Args:
-        trainer: What has trained the supernet. Its weights are changed.
-        batches: Batches of held-out samples.
-        steps: Steps of the weights after each decision.
+        trainer: What trained the supernet; the weights go on from where they are.
+        steps: Steps of the weights after each decision, 0 or more.
+        batches: Batches of held-out data on which options are compared, 1 or more.
+        share: The share of the peak learning rate for those steps.
+        seed: Of the order of the branches.
+
+    Raises:
+        RelaxationError: The relaxation has no logits for its branches, or what was found breaks a constraint.
     """
     supernet = trainer.supernet
-    held = list(islice(trainer.feeds[-1].in_order(trainer.batch_size), batches))
-    likely = derive(supernet)
-    decided: dict[str, Value] = {name: likely[name] for name in supernet.sizes if name in likely}
-    branches = list(supernet.branches.items())
-    order = supernet.rng.permutation(len(branches))
-    # Operations before edges: what an edge is worth is known when its operation is.
-    for name, decision in sorted((branches[index] for index in order), key=lambda pair: isinstance(pair[1], Subset)):
-        losses = {}
-        for number in range(len(decision.options)):
-            if _is_allowed(trainer, decision, number):
-                active = tuple(other for other in range(len(decision.options)) if other != number)
-                losses[number] = -_accuracy(trainer, decided, held, {name: active})
-        count = max(decision.low, 1) if isinstance(decision, Subset) else 1
-        kept = sorted(sorted(losses, key=lambda number: -losses[number])[:count])
-        labels = tuple(decision.labels[number] for number in kept)
-        decided[name] = labels if isinstance(decision, Subset) else labels[0]
-        _tune(trainer, decided, steps)
+    relaxation = supernet.relaxation
+    if not (relaxation.learns and relaxation.apart):
+        raise RelaxationError(
+            f"the relaxation {_base.name_of(relaxation)!r} makes no mixtures, from which an option could be left out; "
+            f"take 'softmax', 'partial' or 'dirichlet'"
+        )
+    rng = np.random.default_rng(seed)
+    preferred = relaxation.best(supernet)
+    before, supernet.decided = supernet.decided, dict(supernet.decided)
+    was_tuning, trainer.tuning = trainer.tuning, share
+    held = list(itertools.islice(trainer.endless(-1), batches))
+    fresh = trainer.endless(0)
+    try:
+        supernet.decided |= {name: preferred[name] for name in supernet.sizes if name in preferred}
+        for name in _order(supernet, rng):
+            value = _worth(trainer, name, held)
+            if value is not None:
+                supernet.decided[name] = value
+                for batch in itertools.islice(fresh, steps):
+                    relaxation.weight_step(trainer, batch)
+
+        decided = {**preferred, **supernet.decided}
+    finally:
+        supernet.decided, trainer.tuning = before, was_tuning
 
     def rule(name: str, decision: Decision) -> Value:
-        return decided[name] if name in decided else likely.get(name, decision.decode([0.5] * decision.width))
+        return decided[name] if name in decided else decision.decode([0.5] * decision.width)
 
-    return Architecture(supernet.space.program.decide(rule))
-
-
-def _is_allowed(trainer: Trainer, decision: Choice | Subset, number: int) -> bool:
-    return decision.options[number] is not None or trainer.supernet.relaxation.absent
-
-
-def _draw(trainer: Trainer, decided: Mapping[str, Value]) -> Draw:
-    draw = trainer.draw()
-    mixes = {name: mix for name, mix in draw.mixes.items() if name not in decided}
-    return replace(draw, mixes=mixes, values={**draw.values, **decided}, log_probs={})
+    found = Architecture(supernet.space.program.decide(rule))
+    if found not in supernet.space:
+        raise RelaxationError(f"{dict(found)} is what perturbation selects, and it breaks `where`")
+    return found
 
 
-@torch.no_grad()
-def _accuracy(
-    trainer: Trainer, decided: Mapping[str, Value], held: list[Batch], without: Mapping[str, tuple[int, ...]]
-) -> float:
-    trainer.supernet.train()  # with the statistics of each batch: those on record are of other mixtures
-    right = total = 0
-    draw = _draw(trainer, decided)
-    mixes: dict[str, Any] = dict(draw.mixes)
-    for name, active in without.items():
-        before = mixes.get(name, Mix())
-        mixes[name] = replace(before, active=active)
-    draw = replace(draw, mixes=mixes)
-    with trainer.statistics_kept():
-        for inputs, targets in held:
-            right += int((trainer.scores(draw, inputs).argmax(1) == targets).sum())
-            total += len(targets)
-    return right / total
+def _order(supernet: Supernet, rng: np.random.Generator) -> list[str]:
+    """Return the branches in the order in which they are decided."""
+    names = [name for name in supernet.branches if name not in supernet.decided]
+    modules = [name for name in names if isinstance(supernet.branches[name], Choice)]
+    subsets = [name for name in names if name not in modules]
+    return [each[int(index)] for each in (modules, subsets) for index in rng.permutation(len(each))]
 
 
-def _tune(trainer: Trainer, decided: Mapping[str, Value], steps: int) -> None:
-    trainer.supernet.train()
-    generator = torch.Generator().manual_seed(int(np.int64(trainer.supernet.rng.integers(2**31))))
-    feed = trainer.feeds[0]
-    augment = trainer.recipe.augment
-    for batch in islice(feed.shuffled(trainer.batch_size, generator, augment=augment), steps):
-        trainer.step_weights(trainer.loss(_draw(trainer, decided), batch))
+def _worth(trainer: Trainer, name: str, held: list[Batch]) -> Value | None:
+    """Return the value of a branch that is worth most; None where the branch is not run."""
+    supernet = trainer.supernet
+    decision = supernet.branches[name]
+    draw = _mixture(supernet)
+    trainer.judge(draw, held[0])
+    if name not in supernet.used:
+        return None
+    count = len(decision.options)
+    without = [_score(trainer, _left_out(draw, name, number, count), held) for number in range(count)]
+    ranked = sorted(range(count), key=lambda number: without[number])  # the least accurate without it first
+    if isinstance(decision, Subset):
+        return decision._pick(ranked[: max(decision.low, 1)])
+    values = list(decision.values())
+    allowed = operations(supernet, decision, values)
+    return next(values[number] for number in ranked if values[number] in allowed)
+
+
+def _mixture(supernet: Supernet) -> Draw:
+    """Return the mixture of all branches that are not decided, weighed by what is preferred."""
+    draw = supernet.draw(1.0)
+    shares = supernet.probabilities()
+    mixes = {
+        name: replace(mix, weights=shares[name].to(supernet.logits[name]) if name in shares else None, active=None)
+        for name, mix in draw.mixes.items()
+    }
+    return replace(draw, mixes=mixes)
+
+
+def _left_out(draw: Draw, name: str, number: int, count: int) -> Draw:
+    active = tuple(index for index in range(count) if index != number)
+    return replace(draw, mixes={**draw.mixes, name: replace(draw.mixes[name], active=active)})
+
+
+def _score(trainer: Trainer, draw: Draw, held: list[Batch]) -> tuple[float, float]:
+    """Return the mean accuracy of a draw, and the mean of its loss below zero."""
+    found = [trainer.judge(draw, batch) for batch in held]
+    return float(np.mean([accuracy for accuracy, _ in found])), -float(np.mean([loss for _, loss in found]))

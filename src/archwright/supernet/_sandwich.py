@@ -1,19 +1,18 @@
-"""BigNAS and once-for-all: the largest, the smallest and some others in each step."""
+"""BigNAS: the largest network teaches the smallest and some at random, in every step."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from archwright.errors import RelaxationError
-from archwright.space import Value
-from archwright.supernet._base import Batch, register
+from archwright.space import Choice, Decision, Subset, Value
+from archwright.supernet._base import Batch, Relaxation, register
 from archwright.supernet._frame import Draw
-from archwright.supernet._path import UniformPath
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
@@ -21,71 +20,93 @@ if TYPE_CHECKING:
 
 __all__ = ["Sandwich"]
 
+_TRIES = 100  # draws until constraints hold
+_OPEN = 0.5  # the share of the training after which all sizes are open, where they shrink
+
 
 @register("sandwich")
 @dataclass(frozen=True)
-class Sandwich(UniformPath):
-    """The largest architecture, the smallest and some drawn ones in each step; the largest teaches the others (BigNAS).
+class Sandwich(Relaxation):
+    """The largest network, the smallest and some at random in each step; the largest teaches the others (BigNAS).
 
-    All decisions that are ordered or count something stand at their ends in the largest and in the smallest; choices
-    between modules are drawn. With `shrink` the sizes open up from the largest down as the training goes on, as in
-    once-for-all. Where a constraint is broken, an architecture is drawn at random instead.
-
-    Yu et al., "BigNAS: Scaling up neural architecture search with big single-stage models", ECCV 2020. Cai et al.,
-    "Once-for-all: Train one network and specialize it for efficient deployment", ICLR 2020.
+    Yu et al., "BigNAS: Scaling up neural architecture search with big single-stage models", ECCV 2020. The largest
+    network learns from the targets, the others from its scores alone (in-place distillation); the mean of the gradients
+    makes one step. Large and small are the last and the first value of an ordered decision, and all or the fewest
+    options of a subset; unordered choices are drawn. Where constraints forbid that, draws come nearer and nearer to a
+    random one until they hold.
 
     Args:
-        warmup: Not used here.
-        drawn: How many architectures are drawn in each step.
-        shrink: The share of the training over which sizes open up; 0 for none.
+        random: How many networks at random, 0 or more.
+        shrink: Whether sizes open one after the other from the largest down, over the first half of the training
+            (progressive shrinking: Cai et al., "Once-for-all: Train one network and specialize it for efficient
+            deployment", ICLR 2020; there kernels, depths and widths take turns, here all open together).
     """
 
-    drawn: int = 2
-    shrink: float = 0.0
+    learns: ClassVar[bool] = False
+
+    random: int = 2
+    shrink: bool = False
 
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        if type(self.drawn) is not int or self.drawn < 0:
-            raise RelaxationError(f"Sandwich: drawn is an integer of 0 or more, not {self.drawn!r}")
-        self.check_range("shrink", 0.0, 1.0)
+        self.check_count("random", 0)
 
     def draw(self, supernet: Supernet, progress: float) -> Draw:
-        """Return a drawn architecture whose sizes are among those that are open."""
-        return self._at(supernet, None, self._least(progress))
+        """Return an architecture at random, of a size that is open."""
+        return Draw(self._values(supernet, 1.0 - self._open(progress), 1.0))
 
-    def rounds(self, supernet: Supernet, progress: float) -> list[Draw]:
-        """Return the architectures of one step, the largest first."""
-        least = self._least(progress)
-        ends = [self._at(supernet, 1.0, least), self._at(supernet, 0.0, least)]
-        return [*ends, *(self._at(supernet, None, least) for _ in range(self.drawn))]
+    def sandwich(self, supernet: Supernet, progress: float) -> list[Draw]:
+        """Return what one step runs: the largest, the smallest that is open, and some at random."""
+        low = 1.0 - self._open(progress)
+        ranges = [(1.0, 1.0), (low, low), *[(low, 1.0)] * self.random]
+        return [Draw(self._values(supernet, *each)).decided(supernet.decided) for each in ranges]
 
     def weight_step(self, trainer: Trainer, batch: Batch) -> Tensor:
-        """Make one step of the weights: the largest learns from the labels, the others from the largest."""
-        inputs, _ = batch
-        largest, *others = self.rounds(trainer.supernet, trainer.progress)
-        trainer.clear()
+        """Make one step of the weights; the loss returned is that of the largest network."""
+        largest, *others = self.sandwich(trainer.supernet, trainer.progress)
+        count = 1 + len(others)
+        inputs, targets = batch
         scores = trainer.scores(largest, inputs)
-        loss = trainer.loss_of(scores, batch)
-        trainer.add_gradients(loss)
-        teacher = torch.softmax(scores.detach(), dim=1)
+        loss = F.cross_entropy(scores, targets, label_smoothing=trainer.recipe.label_smoothing)
+        trainer.accumulate(loss / count, first=True)
+        taught = scores.detach().softmax(dim=1)
         for draw in others:
-            trainer.add_gradients(F.cross_entropy(trainer.scores(draw, inputs), teacher))
+            trainer.accumulate(F.cross_entropy(trainer.scores(draw, inputs), taught) / count)
         trainer.step_weights()
         return loss.detach()
 
-    def _least(self, progress: float) -> float:
-        """Return the place in its range below which a size is not open yet."""
-        return max(0.0, 1.0 - progress / self.shrink) if self.shrink else 0.0
+    def _open(self, progress: float) -> float:
+        """Return the share of the sizes that is open, from the largest down."""
+        return min(1.0, progress / _OPEN) if self.shrink else 1.0
 
-    def _at(self, supernet: Supernet, place: float | None, least: float) -> Draw:
-        rng, space = supernet.rng, supernet.space
-        values: dict[str, Value] = {}
-        for name, decision in space.decisions.items():
-            if name in supernet.sizes and decision.width == 1:
-                at = rng.random() if place is None else place
-                values[name] = decision.decode([least + (1 - least) * at])
-            else:
-                values[name] = decision.sample(rng)
-        architecture = space.canonical(values)
-        return Draw(dict(architecture if architecture in space else space.sample(rng)))
+    def _values(self, supernet: Supernet, low: float, high: float) -> dict[str, Value]:
+        """Return a value for each decision, drawn between two shares of its range; constraints hold."""
+        space, rng = supernet.space, supernet.rng
+        for attempt in range(_TRIES):
+            slack = attempt / _TRIES
+            floor, roof = low * (1 - slack), high + (1 - high) * slack
+            values = {
+                name: _value(decision, floor + (roof - floor) * rng.random(), rng)
+                for name, decision in space.decisions.items()
+            }
+            if not space.where or space.canonical(values) in space:
+                return values
+        return dict(space.sample(rng))
+
+
+def _value(decision: Decision, share: float, rng: np.random.Generator) -> Value:
+    """Return the value that lies at a share of a decision's range; any where it has no order."""
+    if isinstance(decision, Subset):
+        count = decision.low + _rank(share, decision.high - decision.low + 1)
+        return decision._pick(rng.choice(len(decision.options), size=count, replace=False))
+    if isinstance(decision, Choice) and not decision.ordered:
+        return decision.sample(rng)
+    if decision.size == math.inf:
+        return decision.decode([share])
+    size = int(decision.size)
+    return decision.decode([_rank(share, size) / max(1, size - 1)])
+
+
+def _rank(share: float, size: int) -> int:
+    return min(int(share * size), size - 1)

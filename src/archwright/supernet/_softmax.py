@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from archwright.errors import RelaxationError
-from archwright.supernet._base import Batch, Relaxation, register
+from archwright.supernet._base import Batch, Relaxation, between, register
 from archwright.supernet._frame import Mix
 
 if TYPE_CHECKING:
@@ -27,36 +27,30 @@ class Softmax(Relaxation):
     Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019.
 
     Args:
-        warmup: As in `Relaxation`.
-        order: 1, or 2 for the gradient through a step of the weights (`unrolled_step`), at several times the cost.
-        hot: What logits are divided by at the beginning.
-        cold: What they are divided by in the end; below `hot` the mixture is sharpened on the way.
+        order: 1 takes the shared weights as they are; 2 looks at the weights after one more step: see `_unrolled`.
+        start: What logits are divided by at the beginning, above 0.
+        end: What they are divided by at the end; in between it moves evenly.
     """
 
     order: int = 1
-    hot: float = 1.0
-    cold: float = 1.0
+    start: float = 1.0
+    end: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
+        self.check_positive("start", "end")
         if self.order not in (1, 2):
             raise RelaxationError(f"Softmax: order is 1 or 2, not {self.order!r}")
-        self.check_range("hot", 1e-3, 1e3)
-        self.check_range("cold", 1e-3, 1e3)
 
     def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
         """Return the options weighed by the softmax of their logits."""
-        return Mix(torch.softmax(logits / self.temperature(self.hot, self.cold, progress), dim=0))
+        return Mix(torch.softmax(logits / between(self.start, self.end, progress), dim=0))
 
     def arch_step(self, trainer: Trainer, batch: Batch, weight_batch: Batch) -> Tensor:
-        """Make one step of the logits, of first or second order."""
+        """Make one step of the logits."""
         if self.order == 1:
             return super().arch_step(trainer, batch, weight_batch)
-        from archwright.supernet._unrolled import unrolled_gradient
+        from archwright.supernet._unrolled import unrolled_step
 
-        loss, gradients = unrolled_gradient(trainer, batch, weight_batch)
-        for logits, gradient in zip(trainer.supernet.arch_parameters(), gradients, strict=True):
-            logits.grad = gradient
-        trainer.step_logits()
-        return loss
+        return unrolled_step(trainer, batch, weight_batch)

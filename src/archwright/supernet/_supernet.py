@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,18 +17,14 @@ from archwright.build._make import make
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import Architecture, Call, Choice, Decision, Space, Subset, Value, as_specs
 from archwright.supernet import _base
-from archwright.supernet._bank import Bank, Slot, slots_of
+from archwright.supernet._bank import Bank, slots_of
 from archwright.supernet._base import Relaxation
 from archwright.supernet._compile import Compiler
-from archwright.supernet._costs import option_costs
 from archwright.supernet._frame import Draw, Frame, Mix
 from archwright.supernet._leaf import Engine, Leaf, decisions_in
-from archwright.supernet._nodes import Branch
 from archwright.supernet.elastic import rule_of
 
 __all__ = ["Path", "Supernet"]
-
-Meter = Callable[[str, int, Callable[[], Any]], Any]
 
 _MOST = 64  # values of a decision that have a logit each, and sizes of a layer that has no rule
 _PROBES = 16  # values of a decision that are run to find out shapes
@@ -55,6 +50,8 @@ class Supernet(nn.Module):
         branches: The decisions that can be mixed, by name.
         sizes: The other decisions of the model that have logits, by name.
         logits: What is learned about both, by name; empty where the relaxation learns nothing.
+        decided: Values that are decided, by name, whatever the relaxation draws.
+        plan: What the relaxation made for this supernet; see `Relaxation.prepare`.
 
     Raises:
         RelaxationError: The space has no model, its input is not known, or a layer can be neither sliced nor branched;
@@ -93,21 +90,15 @@ class Supernet(nn.Module):
             raise RelaxationError("the model of the space is None")
         self._discover()
         self.branches, self.sizes = self._divided(compiler.branches)
-        self._values = {name: list(decision.values()) for name, decision in self.sizes.items()}
-        self._costs: dict[str, dict[str, Tensor]] = {}
-        self.channelled = frozenset(self._channelled(compiler.modules))
-        self.policy: nn.Module | None = None
         self.logits: dict[str, nn.Parameter] = {}
         self._edges: dict[str, nn.Parameter] = {}
-        if self.relaxation.learns:
-            self.policy = self.relaxation.policy(self)
-            if self.policy is None:
-                self._add_logits(np.random.default_rng([seed, 2]))
-        self.moving: Tensor
-        self.register_buffer(
-            "moving", torch.zeros(2)
-        )  # average of the loss or reward of what was drawn, and its weight
+        if self.relaxation.learns and self.relaxation.apart:
+            self._add_logits(np.random.default_rng([seed, 2]))
+        self.baseline: Tensor  # the moving average of the loss of sizes that were drawn, and its weight
+        self.register_buffer("baseline", torch.zeros(2))
         self.used: frozenset[str] = frozenset()
+        self.decided: dict[str, Value] = {}
+        self.plan: Any = self.relaxation.prepare(self)
 
     # ------------------------------------------------------------------ running
 
@@ -121,7 +112,7 @@ class Supernet(nn.Module):
         Args:
             progress: How far the training is, from 0 to 1.
         """
-        return self.relaxation.draw(self, progress)
+        return self.relaxation.draw(self, progress).decided(self.decided)
 
     def run(self, draw: Draw, *inputs: Tensor) -> Any:
         """Run what was drawn.
@@ -214,18 +205,15 @@ class Supernet(nn.Module):
         Raises:
             RelaxationError: As in `derive`.
         """
-        from archwright.supernet._derive import derive, sample
-
         if not self.relaxation.learns:
             raise RelaxationError(
                 f"the relaxation {_base.name_of(self.relaxation)!r} learns no preference, so nothing can be derived: "
                 f"search over it with SupernetEvaluator and a strategy such as 'evolution'"
             )
         rng = rng or np.random.default_rng(0)
-        if self.policy is not None:
-            return self.relaxation.preferred(self, count, rng)
         found: dict[Architecture, None] = {}
-        first = derive(self)
+        sample = self.relaxation.sample
+        first = self.relaxation.best(self)
         if first in self.space:
             found[first] = None
         else:
@@ -244,9 +232,9 @@ class Supernet(nn.Module):
     # ------------------------------------------------------------------ what is learned
 
     def arch_parameters(self) -> list[nn.Parameter]:
-        """Return the logits, those of edges included."""
-        policy = [] if self.policy is None else list(self.policy.parameters())
-        return [*self.logits.values(), *self._edges.values(), *policy]
+        """Return the logits, those of edges included, and the parameters of the relaxation's plan."""
+        planned = self.plan.parameters() if isinstance(self.plan, nn.Module) else ()
+        return [*self.logits.values(), *self._edges.values(), *planned]
 
     def weight_parameters(self) -> list[nn.Parameter]:
         """Return the shared weights."""
@@ -256,78 +244,35 @@ class Supernet(nn.Module):
         """Return (n,) how much each option of each decision is preferred, by name; detached, on the CPU."""
         relaxation = self.relaxation
         with torch.no_grad():
-            return {name: relaxation.probabilities(logits).cpu() for name, logits in self.logits.items()}
+            return {
+                name: (relaxation.probabilities(logits) if name in self.branches else logits.softmax(0)).cpu()
+                for name, logits in self.logits.items()
+            }
 
     def edge_weights(self) -> dict[str, Tensor]:
         """Return (operands,) the normalised weights of the values that each node of a cell sums up, by name."""
         return {name: torch.softmax(logits, dim=0) for name, logits in self._edges.items()}
 
-    def sized(self) -> dict[str, Value]:
-        """Draw the decisions that cannot be mixed from what was learned; constraints hold, if that can be had."""
-        shares = {name: _shares(self.logits[name].detach()) for name in self.sizes if name in self.logits}
+    def sized(self) -> tuple[dict[str, Value], dict[str, Tensor]]:
+        """Draw the decisions that cannot be mixed from what was learned; constraints hold, if that can be had.
+
+        Returns:
+            Values by name, and the log-probabilities of those that are learned.
+        """
+        likely = {name: torch.log_softmax(self.logits[name], dim=0) for name in self.sizes if name in self.logits}
+        shares = {name: _shares(each.detach()) for name, each in likely.items()}
         for _ in range(_TRIES):
             values: dict[str, Value] = {}
+            log_probs: dict[str, Tensor] = {}
             for name, decision in self.space.decisions.items():
-                if name in shares:
-                    values[name] = self._values[name][int(self.rng.choice(len(shares[name]), p=shares[name]))]
+                if name in likely:
+                    index = int(self.rng.choice(len(shares[name]), p=shares[name]))
+                    values[name], log_probs[name] = _at(decision, index), likely[name][index]
                 else:
                     values[name] = decision.sample(self.rng)
             if not self.space.where or self.space.canonical(values) in self.space:
                 break
-        return values
-
-    def log_probs(self, values: Mapping[str, Value]) -> dict[str, Tensor]:
-        """Return () the log-probability of each value of a size that is learned, by name."""
-        return {
-            name: torch.log_softmax(self.logits[name], dim=0)[self._values[name].index(values[name])]
-            for name in self.sizes
-            if name in self.logits
-        }
-
-    def expected_cost(self, kind: str) -> Tensor:
-        """Return () the expected cost of all branches, over that of the most expensive options; differentiable.
-
-        Args:
-            kind: "latency", "flops" or "params"; measured when it is first asked for.
-        """
-        if kind not in self._costs:
-            self._costs[kind] = option_costs(self, kind)
-        costs = self._costs[kind]
-        most = sum(float(each.max()) for each in costs.values()) or 1.0
-        shares = {name: self.relaxation.probabilities(self.logits[name]) for name in costs}
-        terms = [shares[name] @ each.to(shares[name]) for name, each in costs.items()]
-        return torch.stack(terms).sum() / most if terms else torch.zeros(())
-
-    @contextmanager
-    def metered(self, meter: Meter, *, discovering: bool) -> Iterator[Any]:
-        """Let something look at each option of a mixture as it is run; gives what runs the supernet.
-
-        Args:
-            meter: Takes the branch's name, the option's number and what runs it; returns its value.
-            discovering: Whether to run on the meta device.
-        """
-        engine = self._engine
-        engine.meter, engine.discovering, engine.training = meter, discovering, self.training
-        self.forget()
-        try:
-            yield self._root
-        finally:
-            engine.meter, engine.discovering = None, False
-            self.forget()
-
-    @contextmanager
-    def tallied(self) -> Iterator[list[Slot]]:
-        """Give a list that gets the tensors of all layers that are run inside the block."""
-        self._engine.tally = tally = list[Slot]()
-        try:
-            yield tally
-        finally:
-            self._engine.tally = None
-
-    def forget(self) -> None:
-        """Let go of the layers that were made; they are made anew when they are needed."""
-        for leaf in self._leaves:
-            leaf.forget()
+        return values, log_probs
 
     def named_edges(self) -> Iterator[tuple[Any, str]]:
         """Iterate over the nodes of cells that sum up several values: the merge, and its name."""
@@ -371,27 +316,6 @@ class Supernet(nn.Module):
         decisions = self.space.decisions
         sizes = {name: decisions[name] for name in decisions if name in set(ours) - set(branches)}
         return branches, {name: decision for name, decision in sizes.items() if decision.size <= _MOST}
-
-    def _channelled(self, modules: Iterable[Branch]) -> set[str]:
-        """Return the branches that can be run on a part of their channels: of images, with weights, as wide as before.
-
-        Raises:
-            RelaxationError: The relaxation runs on parts of channels, and an option cannot.
-        """
-        divisor = getattr(self.relaxation, "channels", 1)
-        kept = {branch.name for branch in modules} - {branch.name for branch in modules if not branch.keeps_channels}
-        found = {branch.name for branch in modules if branch.name in kept and self._has_weights(branch.path)}
-        found &= set(self.branches)
-        if divisor > 1 and found:
-            mixes = {name: Mix(channels=divisor if name in found else 1) for name in self.branches}
-            draw = Draw(next(self._probes()), mixes)
-            with torch.no_grad(), self.metered(lambda name, number, run: run(), discovering=True) as root:
-                root.run(tuple(inputs_for(self.example_input, "meta")), Frame(draw))
-        return found
-
-    def _has_weights(self, path: str) -> bool:
-        start = path.replace(".", "/") + "/"
-        return any(name.startswith(start) and each.ndim > 1 for name, each in self.bank.named_parameters())
 
     def _discover(self) -> None:
         """Run every option and size on the meta device, to find out how large the weights must be."""
@@ -458,7 +382,8 @@ class Supernet(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Supernet:
         """Move or convert the weights; layers that hold parts of them are made anew."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self.forget()
+        for leaf in self._leaves:
+            leaf.forget()
         return self
 
 
@@ -482,6 +407,13 @@ class Path(nn.Module):
         return self.supernet.run(self._draw, *inputs)
 
 
-def _shares(logits: Tensor) -> Any:
-    shares = torch.softmax(logits.double(), dim=0).cpu().numpy()
+def _at(decision: Decision, index: int) -> Value:
+    for number, value in enumerate(decision.values()):
+        if number == index:
+            return value
+    raise IndexError(index)
+
+
+def _shares(log_probs: Tensor) -> Any:
+    shares = log_probs.double().exp().cpu().numpy()
     return shares / shares.sum()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +26,11 @@ if TYPE_CHECKING:
     from archwright.datasets import Data
     from archwright.evaluate._recipe import Recipe
     from archwright.evaluate._setup import Setup
+    from archwright.space import Architecture
 
 __all__ = ["Trainer"]
 
 _CLIP = 5.0  # the largest norm of a weight gradient, as in DARTS, where the recipe says nothing
-_MOVE = 4.0  # how far Adam can carry a logit over the whole training: a softmax share of about 0.98
-_RATES = (3e-4, 0.1)  # the learning rate of DARTS for 20,000 steps, and the largest for short trainings
 _MEMORY = 0.95  # of the moving average of the loss
 
 
@@ -55,6 +53,7 @@ class Trainer:
         logits: The optimizer of the logits; None where there are none.
         epochs_done: How many epochs are over.
         step: How many steps have been made.
+        tuning: The share of the peak learning rate that weights now learn with; None for what the schedule says.
     """
 
     def __init__(
@@ -80,11 +79,12 @@ class Trainer:
         self.steps = epochs * self.feeds[0].steps(self.batch_size)
         self.pace = Pace(self.steps, deadline=deadline, by_time=deadline is not None)
         self._from = 0.0  # how far it was when this process took it up
+        self.tuning: float | None = None
         self._schedule = SCHEDULES[recipe.schedule]
         self._make_weights()
-        self._arch_lr = arch_lr
-        logits = supernet.arch_parameters()
-        self.logits = torch.optim.Adam(logits, betas=(0.5, 0.999), weight_decay=1e-3) if logits else None
+        logits = supernet.arch_parameters() if supernet.relaxation.learns else []
+        self._arch_lr, self._paced = arch_lr, deadline is None
+        self.logits = supernet.relaxation.optimizer(logits, self.steps, arch_lr) if logits else None
 
     @property
     def progress(self) -> float:
@@ -107,9 +107,10 @@ class Trainer:
         arch_losses: list[Tensor] = []
         augment = self.recipe.augment
         batches = self.feeds[0].shuffled(self.batch_size, self._order, augment=augment)
-        held_out = self._endless() if self.logits is not None else itertools.repeat(None)
+        held_out = self.endless(1) if self.logits is not None else itertools.repeat(None)
         for batch, held in zip(batches, held_out, strict=False):
             if held is not None and self.progress >= relaxation.warmup:
+                self._pace_logits()
                 arch_losses.append(relaxation.arch_step(self, held, batch))
             losses.append(relaxation.weight_step(self, batch))
             self.step += 1
@@ -134,11 +135,8 @@ class Trainer:
 
     def loss(self, draw: Draw, batch: Batch) -> Tensor:
         """Return () the mean loss of what was drawn on a batch."""
-        return self.loss_of(self.scores(draw, batch[0]), batch)
-
-    def loss_of(self, scores: Tensor, batch: Batch) -> Tensor:
-        """Return () the mean loss of (n, classes) scores on a batch."""
-        return F.cross_entropy(scores, batch[1], label_smoothing=self.recipe.label_smoothing)
+        inputs, targets = batch
+        return F.cross_entropy(self.scores(draw, inputs), targets, label_smoothing=self.recipe.label_smoothing)
 
     def surrogate(self, draw: Draw, loss: Tensor) -> Tensor:
         """Return () what has the gradient of the loss, and that of the expected loss for decisions that were drawn.
@@ -152,47 +150,87 @@ class Trainer:
         drawn = [draw.log_probs[name] for name in sorted(self.supernet.used) if name in draw.log_probs]
         if not drawn:
             return loss
-        baseline = self.supernet.moving
+        baseline = self.supernet.baseline
         value = loss.detach()
         mean = torch.where(baseline[1] > 0, baseline[0] / baseline[1].clamp_min(1e-12), value)
         baseline.mul_(_MEMORY).add_((1 - _MEMORY) * torch.stack([value, torch.ones_like(value)]))
         return loss + (value - mean) * torch.stack(drawn).sum()
 
-    @property
-    def rate(self) -> float:
-        """The present learning rate of the weights."""
-        return self._peaks[0] * self._schedule(self.progress)
+    @torch.no_grad()
+    def judge(self, draw: Draw, batch: Batch) -> tuple[float, float]:
+        """Return the accuracy of what was drawn on a batch, and its loss; nothing is changed by it.
 
-    def clear(self) -> None:
-        """Forget the gradients of the weights."""
-        for weight in self.supernet.bank.parameters():  # those that came since the optimizer was made, too
-            weight.grad = None
+        Batch normalisation takes the statistics of the batch: those that are kept are of many architectures.
 
-    def add_gradients(self, loss: Tensor) -> None:
-        """Add the gradients of a loss to those of the weights."""
-        torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
-
-    @contextmanager
-    def statistics_kept(self) -> Iterator[None]:
-        """Leave the statistics of batch normalisation as they are at the end of the block."""
-        buffers = list(self.supernet.bank.buffers())
-        held = [buffer.clone() for buffer in buffers]
+        Args:
+            draw: What to run; no dropout.
+            batch: Inputs and targets.
+        """
+        supernet, (inputs, targets) = self.supernet, batch
+        was_training = supernet.training
+        supernet.eval()
+        supernet.bank.calibrating = 0.0
         try:
-            yield
+            scores = self.scores(draw, inputs)
         finally:
-            for buffer, value in zip(buffers, held, strict=True):
-                buffer.copy_(value)
+            supernet.bank.calibrating = None
+            supernet.train(was_training)
+        accuracy = (scores.argmax(1) == targets).float().mean()
+        return accuracy.item(), F.cross_entropy(scores, targets).item()
+
+    def endless(self, part: int) -> Iterator[Batch]:
+        """Yield batches of a part of the data over and over, in a new order each time.
+
+        Args:
+            part: 0 for what the weights learn from, 1 for what the logits learn from, -1 for the last there is.
+        """
+        while True:
+            yield from self.feeds[part].shuffled(self.batch_size, self._order, augment=self.recipe.augment)
+
+    def held_out(self, count: int) -> Batch:
+        """Return the first samples that the weights do not learn from; of all samples where nothing is held out.
+
+        Args:
+            count: How many at most.
+        """
+        return next(iter(self.feeds[-1].in_order(count)))
+
+    def preferred(self, count: int) -> list[Architecture]:
+        """Return different architectures that the relaxation prefers, the best first.
+
+        Args:
+            count: How many at most.
+
+        Raises:
+            RelaxationError: As in `Supernet.derive`.
+        """
+        return self.supernet.relaxation.preferred(self, count)
+
+    def schedule(self) -> None:
+        """Set the learning rate of the weights to what it is now, after making their optimizer anew if they grew."""
+        if self._version != self.supernet.bank.version:
+            self._make_weights()
+        share = self._schedule(self.progress) if self.tuning is None else self.tuning
+        for group, peak in zip(self.weights.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * share
+
+    def accumulate(self, loss: Tensor, *, first: bool = False) -> None:
+        """Add the gradient of a loss to those of the weights.
+
+        Args:
+            loss: () the loss.
+            first: Whether to forget the gradients that are there.
+        """
+        if first:
+            for weight in self.supernet.weight_parameters():
+                weight.grad = None
+        torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
 
     def step_weights(self, loss: Tensor | None = None) -> None:
         """Make a step of the weights against a loss, or with the gradients that are there."""
         if loss is not None:
-            self.clear()
-            self.add_gradients(loss)
-        if self._version != self.supernet.bank.version:
-            self._make_weights()
-        share = self._schedule(self.progress)
-        for group, peak in zip(self.weights.param_groups, self._peaks, strict=True):
-            group["lr"] = peak * share
+            self.accumulate(loss, first=True)
+        self.schedule()
         clip = _CLIP if self.recipe.clip is None else self.recipe.clip
         torch.nn.utils.clip_grad_norm_(self.supernet.weight_parameters(), clip)
         self.weights.step()
@@ -203,8 +241,6 @@ class Trainer:
         if loss is not None:
             self.logits.zero_grad(set_to_none=True)
             torch.autograd.backward(loss, inputs=self.supernet.arch_parameters())
-        for group in self.logits.param_groups:
-            group["lr"] = self._arch_lr or self._suitable_rate()
         self.logits.step()
 
     # ------------------------------------------------------------------ a checkpoint
@@ -218,6 +254,7 @@ class Trainer:
             "epochs_done": self.epochs_done,
             "step": self.step,
             "progress": self.progress,
+            "paced": self._paced,
             "order": self._order.get_state(),
             "draws": self.supernet.rng.bit_generator.state,
             "torch": torch.get_rng_state(),
@@ -235,18 +272,19 @@ class Trainer:
         if self.logits is not None:
             self.logits.load_state_dict(state["logits"])
         self.epochs_done, self.step, self._from = state["epochs_done"], state["step"], state["progress"]
+        self._paced = state["paced"]
         self._order.set_state(state["order"])
         self.supernet.rng.bit_generator.state = state["draws"]
         torch.set_rng_state(state["torch"])
 
     # ------------------------------------------------------------------ inside
 
-    def _suitable_rate(self) -> float:
-        """Return the learning rate that carries a logit far enough in the steps that there will be."""
-        progress = self.progress
-        total = self.step / progress if self.step and progress else self.steps  # where time ends it, they are fewer
-        share = 1 - self.supernet.relaxation.warmup
-        return min(max(_MOVE / max(total * share, 1.0), _RATES[0]), _RATES[1])
+    def _pace_logits(self) -> None:
+        """Before the first step of the logits, where time ends the training: expect the steps that there will be."""
+        if not self._paced and self.step:
+            steps = round(self.step / max(self.progress, 1e-6))
+            self.logits = self.supernet.relaxation.optimizer(self.supernet.arch_parameters(), steps, self._arch_lr)
+            self._paced = True
 
     def _make_weights(self) -> None:
         """Make the optimizer of the weights; after they grew, with what it knew of those that did not."""
@@ -261,10 +299,6 @@ class Trainer:
                 shapes = {value.shape for value in known.values() if isinstance(value, Tensor) and value.ndim}
                 if shapes <= {weight.shape}:
                     self.weights.state[weight] = known
-
-    def _endless(self) -> Iterator[Batch]:
-        while True:
-            yield from self.feeds[1].shuffled(self.batch_size, self._order, augment=self.recipe.augment)
 
 
 def _halves(part: Part, seed: int) -> tuple[Part, Part]:
