@@ -132,7 +132,7 @@ def test_the_expected_cost_has_its_slope() -> None:
         return found
 
     expected = sum(
-        float(torch.softmax(supernet.logits[name], 0)[1]) * float(plan.of(name)[1]) for name in (shared, "last")
+        torch.softmax(supernet.logits[name], 0)[1].item() * plan.of(name)[1].item() for name in (shared, "last")
     )
     assert float(penalty()) == pytest.approx(0.1 * expected / float(plan.total))
     (found,) = torch.autograd.grad(penalty(), logits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,7 +12,7 @@ from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import Choice, Subset
 from archwright.supernet._base import Relaxation, register
 from archwright.supernet._frame import Mix
-from archwright.supernet._leaf import Made
+from archwright.supernet._leaf import Made, decisions_in
 from archwright.supernet._observe import observed, on_meta, visits
 
 if TYPE_CHECKING:
@@ -51,13 +52,14 @@ class Partial(Relaxation):
             RelaxationError: One of them cannot be; the message names it.
         """
         with on_meta(supernet):
-            met = [visit for values in supernet._probes() for visit in self._met(supernet, values)]
-            whole = {visit.branch.name for visit in met if not self._fits(supernet, visit)}
-            partial = [visit for visit in met if visit.branch.name not in whole]
-            weighted = {visit.branch.name for visit in partial if self._has_weights(supernet, visit)}
-            partial = [visit for visit in partial if visit.branch.name in weighted]
-            for visit in partial:
-                self._try(visit)
+            found = (visit for values in supernet._probes() for visit in self._met(supernet, values))
+            met = list({_circumstances(supernet, visit): visit for visit in found}.values())
+            looks = [self._look(supernet, visit) for visit in met]
+            whole = {visit.branch.name for visit, (fits, _) in zip(met, looks, strict=True) if not fits}
+            weighted = {visit.branch.name for visit, (_, has) in zip(met, looks, strict=True) if has} - whole
+            for visit in met:
+                if visit.branch.name in weighted:
+                    self._try(visit)
         return frozenset(weighted)
 
     def branch(self, supernet: Supernet, name: str, decision: Choice | Subset, progress: float) -> Mix:
@@ -79,24 +81,20 @@ class Partial(Relaxation):
                 raise
             return []
 
-    def _fits(self, supernet: Supernet, visit: Visit) -> bool:
-        """Tell whether all options of a branch take one image or row of channels, and keep their number."""
+    def _look(self, supernet: Supernet, visit: Visit) -> tuple[bool, bool]:
+        """Tell whether all options of a branch keep the number of channels, and whether one of them has weights."""
         if len(visit.inputs) != 1 or visit.inputs[0].ndim not in (3, 4, 5):
-            return False
+            return False, False
         (x,) = visit.inputs
+        has_weights = False
         for node in visit.branch.nodes:
-            result = x if node is None else observed(supernet, node, visit.inputs, visit.frame)[1]
-            if not isinstance(result, Tensor) or result.shape[:2] != x.shape[:2]:
-                return False
-        return True
-
-    def _has_weights(self, supernet: Supernet, visit: Visit) -> bool:
-        return any(
-            isinstance(part, Made) and any(slot.is_parameter for slot in part.slots)
-            for node in visit.branch.nodes
-            if node is not None
-            for part in observed(supernet, node, visit.inputs, visit.frame)[0]
-        )
+            if node is not None:
+                met, result = observed(supernet, node, visit.inputs, visit.frame)
+                if not isinstance(result, Tensor) or result.shape[:2] != x.shape[:2]:
+                    return False, False
+                slots = [slot for made in met if isinstance(made, Made) for slot in made.slots]
+                has_weights = has_weights or any(slot.is_parameter for slot in slots)
+        return True, has_weights
 
     def _try(self, visit: Visit) -> None:
         name, count = visit.branch.name, visit.inputs[0].shape[1]
@@ -111,3 +109,12 @@ class Partial(Relaxation):
             visit.branch.terms(visit.inputs, frame)
         except RelaxationError as error:
             raise RelaxationError(f"{name}: {error}") from error
+
+
+def _circumstances(supernet: Supernet, visit: Visit) -> Hashable:
+    """Return all on which it depends what shapes the options of a branch give."""
+    branch, frame = visit.branch, visit.frame
+    inside = (supernet.space.program.names[decision] for decision in decisions_in(branch.choice)[0])
+    sizes = tuple((name, frame.draw.values[name]) for name in inside if name not in supernet.branches)
+    shapes = tuple(each.shape for each in visit.inputs)
+    return id(branch), shapes, sizes, tuple((blank, repr(value)) for blank, value in frame.filled.items())

@@ -158,7 +158,7 @@ class Trainer:
 
     @torch.no_grad()
     def judge(self, draw: Draw, batch: Batch) -> tuple[float, float]:
-        """Return the accuracy of what was drawn on a batch, and its loss; nothing is changed by it.
+        """Return the accuracy of what was drawn on a batch, and its loss; nothing learns from it.
 
         Batch normalisation takes the statistics of the batch: those that are kept are of many architectures.
 
