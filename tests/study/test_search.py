@@ -55,7 +55,7 @@ class Retrains(Slow):
 
 @pytest.mark.parametrize("strategy", aw.strategies.names())
 def test_a_number_of_trials(strategy):
-    study = aw.search(SPACE, function, strategy=strategy, budget=aw.Budget(trials=60))
+    study = aw.Study(SPACE, strategy=strategy).run(function, aw.Budget(trials=60))
     assert len(study.history.complete) == 60
     assert study.stopped_by == "trials"
     assert study.best.metrics["value"] == max(value(t.architecture) for t in study.trials)

@@ -122,11 +122,11 @@ def _with_supernet(measure: Evaluator, how: str, strategy: Strategy) -> Evaluato
     wants = isinstance(strategy, OneShot)
     if how == "training" and not wants:
         return measure
+    if type(measure).prepare is not Evaluator.prepare:
+        return measure  # it gets ready by itself
     from archwright.evaluate import Training
     from archwright.supernet import SupernetEvaluator, create
 
-    if isinstance(measure, SupernetEvaluator):
-        return measure
     if not isinstance(measure, Training):
         raise StrategyError(
             f"a supernet learns from data: give search the data or a Training, or a SupernetEvaluator; "
