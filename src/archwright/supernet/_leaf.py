@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Hashable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
 
 from archwright.build._make import headline, make
 from archwright.errors import RelaxationError
@@ -21,6 +23,8 @@ from archwright.supernet.elastic import cut, rule_of
 
 __all__ = ["Engine", "Leaf", "StandIn", "decisions_in"]
 
+_SHAPELESS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid)
+_FILLING = frozenset((Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_))
 _KEPT = 256  # sizes of a layer that are kept, the latest
 
 
@@ -62,6 +66,13 @@ class StandIn(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> StandIn:
         """Refuse: what copies a part makes layers that have weights of their own."""
         raise RelaxationError("a part of a supernet is not copied")
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves tensors without data as they are: to fill them takes time all the same."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in _FILLING else func(*args, **(kwargs or {}))
 
 
 class Made:
@@ -157,6 +168,7 @@ class Leaf:
 
     def _set_up(self) -> None:
         self._made: dict[Hashable, Made] = {}
+        self._given: dict[Hashable, Any] = {}
         self._open: Any = None
         item = self._opened()
         decisions, self._blanks = decisions_in(item)
@@ -193,10 +205,16 @@ class Leaf:
     def _discover(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
         """Run the layer without weights; with its parts inside it, if it looks into them or copies them."""
         key = self._key(inputs, frame)
+        given = key, _described(inputs)
+        if given in self._given:
+            return self._given[given]
         try:
             if key not in self._made:
                 self._made[key] = self._make(inputs, frame)
-            return self._made[key].module(*inputs)
+            result = self._made[key].module(*inputs)
+            if self.engine.device == "meta" and (self.is_whole or not self.parts):
+                self._given[given] = result  # nothing but its shape counts
+            return result
         except Exception:  # whatever a layer raises
             if not self.parts or self.is_whole:
                 raise
@@ -223,6 +241,7 @@ class Leaf:
     def forget(self) -> None:
         """Let go of the layers that were made."""
         self._made.clear()
+        self._given.clear()
 
     def restore(self) -> None:
         """Begin anew to find out about the layer."""
@@ -267,12 +286,18 @@ class Leaf:
     def _made_on(self, device: str, inputs: tuple[Tensor, ...], frame: Frame) -> tuple[nn.Module, list[Slot]]:
         made: list[tuple[Call, Any]] = []
         closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(self._opened(), self.path)
-        with seeded(self.engine.bank.seed, self.path), torch.device(device):
+        filling = _Unfilled() if device == "meta" else nullcontext()
+        with seeded(self.engine.bank.seed, self.path), torch.device(device), filling:
             module = make(closed, lambda call, result: made.append((call, result)))
             if not isinstance(module, nn.Module):
                 raise RelaxationError(f"{self.path}: {headline(closed)} makes {type(module).__name__}, and no module")
+            passed = _shapeless(module) if device == "meta" else []
+            for layer in passed:
+                layer.forward = _unchanged  # finding out what they give takes milliseconds there
             if self._is_lazy and any(map(is_lazy, module.parameters())):
                 self._give_sizes(module, device, inputs)
+            for layer in () if self.engine.discovering else passed:
+                del layer.forward
         if frame.divisor > 1:
             self._narrow(module, closed, frame.divisor)
         taken: set[int] = set()
@@ -304,7 +329,7 @@ class Leaf:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what was made: layers hold views of the weights, and stand-ins are not copied."""
-        return {**self.__dict__, "_made": {}, "_open": None}
+        return {**self.__dict__, "_made": {}, "_given": {}, "_open": None}
 
 
 def decisions_in(item: Any) -> tuple[list[Decision], list[Blank]]:
@@ -350,10 +375,26 @@ def _holds(item: Any, text: str) -> bool:
     return any(_holds(part, text) for part in inner)
 
 
+def _shapeless(module: nn.Module) -> list[nn.Module]:
+    """Return the layers of torch inside a module that give the shape they are given."""
+    layers = [each for each in module.modules() if isinstance(each, _SHAPELESS)]
+    return [each for each in layers if type(each).__module__.startswith("torch.nn.")]
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x
+
+
 def _shapes(item: Any) -> Hashable:
     if isinstance(item, Tensor):
         return item.shape[1:]
     return tuple(map(_shapes, item)) if isinstance(item, list | tuple) else None
+
+
+def _described(item: Any) -> Hashable:
+    if isinstance(item, Tensor):
+        return item.shape, item.dtype
+    return tuple(map(_described, item)) if isinstance(item, list | tuple) else repr(item)
 
 
 def _zeros(item: Any, device: str, dtype: torch.dtype) -> Any:

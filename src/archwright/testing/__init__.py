@@ -1,4 +1,4 @@
-"""Conformance suites: what every space, strategy, store, evaluator and supernet has to keep, ready to be run on your own.
+"""Conformance suites: what every space, strategy, store, evaluator and supernet has to keep, to be run on your own.
 
 Subclass a suite in your tests and give it one fixture:
 

@@ -187,7 +187,8 @@ def check_path(supernet: Supernet, architecture: Architecture, inputs: list[Any]
             network.to(dtype=torch.float64).eval()
             assert list(network.state_dict()) == list(extracted.state_dict()), name
             network.load_state_dict(extracted.state_dict())
-            torch.testing.assert_close(network(*inputs), path, rtol=1e-9, atol=1e-11, msg=lambda text: f"{name}: {text}")
+            found = {name: network(*inputs)}
+            torch.testing.assert_close(found, {name: path}, rtol=1e-9, atol=1e-11)
 
 
 def _described(draw: Draw) -> Any:
@@ -196,4 +197,4 @@ def _described(draw: Draw) -> Any:
         for name, mix in draw.mixes.items()
     }
     edges = {name: weights.tolist() for name, weights in draw.edges.items()}
-    return dict(draw.values), mixes, edges, {name: float(each) for name, each in draw.log_probs.items()}
+    return dict(draw.values), mixes, edges, {name: each.item() for name, each in draw.log_probs.items()}
