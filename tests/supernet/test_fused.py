@@ -13,9 +13,8 @@ LAYOUTS = {"plain": lambda x: x, "pixels": lambda x: x.contiguous(memory_format=
 
 def terms(pattern, layouts):
     generator = torch.Generator().manual_seed(len(pattern))
-    weights = [
-        torch.rand((), dtype=torch.float64, generator=generator).requires_grad_() if w else None for w in pattern
-    ]
+    draw = {"dtype": torch.float64, "generator": generator}
+    weights = [torch.rand((), **draw).requires_grad_() if weighed else None for weighed in pattern]
     tensors = [LAYOUTS[layout](torch.randn(2, 3, 4, 2, **draw)).requires_grad_() for layout in layouts]
     return weights, tensors
 

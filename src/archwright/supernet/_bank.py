@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archwright.supernet.elastic import Part, Rule, cut, paste, rule_of
+from archwright.supernet.elastic import Part, cut, fill, own_tensors, paste, rule_of
 
-__all__ = ["Bank", "Slot", "own_tensors", "slots_of"]
+__all__ = ["Bank", "Slot", "seeded", "slots_of"]
 
 
 _BUFFER = "~"
@@ -41,10 +42,10 @@ class Slot:
     part: Part
     is_parameter: bool
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
-        """The name of the tensor in the bank; buffers are marked."""
-        return _key(self.entry, self.origin, self.is_parameter)
+        """The name of the tensor in the bank: without points, which stand for submodules; buffers are marked."""
+        return f"{'' if self.is_parameter else _BUFFER}{self.entry}/{self.origin}".replace(".", "/")
 
     @property
     def store(self) -> dict[str, Any]:
@@ -54,11 +55,23 @@ class Slot:
 
 @dataclass
 class _Wanted:
-    """What has been asked for since the bank was last settled: the layer to make, and how large."""
+    """What has been asked for since the bank was last settled: shapes, and the largest layer that each is needed by."""
 
-    layer: nn.Module
-    rule: Rule | None
     shapes: dict[str, torch.Size] = field(default_factory=dict)
+    largest: dict[str, Slot] = field(default_factory=dict)
+
+    def add(self, slot: Slot, held: Tensor | None) -> None:
+        before = self.shapes.get(slot.origin) or (slot.shape if held is None else held.shape)
+        self.shapes[slot.origin] = torch.Size(map(max, before, slot.shape))
+        if slot.origin not in self.largest or slot.shape.numel() > self.largest[slot.origin].shape.numel():
+            self.largest[slot.origin] = slot
+
+    def by_layer(self) -> list[list[tuple[str, Slot]]]:
+        """Return what is wanted, divided by the layer that it is made from."""
+        groups: dict[int, list[tuple[str, Slot]]] = {}
+        for origin, slot in self.largest.items():
+            groups.setdefault(id(slot.layer), []).append((origin, slot))
+        return list(groups.values())
 
 
 class Bank(nn.Module):
@@ -71,7 +84,7 @@ class Bank(nn.Module):
         seed: The first weights follow from it and from the place alone.
 
     Attributes:
-        version: Counts how often weights came or grew: an optimizer that holds them looks at it.
+        version: Counts how often weights came, grew or were loaded: an optimizer that holds them looks at it.
         calibrating: The momentum of batch normalisation while its statistics are measured; None otherwise.
     """
 
@@ -89,81 +102,69 @@ class Bank(nn.Module):
             slots: Their tensors, as `slots_of` gives them. Layers without a rule hold real values, which are kept.
         """
         for slot in slots:
-            held = self._tensor(slot.key)
-            if held is not None and all(have >= need for have, need in zip(held.shape, slot.shape, strict=True)):
-                continue
-            wanted = self._wanted.setdefault(slot.entry, _Wanted(slot.layer, rule_of(slot.layer)))
-            before = wanted.shapes.get(slot.origin) or (slot.shape if held is None else held.shape)
-            if slot.layer is not wanted.layer and slot.shape.numel() > before.numel():
-                wanted.layer = slot.layer
-            wanted.shapes[slot.origin] = torch.Size(map(max, before, slot.shape))
+            held = self.held(slot.key)
+            if held is None or any(have < need for have, need in zip(held.shape, slot.shape, strict=True)):
+                self._wanted.setdefault(slot.entry, _Wanted()).add(slot, held)
         return not self._wanted
 
     def settle(self) -> None:
-        """Make room for all that was asked for: new weights are drawn, and what is there keeps its values."""
-        for entry, wanted in self._wanted.items():
-            parts = wanted.rule.parts(wanted.layer) if wanted.rule else {}
-            for name, fresh, is_parameter in self._fresh(entry, wanted):
-                self._put(_key(entry, name, is_parameter), fresh, parts.get(name, Part()))
-        if self._wanted:
-            self.version += 1
-        self._wanted.clear()
+        """Make room for all that was asked for: new weights are drawn, and what is there keeps its values.
+
+        Raises:
+            RelaxationError: A layer that has a rule cannot fill its weights.
+        """
+        wanted, self._wanted = self._wanted, {}
+        for entry, each in wanted.items():
+            for group in each.by_layer():
+                fresh = self._fresh(entry, group, each.shapes)
+                for (_, slot), tensor in zip(group, fresh, strict=True):
+                    self._put(slot, tensor)
+        self.version += bool(wanted)
 
     def view(self, slot: Slot) -> Tensor:
         """Return the values of a slot."""
-        held = self._tensor(slot.key)
+        held = self.held(slot.key)
         assert held is not None
         return cut(held, slot.shape, slot.part)
 
-    def bind(self, slots: list[Slot]) -> None:
-        """Put values into the layers that slots belong to."""
-        for slot in slots:
-            slot.store[slot.name] = self.view(slot)
-
-    def _tensor(self, key: str) -> Tensor | None:
+    def held(self, key: str) -> Tensor | None:
+        """Return what is kept under a name."""
         held = self._parameters.get(key)
         return self._buffers.get(key) if held is None else held
 
-    def _fresh(self, entry: str, wanted: _Wanted) -> list[tuple[str, Tensor, bool]]:
-        """Return new tensors for an entry, of the wanted shapes: name, tensor, whether it is a parameter."""
-        layer = copy.deepcopy(wanted.layer)
-        if wanted.rule is not None:
-            for name, _, is_parameter in own_tensors(layer):
-                shape = wanted.shapes.get(name)
-                store = layer._parameters if is_parameter else layer._buffers
-                old = store[name]
-                assert old is not None
-                held = self._tensor(_key(entry, name, is_parameter))
-                shape = shape or (old.shape if held is None else held.shape)
-                new = torch.zeros(shape, dtype=old.dtype, device="cpu")
-                if is_parameter:
-                    layer._parameters[name] = nn.Parameter(new, requires_grad=old.requires_grad)
-                else:
-                    layer._buffers[name] = new
-            if wanted.rule.bound is not None:
-                wanted.rule.bound(layer)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(zlib.crc32(f"{self.seed} {entry}".encode()))
-                reset: Any = getattr(layer, "reset_parameters", None) or layer._reset_parameters
-                reset()
-        return [each for each in own_tensors(layer) if each[0] in wanted.shapes]
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the device and the type that the weights have."""
+        return next((each for each in self.parameters() if each.is_floating_point()), torch.empty(0))
 
-    def _put(self, key: str, fresh: Tensor, part: Part) -> None:
-        held = self._tensor(key)
-        like = held if held is not None else next(self.parameters(), None)
-        if like is not None:
-            fresh.data = fresh.data.to(like.device, like.dtype if fresh.is_floating_point() else fresh.dtype)
+    def _fresh(self, entry: str, group: list[tuple[str, Slot]], shapes: dict[str, torch.Size]) -> list[Tensor]:
+        """Return new tensors for what is made from one layer."""
+        layer = group[0][1].layer
+        rule = rule_of(layer)
+        if rule is None:
+            return [_tensor(slot).detach().clone() for _, slot in group]
+        wanted = {slot.name: shapes[origin] for origin, slot in group}
+        sizes = {name: wanted.get(name, tensor.shape) for name, tensor, _ in own_tensors(layer)}
+        with seeded(self.seed, entry):
+            filled = fill(layer, rule, sizes)
+        return [filled[slot.name] for _, slot in group]
+
+    def _put(self, slot: Slot, fresh: Tensor) -> None:
+        held = self.held(slot.key)
+        like = self.like if held is None else held
+        fresh = fresh.to(like.device, like.dtype if fresh.is_floating_point() else fresh.dtype)
         if held is not None:
-            paste(fresh.data, held.data, part)
+            paste(fresh, held.data, slot.part)
             grad, held.grad = held.grad, None
-            held.data = fresh.data
+            _replace(held, fresh)
             if grad is not None:  # a step that adds up the gradients of several networks goes on
                 held.grad = torch.zeros_like(held)
-                paste(held.grad, grad, part)
-        elif isinstance(fresh, nn.Parameter):
-            self.register_parameter(key, fresh)
+                paste(held.grad, grad, slot.part)
+        elif slot.is_parameter:
+            needs = _tensor(slot).requires_grad
+            self.register_parameter(slot.key, nn.Parameter(fresh, requires_grad=needs))
         else:
-            self.register_buffer(key, fresh)
+            self.register_buffer(slot.key, fresh)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
         """Take in weights that are larger than these, or that are not here yet: they were met in the run before."""
@@ -171,28 +172,25 @@ class Bank(nn.Module):
             name = full.removeprefix(prefix)
             if not full.startswith(prefix):
                 continue
-            held = self._tensor(name)
+            held = self.held(name)
             if held is None:
-                copied = tensor.detach().clone().to(next(self.parameters(), tensor).device)
+                copied = tensor.detach().clone().to(self.like.device)
                 if name.startswith(_BUFFER):
                     self.register_buffer(name, copied)
                 else:
                     self.register_parameter(name, nn.Parameter(copied))
-                self.version += 1
             elif held.shape != tensor.shape:
-                held.data = tensor.detach().clone().to(held.device, held.dtype)
-                self.version += 1
+                _replace(held, tensor.detach().clone().to(held.device, held.dtype))
+        self.version += 1
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-def own_tensors(layer: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
-    """Iterate over the tensors of a layer itself: name, tensor, and whether it is a parameter."""
-    for name, parameter in layer._parameters.items():
-        if parameter is not None:
-            yield name, parameter, True
-    for name, buffer in layer._buffers.items():
-        if buffer is not None:
-            yield name, buffer, False
+@contextmanager
+def seeded(seed: int, place: str) -> Iterator[None]:
+    """Draw from a seed and a place inside, and from torch's generator as if nothing had been outside."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(zlib.crc32(f"{seed} {place}".encode()))
+        yield
 
 
 def slots_of(path: str, result: Any, taken: set[int], held: dict[int, tuple[str, str]]) -> list[Slot]:
@@ -229,6 +227,14 @@ def _sizes(layer: nn.Module) -> str:
     return f"{type(layer).__name__}({', '.join(shapes)})"
 
 
-def _key(entry: str, name: str, is_parameter: bool) -> str:
-    """Return the attribute of the bank for a tensor: no points, which stand for submodules."""
-    return f"{'' if is_parameter else _BUFFER}{entry}/{name}".replace(".", "/")
+def _tensor(slot: Slot) -> Tensor:
+    tensor: Tensor = slot.store[slot.name]
+    return tensor
+
+
+def _replace(held: Tensor, fresh: Tensor) -> None:
+    """Give a tensor values of another shape; those who hold it go on holding it."""
+    if held.requires_grad:  # autograd remembers the shape, until the type changes
+        other = torch.float16 if held.dtype != torch.float16 else torch.float32
+        held.data = torch.empty(0, dtype=other, device=held.device)
+    held.data = fresh

@@ -74,13 +74,13 @@ class Compiler:
         return node
 
     def _leaf(self, call: Call, path: str) -> Leaf:
-        parts: dict[int, Any] = {}
+        parts: list[tuple[Any, Node | None]] = []
         stack = [(part, f"{path}.{place}") for place, part in children(call)]
         while stack:
             part, at = stack.pop()
             if _is_module(part):
                 if decisions_in(part)[0]:
-                    parts[id(part)] = self.compile(part, at)
+                    parts.append((part, self.compile(part, at)))
             elif isinstance(part, list | tuple | Mapping):
                 stack += [(inner, f"{at}.{place}") for place, inner in children(part)]
         leaf = Leaf(self.engine, call, path, parts)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Hashable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
 
 from archwright.build._make import headline, make
-from archwright.errors import ArchwrightError, RelaxationError
+from archwright.errors import RelaxationError
 from archwright.space import Blank, Call, Decision, Resolver, children
 from archwright.space._program import Program
-from archwright.supernet._bank import Bank, Slot, slots_of
+from archwright.supernet._bank import Bank, Slot, seeded, slots_of
 from archwright.supernet._frame import Frame
-from archwright.supernet.elastic import rule_of
+from archwright.supernet.elastic import cut, rule_of
 
 __all__ = ["Engine", "Leaf", "StandIn", "decisions_in"]
+
+_SHAPELESS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid)
+_FILLING = frozenset((Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_))
+_KEPT = 256  # sizes of a layer that are kept, the latest
 
 
 _STATELESS = frozenset(
@@ -40,7 +47,9 @@ class Engine:
         bank: The weights.
 
     Attributes:
-        discovering: Whether shapes are being found out, on the meta device.
+        discovering: Whether shapes are being found out.
+        remembers: Whether a shape that was found out is not found out again.
+        device: Where they are found out: "meta", or "cpu" if something cannot be run there.
         training: Whether layers run in training mode.
         frame: What is being run.
         met: Branches and layers in the order in which they were run, while somebody wants to know; else None.
@@ -50,6 +59,8 @@ class Engine:
         self.program = program
         self.bank = bank
         self.discovering = False
+        self.remembers = False
+        self.device = "meta"
         self.training = True
         self.frame: Frame | None = None
         self.met: list[Any] | None = None
@@ -73,8 +84,15 @@ class StandIn(nn.Module):
         return self._node.run(inputs, self._engine.frame)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> StandIn:
-        """Refuse: the copies would share one set of weights."""
+        """Refuse: what copies a part makes layers that have weights of their own."""
         raise RelaxationError("a part of a supernet is not copied")
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves tensors without data as they are: to fill them takes time all the same."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in _FILLING else func(*args, **(kwargs or {}))
 
 
 class Made:
@@ -88,31 +106,53 @@ class Made:
     def __init__(self, module: nn.Module, slots: list[Slot]) -> None:
         self.module = module
         self.slots = slots
-        self._layers = list({id(slot.layer): slot.layer for slot in slots}.values())
+        layers = {id(slot.layer): slot.layer for slot in slots}.values()
+        rules = [(rule_of(layer), layer) for layer in layers]
+        self._bound = [(rule.bound, layer) for rule, layer in rules if rule is not None and rule.bound is not None]
         self._norms = [layer for layer in module.modules() if isinstance(layer, _NormBase)]
         self.does = repr(module) if type(module) in _STATELESS and not getattr(module, "inplace", False) else None
         self._version = -1
-        self._sliced: list[Slot] = []
-        self._bound: list[Any] = []
+        self._sliced: list[tuple[Slot, Tensor]] = []
+        self._buffers: list[tuple[Slot, Tensor]] = []
 
-    def run(self, inputs: tuple[Tensor, ...], engine: Engine) -> Any:
-        """Run the layer with its part of the weights."""
-        bank = engine.bank
+    def bind(self, bank: Bank) -> bool:
+        """Give the layer its part of the weights; return whether there is such a part."""
         if self._version != bank.version:
-            bank.bind(self.slots)
-            self._sliced = [slot for slot in self.slots if bank.view(slot) is not slot.store[slot.name]]
-            rules = [(rule_of(layer), layer) for layer in self._layers]
-            self._bound = [(rule.bound, layer) for rule, layer in rules if rule is not None and rule.bound is not None]
+            held = [(slot, bank.held(slot.key)) for slot in self.slots]
+            known = [(slot, tensor) for slot, tensor in held if tensor is not None]
+            if len(known) < len(held) or any(any(map(operator.lt, tensor.shape, slot.shape)) for slot, tensor in known):
+                return False
+            for slot, tensor in known:
+                slot.store[slot.name] = cut(tensor, slot.shape, slot.part)
+            self._sliced = [(slot, tensor) for slot, tensor in known if slot.shape != tensor.shape]
+            self._buffers = [each for each in known if not each[0].is_parameter and rule_of(each[0].layer) is None]
             self._version = bank.version
         else:
-            bank.bind(self._sliced)
+            for slot, tensor in self._sliced:
+                slot.store[slot.name] = cut(tensor, slot.shape, slot.part)
         for bound, layer in self._bound:
             bound(layer)
+        return True
+
+    def run(self, inputs: tuple[Tensor, ...], engine: Engine) -> Any:
+        """Run the layer with the weights that it is bound to."""
         if self.module.training != engine.training:
             self.module.train(engine.training)
-        if bank.calibrating is None or not self._norms:
-            return self.module(*inputs)
-        return self._calibrate(inputs, bank.calibrating)
+        if engine.bank.calibrating is None or not self._norms:
+            result = self.module(*inputs)
+        else:
+            result = self._calibrate(inputs, engine.bank.calibrating)
+        for slot, tensor in self._buffers:
+            self._keep(slot, tensor)
+        return result
+
+    def _keep(self, slot: Slot, tensor: Tensor) -> None:
+        """Take over a buffer that the layer has put another tensor in the place of."""
+        value = slot.store[slot.name]
+        if value is not tensor and value.data_ptr() != tensor.data_ptr():
+            part = cut(tensor, slot.shape, slot.part)
+            part.copy_(value.detach())
+            slot.store[slot.name] = part
 
     def _calibrate(self, inputs: tuple[Tensor, ...], momentum: float) -> Any:
         held = [norm.momentum for norm in self._norms]
@@ -138,42 +178,89 @@ class Leaf:
         engine: What all parts share.
         call: The call.
         path: Where it stands.
-        parts: The parts of the expression among its arguments, compiled, by their `id`.
+        parts: The parts of the expression among its arguments, each with what runs it.
     """
 
-    def __init__(self, engine: Engine, call: Call, path: str, parts: dict[int, Any]) -> None:
+    def __init__(self, engine: Engine, call: Call, path: str, parts: list[tuple[Any, Any]]) -> None:
         self.engine, self.call, self.path = engine, call, path
         self.parts = parts
         self.is_whole = False
-        self._open = _replaced(call, {key: StandIn(engine, node) for key, node in parts.items()}) if parts else call
         self._set_up()
 
     def _set_up(self) -> None:
         self._made: dict[Hashable, Made] = {}
-        decisions, self._blanks = decisions_in(self._open)
-        self._names = [self.engine.program.names[decision] for decision in decisions]
-        self._is_lazy = _holds_lazy(self._open)
+        self._given: dict[Hashable, Any] = {}
+        self._open: Any = None
+        item = self._opened()
+        decisions, self._blanks = decisions_in(item)
+        self.names = [self.engine.program.names[decision] for decision in decisions]
+        self._is_lazy = _holds(item, "torch.nn.Lazy") or _holds(item, ":")  # a user's own class may hold lazy layers
+        self.is_own = _holds(item, ":")
+
+    def _opened(self) -> Any:
+        """Return the call, with stand-ins for the parts that are run by themselves."""
+        if self._open is None:
+            stand_ins = {id(part): StandIn(self.engine, node) for part, node in self.parts}
+            self._open = self.call if self.is_whole or not stand_ins else _replaced(self.call, stand_ins)
+        return self._open
 
     def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
         """Return what the layer gives for some inputs, in the size that a frame says."""
-        key = self._key(inputs, frame)
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = self._make(inputs, frame)
         engine, before = self.engine, self.engine.frame
-        engine.meet(made)
         engine.frame = frame
         try:
-            if engine.discovering:
-                return made.module(*inputs)
-            if made.does is None or frame.shared is None:
-                return made.run(inputs, engine)
-            place = made.does, id(inputs[0])
-            if place not in frame.shared:
-                frame.shared[place] = inputs[0], made.run(inputs, engine)
-            return frame.shared[place][1]
+            return self._discover(inputs, frame) if engine.discovering else self._run(inputs, frame)
         finally:
             engine.frame = before
+
+    def _run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+        key = self._key(inputs, frame)
+        made = self._made.get(key)
+        if made is None or not made.bind(self.engine.bank):
+            made = self._made[key] = self._make(inputs, frame)
+            made.bind(self.engine.bank)
+            if len(self._made) > _KEPT:
+                del self._made[next(iter(self._made))]
+        self.engine.meet(made)
+        if made.does is None or frame.shared is None:
+            return made.run(inputs, self.engine)
+        place = made.does, id(inputs[0])
+        if place not in frame.shared:
+            frame.shared[place] = inputs[0], made.run(inputs, self.engine)
+        return frame.shared[place][1]
+
+    def _discover(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+        """Run the layer without weights; with its parts inside it, if it looks into them or copies them."""
+        key = self._key(inputs, frame)
+        given = key, _described(inputs)
+        if given in self._given and self.engine.remembers:
+            return self._given[given]
+        try:
+            if key not in self._made:
+                self._made[key] = self._make(inputs, frame)
+            self.engine.meet(self._made[key])
+            result = self._made[key].module(*inputs)
+            if self.engine.device == "meta" and (self.is_whole or not self.parts):
+                self._given[given] = result  # nothing but its shape counts
+            return result
+        except Exception:  # whatever a layer raises
+            if not self.parts or self.is_whole:
+                raise
+        self.is_whole = True
+        self._set_up()
+        return self._discover(inputs, frame)
+
+    def is_sized_by(self, name: str) -> bool:
+        """Tell whether layers without a rule were made in different sizes for different values of a decision."""
+        at = self.names.index(name) + 1
+        found: dict[Hashable, set[str]] = {}
+        for key, made in self._made.items():
+            assert isinstance(key, tuple)
+            entries = {slot.entry for slot in made.slots if rule_of(slot.layer) is None}
+            before = found.setdefault((key[:at], key[at + 1 :]), entries)
+            if before != entries:
+                return True
+        return False
 
     def layers(self) -> list[nn.Module]:
         """Return the layers with tensors that were made so far, in all their sizes."""
@@ -182,74 +269,95 @@ class Leaf:
     def forget(self) -> None:
         """Let go of the layers that were made."""
         self._made.clear()
+        self._given.clear()
+
+    def restore(self) -> None:
+        """Begin anew to find out about the layer."""
+        self.is_whole = False
+        self._set_up()
 
     def _key(self, inputs: tuple[Tensor, ...], frame: Frame) -> Hashable:
-        if not (self._names or self._blanks or self._is_lazy):
-            return frame.divisor
+        if not (self.names or self._blanks or self._is_lazy):
+            return (frame.divisor,)
         values = frame.draw.values
-        frame.used.update(self._names)
+        frame.used.update(self.names)
         key: list[Any] = [frame.divisor]
-        key += [values.get(name) for name in self._names]
+        key += [values.get(name) for name in self.names]
         for blank in self._blanks:
             filled = frame.filled.get(blank)
             key.append(filled if isinstance(filled, Hashable) else repr(filled))
         if self._is_lazy:
-            key += [each.shape[1:] for each in inputs]
+            key.append(_shapes(inputs))
         return tuple(key)
 
     def _make(self, inputs: tuple[Tensor, ...], frame: Frame) -> Made:
         """Make the layer, and see that the bank has room for it."""
         engine = self.engine
-        try:
-            module, slots = self._made_on("meta", inputs, frame)
-        except ArchwrightError:
-            if not self.parts or self.is_whole or not engine.discovering:
-                raise
-            self.is_whole, self._open = True, self.call
-            self._set_up()
-            self._key(inputs, frame)
-            module, slots = self._made_on("meta", inputs, frame)
-        real = slots
-        if any(rule_of(slot.layer) is None for slot in slots) or not slots:
-            made, real = self._made_on("cpu", inputs, frame)  # whatever it holds besides its parameters must be real
-            if not engine.discovering:
-                module, slots = made, real
-        if not engine.bank.want(real) and not engine.discovering:
+        if engine.discovering:
+            module, slots = self._made_on(engine.device, inputs, frame)
+            real = slots
+            if engine.device == "meta" and any(rule_of(slot.layer) is None for slot in slots):
+                _, real = self._made_on("cpu", inputs, frame)
+            engine.bank.want(real)
+            return Made(module, slots)
+        device = "cpu" if self.is_own else "meta"  # whatever it holds besides its parameters must be real
+        module, slots = self._made_on(device, inputs, frame)
+        if device == "meta" and any(rule_of(slot.layer) is None for slot in slots):
+            module, slots = self._made_on("cpu", inputs, frame)
+        if not engine.bank.want(slots):
             engine.bank.settle()
-        if not engine.discovering:
-            device = next(engine.bank.parameters(), torch.empty(0)).device
-            if device.type != "cpu" and slots is real:
-                module.to(device)
+        like = engine.bank.like
+        if self.is_own and (like.device.type != "cpu" or like.dtype != torch.get_default_dtype()):
+            module.to(like.device, like.dtype)
         return Made(module, slots)
 
     def _made_on(self, device: str, inputs: tuple[Tensor, ...], frame: Frame) -> tuple[nn.Module, list[Slot]]:
         made: list[tuple[Call, Any]] = []
-        closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(self._open, self.path)
-        with torch.random.fork_rng(devices=[]), torch.device(device):
-            torch.manual_seed(self.engine.bank.seed)
+        closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(self._opened(), self.path)
+        filling = _Unfilled() if device == "meta" else nullcontext()
+        with seeded(self.engine.bank.seed, self.path), torch.device(device), filling:
             module = make(closed, lambda call, result: made.append((call, result)))
             if not isinstance(module, nn.Module):
                 raise RelaxationError(f"{self.path}: {headline(closed)} makes {type(module).__name__}, and no module")
-            if self._is_lazy and any(is_lazy(tensor) for tensor in module.parameters()):
-                with torch.no_grad():
-                    module.eval()(*(torch.zeros(each.shape, dtype=each.dtype, device=device) for each in inputs))
+            passed = _shapeless(module) if device == "meta" else []
+            for layer in passed:
+                layer.forward = _unchanged  # finding out what they give takes milliseconds there
+            if self._is_lazy and any(map(is_lazy, module.parameters())):
+                self._give_sizes(module, device, inputs)
+            for layer in () if self.engine.discovering else passed:
+                del layer.forward
         if frame.divisor > 1:
-            for layer in module.modules():
-                rule = rule_of(layer)
-                if rule is not None and rule.narrow is not None:
-                    rule.narrow(layer, frame.divisor)
-                elif next(iter(layer._parameters), None) is not None:
-                    raise RelaxationError(
-                        f"{self.path}: {headline(closed)} cannot be run on a part of its channels, as this relaxation "
-                        f"does; take another relaxation"
-                    )
+            self._narrow(module, closed, frame.divisor)
         taken: set[int] = set()
         held: dict[int, tuple[str, str]] = {}
         return module, [slot for call, result in made for slot in slots_of(call.path, result, taken, held)]
 
+    def _give_sizes(self, module: nn.Module, device: str, inputs: tuple[Any, ...]) -> None:
+        """Run a lazy layer, so that it gets its sizes; parts that it takes run on the device of the weights."""
+        like = self.engine.bank.like
+        place = device if device == "meta" or self.engine.discovering else str(like.device)
+        dtype = like.dtype if device != "meta" else torch.get_default_dtype()
+        was_training, self.engine.training = self.engine.training, False
+        try:
+            with torch.no_grad():
+                module.to(place, dtype).eval()(*_zeros(inputs, place, dtype))
+        finally:
+            self.engine.training = was_training
+
+    def _narrow(self, module: nn.Module, closed: Any, divisor: int) -> None:
+        for layer in module.modules():
+            rule = rule_of(layer)
+            if rule is not None and rule.narrow is not None:
+                rule.narrow(layer, divisor)
+            elif next(iter(layer._parameters), None) is not None:
+                raise RelaxationError(
+                    f"{self.path}: {headline(closed)} cannot be run on a part of its channels, as this relaxation "
+                    f"does; take another relaxation"
+                )
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the layers that were made behind: they hold views of the weights."""
-        return {**self.__dict__, "_made": {}}
+        """Leave behind what was made: layers hold views of the weights, and stand-ins are not copied."""
+        return {**self.__dict__, "_made": {}, "_given": {}, "_open": None}
 
 
 def decisions_in(item: Any) -> tuple[list[Decision], list[Blank]]:
@@ -287,7 +395,38 @@ def _replaced(item: Any, parts: dict[int, StandIn]) -> Any:
     return item
 
 
-def _holds_lazy(item: Any) -> bool:
-    if isinstance(item, Call) and (item.target.startswith("torch.nn.Lazy") or ":" in item.target):
-        return True  # a class of the user's own may hold lazy layers
-    return any(_holds_lazy(part) for _, part in children(item)) or any(map(_holds_lazy, getattr(item, "branches", ())))
+def _holds(item: Any, text: str) -> bool:
+    """Tell whether a call in an item has a text in its target."""
+    if isinstance(item, Call) and text in item.target:
+        return True
+    inner = (*(part for _, part in children(item)), *getattr(item, "branches", ()))
+    return any(_holds(part, text) for part in inner)
+
+
+def _shapeless(module: nn.Module) -> list[nn.Module]:
+    """Return the layers of torch inside a module that give the shape they are given."""
+    layers = [each for each in module.modules() if isinstance(each, _SHAPELESS)]
+    return [each for each in layers if type(each).__module__.startswith("torch.nn.")]
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x
+
+
+def _shapes(item: Any) -> Hashable:
+    if isinstance(item, Tensor):
+        return item.shape[1:]
+    return tuple(map(_shapes, item)) if isinstance(item, list | tuple) else None
+
+
+def _described(item: Any) -> Hashable:
+    if isinstance(item, Tensor):
+        return item.shape, item.dtype
+    return tuple(map(_described, item)) if isinstance(item, list | tuple) else repr(item)
+
+
+def _zeros(item: Any, device: str, dtype: torch.dtype) -> Any:
+    if isinstance(item, Tensor):
+        kind = dtype if item.is_floating_point() else item.dtype
+        return torch.zeros(item.shape, dtype=kind, device=device)
+    return type(item)(_zeros(part, device, dtype) for part in item) if isinstance(item, list | tuple) else item

@@ -48,7 +48,7 @@ def visits(supernet: Supernet, values: Mapping[str, Value], inputs: Sequence[Ten
         values: A value for each other decision.
         inputs: What goes in; nothing but shapes when not given, within `on_meta`.
     """
-    inputs = tuple(inputs_for(supernet.example_input, "meta")) if inputs is None else tuple(inputs)
+    inputs = tuple(inputs_for(supernet.example_input, supernet._engine.device)) if inputs is None else tuple(inputs)
     frame = Frame(Draw(values, {name: Mix() for name in supernet.branches}))
     met, _ = observed(supernet, supernet._root, inputs, frame)
     return [part for part in met if isinstance(part, Visit)]

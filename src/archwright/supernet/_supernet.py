@@ -17,7 +17,7 @@ from archwright.build._make import make
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import Architecture, Call, Choice, Decision, Space, Subset, Value, as_specs
 from archwright.supernet import _base
-from archwright.supernet._bank import Bank, slots_of
+from archwright.supernet._bank import Bank, seeded, slots_of
 from archwright.supernet._base import Relaxation
 from archwright.supernet._compile import Compiler
 from archwright.supernet._frame import Draw, Frame, Mix
@@ -165,17 +165,18 @@ class Supernet(nn.Module):
         """
         closed, specs = closed_model(self.space, architecture, self.example_input)
         made: list[tuple[Call, Any]] = []
-        module = make(closed, lambda call, result: made.append((call, result)))
-        assert specs is not None
-        assert isinstance(module, nn.Module)
-        if any(is_lazy(parameter) for parameter in module.parameters()):
-            run_with_paths(module.eval(), inputs_for(specs, "cpu"), {})
+        with seeded(self.bank.seed, "extract"):  # all weights are overwritten: nothing is drawn from outside
+            module = make(closed, lambda call, result: made.append((call, result)))
+            assert specs is not None
+            assert isinstance(module, nn.Module)
+            if any(is_lazy(parameter) for parameter in module.parameters()):
+                run_with_paths(module.eval(), inputs_for(specs, "cpu"), {})
         taken: set[int] = set()
         held: dict[int, tuple[str, str]] = {}
         slots = [slot for call, result in made for slot in slots_of(call.path, result, taken, held)]
         if not self.bank.want(slots):
             self.bank.settle()
-        like = next(self.bank.parameters(), torch.empty(0))
+        like = self.bank.like
         module.to(like.device, like.dtype)
         with torch.no_grad():
             for slot in slots:
@@ -309,21 +310,43 @@ class Supernet(nn.Module):
 
     def _divided(self, found: Mapping[str, Choice | Subset]) -> tuple[dict[str, Choice | Subset], dict[str, Decision]]:
         """Divide the decisions of the model into those that can be mixed and those that size layers."""
-        whole = {decision for leaf in self._leaves if leaf.is_whole for decision in decisions_in(leaf.call)[0]}
         names = self.space.program.names
-        branches = {name: decision for name, decision in found.items() if decision not in whole}
+        whole = self._whole()
+        branches = {name: decision for name, decision in found.items() if name not in whole}
         ours = [names[decision] for decision in decisions_in(self.space.parts["model"])[0]]
         decisions = self.space.decisions
         sizes = {name: decisions[name] for name in decisions if name in set(ours) - set(branches)}
         return branches, {name: decision for name, decision in sizes.items() if decision.size <= _MOST}
 
+    def _whole(self) -> set[str]:
+        """Return the decisions inside of layers that look into what they take, by name: they size those."""
+        return {name for leaf in self._leaves if leaf.is_whole for name in leaf.names}
+
     def _discover(self) -> None:
-        """Run every option and size on the meta device, to find out how large the weights must be."""
-        inputs = tuple(inputs_for(self.example_input, "meta"))
+        """Run every option and size on the meta device, to find out how large the weights must be.
+
+        A class of the user's own may be unable to run there; then it is done on the CPU.
+        """
+        try:
+            self._discover_on("meta")
+        except Exception:  # whatever a layer raises
+            if not any(leaf.is_own for leaf in self._leaves):
+                raise
+            for leaf in self._leaves:
+                leaf.restore()
+            self._discover_on("cpu")
+        for leaf in self._leaves:
+            self._check_sizes(leaf)
+            leaf.forget()
+        self.bank.settle()
+
+    def _discover_on(self, device: str) -> None:
+        inputs = tuple(inputs_for(self.example_input, device))
         assert self._root is not None
         mixes = {name: Mix() for name in self.branches}
         ran, failure = 0, None
-        self._engine.discovering = True
+        engine = self._engine
+        engine.discovering, engine.remembers, engine.device = True, True, device
         self.eval()
         try:
             with warnings.catch_warnings(), torch.no_grad():
@@ -336,17 +359,13 @@ class Supernet(nn.Module):
                         raise
                     except Exception as error:  # whatever a layer raises
                         if not self.space.where:
-                            raise RelaxationError(f"the space cannot be run on the meta device: {error}") from error
+                            raise RelaxationError(f"the space cannot be run on the {device} device: {error}") from error
                         failure = error
         finally:
-            self._engine.discovering = False
+            engine.discovering = engine.remembers = False
+            self.train()
         if not ran:
-            raise RelaxationError(f"the space cannot be run on the meta device: {failure}") from failure
-        for leaf in self._leaves:
-            self._check_sizes(leaf)
-            leaf.forget()
-        self.bank.settle()
-        self.train()
+            raise RelaxationError(f"the space cannot be run on the {device} device: {failure}") from failure
 
     def _probes(self) -> Iterator[dict[str, Value]]:
         """Yield settings of all decisions, the largest first, that together show the largest of everything."""
@@ -360,7 +379,7 @@ class Supernet(nn.Module):
         yield high
         yield {name: decision.decode([0.0] * decision.width) for name, decision in decisions.items()}
         for name, decision in decisions.items():
-            if name in self.branches:
+            if name in self.branches and name not in self._whole():
                 continue
             values = list(decision.values()) if decision.size <= _PROBES else [decision.decode([0.0])]
             for value in values:
@@ -370,10 +389,12 @@ class Supernet(nn.Module):
     def _check_sizes(self, leaf: Leaf) -> None:
         """Refuse a layer that has no rule and too many sizes to have weights for each."""
         ruleless = sorted({type(layer).__name__ for layer in leaf.layers() if rule_of(layer) is None})
+        if not ruleless:
+            return
         count = 1.0
-        for decision in decisions_in(leaf.call)[0]:
-            count *= 1 if self.space.program.names[decision] in self.branches else decision.size
-        if ruleless and count > _MOST:
+        for name in leaf.names:
+            count *= self.space.decisions[name].size if leaf.is_sized_by(name) else 1
+        if count > _MOST:
             raise RelaxationError(
                 f"{leaf.path}: {', '.join(ruleless)} has {count:,.0f} sizes and no rule by which they could share "
                 f"weights. Write one (archwright.supernet.elastic.register), or leave at most {_MOST} sizes open"
@@ -381,7 +402,7 @@ class Supernet(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Supernet:
         """Move or convert the weights; layers that hold parts of them are made anew."""
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch has no types there
         for leaf in self._leaves:
             leaf.forget()
         return self

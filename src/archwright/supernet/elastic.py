@@ -6,7 +6,8 @@ each size that a space gives it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from archwright.errors import RelaxationError
 
-__all__ = ["Part", "Rule", "cut", "paste", "register", "rule_of"]
+__all__ = ["Part", "Rule", "cut", "fill", "own_tensors", "paste", "register", "rule_of"]
 
 L = TypeVar("L", bound=nn.Module)
 
@@ -91,12 +92,92 @@ def register(
 
 
 def rule_of(layer: nn.Module) -> Rule | None:
-    """Return the rule for a layer, which is that of its nearest base class; None where there is none."""
-    return next((_rules[base] for base in type(layer).__mro__ if base in _rules), None)
+    """Return the rule for a layer, which is that of its nearest base class; None where there is none.
+
+    A class of the user's own that inherits a rule has to fill all its weights by `reset_parameters`, as its base does;
+    one that has weights besides those has no rule.
+    """
+    kind = type(layer)
+    base = next((each for each in kind.__mro__ if each in _rules), None)
+    if base is None:
+        return None
+    if kind is not base and not kind.__module__.startswith("torch."):
+        names = tuple(name for name, _, _ in own_tensors(layer))
+        if (kind, names) not in _filled:
+            _filled[kind, names] = _fills(layer, _rules[base])
+        if not _filled[kind, names]:
+            return None
+    return _rules[base]
+
+
+_filled: dict[tuple[type[nn.Module], tuple[str, ...]], bool] = {}
+
+
+def _fills(layer: nn.Module, rule: Rule) -> bool:
+    with torch.random.fork_rng(devices=[]):
+        try:
+            fill(layer, rule, {name: tensor.shape for name, tensor, _ in own_tensors(layer)})
+        except RelaxationError:
+            return False
+    return True
+
+
+def own_tensors(layer: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
+    """Iterate over the tensors of a layer itself: name, tensor, and whether it is a parameter."""
+    for name, parameter in layer._parameters.items():
+        if parameter is not None:
+            yield name, parameter, True
+    for name, buffer in layer._buffers.items():
+        if buffer is not None:
+            yield name, buffer, False
+
+
+def fill(layer: nn.Module, rule: Rule, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """Return new tensors for a layer, filled as the layer fills its own; on the CPU, from torch's generator.
+
+    Args:
+        layer: A layer, which stays as it is.
+        rule: Its rule.
+        shapes: The shape of each of its tensors.
+
+    Raises:
+        RelaxationError: Its `reset_parameters` fails, or leaves a tensor as it was.
+    """
+    twin = object.__new__(type(layer))
+    twin.__dict__.update(layer.__dict__)
+    twin.__dict__.update(_parameters={**layer._parameters}, _buffers={**layer._buffers})
+    made: dict[str, Tensor] = {}
+    for name, tensor, is_parameter in own_tensors(layer):
+        made[name] = unfilled = _unfilled(shapes[name], tensor.dtype)
+        if is_parameter:
+            twin._parameters[name] = nn.Parameter(unfilled, requires_grad=False)
+        else:
+            twin._buffers[name] = unfilled
+    if rule.bound is not None:
+        rule.bound(twin)
+    reset: Any = getattr(twin, "reset_parameters", None) or getattr(twin, "_reset_parameters", None)
+    try:
+        reset()
+    except Exception as error:  # whatever a class of the user's own raises
+        raise RelaxationError(f"{type(layer).__name__}.reset_parameters() fails: {error}") from error
+    for name, tensor, _ in own_tensors(twin):
+        if bool((tensor != tensor).any()) or (tensor.numel() and bool((tensor == _unfilled((), tensor.dtype)).all())):
+            raise RelaxationError(
+                f"{type(layer).__name__}.reset_parameters() does not fill {name!r}, so weights of every size cannot be "
+                f"made: let it fill all parameters and buffers"
+            )
+        made[name] = tensor.detach()
+    return made
+
+
+def _unfilled(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return a tensor of values that no layer begins with."""
+    value = math.nan if dtype.is_floating_point or dtype.is_complex else 77 if dtype != torch.bool else True
+    return torch.full(tuple(shape), value, dtype=dtype, device="cpu")
 
 
 def cut(full: Tensor, shape: torch.Size, part: Part) -> Tensor:
-    """Return the part of a tensor that a smaller layer takes: a view, or the tensor itself where the shapes are equal.
+    """Return the part of a tensor that a smaller layer takes: the tensor itself where they are equal, else a view.
 
     Where there are blocks the view may have to be copied into one piece; gradients find their way all the same.
 
@@ -107,22 +188,31 @@ def cut(full: Tensor, shape: torch.Size, part: Part) -> Tensor:
     """
     if full.shape == shape:
         return full
-    blocks = part.blocks + (1,) * (full.ndim - len(part.blocks))
+    blocks = _blocks(full, part)
     if max(blocks) == 1:
-        for axis, (most, size) in enumerate(zip(full.shape, shape, strict=True)):
-            if most != size:
-                full = full.narrow(axis, (most - size) // 2 if axis in part.centred else 0, size)
-        return full
-    split = [size for most, count in zip(full.shape, blocks, strict=True) for size in (count, most // count)]
-    view = full.view(split)
+        return full[tuple(_span(most, size, axis in part.centred) for axis, (most, size) in _axes(full, shape))]
+    view = full.view([size for most, count in zip(full.shape, blocks, strict=True) for size in (count, most // count)])
     for axis, (size, count) in enumerate(zip(shape, blocks, strict=True)):
         view = view.narrow(2 * axis + 1, 0, size // count)
     return view.reshape(shape)
 
 
+def _blocks(full: Tensor, part: Part) -> tuple[int, ...]:
+    return part.blocks + (1,) * (full.ndim - len(part.blocks))
+
+
+def _axes(full: Tensor, shape: torch.Size) -> Iterator[tuple[int, tuple[int, int]]]:
+    return enumerate(zip(full.shape, shape, strict=True))
+
+
+def _span(most: int, size: int, is_centred: bool) -> slice:
+    start = (most - size) // 2 if is_centred else 0
+    return slice(start, start + size)
+
+
 def paste(full: Tensor, value: Tensor, part: Part) -> None:
     """Write a smaller tensor into its place in a larger one."""
-    blocks = part.blocks + (1,) * (full.ndim - len(part.blocks))
+    blocks = _blocks(full, part)
     place = full.view([size for most, n in zip(full.shape, blocks, strict=True) for size in (n, most // n)])
     small = value.reshape([size for most, n in zip(value.shape, blocks, strict=True) for size in (n, most // n)])
     for axis in range(full.ndim):
@@ -137,11 +227,10 @@ def paste(full: Tensor, value: Tensor, part: Part) -> None:
 def _shrunk(layer: nn.Module, name: str, shape: tuple[int, ...]) -> None:
     """Give a layer without data a tensor of another shape."""
     old = getattr(layer, name)
-    if isinstance(old, nn.Parameter):
+    if old is not None:
         new = torch.empty(shape, dtype=old.dtype, device=old.device)
-        layer._parameters[name] = nn.Parameter(new, requires_grad=old.requires_grad)
-    elif old is not None:
-        layer._buffers[name] = torch.empty(shape, dtype=old.dtype, device=old.device)
+        is_parameter = name in layer._parameters
+        setattr(layer, name, nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new)
 
 
 def _whole(size: int, divisor: int, layer: nn.Module) -> int:

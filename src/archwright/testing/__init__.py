@@ -1,4 +1,4 @@
-"""Conformance suites: what every space, strategy, store and evaluator has to keep, ready to be run on your own.
+"""Conformance suites: what every space, strategy, store, evaluator and supernet has to keep, to be run on your own.
 
 Subclass a suite in your tests and give it one fixture:
 
@@ -24,14 +24,24 @@ if TYPE_CHECKING:
     from archwright.testing._spaces import SpaceSuite
     from archwright.testing._stores import StoreSuite
     from archwright.testing._strategies import StrategySuite
+    from archwright.testing._supernets import SupernetSuite
 
-__all__ = ["EvaluatorSuite", "SpaceSuite", "StoreSuite", "StrategySuite", "expressions", "random_spaces"]
+__all__ = [
+    "EvaluatorSuite",
+    "SpaceSuite",
+    "StoreSuite",
+    "StrategySuite",
+    "SupernetSuite",
+    "expressions",
+    "random_spaces",
+]
 
 _HOME = {
     "EvaluatorSuite": ("_evaluators", "pytest"),
     "SpaceSuite": ("_spaces", "pytest"),
     "StoreSuite": ("_stores", "pytest"),
     "StrategySuite": ("_strategies", "pytest"),
+    "SupernetSuite": ("_supernets", "pytest"),
     "expressions": ("_random", "hypothesis"),
     "random_spaces": ("_random", "hypothesis"),
 }

@@ -1,0 +1,109 @@
+"""The suite of supernets, over every registered space and every registered relaxation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+import archwright as aw
+from archwright import nn, optim
+from archwright import supernet as room
+from archwright.supernet import Draw, Supernet
+from archwright.testing import SupernetSuite
+
+IMAGE = {"input_shape": (3, 16, 16), "classes": 3}
+SMALL = {  # options that make a registered space quick to compile
+    "accel-nasbench": {"input_shape": (3, 32, 32), "classes": 3},
+    "convnet": {**IMAGE, "filters": (4, 8)},
+    "darts": {**IMAGE, "C": 4, "layers": 3},
+    "digits-cells": {},
+    "mlp": {"input_shape": (12,), "classes": 3},
+    "nasbench101": {**IMAGE, "N": 1, "C": 6},
+    "nasbench201": {**IMAGE, "N": 1, "C": 4},
+    "natsbench-size": IMAGE,
+    "resnet": {**IMAGE, "widths": (4, 8), "blocks": (1, 2)},
+}
+
+
+QUICK = ["digits-cells", "nasbench201", "natsbench-size", "resnet"]  # each relaxation meets these
+
+
+def _space(name: str) -> aw.Space:
+    return aw.spaces.create(name, **SMALL.get(name, {}))
+
+
+@pytest.fixture(scope="module", params=aw.spaces.names())
+def of_space(request) -> Supernet:
+    return Supernet(_space(request.param), "softmax").double()
+
+
+class TestSpaces(SupernetSuite):
+    @pytest.fixture
+    def supernet(self, of_space) -> Supernet:
+        return of_space
+
+
+def _mixed() -> aw.Space:
+    """Branches, sizes, depth, an edge that may be absent, and settings besides the model."""
+    width = aw.ordinal(4, 8, name="width")
+    cell = aw.cell(lambda i, j: aw.choice(nn.Identity(), nn.Tanh(), None), nodes=2, fan_in=1)
+    layers = nn.Sequential(
+        nn.LazyConv2d(width, aw.choice(1, 3, name="kernel"), padding="same"),
+        nn.LazyBatchNorm2d(),
+        aw.choice(nn.ReLU(), nn.SiLU()),
+        cell,
+        aw.repeat(lambda i: nn.LazyConv2d(width, 1), 0, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.LazyLinear(3),
+    )
+    return aw.Space(model=layers, optimizer=optim.SGD(lr=aw.real(0.01, 0.1)), example_input=(3, 6, 6))
+
+
+@pytest.fixture(scope="module", params=itertools.product(room.names(), ["mixed", *QUICK]), ids="-".join)
+def of_relaxation(request) -> Supernet:
+    relaxation, name = request.param
+    return Supernet(_mixed() if name == "mixed" else _space(name), relaxation).double()
+
+
+class TestRelaxations(SupernetSuite):
+    @pytest.fixture
+    def supernet(self, of_relaxation) -> Supernet:
+        return of_relaxation
+
+
+def _unlearned(supernet: Supernet) -> Supernet:
+    for each in supernet.arch_parameters():
+        each.register_hook(torch.zeros_like)
+    return supernet
+
+
+class _Shifted(Supernet):
+    """Runs something else than the network."""
+
+    def run(self, draw, *inputs):
+        return super().run(draw, *inputs) + 1e-6
+
+
+class _Global(Supernet):
+    """Draws from torch's generator."""
+
+    def draw(self, progress=0.0):
+        return Draw(dict(self.space.sample(np.random.default_rng(int(torch.randint(1000, ()))))))
+
+
+@pytest.mark.parametrize(
+    ("law", "make"),
+    [
+        ("test_a_path_is_the_network", lambda: _Shifted(_mixed()).double()),
+        ("test_draws_are_copied_with_the_supernet", lambda: _Global(_mixed()).double()),
+        ("test_a_draw_runs_and_can_be_learned_from", lambda: _unlearned(Supernet(_mixed()).double())),
+    ],
+    ids=["path", "draws", "learning"],
+)
+def test_the_suite_finds_what_is_wrong(law, make):
+    with pytest.raises(AssertionError):
+        getattr(SupernetSuite(), law)(make())
