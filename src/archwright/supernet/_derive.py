@@ -110,8 +110,9 @@ def _strength(supernet: Supernet, option: Any, shares: dict[str, Any]) -> float:
 
 def operations(supernet: Supernet, decision: Decision, values: list[Value]) -> list[Value]:
     """Return the values that may be derived: an edge that a node has kept has an operation."""
-    is_mixed = isinstance(decision, Choice) and supernet.space.program.names[decision] in supernet.branches
-    if not is_mixed or (supernet.relaxation.absent and decision not in _kept_edges(supernet)):
+    if not isinstance(decision, Choice) or supernet.space.program.names[decision] not in supernet.branches:
+        return values
+    if supernet.relaxation.absent and decision not in _kept_edges(supernet):
         return values
     return [value for value, part in zip(values, decision.options, strict=True) if part is not None] or values
 
