@@ -199,3 +199,19 @@ def test_a_killed_preparation_has_spent_its_time(tmp_path):
     study = aw.load(tmp_path / "run", evaluator=evaluator).resume()
     assert len(study.trials) == 2
     assert evaluator.preparations[0].deadline - before < 0.6 * 600 - 0.9
+
+
+def test_the_picture_shows_each_decision_and_option(tmp_path):
+    study = aw.search(SPACE, Ready(), strategy="darts", budget=aw.Budget(trials=1))
+    study.draw_learned(tmp_path / "learned.svg")
+    assert (tmp_path / "learned.svg").stat().st_size > 2000
+    study.draw_learned(tmp_path / "learned.png")
+    assert (tmp_path / "learned.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(aw.errors.StudyError, match=r"'learned.doc' is none"):
+        study.draw_learned(tmp_path / "learned.doc")
+
+
+def test_nothing_to_draw():
+    study = aw.search(SPACE, value_of, strategy="random", budget=aw.Budget(trials=1))
+    with pytest.raises(aw.errors.StudyError, match="nothing was learned"):
+        study.draw_learned("learned.png")

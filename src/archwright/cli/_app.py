@@ -184,13 +184,19 @@ def resume(
 def show(
     run: Run,
     top: Annotated[int, typer.Option(help="How many of the best trials to list.")] = 10,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw what a supernet learned, epoch by epoch, into this file (png, svg, pdf).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show what a search has found; it may still be running."""
     from archwright.cli._render import Screen
     from archwright.study import load
 
-    Screen(quiet=False).show(load(run), top=top, as_json=json)
+    study = load(run)
+    if picture is not None:
+        study.draw_learned(picture)
+    Screen(quiet=False).show(study, top=top, as_json=json)
 
 
 @app.command()

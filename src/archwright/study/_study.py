@@ -22,6 +22,7 @@ from archwright.study._callback import Callback
 from archwright.study._diagnosis import diagnose
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
+from archwright.study._picture import draw_learned
 from archwright.study._propose import propose, trial_seed
 from archwright.study._run import Run, check_run
 from archwright.study._summary import summarise
@@ -190,6 +191,15 @@ class Study:
             accuracy.
         """
         return diagnose(self.history)
+
+    def draw_learned(self, path: str | os.PathLike[str]) -> None:
+        """Draw how much each option of each decision was preferred, epoch by epoch, into a picture file.
+
+        Raises:
+            StudyError: Nothing was learned that could be drawn, or the file's ending is that of no picture.
+            MissingExtra: Matplotlib is not installed.
+        """
+        draw_learned(self.space, self.learned, Path(path))
 
     @property
     def best(self) -> Best | None:
