@@ -17,7 +17,7 @@ from archwright.build._make import headline, make
 from archwright.errors import RelaxationError
 from archwright.space import Blank, Call, Decision, Resolver, children
 from archwright.space._program import Program
-from archwright.supernet._bank import Bank, Slot, seeded, slots_of
+from archwright.supernet._bank import Bank, Record, Slot, seeded
 from archwright.supernet._frame import Frame
 from archwright.supernet.elastic import cut, rule_of
 
@@ -284,11 +284,11 @@ class Leaf:
         return Made(module, slots)
 
     def _made_on(self, device: str, inputs: tuple[Tensor, ...], frame: Frame) -> tuple[nn.Module, list[Slot]]:
-        made: list[tuple[Call, Any]] = []
+        record = Record()
         closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(self._opened(), self.path)
         filling = _Unfilled() if device == "meta" else nullcontext()
         with seeded(self.engine.bank.seed, self.path), torch.device(device), filling:
-            module = make(closed, lambda call, result: made.append((call, result)))
+            module = make(closed, record)
             if not isinstance(module, nn.Module):
                 raise RelaxationError(f"{self.path}: {headline(closed)} makes {type(module).__name__}, and no module")
             passed = _shapeless(module) if device == "meta" else []
@@ -300,9 +300,7 @@ class Leaf:
                 del layer.forward
         if frame.divisor > 1:
             self._narrow(module, closed, frame.divisor)
-        taken: set[int] = set()
-        held: dict[int, tuple[str, str]] = {}
-        return module, [slot for call, result in made for slot in slots_of(call.path, result, taken, held)]
+        return module, record.slots()
 
     def _give_sizes(self, module: nn.Module, device: str, inputs: tuple[Any, ...]) -> None:
         """Run a lazy layer, so that it gets its sizes; parts that it takes run on the device of the weights."""
