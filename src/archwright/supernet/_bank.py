@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from archwright.errors import RelaxationError
 from archwright.space import Call
 from archwright.supernet.elastic import Part, cut, fill, own_tensors, paste, rule_of
 
@@ -229,6 +231,8 @@ def _slots_of(path: str, module: nn.Module, taken: set[int], held: dict[int, tup
         tensors = list(own_tensors(layer))
         if not tensors:
             continue
+        if any(is_lazy(tensor) for _, tensor, _ in tensors):
+            raise RelaxationError(f"{path}: {layer!r} is never reached, so its sizes are not known")
         rule = rule_of(layer)
         kind = rule.kind(layer) if rule else _sizes(layer)
         parts = rule.parts(layer) if rule else {}

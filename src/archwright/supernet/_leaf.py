@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Hashable
 from contextlib import nullcontext
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -224,15 +225,16 @@ class Leaf:
 
     def is_sized_by(self, name: str) -> bool:
         """Tell whether layers without a rule were made in different sizes for different values of a decision."""
-        at = self.names.index(name) + 1
-        found: dict[Hashable, set[str]] = {}
+        at, end = self.names.index(name) + 1, 1 + len(self.names) + len(self._blanks)
+        found: dict[Hashable, dict[Hashable, set[str]]] = {}
         for key, made in self._made.items():
             assert isinstance(key, tuple)
             entries = {slot.entry for slot in made.slots if rule_of(slot.layer) is None}
-            before = found.setdefault((key[:at], key[at + 1 :]), entries)
-            if before != entries:
-                return True
-        return False
+            if entries:  # shapes of what goes in may change with the decision too
+                found.setdefault((key[:at], key[at + 1 : end]), {}).setdefault(key[at], set()).update(entries)
+        return any(
+            first.isdisjoint(second) for group in found.values() for first, second in combinations(group.values(), 2)
+        )
 
     def layers(self) -> list[nn.Module]:
         """Return the layers with tensors that were made so far, in all their sizes."""
