@@ -9,7 +9,7 @@ from tests.supernet.helpers import check, inputs, made, weight
 import archwright as aw
 from archwright import nn
 from archwright.errors import RelaxationError
-from archwright.supernet import elastic
+from archwright.supernet import Supernet, elastic
 from archwright.supernet.elastic import Part, cut, paste
 
 IMAGE, SERIES, VECTOR = (3, 6, 6), (5, 6), (6,)
@@ -156,6 +156,7 @@ def _sequence(model):
     return nn.Sequential(model, nn.Flatten(), nn.LazyLinear(2))
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
 @pytest.mark.parametrize("name", SPACES)
 def test_a_part_of_the_weights_computes_as_a_network_of_that_size(name):
     model, example = SPACES[name]()
@@ -211,6 +212,19 @@ def test_directions_of_a_recurrent_layer_are_taken_one_by_one():
     assert full.shape == (9, 6)
     small = extracted(supernet, h=2)[0][0].weight_ih_l1
     assert torch.equal(small, full[[0, 1, 3, 4, 6, 7]][:, [0, 1, 3, 4]])
+
+
+def _any(architecture):
+    return True
+
+
+def test_first_weights_are_those_of_the_largest_layer_whichever_was_met_first():
+    hidden = aw.ordinal(2, 100, name="h")
+    model = _sequence(nn.Sequential(nn.LSTM(6, hidden, batch_first=True), last()))
+    for seed in range(2):
+        space = aw.Space(model=model, example_input=SERIES, where=_any)
+        largest = weight(Supernet(space, "path", seed=seed), "weight_hh_l0").abs().max()
+        assert 0.099 < largest <= 0.1  # one over the root of the hidden size
 
 
 def test_queries_keys_and_values_are_taken_one_by_one():
