@@ -219,7 +219,7 @@ def _any(architecture):
 
 
 def test_first_weights_are_those_of_the_largest_layer_whichever_was_met_first():
-    hidden = aw.ordinal(2, 3, 4, 5, 100, name="h")
+    hidden = aw.choice(100, 2, 3, 4, 5, name="h")
     model = _sequence(nn.Sequential(nn.LSTM(6, hidden, batch_first=True), last()))
     space = aw.Space(model=model, example_input=SERIES, where=_any)
     largest = weight(Supernet(space, "path"), "weight_hh_l0").abs().max()
