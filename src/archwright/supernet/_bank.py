@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from archwright.errors import RelaxationError
+from archwright.space import Call
 from archwright.supernet.elastic import Part, cut, fill, own_tensors, paste, rule_of
 
-__all__ = ["Bank", "Slot", "seeded", "slots_of"]
+__all__ = ["Bank", "Record", "Slot", "seeded"]
 
 
 _BUFFER = "~"
@@ -99,7 +103,7 @@ class Bank(nn.Module):
         """Ask that there be room for some layers; return whether there is already.
 
         Args:
-            slots: Their tensors, as `slots_of` gives them. Layers without a rule hold real values, which are kept.
+            slots: Their tensors, as `Record` gives them. Layers without a rule hold real values, which are kept.
         """
         for slot in slots:
             held = self.held(slot.key)
@@ -193,33 +197,49 @@ def seeded(seed: int, place: str) -> Iterator[None]:
         yield
 
 
-def slots_of(path: str, result: Any, taken: set[int], held: dict[int, tuple[str, str]]) -> list[Slot]:
-    """Return the tensors of what a call made, except for those of layers that inner calls made.
+class Record:
+    """Notes what the calls of an expression make; it is what `make` tells of each.
 
-    Args:
-        path: Where the call stands.
-        result: What it made.
-        taken: The `id` of each layer that is spoken for; added to.
-        held: The entry of each tensor and its name there, by the tensor's `id`, for layers that share one; added to.
+    What has been thrown away since, such as a layer of which only copies are in use, is forgotten.
     """
-    slots: list[Slot] = []
-    if not isinstance(result, nn.Module):
-        return slots
-    for name, layer in result.named_modules():
+
+    def __init__(self) -> None:
+        self._made: list[tuple[str, weakref.ref[nn.Module]]] = []
+
+    def __call__(self, call: Call, result: Any) -> None:
+        """Note what a call made."""
+        if isinstance(result, nn.Module):
+            self._made.append((call.path, weakref.ref(result)))
+
+    def slots(self) -> list[Slot]:
+        """Return the tensors of all that was made; each layer's from the innermost call that made it."""
+        found: list[Slot] = []
+        taken: set[int] = set()
+        held: dict[int, tuple[str, str]] = {}
+        for path, made in self._made:
+            module = made()
+            if module is not None:
+                found += _slots_of(path, module, taken, held)
+        return found
+
+
+def _slots_of(path: str, module: nn.Module, taken: set[int], held: dict[int, tuple[str, str]]) -> Iterator[Slot]:
+    for name, layer in module.named_modules():
         if id(layer) in taken:
             continue
         taken.add(id(layer))
         tensors = list(own_tensors(layer))
         if not tensors:
             continue
+        if any(is_lazy(tensor) for _, tensor, _ in tensors):
+            raise RelaxationError(f"{path}: {layer!r} is never reached, so its sizes are not known")
         rule = rule_of(layer)
         kind = rule.kind(layer) if rule else _sizes(layer)
         parts = rule.parts(layer) if rule else {}
         for place, tensor, is_parameter in tensors:
             where = f"{path}/{name}/{kind}" if name else f"{path}/{kind}"
-            entry, origin = held.setdefault(id(tensor), (where, place))
-            slots.append(Slot(layer, place, entry, origin, tensor.shape, parts.get(place, Part()), is_parameter))
-    return slots
+            entry, origin = held.setdefault(id(tensor), (where, place))  # two layers may share one
+            yield Slot(layer, place, entry, origin, tensor.shape, parts.get(place, Part()), is_parameter)
 
 
 def _sizes(layer: nn.Module) -> str:

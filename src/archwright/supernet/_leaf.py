@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Hashable
 from contextlib import nullcontext
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from archwright.build._make import headline, make
 from archwright.errors import RelaxationError
 from archwright.space import Blank, Call, Decision, Resolver, children
 from archwright.space._program import Program
-from archwright.supernet._bank import Bank, Slot, seeded, slots_of
+from archwright.supernet._bank import Bank, Record, Slot, seeded
 from archwright.supernet._frame import Frame
 from archwright.supernet.elastic import cut, rule_of
 
@@ -252,15 +253,16 @@ class Leaf:
 
     def is_sized_by(self, name: str) -> bool:
         """Tell whether layers without a rule were made in different sizes for different values of a decision."""
-        at = self.names.index(name) + 1
-        found: dict[Hashable, set[str]] = {}
+        at, end = self.names.index(name) + 1, 1 + len(self.names) + len(self._blanks)
+        found: dict[Hashable, dict[Hashable, set[str]]] = {}
         for key, made in self._made.items():
             assert isinstance(key, tuple)
             entries = {slot.entry for slot in made.slots if rule_of(slot.layer) is None}
-            before = found.setdefault((key[:at], key[at + 1 :]), entries)
-            if before != entries:
-                return True
-        return False
+            if entries:  # shapes of what goes in may change with the decision too
+                found.setdefault((key[:at], key[at + 1 : end]), {}).setdefault(key[at], set()).update(entries)
+        return any(
+            first.isdisjoint(second) for group in found.values() for first, second in combinations(group.values(), 2)
+        )
 
     def layers(self) -> list[nn.Module]:
         """Return the layers with tensors that were made so far, in all their sizes."""
@@ -312,11 +314,11 @@ class Leaf:
         return Made(module, slots)
 
     def _made_on(self, device: str, inputs: tuple[Tensor, ...], frame: Frame) -> tuple[nn.Module, list[Slot]]:
-        made: list[tuple[Call, Any]] = []
+        record = Record()
         closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(self._opened(), self.path)
         filling = _Unfilled() if device == "meta" else nullcontext()
         with seeded(self.engine.bank.seed, self.path), torch.device(device), filling:
-            module = make(closed, lambda call, result: made.append((call, result)))
+            module = make(closed, record)
             if not isinstance(module, nn.Module):
                 raise RelaxationError(f"{self.path}: {headline(closed)} makes {type(module).__name__}, and no module")
             passed = _shapeless(module) if device == "meta" else []
@@ -328,9 +330,7 @@ class Leaf:
                 del layer.forward
         if frame.divisor > 1:
             self._narrow(module, closed, frame.divisor)
-        taken: set[int] = set()
-        held: dict[int, tuple[str, str]] = {}
-        return module, [slot for call, result in made for slot in slots_of(call.path, result, taken, held)]
+        return module, record.slots()
 
     def _give_sizes(self, module: nn.Module, device: str, inputs: tuple[Any, ...]) -> None:
         """Run a lazy layer, so that it gets its sizes; parts that it takes run on the device of the weights."""

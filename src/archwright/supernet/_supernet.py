@@ -15,9 +15,9 @@ from archwright.build._build import closed_model
 from archwright.build._infer import inputs_for, run_with_paths
 from archwright.build._make import make
 from archwright.errors import ArchwrightError, RelaxationError
-from archwright.space import Architecture, Call, Choice, Decision, Space, Subset, Value, as_specs
+from archwright.space import Architecture, Choice, Decision, Space, Subset, Value, as_specs
 from archwright.supernet import _base
-from archwright.supernet._bank import Bank, seeded, slots_of
+from archwright.supernet._bank import Bank, Record, seeded
 from archwright.supernet._base import Relaxation
 from archwright.supernet._compile import Compiler
 from archwright.supernet._frame import Draw, Frame, Mix
@@ -164,16 +164,14 @@ class Supernet(nn.Module):
             BuildError: A layer refuses its arguments.
         """
         closed, specs = closed_model(self.space, architecture, self.example_input)
-        made: list[tuple[Call, Any]] = []
+        record = Record()
         with seeded(self.bank.seed, "extract"):  # all weights are overwritten: nothing is drawn from outside
-            module = make(closed, lambda call, result: made.append((call, result)))
+            module = make(closed, record)
             assert specs is not None
             assert isinstance(module, nn.Module)
             if any(is_lazy(parameter) for parameter in module.parameters()):
                 run_with_paths(module.eval(), inputs_for(specs, "cpu"), {})
-        taken: set[int] = set()
-        held: dict[int, tuple[str, str]] = {}
-        slots = [slot for call, result in made for slot in slots_of(call.path, result, taken, held)]
+        slots = record.slots()
         if not self.bank.want(slots):
             self.bank.settle()
         like = self.bank.like

@@ -192,9 +192,10 @@ def cut(full: Tensor, shape: torch.Size, part: Part) -> Tensor:
     if max(blocks) == 1:
         return full[tuple(_span(most, size, axis in part.centred) for axis, (most, size) in _axes(full, shape))]
     view = full.view([size for most, count in zip(full.shape, blocks, strict=True) for size in (count, most // count)])
+    spans: list[slice] = []
     for axis, (size, count) in enumerate(zip(shape, blocks, strict=True)):
-        view = view.narrow(2 * axis + 1, 0, size // count)
-    return view.reshape(shape)
+        spans += slice(None), _span(view.shape[2 * axis + 1], size // count, axis in part.centred)
+    return view[tuple(spans)].reshape(shape)
 
 
 def _blocks(full: Tensor, part: Part) -> tuple[int, ...]:
