@@ -25,7 +25,7 @@ __all__ = ["Batch", "Relaxation", "between", "create", "entries", "name_of", "na
 
 _registry: Registry[type[Relaxation]] = Registry("relaxation")
 
-_MOVE = 4.0  # how far Adam can carry a logit over the whole training: a softmax share of about 0.98
+_MOVE = 16.0  # how far Adam could carry a logit in all, if its gradients had one sign; their noise takes most of it
 _RATES = (3e-4, 0.1)  # the learning rate of DARTS for 20,000 steps, and the largest for short trainings
 
 
