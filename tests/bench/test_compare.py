@@ -177,3 +177,8 @@ def test_a_judge_of_ones_own():
         bench.compare(SPACE, table(), {"s": Script()}, trials=3, seeds=1, judge=lambda a: 1.0 - a["x"], best_judged=1.0)
     )
     assert np.allclose(found.judged, [[0, 1, 1]])
+
+
+def test_what_goes_by_a_supernet_has_no_table():
+    with pytest.raises(aw.errors.StrategyError, match="darts goes by a supernet, which is trained on data"):
+        aw.bench.compare(aw.Space(x=aw.choice(1, 2)), lambda candidate: 1.0, ["darts"], trials=1, seeds=1)

@@ -206,3 +206,30 @@ def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path):
     after = json.loads(command("resume", folder, "--trials", ended + 2, "--json").stdout)
     assert after["trials"]["complete"] == ended + 2
     assert after["trials"]["running"] == 0
+
+
+def test_a_search_by_weight_sharing_says_what_it_learned(tmp_path):
+    folder = tmp_path / "run"
+    options = ["--space", "digits-cells", "--epochs", "1", "--trials", "2", "--out", folder]
+    done = command("search", "digits", "--strategy", "gdas", *options)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^supernet epoch +\d", done.stderr, flags=re.MULTILINE)) == 3
+    assert re.search(r"^supernet +derived [0-9a-f]{12}: \d+% skips, \d+% nothing, entropy", done.stdout, re.MULTILINE)
+    picture = tmp_path / "learned.png"
+    shown = command("show", folder, "--picture", picture, "--json")
+    assert json.loads(shown.stdout)["learned"]["epochs"] == 3
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_evolution_over_shared_weights(tmp_path):
+    options = ["--space", "digits-cells", "--epochs", "1", "--trials", "3", "--out", tmp_path / "run", "--json"]
+    done = command("search", "digits", "--evaluator", "supernet", *options)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["evaluator"]["type"] == "supernet"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("evaluators", "supernet"), ("relaxations", "softmax")])
+def test_what_supernets_bring_is_listed(in_process, kind, name):
+    status, out, _ = in_process("list", kind, "--json")
+    assert status == 0
+    assert name in {entry["name"] for entry in json.loads(out)}

@@ -130,6 +130,16 @@ def test_what_is_missed_most_is_chosen(training):
     assert len(set(learned.architectures)) == len(learned.architectures)
 
 
+def test_half_the_precision_and_a_table(digits):
+    training = aw.Training(digits, epochs=1, precision="bf16")
+    learned = aw.SupernetEvaluator(training, "softmax", epochs=1).prepare(Preparation(aw.spaces.create("digits-cells")))
+    assert np.isfinite(learned.curve[0]["loss"])
+    iris = aw.Training(aw.data("iris"), epochs=1)
+    for strategy in ("darts", "pc-darts", "enas"):
+        study = aw.search("mlp", iris, strategy=strategy, budget=aw.Budget(trials=1), final=False)
+        assert study.trials[0].architecture == study.learned.architectures[0]
+
+
 # --------------------------------------------------------------------------- a killed process
 
 KILLED = """

@@ -74,3 +74,15 @@ def test_it_keeps_the_precision_of_the_terms(dtype):
     found = weighted_sum(weights, tensors)
     assert found.dtype == dtype
     torch.testing.assert_close(found, weights[0].to(dtype) * tensors[0] + weights[1].to(dtype) * tensors[1])
+
+
+def test_terms_of_two_types_are_promoted():
+    weight = torch.rand((), requires_grad=True)
+    first = torch.randn(5, dtype=torch.bfloat16, requires_grad=True)
+    second = torch.randn(5, requires_grad=True)
+    found = weighted_sum([weight, None], [first, second])
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, weight * first.float() + second)
+    found.sum().backward()
+    assert first.grad.dtype == torch.bfloat16
+    torch.testing.assert_close(second.grad, torch.ones(5))

@@ -17,7 +17,7 @@ from archwright.bench._table import Table
 from archwright.errors import BudgetError, EvaluationError, Exhausted, StrategyError, TableError
 from archwright.evaluate import Candidate, Evaluator, as_evaluator
 from archwright.space import Architecture, Space
-from archwright.strategies import Strategy
+from archwright.strategies import OneShot, Strategy
 from archwright.study import Study
 from archwright.trials import History, Objective
 
@@ -103,6 +103,11 @@ def compare(
     runs: dict[str, list[Run]] = {}
     for label, strategy in chosen.items():
         strategy.check(space)
+        if isinstance(strategy, OneShot):
+            raise StrategyError(
+                f"{label} goes by a supernet, which is trained on data; a table of measured networks has none. "
+                f"benchmarks/oneshot.py looks up what such strategies derive"
+            )
         runs[label] = []
         for seed in numbers:
             if progress is not None:

@@ -46,6 +46,7 @@ class Kind(StrEnum):
     strategies = "strategies"
     data = "data"
     evaluators = "evaluators"
+    relaxations = "relaxations"
     tables = "tables"
 
 
@@ -242,7 +243,7 @@ def bench(
 
 @app.command("list")
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Json = False) -> None:
-    """List the spaces, strategies, evaluators, data sets or benchmark tables that have a name."""
+    """List the spaces, strategies, evaluators, relaxations, data sets or benchmark tables that have a name."""
     from archwright.cli._render import Screen
 
     Screen(quiet=False).names(_entries(kind), as_json=json)
@@ -257,6 +258,10 @@ def _entries(kind: Kind) -> Iterable[Entry[Any]]:
         from archwright import strategies
 
         return strategies.entries()
+    if kind is Kind.relaxations:
+        from archwright import supernet
+
+        return supernet.entries()
     if kind is Kind.evaluators:
         from archwright._registry import Entry
         from archwright.study import EVALUATORS

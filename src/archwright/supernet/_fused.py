@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ def weighted_sum(weights: Sequence[Tensor | None], tensors: Sequence[Tensor]) ->
     """
     if len(tensors) == 1 and weights[0] is None:
         return tensors[0]
+    if len({tensor.dtype for tensor in tensors}) > 1:  # under autocast, where some operations change the type
+        kind = functools.reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
+        tensors = [tensor.to(kind) for tensor in tensors]
     if all(weight is None for weight in weights):
         total = tensors[0] + tensors[1]
         for tensor in tensors[2:]:
