@@ -164,7 +164,7 @@ class Leaf:
     def __init__(self, engine: Engine, call: Call, path: str, parts: list[tuple[Any, Any]]) -> None:
         self.engine, self.call, self.path = engine, call, path
         self.parts = parts
-        self.is_whole = False
+        self.is_whole = self._is_settled = False
         self._set_up()
 
     def _set_up(self) -> None:
@@ -218,14 +218,14 @@ class Leaf:
                 self._given[given] = result  # nothing but its shape counts
             return result
         except Exception:  # whatever a layer raises
-            if not self.parts or self.is_whole:
+            if not self.parts or self.is_whole or self._is_settled:
                 raise
         self.is_whole = True
         self._set_up()
         return self._discover(inputs, frame)
 
     def is_sized_by(self, name: str) -> bool:
-        """Tell whether layers without a rule had different sizes, when those were found out, for different values of a decision."""
+        """Tell whether layers without a rule were probed in different sizes for different values of a decision."""
         at, end = self.names.index(name) + 1, 1 + len(self.names) + len(self._blanks)
         found: dict[Hashable, dict[Hashable, set[str]]] = {}
         for key, made in self._probed.items():
@@ -242,14 +242,15 @@ class Leaf:
         return [slot.layer for made in self._probed.values() for slot in made.slots]
 
     def forget(self) -> None:
-        """Let go of the layers that were made."""
+        """Let go of the layers that were made; what has been found out about sizes is settled."""
+        self._is_settled = True
         self._made.clear()
         self._probed.clear()
         self._given.clear()
 
     def restore(self) -> None:
         """Begin anew to find out about the layer."""
-        self.is_whole = False
+        self.is_whole = self._is_settled = False
         self._set_up()
 
     def _key(self, inputs: tuple[Tensor, ...], frame: Frame) -> Hashable:
