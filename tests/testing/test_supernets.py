@@ -24,7 +24,7 @@ SMALL = {  # options that make a registered space quick to compile
     "nasbench101": {**IMAGE, "N": 1, "C": 6},
     "nasbench201": {**IMAGE, "N": 1, "C": 4},
     "natsbench-size": IMAGE,
-    "resnet": {**IMAGE, "widths": (8, 16), "blocks": (1, 2)},
+    "resnet": {**IMAGE, "widths": (16, 32), "blocks": (1, 2)},
 }
 
 

@@ -185,11 +185,12 @@ class Leaf:
     def __init__(self, engine: Engine, call: Call, path: str, parts: list[tuple[Any, Any]]) -> None:
         self.engine, self.call, self.path = engine, call, path
         self.parts = parts
-        self.is_whole = False
+        self.is_whole = self._is_settled = False
         self._set_up()
 
     def _set_up(self) -> None:
         self._made: dict[Hashable, Made] = {}
+        self._probed: dict[Hashable, Made] = {}  # without weights, and never run for real
         self._given: dict[Hashable, Any] = {}
         self._open: Any = None
         item = self._opened()
@@ -237,25 +238,25 @@ class Leaf:
         if given in self._given and self.engine.remembers:
             return self._given[given]
         try:
-            if key not in self._made:
-                self._made[key] = self._make(inputs, frame)
-            self.engine.meet(self._made[key])
-            result = self._made[key].module(*inputs)
+            if key not in self._probed:
+                self._probed[key] = self._make(inputs, frame)
+            self.engine.meet(self._probed[key])
+            result = self._probed[key].module(*inputs)
             if self.engine.device == "meta" and (self.is_whole or not self.parts):
                 self._given[given] = result  # nothing but its shape counts
             return result
         except Exception:  # whatever a layer raises
-            if not self.parts or self.is_whole:
+            if not self.parts or self.is_whole or self._is_settled:
                 raise
         self.is_whole = True
         self._set_up()
         return self._discover(inputs, frame)
 
     def is_sized_by(self, name: str) -> bool:
-        """Tell whether layers without a rule were made in different sizes for different values of a decision."""
+        """Tell whether layers without a rule were probed in different sizes for different values of a decision."""
         at, end = self.names.index(name) + 1, 1 + len(self.names) + len(self._blanks)
         found: dict[Hashable, dict[Hashable, set[str]]] = {}
-        for key, made in self._made.items():
+        for key, made in self._probed.items():
             assert isinstance(key, tuple)
             entries = {slot.entry for slot in made.slots if rule_of(slot.layer) is None}
             if entries:  # shapes of what goes in may change with the decision too
@@ -265,17 +266,19 @@ class Leaf:
         )
 
     def layers(self) -> list[nn.Module]:
-        """Return the layers with tensors that were made so far, in all their sizes."""
-        return [slot.layer for made in self._made.values() for slot in made.slots]
+        """Return the layers with tensors that were made to find out about sizes."""
+        return [slot.layer for made in self._probed.values() for slot in made.slots]
 
     def forget(self) -> None:
-        """Let go of the layers that were made."""
+        """Let go of the layers that were made; what has been found out about sizes is settled."""
+        self._is_settled = True
         self._made.clear()
+        self._probed.clear()
         self._given.clear()
 
     def restore(self) -> None:
         """Begin anew to find out about the layer."""
-        self.is_whole = False
+        self.is_whole = self._is_settled = False
         self._set_up()
 
     def _key(self, inputs: tuple[Tensor, ...], frame: Frame) -> Hashable:
@@ -357,7 +360,7 @@ class Leaf:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what was made: layers hold views of the weights, and stand-ins are not copied."""
-        return {**self.__dict__, "_made": {}, "_given": {}, "_open": None}
+        return {**self.__dict__, "_made": {}, "_probed": {}, "_given": {}, "_open": None}
 
 
 def decisions_in(item: Any) -> tuple[list[Decision], list[Blank]]:

@@ -98,26 +98,24 @@ class SupernetSuite:
         assert again == drawn
 
     def test_a_draw_runs_and_can_be_learned_from(self, supernet: Supernet) -> None:
-        """What is drawn gives finite outputs; weights and what is learned get finite gradients, and not only zeros.
-
-        A relaxation whose draws are not weighed by what is learned has steps of its own to learn by.
-        """
+        """What is drawn gives finite outputs; weights and what is learned get finite gradients, and not only zeros."""
         import torch
 
-        inputs, learned, is_weighed = self.inputs(supernet), supernet.arch_parameters(), False
+        inputs, learned = self.inputs(supernet), supernet.arch_parameters()
         supernet.train().zero_grad()
+        is_learned = False
         for index in range(self.draws):
             draw = supernet.draw(index / self.draws)
+            weights = [*(mix.weights for mix in draw.mixes.values()), *draw.edges.values(), *draw.log_probs.values()]
+            is_learned = is_learned or any(each is not None and each.requires_grad for each in weights)
             loss = supernet.run(draw, *inputs).square().mean()
             assert torch.isfinite(loss)
             score = sum(draw.log_probs.values(), torch.zeros((), dtype=loss.dtype))
-            weights = [mix.weights for mix in draw.mixes.values() if mix.weights is not None]
-            is_weighed = is_weighed or any(each.requires_grad for each in (*weights, *draw.log_probs.values()))
             if (loss + score).requires_grad:
                 (loss + score).backward()
         grads = [each.grad for each in supernet.parameters() if each.grad is not None]
         assert all(torch.isfinite(grad).all() for grad in grads)
-        if is_weighed:
+        if is_learned:  # others learn by what they draw in a step of the training
             assert any(each.grad is not None and each.grad.abs().sum() > 0 for each in learned)
         supernet.zero_grad()
 
