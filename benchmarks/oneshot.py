@@ -2,13 +2,15 @@
 
     python benchmarks/oneshot.py nasbench201 --data cifar10.npz --seconds 120
     python benchmarks/oneshot.py digits --seconds 20
-    python benchmarks/oneshot.py fashion --data FASHION --seconds 60
+    python benchmarks/oneshot.py fashion --data FASHION --seconds 25 --samples 5000
+    python benchmarks/oneshot.py ranks --seconds 10 --methods path,fair,sandwich,softmax
 
 nasbench201: a supernet (C=8, N=1) learns from images; the derived cell's test accuracy is looked up in the table, whose
 networks (C=16, N=5) were trained for 200 epochs. Beside it stand the mean of the space and the share of it that is
 beaten.
 digits: the space digits-cells; the derived network is looked up among the 1,458 that were trained.
 fashion: the space digits-cells on Fashion-MNIST; the derived network is trained alone, and so are ten drawn ones.
+ranks: how well the accuracy with shared weights ranks 100 drawn networks of digits-cells, by those of the table.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import time
 
 import numpy as np
 import torch
+from scipy import stats
 
 import archwright as aw
 from archwright.datasets import Part
@@ -108,6 +111,25 @@ def on_fashion(options):
     compare(options, space, data, judge, None)
 
 
+def on_ranks(options):
+    data, space = aw.data("digits"), aw.spaces.create("digits-cells")
+    table = aw.bench.load("digits-cells").table
+    for relaxation in options.methods.split(","):
+        found = []
+        for seed in range(options.seeds):
+            evaluator = aw.SupernetEvaluator(aw.Training(data), relaxation, epochs=10_000)
+            learned = evaluator.prepare(Preparation(space, seed=seed, deadline=time.monotonic() + options.seconds))
+            rng = np.random.default_rng(seed)
+            drawn = list(dict.fromkeys(space.sample(rng) for _ in range(100)))
+            shared = [evaluator.shared(each)["accuracy"] for each in drawn]
+            alone = [table.test(each) for each in drawn]
+            rho, tau = stats.spearmanr(shared, alone).statistic, stats.kendalltau(shared, alone).statistic
+            found.append((rho, tau))
+            print(f"  {relaxation} seed {seed}: {len(learned.curve)} epochs, Spearman {rho:.2f}, Kendall {tau:.2f}")
+        means = [statistics.mean(column) for column in zip(*found, strict=True)]
+        print(f"{relaxation:<10} Spearman {means[0]:.2f}, Kendall {means[1]:.2f}", flush=True)
+
+
 def compare(options, space, data, judge, batch_size):
     for method in options.methods.split(","):
         values = []
@@ -122,9 +144,12 @@ def compare(options, space, data, judge, batch_size):
         print(f"{method:<10} mean {statistics.mean(values):.4g}, {min(values):.4g} to {max(values):.4g}", flush=True)
 
 
+WHAT = {"nasbench201": on_nasbench201, "digits": on_digits, "fashion": on_fashion, "ranks": on_ranks}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("nasbench201", "digits", "fashion"))
+    parser.add_argument("what", choices=tuple(WHAT))
     parser.add_argument("--data")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seeds", type=int, default=3)
@@ -132,7 +157,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=4, help="of a network that is trained alone")
     parser.add_argument("--samples", type=int, default=10_000, help="of Fashion-MNIST to learn from")
     options = parser.parse_args()
-    {"nasbench201": on_nasbench201, "digits": on_digits, "fashion": on_fashion}[options.what](options)
+    WHAT[options.what](options)
 
 
 if __name__ == "__main__":

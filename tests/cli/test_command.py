@@ -233,3 +233,15 @@ def test_what_supernets_bring_is_listed(in_process, kind, name):
     status, out, _ = in_process("list", kind, "--json")
     assert status == 0
     assert name in {entry["name"] for entry in json.loads(out)}
+
+
+def test_settings_of_a_strategy_stand_behind_a_colon(tmp_path):
+    options = ["--space", "digits-cells", "--epochs", "1", "--trials", "1", "--out", tmp_path / "run", "--json"]
+    done = command("search", "digits", "--strategy", "darts:order=2;epochs=1;selection=perturbation", *options)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["options"]["order"], found["options"]["selection"]) == (2, "perturbation")
+    assert found["learned"]["epochs"] == 1
+    wrong = command("search", "digits", "--strategy", "darts:order")
+    assert wrong.returncode == 2
+    assert "a setting reads name=value, not 'order'" in wrong.stderr

@@ -88,7 +88,12 @@ def search(
         str | None,
         typer.Option(help="The search space (`archwright list spaces`); one that suits the data when not given."),
     ] = None,
-    strategy: Annotated[str, typer.Option(help="The strategy (`archwright list strategies`).")] = "evolution",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="The strategy (`archwright list strategies`); settings after a colon: darts:order=2;epochs=20."
+        ),
+    ] = "evolution",
     evaluator: Annotated[
         str, typer.Option(help="How networks are measured (`archwright list evaluators`).")
     ] = "training",
@@ -122,11 +127,13 @@ def search(
         raise BudgetError(f"--workers {workers}: this version runs one trial at a time; leave it at 1")
     from archwright import spaces
     from archwright.cli._render import Screen
+    from archwright.cli._strategy import parse
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
     from archwright.study import Budget, default_trials
     from archwright.study import search as run_search
 
+    chosen_strategy = parse(strategy)
     given: dict[str, Any] = {"target": label, "size": size}
     loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
     shape = loaded.example_input.shape
@@ -141,14 +148,14 @@ def search(
         device=device,
     )
     if trials is None and minutes is None:
-        trials = default_trials(strategy, evaluator)
+        trials = default_trials(chosen_strategy, evaluator)
     path = out or _free_folder(Path("runs") / Path(data).stem)
     screen = Screen(quiet=json, data=loaded)
     study = run_search(
         chosen,
         training,
         evaluator=evaluator,
-        strategy=strategy,
+        strategy=chosen_strategy,
         objective=objective,
         budget=Budget(trials=trials, minutes=minutes, target=target),
         path=path,

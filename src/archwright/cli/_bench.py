@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from archwright import bench, strategies
-from archwright.errors import StrategyError
-from archwright.strategies import Strategy
+from archwright import bench
+from archwright.cli._strategy import parse_all
 
-__all__ = ["parse", "run"]
+__all__ = ["run"]
 
 
 def run(
@@ -30,7 +28,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Run the comparison and show it; arguments are the command's."""
-    chosen = parse(strategy)
+    chosen = parse_all(strategy)
     loaded = bench.load(table, dataset=dataset, path=data, verify=verify)
     console = Console(stderr=True, quiet=as_json)
     with Progress(
@@ -61,38 +59,6 @@ def run(
         print(json.dumps({"table": loaded.name, "dataset": loaded.dataset, **comparison.to_json()}))
         return
     _show(Console(highlight=False, soft_wrap=True), title, loaded, comparison, written)
-
-
-def parse(text: str) -> dict[str, Strategy]:
-    """Return the strategies of a text such as "random,evolution:population=20;sample=5", by their labels.
-
-    Raises:
-        UnknownName: There is no such strategy.
-        StrategyError: There is none, one stands there twice, or a setting is not allowed.
-    """
-    found: dict[str, Strategy] = {}
-    for label in filter(None, (part.strip() for part in text.split(","))):
-        name, _, settings = label.partition(":")
-        options: dict[str, Any] = {}
-        for setting in filter(None, settings.split(";")):
-            key, given, value = setting.partition("=")
-            if not given:
-                raise StrategyError(f"{label!r}: a setting reads name=value, not {setting!r}")
-            options[key.strip()] = _value(value.strip())
-        if label in found:
-            raise StrategyError(f"the strategy {label!r} is named twice")
-        found[label] = strategies.create(name, **options)
-    if not found:
-        raise StrategyError("--strategy names no strategy: give names separated by commas")
-    return found
-
-
-def _value(text: str) -> Any:
-    """Return a number, true, false or null as what it is, and anything else as text."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def _show(

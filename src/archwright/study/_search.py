@@ -93,17 +93,17 @@ def search(
 load = Study.open
 
 
-def default_trials(strategy: str, evaluator: str) -> int:
+def default_trials(strategy: Strategy, evaluator: str) -> int:
     """Return how many trials a search has that is given no budget.
 
     Args:
-        strategy: The name of a strategy.
+        strategy: The strategy.
         evaluator: One of `EVALUATORS`.
     """
     if evaluator == "supernet":
         return 100  # each takes a moment
     # What a supernet prefers is tried a few times over; other strategies learn from their trials alone.
-    return 3 if isinstance(strategies.create(strategy), OneShot) else 20
+    return 3 if isinstance(strategy, OneShot) else 20
 
 
 def _as_evaluator(evaluator: Any, objective: Objective | None) -> Evaluator:

@@ -265,7 +265,7 @@ class SupernetEvaluator(Evaluator):
 
     def _key(self, space: Space, seed: int) -> str:
         """Return what a checkpoint must agree in to be gone on with."""
-        return f"{space.fingerprint} {seed} {self.relaxation!r} {self.epochs} {self.training.recipe!r}"
+        return f"{space.fingerprint} {seed} {self.relaxation!r} {self.epochs} {self.training.recipe!r} {self.data!r}"
 
 
 class _Checkpoint:
