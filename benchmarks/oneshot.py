@@ -1,7 +1,7 @@
 """What one-shot methods derive, in seconds of supernet training on a CPU, judged by tables and by training alone.
 
-    python benchmarks/oneshot.py nasbench201 --data cifar10.npz --seconds 120
-    python benchmarks/oneshot.py digits --seconds 20
+    python benchmarks/oneshot.py digits --seconds 10
+    python benchmarks/oneshot.py nasbench201 --data cifar10.npz --seconds 75
     python benchmarks/oneshot.py fashion --data FASHION --seconds 25 --samples 5000
     python benchmarks/oneshot.py ranks --seconds 10 --methods path,fair,sandwich,softmax
 
@@ -149,9 +149,9 @@ WHAT = {"nasbench201": on_nasbench201, "digits": on_digits, "fashion": on_fashio
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=tuple(WHAT))
+    parser.add_argument("what", choices=tuple(WHAT), nargs="?", default="digits")
     parser.add_argument("--data")
-    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--epochs", type=int, default=4, help="of a network that is trained alone")
