@@ -482,3 +482,36 @@ def test_many_sizes_do_not_pile_up():
     for rate in np.linspace(0, 0.9, 300):
         supernet.select({"rate": float(rate)})(x)
     assert max(len(leaf._made) for leaf in supernet._leaves) <= 256
+
+
+def test_zeros_of_a_mixture_of_nothing_have_the_shape_of_what_went_in():
+    maybe = aw.choice({"none": None, "tanh": nn.Tanh()}, name="maybe")
+
+    def body(x):
+        wide = nn.Linear(6, 8)(x, name="wide")
+        return nn.Linear(8, 2)(aw.merge(maybe(wide), name="sum"), name="head")
+
+    space = aw.Space(model=aw.graph(body), example_input=VECTOR)
+    supernet = Supernet(space, "softmax").double().eval()
+    x = torch.randn(3, 6, dtype=torch.float64)
+    mixture = supernet.run(aw.supernet.Draw({}, {"maybe": aw.supernet.Mix(torch.ones(2), (0,))}), x)
+    torch.testing.assert_close(mixture, supernet.select({"maybe": "none"})(x))
+
+
+def test_edges_are_worth_what_their_operations_are_in_a_template_too():
+    def operation(width):
+        return aw.choice({"same": nn.Identity(), "linear": nn.Linear(width, width)})
+
+    part = aw.cell(lambda i, j: aw.template(operation)(6), nodes=3, fan_in=1, name="cell")
+    supernet = Supernet(aw.Space(model=part, example_input=VECTOR), "softmax")
+    subsets = [name for name, each in supernet.branches.items() if type(each).__name__ == "Subset"]
+    assert subsets
+    assert not set(subsets) & set(supernet.logits)
+    edges = [name for name in supernet.branches if name not in subsets]
+    with torch.no_grad():
+        for name in edges:
+            supernet.logits[name].zero_()
+        supernet.logits["cell.edge_1_3"][1] = 5.0
+    derived = supernet.derive()
+    assert derived["cell.node_3"] == ("1",)
+    assert derived["cell.edge_1_3"] == "linear"

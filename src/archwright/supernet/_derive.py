@@ -13,7 +13,7 @@ from archwright.space import Apply, Architecture, Choice, Decision, Filled, Subs
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["derive", "operations", "sample"]
+__all__ = ["choice_of", "derive", "operations", "sample"]
 
 Rule = Callable[[str, Decision], Value]
 
@@ -98,7 +98,7 @@ def _strongest(decision: Subset, strengths: Any) -> Value:
 
 def _strength(supernet: Supernet, option: Any, shares: dict[str, Any]) -> float:
     """Return how likely the likeliest operation of an edge is, "no operation" left out of account."""
-    choice = _choice_of(option)
+    choice = choice_of(option)
     name = None if choice is None else supernet.space.program.names[choice]
     if choice is None or name not in shares:
         return 1.0
@@ -120,10 +120,11 @@ def operations(supernet: Supernet, decision: Decision, values: list[Value]) -> l
 def _kept_edges(supernet: Supernet) -> set[Any]:
     """Return the choices of operation on edges among which a node keeps some."""
     subsets = (each for each in supernet.branches.values() if isinstance(each, Subset))
-    return {_choice_of(option) for subset in subsets for option in subset.options}
+    return {choice_of(option) for subset in subsets for option in subset.options}
 
 
-def _choice_of(option: Any) -> Choice | None:
+def choice_of(option: Any) -> Choice | None:
+    """Return the choice of the operation that makes a value of a graph; None where nothing is open about it."""
     module = option.module if isinstance(option, Apply) else None
     while isinstance(module, Filled):
         module = module.body

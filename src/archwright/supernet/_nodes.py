@@ -268,7 +268,7 @@ class Wiring:
         if isinstance(node, Branch) and part not in memo and node.name in frame.draw.mixes:
             inputs = tuple(self._value(each, memo, frame) for each in self._chosen(part.inputs, frame))
             terms = node.terms(inputs, frame)
-            if part in self._summed:
+            if terms and part in self._summed:
                 return [(_times(weight, inner), value) for inner, value in terms]
             total = mixed(terms)
             memo[part] = _Absent(inputs[0]) if total is None else total

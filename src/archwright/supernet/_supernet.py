@@ -20,6 +20,7 @@ from archwright.supernet import _base
 from archwright.supernet._bank import Bank, Record, seeded
 from archwright.supernet._base import Relaxation
 from archwright.supernet._compile import Compiler
+from archwright.supernet._derive import choice_of
 from archwright.supernet._frame import Draw, Frame, Mix
 from archwright.supernet._leaf import Engine, Leaf, decisions_in
 from archwright.supernet.elastic import rule_of
@@ -301,8 +302,9 @@ class Supernet(nn.Module):
         found = set()
         for name, decision in self.branches.items():
             if isinstance(decision, Subset):
-                modules = [getattr(option, "module", None) for option in decision.options]
-                if all(isinstance(module, Choice) and module.name not in self.sizes for module in modules):
+                choices = [choice_of(option) for option in decision.options]
+                names = [None if choice is None else self.space.program.names[choice] for choice in choices]
+                if all(each in self.branches for each in names):
                     found.add(name)
         return found
 
