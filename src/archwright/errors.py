@@ -17,6 +17,7 @@ __all__ = [
     "Exhausted",
     "MissingExtra",
     "RelaxationError",
+    "SchedulerError",
     "ShapeError",
     "SpaceError",
     "StoreError",
@@ -68,6 +69,10 @@ class EvaluationError(ArchwrightError):
 
 class StrategyError(ArchwrightError):
     """A strategy cannot serve the space or the settings it was given."""
+
+
+class SchedulerError(ArchwrightError):
+    """A scheduler cannot work with the evaluator, the fidelities, the budget or the settings it was given."""
 
 
 class BudgetError(ArchwrightError):

@@ -55,7 +55,9 @@ class NATSBench:
 
 
 def ask(found: bench.Benchmark, architecture: Architecture, fidelity: int | None = None) -> dict[str, float]:
-    return found.table.evaluate(Candidate(found.space, architecture, seed=0, fidelity=fidelity))
+    return found.table.evaluate(
+        Candidate(found.space, architecture, seed=0, fidelity=None if fidelity is None else {"epochs": fidelity})
+    )
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def test_a_size_table_is_written_and_read(tmp_path: Path) -> None:
     path = convert.nats_size(NATSBench(["8:16:24:32:64", "8:8:8:8:8"], ("01", "12", "90")), tmp_path / "t.csv.gz")
     found = bench.load("natsbench-size", path=path, verify=False)
     widths = Architecture(dict(zip((f"width_{place}" for place in range(5)), (8, 16, 24, 32, 64), strict=True)))
-    assert found.table.fidelities == (1, 12, 90)
+    assert found.table.epochs == (1, 12, 90)
     assert ask(found, widths) == pytest.approx({"accuracy": 0.0009, "seconds": 630, "parameters": 250_000})
     assert ask(found, widths, 1)["accuracy"] == pytest.approx(0.00001)
     assert found.table.test(widths) == pytest.approx(0.1059)
@@ -158,7 +160,7 @@ def test_cells_are_written_and_read(tmp_path: Path, file: str) -> None:
     path = convert.nasbench101(NASBench(CELLS), tmp_path / file)
     found = bench.load("nasbench101", path=path, verify=False)
     chain = from_matrix(*CELLS["cc"])
-    assert found.table.fidelities == (4, 12, 36, 108)
+    assert found.table.epochs == (4, 12, 36, 108)
     assert [found.table.row(from_matrix(*cell)) for cell in CELLS.values()] == [0, 1, 2]
     assert found.table.architectures[2] == chain
     assert ask(found, chain) == pytest.approx({"accuracy": 0.55, "seconds": 217, "parameters": 1007})
@@ -169,7 +171,7 @@ def test_cells_are_written_and_read(tmp_path: Path, file: str) -> None:
 
 def test_the_file_of_the_longest_runs_alone_is_enough(tmp_path: Path) -> None:
     path = convert.nasbench101(NASBench(CELLS, epochs=(108,)), tmp_path / "table.csv")
-    assert bench.load("nasbench101", path=path, verify=False).table.fidelities == (108,)
+    assert bench.load("nasbench101", path=path, verify=False).table.epochs == (108,)
 
 
 def test_a_cell_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -191,5 +193,5 @@ def test_parquet_holds_the_same(tmp_path: Path) -> None:
     path = convert.nasbench101(NASBench(CELLS), tmp_path / "t.parquet")
     other = bench.load("nasbench101", path=path, verify=False).table
     assert list(one.architectures) == list(other.architectures)
-    for epochs in one.fidelities:
+    for epochs in one.epochs:
         np.testing.assert_allclose(one._validation[epochs], other._validation[epochs])

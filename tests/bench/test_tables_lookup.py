@@ -33,7 +33,14 @@ def table(space: Space = SPACE, listed=LISTED, **options) -> bench.Table:
 
 
 def ask(of: bench.Table, x: int, y: str = "a", fidelity: int | None = None) -> dict[str, float]:
-    return of.evaluate(Candidate(of.space, Architecture({"x": x, "y": y}), seed=0, fidelity=fidelity))
+    return of.evaluate(
+        Candidate(
+            of.space,
+            Architecture({"x": x, "y": y}),
+            seed=0,
+            fidelity=None if fidelity is None else {"epochs": fidelity},
+        )
+    )
 
 
 def test_a_search_sees_the_validation_value_and_what_it_cost() -> None:
@@ -54,7 +61,7 @@ def test_the_test_value_judges() -> None:
     held = table()
     assert held.test({"x": 1, "y": "a"}) == 0.8
     assert (held.best, held.best_test) == (0.9, 0.85)
-    assert (held.metric, held.fidelities) == ("accuracy", (2, 8))
+    assert (held.metric, held.epochs) == ("accuracy", (2, 8))
 
 
 def test_the_best_of_a_loss_is_the_least() -> None:
@@ -91,7 +98,7 @@ def test_another_metric_that_a_row_lacks_is_left_out() -> None:
 
 
 def test_an_unknown_fidelity_is_refused_with_those_there_are() -> None:
-    with pytest.raises(TableError, match="after 2, 8 epochs; fidelity 4 was asked for"):
+    with pytest.raises(TableError, match="after 2, 8 epochs; those after 4 were asked for"):
         ask(table(), 0, fidelity=4)
 
 

@@ -71,7 +71,7 @@ def test_it_is_longer_than_the_search(final_epochs: int | None, wanted: int) -> 
 
 
 def test_fidelity_does_not_shorten_it() -> None:
-    assert Training(images(), epochs=2).retrain(candidate(linear, fidelity=1))["epochs"] == 6
+    assert Training(images(), epochs=2).retrain(candidate(linear, fidelity={"epochs": 1}))["epochs"] == 6
 
 
 def test_with_much_time_it_ends_after_ten_times_the_epochs() -> None:

@@ -124,7 +124,7 @@ def test_settings_of_a_real_space_are_obeyed() -> None:
 
 
 def test_fidelity_is_the_number_of_epochs() -> None:
-    one = candidate(convnet, fidelity=2, settings={"epochs": 7})
+    one = candidate(convnet, fidelity={"epochs": 2}, settings={"epochs": 7})
     assert Training(images(), epochs=5).evaluate(one)["epochs"] == 2
     assert len(one.curve) == 2
 
@@ -219,7 +219,7 @@ def test_a_deadline_that_has_passed_leaves_one_judged_step() -> None:
     one = candidate(convnet, deadline=time.monotonic() - 1)
     with pytest.raises(Stopped, match="out of time"):
         Training(images()).evaluate(one)
-    assert [row["step"] for row in one.curve] == [1]
+    assert [row["step"] for row in one.curve] == [1 / 12]  # one step of the epoch's twelve
     assert set(one.curve[0]) == METRICS | {"step"}
     assert not one.model.training
 
@@ -234,7 +234,7 @@ def test_a_deadline_cuts_an_epoch_short(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Stopped):
         Training(images(), batch_size=16, optimizer=optimizer).evaluate(one)  # six steps an epoch
     assert 6 < len(seen) < 12
-    assert [row["step"] for row in one.curve] == [1, 2]
+    assert [row["step"] for row in one.curve] == [1, 1 + 2 / 6]
 
 
 def test_what_is_complete_at_the_deadline_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:

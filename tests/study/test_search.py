@@ -288,7 +288,7 @@ class Diary(aw.Callback):
         self.lines.append(f"begin {trial.number} {trial.state}")
 
     def on_report(self, study, trial, step, metrics):
-        self.lines.append(f"report {trial.number} {step} {sorted(metrics)}")
+        self.lines.append(f"report {trial.number} {step:g} {sorted(metrics)}")
 
     def on_trial_end(self, study, trial):
         assert study.trials[trial.number] is trial

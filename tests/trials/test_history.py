@@ -92,7 +92,9 @@ def test_json_both_ways_with_values_that_json_has_no_word_for():
         trial(3, "failed", a=math.nan, b=math.inf, c=-math.inf, d=0.1),
         curve=({"step": 1.0, "a": math.nan},),
         error="why",
-        fidelity=4,
+        fidelity={"epochs": 4.0},
+        share=0.25,
+        origin=1,
         attempts=2,
     )
     after = Trial.from_json(json.loads(json.dumps(before.to_json(), allow_nan=False)))

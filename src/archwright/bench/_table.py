@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archwright.errors import EvaluationError, TableError
-from archwright.evaluate import Candidate, Evaluator
+from archwright.evaluate import Candidate, Evaluator, Fidelity
 from archwright.space import Architecture, Space
 
 __all__ = ["Benchmark", "Column", "Table"]
@@ -42,7 +42,8 @@ class Table(Evaluator):
 
     Attributes:
         architectures: The networks, in the order of the rows.
-        fidelities: How much training there are results for, in epochs.
+        epochs: After how many epochs of training there are results, ascending; the last is the full training.
+        fidelities: The same, as what a candidate can be given less of; none where there is one result alone.
         metric: The name of the objective's metric.
         best: The best validation value of all rows.
         best_test: The best test value of all rows; `None` where there is none.
@@ -72,7 +73,10 @@ class Table(Evaluator):
         self.architectures = architectures
         self.objective = objective
         self.metric = objective.split()[-1]
-        self.fidelities = tuple(validation)
+        self.epochs = tuple(validation)
+        if len(self.epochs) > 1:
+            values = tuple(map(float, self.epochs))
+            self.fidelities = {"epochs": Fidelity(values[0], values[-1], whole=True, values=values)}
         self.nearest = nearest
         self._key = key
         if keys is None:
@@ -82,11 +86,11 @@ class Table(Evaluator):
             raise TableError(f"{len(architectures) - len(self._rows):,} networks of the table have more than one row")
         self._validation = validation
         self._test = None if test is None or np.isnan(test).all() else test
-        last = self.fidelities[-1]
+        last = self.epochs[-1]
         if np.isnan(validation[last]).all():
             raise TableError(f"no network of the table has its {self.metric} after {last} epochs")
         if isinstance(seconds, np.ndarray):
-            seconds = {fidelity: seconds * (fidelity / last) for fidelity in self.fidelities}
+            seconds = {epochs: seconds * (epochs / last) for epochs in self.epochs}
         self._seconds = seconds
         self._metrics = dict(metrics or {})
         self._failed = dict(failed or {})
@@ -103,16 +107,16 @@ class Table(Evaluator):
             EvaluationError: The training of this network failed.
         """
         row = self.row(candidate.architecture)
-        fidelity = self.fidelities[-1] if candidate.fidelity is None else candidate.fidelity
-        if fidelity not in self._validation:
-            allowed = ", ".join(map(str, self.fidelities))
-            raise TableError(f"the table has results after {allowed} epochs; fidelity {fidelity} was asked for")
-        value = self._validation[fidelity][row]
+        epochs = int((candidate.fidelity or {}).get("epochs", self.epochs[-1]))
+        if epochs not in self._validation:
+            allowed = ", ".join(map(str, self.epochs))
+            raise TableError(f"the table has results after {allowed} epochs; those after {epochs} were asked for")
+        value = self._validation[epochs][row]
         if row in self._failed and math.isnan(value):
             raise EvaluationError(f"the training of {self.architectures[row]!r} failed: {self._failed[row]}")
         found = {self.metric: self._known(self.metric, value, row)}
         if self._seconds is not None:
-            found["seconds"] = self._known("seconds", self._seconds[fidelity][row], row)
+            found["seconds"] = self._known("seconds", self._seconds[epochs][row], row)
         others = {name: float(column[row]) for name, column in self._metrics.items()}
         return found | {name: other for name, other in others.items() if not math.isnan(other)}
 

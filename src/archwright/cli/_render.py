@@ -90,9 +90,9 @@ class Screen(Callback):
         """Name the trial."""
         self._update(study, f"trial {trial.number}")
 
-    def on_report(self, study: Study, trial: Trial, step: int, metrics: Mapping[str, float]) -> None:
+    def on_report(self, study: Study, trial: Trial, step: float, metrics: Mapping[str, float]) -> None:
         """Name the epoch."""
-        self._update(study, f"trial {trial.number} epoch {step}")
+        self._update(study, f"trial {trial.number} epoch {step:g}")
 
     def on_trial_end(self, study: Study, trial: Trial) -> None:
         """Move on; without a terminal, print a line."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archwright.evaluate._candidate import Candidate, Stopped
+from archwright.evaluate._candidate import Candidate, Saved, Stopped
 from archwright.evaluate._evaluator import (
     Evaluator,
     FunctionEvaluator,
     as_evaluator,
     check_metrics,
 )
+from archwright.evaluate._fidelity import Fidelity, Spent
 from archwright.evaluate._learned import Learned, Preparation
 
 if TYPE_CHECKING:
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Candidate",
     "Evaluator",
+    "Fidelity",
     "FunctionEvaluator",
     "Learned",
     "Preparation",
+    "Saved",
+    "Spent",
     "Stopped",
     "Training",
     "as_evaluator",

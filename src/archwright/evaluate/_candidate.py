@@ -4,27 +4,53 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from archwright.evaluate._evaluator import check_metrics
+from archwright.evaluate._fidelity import Spent
 
 if TYPE_CHECKING:
     import torch
 
     from archwright.space import Architecture, Space, TensorSpec
 
-__all__ = ["Candidate", "Listener", "Stopped"]
+__all__ = ["Candidate", "Listener", "Saved", "Stopped"]
 
-Listener = Callable[[int, Mapping[str, float]], None]
+Listener = Callable[[float, Mapping[str, float]], None]
 
 
 class Stopped(Exception):
     """The evaluation has been told to stop; what has been reported until then stands.
 
     `Candidate.report` raises it. An evaluator lets it pass.
+
+    Args:
+        reason: Why, as text.
+        complete: Whether the last report is the result, as of a training that has converged; else the trial counts
+            as pruned.
     """
+
+    def __init__(self, reason: str = "", *, complete: bool = False) -> None:
+        super().__init__(*[reason] if reason else [])
+        self.complete = complete
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What an evaluation left for one that goes on from it.
+
+    Args:
+        state: What it saved: numbers, text, tensors, and lists and dicts of them; "model" is the network's state_dict.
+        curve: What it had reported.
+        network: A network that takes the place of the saved one, of which this candidate's is a larger form.
+    """
+
+    state: Mapping[str, Any]
+    curve: Sequence[Mapping[str, float]] = ()
+    network: torch.nn.Module | None = None
 
 
 class Candidate:
@@ -35,11 +61,17 @@ class Candidate:
         architecture: What to evaluate.
         seed: All that is random in the evaluation follows from it: weights, order of batches,
             dropout.
-        fidelity: How much effort to spend, in the evaluator's own unit; `None` for all of it.
+        fidelity: How much it gets, by name, such as `{"epochs": 3}`; `None` for all.
+        stages: The fidelities at which it has been or would have been looked at on the way, least first, and its own at
+            the end; its own alone when not given. An evaluation that goes on from a saved one and one that goes all
+            the way come to the same.
         device: Where the network lives, as torch names it.
         deadline: When to end, in seconds of `time.monotonic()`.
         listener: Called with the step and the metrics of each report; it may raise `Stopped`.
         example_input: What a network sees; `None` for what the space says.
+        stop: Asked at each report, with the curve so far; returns why the evaluation is to end now, or `None`.
+        restore: Returns what the evaluation before left, or `None` where there is nothing.
+        save: Takes what an evaluation that goes on from this one needs; `None` where none will.
 
     Attributes:
         curve: What has been reported, in order: a row holds "step" and the metrics.
@@ -51,21 +83,27 @@ class Candidate:
         architecture: Architecture,
         *,
         seed: int,
-        fidelity: int | None = None,
+        fidelity: Spent | None = None,
+        stages: Sequence[Spent] = (),
         device: str = "cpu",
         deadline: float | None = None,
         listener: Listener | None = None,
         example_input: TensorSpec | None = None,
+        stop: Callable[[Sequence[Mapping[str, float]]], Stopped | None] = lambda curve: None,
+        restore: Callable[[], Saved | None] = lambda: None,
+        save: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self.space = space
         self.architecture = architecture
         self.seed = seed
         self.fidelity = fidelity
+        self.stages: tuple[Spent, ...] = tuple(stages) or (fidelity or {},)
         self.device = device
         self.deadline = deadline
         self.example_input = example_input
         self.curve: list[dict[str, float]] = []
         self._listener = listener
+        self._stop, self._restore, self._save = stop, restore, save
         self._model: torch.nn.Module | None = None
         self._settings: Mapping[str, Any] | None = None
 
@@ -105,7 +143,32 @@ class Candidate:
             self._settings = MappingProxyType(closed)
         return self._settings
 
-    def report(self, step: int, **metrics: float) -> None:
+    def restore(self) -> Mapping[str, Any] | None:
+        """Take over the network and the curve of the evaluation that this one goes on from.
+
+        Returns:
+            What `save` was given, or `None` where there is nothing: then the evaluation begins at its beginning.
+        """
+        saved = self._restore()
+        if saved is None:
+            return None
+        if saved.network is not None:
+            self.adopt(saved.network.to(self.device))
+        elif "model" in saved.state:
+            self.model.load_state_dict(saved.state["model"])
+        self.curve = [dict(row) for row in saved.curve]
+        return saved.state
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep the network, and what else an evaluation that goes on from this one needs, where one may.
+
+        Args:
+            state: Numbers, text, tensors, and lists and dicts of them; it is copied.
+        """
+        if self._save is not None:
+            self._save(state if self._model is None else {**state, "model": self._model.state_dict()})
+
+    def report(self, step: float, **metrics: float) -> None:
         """Put one point on the curve, and learn whether to go on.
 
         Args:
@@ -117,22 +180,25 @@ class Candidate:
             EvaluationError: A metric is not a number.
         """
         self.record(step, **metrics)
+        reason = self._stop(self.curve)
+        if reason is not None:
+            raise reason
         if self.remaining() <= 0:
             raise Stopped("out of time")
 
-    def record(self, step: int, **metrics: float) -> None:
-        """Put one point on the curve, as `report` does, without a look at the deadline.
+    def record(self, step: float, **metrics: float) -> None:
+        """Put one point on the curve, as `report` does, without asking whether to go on.
 
-        It is for an evaluator that keeps the deadline by itself.
+        It is for the last point, and for an evaluator that keeps the deadline by itself.
 
         Raises:
             Stopped: The listener wants the evaluation to end.
             EvaluationError: A metric is not a number.
         """
         checked = check_metrics(metrics)
-        self.curve.append({"step": int(step), **checked})
+        self.curve.append({"step": float(step), **checked})
         if self._listener is not None:
-            self._listener(int(step), checked)
+            self._listener(float(step), checked)
 
     def remaining(self) -> float:
         """Return the seconds until the deadline: never below 0, and `math.inf` without a deadline."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from numbers import Real
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from archwright.errors import EvaluationError
+from archwright.evaluate._fidelity import Fidelity
 
 if TYPE_CHECKING:
     from archwright.evaluate._candidate import Candidate
@@ -26,12 +28,15 @@ class Evaluator(ABC):
         example_input: What a network sees, one sample of it; `None` where the evaluator does not
             know.
         device: Where the candidates' networks are to live, as torch names it.
+        fidelities: What a candidate can be given less of, by name, the most telling first; none where every evaluation
+            is a full one.
     """
 
     objective: str = "max value"
     settings: frozenset[str] | None = None
     example_input: TensorSpec | None = None
     device: str = "cpu"
+    fidelities: Mapping[str, Fidelity] = MappingProxyType({})
 
     @abstractmethod
     def evaluate(self, candidate: Candidate) -> Mapping[str, float]:

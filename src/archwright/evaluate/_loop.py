@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -52,7 +54,7 @@ class Pace:
 
 
 class Trainer:
-    """Trains a network, epoch by epoch.
+    """Trains a network, epoch by epoch, in one or several stages, each with a learning-rate schedule of its own.
 
     Args:
         model: The network, in its place and layout.
@@ -64,7 +66,7 @@ class Trainer:
         pace: How far the training is, and when it has to end.
 
     Attributes:
-        step: How many steps have been made.
+        step: How many steps of the stage have been made.
     """
 
     def __init__(
@@ -78,15 +80,12 @@ class Trainer:
         seed: int,
         pace: Pace,
     ) -> None:
-        self.step = 0
         self._epoch = 0
         self._model = model
-        self._feed = feed
         self._setup = setup
         self._recipe = recipe
         self._batch_size = batch_size
-        self._generator = torch.Generator().manual_seed(seed)
-        self._pace = pace
+        self.begin(feed, seed=seed, pace=pace)
         self._schedule = SCHEDULES[recipe.schedule]
         self._optimizer = make_optimizer(model, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay)
         groups = self._optimizer.param_groups
@@ -95,10 +94,32 @@ class Trainer:
         # To look at a loss is to wait for the device: it is free on the CPU alone.
         self._look_every = 1 if setup.device == "cpu" else 16
 
-    def epoch(self) -> float:
-        """Go through the data once, or as far as the time allows, and return the mean loss.
+    def begin(self, feed: Feed, *, seed: int, pace: Pace) -> None:
+        """Begin a stage: what was learned stays, and so do the optimizer's averages."""
+        self.step = 0
+        self._feed = feed
+        self._generator = torch.Generator().manual_seed(seed)
+        self._pace = pace
+
+    def state(self) -> dict[str, Any]:
+        """Return what a further stage needs besides the network."""
+        return {"shapes": self._shapes(), "optimizer": self._optimizer.state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned; of a network of other sizes the optimizer's averages are of no use."""
+        if state["shapes"] == self._shapes():
+            self._optimizer.load_state_dict(state["optimizer"])
+
+    def _shapes(self) -> list[list[int]]:
+        return [list(weight.shape) for weight in self._weights]
+
+    def epoch(self, limit: int | None = None) -> float:
+        """Go through the data once, or as far as the limit or the time allows, and return the mean loss.
 
         At least one step is made.
+
+        Args:
+            limit: The most steps to make.
 
         Raises:
             EvaluationError: The loss became NaN or infinite.
@@ -107,7 +128,8 @@ class Trainer:
         self._epoch += 1
         losses = _Losses(self._epoch)
         augment = self._recipe.augment
-        for inputs, targets in self._feed.shuffled(self._batch_size, self._generator, augment=augment):
+        batches = self._feed.shuffled(self._batch_size, self._generator, augment=augment)
+        for inputs, targets in islice(batches, limit):
             rate = self._set_rate()
             losses.add(self._learn(inputs, targets), len(targets), rate)
             self.step += 1

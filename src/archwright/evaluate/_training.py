@@ -19,6 +19,7 @@ from archwright.evaluate._loop import Pace, Trainer
 from archwright.evaluate._optimizers import MakeOptimizer
 from archwright.evaluate._recipe import Recipe, as_names, check_whole
 from archwright.evaluate._setup import Setup, lay_out
+from archwright.evaluate._stages import Cuts, fidelities, stages
 
 if TYPE_CHECKING:
     from archwright.datasets import Data
@@ -34,8 +35,8 @@ class Training(Evaluator):
     """Trains a candidate's network to classify, and judges it on the validation part after each epoch.
 
     A space may have parts named as the arguments that `settings` lists, such as `lr=aw.real(1e-3,
-    1e-1, log=True)`; what it decides goes before what is given here. A candidate's fidelity, where
-    it has one, is its number of epochs.
+    1e-1, log=True)`; what it decides goes before what is given here. A candidate may be given less "epochs", a share
+    of the "data", or images of a lower "resolution", which is their height in pixels.
 
     The same seed gives the same metrics, bit by bit on the CPU with the same number of threads. The
     network is left in `candidate.model`, in evaluation mode.
@@ -118,12 +119,19 @@ class Training(Evaluator):
         self.channels_last = channels_last
         self.final_epochs = final_epochs
         self._asked_device = device
+        samples = len(data.train)
+        self.fidelities = fidelities(data, self.recipe.epochs_for(samples), self.recipe.batch_for(samples))
+        self._cuts = Cuts(data)
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network as it stands, and return its metrics after the last epoch.
 
         After each epoch the metrics are reported. When the candidate's deadline passes, the epoch
         is cut short, judged and reported, and `Stopped` goes on to the caller.
+
+        A candidate that is given less and goes on later is trained in stages. The learning rate comes to its end in
+        each of them and rises again in the next (Loshchilov and Hutter, "SGDR", 2017), so that every stage can be
+        judged; a training that goes on from a checkpoint comes to what it would have come to without the break.
 
         Returns:
             "accuracy", "precision", "recall", "f1" (macro averages in 0..1) and "loss"
@@ -136,24 +144,36 @@ class Training(Evaluator):
             Stopped: The candidate was told to stop.
         """
         recipe = self._recipe_of(candidate)
-        if candidate.fidelity is not None:
-            recipe = dataclasses.replace(recipe, epochs=candidate.fidelity)
         size = recipe.batch_for(len(self.data.train))
-        epochs = recipe.epochs_for(len(self.data.train))
+        state = candidate.restore()
         model = candidate.model
+        way = stages(candidate.stages, recipe.epochs_for(len(self.data.train)))
+        done = 0 if state is None else int(state["stages"])
         metrics: dict[str, float] = {}
+        trainer: Trainer | None = None
         with self._running(model, candidate) as setup:
-            feed = Feed(self.data, self.data.train, setup)
-            validation = Feed(self.data, self.data.validation, setup)
-            pace = Pace(epochs * feed.steps(size), deadline=candidate.deadline)
-            trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
-            for epoch in range(1, epochs + 1):
-                train_loss = trainer.epoch()
-                metrics = {"train_loss": train_loss, **judge(model, validation, setup)}
-                # What is complete is not stopped, even if it was the deadline's last moment.
-                tell = candidate.record if pace.done(trainer.step) else candidate.report
-                tell(epoch, **metrics)
-        return {**metrics, "epochs": float(epochs), "parameters": _size(model)}
+            for number, stage in enumerate(way[done:], start=done):
+                train, validation = (Feed(self.data, part, setup) for part in self._cuts.of(stage))
+                full = train.steps(size)
+                steps = max(1, round((stage.end - stage.start) * full))
+                pace, seed = Pace(steps, deadline=candidate.deadline), candidate.seed + number
+                if trainer is None:
+                    trainer = Trainer(model, train, setup, recipe, batch_size=size, seed=seed, pace=pace)
+                    if state is not None:
+                        trainer.load_state(state)
+                else:
+                    trainer.begin(train, seed=seed, pace=pace)
+                with seeded(seed, candidate.device):
+                    while not pace.done(trainer.step):
+                        train_loss = trainer.epoch(limit=steps - trainer.step)
+                        metrics = {"train_loss": train_loss, **judge(model, validation, setup)}
+                        over = pace.done(trainer.step)
+                        # What is complete is not stopped, even if it was the deadline's last moment.
+                        tell = candidate.record if over and number == len(way) - 1 else candidate.report
+                        tell(stage.end if over else stage.start + trainer.step / full, **metrics)
+            assert trainer is not None
+            candidate.save({"stages": len(way), **trainer.state()})
+        return {**metrics, "epochs": way[-1].end, "parameters": _size(model)}
 
     def retrain(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network from scratch on the training and validation parts, and test it once.

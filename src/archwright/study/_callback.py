@@ -36,7 +36,7 @@ class Callback:
     def on_trial_start(self, study: Study, trial: Trial) -> None:
         """Be told that a trial begins."""
 
-    def on_report(self, study: Study, trial: Trial, step: int, metrics: Mapping[str, float]) -> None:
+    def on_report(self, study: Study, trial: Trial, step: float, metrics: Mapping[str, float]) -> None:
         """Be told of a point of the trial's curve."""
 
     def on_trial_end(self, study: Study, trial: Trial) -> None:
@@ -87,9 +87,9 @@ class Log(Callback):
         decided = ", ".join(f"{name}={value}" for name, value in trial.architecture.items())
         self._note(f"trial {trial.number} begins{again}: {trial.architecture.id} ({decided})")
 
-    def on_report(self, study: Study, trial: Trial, step: int, metrics: Mapping[str, float]) -> None:
+    def on_report(self, study: Study, trial: Trial, step: float, metrics: Mapping[str, float]) -> None:
         """Note the point of the curve."""
-        self._note(f"trial {trial.number} step {step}: {describe_metrics(metrics)}")
+        self._note(f"trial {trial.number} step {step:g}: {describe_metrics(metrics)}")
 
     def on_trial_end(self, study: Study, trial: Trial) -> None:
         """Note the result."""

@@ -11,11 +11,13 @@ from importlib import metadata
 from numbers import Integral
 from typing import Any
 
-from archwright import strategies
+from archwright import schedulers, strategies
 from archwright.errors import SpaceError, StudyError
 from archwright.evaluate import Evaluator
+from archwright.schedulers import Full, Ladder, Scheduler
 from archwright.space import Space
 from archwright.strategies import Strategy
+from archwright.study._propose import Planner
 from archwright.trials import Objective
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "describe_evaluator",
     "differences",
     "restore_evaluator",
+    "restore_scheduler",
     "restore_space",
     "restore_strategy",
 ]
@@ -35,12 +38,14 @@ _EVALUATORS = {
 """Where the evaluators are that can be made again, by the "type" in their JSON."""
 
 
-def describe(space: Space, strategy: Strategy, objective: Objective, seed: object) -> dict[str, Any]:
+def describe(planner: Planner, objective: Objective) -> dict[str, Any]:
     """Return what is written down when a study begins.
 
     Raises:
         StudyError: The seed is not a whole number of 0 or more.
     """
+    space = planner.space
+    seed: object = planner.seed
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise StudyError(f"a study's seed is a whole number of 0 or more, not {seed!r}")
     return {
@@ -48,7 +53,12 @@ def describe(space: Space, strategy: Strategy, objective: Objective, seed: objec
         "versions": _versions(),
         "space": space.to_json(),
         "fingerprint": space.fingerprint,
-        "strategy": _describe_strategy(strategy),
+        "strategy": _described(planner.strategy, strategies),
+        "scheduler": {
+            **_described(planner.scheduler, schedulers),
+            "rungs": planner.ladder.to_json(),
+            "inherit": planner.inherit,
+        },
         "objective": str(objective),
         "seed": int(seed),
         "evaluator": None,
@@ -56,6 +66,7 @@ def describe(space: Space, strategy: Strategy, objective: Objective, seed: objec
         "final": None,
         "results": {},
         "learned": None,
+        "checkpoints": [],
     }
 
 
@@ -81,8 +92,8 @@ def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[
     """
     lines = [
         f"{name}: {_told(stored[name])} is on record, {_told(document[name])} was given"
-        for name in ("strategy", "objective", "seed")
-        if document[name] != stored[name]
+        for name in ("strategy", "scheduler", "objective", "seed")
+        if document[name] != (stored[name] or document[name])
     ]
     if document["fingerprint"] != stored["fingerprint"]:
         lines.append("space: it has changed")
@@ -130,6 +141,24 @@ def restore_strategy(document: Mapping[str, Any]) -> Strategy:
     return strategies.create(stored["name"], **stored["options"])
 
 
+def restore_scheduler(document: Mapping[str, Any]) -> tuple[Scheduler, Ladder, bool]:
+    """Return the scheduler on record, its rungs, and whether weights are inherited.
+
+    Raises:
+        StudyError: It is not registered, or its settings could not be written down.
+    """
+    stored = document["scheduler"]
+    if stored is None:  # a study of a version that had none
+        return Full(), Ladder(), False
+    if stored["options"] is None or stored["name"] not in schedulers.names():
+        raise StudyError(
+            f"the study's scheduler, {stored['class']}, cannot be made again from its record: register it under a name "
+            "before the study is opened"
+        )
+    made = schedulers.create(stored["name"], **stored["options"])
+    return made, Ladder.from_json(stored["rungs"]), stored["inherit"]
+
+
 def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
     """Return the evaluator on record.
 
@@ -146,15 +175,16 @@ def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
     return made
 
 
-def _describe_strategy(strategy: Strategy) -> dict[str, Any]:
-    options: dict[str, Any] | None = strategies.options(strategy)
+def _described(made: Any, registry: Any) -> dict[str, Any]:
+    """Return the name, the class and the settings of a strategy or a scheduler, which its room has on file."""
+    options: dict[str, Any] | None = registry.options(made)
     try:
         options = json.loads(json.dumps(options, allow_nan=False))
     except (TypeError, ValueError):
         options = None
-    kind = type(strategy)
+    kind = type(made)
     return {
-        "name": strategies.name_of(strategy),
+        "name": registry.name_of(made),
         "class": f"{kind.__module__}:{kind.__qualname__}",
         "options": options,
     }

@@ -33,7 +33,8 @@ def judge(
         trial: The trial while it runs.
         outcome: A value of the objective, or metrics by name: it is complete, or failed where the objective is
             missing, NaN or infinite. `Stopped`: it is pruned, and the last point of its curve is its
-            metrics. Any other exception: it is failed, and the traceback is its error.
+            metrics; where it says so, they are its outcome. Any other exception: it is failed, and the traceback is its
+            error.
         objective: What the study optimises.
         curve: What was reported on the way, in order.
         seconds: How long it took.
@@ -45,7 +46,9 @@ def judge(
     trial = replace(trial, curve=rows, seconds=seconds)
     if isinstance(outcome, Stopped):
         last = {name: value for name, value in rows[-1].items() if name != "step"} if rows else {}
-        return replace(trial, state="pruned", metrics=last, error=str(outcome) or None)
+        if not outcome.complete or not last:
+            return replace(trial, state="pruned", metrics=last, error=str(outcome) or None)
+        outcome = last
     if isinstance(outcome, BaseException):
         text = "".join(traceback.format_exception(outcome))
         return replace(trial, state="failed", error=_shortened(text))

@@ -1,53 +1,142 @@
-"""The next proposal of a study."""
+"""The next trial of a study."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from archwright.errors import Exhausted, StrategyError
+from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
-from archwright.trials import History
+from archwright.trials import History, Trial
 
-__all__ = ["preparation_seed", "propose", "trial_seed"]
+__all__ = ["Planner", "preparation_seed", "trial_seed"]
 
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
 _CROWDED = 0.9  # the share of a space that has been seen, above which asking again and drawing are of no use
+_HEIRS = 16  # of how many trials, the best, others may inherit the weights
 
 
-def propose(strategy: Strategy, space: Space, history: History, seed: int) -> Architecture:
-    """Return an architecture that was not proposed yet: the strategy's, or one nobody asked for.
+@dataclass
+class Planner:
+    """Says what a study evaluates next. It follows from the seed and the history alone.
 
-    It follows from the seed and the history alone. In an infinite space something seen may be proposed again,
-    after as many tries.
-
-    Raises:
-        Exhausted: Everything in the space has been proposed.
-        StrategyError: The strategy proposed something that is not in the space.
+    Args:
+        space: Where to search.
+        strategy: What proposes.
+        scheduler: What says how much each trial gets.
+        ladder: The fidelities there are.
+        seed: The study's seed.
+        inherit: Whether a new trial begins with the weights of the nearest of the best.
+        screen: Returns how promising an architecture looks before it is trained, and from how many to choose.
     """
-    number = len(history.trials)
-    rng = np.random.default_rng([seed, number])
-    crowded = number >= _CROWDED * space.bound
-    for _ in range(1 if crowded else _ASKS):
-        architecture = strategy.propose(space, history, rng)
-        if not history.seen(architecture):
-            if architecture in space:
-                return architecture
-            raise StrategyError(f"{type(strategy).__name__} proposed {architecture!r}, which is not in the space")
-    if not crowded:
-        for _ in range(_SAMPLES):
-            architecture = space.sample(rng)
+
+    space: Space
+    strategy: Strategy
+    scheduler: Scheduler
+    ladder: Ladder
+    seed: int
+    inherit: bool = False
+    screen: tuple[Callable[[Architecture], float], int] | None = None
+
+    def next(self, history: History) -> Trial:
+        """Return the next trial: a new architecture, or one that goes on.
+
+        Raises:
+            Exhausted: Everything in the space has been proposed, and nothing goes on.
+            StrategyError: The strategy proposed something that is not in the space.
+        """
+        number = len(history.trials)
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, number], spawn_key=(3,)))
+        job = self.scheduler.job(self.ladder, history, rng)
+        assert job is not None
+        if job.origin is None:
+            try:
+                architecture = self._propose(history, job.level)
+            except Exhausted:
+                job = self.scheduler.job(self.ladder, history, rng, more=False)
+                if job is None:
+                    raise
+            else:
+                seed, origin = trial_seed(self.seed, number), self._parent(history, architecture)
+        if job.origin is not None:
+            architecture, seed, origin = job.origin.architecture, job.origin.seed, job.origin.number
+        if job.level is None:
+            return Trial(number, architecture, seed=seed, origin=origin)
+        share, fidelity = self.ladder.costs[job.level], self.ladder.rungs[job.level]
+        return Trial(number, architecture, seed=seed, fidelity=fidelity, share=share, origin=origin)
+
+    @property
+    def checkpoints(self) -> bool:
+        """Whether trials may begin with what others leave."""
+        return self.scheduler.partial or self.inherit
+
+    def kept(self, history: History) -> frozenset[int]:
+        """Return the numbers of the trials whose weights are still of use."""
+        kept = {trial.origin for trial in history.trials if not trial.ended and trial.origin is not None}
+        if self.inherit:
+            kept.update(self._heirs(history))
+        if self.scheduler.partial:
+            kept |= self.scheduler.wanted(self.ladder, history)
+        return frozenset(kept)
+
+    def _propose(self, history: History, level: int | None) -> Architecture:
+        """Return an architecture that was not proposed yet: the strategy's, or one nobody asked for.
+
+        In an infinite space something seen may be proposed again, after as many tries.
+        """
+        rng = np.random.default_rng([self.seed, len(history.trials)])
+        found = self._unseen(history, level, rng)
+        if self.screen is None:
+            return found
+        promise, count = self.screen
+        drawn = {found: None}
+        for _ in range(count - 1):
+            try:
+                drawn[self._unseen(history, level, rng)] = None
+            except Exhausted:
+                break
+        return max(drawn, key=promise) if len(drawn) > 1 else found
+
+    def _unseen(self, history: History, level: int | None, rng: np.random.Generator) -> Architecture:
+        space, count = self.space, history.count_seen
+        crowded = count >= _CROWDED * space.bound
+        for _ in range(1 if crowded else _ASKS):
+            architecture = self.scheduler.propose(self.ladder, level, self.strategy, space, history, rng)
             if not history.seen(architecture):
-                return architecture
-    if math.isinf(space.bound):
-        return architecture
-    unseen = history.unseen(space)
-    if unseen is None:
-        raise Exhausted(f"all {number:,} architectures of the space have been proposed")
-    return unseen
+                if architecture in space:
+                    return architecture
+                kind = type(self.strategy).__name__
+                raise StrategyError(f"{kind} proposed {architecture!r}, which is not in the space")
+        if not crowded:
+            for _ in range(_SAMPLES):
+                architecture = space.sample(rng)
+                if not history.seen(architecture):
+                    return architecture
+        if math.isinf(space.bound):
+            return architecture
+        unseen = history.unseen(space)
+        if unseen is None:
+            raise Exhausted(f"all {count:,} architectures of the space have been proposed")
+        return unseen
+
+    def _parent(self, history: History, architecture: Architecture) -> int | None:
+        """Return the trial whose weights a new architecture begins with: the nearest of the best, if one is near."""
+        if not self.inherit:
+            return None
+        heirs = [history.trials[number] for number in self._heirs(history)]
+        apart = {trial.number: _apart(trial.architecture, architecture) for trial in heirs}
+        near = [number for number, count in apart.items() if 0 < count <= len(architecture) / 2]
+        return min(near, key=apart.__getitem__, default=None)
+
+    def _heirs(self, history: History) -> list[int]:
+        best = sorted(history.complete, key=history.rank, reverse=True)[:_HEIRS]
+        return [trial.number for trial in best]
 
 
 def trial_seed(seed: int, number: int) -> int:
@@ -59,3 +148,8 @@ def trial_seed(seed: int, number: int) -> int:
 def preparation_seed(seed: int) -> int:
     """Return the seed of what an evaluator does before the first trial, in [0, 2**31), apart from those of trials."""
     return int(np.random.SeedSequence([seed], spawn_key=(2,)).generate_state(1)[0]) >> 1
+
+
+def _apart(one: Architecture, other: Architecture) -> int:
+    """Return in how many decisions two architectures differ; one that only one of them has counts too."""
+    return sum(one.get(name) != other.get(name) or (name in one) != (name in other) for name in {**one, **other})

@@ -9,14 +9,16 @@ import traceback
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from archwright.errors import BudgetError, Exhausted, SpaceError, StudyError
-from archwright.evaluate import Candidate, Evaluator, Preparation, check_metrics
+from archwright.errors import BudgetError, Exhausted, SchedulerError, SpaceError, StudyError
+from archwright.evaluate import Candidate, Evaluator, Preparation, Saved, Spent, check_metrics
+from archwright.schedulers import scores
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback, Log
+from archwright.study._checkpoints import Checkpoints
 from archwright.study._outcome import Outcome, judge
-from archwright.study._propose import preparation_seed
+from archwright.study._propose import Planner, preparation_seed
 from archwright.trials import Trial, metrics_to_json
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "check_run"]
 
+_ROUNDING = 1e-9  # of what trials have spent
 _FINAL_SHARE = 0.3  # of a time budget, kept for the final training
 _PREPARATION_SHARE = 0.6  # of what is left for the search, for an evaluator that gets ready first
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
@@ -64,7 +67,8 @@ class Run:
     """One session of a search in this process.
 
     Args:
-        study: What proposes and is told.
+        study: What is told.
+        planner: What says what comes next.
         ledger: The study's record.
         shelf: Where the best network is kept.
         evaluator: What measures.
@@ -76,6 +80,7 @@ class Run:
     def __init__(
         self,
         study: Study,
+        planner: Planner,
         ledger: Ledger,
         shelf: Shelf,
         evaluator: Evaluator,
@@ -84,7 +89,9 @@ class Run:
         callbacks: Iterable[Callback],
     ) -> None:
         self._study = study
+        self._planner = planner
         self._ledger = ledger
+        self._checkpoints = Checkpoints(ledger.folder)
         self._shelf = shelf
         self._evaluator = evaluator
         self._budget = budget
@@ -92,7 +99,6 @@ class Run:
         self._finals = finals if retrains else 0
         log = [] if ledger.folder is None else [Log(ledger.folder / "log.txt")]
         self._callbacks = [*log, *callbacks]
-        self._fastest = min((trial.seconds for trial in study.history.complete), default=0.0)
         self._end = self._search_end = math.inf  # on the clock of time.monotonic()
 
     def go(self) -> None:
@@ -157,11 +163,15 @@ class Run:
             study.stopped_by = self._reason_to_stop()
             if study.stopped_by is None:
                 try:
-                    trial = study.ask()
+                    trial = study._next()
                 except Exhausted:
                     study.stopped_by = "exhausted"
                 else:
-                    self._evaluate(trial)
+                    # A trial that even the fastest so far could not have finished is not worth its beginning.
+                    if self._search_end - time.monotonic() < self._least_seconds(trial):
+                        study.stopped_by = "seconds"
+                    else:
+                        self._evaluate(study._begin(trial))
         finished = study.history.finished
         if finished and study.history.best is None:
             last = (finished[-1].error or "").strip().splitlines() or ["no error is on record"]
@@ -177,18 +187,25 @@ class Run:
             and history.objective.reached(best.metrics, budget.target)
         ):
             return "target"
-        if budget.trials is not None and len(history.finished) >= budget.trials:
+        if budget.trials is not None and history.spent >= budget.trials - _ROUNDING:
             return "trials"
-        # A trial that even the fastest so far could not have finished is not worth its beginning.
-        left = self._search_end - time.monotonic()
-        return "seconds" if left <= 0 or left < self._fastest else None
+        return "seconds" if self._search_end <= time.monotonic() else None
+
+    def _least_seconds(self, trial: Trial) -> float:
+        """Return how long a trial takes at least, as far as that can be told from those before it."""
+        history = self._study.history
+        before = history.before(trial)
+        if before is None:
+            return min((each.seconds for each in history.complete if each.share == trial.share), default=0.0)
+        start = history.before(before)
+        # It goes on with the same network, so its pace is known.
+        pace = before.seconds / (before.share - (0.0 if start is None else start.share))
+        return pace * (trial.share - before.share)
 
     def _evaluate(self, trial: Trial) -> None:
         for callback in self._callbacks:
             callback.on_trial_start(self._study, trial)
         ended = self._measure(trial)
-        if ended.state == "complete":
-            self._fastest = min(self._fastest or math.inf, ended.seconds)
         if ended.state == "failed":
             _empty_cache()
         for callback in self._callbacks:
@@ -205,6 +222,16 @@ class Run:
             # Before it is on record: a process that dies in between runs it again, and none is missing.
             self._keep(trial, candidate, ended.metrics, "search")
         self._ledger.end(ended)
+        if self._planner.checkpoints:
+            self._checkpoints.drop_all_but(self._planner.kept(history))
+            self._ledger.update(checkpoints=self._checkpoints.numbers())
+        scheduler = self._planner.scheduler
+        if scheduler.needs_curve and ended.state == "complete" and not scores(ended.curve, history.objective):
+            raise SchedulerError(
+                f"the scheduler {scheduler!r} goes by what evaluations report on the way, and trial {trial.number} "
+                f"ended without a report of {history.objective.metric!r}: call candidate.report(step, "
+                f"{history.objective.metric}=...) in the evaluator, or take the scheduler 'full'"
+            )
         return ended
 
     def _outcome(self, candidate: Candidate) -> Outcome:
@@ -216,7 +243,7 @@ class Run:
     def _candidate(self, trial: Trial, deadline: float) -> Candidate:
         noted = time.monotonic()
 
-        def listen(step: int, metrics: Mapping[str, float]) -> None:
+        def listen(step: float, metrics: Mapping[str, float]) -> None:
             nonlocal noted
             if not trial.ended and time.monotonic() - noted > _NOTE_EVERY:
                 noted = time.monotonic()
@@ -229,12 +256,45 @@ class Run:
             trial.architecture,
             seed=trial.seed,
             fidelity=trial.fidelity,
+            stages=self._stages(trial),
             device=self._evaluator.device,
             deadline=deadline if math.isfinite(deadline) else None,
             listener=listen,
             example_input=self._evaluator.example_input,
+            stop=lambda curve: self._planner.scheduler.stop(self._study.history, trial, tuple(curve)),
+            restore=lambda: self._restore(trial),
+            save=(lambda state: self._save(trial, state)) if self._planner.checkpoints else None,
         )
         return candidate
+
+    # ------------------------------------------------------------------ going on
+
+    def _stages(self, trial: Trial) -> list[Spent]:
+        """Return the fidelities of the trials that this one goes on from, and its own."""
+        found: list[Spent] = []
+        stage: Trial | None = trial
+        while stage is not None:
+            found.insert(0, stage.fidelity or {})
+            stage = self._study.history.before(stage)
+        return found
+
+    def _restore(self, trial: Trial) -> Saved | None:
+        """Return what the trial before left; where that is lost, say so."""
+        before = self._study.history.before(trial)
+        if before is None:
+            return None
+        try:
+            return Saved(self._checkpoints.load(before.number), before.curve)
+        except LookupError as error:
+            if before.number in (self._ledger.document["checkpoints"] or ()):
+                self._problem(
+                    f"the checkpoint of trial {before.number} {error}: trial {trial.number} starts again, from scratch"
+                )
+            return None
+
+    def _save(self, trial: Trial, state: Mapping[str, Any]) -> None:
+        if trial.share < 1 or self._planner.inherit:
+            self._checkpoints.keep(trial.number, state)
 
     # ------------------------------------------------------------------ the final training
 

@@ -38,21 +38,24 @@ _trials = sql.Table(
     sql.Column("curve", sql.Text, nullable=False),
     sql.Column("seconds", sql.Double, nullable=False),
     sql.Column("seed", sql.BigInteger, nullable=False),
-    sql.Column("fidelity", sql.Integer),
+    sql.Column("fidelity", sql.Text),
+    sql.Column("share", sql.Double),
+    sql.Column("origin", sql.Integer),
     sql.Column("worker", sql.Text, nullable=False),
     sql.Column("error", sql.Text),
     sql.Column("attempts", sql.Integer, nullable=False),
     sql.Column("elapsed", sql.Double, nullable=False),
     sql.Column("ended", sql.Integer),
 )
-_JSON = ("architecture", "metrics", "curve")
+_LATER = {"learned", "scheduler", "checkpoints", "share", "origin"}  # columns that the first version did not have
+_JSON = ("architecture", "metrics", "curve", "fidelity")
 _add = sql.insert(_trials)
 _write = sql.update(_trials).where(_trials.c.number == sql.bindparam("key"))
 _write = _write.values(
     {
         name: sql.bindparam(name)
         for name in _trials.c.keys()  # noqa: SIM118 - a column collection iterates over columns
-        if name not in ("number", "architecture", "seed", "fidelity")
+        if name not in ("number", "architecture", "seed", "fidelity", "share")
     }
 )
 
@@ -132,10 +135,15 @@ class SQLStore(Store):
         found = self._tables()
         if not {"study", "trials"} <= set(found):
             raise StoreError(f"{self._place} holds no study: its tables are {', '.join(found) or 'none'}")
-        kept = [column for column in _study.columns if column.name in self._columns()]
+        if not self._readonly:
+            self._complete()
+        of_study, of_trials = (
+            sql.select(*[column for column in table.columns if column.name not in self._missing(table)])
+            for table in (_study, _trials)
+        )
         with self._transaction():
-            study = self._connection.execute(sql.select(*kept)).mappings().first()
-            rows = self._connection.execute(sql.select(_trials).order_by(_trials.c.number)).mappings().all()
+            study = self._connection.execute(of_study).mappings().first()
+            rows = self._connection.execute(of_trials.order_by(_trials.c.number)).mappings().all()
         if study is None:
             raise StoreError(f"{self._place} holds no study: its table 'study' is empty")
         if study["format"] > FORMAT:
@@ -149,10 +157,7 @@ class SQLStore(Store):
     def update(self, **documents: Any) -> None:
         """Replace parts of the study's description, by the names in `DOCUMENTS`."""
         row = {name: json.dumps(value, allow_nan=False) for name, value in documents.items()}
-        missing = row.keys() - self._columns()
         with self._transaction():
-            for name in sorted(missing):  # the study was begun by a version that did not keep this yet
-                self._connection.execute(sql.text(f"ALTER TABLE study ADD COLUMN {name} TEXT"))
             self._connection.execute(sql.update(_study).values(row))
 
     def add(self, record: Record) -> None:
@@ -213,10 +218,19 @@ class SQLStore(Store):
         with self._transaction():
             return sorted(sql.inspect(self._connection).get_table_names())
 
-    def _columns(self) -> set[str]:
-        """Return the columns of the study's table; a study of an earlier version lacks some."""
+    def _missing(self, table: sql.Table) -> set[str]:
+        """Return the columns that a table lacks because the study was begun by an earlier version."""
         with self._transaction():
-            return {column["name"] for column in sql.inspect(self._connection).get_columns("study")}
+            return _LATER - {column["name"] for column in sql.inspect(self._connection).get_columns(table.name)}
+
+    def _complete(self) -> None:
+        """Add the columns that an earlier version did not have yet."""
+        for table in (_study, _trials):
+            missing = self._missing(table) & set(table.columns.keys())
+            with self._transaction():
+                for name in sorted(missing):
+                    kind = table.columns[name].type.compile(self._engine.dialect)
+                    self._connection.execute(sql.text(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}"))
 
     def _load(self, text: str | None, what: str) -> Any:
         try:
@@ -230,6 +244,8 @@ class SQLStore(Store):
             raise StoreError(f"{self._place} is damaged: trial {position} is missing, {what} follows")
         elapsed, ended = row.pop("elapsed"), row.pop("ended")
         row |= {name: self._load(row[name], f"{name} of {what}") for name in _JSON}
+        if row.get("share") is None:
+            row.pop("share", None)  # a trial of a version in which each was a full one
         try:
             return Record(Trial.from_json(row), elapsed, ended)
         except (TypeError, ValueError, AttributeError) as error:

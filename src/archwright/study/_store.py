@@ -21,6 +21,7 @@ DOCUMENTS = (
     "space",
     "fingerprint",
     "strategy",
+    "scheduler",
     "objective",
     "seed",
     "evaluator",
@@ -28,6 +29,7 @@ DOCUMENTS = (
     "final",
     "results",
     "learned",
+    "checkpoints",
 )
 """What is kept about a study itself, each a JSON value."""
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archwright import strategies
-from archwright.errors import BudgetError, StrategyError, StudyError
+from archwright import schedulers, strategies
+from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, Learned, as_evaluator
+from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space
 from archwright.strategies import Strategy
 from archwright.study import _describe as describe
@@ -23,7 +24,7 @@ from archwright.study._diagnosis import diagnose
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._picture import draw_learned
-from archwright.study._propose import propose, trial_seed
+from archwright.study._propose import Planner
 from archwright.study._run import Run, check_run
 from archwright.study._summary import summarise
 from archwright.trials import History, Objective, Trial, metrics_from_json
@@ -47,6 +48,10 @@ class Study:
         seed: All that is random in the study follows from it; 0 or more.
         path: The run folder to keep it in, made if need be; `None` keeps it in memory.
         resume: Whether to go on with the study in the run folder, if there is one.
+        scheduler: The name of a scheduler, or a scheduler: how much each trial gets.
+        fidelity: What trials may be given less of, by name, with its range: `{"epochs": (1, 27)}`; needed by schedulers
+            that begin with less. A trial says what it gets: `trial.fidelity`, and what it goes on from: `trial.origin`.
+        inherit: Whether a new trial begins with the weights of the nearest of the best, where the evaluator can.
 
     Attributes:
         path: The run folder, or `None`.
@@ -56,6 +61,7 @@ class Study:
     Raises:
         UnknownName: No strategy has that name.
         StrategyError: The strategy cannot serve the space.
+        SchedulerError: The scheduler cannot work with the strategy or the fidelities.
         StudyError: The folder holds a study, and `resume` is not set or that study differs.
         StudyLocked: Another process writes to the folder.
         StoreError: The folder cannot be used.
@@ -66,6 +72,7 @@ class Study:
     _space: Space | None
     _strategy: Strategy | None
     _evaluator: Evaluator | None
+    _planner: Planner | None
     _ledger: Ledger
     _shelf: Shelf
 
@@ -78,13 +85,22 @@ class Study:
         seed: int = 0,
         path: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        scheduler: str | Scheduler = "full",
+        fidelity: Mapping[str, Range] | None = None,
+        inherit: bool = False,
     ) -> None:
         strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
+        scheduler = schedulers.create(scheduler) if isinstance(scheduler, str) else scheduler
         if not isinstance(strategy, Strategy):
             raise StrategyError(f"a strategy is a name or a Strategy, not {strategy!r}")
+        if not isinstance(scheduler, Scheduler):
+            raise SchedulerError(f"a scheduler is a name or a Scheduler, not {scheduler!r}")
         strategy.check(space)
-        document = describe.describe(space, strategy, Objective.parse(objective), seed)
+        scheduler.check(strategy)
+        ladder = Ladder.of(fidelity or {}, eta=scheduler.eta) if scheduler.partial else Ladder()
         self._set_up(path, space, strategy)
+        self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit)
+        document = describe.describe(self._planner, Objective.parse(objective))
         try:
             if not self._ledger.create(document):
                 self._join(document, resume=resume)
@@ -235,6 +251,16 @@ class Study:
 
     # ------------------------------------------------------------------ ask and tell
 
+    @property
+    def scheduler(self) -> Scheduler:
+        """What says how much each trial gets; made from the record when it was not given."""
+        return self._plan.scheduler
+
+    @property
+    def ladder(self) -> Ladder:
+        """The fidelities that trials are given; none where each is a full evaluation."""
+        return self._plan.ladder
+
     def ask(self) -> Trial:
         """Return the next trial, and put it on record.
 
@@ -245,15 +271,7 @@ class Study:
             StudyError: The strategy or the space cannot be made from the record.
             StudyLocked: Another process goes on with the study.
         """
-        self._ledger.hold()
-        trial = self._ledger.next_interrupted()
-        if trial is None:
-            number = len(self.trials)
-            architecture = propose(self.strategy, self.space, self.history, self.seed)
-            trial = Trial(number, architecture, seed=trial_seed(self.seed, number))
-        trial = replace(trial, worker=self._worker)
-        self._ledger.begin(trial)
-        return trial
+        return self._begin(self._next())
 
     def tell(
         self,
@@ -379,6 +397,26 @@ class Study:
 
     # ------------------------------------------------------------------ inside
 
+    @property
+    def _plan(self) -> Planner:
+        """What says what comes next; made from the record when the study was opened."""
+        if self._planner is None:
+            scheduler, ladder, inherit = describe.restore_scheduler(self._ledger.document)
+            self._planner = Planner(self.space, self.strategy, scheduler, ladder, self.seed, inherit)
+        return self._planner
+
+    def _next(self) -> Trial:
+        """Return the next trial, which is not on record yet."""
+        self._ledger.hold()
+        trial = self._ledger.next_interrupted()
+        return self._plan.next(self.history) if trial is None else trial
+
+    def _begin(self, trial: Trial) -> Trial:
+        """Put on record that a trial runs."""
+        trial = replace(trial, worker=self._worker)
+        self._ledger.begin(trial)
+        return trial
+
     def _set_up(
         self,
         path: str | os.PathLike[str] | None,
@@ -388,6 +426,7 @@ class Study:
         self.path = None if path is None else Path(path)
         self.stopped_by = None
         self._space, self._strategy, self._evaluator = space, strategy, None
+        self._planner = None
         self._ledger = Ledger(self.path)
         self._shelf = Shelf(self.path)
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
@@ -421,7 +460,7 @@ class Study:
                 )
             self._ledger.update(evaluator=written, budget=budget.to_json(), final=int(final))
             self._evaluator = evaluator
-            Run(self, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
+            Run(self, self._plan, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
         finally:
             self.close()
         return self

@@ -16,7 +16,7 @@ from archwright.trials import Objective
 
 __all__ = ["EvaluatorSuite"]
 
-Listener: TypeAlias = Callable[[int, Mapping[str, float]], None]
+Listener: TypeAlias = Callable[[float, Mapping[str, float]], None]
 
 
 class EvaluatorSuite:
@@ -51,9 +51,9 @@ class EvaluatorSuite:
 
     def test_it_lets_itself_be_stopped(self, evaluator: Evaluator, space: Space) -> None:
         """What `report` raises is let pass, and the points of the curve hold finite steps in order."""
-        steps: list[int] = []
+        steps: list[float] = []
 
-        def listen(step: int, metrics: Mapping[str, float]) -> None:
+        def listen(step: float, metrics: Mapping[str, float]) -> None:
             steps.append(step)
             raise Stopped("enough")
 

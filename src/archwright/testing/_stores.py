@@ -118,7 +118,9 @@ class StoreSuite:
     def trial(self, number: int) -> Trial:
         """Return a trial that has begun."""
         decisions: dict[str, Value] = {"a": "é", "b": 0.1, "c": None, "d": True, "e": ("x", 3), "n": number}
-        return Trial(number, Architecture(decisions), seed=2**31 - 1 - number, fidelity=number or None)
+        return Trial(
+            number, Architecture(decisions), seed=2**31 - 1 - number, fidelity={"epochs": number} if number else None
+        )
 
     def _read(self, store: Store) -> Mapping[str, Any]:
         return self.reopen(store).read().document

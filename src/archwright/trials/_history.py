@@ -22,19 +22,22 @@ class History:
 
     Args:
         objective: What makes one trial better than another.
+        within: The history that this one shows a part of: what was proposed there counts as seen here too.
 
     Attributes:
         learned: What the evaluator learned about the space before the first trial, if anything.
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, *, within: History | None = None) -> None:
         self.objective = objective
         self.learned: Learned | None = None
+        self._within = within
         self._trials: list[Trial] = []
         self._finished: list[Trial] = []
         self._complete: list[Trial] = []
         self._scores: list[float] = []
         self._best: Trial | None = None
+        self._spent = 0.0
         self._seen: set[Architecture] = set()
         self._unseen: Iterator[Architecture] | None = None
         self._next: Architecture | None = None
@@ -63,14 +66,25 @@ class History:
     def best(self) -> Trial | None:
         """The best complete trial; while there is none, the best of those that were stopped early.
 
-        Equals are told apart as `rank` says; the first to end is the best of what is still equal then. `None` while
-        neither kind has a value of the objective.
+        Of trials that were given less and more, those that were given most come first. Equals are told apart as `rank`
+        says; the first to end is the best of what is still equal then. `None` while neither kind has a value of the
+        objective.
         """
         return self._best
 
     def seen(self, architecture: Architecture) -> bool:
         """Tell whether the architecture was proposed before, whatever became of it."""
-        return architecture in self._seen
+        return architecture in (self if self._within is None else self._within)._seen
+
+    @property
+    def spent(self) -> float:
+        """How many full evaluations all that has ended comes to; what a trial goes on from is not counted again."""
+        return self._spent
+
+    @property
+    def count_seen(self) -> int:
+        """How many different architectures have been proposed."""
+        return len((self if self._within is None else self._within)._seen)
 
     def score(self, trial: Trial) -> float:
         """Return how good a trial is: greater is better, whatever the objective's direction.
@@ -80,13 +94,14 @@ class History:
         """
         return self.objective.score(trial.metrics)
 
-    def rank(self, trial: Trial) -> tuple[float, float]:
-        """Return what trials are ranked by: the objective, and among equals the lower "loss" where it was measured.
+    def rank(self, trial: Trial) -> tuple[float, float, float]:
+        """Return what trials are ranked by: how much they were given, the objective, and the lower "loss" among equals.
 
-        On small data many networks have the same accuracy; the loss still tells which is surer.
+        A trial that was given less is promoted where it is good; until then it has not shown what it can do. On small
+        data many networks have the same accuracy; the loss still tells which is surer.
         """
         loss = trial.metrics.get("loss", 0.0)
-        return self.score(trial), -loss if math.isfinite(loss) else -math.inf
+        return trial.share, self.score(trial), -loss if math.isfinite(loss) else -math.inf
 
     def beaten_by(self, trial: Trial) -> bool:
         """Tell whether a trial that has ended would be the new best."""
@@ -112,12 +127,21 @@ class History:
         Raises:
             SpaceError: The space is not finite.
         """
+        if self._within is not None:
+            return self._within.unseen(space)
         if self._unseen is None:
             self._unseen = space.enumerate()
             self._next = next(self._unseen, None)
         while self._next is not None and self._next in self._seen:
             self._next = next(self._unseen, None)
         return self._next
+
+    def before(self, trial: Trial) -> Trial | None:
+        """Return the trial of the same architecture that a trial goes on from, or `None` where it began anew."""
+        if trial.origin is None:
+            return None
+        origin = self._trials[trial.origin]
+        return origin if origin.architecture == trial.architecture else None
 
     def add(self, trial: Trial) -> None:
         """Take in a trial that has begun (its number follows the last) or has ended.
@@ -139,6 +163,8 @@ class History:
         if self.beaten_by(trial):
             self._best = trial
         self._finished.append(trial)
+        before = self.before(trial)
+        self._spent += trial.share - (0.0 if before is None else before.share)
         if trial.state == "complete":
             self._complete.append(trial)
             self._scores.append(self.score(trial))

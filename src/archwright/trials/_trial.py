@@ -27,7 +27,10 @@ class Trial:
         curve: Points reported on the way, in order: each holds "step" and metrics.
         seconds: How long the evaluation took, in seconds of wall-clock time.
         seed: Seed of the evaluation, in [0, 2**31).
-        fidelity: How much was spent on it, such as epochs; `None` is all.
+        fidelity: How much it was given, by name, such as `{"epochs": 3}`; `None` is all.
+        share: The part of a full evaluation's cost that it comes to, with all that it goes on from; in (0, 1].
+        origin: The number of the trial whose weights it begins with: one of the same architecture, which it goes on
+            from, or of another, from which it inherits; `None` where it begins from scratch.
         worker: Where it ran, as "host:process".
         error: Why it failed, as text, with a traceback where there is one.
         attempts: How many times it was begun; more than 1 after a process died in it.
@@ -40,7 +43,9 @@ class Trial:
     curve: tuple[Mapping[str, float], ...] = ()
     seconds: float = 0.0
     seed: int = 0
-    fidelity: int | None = None
+    fidelity: Mapping[str, float] | None = None
+    share: float = 1.0
+    origin: int | None = None
     worker: str = ""
     error: str | None = None
     attempts: int = 1
@@ -60,7 +65,9 @@ class Trial:
             "curve": [metrics_to_json(row) for row in self.curve],
             "seconds": self.seconds,
             "seed": self.seed,
-            "fidelity": self.fidelity,
+            "fidelity": None if self.fidelity is None else dict(self.fidelity),
+            "share": self.share,
+            "origin": self.origin,
             "worker": self.worker,
             "error": self.error,
             "attempts": self.attempts,

@@ -1,0 +1,115 @@
+"""Training by stages: less of the epochs, of the data or of the resolution at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from archwright.datasets import Part
+from archwright.evaluate._fidelity import Fidelity, Spent
+
+if TYPE_CHECKING:
+    from archwright.datasets import Data
+
+__all__ = ["Cuts", "Stage", "fidelities", "stages"]
+
+_STEPS = 50  # a training of fewer says nothing
+_LEAST_SHARE = 0.05  # of the data
+_LEAST_SIDE = 8  # pixels
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training, with a learning-rate schedule of its own.
+
+    Args:
+        start: Epochs before it.
+        end: Epochs after it.
+        share: The share of the training part that it sees.
+        side: The height of the images, in pixels; `None` for what they are.
+    """
+
+    start: float
+    end: float
+    share: float = 1.0
+    side: int | None = None
+
+
+def fidelities(data: Data, epochs: int, batch_size: int) -> dict[str, Fidelity]:
+    """Return what a training can be given less of.
+
+    Args:
+        data: What is learned from.
+        epochs: How many epochs a full training has.
+        batch_size: How many samples a step takes.
+    """
+    enough = float(f"{min(1.0, _STEPS * batch_size / len(data.train)):.2g}")
+    found = {"epochs": Fidelity(enough, epochs), "data": Fidelity(max(_LEAST_SHARE, min(1.0, enough / epochs)), 1.0)}
+    side = data.train.inputs.shape[-2] if data.kind == "image" else 0
+    if side > _LEAST_SIDE:
+        found["resolution"] = Fidelity(_LEAST_SIDE, side, whole=True, power=2.0)
+    return found
+
+
+def stages(fidelities: Sequence[Spent], epochs: int) -> list[Stage]:
+    """Return the stages of a training that comes to each of the fidelities in turn.
+
+    Epochs go on from stage to stage. Where they are not among the fidelities, each stage has all of them.
+
+    Args:
+        fidelities: What the training is given in each stage; "epochs" may be fractions.
+        epochs: Those of a stage that does not say.
+    """
+    found: list[Stage] = []
+    for spent in fidelities:
+        before = found[-1].end if found else 0.0
+        end = spent["epochs"] if "epochs" in spent else before + epochs
+        side = spent.get("resolution")
+        found.append(Stage(min(before, end), end, spent.get("data", 1.0), None if side is None else int(side)))
+    return found
+
+
+class Cuts:
+    """Parts of the data with less of them, or in a lower resolution; the last ones are kept.
+
+    Args:
+        data: The data.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+        self._made: dict[tuple[float, int | None], tuple[Part, Part]] = {}
+
+    def of(self, stage: Stage) -> tuple[Part, Part]:
+        """Return what a stage learns from, and what it is judged on.
+
+        A smaller share of the samples is a part of a larger one, the same for every training.
+        """
+        data, key = self._data, (stage.share, stage.side)
+        if key == (1.0, None):
+            return data.train, data.validation
+        if key not in self._made:
+            count = max(2, round(stage.share * len(data.train)))
+            chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:count]
+            train = data.train if count == len(data.train) else _taken(data.train, chosen)
+            self._made[key] = (_resized(train, stage.side), _resized(data.validation, stage.side))
+        return self._made[key]
+
+
+def _taken(part: Part, chosen: torch.Tensor) -> Part:
+    return Part(part.inputs[chosen], part.targets[chosen])
+
+
+def _resized(part: Part, side: int | None) -> Part:
+    images = part.inputs
+    if side is None or side == images.shape[-2]:
+        return part
+    size = (side, max(1, round(side * images.shape[-1] / images.shape[-2])))
+    small = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
+    if images.dtype == torch.uint8:
+        small = small.round_().clamp_(0, 255).to(torch.uint8)
+    return Part(small, part.targets)

@@ -1,0 +1,49 @@
+"""Schedulers: how much of the budget each trial gets, which ones go on, and which are stopped."""
+
+from archwright.schedulers._asha import ASHA
+from archwright.schedulers._base import (
+    Curve,
+    Job,
+    Scheduler,
+    create,
+    entries,
+    name_of,
+    names,
+    options,
+    register,
+)
+from archwright.schedulers._bohb import BOHB
+from archwright.schedulers._dehb import DEHB
+from archwright.schedulers._full import Full
+from archwright.schedulers._halving import SuccessiveHalving
+from archwright.schedulers._hyperband import Hyperband
+from archwright.schedulers._ladder import Ladder, Range, narrowed
+from archwright.schedulers._median import Median
+from archwright.schedulers._pasha import PASHA
+from archwright.schedulers._patience import Patience
+from archwright.schedulers._scores import scores
+
+__all__ = [
+    "ASHA",
+    "BOHB",
+    "DEHB",
+    "PASHA",
+    "Curve",
+    "Full",
+    "Hyperband",
+    "Job",
+    "Ladder",
+    "Median",
+    "Patience",
+    "Range",
+    "Scheduler",
+    "SuccessiveHalving",
+    "create",
+    "entries",
+    "name_of",
+    "names",
+    "narrowed",
+    "options",
+    "register",
+    "scores",
+]

@@ -1,0 +1,61 @@
+"""Asynchronous successive halving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from archwright.schedulers._base import Job, Scheduler, check_eta, register
+from archwright.schedulers._ladder import Ladder
+from archwright.schedulers._rungs import Rungs, rungs
+from archwright.trials import History
+
+__all__ = ["ASHA", "promotion"]
+
+
+@register("asha")
+@dataclass(frozen=True)
+class ASHA(Scheduler):
+    """Asynchronous successive halving: whatever is in the best third of its rung goes on to the next, at once.
+
+    Li et al., "A system for massively parallel hyperparameter tuning", MLSys 2020, algorithm 2. Nothing waits: where
+    no trial may go on, a new one begins on the lowest rung.
+
+    Args:
+        eta: One in so many goes on; and each rung is about so many times dearer than the one before; above 1.
+
+    Raises:
+        SchedulerError: The setting is out of range.
+    """
+
+    eta: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        check_eta("asha", self.eta)
+
+    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+        """Return the promotion that is due on the highest rung, or else a new trial on the lowest."""
+        held = rungs(ladder, history)
+        number, level = promotion(held, ladder.top, self.eta, least=0 if more else 1)
+        if number is not None:
+            return Job(level + 1, history.trials[number])
+        return Job(0) if more else None
+
+
+def promotion(held: Rungs, top: int, eta: float, *, least: int = 0) -> tuple[int | None, int]:
+    """Return the number of the trial to go on, and its rung; the highest rung where one is due.
+
+    Args:
+        held: The trials by rung.
+        top: The last rung to go on to.
+        eta: One in so many goes on.
+        least: How many go on from a rung at least, however few are on it.
+    """
+    for level in range(top - 1, -1, -1):
+        number = held.best_waiting(level)
+        due = max(int(len(held.ranked[level]) / eta), least)
+        if number is not None and held.place(number, level) < due:
+            return number, level
+    return None, 0

@@ -1,0 +1,201 @@
+"""What every scheduler is, and the registry of those that have a name."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from archwright._registry import Entry, Registry
+from archwright.errors import SchedulerError
+from archwright.evaluate import Stopped
+from archwright.schedulers._ladder import Ladder
+from archwright.schedulers._rungs import rungs
+from archwright.space import Architecture, Space
+from archwright.strategies import Strategy
+from archwright.trials import History, Trial
+
+__all__ = [
+    "Curve",
+    "Job",
+    "Scheduler",
+    "check_count",
+    "check_eta",
+    "check_share",
+    "create",
+    "entries",
+    "name_of",
+    "names",
+    "options",
+    "register",
+]
+
+Curve = tuple[Mapping[str, float], ...]
+
+_KEPT = 8  # checkpoints of each rung, for the best that may still be promoted
+
+_registry: Registry[type[Scheduler]] = Registry("scheduler")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to evaluate next.
+
+    Args:
+        level: The rung to evaluate it on; `None` for a full evaluation where there are no rungs.
+        origin: The trial to go on from; `None` for an architecture that the strategy is asked for.
+    """
+
+    level: int | None = None
+    origin: Trial | None = None
+
+
+class Scheduler(ABC):
+    """Says how much of the budget each trial gets, which ones go on, and which are stopped.
+
+    Like a strategy it is a frozen dataclass of its settings and a function of the history: what else it keeps can be
+    built again from the history, so a search that was killed goes on as if it had not been. It works with every
+    strategy. The strategy sees the trials of one rung, the dearest on which there are more than the space has decisions
+    (Falkner, Klein and Hutter 2018): values of several rungs do not compare.
+
+    Attributes:
+        partial: Whether trials are given less than all at first, so that the evaluator has to understand fidelities.
+        needs_curve: Whether it goes by what evaluations report on the way.
+        eta: How much dearer each rung is than the one before, where there are rungs.
+    """
+
+    partial: ClassVar[bool] = True
+    needs_curve: ClassVar[bool] = False
+    eta: float = 3.0
+
+    @abstractmethod
+    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+        """Return what to evaluate next.
+
+        Args:
+            ladder: The rungs.
+            history: All that has been tried.
+            rng: The only source of randomness, new for each trial.
+            more: Whether there are architectures left that were not proposed yet.
+
+        Returns:
+            A new architecture's evaluation or that of one that goes on; `None` only without `more`, where no trial is
+            to go on.
+        """
+
+    def stop(self, history: History, trial: Trial, curve: Curve) -> Stopped | None:
+        """Return why a running trial is to end now, or `None` where it goes on; asked at each point of its curve.
+
+        Args:
+            history: All that has been tried.
+            trial: The running trial.
+            curve: What it has reported, in order: "step" and metrics.
+        """
+        return None
+
+    def propose(
+        self,
+        ladder: Ladder,
+        level: int | None,
+        strategy: Strategy,
+        space: Space,
+        history: History,
+        rng: np.random.Generator,
+    ) -> Architecture:
+        """Return a new architecture for a rung: that of the strategy, which sees what `view` shows."""
+        return strategy.propose(space, self.view(ladder, space, history), rng)
+
+    def view(self, ladder: Ladder, space: Space, history: History) -> History:
+        """Return what the strategy sees of the history."""
+        return rungs(ladder, history).view(len(space.decisions) + 1) if ladder.rungs else history
+
+    def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
+        """Return the numbers of the trials that may still go on, whose checkpoints are to be kept.
+
+        It is what bounds the disk space: the best few of each rung. One that goes on though its checkpoint is gone
+        starts again.
+        """
+        held = rungs(ladder, history)
+        return frozenset(number for level in range(ladder.top) for number in held.waiting(level, _KEPT))
+
+    def check(self, strategy: Strategy) -> None:  # noqa: B027 - most schedulers work with every strategy
+        """Refuse a strategy that it cannot work with.
+
+        Raises:
+            SchedulerError: It cannot; the message says what can.
+        """
+
+    def bracket(self, ladder: Ladder) -> float:
+        """Return how many full evaluations its first round costs: less than that is too small a budget."""
+        return 0.0
+
+
+def check_eta(name: str, eta: object) -> None:
+    """Refuse a ratio of rungs that is not above 1.
+
+    Raises:
+        SchedulerError: It is not.
+    """
+    if not isinstance(eta, int | float) or not 1 < eta < math.inf:
+        raise SchedulerError(f"{name}: eta, how much dearer each rung is than the one before, is above 1, not {eta!r}")
+
+
+def check_count(name: str, setting: str, value: object, *, least: int = 1) -> None:
+    """Refuse a setting that is not an integer of at least `least`; errors are those of `check_eta`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise SchedulerError(f"{name}: {setting} is an integer of {least} or more, not {value!r}")
+
+
+def check_share(name: str, setting: str, value: object) -> None:
+    """Refuse a setting that is not a number from 0 to 1; errors are those of `check_eta`."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise SchedulerError(f"{name}: {setting} is a number from 0 to 1, not {value!r}")
+
+
+def register(name: str) -> Callable[[type[Scheduler]], type[Scheduler]]:
+    """Return a decorator that files a scheduler class under a name.
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    return _registry.register(name)
+
+
+def create(name: str, **settings: Any) -> Scheduler:
+    """Make the scheduler that is filed under a name.
+
+    Args:
+        name: One of `names()`.
+        **settings: Its settings.
+
+    Raises:
+        UnknownName: Nothing is filed under that name; the message names the nearest one.
+        SchedulerError: A setting is unknown, or its value is not allowed.
+    """
+    made: Scheduler = _registry.create(name, settings, error=SchedulerError)
+    return made
+
+
+def names(pattern: str = "*") -> list[str]:
+    """Return the names of the schedulers that match a shell-style pattern, sorted."""
+    return _registry.names(pattern)
+
+
+def entries() -> list[Entry[type[Scheduler]]]:
+    """Return the registered schedulers with the line that describes each, sorted by name."""
+    return list(_registry)
+
+
+def name_of(scheduler: Scheduler) -> str | None:
+    """Return the name under which a scheduler's class is filed, or `None` if it is not."""
+    return next((entry.name for entry in _registry if entry.make is type(scheduler)), None)
+
+
+def options(scheduler: Scheduler) -> dict[str, Any]:
+    """Return a scheduler's settings by name, as `create` takes them; empty for one that is no dataclass."""
+    made: Any = scheduler
+    return {one.name: getattr(made, one.name) for one in fields(made) if one.init} if is_dataclass(made) else {}

@@ -1,0 +1,148 @@
+"""Differential evolution over the rungs of Hyperband."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.errors import SchedulerError
+from archwright.schedulers._base import Job, Scheduler, check_eta, check_share, register
+from archwright.schedulers._brackets import Brackets, cost, hyperband
+from archwright.schedulers._ladder import Ladder
+from archwright.schedulers._rungs import Rungs, rungs
+from archwright.space import Architecture, Space
+from archwright.strategies import Random, Strategy
+from archwright.strategies._nearby import nearby
+from archwright.trials import History, Trial
+
+__all__ = ["DEHB"]
+
+
+@register("dehb")
+@dataclass(frozen=True)
+class DEHB(Scheduler):
+    """DEHB: a population on each rung, evolved by differences of architectures that were good on the rung below.
+
+    Awad, Mallik and Hutter, "DEHB: evolutionary hyperband for scalable, robust and efficient hyperparameter
+    optimization", IJCAI 2021. The first bracket is successive halving. In those that follow nothing goes on: a member
+    of the rung's population is crossed with a mutant x1 + factor (x2 - x3) of parents from the best of the rung below,
+    in the space of `Space.encode`, and the better of the two stays. While a population is not full, the best of the
+    rung below go on to it. It proposes by itself, so it takes no strategy but "random".
+
+    Args:
+        eta: One in so many goes on; and each rung is about so many times dearer than the one before; above 1.
+        factor: The weight of a difference, from 0 to 1.
+        crossover: How likely each number of the mutant's is taken, from 0 to 1.
+
+    Raises:
+        SchedulerError: A setting is out of range.
+    """
+
+    eta: float = 3.0
+    factor: float = 0.5
+    crossover: float = 0.5
+    _first: Brackets = field(default_factory=lambda: Brackets(1), init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_eta("dehb", self.eta)
+        check_share("dehb", "factor", self.factor)
+        check_share("dehb", "crossover", self.crossover)
+
+    def check(self, strategy: Strategy) -> None:
+        """Refuse a strategy that would propose in its place.
+
+        Raises:
+            SchedulerError: It is not random search.
+        """
+        if type(strategy) is not Random:
+            raise SchedulerError(
+                f"the scheduler 'dehb' proposes by itself, by differential evolution; {strategy!r} would never be "
+                "asked: take the strategy 'random', or another scheduler"
+            )
+
+    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+        """Return what is due in the first bracket, and then the next evaluation of the brackets that follow."""
+        due = self._first.job(ladder, history, lambda number: hyperband(ladder, number, self.eta), more=more)
+        if due is not None or not more:
+            return due
+        held = rungs(ladder, history)
+        level = self._level(ladder, len(history.trials) - sum(hyperband(ladder, 0, self.eta).sizes))
+        if level and len(held.views[level].trials) < self._size(ladder, level):
+            best = held.best_waiting(level - 1)
+            if best is not None:
+                return Job(level, history.trials[best])
+        return Job(level)
+
+    def propose(
+        self,
+        ladder: Ladder,
+        level: int | None,
+        strategy: Strategy,
+        space: Space,
+        history: History,
+        rng: np.random.Generator,
+    ) -> Architecture:
+        """Return a member of the rung's population, crossed with a mutant of the best of the rung below."""
+        held, level = rungs(ladder, history), level or 0
+        size = self._size(ladder, level)
+        members = _population(held, level, size)
+        target = members.get(len(held.views[level].trials) % size)
+        parents = self._parents(held, ladder, level)
+        if target is None or len(parents) < 3:
+            return space.sample(rng)
+        one, two, three = (parents[place].architecture for place in rng.choice(len(parents), 3, replace=False))
+        x1, x2, x3 = (_numbers(space, each) for each in (one, two, three))
+        mutant = x1 + self.factor * (x2 - x3)
+        outside = (mutant < 0) | (mutant > 1)
+        mutant[outside] = rng.random(int(outside.sum()))
+        taken = rng.random(len(mutant)) < self.crossover
+        taken[rng.integers(len(mutant))] = True
+        child = np.where(taken, mutant, _numbers(space, target.architecture))
+        return nearby(space, history, space.decode(child.tolist()), rng)
+
+    def bracket(self, ladder: Ladder) -> float:
+        """Return how many full evaluations the first bracket costs."""
+        return cost(ladder, hyperband(ladder, 0, self.eta))
+
+    def _level(self, ladder: Ladder, number: int) -> int:
+        """Return the rung of an evaluation after the first bracket, by how many there were."""
+        round_ = [hyperband(ladder, bracket, self.eta) for bracket in range(len(ladder.rungs))]
+        number = max(0, number)
+        number %= sum(sum(bracket.sizes) for bracket in round_)
+        for bracket in (*round_[1:], round_[0]):
+            for rung, size in enumerate(bracket.sizes):
+                if number < size:
+                    return bracket.start + rung
+                number -= size
+        raise AssertionError("a round holds every number below its length")
+
+    def _size(self, ladder: Ladder, level: int) -> int:
+        """Return how large the population of a rung is: as the largest number that a bracket has on it."""
+        round_ = (hyperband(ladder, bracket, self.eta) for bracket in range(len(ladder.rungs)))
+        return max(bracket.sizes[level - bracket.start] for bracket in round_ if bracket.start <= level)
+
+    def _parents(self, held: Rungs, ladder: Ladder, level: int) -> list[Trial]:
+        """Return the best of the rung below, as many as a rung's population has; its own on the lowest."""
+        below = max(0, level - 1)
+        members = sorted(
+            _population(held, below, self._size(ladder, below)).values(), key=held.views[below].rank, reverse=True
+        )
+        return members[: max(3, self._size(ladder, level))]
+
+
+def _population(held: Rungs, level: int, size: int) -> dict[int, Trial]:
+    """Return the best trial of each place of a rung's population; the places are taken round and round."""
+    members: dict[int, Trial] = {}
+    view = held.views[level]
+    for trial in view.complete:
+        place = trial.number % size
+        if place not in members or view.rank(trial) > view.rank(members[place]):
+            members[place] = trial
+    return members
+
+
+def _numbers(space: Space, architecture: Architecture) -> NDArray[np.float64]:
+    return np.asarray(space.encode(architecture, "vector"), dtype=np.float64)

@@ -1,0 +1,26 @@
+"""No scheduling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from archwright.schedulers._base import Job, Scheduler, register
+from archwright.schedulers._ladder import Ladder
+from archwright.trials import History
+
+__all__ = ["Full"]
+
+
+@register("full")
+@dataclass(frozen=True)
+class Full(Scheduler):
+    """Every trial is a full evaluation."""
+
+    partial: ClassVar[bool] = False
+
+    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+        """Return a full evaluation."""
+        return Job() if more else None

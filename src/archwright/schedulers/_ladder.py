@@ -1,0 +1,114 @@
+"""The fidelities at which architectures are looked at, from the cheapest to the full one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from archwright.errors import EvaluationError, SchedulerError, unknown
+from archwright.evaluate import Fidelity, Spent
+
+__all__ = ["Ladder", "Range", "narrowed"]
+
+Range: TypeAlias = Fidelity | tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Fidelities in order, each about `eta` times as dear as the one before.
+
+    Args:
+        rungs: What an evaluation gets on each rung, by name; the last is the full evaluation.
+        costs: What each costs of a full evaluation, ascending; the last is 1.
+    """
+
+    rungs: tuple[Spent, ...] = ()
+    costs: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, fidelities: Mapping[str, Range], *, eta: float) -> Ladder:
+        """Return the rungs between the least and the full of something, or of several things at once.
+
+        Args:
+            fidelities: What there can be less of, by name, with its range.
+            eta: About how many times dearer each rung is to be than the one before; more than 1.
+
+        Raises:
+            SchedulerError: A range is empty or reversed, or there is none.
+        """
+        chosen = {name: _as_fidelity(name, each) for name, each in fidelities.items()}
+        ratio = math.prod((each.full / each.least) ** each.power for each in chosen.values())
+        if ratio <= 1:
+            raise SchedulerError(
+                "there is nothing that an evaluation can be given less of, so none can be judged by a part of it: take "
+                "the scheduler 'full', or say what the evaluator takes, such as fidelity={'epochs': (1, 27)}"
+            )
+        steps = max(1, round(math.log(ratio) / math.log(eta)))
+        found: dict[float, Spent] = {}
+        for step in range(steps + 1):
+            rung = {name: each.at(step / steps) for name, each in chosen.items()}
+            cost = math.prod((rung[name] / each.full) ** each.power for name, each in chosen.items())
+            found.setdefault(cost, rung)
+        return cls(tuple(found.values()), tuple(found))
+
+    @property
+    def top(self) -> int:
+        """The number of the last rung, from 0."""
+        return len(self.rungs) - 1
+
+    def level(self, share: float) -> int:
+        """Return the rung of a trial, by the share of a full evaluation that it costs."""
+        return min(range(len(self.costs)), key=lambda rung: abs(self.costs[rung] - share))
+
+    def to_json(self) -> list[Any]:
+        """Return the rungs and what they cost, as JSON."""
+        return [{"rung": dict(rung), "cost": cost} for rung, cost in zip(self.rungs, self.costs, strict=True)]
+
+    @classmethod
+    def from_json(cls, written: list[Any]) -> Ladder:
+        """Return the ladder that `to_json` wrote."""
+        return cls(tuple(each["rung"] for each in written), tuple(each["cost"] for each in written))
+
+    def __str__(self) -> str:
+        """Return the rungs in words, such as "epochs 1, 3, 9"."""
+        if not self.rungs:
+            return "full evaluations"
+        return "; ".join(f"{name} {', '.join(f'{rung[name]:g}' for rung in self.rungs)}" for name in self.rungs[0])
+
+
+def narrowed(fidelities: Mapping[str, Fidelity], wanted: Mapping[str, tuple[float, float]] | None) -> dict[str, Range]:
+    """Return what trials are to be given less of.
+
+    Args:
+        fidelities: What the evaluator can be given less of; none where it is not known.
+        wanted: The ranges to use, by name; the whole range of the first when not given.
+
+    Raises:
+        SchedulerError: A range is empty or reversed, or goes beyond what there is.
+        UnknownName: The evaluator knows other fidelities only.
+    """
+    if wanted is None:
+        return dict(list(fidelities.items())[:1])
+    if not fidelities:
+        return dict(wanted)
+    found: dict[str, Range] = {}
+    for name, (low, high) in wanted.items():
+        if name not in fidelities:
+            raise unknown("fidelity", name, fidelities)
+        try:
+            found[name] = fidelities[name].between(low, high)
+        except EvaluationError as error:
+            raise SchedulerError(f"fidelity {name!r}: {error}") from error
+    return found
+
+
+def _as_fidelity(name: str, given: Range) -> Fidelity:
+    if isinstance(given, Fidelity):
+        return given
+    low, high = given
+    try:
+        return Fidelity(low, high, whole=isinstance(low, int) and isinstance(high, int)).between(low, high)
+    except EvaluationError as error:
+        raise SchedulerError(f"fidelity {name!r}: {error}") from error

@@ -1,0 +1,87 @@
+"""The median stopping rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.evaluate import Stopped
+from archwright.schedulers._base import Curve, Job, Scheduler, check_count, register
+from archwright.schedulers._ladder import Ladder
+from archwright.schedulers._scores import scores
+from archwright.trials import History, Trial
+
+__all__ = ["Median"]
+
+
+@dataclass
+class _Averages:
+    """For each step the mean, up to it, of every trial that has come so far; of the first `finished` trials."""
+
+    finished: int = 0
+    at: dict[float, list[float]] = field(default_factory=dict)
+
+
+@register("median")
+@dataclass(frozen=True)
+class Median(Scheduler):
+    """Median stopping: a trial ends when its best value is below the median of what others had averaged by then.
+
+    Golovin et al., "Google Vizier: a service for black-box optimization", KDD 2017, section 3.2. Every trial is begun
+    as a full evaluation.
+
+    Args:
+        startup: How many trials have to have come to a step before one is stopped there, at least 1.
+        grace: On how many of its first points no trial is stopped, 0 or more.
+
+    Raises:
+        SchedulerError: A setting is out of range.
+    """
+
+    partial: ClassVar[bool] = False
+    needs_curve: ClassVar[bool] = True
+
+    startup: int = 5
+    grace: int = 0
+    _averages: WeakKeyDictionary[History, _Averages] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_count("median", "startup", self.startup)
+        check_count("median", "grace", self.grace, least=0)
+
+    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+        """Return a full evaluation."""
+        return Job() if more else None
+
+    def stop(self, history: History, trial: Trial, curve: Curve) -> Stopped | None:
+        """End the trial where its best value so far is below the median of the others' means up to this step."""
+        seen = scores(curve, history.objective)
+        if len(seen) <= self.grace:
+            return None
+        held = self._follow(history)
+        step = seen[-1][0]
+        others = held.at.get(step, [])
+        if len(others) < self.startup:
+            return None
+        best, median = max(score for _, score in seen), float(np.median(others))
+        if best >= median:
+            return None
+        return Stopped(
+            f"median stopping: best {best:.5g} at step {step:g}, the median of {len(others)} is {median:.5g}"
+        )
+
+    def _follow(self, history: History) -> _Averages:
+        held = self._averages.setdefault(history, _Averages())
+        for trial in history.finished[held.finished :]:
+            total = 0.0
+            for count, (step, score) in enumerate(scores(trial.curve, history.objective), start=1):
+                total += score
+                held.at.setdefault(step, []).append(total / count)
+        held.finished = len(history.finished)
+        return held

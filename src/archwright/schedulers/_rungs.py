@@ -1,0 +1,103 @@
+"""What a history has come to on each rung of a ladder."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, insort
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+from archwright.schedulers._ladder import Ladder
+from archwright.trials import History
+
+__all__ = ["Key", "Rungs", "rungs"]
+
+Key = tuple[float, float, int]
+"""What trials of one rung are sorted by, the best first: less is better. The last is the trial's number."""
+
+_held: WeakKeyDictionary[History, Rungs] = WeakKeyDictionary()
+
+
+class Rungs:
+    """The trials of a history by rung; each is looked at once.
+
+    Args:
+        ladder: The rungs.
+        history: The trials. It is handed in again for each question, so that this can be kept beside it.
+
+    Attributes:
+        root: For each trial the number of the one that began from scratch.
+        ranked: For each rung the keys of the trials that were measured on it, the best first.
+        ended: For each rung how many trials have ended on it, in whatever way.
+        continued: The trials that another goes on from.
+        views: For each rung the history of what was measured on it alone.
+    """
+
+    def __init__(self, ladder: Ladder, history: History) -> None:
+        count = len(ladder.rungs)
+        self.ladder = ladder
+        self.root: list[int] = []
+        self.ranked: list[list[Key]] = [[] for _ in range(count)]
+        self.ended = [0] * count
+        self.continued: set[int] = set()
+        self.views = [History(history.objective, within=history) for _ in range(count)]
+        self._waiting: list[list[Key]] = [[] for _ in range(count)]
+        self._keys: dict[int, Key] = {}
+        self._place: list[int] = []  # of each trial in its rung's view
+        self._finished = 0
+
+    def follow(self, history: History) -> None:
+        """Take in the trials that have begun or ended since."""
+        for view in self.views:
+            view.learned = history.learned
+        for trial in history.trials[len(self.root) :]:
+            before = history.before(trial)
+            self.root.append(trial.number if before is None else self.root[before.number])
+            if before is not None:
+                self.continued.add(before.number)
+            view = self.views[self.ladder.level(trial.share)]
+            self._place.append(len(view.trials))
+            view.add(replace(trial, number=len(view.trials), origin=None, state="running"))
+        for trial in history.finished[self._finished :]:
+            level = self.ladder.level(trial.share)
+            self.ended[level] += 1
+            self.views[level].add(replace(trial, number=self._place[trial.number], origin=None))
+            if trial.state == "complete":
+                _, score, less_loss = history.rank(trial)
+                key = (-score, -less_loss, trial.number)
+                self._keys[trial.number] = key
+                insort(self.ranked[level], key)
+                heapq.heappush(self._waiting[level], key)
+        self._finished = len(history.finished)
+
+    def best_waiting(self, level: int) -> int | None:
+        """Return the number of the best trial of a rung that no other goes on from yet; `None` where there is none."""
+        waiting = self._waiting[level]
+        while waiting and waiting[0][-1] in self.continued:
+            heapq.heappop(waiting)
+        return waiting[0][-1] if waiting else None
+
+    def waiting(self, level: int, count: int) -> list[int]:
+        """Return the numbers of the best trials of a rung that no other goes on from yet, the best first."""
+        left = (key[-1] for key in self.ranked[level] if key[-1] not in self.continued)
+        return [number for number, _ in zip(left, range(count), strict=False)]
+
+    def place(self, number: int, level: int) -> int:
+        """Return how many trials of the rung are better than one of them."""
+        return bisect_left(self.ranked[level], self._keys[number])
+
+    def view(self, enough: int) -> History:
+        """Return the history of the dearest rung on which enough trials were measured; else of that with the most."""
+        for view in reversed(self.views):
+            if len(view.complete) >= enough:
+                return view
+        return max(reversed(self.views), key=lambda view: len(view.complete))
+
+
+def rungs(ladder: Ladder, history: History) -> Rungs:
+    """Return what a history has come to on the rungs of a ladder."""
+    held = _held.get(history)
+    if held is None or held.ladder != ladder:
+        held = _held[history] = Rungs(ladder, history)
+    held.follow(history)
+    return held

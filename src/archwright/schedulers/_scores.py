@@ -1,0 +1,16 @@
+"""What a curve says of the objective."""
+
+from __future__ import annotations
+
+import math
+
+from archwright.schedulers._base import Curve
+from archwright.trials import Objective
+
+__all__ = ["scores"]
+
+
+def scores(curve: Curve, objective: Objective) -> list[tuple[float, float]]:
+    """Return the steps of a curve at which the objective was reported, with the scores: greater is better."""
+    found = [(row["step"], objective.score(row)) for row in curve if objective.metric in row]
+    return [(step, score) for step, score in found if math.isfinite(score)]
