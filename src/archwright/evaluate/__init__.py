@@ -18,6 +18,7 @@ from archwright.evaluate._fidelity import Fidelity, Spent
 from archwright.evaluate._learned import Learned, Preparation
 
 if TYPE_CHECKING:
+    from archwright.evaluate._repeats import Repeats
     from archwright.evaluate._training import Training
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "FunctionEvaluator",
     "Learned",
     "Preparation",
+    "Repeats",
     "Saved",
     "Spent",
     "Stopped",
@@ -42,6 +44,10 @@ def __getattr__(name: str) -> object:
         from archwright.evaluate._training import Training
 
         return Training
+    if name == "Repeats":
+        from archwright.evaluate._repeats import Repeats
+
+        return Repeats
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

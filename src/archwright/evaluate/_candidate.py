@@ -69,6 +69,7 @@ class Candidate:
         deadline: When to end, in seconds of `time.monotonic()`.
         listener: Called with the step and the metrics of each report; it may raise `Stopped`.
         example_input: What a network sees; `None` for what the space says.
+        settings: Settings that go before those of the space, ready for use.
         stop: Asked at each report, with the curve so far; returns why the evaluation is to end now, or `None`.
         restore: Returns what the evaluation before left, or `None` where there is nothing.
         save: Takes what an evaluation that goes on from this one needs; `None` where none will.
@@ -89,6 +90,7 @@ class Candidate:
         deadline: float | None = None,
         listener: Listener | None = None,
         example_input: TensorSpec | None = None,
+        settings: Mapping[str, Any] = MappingProxyType({}),
         stop: Callable[[Sequence[Mapping[str, float]]], Stopped | None] = lambda curve: None,
         restore: Callable[[], Saved | None] = lambda: None,
         save: Callable[[Mapping[str, Any]], None] | None = None,
@@ -103,6 +105,7 @@ class Candidate:
         self.example_input = example_input
         self.curve: list[dict[str, float]] = []
         self._listener = listener
+        self._given = settings
         self._stop, self._restore, self._save = stop, restore, save
         self._model: torch.nn.Module | None = None
         self._settings: Mapping[str, Any] | None = None
@@ -140,7 +143,7 @@ class Candidate:
                 from archwright.build import instantiate_settings
 
                 closed = instantiate_settings(closed)
-            self._settings = MappingProxyType(closed)
+            self._settings = MappingProxyType({**closed, **self._given})
         return self._settings
 
     def restore(self) -> Mapping[str, Any] | None:

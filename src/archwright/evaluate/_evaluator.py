@@ -56,6 +56,11 @@ class Evaluator(ABC):
         """
         return None
 
+    @property
+    def retrains(self) -> bool:
+        """Whether it trains what was found from scratch."""
+        return type(self).retrain is not Evaluator.retrain
+
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
         """Train the candidate from scratch, for longer, and test it once.
 

@@ -28,15 +28,16 @@ class Pace:
     """How far a training is, and whether its time is up.
 
     Args:
-        steps: How many steps there are to be.
+        steps: How many steps there are to be; infinity where time alone ends it.
         deadline: When to end at the latest, in seconds of `time.monotonic()`; `None` for never.
         by_time: Whether time counts as progress too, so that progress is 1 at the deadline.
     """
 
-    def __init__(self, steps: int, *, deadline: float | None = None, by_time: bool = False) -> None:
+    def __init__(self, steps: float, *, deadline: float | None = None, by_time: bool = False) -> None:
         self._steps = steps
         self._start = time.monotonic()
         self._end = math.inf if deadline is None else deadline
+        self._by_time = by_time
         self._limit = max(self._end - self._start, 1e-9) if by_time else math.inf
 
     def progress(self, step: int) -> float:
@@ -45,8 +46,12 @@ class Pace:
         return min(1.0, max(step / self._steps, elapsed))
 
     def done(self, step: int) -> bool:
-        """Tell whether `step` steps are all there were to be."""
-        return step >= self._steps
+        """Tell whether `step` steps are all there were to be, or the time was all there was."""
+        return step >= self._steps or (self._by_time and self.late())
+
+    def left(self, step: int) -> int | None:
+        """Return how many steps are still to be made after `step`; `None` where time alone ends it."""
+        return None if math.isinf(self._steps) else int(self._steps) - step
 
     def late(self) -> bool:
         """Tell whether the deadline has passed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ import torch.nn.functional as F
 
 from archwright.datasets import Part
 from archwright.evaluate._fidelity import Fidelity, Spent
+from archwright.evaluate._loop import Pace
 
 if TYPE_CHECKING:
     from archwright.datasets import Data
@@ -19,6 +22,7 @@ __all__ = ["Cuts", "Stage", "fidelities", "stages"]
 
 _STEPS = 50  # a training of fewer says nothing
 _LEAST_SHARE = 0.05  # of the data
+_SECONDS = 60.0  # a training that is not told how long it may take
 _LEAST_SIDE = 8  # pixels
 
 
@@ -27,16 +31,30 @@ class Stage:
     """A part of a training, with a learning-rate schedule of its own.
 
     Args:
-        start: Epochs before it.
-        end: Epochs after it.
+        epochs: How many epochs it has; `None` where it is time that ends it.
+        seconds: How long it lasts; `None` where it is epochs that end it.
         share: The share of the training part that it sees.
         side: The height of the images, in pixels; `None` for what they are.
     """
 
-    start: float
-    end: float
+    epochs: float | None
+    seconds: float | None = None
     share: float = 1.0
     side: int | None = None
+
+    def pace(self, steps: int, deadline: float | None) -> Pace:
+        """Return how it goes.
+
+        Args:
+            steps: How many steps an epoch has.
+            deadline: When to end at the latest, in seconds of `time.monotonic()`.
+        """
+        if self.seconds is None:
+            assert self.epochs is not None
+            return Pace(max(1, round(self.epochs * steps)), deadline=deadline)
+        most = math.inf if self.epochs is None else max(1, round(self.epochs * steps))
+        end = time.monotonic() + self.seconds
+        return Pace(most, deadline=end if deadline is None else min(end, deadline), by_time=True)
 
 
 def fidelities(data: Data, epochs: int, batch_size: int) -> dict[str, Fidelity]:
@@ -48,7 +66,11 @@ def fidelities(data: Data, epochs: int, batch_size: int) -> dict[str, Fidelity]:
         batch_size: How many samples a step takes.
     """
     enough = float(f"{min(1.0, _STEPS * batch_size / len(data.train)):.2g}")
-    found = {"epochs": Fidelity(enough, epochs), "data": Fidelity(max(_LEAST_SHARE, min(1.0, enough / epochs)), 1.0)}
+    found = {
+        "epochs": Fidelity(enough, epochs),
+        "seconds": Fidelity(1.0, _SECONDS),
+        "data": Fidelity(max(_LEAST_SHARE, min(1.0, enough / epochs)), 1.0),
+    }
     side = data.train.inputs.shape[-2] if data.kind == "image" else 0
     if side > _LEAST_SIDE:
         found["resolution"] = Fidelity(_LEAST_SIDE, side, whole=True, power=2.0)
@@ -58,18 +80,19 @@ def fidelities(data: Data, epochs: int, batch_size: int) -> dict[str, Fidelity]:
 def stages(fidelities: Sequence[Spent], epochs: int) -> list[Stage]:
     """Return the stages of a training that comes to each of the fidelities in turn.
 
-    Epochs go on from stage to stage. Where they are not among the fidelities, each stage has all of them.
+    Epochs and seconds go on from stage to stage. Where they are not among the fidelities, each stage has all epochs.
 
     Args:
         fidelities: What the training is given in each stage; "epochs" may be fractions.
         epochs: Those of a stage that does not say.
     """
     found: list[Stage] = []
+    before: dict[str, float] = {"epochs": 0.0, "seconds": 0.0}
     for spent in fidelities:
-        before = found[-1].end if found else 0.0
-        end = spent["epochs"] if "epochs" in spent else before + epochs
-        side = spent.get("resolution")
-        found.append(Stage(min(before, end), end, spent.get("data", 1.0), None if side is None else int(side)))
+        share, side = spent.get("data", 1.0), spent.get("resolution")
+        more = {name: spent[name] - before[name] for name in before if name in spent} or {"epochs": float(epochs)}
+        before |= {name: spent[name] for name in before if name in spent}
+        found.append(Stage(more.get("epochs"), more.get("seconds"), share, None if side is None else int(side)))
     return found
 
 

@@ -35,8 +35,9 @@ class Training(Evaluator):
     """Trains a candidate's network to classify, and judges it on the validation part after each epoch.
 
     A space may have parts named as the arguments that `settings` lists, such as `lr=aw.real(1e-3,
-    1e-1, log=True)`; what it decides goes before what is given here. A candidate may be given less "epochs", a share
-    of the "data", or images of a lower "resolution", which is their height in pixels.
+    1e-1, log=True)`; what it decides goes before what is given here. A candidate may be given less "epochs", so many
+    "seconds", a share of the "data", or images of a lower "resolution", which is their height in pixels. Seconds judge
+    networks by what they reach in the same time; they are those of the clock, so a seed does not tell the result.
 
     The same seed gives the same metrics, bit by bit on the CPU with the same number of threads. The
     network is left in `candidate.model`, in evaluation mode.
@@ -148,32 +149,35 @@ class Training(Evaluator):
         state = candidate.restore()
         model = candidate.model
         way = stages(candidate.stages, recipe.epochs_for(len(self.data.train)))
-        done = 0 if state is None else int(state["stages"])
+        done, reached = (0, 0.0) if state is None else (int(state["stages"]), float(state["epochs"]))
         metrics: dict[str, float] = {}
         trainer: Trainer | None = None
         with self._running(model, candidate) as setup:
             for number, stage in enumerate(way[done:], start=done):
                 train, validation = (Feed(self.data, part, setup) for part in self._cuts.of(stage))
-                full = train.steps(size)
-                steps = max(1, round((stage.end - stage.start) * full))
-                pace, seed = Pace(steps, deadline=candidate.deadline), candidate.seed + number
+                full, seed = train.steps(size), candidate.seed + number
+                cut = stage.seconds is not None and candidate.remaining() < stage.seconds
+                pace = stage.pace(full, candidate.deadline)
                 if trainer is None:
                     trainer = Trainer(model, train, setup, recipe, batch_size=size, seed=seed, pace=pace)
                     if state is not None:
                         trainer.load_state(state)
                 else:
                     trainer.begin(train, seed=seed, pace=pace)
+                over, begun = False, reached
                 with seeded(seed, candidate.device):
-                    while not pace.done(trainer.step):
-                        train_loss = trainer.epoch(limit=steps - trainer.step)
+                    while not over:
+                        train_loss = trainer.epoch(limit=pace.left(trainer.step))
                         metrics = {"train_loss": train_loss, **judge(model, validation, setup)}
                         over = pace.done(trainer.step)
+                        reached = begun + trainer.step / full
                         # What is complete is not stopped, even if it was the deadline's last moment.
-                        tell = candidate.record if over and number == len(way) - 1 else candidate.report
-                        tell(stage.end if over else stage.start + trainer.step / full, **metrics)
+                        last = over and number == len(way) - 1 and not cut
+                        tell = candidate.record if last else candidate.report
+                        tell(_tidy(reached), **metrics)
             assert trainer is not None
-            candidate.save({"stages": len(way), **trainer.state()})
-        return {**metrics, "epochs": way[-1].end, "parameters": _size(model)}
+            candidate.save({"stages": len(way), "epochs": reached, **trainer.state()})
+        return {**metrics, "epochs": _tidy(reached), "parameters": _size(model)}
 
     def retrain(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network from scratch on the training and validation parts, and test it once.
@@ -306,6 +310,11 @@ def _train_to_the_end(trainer: Trainer, pace: Pace, epochs: int, candidate: Cand
         if pace.late():
             break
     return train_loss
+
+
+def _tidy(epochs: float) -> float:
+    """Return a number of epochs without the traces of its sums: 3 rather than 2.9999999999999996."""
+    return round(epochs, 9)
 
 
 def _size(model: torch.nn.Module) -> float:

@@ -37,6 +37,8 @@ _EVALUATORS = {
 }
 """Where the evaluators are that can be made again, by the "type" in their JSON."""
 
+_NO_EVALUATOR = "the study's evaluator cannot be made again from its record: give it, as load(path, evaluator=...)"
+
 
 def describe(planner: Planner, objective: Objective) -> dict[str, Any]:
     """Return what is written down when a study begins.
@@ -67,6 +69,7 @@ def describe(planner: Planner, objective: Objective) -> dict[str, Any]:
         "results": {},
         "learned": None,
         "checkpoints": [],
+        "why": [],
     }
 
 
@@ -166,10 +169,27 @@ def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
         StudyError: There is none, or it could not be written down.
     """
     stored = document["evaluator"]
-    if stored is None or stored.get("type") not in _EVALUATORS:
-        raise StudyError(
-            "the study's evaluator cannot be made again from its record: give it, as load(path, evaluator=...)"
+    if stored is None:
+        raise StudyError(_NO_EVALUATOR)
+    return _made_evaluator(stored)
+
+
+def _made_evaluator(stored: Mapping[str, Any]) -> Evaluator:
+    if stored["type"] == "repeats":
+        from archwright.evaluate import Repeats
+
+        return Repeats(_made_evaluator(stored["evaluator"]), stored["repeats"])
+    if stored["type"] == "nested":
+        from archwright.study._nested import Nested
+
+        return Nested(
+            _made_evaluator(stored["evaluator"]),
+            Space.from_json(stored["hyperparameters"]),
+            trials=stored["trials"],
+            strategy=strategies.create(stored["strategy"], **stored["settings"]),
         )
+    if stored["type"] not in _EVALUATORS:
+        raise StudyError(_NO_EVALUATOR)
     module, name = _EVALUATORS[stored["type"]]
     made: Evaluator = getattr(importlib.import_module(module), name).from_json(stored)
     return made

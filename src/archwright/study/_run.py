@@ -95,8 +95,7 @@ class Run:
         self._shelf = shelf
         self._evaluator = evaluator
         self._budget = budget
-        retrains = type(evaluator).retrain is not Evaluator.retrain
-        self._finals = finals if retrains else 0
+        self._finals = finals if evaluator.retrains else 0
         log = [] if ledger.folder is None else [Log(ledger.folder / "log.txt")]
         self._callbacks = [*log, *callbacks]
         self._end = self._search_end = math.inf  # on the clock of time.monotonic()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from archwright import strategies
 from archwright.errors import SpaceError, StrategyError, unknown
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.space import Space
+from archwright.schedulers import Scheduler
 from archwright.strategies import OneShot, Strategy
+from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._run import check_run
+from archwright.study._run import check_run, search_time
 from archwright.study._study import Study
 from archwright.trials import Objective
 
@@ -32,7 +35,12 @@ def search(
     task: Any,
     *,
     evaluator: str = "training",
-    strategy: str | Strategy = "evolution",
+    strategy: str | Strategy = "auto",
+    scheduler: str | Scheduler = "auto",
+    fidelity: Mapping[str, tuple[float, float]] | None = None,
+    screen: str | None = None,
+    inherit: bool = False,
+    repeats: int = 1,
     objective: str | Objective | None = None,
     budget: Budget | None = None,
     path: str | os.PathLike[str] | None = None,
@@ -52,8 +60,18 @@ def search(
             the defaults of `Training`; or "supernet", by the weights of one supernet that is
             trained first, with the defaults of `SupernetEvaluator`. A `Training` may stand in place
             of the data.
-        strategy: The name of a strategy, or a strategy. One of those that go by a supernet, such as
-            "darts", has it trained first.
+        strategy: The name of a strategy, or a strategy; "auto" for one that suits the space and the budget. One of
+            those that go by a supernet, such as "darts", has it trained first.
+        scheduler: The name of a scheduler, or a scheduler: how much each trial gets; "auto" for one that suits the
+            evaluator and the budget. What was chosen and why is in `Study.why`.
+        fidelity: What trials are given less of, by name, with the range: `{"epochs": (1, 9)}`. Besides what the
+            evaluator knows ("epochs", "seconds", "data", "resolution" of a `Training`) it may name decisions of the
+            space, by a pattern such as "*.width", with the range of shares of their values: `{"*.width": (0.25, 1)}`.
+        screen: A zero-cost proxy by which the most promising of 4 proposals is chosen before any is trained, such as
+            "naswot"; or of as many as stand behind a colon: "naswot:16".
+        inherit: Whether a trial begins with the weights of the nearest of the best trials before it. The final
+            training starts from scratch.
+        repeats: How often each trial is evaluated, with different seeds; the metrics are the means.
         objective: What to optimise, such as "max accuracy"; the evaluator's own when not given.
         budget: What may be spent, such as `Budget(trials=100, minutes=10)`.
         path: The run folder to keep everything in, made if need be; `None` keeps it in memory.
@@ -68,32 +86,55 @@ def search(
         UnknownName: No strategy or space has that name.
         StrategyError: The strategy cannot serve the space, or goes by a supernet and the task is a
             function, on which none can be trained.
+        SchedulerError: The scheduler cannot work with the evaluator, the strategy, the fidelities or the budget.
         SpaceError: The space has parts that the evaluator does not understand.
         ShapeError: The space's networks do not fit the evaluator's data.
         StudyError: The folder holds a study, and `resume` is not set or that study differs.
         StudyLocked: Another process writes to the folder.
     """
     wanted = None if objective is None else Objective.parse(objective)
-    strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
+    if isinstance(strategy, str) and strategy != "auto":
+        strategy = strategies.create(strategy)
     measure = _with_supernet(_as_evaluator(task, wanted), evaluator, strategy)
+    if repeats != 1:
+        from archwright.evaluate import Repeats
+
+        measure = Repeats(measure, repeats)
     where = _as_space(space, measure)
     check_run(where, measure, budget, final)
     assert budget is not None
+    if resume and path is not None and (Path(path) / "study.db").is_file():
+        before = Study.open(path, space=where)
+        strategy = before.strategy if strategy == "auto" else strategy
+        if scheduler == "auto":
+            scheduler, fidelity = before.scheduler, fidelity or before.ladder.ranges
+    way = choose(
+        where,
+        measure,
+        budget,
+        strategy=strategy,
+        scheduler=scheduler,
+        fidelity=fidelity,
+        search_time=search_time(budget, measure, final=bool(final)),
+    )
     study = Study(
         where,
-        strategy=strategy,
+        strategy=way.strategy,
+        scheduler=way.scheduler,
+        fidelity=way.fidelity,
+        inherit=inherit,
         objective=wanted or measure.objective,
         seed=seed,
         path=path,
         resume=resume,
     )
-    return study._run(measure, budget, final, callbacks)
+    return study._run(measure, budget, final, callbacks, why=way.why, screen=screen)
 
 
 load = Study.open
 
 
-def default_trials(strategy: Strategy, evaluator: str) -> int:
+def default_trials(strategy: str | Strategy, evaluator: str) -> int:
     """Return how many trials a search has that is given no budget.
 
     Args:
@@ -115,7 +156,7 @@ def _as_evaluator(evaluator: Any, objective: Objective | None) -> Evaluator:
     return as_evaluator(evaluator, metric="value" if objective is None else objective.metric)
 
 
-def _with_supernet(measure: Evaluator, how: str, strategy: Strategy) -> Evaluator:
+def _with_supernet(measure: Evaluator, how: str, strategy: str | Strategy) -> Evaluator:
     """Return the evaluator, or one that trains a supernet first, where one is asked for."""
     if how not in EVALUATORS:
         raise unknown("evaluator", how, EVALUATORS)

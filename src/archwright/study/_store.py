@@ -30,6 +30,7 @@ DOCUMENTS = (
     "results",
     "learned",
     "checkpoints",
+    "why",
 )
 """What is kept about a study itself, each a JSON value."""
 

@@ -1,0 +1,85 @@
+"""The mean of several evaluations."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from archwright.evaluate._candidate import Candidate
+from archwright.evaluate._evaluator import Evaluator
+from archwright.evaluate._learned import Learned, Preparation
+from archwright.evaluate._recipe import check_whole
+
+__all__ = ["Repeats"]
+
+_APART = 7919  # between the seeds of two evaluations of one candidate
+
+
+class Repeats(Evaluator):
+    """Evaluates each candidate several times, with different seeds, and returns the means.
+
+    The network that is kept is that of the first evaluation.
+
+    Args:
+        evaluator: What measures.
+        repeats: How often, at least 1.
+
+    Raises:
+        EvaluationError: `repeats` is no whole number of 1 or more.
+    """
+
+    def __init__(self, evaluator: Evaluator, repeats: int) -> None:
+        check_whole("repeats", repeats)
+        self.evaluator = evaluator
+        self.repeats = repeats
+        self.objective = evaluator.objective
+        self.settings = evaluator.settings
+        self.example_input = evaluator.example_input
+        self.device = evaluator.device
+        self.fidelities = evaluator.fidelities
+        self.data = getattr(evaluator, "data", None)
+
+    def evaluate(self, candidate: Candidate) -> dict[str, float]:
+        """Return the mean of each metric, and of the objective's under "NAME_std" the deviation over the seeds.
+
+        The reports are those of the first evaluation. A candidate that goes on from a checkpoint does so in the first;
+        the others come to the same stage from the start.
+        """
+        found = [self.evaluator.evaluate(candidate)]
+        for number in range(1, self.repeats):
+            again = Candidate(
+                candidate.space,
+                candidate.architecture,
+                seed=candidate.seed + _APART * number,
+                fidelity=candidate.fidelity,
+                stages=candidate.stages,
+                device=candidate.device,
+                deadline=candidate.deadline,
+                example_input=candidate.example_input,
+            )
+            found.append(self.evaluator.evaluate(again))
+        means = {name: statistics.fmean(each[name] for each in found) for name in found[0]}
+        metric = self.objective.split()[-1]
+        return means | {f"{metric}_std": statistics.pstdev(each[metric] for each in found)}
+
+    @property
+    def retrains(self) -> bool:
+        """Whether the evaluator trains from scratch."""
+        return self.evaluator.retrains
+
+    def prepare(self, preparation: Preparation) -> Learned | None:
+        """Get the evaluator ready."""
+        return self.evaluator.prepare(preparation)
+
+    def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
+        """Train the candidate from scratch, once, as the evaluator does."""
+        return self.evaluator.retrain(candidate)
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return what makes it again, or `None` where the evaluator cannot be written down."""
+        written = self.evaluator.to_json()
+        return None if written is None else {"type": "repeats", "evaluator": written, "repeats": self.repeats}
+
+    def __repr__(self) -> str:
+        return f"Repeats({self.evaluator!r}, {self.repeats})"

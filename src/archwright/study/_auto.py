@@ -1,0 +1,126 @@
+"""What a search does that is not told how: rules, written down and told at its start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from archwright import schedulers, strategies
+from archwright.errors import StrategyError
+from archwright.evaluate import Evaluator
+from archwright.schedulers import Range, Scheduler, narrowed
+from archwright.space import Space
+from archwright.strategies import OneShot, Strategy
+from archwright.study._budget import Budget
+
+__all__ = ["Way", "choose"]
+
+_MODELLED = 400  # trials up to which a Gaussian process is worth its time
+_FEW = 4  # full trainings below which half of them would be spent before anything is compared
+_PIECES = 120  # of the time of a search, one is what a candidate gets at first
+_LONGEST = 5  # and at most the time over this at last
+_LEAST_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a search goes.
+
+    Args:
+        strategy: What proposes.
+        scheduler: What says how much each trial gets.
+        fidelity: What trials are given less of.
+        why: What was chosen and by which rule, as lines.
+    """
+
+    strategy: Strategy
+    scheduler: Scheduler
+    fidelity: Mapping[str, Range]
+    why: tuple[str, ...]
+
+
+def choose(
+    space: Space,
+    evaluator: Evaluator,
+    budget: Budget,
+    *,
+    strategy: str | Strategy,
+    scheduler: str | Scheduler,
+    fidelity: Mapping[str, tuple[float, float]] | None,
+    search_time: float,
+) -> Way:
+    """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
+
+    Scheduler: "full" where the evaluator knows no fidelity, has learned beforehand, or the budget is below four full
+    evaluations; else "asha". Fidelity: seconds, where there is a time budget and the evaluator knows them, so that what
+    is compared is what networks reach in the same time; else the first that the evaluator knows. Strategy: "bo" where
+    at most 400 trials are expected, which is where a model of the space is worth its time; else "evolution".
+
+    Args:
+        space: Where to search.
+        evaluator: What measures.
+        budget: What may be spent.
+        strategy: "auto", a name or a strategy.
+        scheduler: "auto", a name or a scheduler.
+        fidelity: The ranges asked for, by name.
+        search_time: Seconds that the search has, without the final training; infinity where time is no budget.
+
+    Raises:
+        UnknownName: No strategy or scheduler has that name, or the evaluator does not know a fidelity.
+        SchedulerError: The scheduler cannot work with what the evaluator knows.
+    """
+    why: list[str] = []
+    known = evaluator.fidelities
+    ranges = narrowed(known, fidelity) if fidelity is not None or known else {}
+    if scheduler == "auto":
+        name, reason = _scheduler(evaluator, budget, strategy, wanted=fidelity is not None)
+        scheduler = schedulers.create(name)
+        why.append(f"scheduler {name}: {reason}")
+    elif isinstance(scheduler, str):
+        scheduler = schedulers.create(scheduler)
+    if scheduler.partial and fidelity is None and "seconds" in known and math.isfinite(search_time):
+        ranges = {"seconds": _seconds(search_time)}
+        why.append("fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time")
+    if strategy == "auto":
+        expected = _expected(scheduler, budget)
+        name = "random" if schedulers.name_of(scheduler) == "dehb" else "bo" if expected <= _MODELLED else "evolution"
+        if name == "bo":
+            try:
+                strategies.create(name).check(space)
+            except StrategyError:
+                name = "evolution"
+        strategy = strategies.create(name)
+        why.append(f"strategy {name}: " + _REASONS[name])
+    elif isinstance(strategy, str):
+        strategy = strategies.create(strategy)
+    return Way(strategy, scheduler, ranges if scheduler.partial else {}, tuple(why))
+
+
+_REASONS = {
+    "bo": f"at most {_MODELLED} trials are expected, few enough for a model of the space",
+    "evolution": "many trials are expected, too many for a model of the space",
+    "random": "the scheduler proposes by itself",
+}
+
+
+def _scheduler(evaluator: Evaluator, budget: Budget, strategy: str | Strategy, *, wanted: bool) -> tuple[str, str]:
+    if not evaluator.fidelities and not wanted:
+        return "full", "the evaluator knows no cheaper form of an evaluation"
+    if type(evaluator).prepare is not Evaluator.prepare or isinstance(strategy, OneShot):
+        return "full", "what is known of the space is learned before the first trial"
+    if budget.trials is not None and budget.trials < _FEW:
+        return "full", f"a budget below {_FEW} full evaluations is too small to divide"
+    return "asha", "most networks are given little, and the best third of each rung goes on"
+
+
+def _seconds(search_time: float) -> tuple[float, float]:
+    low = max(_LEAST_SECONDS, float(f"{search_time / _PIECES:.2g}"))
+    return low, max(3 * low, float(f"{search_time / _LONGEST:.2g}"))
+
+
+def _expected(scheduler: Scheduler, budget: Budget) -> float:
+    """Return about how many trials there will be; those that get little are about four for each full evaluation."""
+    if budget.trials is None:
+        return 0.0  # a time budget buys few trainings, as far as can be known
+    return budget.trials * (4 if scheduler.partial else 1)
