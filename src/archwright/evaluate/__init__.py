@@ -1,10 +1,11 @@
 """Evaluation: what an architecture is worth.
 
-`Candidate` and the evaluators of plain functions need no torch; it is loaded with `Training`.
+`Candidate` and the evaluators of plain functions need no torch; it is loaded with `Training` and with `proxies`.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 from archwright.evaluate._candidate import Candidate, Stopped
@@ -17,7 +18,9 @@ from archwright.evaluate._evaluator import (
 from archwright.evaluate._learned import Learned, Preparation
 
 if TYPE_CHECKING:
+    from archwright.evaluate import proxies
     from archwright.evaluate._training import Training
+    from archwright.evaluate.proxies import ProxyEvaluator
 
 __all__ = [
     "Candidate",
@@ -25,10 +28,12 @@ __all__ = [
     "FunctionEvaluator",
     "Learned",
     "Preparation",
+    "ProxyEvaluator",
     "Stopped",
     "Training",
     "as_evaluator",
     "check_metrics",
+    "proxies",
 ]
 
 
@@ -38,6 +43,9 @@ def __getattr__(name: str) -> object:
         from archwright.evaluate._training import Training
 
         return Training
+    if name in ("ProxyEvaluator", "proxies"):
+        proxies = importlib.import_module("archwright.evaluate.proxies")
+        return proxies if name == "proxies" else proxies.ProxyEvaluator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -31,6 +31,7 @@ __all__ = [
 _EVALUATORS = {
     "training": ("archwright.evaluate", "Training"),
     "supernet": ("archwright.supernet", "SupernetEvaluator"),
+    "proxies": ("archwright.evaluate", "ProxyEvaluator"),
 }
 """Where the evaluators are that can be made again, by the "type" in their JSON."""
 
