@@ -40,7 +40,7 @@ class BlockOutputs:
     def __init__(self, model: nn.Module) -> None:
         self._blocks = blocks_of(model)
         self._channels_first = any(isinstance(module, nn.modules.conv._ConvNd) for module in model.modules())
-        self._found: list[tuple[Tensor, Tensor]] = []
+        self._found: list[Tensor] = []
         self._hooks = ExitStack()
 
     def __enter__(self) -> BlockOutputs:
@@ -54,24 +54,24 @@ class BlockOutputs:
         self._hooks.close()
 
     def before(self, outputs: Tensor) -> list[Block]:
-        """Return what the blocks gave, without the block that gave the network's output.
+        """Return what the blocks gave, without the head, which gives the network's outputs.
 
-        Only those with the most axes are returned: where there are positions, a block without any is part of the head.
+        Where there are positions, blocks that give none are the head; where there are none, the last block is.
         """
-        found = [output for output, handed_on in self._found if handed_on is not outputs]
-        axes = max((output.ndim for output in found), default=0)
+        axes = max((output.ndim for output in self._found), default=0)
+        found = self._found if axes > outputs.ndim else self._found[:-1]
         axis = 1 if axes == 2 or self._channels_first else -1
         return [Block(output, axis) for output in found if output.ndim == axes]
 
     def _note(self, module: nn.Module, _: Any, output: Any) -> Any:
         if isinstance(output, tuple) and output and isinstance(output[0], Tensor):  # a recurrent layer, with its state
             copy = output[0].clone()
-            self._found.append((output[0], copy))
+            self._found.append(output[0])
             return (copy, *output[1:])
         if not isinstance(output, Tensor):
             return None
         copy = output.clone()  # the network goes on with the copy: a layer in place leaves this one alone
-        self._found.append((output, copy))
+        self._found.append(output)
         return copy
 
 

@@ -68,7 +68,7 @@ class ProxyEvaluator(Evaluator):
         self.objective = objective or f"max {next(iter(self.proxies))}"
         if self.objective.split()[-1] not in self.proxies:
             raise EvaluationError(
-                f"objective {objective!r} is none of the proxies asked for: {', '.join(self.proxies)}"
+                f"objective {objective!r} is by none of the proxies asked for: {', '.join(self.proxies)}"
             )
         self.batch_size, self.seed = batch_size, seed
         self.data = self.training.data

@@ -20,6 +20,7 @@ __all__ = ["Passes", "loss_of", "spread"]
 
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 _DIFFERENTIATED = frozenset({"blocks", "channel_saliency", "curvature", "gradients", "input_gradients"})
+_ROUNDING = 1e-12  # a variance below this share of the mean square is rounding: float32
 
 
 @dataclass
@@ -105,13 +106,13 @@ class Passes:
         """What the network's blocks gave, in their order; see `blocks_of`.
 
         Raises:
-            EvaluationError: The network has no block besides the one that gives its output.
+            EvaluationError: The network has no block before its head.
         """
         self._declared("blocks")
         found = self._trace.blocks
         if not found:
             raise EvaluationError(
-                "the network has no block before the layer that gives its output: there is nothing to look into"
+                "the network has no block before its head: there is nothing to look into; take another proxy"
             )
         return found
 
@@ -186,13 +187,11 @@ class Passes:
         """
         self._declared("curvature")
         live = self._live_gradients[0]
+        product = torch.stack([(gradient.detach() * gradient).sum() for gradient in live]).sum()
         try:
-            products = torch.autograd.grad(
-                torch.stack([(gradient.detach() * gradient).sum() for gradient in live]).sum(),
-                self.weights,
-                retain_graph=True,
-                materialize_grads=True,
-            )
+            if _is_cut(product):
+                raise RuntimeError("a layer of its own says that it is differentiable once")
+            products = torch.autograd.grad(product, self.weights, retain_graph=True, materialize_grads=True)
         except RuntimeError as error:
             raise EvaluationError(
                 f"the network's gradient cannot be differentiated again ({str(error).partition(chr(10))[0]}): take a "
@@ -289,7 +288,7 @@ def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:
     loss = F.cross_entropy(outputs.float(), targets)
     if not torch.isfinite(loss):
         raise EvaluationError(
-            f"the loss of the untrained network is {float(loss)}: normalise the inputs, or the network's layers"
+            f"the loss of the untrained network is {loss.item()}: normalise the inputs, or the network's layers"
         )
     return loss
 
@@ -305,15 +304,29 @@ def spread(block: Block, place: int) -> float:
         EvaluationError: The output does not vary.
     """
     rows = block.output.detach().movedim(block.axis, -1).flatten(0, -2).float()
+    size = float(rows.square().sum()) / len(rows)
     rows = rows - rows.mean(0)
     variances = torch.linalg.eigvalsh((rows.T @ rows).double() / len(rows)).clamp_min(0)
-    if not float(variances.sum()) > 0:
+    if not float(variances.sum()) > _ROUNDING * size:
         raise EvaluationError(
             f"block {place} of the network gives the same for every sample and position, as when nothing leads "
             "through it: leave such networks out of the space"
         )
     shares = variances / variances.sum()
     return float(-(shares * torch.log(shares + 1e-8)).sum())
+
+
+def _is_cut(value: Tensor) -> bool:
+    """Tell whether a graph is cut where its derivative is unknown; torch would pass over that part in silence."""
+    seen, left = set(), [value.grad_fn]
+    while left:
+        node = left.pop()
+        if node is not None and node not in seen:
+            if node.name().endswith("::Error"):
+                return True
+            seen.add(node)
+            left += [before for before, _ in node.next_functions]
+    return False
 
 
 def _keep_output(kept: list[tuple[Tensor, int]]) -> Callable[..., Tensor | None]:

@@ -50,8 +50,8 @@ def borrowed(model: nn.Module) -> Iterator[None]:
         # A fused recurrent layer has no second derivative, and its FLOPs are not counted.
         with ExitStack() as kernels:
             if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-                kernels.enter_context(torch.backends.mkldnn.flags(enabled=False))
-                kernels.enter_context(torch.backends.cudnn.flags(enabled=False))
+                for backend in (torch.backends.mkldnn, torch.backends.cudnn):
+                    kernels.callback(backend.set_flags, *backend.set_flags(False))
             yield
     finally:
         for module, mode in modes:
