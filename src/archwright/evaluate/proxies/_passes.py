@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +16,7 @@ from archwright.errors import EvaluationError
 from archwright.evaluate.proxies._blocks import Block, BlockOutputs
 from archwright.evaluate.proxies._units import Units
 
-__all__ = ["Passes", "loss_of", "spread"]
+__all__ = ["Passes", "gaussian", "loss_of", "spread"]
 
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 _DIFFERENTIATED = frozenset({"blocks", "channel_saliency", "curvature", "gradients", "input_gradients"})
@@ -65,10 +65,6 @@ class Passes:
     def generator(self) -> torch.Generator:
         """Return a new generator on the CPU, seeded."""
         return torch.Generator().manual_seed(self.seed)
-
-    def random(self, draw: Callable[..., Tensor], shape: Sequence[int], generator: torch.Generator) -> Tensor:
-        """Return float32 numbers that `draw(shape, generator=...)` draws on the CPU, on the device of the inputs."""
-        return draw(tuple(shape), generator=generator).to(self.inputs.device, torch.float32)
 
     def floating_inputs(self) -> Tensor:
         """Return the inputs.
@@ -263,6 +259,15 @@ class Passes:
         """Let go of the graphs; what needs them is made again."""
         for name in ("_trace", "_live_gradients"):
             self.__dict__.pop(name, None)
+
+
+def gaussian(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Return standard normal numbers, float32, of the shape, layout and device of a tensor.
+
+    They are drawn on the CPU, whatever the device, so that a seed gives the same everywhere.
+    """
+    drawn = torch.randn(like.shape, generator=generator)
+    return torch.empty_like(like, dtype=torch.float32).copy_(drawn)
 
 
 def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from archwright.errors import EvaluationError
 from archwright.evaluate.proxies._base import Proxy, register
 from archwright.evaluate.proxies._blocks import Block
-from archwright.evaluate.proxies._passes import Passes
+from archwright.evaluate.proxies._passes import Passes, gaussian
 
 __all__ = ["Trainability"]
 
@@ -41,7 +41,7 @@ class Trainability(Proxy):
         generator = passes.generator()
         terms = []
         for place, (before, after) in enumerate(pairwise(blocks), start=1):
-            signs = passes.random(torch.randn, after.output.shape, generator).sign().to(after.output.dtype)
+            signs = gaussian(after.output, generator).sign().to(after.output.dtype)
             norm = _norm(before, after, signs, place)
             terms.append(2 - norm - 1 / (norm + 1e-6))
         return math.fsum(terms) / len(terms)
