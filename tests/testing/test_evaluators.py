@@ -6,7 +6,7 @@ import pytest
 
 import archwright as aw
 from archwright import nn
-from archwright.evaluate import as_evaluator
+from archwright.evaluate import ProxyEvaluator, as_evaluator, proxies
 from archwright.testing import EvaluatorSuite
 
 
@@ -36,6 +36,17 @@ class TestTraining(EvaluatorSuite):
     def space(self):
         model = nn.Sequential(nn.Flatten(), nn.LazyLinear(aw.choice(8, 16)), nn.ReLU(), nn.LazyLinear(10))
         return aw.Space(model=model)
+
+
+class TestProxies(EvaluatorSuite):
+    @pytest.fixture(params=[name for name in proxies.names() if name != "az-nas"])
+    def evaluator(self, request):
+        return ProxyEvaluator(aw.data("digits"), request.param, batch_size=16)
+
+    @pytest.fixture
+    def space(self):
+        block = nn.Sequential(nn.LazyConv2d(aw.choice(8, 16), 3), nn.LazyBatchNorm2d(), nn.ReLU())
+        return aw.Space(model=nn.Sequential(block, nn.LazyConv2d(4, 1), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10)))
 
 
 def test_the_suite_finds_what_is_random():

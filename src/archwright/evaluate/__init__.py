@@ -1,10 +1,11 @@
 """Evaluation: what an architecture is worth.
 
-`Candidate` and the evaluators of plain functions need no torch; it is loaded with `Training`.
+`Candidate` and the evaluators of plain functions need no torch; it is loaded with `Training` and with `proxies`.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 from archwright.evaluate._candidate import Candidate, Saved, Stopped
@@ -18,8 +19,10 @@ from archwright.evaluate._fidelity import Fidelity, Spent
 from archwright.evaluate._learned import Learned, Preparation
 
 if TYPE_CHECKING:
+    from archwright.evaluate import proxies
     from archwright.evaluate._repeats import Repeats
     from archwright.evaluate._training import Training
+    from archwright.evaluate.proxies import ProxyEvaluator
 
 __all__ = [
     "Candidate",
@@ -28,6 +31,7 @@ __all__ = [
     "FunctionEvaluator",
     "Learned",
     "Preparation",
+    "ProxyEvaluator",
     "Repeats",
     "Saved",
     "Spent",
@@ -35,6 +39,7 @@ __all__ = [
     "Training",
     "as_evaluator",
     "check_metrics",
+    "proxies",
 ]
 
 
@@ -48,6 +53,9 @@ def __getattr__(name: str) -> object:
         from archwright.evaluate._repeats import Repeats
 
         return Repeats
+    if name in ("ProxyEvaluator", "proxies"):
+        proxies = importlib.import_module("archwright.evaluate.proxies")
+        return proxies if name == "proxies" else proxies.ProxyEvaluator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

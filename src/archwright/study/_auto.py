@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from archwright import schedulers, strategies
 from archwright.errors import StrategyError
 from archwright.evaluate import Evaluator
-from archwright.schedulers import Range, Scheduler, narrowed
+from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space
 from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
+from archwright.study._shrink import wanted_ranges
 
 __all__ = ["Way", "choose"]
 
@@ -36,7 +37,7 @@ class Way:
 
     strategy: Strategy
     scheduler: Scheduler
-    fidelity: Mapping[str, Range]
+    fidelity: Mapping[str, Range] | Ladder
     why: tuple[str, ...]
 
 
@@ -47,7 +48,7 @@ def choose(
     *,
     strategy: str | Strategy,
     scheduler: str | Scheduler,
-    fidelity: Mapping[str, tuple[float, float]] | None,
+    fidelity: Mapping[str, tuple[float, float]] | Ladder | None,
     search_time: float,
 ) -> Way:
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
@@ -63,7 +64,7 @@ def choose(
         budget: What may be spent.
         strategy: "auto", a name or a strategy.
         scheduler: "auto", a name or a scheduler.
-        fidelity: The ranges asked for, by name.
+        fidelity: The ranges asked for, by name; or the rungs, as they are on record.
         search_time: Seconds that the search has, without the final training; infinity where time is no budget.
 
     Raises:
@@ -72,7 +73,7 @@ def choose(
     """
     why: list[str] = []
     known = evaluator.fidelities
-    ranges = narrowed(known, fidelity) if fidelity is not None or known else {}
+    ranges = fidelity if isinstance(fidelity, Ladder) else wanted_ranges(known, fidelity, space)
     if scheduler == "auto":
         name, reason = _scheduler(evaluator, budget, strategy, wanted=fidelity is not None)
         scheduler = schedulers.create(name)
@@ -81,7 +82,9 @@ def choose(
         scheduler = schedulers.create(scheduler)
     if scheduler.partial and fidelity is None and "seconds" in known and math.isfinite(search_time):
         ranges = {"seconds": _seconds(search_time)}
-        why.append("fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time")
+        why.append(
+            "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time"
+        )
     if strategy == "auto":
         expected = _expected(scheduler, budget)
         name = "random" if schedulers.name_of(scheduler) == "dehb" else "bo" if expected <= _MODELLED else "evolution"

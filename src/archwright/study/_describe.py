@@ -14,10 +14,11 @@ from typing import Any
 from archwright import schedulers, strategies
 from archwright.errors import SpaceError, StudyError
 from archwright.evaluate import Evaluator
-from archwright.schedulers import Full, Ladder, Scheduler
+from archwright.schedulers import Full, Ladder
 from archwright.space import Space
 from archwright.strategies import Strategy
 from archwright.study._propose import Planner
+from archwright.study._screen import Screen
 from archwright.trials import Objective
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
     "describe_evaluator",
     "differences",
     "restore_evaluator",
-    "restore_scheduler",
+    "restore_planner",
     "restore_space",
     "restore_strategy",
 ]
@@ -34,6 +35,7 @@ __all__ = [
 _EVALUATORS = {
     "training": ("archwright.evaluate", "Training"),
     "supernet": ("archwright.supernet", "SupernetEvaluator"),
+    "proxies": ("archwright.evaluate", "ProxyEvaluator"),
 }
 """Where the evaluators are that can be made again, by the "type" in their JSON."""
 
@@ -60,6 +62,7 @@ def describe(planner: Planner, objective: Objective) -> dict[str, Any]:
             **_described(planner.scheduler, schedulers),
             "rungs": planner.ladder.to_json(),
             "inherit": planner.inherit,
+            "screen": None if planner.screen is None else str(planner.screen),
         },
         "objective": str(objective),
         "seed": int(seed),
@@ -144,22 +147,23 @@ def restore_strategy(document: Mapping[str, Any]) -> Strategy:
     return strategies.create(stored["name"], **stored["options"])
 
 
-def restore_scheduler(document: Mapping[str, Any]) -> tuple[Scheduler, Ladder, bool]:
-    """Return the scheduler on record, its rungs, and whether weights are inherited.
+def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strategy) -> Planner:
+    """Return what says what comes next, from the scheduler on record.
 
     Raises:
         StudyError: It is not registered, or its settings could not be written down.
     """
     stored = document["scheduler"]
     if stored is None:  # a study of a version that had none
-        return Full(), Ladder(), False
+        return Planner(space, strategy, Full(), Ladder(), document["seed"])
     if stored["options"] is None or stored["name"] not in schedulers.names():
         raise StudyError(
             f"the study's scheduler, {stored['class']}, cannot be made again from its record: register it under a name "
             "before the study is opened"
         )
-    made = schedulers.create(stored["name"], **stored["options"])
-    return made, Ladder.from_json(stored["rungs"]), stored["inherit"]
+    scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
+    screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
+    return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen)
 
 
 def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from archwright.errors import Exhausted, StrategyError
+from archwright.errors import Exhausted, StrategyError, StudyError
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
+from archwright.study._screen import Screen
 from archwright.trials import History, Trial
 
 __all__ = ["Planner", "preparation_seed", "trial_seed"]
@@ -33,7 +34,10 @@ class Planner:
         ladder: The fidelities there are.
         seed: The study's seed.
         inherit: Whether a new trial begins with the weights of the nearest of the best.
-        screen: Returns how promising an architecture looks before it is trained, and from how many to choose.
+        screen: By what the most promising of several proposals is chosen, if by anything.
+
+    Attributes:
+        promise: Returns how promising an architecture looks before it is trained; it takes an evaluator to know.
     """
 
     space: Space
@@ -42,7 +46,8 @@ class Planner:
     ladder: Ladder
     seed: int
     inherit: bool = False
-    screen: tuple[Callable[[Architecture], float], int] | None = None
+    screen: Screen | None = None
+    promise: Callable[[Architecture], float] | None = field(default=None, init=False)
 
     def next(self, history: History) -> Trial:
         """Return the next trial: a new architecture, or one that goes on.
@@ -94,14 +99,17 @@ class Planner:
         found = self._unseen(history, level, rng)
         if self.screen is None:
             return found
-        promise, count = self.screen
+        if self.promise is None:
+            raise StudyError(
+                "the study screens its proposals with data, which its evaluator has: let it run, or make it without screen"
+            )
         drawn = {found: None}
-        for _ in range(count - 1):
+        for _ in range(self.screen.of - 1):
             try:
                 drawn[self._unseen(history, level, rng)] = None
             except Exhausted:
                 break
-        return max(drawn, key=promise) if len(drawn) > 1 else found
+        return max(drawn, key=self.promise)
 
     def _unseen(self, history: History, level: int | None, rng: np.random.Generator) -> Architecture:
         space, count = self.space, history.count_seen

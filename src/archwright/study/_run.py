@@ -19,15 +19,19 @@ from archwright.study._callback import Callback, Log
 from archwright.study._checkpoints import Checkpoints
 from archwright.study._outcome import Outcome, judge
 from archwright.study._propose import Planner, preparation_seed
+from archwright.study._screen import promise
+from archwright.study._shrink import matches, shrunk
 from archwright.trials import Trial, metrics_to_json
 
 if TYPE_CHECKING:
+    import torch
+
     from archwright.space import Space
     from archwright.study._best import Shelf
     from archwright.study._ledger import Ledger
     from archwright.study._study import Study
 
-__all__ = ["Run", "check_run"]
+__all__ = ["Run", "check_run", "check_scheduler", "search_time"]
 
 _ROUNDING = 1e-9  # of what trials have spent
 _FINAL_SHARE = 0.3  # of a time budget, kept for the final training
@@ -61,6 +65,36 @@ def check_run(space: Space, evaluator: Evaluator, budget: object, final: object)
             )
     if evaluator.example_input is not None and "model" in space.parts:
         space.check(evaluator.example_input)
+
+
+def search_time(budget: Budget, evaluator: Evaluator, *, final: bool) -> float:
+    """Return how many seconds of a budget are for the search: all but the share that the final training gets."""
+    return budget.time * (1 - _FINAL_SHARE if final and evaluator.retrains else 1.0)
+
+
+def check_scheduler(planner: Planner, evaluator: Evaluator, budget: Budget) -> None:
+    """Refuse a scheduler that cannot do its work with the evaluator or the budget.
+
+    Raises:
+        SchedulerError: The evaluator does not understand what trials are to be given less of, its networks do not run
+            in a lower resolution, or the budget is too small for one round.
+    """
+    scheduler, ladder = planner.scheduler, planner.ladder
+    if not scheduler.partial:
+        return
+    for name in ladder.rungs[0]:
+        if evaluator.fidelities and name not in evaluator.fidelities and not matches(planner.space, name):
+            raise SchedulerError(
+                f"{type(evaluator).__name__} cannot be given less of {name!r}: it understands "
+                f"{', '.join(evaluator.fidelities)}"
+            )
+    needed = scheduler.bracket(ladder)
+    if budget.trials is not None and budget.trials < needed - _ROUNDING:
+        raise SchedulerError(
+            f"the first round of {scheduler!r} over {ladder} costs as much as {needed:.3g} full evaluations, and the "
+            f"budget is {budget.trials}: give at least {math.ceil(needed)} trials, fewer rungs, or the scheduler 'asha', "
+            "which has no rounds"
+        )
 
 
 class Run:
@@ -107,13 +141,15 @@ class Run:
         clock.start()
         self._end = time.monotonic() + self._budget.time - clock.elapsed
         if math.isfinite(self._end):
-            kept = _FINAL_SHARE * self._budget.time if self._finals else 0.0
-            self._search_end = self._end - kept
+            whole = search_time(self._budget, self._evaluator, final=bool(self._finals))
+            self._search_end = self._end - (self._budget.time - whole)
         study.stopped_by = None
         try:
             for callback in self._callbacks:
                 callback.on_start(study)
             self._prepare()
+            if self._planner.screen is not None:
+                self._planner.promise = promise(self._planner.screen, study.space, self._evaluator)
             self._search()
             self._train_finals()
         except KeyboardInterrupt:
@@ -214,7 +250,7 @@ class Run:
         history = self._study.history
         candidate = self._candidate(trial, self._search_end)
         start = time.monotonic()
-        outcome = self._outcome(candidate)
+        outcome = self._measured_before(trial) or self._outcome(trial, candidate)
         seconds = time.monotonic() - start
         ended = judge(trial, outcome, history.objective, curve=candidate.curve, seconds=seconds)
         if history.beaten_by(ended):
@@ -233,8 +269,20 @@ class Run:
             )
         return ended
 
-    def _outcome(self, candidate: Candidate) -> Outcome:
+    def _measured_before(self, trial: Trial) -> Mapping[str, float] | None:
+        """Return the metrics of a trial of the same architecture and fidelity; in an infinite space one may come again."""
+        history = self._study.history
+        if trial.origin is not None or history.count_seen == len(history.trials):
+            return None
+        same = (
+            each for each in history.complete if each.architecture == trial.architecture and each.share == trial.share
+        )
+        found = next(same, None)
+        return None if found is None else found.metrics
+
+    def _outcome(self, trial: Trial, candidate: Candidate) -> Outcome:
         try:
+            self._inherit(trial, candidate)
             return check_metrics(self._evaluator.evaluate(candidate))
         except Exception as error:  # whatever a candidate does, the search goes on
             return error
@@ -252,7 +300,7 @@ class Run:
 
         candidate = Candidate(
             self._study.space,
-            trial.architecture,
+            shrunk(self._study.space, trial.architecture, trial.fidelity),
             seed=trial.seed,
             fidelity=trial.fidelity,
             stages=self._stages(trial),
@@ -283,13 +331,41 @@ class Run:
         if before is None:
             return None
         try:
-            return Saved(self._checkpoints.load(before.number), before.curve)
+            state = self._checkpoints.load(before.number)
         except LookupError as error:
             if before.number in (self._ledger.document["checkpoints"] or ()):
                 self._problem(
                     f"the checkpoint of trial {before.number} {error}: trial {trial.number} starts again, from scratch"
                 )
             return None
+        return Saved(state, before.curve, self._grown(before, trial, state))
+
+    def _inherit(self, trial: Trial, candidate: Candidate) -> None:
+        """Let a new architecture begin with the weights of the trial that it inherits from."""
+        history = self._study.history
+        if trial.origin is None or history.before(trial) is not None:
+            return
+        try:
+            state = self._checkpoints.load(trial.origin)
+        except LookupError as error:
+            self._problem(f"the weights of trial {trial.origin} {error}: trial {trial.number} begins from scratch")
+            return
+        network = self._grown(history.trials[trial.origin], trial, state)
+        if network is not None:
+            candidate.adopt(network.to(self._evaluator.device))
+
+    def _grown(self, before: Trial, trial: Trial, state: Mapping[str, Any]) -> torch.nn.Module | None:
+        """Return a trial's network with the weights of another's; `None` where the two are the same network."""
+        space = self._study.space
+        old, new = (shrunk(space, each.architecture, each.fidelity) for each in (before, trial))
+        if old == new or "model" not in state:
+            return None
+        from archwright.supernet import inherit
+
+        network, _ = inherit(
+            space, new, old, state["model"], seed=trial.seed, example_input=self._evaluator.example_input
+        )
+        return network
 
     def _save(self, trial: Trial, state: Mapping[str, Any]) -> None:
         if trial.share < 1 or self._planner.inherit:

@@ -11,8 +11,8 @@ from typing import Any
 from archwright import strategies
 from archwright.errors import SpaceError, StrategyError, unknown
 from archwright.evaluate import Evaluator, as_evaluator
+from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Space
-from archwright.schedulers import Scheduler
 from archwright.strategies import OneShot, Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
@@ -103,18 +103,19 @@ def search(
     where = _as_space(space, measure)
     check_run(where, measure, budget, final)
     assert budget is not None
+    given: Mapping[str, tuple[float, float]] | Ladder | None = fidelity
     if resume and path is not None and (Path(path) / "study.db").is_file():
         before = Study.open(path, space=where)
         strategy = before.strategy if strategy == "auto" else strategy
-        if scheduler == "auto":
-            scheduler, fidelity = before.scheduler, fidelity or before.ladder.ranges
+        scheduler = before.scheduler if scheduler == "auto" else scheduler
+        given = before.ladder if fidelity is None else given
     way = choose(
         where,
         measure,
         budget,
         strategy=strategy,
         scheduler=scheduler,
-        fidelity=fidelity,
+        fidelity=given,
         search_time=search_time(budget, measure, final=bool(final)),
     )
     study = Study(
@@ -123,12 +124,13 @@ def search(
         scheduler=way.scheduler,
         fidelity=way.fidelity,
         inherit=inherit,
+        screen=screen,
         objective=wanted or measure.objective,
         seed=seed,
         path=path,
         resume=resume,
     )
-    return study._run(measure, budget, final, callbacks, why=way.why, screen=screen)
+    return study._run(measure, budget, final, callbacks, why=way.why)
 
 
 load = Study.open

@@ -47,7 +47,14 @@ _trials = sql.Table(
     sql.Column("elapsed", sql.Double, nullable=False),
     sql.Column("ended", sql.Integer),
 )
-_LATER = {"learned", "scheduler", "checkpoints", "why", "share", "origin"}  # columns that the first version did not have
+_LATER = {
+    "learned",
+    "scheduler",
+    "checkpoints",
+    "why",
+    "share",
+    "origin",
+}  # columns that the first version did not have
 _JSON = ("architecture", "metrics", "curve", "fidelity")
 _add = sql.insert(_trials)
 _write = sql.update(_trials).where(_trials.c.number == sql.bindparam("key"))

@@ -25,7 +25,9 @@ from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._picture import draw_learned
 from archwright.study._propose import Planner
-from archwright.study._run import Run, check_run
+from archwright.study._run import Run, check_run, check_scheduler
+from archwright.study._screen import Screen
+from archwright.study._shrink import as_ranges
 from archwright.study._summary import summarise
 from archwright.trials import History, Objective, Trial, metrics_from_json
 
@@ -52,6 +54,8 @@ class Study:
         fidelity: What trials may be given less of, by name, with its range: `{"epochs": (1, 27)}`; needed by schedulers
             that begin with less. A trial says what it gets: `trial.fidelity`, and what it goes on from: `trial.origin`.
         inherit: Whether a new trial begins with the weights of the nearest of the best, where the evaluator can.
+        screen: A zero-cost proxy by which the best of several proposals is chosen: "naswot", or "naswot:16" for the
+            best of 16. The evaluator has to have data.
 
     Attributes:
         path: The run folder, or `None`.
@@ -86,8 +90,9 @@ class Study:
         path: str | os.PathLike[str] | None = None,
         resume: bool = False,
         scheduler: str | Scheduler = "full",
-        fidelity: Mapping[str, Range] | None = None,
+        fidelity: Mapping[str, Range] | Ladder | None = None,
         inherit: bool = False,
+        screen: str | None = None,
     ) -> None:
         strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
         scheduler = schedulers.create(scheduler) if isinstance(scheduler, str) else scheduler
@@ -97,9 +102,12 @@ class Study:
             raise SchedulerError(f"a scheduler is a name or a Scheduler, not {scheduler!r}")
         strategy.check(space)
         scheduler.check(strategy)
-        ladder = Ladder.of(fidelity or {}, eta=scheduler.eta) if scheduler.partial else Ladder()
+        ladder = fidelity if isinstance(fidelity, Ladder) else Ladder()
+        if scheduler.partial and not ladder.rungs:
+            ladder = Ladder.of(as_ranges(fidelity, space), eta=scheduler.eta)
         self._set_up(path, space, strategy)
-        self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit)
+        screened = None if screen is None else Screen.parse(screen)
+        self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened)
         document = describe.describe(self._planner, Objective.parse(objective))
         try:
             if not self._ledger.create(document):
@@ -178,6 +186,11 @@ class Study:
         """What the last `run` was allowed to spend; `None` before the first."""
         stored = self._ledger.document["budget"]
         return None if stored is None else Budget.from_json(stored)
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """What was chosen for the search where nothing was asked for, and by which rule, as lines."""
+        return tuple(self._ledger.document["why"] or ())
 
     # ------------------------------------------------------------------ what has come of it
 
@@ -401,8 +414,7 @@ class Study:
     def _plan(self) -> Planner:
         """What says what comes next; made from the record when the study was opened."""
         if self._planner is None:
-            scheduler, ladder, inherit = describe.restore_scheduler(self._ledger.document)
-            self._planner = Planner(self.space, self.strategy, scheduler, ladder, self.seed, inherit)
+            self._planner = describe.restore_planner(self._ledger.document, self.space, self.strategy)
         return self._planner
 
     def _next(self) -> Trial:
@@ -448,8 +460,11 @@ class Study:
         budget: Budget,
         final: bool | int,
         callbacks: Iterable[Callback],
+        *,
+        why: Sequence[str] = (),
     ) -> Self:
         """Run what has been checked."""
+        check_scheduler(self._plan, evaluator, budget)
         self._ledger.hold()
         try:
             written, before = describe.describe_evaluator(evaluator), self._ledger.document["evaluator"]
@@ -458,6 +473,8 @@ class Study:
                     "the evaluator is not the one on record: results before and after may not compare",
                     stacklevel=3,
                 )
+            if why:
+                self._ledger.update(why=list(why))
             self._ledger.update(evaluator=written, budget=budget.to_json(), final=int(final))
             self._evaluator = evaluator
             Run(self, self._plan, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()

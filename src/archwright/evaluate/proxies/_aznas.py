@@ -1,0 +1,76 @@
+"""AZ-NAS: ranks by several proxies, made one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from archwright.errors import EvaluationError
+from archwright.evaluate.proxies._base import Proxy, register
+from archwright.evaluate.proxies._passes import Passes
+
+__all__ = ["AzNas", "aggregate"]
+
+
+@register("az-nas")
+@dataclass(frozen=True)
+class AzNas(Proxy):
+    """How a network ranks among others by expressivity, progressivity, trainability and FLOPs together.
+
+    It ranks a set: `score` gives its parts in its place, and `aggregate` makes scores of the rows of the set.
+
+    Blocks are the network's own parts: its stem, cells, stages, residual blocks (see `blocks_of`). The features are
+    those of the batch, and the weights the network's own.
+
+    Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024.
+    """
+
+    parts = ("expressivity", "progressivity", "trainability", "flops")
+
+    def score(self, passes: Passes) -> float:
+        """Refuse: one network has no rank.
+
+        Raises:
+            EvaluationError: Always.
+        """
+        raise EvaluationError(
+            f"it ranks the networks of a set: score its parts ({', '.join(self.parts)}), and give the rows to aggregate"
+        )
+
+
+def aggregate(rows: Sequence[Mapping[str, float]], names: Sequence[str] | None = None) -> NDArray[np.float64]:
+    """Return one score for each network of a set, from its scores by several proxies.
+
+    A network's score is the sum over the proxies of log(rank / n): its rank is 1 for the worst of the n networks, and n
+    for the best; equal ones share the mean of their ranks. So a network that is poor by one proxy is not saved by the
+    others. Scores are comparable within the set alone.
+
+    Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024.
+
+    Args:
+        rows: The scores of each network by name, as `score` gives them; -inf, for a network for which a proxy is
+            undefined, ranks below all others.
+        names: The proxies to go by; `None` for all of the first row.
+
+    Returns:
+        (n,) scores of at most 0; greater is better.
+
+    Raises:
+        EvaluationError: There is no row or no proxy, or a row lacks one or has nan.
+    """
+    chosen = tuple(names if names is not None else rows[0] if rows else ())
+    if not rows or not chosen:
+        raise EvaluationError("there is nothing to rank: one row of scores or more, by one proxy or more, is wanted")
+    for place, row in enumerate(rows):
+        lacking = [name for name in chosen if name not in row or np.isnan(row[name])]
+        if lacking:
+            raise EvaluationError(
+                f"row {place} has no score by {', '.join(lacking)}; give -inf where a proxy is undefined"
+            )
+    ranks = np.array([rankdata([row[name] for row in rows]) for name in chosen])
+    total: NDArray[np.float64] = np.log(ranks / len(rows)).sum(axis=0)
+    return total

@@ -1,0 +1,136 @@
+"""The evaluator that does not train."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from archwright.errors import EvaluationError
+from archwright.evaluate._candidate import Candidate
+from archwright.evaluate._evaluator import Evaluator
+from archwright.evaluate._feed import Feed
+from archwright.evaluate._recipe import check_whole
+from archwright.evaluate._setup import Setup, lay_out
+from archwright.evaluate._training import Training
+from archwright.evaluate.proxies import _base
+from archwright.evaluate.proxies._base import Proxy
+from archwright.evaluate.proxies._score import as_proxies, score
+
+if TYPE_CHECKING:
+    from archwright.datasets import Data
+
+__all__ = ["ProxyEvaluator"]
+
+
+class ProxyEvaluator(Evaluator):
+    """Scores a candidate's untrained network by zero-cost proxies, on one batch of the training part.
+
+    All candidates see the same batch; their weights, and what a proxy draws, follow from the candidate's seed. It
+    computes in float32. The final training, and what a space may decide besides the network, are those of `Training`.
+
+    Args:
+        training: How the network that was found is trained in the end: a `Training`, or data for one with its defaults.
+        proxy: One or several proxies: names (`archwright.evaluate.proxies.names()`) or `Proxy` objects. Those given
+            together share their passes.
+        batch_size: Samples of the batch; fewer where the training part has fewer.
+        objective: "max" and the name of a proxy; `None` for the first of them.
+        seed: Which samples the batch has follows from it.
+
+    Raises:
+        EvaluationError: A value is out of its range, or "az-nas", which ranks sets, comes first and no objective is
+            given.
+        UnknownName: No proxy has a name.
+    """
+
+    def __init__(
+        self,
+        training: Training | Data,
+        proxy: str | Proxy | Iterable[str | Proxy] = "naswot",
+        *,
+        batch_size: int = 32,
+        objective: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.training = training if isinstance(training, Training) else Training(training)
+        given = (proxy,) if isinstance(proxy, str | Proxy) else tuple(proxy)
+        self.proxies = as_proxies(given)
+        check_whole("batch_size", batch_size)
+        first = _base.create(given[0]) if isinstance(given[0], str) else given[0]
+        if objective is None and first.parts:
+            raise EvaluationError(
+                f"{_base.name_of(first)!r} ranks the networks of a set, and a candidate comes alone: give an "
+                f"objective, such as 'max {first.parts[0]}', and hand the trials' metrics to proxies.aggregate"
+            )
+        self.objective = objective or f"max {next(iter(self.proxies))}"
+        if self.objective.split()[-1] not in self.proxies:
+            raise EvaluationError(
+                f"objective {objective!r} is by none of the proxies asked for: {', '.join(self.proxies)}"
+            )
+        self.batch_size, self.seed = batch_size, seed
+        self.data = self.training.data
+        self.settings = self.training.settings
+        self.example_input = self.training.example_input
+        self.device = self.training.device
+        self._batches: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def evaluate(self, candidate: Candidate) -> dict[str, float]:
+        """Return the scores of the candidate's network by the names of the proxies; greater is better.
+
+        Raises:
+            EvaluationError: A proxy is undefined for the network.
+        """
+        setup = Setup(candidate.device, self.training.setup(candidate.device).channels_last)
+        model = candidate.model
+        lay_out(model, setup.layout)
+        try:
+            return score(model, *self._batch(setup), self.proxies.values(), seed=candidate.seed)
+        finally:
+            lay_out(model, torch.contiguous_format)
+
+    def retrain(self, candidate: Candidate) -> dict[str, float]:
+        """Train the candidate's network from scratch and test it once, as `Training` does."""
+        return self.training.retrain(candidate)
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return what makes the evaluator again, or `None` where its training cannot be written down."""
+        training = self.training.to_json()
+        if training is None:
+            return None
+        return {
+            "type": "proxies",
+            "training": training,
+            "proxies": {name: dataclasses.asdict(proxy) for name, proxy in self.proxies.items()},  # type: ignore[call-overload]  # every proxy is a dataclass
+            "batch_size": self.batch_size,
+            "objective": self.objective,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> ProxyEvaluator:
+        """Return the evaluator that `to_json` wrote down, with its data loaded again.
+
+        Raises:
+            EvaluationError: It is not one that is written there.
+        """
+        options = dict(written)
+        if options.pop("type", None) != "proxies" or not {"training", "proxies"} <= set(options):
+            raise EvaluationError(f"this is not an evaluator by proxies written down: {written!r}")
+        training = Training.from_json(options.pop("training"))
+        made = [_base.create(name, **settings) for name, settings in options.pop("proxies").items()]
+        return cls(training, made, **options)
+
+    def _batch(self, setup: Setup) -> tuple[Tensor, Tensor]:
+        """Return the batch as a network on the device wants it."""
+        if setup.device not in self._batches:
+            feed = Feed(self.data, self.data.train, setup)
+            size = min(self.batch_size, len(feed))
+            generator = torch.Generator().manual_seed(self.seed)
+            self._batches[setup.device] = next(feed.shuffled(size, generator))
+        return self._batches[setup.device]
+
+    def __repr__(self) -> str:
+        return f"ProxyEvaluator({self.data.name!r}, {', '.join(self.proxies)}, batch_size={self.batch_size})"

@@ -1,0 +1,26 @@
+"""AZ-NAS, expressivity: in how many directions the features vary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archwright.evaluate.proxies._base import Proxy, register
+from archwright.evaluate.proxies._passes import Passes
+
+__all__ = ["Expressivity"]
+
+
+@register("expressivity")
+@dataclass(frozen=True)
+class Expressivity(Proxy):
+    """How evenly features vary in all directions: the entropies of the blocks' principal components, summed.
+
+    Undefined where a block gives the same everywhere. Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network
+    Architecture Search", CVPR 2024.
+    """
+
+    needs = frozenset({"blocks"})
+
+    def score(self, passes: Passes) -> float:
+        """Return the sum over all blocks, in nats."""
+        return sum(passes.entropies)

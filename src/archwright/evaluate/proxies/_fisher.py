@@ -1,0 +1,38 @@
+"""Fisher information: how much the loss depends on each channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archwright.errors import EvaluationError
+from archwright.evaluate.proxies._base import Proxy, register
+from archwright.evaluate.proxies._passes import Passes
+
+__all__ = ["Fisher"]
+
+
+@register("fisher")
+@dataclass(frozen=True)
+class Fisher(Proxy):
+    """How much the loss would change without each channel: half the mean square of activation × gradient, summed.
+
+    Channels are those of what convolutions and linear layers give, before normalisation and activation.
+
+    Undefined without such a layer.
+
+    Theis, Korshunova, Tejani and Huszár, "Faster gaze prediction with dense networks and Fisher pruning", 2018; Turner,
+    Crowley, O'Boyle, Storkey and Gray, "BlockSwap: Fisher-guided Block Substitution for Network Compression on a
+    Budget", ICLR 2020; summed over a network by Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021.
+    """
+
+    needs = frozenset({"gradients", "channel_saliency"})
+
+    def score(self, passes: Passes) -> float:
+        """Return the sum over all channels."""
+        found = passes.channel_saliency
+        if not found:
+            raise EvaluationError(
+                "the network has no convolution or linear layer whose channels the loss depends on: take another "
+                "proxy, such as 'snip'"
+            )
+        return sum(float(channels.sum()) for channels in found)

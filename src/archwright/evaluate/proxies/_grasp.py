@@ -1,0 +1,29 @@
+"""GraSP: what each weight does to the flow of gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archwright.evaluate.proxies._base import Proxy, register
+from archwright.evaluate.proxies._passes import Passes
+
+__all__ = ["Grasp"]
+
+
+@register("grasp")
+@dataclass(frozen=True)
+class Grasp(Proxy):
+    """What the weights do for the flow of gradients: the sum of -weight × (Hessian × gradient).
+
+    Undefined where a layer's gradient has no derivative, as in some fused layers.
+
+    Wang, Zhang and Grosse, "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020; summed
+    over a network, with this sign, by Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021.
+    """
+
+    needs = frozenset({"gradients", "curvature"})
+
+    def score(self, passes: Passes) -> float:
+        """Return the sum over all weights."""
+        pairs = zip(passes.weights, passes.curvature, strict=True)
+        return sum(-float((weight.detach().float() * product).sum()) for weight, product in pairs)

@@ -1,0 +1,43 @@
+"""NASWOT: how well the linear pieces that samples fall into tell them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from archwright.errors import EvaluationError
+from archwright.evaluate.proxies._base import Proxy, register
+from archwright.evaluate.proxies._passes import Passes
+
+__all__ = ["Naswot"]
+
+_RANK = 1e-12  # eigenvalues below this share of the largest are rounding: float64, at most some hundred samples
+
+
+@register("naswot")
+@dataclass(frozen=True)
+class Naswot(Proxy):
+    """How different the codes of the batch's samples are, by the pieces that rectifiers are in.
+
+    The log-determinant of the kernel whose entry for two samples is the number of units that are in the same linear
+    piece for both: for a ReLU, both above zero or both not. Units of three pieces, such as ReLU6, agree when they are
+    in the same one. Smooth units (GELU, SiLU) have no pieces and are not counted.
+
+    Undefined without a piecewise linear unit, and where the kernel is singular, as it is when two samples have the same
+    code.
+
+    Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", ICML 2021.
+    """
+
+    needs = frozenset({"agreement"})
+
+    def score(self, passes: Passes) -> float:
+        """Return the log-determinant."""
+        eigenvalues = torch.linalg.eigvalsh(passes.agreement)
+        if not float(eigenvalues[0]) > _RANK * float(eigenvalues[-1]):
+            raise EvaluationError(
+                f"the kernel of the codes of {len(eigenvalues)} samples is singular: two samples have the same code, "
+                "or the network has too few units to tell so many apart; take a smaller batch or a wider network"
+            )
+        return float(eigenvalues.log().sum())

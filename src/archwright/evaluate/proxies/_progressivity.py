@@ -1,0 +1,31 @@
+"""AZ-NAS, progressivity: whether features become richer from block to block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from archwright.errors import EvaluationError
+from archwright.evaluate.proxies._base import Proxy, register
+from archwright.evaluate.proxies._passes import Passes
+
+__all__ = ["Progressivity"]
+
+
+@register("progressivity")
+@dataclass(frozen=True)
+class Progressivity(Proxy):
+    """How much richer features become with depth: the least gain of entropy from a block to the next.
+
+    Undefined with less than two blocks, and where a block gives the same everywhere. Lee and Ham, "AZ-NAS: Assembling
+    Zero-Cost Proxies for Network Architecture Search", CVPR 2024.
+    """
+
+    needs = frozenset({"blocks"})
+
+    def score(self, passes: Passes) -> float:
+        """Return the least gain, in nats."""
+        entropies = passes.entropies
+        if len(entropies) < 2:
+            raise EvaluationError("the network has one block, and two are compared: take another proxy")
+        return min(later - earlier for earlier, later in pairwise(entropies))

@@ -1,0 +1,103 @@
+"""Scoring a network by several proxies at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from archwright.errors import EvaluationError
+from archwright.evaluate._device import seeded
+from archwright.evaluate.proxies import _base
+from archwright.evaluate.proxies._base import Proxy
+from archwright.evaluate.proxies._passes import Passes
+from archwright.evaluate.proxies._state import borrowed
+
+__all__ = ["as_proxies", "score"]
+
+
+def score(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    names: str | Proxy | Iterable[str | Proxy],
+    *,
+    seed: int = 0,
+    undefined: float | None = None,
+) -> dict[str, float]:
+    """Return a network's scores by several proxies, which share what passes over it they can.
+
+    The network is left as it was: parameters, their gradients, buffers, modes and hooks; so are the global generators.
+    It is scored with its own weights (only "zen" draws others), by the statistics of the batch in batch normalisation,
+    and without dropout.
+
+    Args:
+        model: The network; it takes `inputs` and gives (n, classes) scores.
+        inputs: The batch, normalised, shape (n, ...), of the type, layout and device that the network is run in; n is 2
+            or more, and 4 or more for "zico".
+        targets: int64 of shape (n,): the classes. Proxies that look at no loss do not look at them.
+        names: Which proxies: their names, or proxies with settings of their own. "az-nas" stands for its parts.
+        seed: What a proxy draws follows from it.
+        undefined: What stands for a score that is undefined, such as -math.inf; `None` to raise.
+
+    Returns:
+        The scores by the proxies' names, in the order asked for; greater is better.
+
+    Raises:
+        EvaluationError: A proxy is undefined for this network, or inputs and targets do not fit.
+        UnknownName: No proxy has a name.
+    """
+    asked = as_proxies(names)
+    if inputs.ndim < 1 or targets.shape != inputs.shape[:1] or len(inputs) < 2:
+        raise EvaluationError(
+            "inputs are (n, ...) and targets (n,), with n of 2 or more; "
+            f"{tuple(inputs.shape)} and {tuple(targets.shape)} was given"
+        )
+    needs = frozenset[str]().union(*(proxy.needs for proxy in asked.values()))
+    scores = {}
+    with seeded(seed, str(inputs.device)), torch.inference_mode(False), torch.enable_grad(), borrowed(model):
+        passes = Passes(model, inputs, targets, needs=needs, seed=seed)
+        # Those with passes of their own come last, when the shared graph is let go of: some swap parameters.
+        for name in sorted(asked, key=lambda name: not asked[name].needs):
+            if not asked[name].needs:
+                passes.release()
+            scores[name] = _one(name, asked[name], passes, undefined)
+    return {name: scores[name] for name in asked}
+
+
+def as_proxies(names: str | Proxy | Iterable[str | Proxy]) -> dict[str, Proxy]:
+    """Return proxies by name, in the order asked for; one that ranks sets gives way to its parts.
+
+    Raises:
+        EvaluationError: There are none, a proxy has no name, or two with different settings have the same.
+        UnknownName: No proxy has a name.
+    """
+    given = (names,) if isinstance(names, str | Proxy) else tuple(names)
+    found: dict[str, Proxy] = {}
+    for each in given:
+        proxy = _base.create(each) if isinstance(each, str) else each
+        name = each if isinstance(each, str) else _base.name_of(proxy)
+        if name is None:
+            raise EvaluationError(f"{proxy!r} has no name: file its class with archwright.evaluate.proxies.register")
+        for part, made in {part: _base.create(part) for part in proxy.parts}.items() or [(name, proxy)]:
+            if found.setdefault(part, made) != made:
+                raise EvaluationError(f"proxy {part!r} is asked for twice, with different settings")
+    if not found:
+        raise EvaluationError(f"no proxy is asked for; there are: {', '.join(_base.names())}")
+    return found
+
+
+def _one(name: str, proxy: Proxy, passes: Passes, undefined: float | None) -> float:
+    try:
+        value = proxy.score(passes)
+        if not math.isfinite(value):
+            raise EvaluationError(
+                f"it came to {value}: the network's numbers grow too large or cancel out; normalise its layers"
+            )
+    except EvaluationError as error:
+        if undefined is None:
+            raise EvaluationError(f"proxy {name!r}: {error}") from error
+        return undefined
+    return value

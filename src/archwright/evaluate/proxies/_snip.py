@@ -1,0 +1,27 @@
+"""SNIP: how much the loss depends on each weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archwright.evaluate.proxies._base import Proxy, register
+from archwright.evaluate.proxies._passes import Passes
+
+__all__ = ["Snip"]
+
+
+@register("snip")
+@dataclass(frozen=True)
+class Snip(Proxy):
+    """How much the loss would change without each weight: the sum of |weight × gradient|.
+
+    Lee, Ajanthan and Torr, "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019; summed over
+    a network by Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021.
+    """
+
+    needs = frozenset({"gradients"})
+
+    def score(self, passes: Passes) -> float:
+        """Return the sum over all weights."""
+        pairs = zip(passes.weights, passes.gradients, strict=True)
+        return sum(float((weight.detach().float() * gradient).abs().sum()) for weight, gradient in pairs)

@@ -1,0 +1,87 @@
+"""AZ-NAS, trainability: whether gradients keep their size from block to block."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from archwright.errors import EvaluationError
+from archwright.evaluate.proxies._base import Proxy, register
+from archwright.evaluate.proxies._blocks import Block
+from archwright.evaluate.proxies._passes import Passes, gaussian
+
+__all__ = ["Trainability"]
+
+
+@register("trainability")
+@dataclass(frozen=True)
+class Trainability(Proxy):
+    """How well gradients keep their size on the way back: the mean over the blocks of 2 - s - 1 / s.
+
+    s is the spectral norm of a block's Jacobian, averaged over positions and estimated by sending random signs back
+    through it. Where the block has lowered the resolution, the positions that became one count as channels.
+
+    Undefined with less than two blocks, and where a block hands on what it gets or gets no gradient.
+
+    Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024.
+    """
+
+    needs = frozenset({"blocks"})
+
+    def score(self, passes: Passes) -> float:
+        """Return the mean; at most 0."""
+        blocks = passes.blocks
+        if len(blocks) < 2:
+            raise EvaluationError("the network has one block, and two are compared: take another proxy")
+        generator = passes.generator()
+        terms = []
+        for place, (before, after) in enumerate(pairwise(blocks), start=1):
+            signs = gaussian(after.output, generator).sign().to(after.output.dtype)
+            norm = _norm(before, after, signs, place)
+            terms.append(2 - norm - 1 / (norm + 1e-6))
+        return math.fsum(terms) / len(terms)
+
+
+def _norm(before: Block, after: Block, signs: Tensor, place: int) -> float:
+    """Return the spectral norm of the Jacobian between the outputs of two blocks."""
+    found: Tensor | None = None
+    if after.output.requires_grad and before.output.requires_grad:
+        (found,) = torch.autograd.grad(
+            after.output, before.output, grad_outputs=signs, retain_graph=True, allow_unused=True
+        )
+    if found is None or torch.equal(found, signs):
+        does = "gets no gradient" if found is None else "hands on what it gets"
+        raise EvaluationError(f"block {place} of the network {does}: leave such networks out of the space")
+    sent, came = signs.movedim(after.axis, 1).float(), found.movedim(before.axis, 1).float()
+    came = _gather(came, sent.shape[2:], place)
+    rows = sent.shape[0] * sent.shape[2:].numel()
+    mean = came.movedim(1, -1).reshape(rows, -1).T @ sent.movedim(1, -1).reshape(rows, -1) / rows
+    return float(torch.linalg.matrix_norm(mean, 2))
+
+
+def _gather(values: Tensor, positions: torch.Size, place: int) -> Tensor:
+    """Return values at as many positions as are wanted; what is more becomes channels. Edges are filled with zeros.
+
+    Args:
+        values: (n, channels, ...).
+        positions: The axes that are wanted after the channels.
+        place: The number of the block, for the message.
+    """
+    for axis, wanted in enumerate(positions, start=2):
+        have = values.shape[axis]
+        if have < wanted:
+            raise EvaluationError(
+                f"block {place} of the network raises the resolution from {have} to {wanted}; this proxy is for "
+                "networks that keep or lower it"
+            )
+        factor = -(-have // wanted)
+        if factor > 1:
+            last = values.ndim - 1 - axis
+            padded = F.pad(values, (0, 0) * last + (0, factor * wanted - have))
+            values = torch.unflatten(padded, axis, (wanted, factor)).movedim(axis + 1, 2).flatten(1, 2)
+    return values

@@ -1,0 +1,114 @@
+"""Zen-score: how expressive a network with Gaussian weights is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archwright.errors import EvaluationError
+from archwright.evaluate.proxies._base import Proxy, register
+from archwright.evaluate.proxies._passes import Passes, gaussian
+from archwright.evaluate.proxies._state import NORMS, batch_norms, refilled
+
+__all__ = ["Zen"]
+
+
+@register("zen")
+@dataclass(frozen=True)
+class Zen(Proxy):
+    """How far the features of Gaussian inputs move when the inputs do, with what batch normalisation scales away.
+
+    log of the mean over the samples of ||f(x) - f(x + strength × e)||, plus the logarithm of each batch normalisation's
+    standard deviation. x and e are Gaussian; so are the weights, which are drawn for it, and the features are the last
+    that have positions (before the global pooling), or the outputs where there are none. Residual branches stay, which
+    the authors take out of their networks.
+
+    It makes two passes of its own. Undefined without batch normalisation, and for inputs that are whole numbers.
+
+    Lin, Wang, Sun, Chen, Sun, Qian, Li and Jin, "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", ICCV
+    2021.
+
+    Args:
+        strength: How far the inputs are moved, in their standard deviations.
+
+    Raises:
+        EvaluationError: `strength` is not a number above 0.
+    """
+
+    strength: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        if not 0 < self.strength < math.inf:
+            raise EvaluationError(f"zen: strength is a number above 0, not {self.strength!r}")
+
+    def score(self, passes: Passes) -> float:
+        """Return the logarithm of the distance, with the normalisations' scales put back."""
+        model, like = passes.model, passes.floating_inputs()
+        norms = batch_norms(model)
+        if not norms:
+            raise EvaluationError(
+                "the network has no batch normalisation, by whose variances its scale is known: take a proxy that "
+                "needs none, such as 'naswot' or 'zico'"
+            )
+        generator = passes.generator()
+        inputs = gaussian(like, generator)
+        step = self.strength * gaussian(like, generator)
+        with torch.no_grad(), refilled(model, _drawn(generator), torch.float32):
+            variances: list[float] = []
+            with ExitStack() as hooks:
+                for norm in norms:
+                    hooks.callback(norm.register_forward_pre_hook(_note_variance(variances)).remove)
+                here = _features(model, inputs)
+            moved = _features(model, inputs + step) - here
+        distance = float(moved.flatten(1).norm(dim=1).mean())
+        if not distance > 0 or not all(variance > 0 for variance in variances):
+            raise EvaluationError(
+                "the features do not depend on the input, or a normalisation gets a constant: leave networks out of "
+                "the space through which nothing leads"
+            )
+        return math.log(distance) + sum(math.log(variance) / 2 for variance in variances)
+
+
+def _drawn(generator: torch.Generator) -> Callable[[nn.Module, str, Tensor], Tensor]:
+    def fill(module: nn.Module, name: str, values: Tensor) -> Tensor:
+        if values.ndim > 1:
+            return gaussian(values, generator)
+        if name.startswith("bias"):
+            return torch.zeros_like(values)
+        return torch.ones_like(values) if isinstance(module, NORMS) else values
+
+    return fill
+
+
+def _note_variance(found: list[float]) -> Callable[[nn.Module, Any], None]:
+    def hook(module: nn.Module, arguments: Any) -> None:
+        inputs = arguments[0]
+        axes = [axis for axis in range(inputs.ndim) if axis != 1]
+        # Several times as fast as Tensor.var.
+        found.append(float((inputs - inputs.mean(axes, keepdim=True)).square().mean()))
+
+    return hook
+
+
+def _features(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the last tensor with positions that a layer gets or gives, or what the network gives."""
+    last: list[Tensor] = []
+
+    def note(module: nn.Module, arguments: Any, output: Any) -> None:
+        for tensor in (*arguments, output):
+            if isinstance(tensor, Tensor) and tensor.ndim > 2 and tensor.shape[2:].numel() > 1:
+                last[:] = [tensor]
+
+    with ExitStack() as hooks:
+        for module in model.modules():
+            if not any(True for _ in module.children()):
+                hooks.callback(module.register_forward_hook(note).remove)
+        outputs: Tensor = model(inputs)
+    return last[0] if last else outputs

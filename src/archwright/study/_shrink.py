@@ -1,0 +1,105 @@
+"""Architectures made smaller, as a fidelity: less width, less depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from archwright.errors import SchedulerError
+from archwright.evaluate import Fidelity, Spent
+from archwright.schedulers import Range, narrowed
+from archwright.space import Architecture, Space, Value
+
+__all__ = ["as_ranges", "matches", "shrunk", "wanted_ranges"]
+
+
+def shrunk(space: Space, architecture: Architecture, spent: Spent | None) -> Architecture:
+    """Return an architecture whose decisions have shares of their values.
+
+    Args:
+        space: The space.
+        architecture: What is made smaller.
+        spent: Shares by patterns of decisions, such as `{"*.width": 0.5}`; other fidelities are the evaluator's.
+
+    Returns:
+        The architecture in which each such decision has the largest value that is not above its share of the number it
+        has, or the least there is; itself where nothing is to be smaller.
+
+    Raises:
+        SchedulerError: A constraint of the space refuses the smaller architecture.
+    """
+    shares = {pattern: share for pattern, share in (spent or {}).items() if share < 1 and matches(space, pattern)}
+    if not shares:
+        return architecture
+    changed: dict[str, Value] = dict(architecture)
+    for name, value in architecture.items():
+        share = min((share for pattern, share in shares.items() if fnmatchcase(name, pattern)), default=1.0)
+        if share < 1 and isinstance(value, int | float):
+            numbers = [each for each in space.decisions[name].values() if isinstance(each, int | float)]
+            changed[name] = max((each for each in numbers if each <= share * value), default=min(numbers))
+    smaller = space.canonical(changed)
+    if smaller not in space:
+        raise SchedulerError(
+            f"{architecture!r} cannot be made smaller by {dict(shares)}: the space's constraints refuse {smaller!r}. "
+            "Take other fidelities, such as epochs"
+        )
+    return smaller
+
+
+def as_ranges(given: object, space: Space) -> dict[str, Range]:
+    """Return the ranges of a study's fidelities.
+
+    Raises:
+        SchedulerError: They are no mapping.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise SchedulerError(f"fidelity is a mapping such as {{'epochs': (1, 27)}}, not {given!r}")
+    return {name: _as_shares(name, range_, space) for name, range_ in given.items()}
+
+
+def wanted_ranges(
+    known: Mapping[str, Fidelity], wanted: Mapping[str, tuple[float, float]] | None, space: Space
+) -> dict[str, Range]:
+    """Return what trials are to be given less of: what the evaluator knows, or decisions of the space.
+
+    Args:
+        known: What the evaluator knows.
+        wanted: The ranges that are asked for; the whole of the first that is known when not given.
+        space: The space.
+
+    Raises:
+        SchedulerError: A range is empty or reversed.
+        UnknownName: There is nothing of that name.
+    """
+    if wanted is None:
+        return narrowed(known, None)
+    of_space = {name: range_ for name, range_ in wanted.items() if name not in known and matches(space, name)}
+    ranges = narrowed(known, {name: range_ for name, range_ in wanted.items() if name not in of_space})
+    return ranges | {name: _as_shares(name, range_, space) for name, range_ in of_space.items()}
+
+
+def _as_shares(name: str, given: Range, space: Space) -> Range:
+    """Return a range; one of a decision goes up to 1, and the decision has numbers to be made smaller."""
+    if isinstance(given, Fidelity) or not matches(space, name):
+        return given
+    if not 0 < given[0] < given[1] == 1:
+        raise SchedulerError(
+            f"fidelity {name!r}: decisions are made smaller by a share that goes up to 1, such as (0.25, 1); "
+            f"{given!r} was given"
+        )
+    return (float(given[0]), 1.0)
+
+
+def matches(space: Space, pattern: str) -> bool:
+    """Tell whether a pattern names decisions with numbers for values."""
+    return any(
+        fnmatchcase(name, pattern) and decision.size > 1 and _is_number(next(iter(decision.values())))
+        for name, decision in space.decisions.items()
+        if decision.size < 10_000
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
