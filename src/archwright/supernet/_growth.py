@@ -19,6 +19,7 @@ __all__ = [
     "differences",
     "fits",
     "handed",
+    "is_equal",
     "is_local",
     "is_of_torch",
     "keeps",
@@ -60,7 +61,19 @@ def differences(one: nn.Module, other: nn.Module) -> set[str]:
     names = (vars(one).keys() | vars(other).keys()) - _PLAIN
     if is_of_torch(one):
         names = {name for name in names if not name.startswith("_")}
-    return {name for name in names if not _is_equal(vars(one).get(name), vars(other).get(name))}
+    return {name for name in names if not is_equal(vars(one).get(name), vars(other).get(name))}
+
+
+def is_equal(one: Any, other: Any) -> bool:
+    """Tell whether two values are known to be equal."""
+    if one is other:
+        return True
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one, other)
+    try:
+        return bool(one == other)
+    except (RuntimeError, TypeError, ValueError):  # what holds tensors or arrays may not say
+        return False
 
 
 def alike(one: nn.Module, other: nn.Module) -> bool:
@@ -200,14 +213,3 @@ def _axes(layer: nn.Module) -> int:
     """Return along how many axes a layer looks at places: the digit in the name of its class."""
     digits = [letter for letter in type(layer).__name__ if letter.isdigit()]
     return int(digits[-1]) if digits else -2
-
-
-def _is_equal(one: Any, other: Any) -> bool:
-    if one is other:
-        return True
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return torch.equal(one, other)
-    try:
-        return bool(one == other)
-    except (RuntimeError, TypeError, ValueError):  # what holds tensors or arrays may not say
-        return False

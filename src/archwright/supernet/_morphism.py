@@ -28,11 +28,13 @@ from archwright.supernet._growth import (
     differences,
     fits,
     handed,
+    is_equal,
     is_local,
     is_of_torch,
     keeps,
 )
 from archwright.supernet._traced import ADDITIONS, Traced
+from archwright.supernet.elastic import own_tensors
 
 __all__ = ["Matched", "Morphism"]
 
@@ -185,22 +187,28 @@ class Morphism:
         if node.op == "placeholder":
             return _number(self.child, node) == _number(self.parent, other)
         if node.op == "get_attr":
-            name, _, tensor = str(node.target).rpartition(".")
-            former, _, same = str(other.target).rpartition(".")
-            return tensor == same and self.matched.layers.get(name) == former and name in self.matched.same
+            return self._is_the_same(str(node.target), str(other.target))
         inner, outer = _shapes(self.child, self.child.operands(node)), _shapes(self.parent, sources)
-        is_equal = inner == outer
+        is_whole = inner == outer
         layer, former_layer = self.child.layer(node), self.parent.layer(other)
         if layer is not None and former_layer is not None:
-            return (is_equal and self._is_taken_over(node, other)) or (
+            return (is_whole and self._is_taken_over(node, other)) or (
                 len(inner) == 1 and self._is_kept(node, other, inner[0], outer[0])
             )
-        if node.op == "output" or (is_equal and node.target == other.target):
-            return is_equal
+        if node.op == "output" or (is_whole and node.target == other.target):
+            return is_whole
         if node.target is torch.cat and other.target is torch.cat:
             # What was added stands behind in the last one alone.
             return _axis(node) == 1 and inner[:-1] == outer[:-1] and fits(inner[-1], outer[-1])
         return node.target == other.target and node.target in _FUNCTIONS and len(set(inner)) == len(set(outer)) == 1
+
+    def _is_the_same(self, path: str, other: str) -> bool:
+        """Tell whether a tensor that the graph looks at is one of the parent's."""
+        (name, _, tensor), (former, _, same) = path.rpartition("."), other.rpartition(".")
+        layer, former_layer = self.child.root.get_submodule(name), self.parent.root.get_submodule(former)
+        if any(tensor == own for own, _, _ in own_tensors(layer)):
+            return tensor == same and self.matched.layers.get(name) == former and name in self.matched.same
+        return is_equal(getattr(layer, tensor), getattr(former_layer, same))
 
     def _is_taken_over(self, node: fx.Node, other: fx.Node) -> bool:
         """Tell whether a module is one of the parent's, with all that is in it."""
