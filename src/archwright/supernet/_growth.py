@@ -20,6 +20,7 @@ __all__ = [
     "fits",
     "handed",
     "is_equal",
+    "is_hooked",
     "is_local",
     "is_of_torch",
     "keeps",
@@ -53,7 +54,12 @@ _CONV_SIZES = {"in_channels", "out_channels", "groups", "kernel_size", "padding"
 
 def is_of_torch(layer: nn.Module) -> bool:
     """Tell whether what a layer does is known, for its class is one of torch."""
-    return type(layer).__module__.startswith("torch.nn.")
+    return type(layer).__module__.startswith("torch.nn.modules.")
+
+
+def is_hooked(layer: nn.Module) -> bool:
+    """Tell whether a layer does something besides what its class says, such as weight normalisation."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer))
 
 
 def differences(one: nn.Module, other: nn.Module) -> set[str]:
@@ -81,6 +87,8 @@ def alike(one: nn.Module, other: nn.Module) -> bool:
     inner, outer = dict(one.named_children()), dict(other.named_children())
     return (
         type(one) is type(other)
+        and not is_hooked(one)
+        and not is_hooked(other)
         and not differences(one, other)
         and inner.keys() == outer.keys()
         and all(alike(inner[name], outer[name]) for name in inner)

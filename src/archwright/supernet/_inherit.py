@@ -119,7 +119,7 @@ def inherit(
         former = old.by_key.get(slot.key)
         if former is not None:
             _hand_down(slot, former)
-        elif new.names[id(slot.layer)] in matched.layers and slot.name == "bias" and isinstance(slot.layer, _WEIGHTED):
+        elif new.names[id(slot.layer)] in matched.layers and _is_bias(slot):
             slot.store[slot.name].zero_()  # the parent has none
     return new.module, _counted(new, old, is_same)
 
@@ -191,19 +191,34 @@ def _size(item: Any) -> Any:
 
 def _match(new: _Network, old: _Network) -> Matched:
     """Return which layers of one network are layers of the other."""
-    layers: dict[str, str] = {}
+    holders: dict[str, list[Slot]] = {}
+    for slot in old.slots:
+        holders.setdefault(slot.key, []).append(slot)
+    found: dict[str, set[str]] = {}
     changed: set[str] = set()
-    shares = Counter(slot.key for slot in new.slots)
+    parted: set[str] = set()
+    met: Counter[str] = Counter()
     for slot in new.slots:
-        name, former = new.names[id(slot.layer)], old.by_key.get(slot.key)
+        name = new.names[id(slot.layer)]
+        left = holders.get(slot.key, [])[met[slot.key] :]  # layers that share a tensor have it in their order
+        former = left[0] if left else None
+        met[slot.key] += 1
         if former is not None:
-            layers[name] = old.names[id(former.layer)]
+            found.setdefault(name, set()).add(old.names[id(former.layer)])
+        elif not _is_bias(slot):
+            parted.add(name)
         if former is None or former.shape != slot.shape or not _is_kept(slot, former):
             changed.add(name)
+    layers = {name: min(each) for name, each in found.items() if len(each) == 1 and name not in parted}
     counts = [Counter(each.names[id(slot.layer)] for slot in each.slots) for each in (new, old)]
     same = {name for name, former in layers.items() if counts[0][name] == counts[1][former]}
-    shared = {new.names[id(slot.layer)] for slot in new.slots if shares[slot.key] > 1}
-    return Matched(layers, frozenset(same - changed), new.weighted - layers.keys() - shared)
+    shared = {new.names[id(slot.layer)] for slot in new.slots if met[slot.key] > 1}
+    return Matched(layers, frozenset(same - changed), new.weighted - found.keys() - shared)
+
+
+def _is_bias(slot: Slot) -> bool:
+    """Tell whether a tensor is added to what a layer gives, so that it may be new and zero."""
+    return slot.name == "bias" and isinstance(slot.layer, _WEIGHTED)
 
 
 def _is_kept(slot: Slot, former: Slot) -> bool:

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
+from archwright.supernet._growth import is_hooked
+
 __all__ = ["ADDITIONS", "Traced", "trace"]
 
 ADDITIONS = (operator.add, torch.add)
 """The functions that add up two values."""
 
 _HOLE = "·"  # stands for a value among the arguments of an operation
-_IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.setitem)
+_IN_PLACE = ("iadd", "isub", "imul", "itruediv", "ifloordiv", "ipow", "setitem")
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,14 @@ class Traced:
         return map_arg((node.args, node.kwargs), lambda each: _HOLE)
 
     def is_pure(self) -> bool:
-        """Tell whether no value is overwritten that somebody else looks at."""
+        """Tell whether the graph says all: no layer has hooks, and no value is overwritten that others look at."""
+        if any(map(is_hooked, self.root.modules())):
+            return False
         for node in self.graph.nodes:
-            if node.target in _IN_PLACE or (node.op == "call_method" and str(node.target).endswith("_")):
+            name = str(getattr(node.target, "__name__", node.target))
+            if node.op in ("call_method", "call_function") and (name in _IN_PLACE or name.endswith("_")):
+                return False
+            if getattr(node.target, "__module__", "") == "torch.nn.functional" and _is_set(node, "inplace"):
                 return False
             if getattr(self.layer(node), "inplace", False):
                 source = self.operands(node)[0]
@@ -123,6 +130,11 @@ def trace(root: nn.Module, inputs: list[Tensor], weighted: frozenset[str]) -> Tr
     except Exception:  # whatever a forward pass does with what stands for its input
         return None
     return Traced(root, graph, shapes.shapes, weighted)
+
+
+def _is_set(node: fx.Node, flag: str) -> bool:
+    """Tell whether a function is given a flag by its name, or any flag by its place."""
+    return bool(node.kwargs.get(flag)) or any(each is True for each in node.args)
 
 
 def _shape(item: Any) -> Any:
