@@ -226,6 +226,26 @@ class Rectified(torch.nn.Module):
         return torch.nn.functional.relu(x, self.inplace)
 
 
+class Shifted(torch.nn.Module):
+    """Takes a number away."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + (-0.5)
+
+
+class Difference(torch.nn.Module):
+    """Adds up with a factor."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.add(x, y, alpha=-1)
+
+
+def differing(x: Any, y: Any) -> Any:
+    first, second = nn.Linear(6, 3)(x), nn.Tanh()(y)
+    options = {"one": aw.lazy(Difference)()(first, second), "other": aw.lazy(Difference)()(second, first)}
+    return nn.Linear(3, 3)(aw.choice(options, name="w"))
+
+
 def doubled(layer: torch.nn.Module, factor: float = 2.0) -> torch.nn.Module:
     layer.register_forward_hook(lambda module, inputs, result: factor * result)
     return layer
@@ -353,6 +373,17 @@ GRAPHS: dict[str, tuple[Any, Any, bool]] = {
         (VECTOR, VECTOR),
         False,
     ),
+    "a difference that is turned": (aw.graph(differing), (VECTOR, (3,)), False),
+    "below zero after all": (
+        row(conv(), nn.ReLU(), aw.lazy(Shifted)(), aw.choice(nn.Identity(), nn.ReLU(), name="w"), conv()),
+        IMAGE,
+        False,
+    ),
+    "above zero anyway": (
+        row(conv(), nn.ReLU(), nn.MaxPool2d(2), aw.choice(nn.Identity(), nn.ReLU(), name="w"), conv()),
+        IMAGE,
+        True,
+    ),
     "tokens": (
         nn.Sequential(nn.Embedding(5, aw.ordinal(4, 6, name="w")), nn.LazyLinear(3)),
         TOKENS,
@@ -442,7 +473,7 @@ def test_what_is_new_begins_as_without_a_parent() -> None:
     )
     assert (
         str(inherited)
-        == "135 of 531 parameters inherited, 354 grown, 42 fresh, 0 of the parent's cut: another function"
+        == "135 of 531 parameters inherited, 354 grown, 42 fresh, 0 of the parent's cut; the function may differ"
     )
 
 

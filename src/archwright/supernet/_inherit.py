@@ -51,10 +51,10 @@ class Inherited:
     def __str__(self) -> str:
         """Return one line."""
         total = self.copied + self.grown + self.fresh
-        function = "the same function" if self.preserving else "another function"
+        function = "is preserved" if self.preserving else "may differ"
         return (
             f"{self.copied:,} of {total:,} parameters inherited, {self.grown:,} grown, {self.fresh:,} fresh, "
-            f"{self.cut:,} of the parent's cut: {function}"
+            f"{self.cut:,} of the parent's cut; the function {function}"
         )
 
 
@@ -85,10 +85,11 @@ def inherit(
     branch as zeros where the branch is added to a value that goes on. Batch normalisation is the identity by its
     running statistics; while it is trained, it goes by those of the batch.
 
-    It is not the same function, and said to be another, where a layer is taken away or shrinks; where an operation is
-    changed; where `LayerNorm`, `GroupNorm` or attention would mix new channels with old ones; where channels grow in
-    front of others that they are joined with; and where a new layer is followed by an activation that changes what it
-    is given, as GELU does. What is new there begins as it would without a parent.
+    The function may differ, and `Inherited.preserving` is false, where a layer is taken away or shrinks; where an
+    operation is changed; where `LayerNorm`, `GroupNorm` or attention mixes new channels with old ones; where channels
+    grow in front of others that they are joined with; and where a new layer is followed by an activation that changes
+    what it is given, as GELU does. What is new there begins as it would without a parent. Of modules of the user's own
+    something is proved if `torch.fx` can trace them, or if they are as they were.
 
     Args:
         space: The space.

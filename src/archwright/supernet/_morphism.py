@@ -107,9 +107,9 @@ class Morphism:
             return
         self._same[node] = node
         self._users.setdefault(tuple(sources), []).append(node)
-        keeps = isinstance(layer, (*POOLS, nn.Flatten)) or node.target in (*ADDITIONS, torch.cat)
+        is_joined = self.parent.is_sum(node) or node.target is torch.cat or isinstance(layer, (*POOLS, nn.Flatten))
         is_rectified = isinstance(layer, POSITIVE) or node.target in (torch.relu, F.relu, torch.sigmoid)
-        if is_rectified or (keeps and all(each in self._positive for each in sources)):
+        if is_rectified or (is_joined and all(each in self._positive for each in sources)):
             self._positive.add(node)
 
     def _passes(self, layer: nn.Module | None, sources: Sequence[fx.Node | None]) -> bool:
@@ -128,7 +128,7 @@ class Morphism:
                     found[other] = _ON_NOTHING
                     self.is_proved |= node.op == "output"
         layer = self.child.layer(node)
-        if node.target in ADDITIONS and len(given) == 2:
+        if self.child.is_sum(node):
             return self._sums(node, *given) | found
         if layer is None or len(given) != 1:
             return found
@@ -141,10 +141,8 @@ class Morphism:
 
     def _candidates(self, node: fx.Node, sources: tuple[fx.Node, ...]) -> list[fx.Node]:
         """Return the values of the parent that are computed from the values extended here."""
-        found = self._users.get(sources, [])
-        turned = sources[::-1]
-        is_sum = node.target in ADDITIONS and turned != sources
-        return found + self._users.get(turned, []) if is_sum else found
+        found, turned = self._users.get(sources, []), sources[::-1]
+        return found + self._users.get(turned, []) if self.child.is_sum(node) and turned != sources else found
 
     def _begin(self, starts: _Starts) -> bool:
         """Let layers begin as a claim needs it that is made use of; return whether they can."""
@@ -156,7 +154,7 @@ class Morphism:
     def _sums(self, node: fx.Node, first: _Claims, second: _Claims) -> _Claims:
         """Return what a sum extends of which one operand is zero."""
         shapes = _shapes(self.child, self.child.operands(node))
-        if shapes[0] != shapes[1] or self.child.arguments(node)[1]:
+        if shapes[0] != shapes[1]:
             return {}
         found: _Claims = {}
         for zeros, others in ((first, second), (second, first)):

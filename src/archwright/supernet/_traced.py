@@ -61,6 +61,10 @@ class Traced:
         """Return what a value is computed with besides other values."""
         return map_arg((node.args, node.kwargs), lambda each: _HOLE)
 
+    def is_sum(self, node: fx.Node) -> bool:
+        """Tell whether a value is the sum of two others, and nothing else."""
+        return node.target in ADDITIONS and self.arguments(node) == ((_HOLE, _HOLE), {})
+
     def is_pure(self) -> bool:
         """Tell whether the graph says all: no layer has hooks, and no value is overwritten that others look at."""
         if any(map(is_hooked, self.root.modules())):
