@@ -10,6 +10,7 @@ from archwright.supernet._fair import Fair
 from archwright.supernet._frame import Draw, Mix
 from archwright.supernet._gates import Gates
 from archwright.supernet._gumbel import Gumbel
+from archwright.supernet._inherit import Inherited, inherit
 from archwright.supernet._partial import Partial
 from archwright.supernet._path import UniformPath
 from archwright.supernet._perturb import perturb
@@ -25,6 +26,7 @@ __all__ = [
     "Fair",
     "Gates",
     "Gumbel",
+    "Inherited",
     "Mix",
     "Partial",
     "Path",
@@ -40,6 +42,7 @@ __all__ = [
     "elastic",
     "entries",
     "entropy",
+    "inherit",
     "name_of",
     "names",
     "nones",

@@ -1,0 +1,278 @@
+"""Weights that a network takes over from the one that it was made from."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from archwright.build._build import closed_model
+from archwright.build._infer import inputs_for, run_with_paths
+from archwright.build._make import make
+from archwright.errors import BuildError, RelaxationError
+from archwright.evaluate._device import seeded
+from archwright.space import Space, TensorSpec
+from archwright.supernet._bank import Record, Slot
+from archwright.supernet._growth import alike, begin
+from archwright.supernet._morphism import Matched, Morphism
+from archwright.supernet._traced import trace
+from archwright.supernet.elastic import cut, paste
+
+__all__ = ["Inherited", "inherit"]
+
+_WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """What a network took over. All numbers count learned numbers, so `copied + grown + fresh` are the child's.
+
+    Attributes:
+        copied: Numbers that are the parent's.
+        grown: Numbers by which tensors are larger than the parent's.
+        fresh: Numbers in tensors that the parent has not.
+        cut: Numbers of the parent that the child has not; `copied + cut` are the parent's.
+        preserving: Whether it is proved that the child gives what the parent gives, in evaluation mode, for every
+            input. Where it is false, the child may give the same all the same.
+    """
+
+    copied: int
+    grown: int
+    fresh: int
+    cut: int
+    preserving: bool
+
+    def __str__(self) -> str:
+        """Return one line."""
+        total = self.copied + self.grown + self.fresh
+        function = "is preserved" if self.preserving else "may differ"
+        return (
+            f"{self.copied:,} of {total:,} parameters inherited, {self.grown:,} grown, {self.fresh:,} fresh, "
+            f"{self.cut:,} of the parent's cut; the function {function}"
+        )
+
+
+@torch.no_grad()
+def inherit(
+    space: Space,
+    child: Mapping[str, Any],
+    parent: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    *,
+    seed: int,
+    example_input: Any = None,
+) -> tuple[nn.Module, Inherited]:
+    """Return the network of an architecture, which begins with the trained weights of another one.
+
+    Chen, Goodfellow and Shlens, "Net2Net: Accelerating learning via knowledge transfer", ICLR 2016; Wei et al.,
+    "Network morphism", ICML 2016. A layer of the child is a layer of the parent where the call that makes it stands at
+    the same path of the space and makes the same kind. Its tensors take over what they have room for: the leading part
+    along each axis, and the middle of a kernel; statistics of batch normalisation as well.
+
+    A layer that has grown keeps its old channels as they were: what newly comes into them comes with zeros, and a
+    larger kernel has zeros around. So the old channels compute what they did all through the network, whatever the new
+    ones hold, and in the end nothing of the new ones reaches the result. That takes no pairing of layers, as the
+    replication of units in Net2Net does, and it passes sums and skips. Nothing is dead: the zeros have gradients, for
+    the new channels begin at random. (The weights into a new channel may follow a step later than those out of it.)
+
+    A new layer begins as the identity where the next layers are given the same thereby, and the last layer of a new
+    branch as zeros where the branch is added to a value that goes on. Batch normalisation is the identity by its
+    running statistics; while it is trained, it goes by those of the batch.
+
+    The function may differ, and `Inherited.preserving` is false, where a layer is taken away or shrinks; where an
+    operation is changed; where `LayerNorm`, `GroupNorm` or attention mixes new channels with old ones; where channels
+    grow in front of others that they are joined with; and where a new layer is followed by an activation that changes
+    what it is given, as GELU does. What is new there begins as it would without a parent. Of modules of the user's own
+    something is proved if `torch.fx` can trace them, or if they are as they were.
+
+    Args:
+        space: The space.
+        child: The architecture of the network; for the optimizer it is a new one, whose state begins anew.
+        parent: The architecture that the weights are of.
+        weights: The parent's `state_dict()`, with the names of `space.build(parent)`; on any device.
+        seed: What is new begins as `space.build(child)` would, if the CPU's generator were seeded by it.
+        example_input: What goes in, as for `Space`; the space's own when not given.
+
+    Returns:
+        The network, on the CPU, in training mode, and what it took over.
+
+    Raises:
+        ArchitectureError: An architecture does not belong to the space.
+        BuildError: A layer refuses its arguments or its input, or the weights are not those of the parent.
+        RelaxationError: The input of the space is not known, or a layer is never reached.
+    """
+    with seeded(seed, "cpu"):
+        new = _Network(space, child, example_input)
+    with seeded(seed, "cpu"):  # nothing is drawn from outside
+        old = _Network(space, parent, example_input)
+        old.load(weights)
+        matched = _match(new, old)
+        starts, is_same = _compared(new, old, matched)
+    for name, start in starts.items():
+        begin(new.module.get_submodule(name), start)
+    for slot in new.slots:
+        former = old.by_key.get(slot.key)
+        if former is not None:
+            _hand_down(slot, former)
+        elif new.names[id(slot.layer)] in matched.layers and _is_bias(slot):
+            slot.store[slot.name].zero_()  # the parent has none
+    return new.module, _counted(new, old, is_same)
+
+
+class _Network:
+    """A network, with the places of its layers in the space.
+
+    Args:
+        space: The space.
+        architecture: What is built, from torch's generator.
+        example_input: As for `inherit`.
+
+    Attributes:
+        module: The network, as `space.build` makes it.
+        specs: What goes in.
+        names: The names that its layers have in it, by the `id` of the layer.
+        slots: The tensors of its layers.
+        by_key: The first one at each place.
+    """
+
+    def __init__(self, space: Space, architecture: Mapping[str, Any], example_input: Any) -> None:
+        closed, specs = closed_model(space, architecture, example_input)
+        if specs is None:
+            raise RelaxationError(
+                f"weights cannot be inherited in {space.name or 'the space'}, whose input is not known: give "
+                f"example_input"
+            )
+        record = Record()
+        made = make(closed, record)
+        if not isinstance(made, nn.Module):
+            raise BuildError(f"the part 'model' makes {type(made).__name__}, and not a torch.nn.Module")
+        if any(is_lazy(parameter) for parameter in made.parameters()):
+            was_training = made.training
+            run_with_paths(made.eval(), inputs_for(specs, "cpu"), {})
+            made.train(was_training)
+        self.module = made
+        self.specs: tuple[TensorSpec, ...] = specs
+        self.names = {id(layer): name for name, layer in made.named_modules()}
+        self.slots = [slot for slot in record.slots() if id(slot.layer) in self.names]
+        self.by_key: dict[str, Slot] = {}
+        for slot in self.slots:
+            self.by_key.setdefault(slot.key, slot)
+
+    @property
+    def weighted(self) -> frozenset[str]:
+        """The names of the layers that hold tensors."""
+        return frozenset(self.names[id(slot.layer)] for slot in self.slots)
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take weights in.
+
+        Raises:
+            BuildError: They do not fit.
+        """
+        own = self.module.state_dict()
+        for name in dict.fromkeys((*own, *weights)):
+            wanted, given = (_size(state[name]) if name in state else "missing" for state in (own, weights))
+            if given != wanted:
+                raise BuildError(
+                    f"the weights are not those of the parent: {name!r} is {wanted} in its network and {given} "
+                    f"among the weights; give the state_dict() of space.build(parent), after its training"
+                )
+        self.module.load_state_dict(weights)
+
+
+def _size(item: Any) -> Any:
+    return tuple(item.shape) if isinstance(item, Tensor) else type(item).__name__
+
+
+def _match(new: _Network, old: _Network) -> Matched:
+    """Return which layers of one network are layers of the other."""
+    holders: dict[str, list[Slot]] = {}
+    for slot in old.slots:
+        holders.setdefault(slot.key, []).append(slot)
+    found: dict[str, set[str]] = {}
+    changed: set[str] = set()
+    parted: set[str] = set()
+    met: Counter[str] = Counter()
+    for slot in new.slots:
+        name = new.names[id(slot.layer)]
+        left = holders.get(slot.key, [])[met[slot.key] :]  # layers that share a tensor have it in their order
+        former = left[0] if left else None
+        met[slot.key] += 1
+        if former is not None:
+            found.setdefault(name, set()).add(old.names[id(former.layer)])
+        elif not _is_bias(slot):
+            parted.add(name)
+        if former is None or former.shape != slot.shape or not _is_kept(slot, former):
+            changed.add(name)
+    layers = {name: min(each) for name, each in found.items() if len(each) == 1 and name not in parted}
+    counts = [Counter(each.names[id(slot.layer)] for slot in each.slots) for each in (new, old)]
+    same = {name for name, former in layers.items() if counts[0][name] == counts[1][former]}
+    shared = {new.names[id(slot.layer)] for slot in new.slots if met[slot.key] > 1}
+    return Matched(layers, frozenset(same - changed), new.weighted - found.keys() - shared)
+
+
+def _is_bias(slot: Slot) -> bool:
+    """Tell whether a tensor is added to what a layer gives, so that it may be new and zero."""
+    return slot.name == "bias" and isinstance(slot.layer, _WEIGHTED)
+
+
+def _is_kept(slot: Slot, former: Slot) -> bool:
+    """Tell whether a tensor will be equal to the parent's: what is no part of its weights may be another."""
+    if slot.name not in slot.layer._non_persistent_buffers_set:
+        return True
+    return torch.equal(slot.store[slot.name], former.store[former.name])
+
+
+def _compared(new: _Network, old: _Network, matched: Matched) -> tuple[Mapping[str, int], bool]:
+    """Return how new layers have to begin, and whether the networks are then the same function."""
+    is_whole = matched.same == new.weighted and set(matched.layers.values()) == old.weighted
+    if is_whole and all(name == former for name, former in matched.layers.items()) and alike(new.module, old.module):
+        return {}, True
+    inputs = inputs_for(new.specs, "cpu")
+    child = trace(copy.deepcopy(new.module), inputs, new.weighted)
+    parent = trace(old.module, inputs, old.weighted)
+    if child is None or parent is None:
+        return {}, False
+    morphism = Morphism(child, parent, matched)
+    return morphism.starts, morphism.is_proved
+
+
+def _hand_down(slot: Slot, former: Slot) -> None:
+    """Let a tensor take over what it has room for; what is new to its old channels is zero."""
+    tensor: Tensor = slot.store[slot.name].data
+    value: Tensor = former.store[former.name].data
+    shared = _overlap(slot, former)
+    channels = _channels(slot)
+    if channels is not None:
+        reached = list(slot.shape)
+        reached[channels] = shared[channels]
+        paste(tensor, tensor.new_zeros(reached), slot.part)
+    paste(tensor, cut(value, shared, former.part), slot.part)
+
+
+def _overlap(slot: Slot, former: Slot) -> torch.Size:
+    return torch.Size(map(min, slot.shape, former.shape))
+
+
+def _channels(slot: Slot) -> int | None:
+    """Return the axis of a layer's weights along which its own channels lie, if the others are what it sums over."""
+    if len(slot.shape) < 2 or "weight" not in slot.name or not isinstance(slot.layer, _WEIGHTED):
+        return None
+    if isinstance(slot.layer, nn.modules.conv._ConvTransposeNd):
+        return 1 if slot.layer.groups == 1 else None  # with groups each channel is made of its own
+    return 0
+
+
+def _counted(new: _Network, old: _Network, is_same: bool) -> Inherited:
+    learned = [{key: slot for key, slot in each.by_key.items() if slot.is_parameter} for each in (new, old)]
+    totals = [sum(slot.shape.numel() for slot in each.values()) for each in learned]
+    common = [(slot, learned[1][key]) for key, slot in learned[0].items() if key in learned[1]]
+    copied = sum(_overlap(*pair).numel() for pair in common)
+    matched = sum(slot.shape.numel() for slot, _ in common)
+    return Inherited(copied, matched - copied, totals[0] - matched, totals[1] - copied, is_same)
