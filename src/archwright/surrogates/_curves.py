@@ -165,7 +165,7 @@ class FittedCurves:
         """Return (settings, n) means and variances at a step, on the scale of the model."""
         if step < 1:
             raise DataError(f"a step is 1 or more, not {step!r}")
-        own, clocks = (_clocks(np.array([[at]]), self._seen.first) for at in (step, self._seen.steps))
+        own, clocks = _clocks(np.array([[step]]), self._seen.first), _clocks(self._seen.steps, self._seen.first)
         fall = (_worn(own, self._damping) - _worn(self._last, self._damping))[..., 0]
         cross = (_wander(own, clocks, self._damping) * self._seen.mask)[:, None, :, :, None]
         cross = (self._roots @ cross)[..., 0]  # (clocks, ratios, n, length)
