@@ -17,13 +17,16 @@ __all__ = ["CurveModel", "FittedCurves"]
 Array: TypeAlias = NDArray[np.float64]
 
 _RATIOS = np.array([0.02, 0.1, 0.4, 2.0])  # deviation of the noise of a point, in units of the wander's
-_SCALES = np.array([0.05, 0.12, 0.3])  # deviations of the wander after a unit of the clock, in units of the spread
-_LEVEL = np.diag([1.0, 0.25])  # prior covariance of level and slope, and their prior mean
-_CENTRE = np.array([0.0, 0.3])
+_SCALES = np.array([0.05, 0.12, 0.3])  # how much the slope wanders in a unit of the clock
+_CENTRE, _COVARIANCE = np.array([0.0, 0.3]), np.diag([1.0, 0.25])  # prior mean and covariance of level and slope
 _TRUST = 4.0  # how many curves the prior covariance counts as
+_DOUBT = 0.3  # deviation of the factor by which what a curve is still to gain is misjudged
 _FAR = 9.0  # squared distance, in deviations, from which on a curve counts less
+_HIGH, _LOW, _RANGE = 90, 30, 2.2  # percentiles, and how many deviations are between them
+_ROUNDING = 1e-12  # a range below this share of the greatest size is rounding
 _MARGIN = 0.02  # the least distance of the ceiling from the best value, in units of the range
-_BIN = math.log(1.06)  # steps that are closer than this are seen as one
+_JITTER = 1e-10
+_LONG, _BINS = 64, 32  # where a curve has more points, as many intervals of the steps' logarithm are its points
 _SMALL = 1e-3  # the least deviation, in units of the range
 _NODES, _SHARES = np.polynomial.hermite_e.hermegauss(9)
 _SHARES = _SHARES / _SHARES.sum()
@@ -39,21 +42,23 @@ class CurveModel:
     families of learning curves (Domhan, Springenberg and Hutter, "Speeding up automatic hyperparameter optimization
     of deep neural networks by extrapolation of learning curves", IJCAI 2015) are lines: a power law over the logarithm
     of the steps, an exponential over the steps, a stretched one over their root. So a curve has one of these three
-    clocks, a level, a slope that wears off as the clock goes on, and a slope that wanders (an integrated
+    clocks, a level, a slope that wears off as the clock goes on, a slope that wanders (an integrated
     Ornstein-Uhlenbeck process: the trend of now counts, and the further ahead the less sure), and noise. Which clock,
     how much wander and how much noise is averaged over for each curve by how well it explains what was seen; how
     frequent each of them is, and which levels and slopes are usual, is learnt from all curves by expectation
-    maximisation (empirical Bayes).
+    maximisation (empirical Bayes). What a curve is still to gain is doubted in proportion to it, because the ceiling
+    is a guess.
 
     Nothing about it is random. The unit and the zero point of the values do not matter, nor does the order of the
-    curves. Cost grows with the number of curves and with the logarithm of their lengths.
+    curves, nor how bad the worst are. Curves that were seen at the same steps share their matrices, and long ones are
+    thinned out.
 
     Args:
         damping: How fast a slope wears off, above 0: less trusts trends for longer.
         rounds: Rounds of expectation maximisation.
     """
 
-    damping: float = 0.5
+    damping: float = 0.4
     rounds: int = 4
 
     def __post_init__(self) -> None:
@@ -64,8 +69,8 @@ class CurveModel:
         """
         if not (math.isfinite(self.damping) and self.damping > 0):
             raise StrategyError(f"CurveModel: damping is a number above 0, not {self.damping!r}")
-        if not isinstance(self.rounds, int) or isinstance(self.rounds, bool) or self.rounds < 0:
-            raise StrategyError(f"CurveModel: rounds is an integer of 0 or more, not {self.rounds!r}")
+        if self.rounds < 0:
+            raise StrategyError(f"CurveModel: rounds is 0 or more, not {self.rounds!r}")
 
     def fit(self, curves: Sequence[Sequence[tuple[int, float]]]) -> FittedCurves:
         """Learn from curves, as far as they have come.
@@ -81,44 +86,27 @@ class CurveModel:
         if not checked:
             raise DataError("there is no curve to learn from; give at least one")
         scale = _Scale.of(checked)
-        seen = _Seen.of([(steps, scale.into(values)) for steps, values in checked])
-        clocks = _clocks(seen.steps, seen.first)
-        last = clocks.max(axis=(1, 2), keepdims=True)
-        fall = _worn(clocks, self.damping) - _worn(last, self.damping)
-        wander = _wander(clocks[..., :, None], clocks[..., None, :], self.damping) * seen.pairs
-        noise = np.where(seen.mask, _RATIOS[:, None, None] ** 2 / seen.counts, 1.0)
-        kernel = wander[:, None] + noise[..., None] * np.eye(seen.steps.shape[1])
-        lower = np.linalg.cholesky(kernel)
-        roots = np.linalg.inv(lower)
-        columns = np.stack(np.broadcast_arrays(seen.mask, fall * seen.mask, seen.values), axis=-1)[:, None]
-        solved = roots @ columns
-        weight = 1 / _SCALES[:, None] ** 2
-        gram = np.swapaxes(solved, -1, -2) @ solved  # (clocks, ratios, n, 3, 3)
-        precisions = (gram[:, :, None] * weight[..., None, None]).reshape(-1, len(checked), 3, 3)
-        size = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(-1)[:, :, None]
-        sizes = (size + seen.mask.sum(1) * np.log(_SCALES)[:, None]).reshape(-1, len(checked))
-        return FittedCurves(
-            tuple(checked), scale, seen, self.damping, last, roots, solved, _pool(precisions, sizes, self.rounds)
-        )
+        grids = _grids([(steps, scale.into(values)) for steps, values in checked], self.damping)
+        order = np.argsort(np.concatenate([grid.curves for grid in grids]))
+        products = np.concatenate([grid.products for grid in grids], axis=1)[:, order]
+        volumes = np.concatenate([grid.volumes for grid in grids], axis=1)[:, order]
+        return FittedCurves(checked, scale, grids, _pool(products, volumes, self.rounds))
 
 
 @dataclass(frozen=True)
 class FittedCurves:
     """Curves, and what was learnt from them."""
 
-    _curves: tuple[tuple[Array, Array], ...]
-    _scale: _Scale
-    _seen: _Seen
-    _damping: float
-    _last: Array
-    _roots: Array
-    _solved: Array
-    _pooled: _Pooled
+    curves: Sequence[tuple[Array, Array]]
+    scale: _Scale
+    grids: Sequence[_Grid]
+    pooled: _Pooled
 
     def predict(self, step: int, which: Sequence[int] | None = None) -> tuple[Array, Array]:
         """Return what is expected of curves at a step.
 
-        At a step that a curve has been at, that is the value it had there.
+        At a step that a curve has been at, that is the value it had there. Before the first step of all curves nothing
+        else is expected than at that step.
 
         Args:
             step: The step, 1 or more.
@@ -130,17 +118,18 @@ class FittedCurves:
         Raises:
             DataError: The step is below 1.
         """
-        chosen = np.arange(len(self._curves)) if which is None else np.asarray(which, dtype=np.intp)
-        means, variances = self._expect(step)
-        weights, means, variances = self._pooled.weights[:, chosen], means[:, chosen], variances[:, chosen]
-        nodes = self._scale.back(means[..., None] + np.sqrt(variances)[..., None] * _NODES, chosen[:, None])
-        shares = weights[..., None] * _SHARES
-        mean = (shares * nodes).sum((0, 2))
-        deviation = np.sqrt((shares * (nodes - mean[:, None]) ** 2).sum((0, 2)))
-        known, there = self._known(step)
-        mean = np.where(there[chosen], known[chosen], mean)
-        deviation = np.where(there[chosen], 0.0, deviation)
-        return mean * self._scale.size, np.maximum(deviation, self._scale.least) * self._scale.size
+        chosen = np.arange(len(self.curves)) if which is None else np.asarray(which, dtype=np.intp)
+        weights, (means, variances) = self.pooled.weights, self._expect(step)
+        nodes = means[..., None] + np.sqrt(variances)[..., None] * _NODES
+        values = self.scale.back(np.moveaxis(nodes, 1, -1))  # (settings, nodes, n)
+        shares = weights[:, None] * _SHARES[:, None]
+        mean = (shares * values).sum((0, 1))
+        variance = (shares * (values - mean) ** 2).sum((0, 1))
+        before, doubt, known, there = self._seen(step)
+        variance += doubt**2 * (variance + (mean - before) ** 2)
+        mean, variance = np.where(there, known, mean), np.where(there, 0.0, variance)
+        deviation = np.maximum(np.sqrt(variance), self.scale.least)
+        return mean[chosen] * self.scale.size, deviation[chosen] * self.scale.size
 
     def draw(self, step: int, rng: np.random.Generator, count: int) -> Array:
         """Return (count, n) values of all curves at a step, drawn from what is expected of them.
@@ -154,41 +143,33 @@ class FittedCurves:
             DataError: The step is below 1.
         """
         means, variances = self._expect(step)
-        curves = np.arange(means.shape[1])
-        parts = self._pooled.weights.cumsum(0)
-        chosen = (rng.random((count, 1, len(curves))) * parts[-1] > parts).sum(1).clip(max=len(parts) - 1)
+        parts, curves = self.pooled.weights.cumsum(0), np.arange(means.shape[1])
+        chosen = (rng.random((count, 1, len(curves))) * parts[-1] > parts).sum(1)
         drawn = means[chosen, curves] + np.sqrt(variances[chosen, curves]) * rng.standard_normal(chosen.shape)
-        known, there = self._known(step)
-        return np.where(there, known, self._scale.back(drawn, curves)) * self._scale.size
+        before, doubt, known, there = self._seen(step)
+        gain = (self.scale.back(drawn) - before) * (1 + doubt * rng.standard_normal(chosen.shape))
+        return np.where(there, known, before + gain) * self.scale.size
 
     def _expect(self, step: int) -> tuple[Array, Array]:
         """Return (settings, n) means and variances at a step, on the scale of the model."""
         if step < 1:
             raise DataError(f"a step is 1 or more, not {step!r}")
-        own, clocks = _clocks(np.array([[step]]), self._seen.first), _clocks(self._seen.steps, self._seen.first)
-        fall = (_worn(own, self._damping) - _worn(self._last, self._damping))[..., 0]
-        cross = (_wander(own, clocks, self._damping) * self._seen.mask)[:, None, :, :, None]
-        cross = (self._roots @ cross)[..., 0]  # (clocks, ratios, n, length)
-        ones, falls, values = np.moveaxis((cross[..., None] * self._solved).sum(-2), -1, 0)
-        left = _wander(own, own, self._damping)[..., 0][:, None] - (cross**2).sum(-1) + _RATIOS[:, None] ** 2
-        ones, falls, values, left = (
-            np.repeat(part[:, :, None], len(_SCALES), 2)
-            for part in np.broadcast_arrays(1 - ones, fall[:, None] - falls, values, left)
-        )
-        left = left * _SCALES[:, None] ** 2
-        ones, falls, values, left = (part.reshape(-1, part.shape[-1]) for part in (ones, falls, values, left))
-        (level, slope), (levels, both, slopes) = self._pooled.means, self._pooled.covariances
+        parts = np.zeros((4, *self.pooled.weights.shape))
+        for grid in self.grids:
+            parts[..., grid.curves] = grid.ahead(step)
+        ones, falls, values, left = parts
+        (level, slope), (levels, both, slopes) = self.pooled.means, self.pooled.covariances
         mean = values + ones * level + falls * slope
         return mean, left + ones**2 * levels + 2 * ones * falls * both + falls**2 * slopes
 
-    def _known(self, step: int) -> tuple[Array, NDArray[np.bool_]]:
-        """Return (n,) values at a step, and where they are known."""
-        known, there = np.zeros(len(self._curves)), np.zeros(len(self._curves), dtype=bool)
-        for number, (steps, values) in enumerate(self._curves):
-            place = int(np.searchsorted(steps, step))
-            if place < len(steps) and steps[place] == step:
-                known[number], there[number] = values[place] / self._scale.size, True
-        return known, there
+    def _seen(self, step: int) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+        """Return (n,) last values, doubts about the gain from there, values at a step, and where those are known."""
+        last = np.array([values[-1] for _, values in self.curves]) / self.scale.size
+        doubt = np.array([_DOUBT * (step > steps[-1]) for steps, _ in self.curves])
+        places = [int(np.searchsorted(steps[:-1], step)) for steps, _ in self.curves]
+        known = [values[place] for place, (_, values) in zip(places, self.curves, strict=True)]
+        there = [steps[place] == step for place, (steps, _) in zip(places, self.curves, strict=True)]
+        return last, doubt, np.array(known) / self.scale.size, np.array(there)
 
 
 @dataclass(frozen=True)
@@ -209,67 +190,142 @@ class _Scale:
         """Return the scale for curves."""
         size = max(float(np.abs(values).max()) for _, values in curves) or 1.0
         pool = np.concatenate([values / size for _, values in curves])
-        top = float(pool.max())
-        unit = top - float(np.percentile(pool, 10)) or top - float(pool.min()) or 1.0
+        # Quantiles of the better part: by how much the worst are worse (some diverge) is not to matter.
+        top, low = float(pool.max()), float(np.percentile(pool, _LOW))
+        unit = next((one for one in (top - low, top - float(pool.min())) if one > _ROUNDING), 1.0)
         best = np.array([values.max() for _, values in curves]) / size
         gains = [
-            max(0.0, best_one - values[steps <= steps[-1] / 2].max() / size)
-            for best_one, (steps, values) in zip(best, curves, strict=True)
-            if best_one >= np.percentile(best, 90) and steps[0] <= steps[-1] / 2
+            most - float(values[steps <= steps[-1] / 2].max()) / size
+            for most, (steps, values) in zip(best, curves, strict=True)
+            if most >= np.percentile(best, _HIGH, method="higher") and steps[0] <= steps[-1] / 2
         ]
         # Where the best curves still rise, the ceiling is as far above the best value as they rose while the steps
         # doubled.
         ceiling = top + _MARGIN * unit + (float(np.mean(gains)) if gains else 0.2 * unit)
         seen = [-np.log((ceiling - values / size) / unit) for _, values in curves]
-        spread = float(np.concatenate(seen).std()) or 1.0
+        every = np.concatenate(seen)
+        high, low = np.percentile(every, [_HIGH, _LOW])
+        spread = max(float(high - low) / _RANGE, 0.1 * float(every.std())) or 1.0
         centre = float(np.median([values[-1] for values in seen]))
         lowest = (np.array([values.min() for values in seen]) - centre) / spread
-        floors = np.minimum(lowest, np.percentile(lowest, 10)) - 0.1
+        floors = np.minimum(lowest, np.percentile(lowest, _LOW)) - 0.2
         return cls(size, _SMALL * unit, ceiling, unit, centre, spread, floors)
 
     def into(self, values: Array) -> Array:
         """Return values on the scale of the model."""
         return (-np.log((self.ceiling - values / self.size) / self.unit) - self.centre) / self.spread
 
-    def back(self, values: Array, curves: NDArray[np.intp]) -> Array:
-        """Return values of the scale of the model as shares of the size."""
-        logs = self.centre + self.spread * np.maximum(values, self.floors[curves])
+    def back(self, values: Array) -> Array:
+        """Return (..., n) values of the scale of the model as shares of the size."""
+        logs = self.centre + self.spread * np.maximum(values, self.floors)
         return np.asarray(self.ceiling - self.unit * np.exp(-logs))
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """Curves as rows of one length; what is close together is one point, and a mask says what is there."""
+class _Grid:
+    """Curves that were seen at the same steps, as far as each has come: they share their matrices.
+
+    A setting is a clock, a ratio and a scale.
+    """
+
+    curves: NDArray[np.intp]
+    """(n,) Their numbers."""
+    clocks: Array
+    """(3, length)"""
+    mask: NDArray[np.bool_]
+    """(n, length)"""
+    first: float
+    last: Array
+    """(3,) What the clocks show at the last step of the study, where the level is the level."""
+    damping: float
+    roots: Array
+    """(3, ratios, length, length) Inverse Cholesky factors; the first rows and columns are those of shorter curves."""
+    solved: Array
+    """(3, ratios, n, length, 3) Ones, worn clocks and values, whitened."""
+    volumes: Array
+    """(settings, n) Logarithms of the determinants' roots."""
+
+    @classmethod
+    def of(cls, curves: Sequence[int], rows: Sequence[_Row], first: float, last: float, damping: float) -> _Grid:
+        """Return the grid of curves, the longest of which comes first."""
+        longest = rows[0]
+        clocks, ends = _clocks(longest.steps, first), _clocks(np.array([last]), first)
+        mask = np.arange(len(longest.steps)) < np.array([[len(row.steps)] for row in rows])
+        values = np.zeros(mask.shape)
+        values[mask] = np.concatenate([row.values for row in rows])
+        noise = _RATIOS[:, None] ** 2 / longest.counts
+        wander = _wander(clocks[:, :, None], clocks[:, None, :], damping)[:, None]
+        noise = noise + _JITTER * wander.max(axis=(-2, -1))
+        lower = np.linalg.cholesky(wander + noise[..., None] * np.eye(len(longest.steps)))
+        roots = np.linalg.inv(lower)
+        fall = _worn(clocks, damping) - _worn(ends, damping)
+        columns = np.stack(np.broadcast_arrays(mask, fall[:, None] * mask, values), axis=-1)
+        solved = roots[:, :, None] @ columns[:, None] * mask[..., None]
+        size = np.log(np.diagonal(lower, axis1=-2, axis2=-1)) @ mask.T
+        volumes = size[:, :, None] + mask.sum(1) * np.log(_SCALES)[:, None]
+        return cls(np.array(curves), clocks, mask, first, ends, damping, roots, solved, volumes.reshape(-1, len(rows)))
+
+    @property
+    def products(self) -> Array:
+        """(settings, n, 3, 3) Products of ones, worn clocks and values, whitened."""
+        products = np.swapaxes(self.solved, -1, -2) @ self.solved
+        return np.asarray(products[:, :, None] / _SCALES[:, None, None, None] ** 2).reshape(-1, len(self.curves), 3, 3)
+
+    def ahead(self, step: float) -> tuple[Array, Array, Array, Array]:
+        """Return what a value at a step is made of: (settings, n) each.
+
+        Returns:
+            How much of the level, how much of the slope, what the values add, and the variance that is left.
+        """
+        own = _clocks(np.array([step]), self.first)
+        cross = (self.roots @ _wander(own, self.clocks, self.damping)[:, None, :, None])[..., 0]
+        cross = cross[:, :, None] * self.mask  # (clocks, ratios, n, length)
+        ones, falls, values = np.moveaxis((cross[..., None] * self.solved).sum(-2), -1, 0)
+        fall = (_worn(own, self.damping) - _worn(self.last, self.damping))[..., None]
+        left = _wander(own, own, self.damping)[..., None] - (cross**2).sum(-1) + _RATIOS[:, None] ** 2
+        same = np.ones((len(_SCALES), 1))
+        parts = (1 - ones, same), (fall - falls, same), (values, same), (left, _SCALES[:, None] ** 2)
+        first, second, third, fourth = ((part[:, :, None] * by).reshape(-1, len(self.curves)) for part, by in parts)
+        return first, second, third, fourth
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A curve on the scale of the model; in a long one a point is the mean of some."""
 
     steps: Array
     values: Array
     counts: Array
-    mask: NDArray[np.bool_]
-    first: float
 
     @classmethod
-    def of(cls, curves: Sequence[tuple[Array, Array]]) -> _Seen:
-        """Return curves as rows."""
-        rows = []
-        for steps, values in curves:
-            logs = np.log(steps)
-            # Bins begin at the end, so that what was seen last stands alone or with its nearest.
-            _, places = np.unique(np.ceil((logs - logs[-1]) / _BIN), return_inverse=True)
-            counts = np.bincount(places)
-            rows.append((np.exp(np.bincount(places, logs) / counts), np.bincount(places, values) / counts, counts))
-        shape = len(rows), max(len(counts) for _, _, counts in rows)
-        first = min(float(steps[0]) for steps, _, _ in rows)
-        seen = cls(np.full(shape, first), np.zeros(shape), np.ones(shape), np.zeros(shape, dtype=bool), first)
-        for number, (steps, values, counts) in enumerate(rows):
-            held = slice(0, len(counts))
-            seen.steps[number, held], seen.values[number, held] = steps, values
-            seen.counts[number, held], seen.mask[number, held] = counts, True
-        return seen
+    def of(cls, steps: Array, values: Array, first: float, width: float) -> _Row:
+        """Return a curve whose points are means of those whose steps' logarithms are in one interval of a width."""
+        if width == 0:
+            return cls(steps, values, np.ones(len(steps)))
+        _, places = np.unique(np.floor(np.log(steps / first) / width), return_inverse=True)
+        counts = np.bincount(places).astype(np.float64)
+        return cls(np.exp(np.bincount(places, np.log(steps)) / counts), np.bincount(places, values) / counts, counts)
 
-    @property
-    def pairs(self) -> NDArray[np.bool_]:
-        """(n, length, length) where both are there."""
-        return self.mask[:, :, None] & self.mask[:, None, :]
+    def starts(self, other: _Row) -> bool:
+        """Return whether this is as far as another curve has come at some time."""
+        held = len(self.steps)
+        return np.array_equal(self.steps, other.steps[:held]) and np.array_equal(self.counts, other.counts[:held])
+
+
+def _grids(curves: Sequence[tuple[Array, Array]], damping: float) -> list[_Grid]:
+    """Return the grids of curves."""
+    first, last = min(float(steps[0]) for steps, _ in curves), max(float(steps[-1]) for steps, _ in curves)
+    width = math.log(last / first) / _BINS if max(len(steps) for steps, _ in curves) > _LONG else 0.0
+    rows = [_Row.of(steps, values, first, width) for steps, values in curves]
+    together: list[list[int]] = []
+    for number in sorted(range(len(rows)), key=lambda number: -len(rows[number].steps)):
+        for group in together:
+            if rows[number].starts(rows[group[0]]):
+                group.append(number)
+                break
+        else:
+            together.append([number])
+    return [_Grid.of(group, [rows[number] for number in group], first, last, damping) for group in together]
 
 
 @dataclass(frozen=True)
@@ -282,18 +338,18 @@ class _Pooled:
     covariances: tuple[Array, Array, Array]
 
 
-def _pool(precisions: Array, sizes: Array, rounds: int) -> _Pooled:
+def _pool(products: Array, volumes: Array, rounds: int) -> _Pooled:
     """Learn what curves have in common, and what each is by that.
 
     Args:
-        precisions: (settings, n, 3, 3) products of ones, worn clock and values, whitened.
-        sizes: (settings, n) logarithms of the normal density's volume.
+        products: As `_Grid` has them, of all curves.
+        volumes: As `_Grid` has them, of all curves.
         rounds: Rounds of expectation maximisation.
     """
-    settings, n = sizes.shape
-    ones, crossed, falls = precisions[..., 0, 0], precisions[..., 0, 1], precisions[..., 1, 1]
-    level_seen, slope_seen, squares = precisions[..., 0, 2], precisions[..., 1, 2], precisions[..., 2, 2]
-    centre, covariance, shares = _CENTRE, _LEVEL, np.full(settings, 1 / settings)
+    settings, n = volumes.shape
+    ones, crossed, falls = products[..., 0, 0], products[..., 0, 1], products[..., 1, 1]
+    level_seen, slope_seen, squares = products[..., 0, 2], products[..., 1, 2], products[..., 2, 2]
+    centre, covariance, shares = _CENTRE, _COVARIANCE, np.full(settings, 1 / settings)
     for round_ in range(rounds + 1):
         prior = np.linalg.inv(covariance)
         pull = prior @ centre
@@ -302,7 +358,9 @@ def _pool(precisions: Array, sizes: Array, rounds: int) -> _Pooled:
         determinant = first * second - both**2
         levels, cross, slopes = second / determinant, -both / determinant, first / determinant
         level, slope = levels * one + cross * other, cross * one + slopes * other
-        evidence = 0.5 * (one * level + other * slope - np.log(determinant) - squares) - sizes + np.log(shares)[:, None]
+        evidence = (
+            0.5 * (one * level + other * slope - np.log(determinant) - squares) - volumes + np.log(shares)[:, None]
+        )
         weights = np.exp(evidence - evidence.max(0))
         weights /= weights.sum(0)
         if round_ == rounds:
@@ -320,13 +378,13 @@ def _pool(precisions: Array, sizes: Array, rounds: int) -> _Pooled:
             [[(counted * (off_level**2 + levels)).sum(), mixed], [mixed, (counted * (off_slope**2 + slopes)).sum()]]
         )
         drift = np.outer(found - _CENTRE, found - _CENTRE)
-        centre, covariance = found, (spread + _TRUST * _LEVEL + drift) / (total + _TRUST)
+        centre, covariance = found, (spread + _TRUST * _COVARIANCE + drift) / (total + _TRUST)
     return _Pooled(weights, (level, slope), (levels, cross, slopes))
 
 
 def _clocks(steps: Array, first: float) -> Array:
     """Return (3, ...) what each clock shows at steps: logarithm, root and the steps themselves, 0 at the first."""
-    ratio = steps / first
+    ratio = np.maximum(steps / first, 1)
     return np.stack([np.log(ratio), np.sqrt(ratio) - 1, (ratio - 1) / 10])
 
 
