@@ -255,7 +255,7 @@ class _Grid:
         values[mask] = np.concatenate([row.values for row in rows])
         noise = _RATIOS[:, None] ** 2 / longest.counts
         wander = _wander(clocks[:, :, None], clocks[:, None, :], damping)[:, None]
-        noise = noise + _JITTER * wander.max(axis=(-2, -1))
+        noise = noise + _JITTER * wander.max(axis=-1)
         lower = np.linalg.cholesky(wander + noise[..., None] * np.eye(len(longest.steps)))
         roots = np.linalg.inv(lower)
         fall = _worn(clocks, damping) - _worn(ends, damping)
