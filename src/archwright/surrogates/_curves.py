@@ -23,7 +23,7 @@ _TRUST = 4.0  # how many curves the prior covariance counts as
 _DOUBT = 0.3  # deviation of the factor by which what a curve is still to gain is misjudged
 _FAR = 9.0  # squared distance, in deviations, from which on a curve counts less
 _HIGH, _LOW, _RANGE = 90, 30, 2.2  # percentiles, and how many deviations are between them
-_ROUNDING = 1e-12  # a range below this share of the greatest size is rounding
+_ROUNDING = 1e-12  # a range below this share of its ends is rounding
 _MARGIN = 0.02  # the least distance of the ceiling from the best value, in units of the range
 _JITTER = 1e-10
 _LONG, _BINS = 64, 32  # where a curve has more points, as many intervals of the steps' logarithm are its points
@@ -192,7 +192,7 @@ class _Scale:
         pool = np.concatenate([values / size for _, values in curves])
         # Quantiles of the better part: by how much the worst are worse (some diverge) is not to matter.
         top, low = float(pool.max()), float(np.percentile(pool, _LOW))
-        unit = next((one for one in (top - low, top - float(pool.min())) if one > _ROUNDING), 1.0)
+        unit = next((top - end for end in (low, float(pool.min())) if top - end > _ROUNDING * max(top, -end)), 1.0)
         best = np.array([values.max() for _, values in curves]) / size
         gains = [
             most - float(values[steps <= steps[-1] / 2].max()) / size
@@ -255,7 +255,7 @@ class _Grid:
         values[mask] = np.concatenate([row.values for row in rows])
         noise = _RATIOS[:, None] ** 2 / longest.counts
         wander = _wander(clocks[:, :, None], clocks[:, None, :], damping)[:, None]
-        noise = noise + _JITTER * wander.max(axis=-1)
+        noise = noise + _JITTER * _wander(ends, ends, damping)[:, None]
         lower = np.linalg.cholesky(wander + noise[..., None] * np.eye(len(longest.steps)))
         roots = np.linalg.inv(lower)
         fall = _worn(clocks, damping) - _worn(ends, damping)
