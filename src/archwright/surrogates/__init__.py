@@ -6,6 +6,7 @@ from archwright.surrogates._acquisition import (
     upper_confidence_bound,
 )
 from archwright.surrogates._base import Fitted, Predictor
+from archwright.surrogates._curves import CurveModel, FittedCurves
 from archwright.surrogates._ensemble import Ensemble
 from archwright.surrogates._gp import GaussianProcess, Posterior, fit_parameters, squash
 from archwright.surrogates._graphnet import GraphNetwork
@@ -37,10 +38,12 @@ __all__ = [
     "CostModel",
     "Costs",
     "Counts",
+    "CurveModel",
     "Decisions",
     "Encoding",
     "Ensemble",
     "Fitted",
+    "FittedCurves",
     "GaussianProcess",
     "GraphNetwork",
     "Judgement",
