@@ -10,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archwright import bench, envs, errors, nn, optim, spaces, strategies, supernet, surrogates, testing
+    from archwright import bench, envs, errors, nn, optim, schedulers, spaces, strategies, supernet, surrogates, testing
     from archwright.datasets import Data, data
-    from archwright.evaluate import Candidate, Evaluator, Stopped, Training
+    from archwright.evaluate import Candidate, Evaluator, ProxyEvaluator, Repeats, Stopped, Training
     from archwright.space import (
         Architecture,
         Space,
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
         subset,
         template,
     )
-    from archwright.study import Budget, Callback, Study, load, search
+    from archwright.study import Budget, Callback, Nested, Study, load, search
     from archwright.supernet import Supernet, SupernetEvaluator
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
-    **dict.fromkeys(("bench", "envs", "errors", "nn", "optim", "spaces", "strategies"), ""),
+    **dict.fromkeys(("bench", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
     **dict.fromkeys(("supernet", "surrogates", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
-    **dict.fromkeys(("Candidate", "Evaluator", "Stopped", "Training"), "evaluate"),
+    **dict.fromkeys(("Candidate", "Evaluator", "ProxyEvaluator", "Repeats", "Stopped", "Training"), "evaluate"),
     **dict.fromkeys(
         (
             "Architecture",
@@ -57,7 +57,7 @@ _HOME = {
         ),
         "space",
     ),
-    **dict.fromkeys(("Budget", "Callback", "Study", "load", "search"), "study"),
+    **dict.fromkeys(("Budget", "Callback", "Nested", "Study", "load", "search"), "study"),
     **dict.fromkeys(("Supernet", "SupernetEvaluator"), "supernet"),
     **dict.fromkeys(("History", "Objective", "Trial"), "trials"),
 }
@@ -70,7 +70,10 @@ __all__ = [
     "Data",
     "Evaluator",
     "History",
+    "Nested",
     "Objective",
+    "ProxyEvaluator",
+    "Repeats",
     "Space",
     "Stopped",
     "Study",
@@ -95,6 +98,7 @@ __all__ = [
     "ordinal",
     "real",
     "repeat",
+    "schedulers",
     "search",
     "spaces",
     "strategies",

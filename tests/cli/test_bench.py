@@ -9,7 +9,7 @@ from importlib import resources
 
 import pytest
 
-from archwright.cli._strategy import parse_all
+from archwright.cli._named import parse_strategies
 from archwright.errors import StrategyError, UnknownName
 from archwright.strategies import Evolution, LocalSearch, Random
 
@@ -97,19 +97,19 @@ def test_an_altered_table_is_refused_and_one_of_ones_own_is_taken_on_request(tmp
 
 
 def test_settings_of_a_strategy_are_written_behind_it():
-    found = parse_all("random, evolution:population=20;sample=5 ,local-search:improvement=best")
+    found = parse_strategies("random, evolution:population=20;sample=5 ,local-search:improvement=best")
     assert found == {
         "random": Random(),
         "evolution:population=20;sample=5": Evolution(population=20, sample=5),
         "local-search:improvement=best": LocalSearch(improvement="best"),
     }
     with pytest.raises(StrategyError, match="reads name=value, not 'population'"):
-        parse_all("evolution:population")
+        parse_strategies("evolution:population")
     with pytest.raises(StrategyError, match="population is an integer of 1 or more, not 'many'"):
-        parse_all("evolution:population=many")
+        parse_strategies("evolution:population=many")
     with pytest.raises(StrategyError, match="no option 'size'"):
-        parse_all("evolution:size=3")
+        parse_strategies("evolution:size=3")
     with pytest.raises(StrategyError, match="names no strategy"):
-        parse_all(" , ")
+        parse_strategies(" , ")
     with pytest.raises(UnknownName, match="'grids'"):
-        parse_all("grids")
+        parse_strategies("grids")

@@ -44,6 +44,8 @@ class Kind(StrEnum):
 
     spaces = "spaces"
     strategies = "strategies"
+    schedulers = "schedulers"
+    proxies = "proxies"
     data = "data"
     evaluators = "evaluators"
     relaxations = "relaxations"
@@ -91,9 +93,29 @@ def search(
     strategy: Annotated[
         str,
         typer.Option(
-            help="The strategy (`archwright list strategies`); settings after a colon: darts:order=2;epochs=20."
+            help="The strategy (`archwright list strategies`); settings after a colon: darts:order=2;epochs=20. "
+            "auto: one that suits the space and the budget."
         ),
-    ] = "evolution",
+    ] = "auto",
+    scheduler: Annotated[
+        str,
+        typer.Option(
+            help="How much each trial gets (`archwright list schedulers`); settings after a colon: asha:eta=4. "
+            "auto: what suits the data and the budget."
+        ),
+    ] = "auto",
+    fidelity: Annotated[
+        str | None,
+        typer.Option(help="What trials are given less of: epochs=1:9, seconds, data, resolution; several by commas."),
+    ] = None,
+    screen: Annotated[
+        str | None,
+        typer.Option(help="A proxy (`archwright list proxies`) that chooses among 4 proposals; naswot:16 among 16."),
+    ] = None,
+    inherit: Annotated[
+        bool, typer.Option(help="Let trials begin with the weights of the nearest of the best before them.")
+    ] = False,
+    repeats: Annotated[int, typer.Option(help="Evaluations of each trial, with different seeds.")] = 1,
     evaluator: Annotated[
         str, typer.Option(help="How networks are measured (`archwright list evaluators`).")
     ] = "training",
@@ -126,14 +148,14 @@ def search(
     if workers != 1:
         raise BudgetError(f"--workers {workers}: this version runs one trial at a time; leave it at 1")
     from archwright import spaces
+    from archwright.cli._named import parse_fidelity, parse_scheduler, parse_strategy
     from archwright.cli._render import Screen
-    from archwright.cli._strategy import parse
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
     from archwright.study import Budget, default_trials
     from archwright.study import search as run_search
 
-    chosen_strategy = parse(strategy)
+    chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
     given: dict[str, Any] = {"target": label, "size": size}
     loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
     shape = loaded.example_input.shape
@@ -150,20 +172,25 @@ def search(
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)
     path = out or _free_folder(Path("runs") / Path(data).stem)
-    screen = Screen(quiet=json, data=loaded)
+    shown = Screen(quiet=json, data=loaded)
     study = run_search(
         chosen,
         training,
         evaluator=evaluator,
         strategy=chosen_strategy,
+        scheduler=scheduler if scheduler == "auto" else parse_scheduler(scheduler),
+        fidelity=None if fidelity is None else parse_fidelity(fidelity),
+        screen=screen,
+        inherit=inherit,
+        repeats=repeats,
         objective=objective,
         budget=Budget(trials=trials, minutes=minutes, target=target),
         path=path,
         seed=seed,
         final=final,
-        callbacks=[screen],
+        callbacks=[shown],
     )
-    _conclude(screen, study, as_json=json)
+    _conclude(shown, study, as_json=json)
 
 
 @app.command()
@@ -250,7 +277,7 @@ def bench(
 
 @app.command("list")
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Json = False) -> None:
-    """List the spaces, strategies, evaluators, relaxations, data sets or benchmark tables that have a name."""
+    """List the spaces, strategies, schedulers, proxies, evaluators, relaxations, data sets or tables by name."""
     from archwright.cli._render import Screen
 
     Screen(quiet=False).names(_entries(kind), as_json=json)
@@ -265,6 +292,14 @@ def _entries(kind: Kind) -> Iterable[Entry[Any]]:
         from archwright import strategies
 
         return strategies.entries()
+    if kind is Kind.schedulers:
+        from archwright import schedulers
+
+        return schedulers.entries()
+    if kind is Kind.proxies:
+        from archwright.evaluate import proxies
+
+        return proxies.entries()
     if kind is Kind.relaxations:
         from archwright import supernet
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from archwright import bench
-from archwright.cli._strategy import parse_all
+from archwright.cli._named import parse_strategies
 
 __all__ = ["run"]
 
@@ -28,7 +28,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Run the comparison and show it; arguments are the command's."""
-    chosen = parse_all(strategy)
+    chosen = parse_strategies(strategy)
     loaded = bench.load(table, dataset=dataset, path=data, verify=verify)
     console = Console(stderr=True, quiet=as_json)
     with Progress(

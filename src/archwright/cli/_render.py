@@ -59,6 +59,10 @@ class Screen(Callback):
         self.out.print(
             f"[bold]search[/]    {study.objective} by {study.strategy}, {study.budget}, seed {study.seed}{where}"
         )
+        if study.ladder.rungs:
+            self.out.print(f"[bold]schedule[/]  {study.scheduler} over {study.ladder}")
+        for line in study.why:
+            self.out.print(f"[bold]auto[/]      {line}")
         self.spent, self.began = study.elapsed, time.monotonic()
         if self.err.is_terminal and not self.quiet:
             self.live = Progress(
@@ -101,8 +105,9 @@ class Screen(Callback):
             value = trial.metrics.get(study.objective.metric)
             told = "" if value is None else f"  {study.objective.metric} {value:.4f}"
             why = "" if not trial.error else f"  {trial.error.strip().splitlines()[-1]}"
+            given = "" if trial.fidelity is None else f"  {_given(trial)}"
             self.err.print(
-                f"trial {trial.number:>3}  {trial.state:<8} {trial.seconds:6.1f} s{told}{why}  {_best(study)}",
+                f"trial {trial.number:>3}  {trial.state:<8} {trial.seconds:6.1f} s{given}{told}{why}  {_best(study)}",
                 markup=False,
             )
 
@@ -239,12 +244,18 @@ def _progress(study: Study, spent: float) -> tuple[float, float | None]:
     if budget.time < float("inf"):
         shares.append(spent / budget.time)
         lefts.append(max(0.0, budget.time - spent))
-    ended = len(study.history.finished)
+    ended = study.history.spent
     if budget.trials is not None:
         shares.append(ended / budget.trials)
         if ended:
             lefts.append(spent / ended * (budget.trials - ended))
     return min(1.0, max(shares)), min(lefts, default=None)
+
+
+def _given(trial: Trial) -> str:
+    """Return what a trial was given, and which it went on from."""
+    told = ", ".join(f"{name} {value:g}" for name, value in (trial.fidelity or {}).items())
+    return told if trial.origin is None else f"{told}, from trial {trial.origin}"
 
 
 def _best(study: Study) -> str:

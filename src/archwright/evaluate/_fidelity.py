@@ -55,13 +55,13 @@ class Fidelity:
         value = self.full if share >= 1 else self.least * (self.full / self.least) ** max(0.0, share)
         if self.values:
             return min(self.values, key=lambda known: (abs(math.log(known / value)), known))
-        return round(value) if self.whole else float(f"{value:.6g}")
+        return round(value) if self.whole else float(f"{value:.3g}")
 
     def between(self, low: float, high: float) -> Fidelity:
-        """Return the same with a narrower range.
+        """Return the same with another range, in whole numbers where it is given by them.
 
         Raises:
-            EvaluationError: The range is empty or reversed, or goes beyond this one.
+            EvaluationError: The range is empty or reversed, or holds fewer than two of the values that there are.
         """
         if not low < high:
             raise EvaluationError(
@@ -73,6 +73,5 @@ class Fidelity:
                 known = ", ".join(f"{value:g}" for value in self.values)
                 raise EvaluationError(f"between {low:g} and {high:g} there are not two of the values {known}")
             return Fidelity(kept[0], kept[-1], self.whole, self.power, kept)
-        if self.whole and (low != int(low) or high != int(high)):
-            raise EvaluationError(f"the range {low:g} to {high:g} is to be in whole numbers")
-        return Fidelity(low, high, self.whole, self.power)
+        given_whole = isinstance(low, int) and isinstance(high, int)
+        return Fidelity(low, high, given_whole or (self.whole and low == int(low) and high == int(high)), self.power)

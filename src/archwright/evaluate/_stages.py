@@ -67,7 +67,7 @@ def fidelities(data: Data, epochs: int, batch_size: int) -> dict[str, Fidelity]:
     """
     enough = float(f"{min(1.0, _STEPS * batch_size / len(data.train)):.2g}")
     found = {
-        "epochs": Fidelity(enough, epochs),
+        "epochs": Fidelity(enough, epochs, whole=enough >= 1),
         "seconds": Fidelity(1.0, _SECONDS),
         "data": Fidelity(max(_LEAST_SHARE, min(1.0, enough / epochs)), 1.0),
     }

@@ -3,6 +3,7 @@
 from archwright.study._best import Best
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
+from archwright.study._nested import Nested
 from archwright.study._search import EVALUATORS, default_trials, load, search
 from archwright.study._store import MemoryStore, Record, Snapshot, Store
 from archwright.study._study import Study
@@ -13,6 +14,7 @@ __all__ = [
     "Budget",
     "Callback",
     "MemoryStore",
+    "Nested",
     "Record",
     "Snapshot",
     "Store",

@@ -101,7 +101,7 @@ class Planner:
             return found
         if self.promise is None:
             raise StudyError(
-                "the study screens its proposals with data, which its evaluator has: let it run, or make it without screen"
+                "the study screens its proposals with the data of its evaluator: let it run, or make it without screen"
             )
         drawn = {found: None}
         for _ in range(self.screen.of - 1):

@@ -92,8 +92,8 @@ def check_scheduler(planner: Planner, evaluator: Evaluator, budget: Budget) -> N
     if budget.trials is not None and budget.trials < needed - _ROUNDING:
         raise SchedulerError(
             f"the first round of {scheduler!r} over {ladder} costs as much as {needed:.3g} full evaluations, and the "
-            f"budget is {budget.trials}: give at least {math.ceil(needed)} trials, fewer rungs, or the scheduler 'asha', "
-            "which has no rounds"
+            f"budget is {budget.trials}: give at least {math.ceil(needed)} trials, fewer rungs, or the scheduler "
+            "'asha', which has no rounds"
         )
 
 
@@ -270,7 +270,7 @@ class Run:
         return ended
 
     def _measured_before(self, trial: Trial) -> Mapping[str, float] | None:
-        """Return the metrics of a trial of the same architecture and fidelity; in an infinite space one may come again."""
+        """Return the metrics that the same was measured with before, as may come in an infinite space."""
         history = self._study.history
         if trial.origin is not None or history.count_seen == len(history.trials):
             return None

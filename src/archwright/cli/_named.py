@@ -1,0 +1,89 @@
+"""Strategies, schedulers and fidelities as they are written on the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from archwright import schedulers, strategies
+from archwright.errors import ArchwrightError, SchedulerError, StrategyError
+from archwright.schedulers import Scheduler
+from archwright.strategies import Strategy
+
+__all__ = ["parse_fidelity", "parse_scheduler", "parse_strategies", "parse_strategy"]
+
+
+def parse_strategy(text: str) -> Strategy:
+    """Return the strategy of a text such as "evolution:population=20;sample=5".
+
+    Raises:
+        UnknownName: There is no such strategy.
+        StrategyError: A setting is not allowed.
+    """
+    name, settings = _split(text, StrategyError)
+    return strategies.create(name, **settings)
+
+
+def parse_scheduler(text: str) -> Scheduler:
+    """Return the scheduler of a text such as "asha:eta=4".
+
+    Raises:
+        UnknownName: There is no such scheduler.
+        SchedulerError: A setting is not allowed.
+    """
+    name, settings = _split(text, SchedulerError)
+    return schedulers.create(name, **settings)
+
+
+def parse_strategies(text: str) -> dict[str, Strategy]:
+    """Return the strategies of a text such as "random,evolution:population=20;sample=5", by their labels.
+
+    Raises:
+        UnknownName: There is no such strategy.
+        StrategyError: There is none, one stands there twice, or a setting is not allowed.
+    """
+    found: dict[str, Strategy] = {}
+    for label in filter(None, (part.strip() for part in text.split(","))):
+        if label in found:
+            raise StrategyError(f"the strategy {label!r} is named twice")
+        found[label] = parse_strategy(label)
+    if not found:
+        raise StrategyError("--strategy names no strategy: give names separated by commas")
+    return found
+
+
+def parse_fidelity(text: str) -> dict[str, tuple[float, float]]:
+    """Return the ranges of a text such as "epochs=1:9,data=0.25:1".
+
+    Raises:
+        SchedulerError: It does not read so.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, range_ = part.partition("=")
+        low, colon, high = range_.partition(":")
+        ends = _value(low.strip()), _value(high.strip())
+        if not equals or not colon or not all(isinstance(end, int | float) for end in ends):
+            raise SchedulerError(f"--fidelity {part!r}: it reads name=least:full, such as epochs=1:9,data=0.25:1")
+        found[name.strip()] = ends
+    return found
+
+
+def _split(text: str, error: type[ArchwrightError]) -> tuple[str, dict[str, Any]]:
+    """Return the name and the settings of a text such as "name:setting=value;setting=value"."""
+    name, _, settings = text.partition(":")
+    options: dict[str, Any] = {}
+    for setting in filter(None, settings.split(";")):
+        key, given, value = setting.partition("=")
+        if not given:
+            raise error(f"{text!r}: a setting reads name=value, not {setting!r}")
+        options[key.strip()] = _value(value.strip())
+    return name.strip(), options
+
+
+def _value(text: str) -> Any:
+    """Return a number, true, false or null as what it is, and anything else as text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -1,0 +1,75 @@
+"""Trials that are paused and gone on with, by what is expected of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from archwright.schedulers._base import Job, Scheduler, check_count, check_eta, register
+from archwright.schedulers._ladder import Ladder
+from archwright.schedulers._rungs import rungs
+from archwright.surrogates import CurveModel
+from archwright.trials import History, Trial
+
+__all__ = ["FreezeThaw"]
+
+_BASKET = 10  # of the trials that are paused, the most that are thought of, the best of each rung
+
+
+@register("freeze-thaw")
+@dataclass(frozen=True)
+class FreezeThaw(Scheduler):
+    """Freeze-thaw: after each rung a trial is paused, and that goes on which may come to the most in the end.
+
+    Swersky, Snoek and Adams, "Freeze-thaw Bayesian optimization", 2014, with the model of `surrogates.CurveModel` and a
+    draw from it (Thompson sampling) in place of entropy search: of each paused trial a final value is drawn, and of a
+    new one too, as those of the trials so far are spread; the greatest is taken. So what is promising or unsure goes
+    on, and what is surely poor never does.
+
+    Args:
+        startup: How many trials begin before any goes on, at least 2.
+        eta: About how many times dearer each rung is than the one before; above 1.
+
+    Raises:
+        SchedulerError: A setting is out of range.
+    """
+
+    startup: int = 5
+    eta: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_count("freeze-thaw", "startup", self.startup, least=2)
+        check_eta("freeze-thaw", self.eta)
+
+    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+        """Return what goes on, or a new trial, whichever a draw says comes to more."""
+        held = rungs(ladder, history)
+        paused = [history.trials[number] for level in range(ladder.top) for number in held.waiting(level, _BASKET)]
+        if not paused or (more and len(held.views[0].finished) < self.startup):
+            return Job(0) if more else None
+        drawn = self._draw(ladder, history, paused, rng)
+        known = np.concatenate([drawn, [history.score(trial) for trial in held.views[-1].complete]])
+        new = rng.normal(known.mean(), known.std() + 1e-12) if more else -np.inf
+        best = int(drawn.argmax())
+        if drawn[best] < new:
+            return Job(0)
+        return Job(ladder.level(paused[best].share) + 1, paused[best])
+
+    def _draw(self, ladder: Ladder, history: History, paused: list[Trial], rng: np.random.Generator) -> np.ndarray:
+        """Return a draw of the final value of each paused trial."""
+        steps = [max(1, round(cost / ladder.costs[0])) for cost in ladder.costs]
+
+        def curve(trial: Trial) -> list[tuple[int, float]]:
+            points: list[tuple[int, float]] = []
+            stage: Trial | None = trial
+            while stage is not None:
+                points.insert(0, (steps[ladder.level(stage.share)], history.score(stage)))
+                stage = history.before(stage)
+            return points
+
+        full = [curve(trial) for trial in history.complete if trial.share == 1][-_BASKET:]
+        fitted = CurveModel().fit([*(curve(trial) for trial in paused), *full])
+        drawn: np.ndarray = np.asarray(fitted.draw(steps[-1], rng, 1))[0, : len(paused)]
+        return drawn
