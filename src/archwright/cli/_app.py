@@ -130,7 +130,7 @@ def search(
         int | None, typer.Option(help="Samples in one step; by the size of the data when not given.")
     ] = None,
     augment: Annotated[str, typer.Option(help="For images, any of: flip,crop,cutout.")] = "",
-    precision: Annotated[str, typer.Option(help="float32 or bf16.")] = "float32",
+    precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster on this machine.")] = "float32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="All that is random follows from it.")] = 0,
     workers: Annotated[int, typer.Option(help="Trials at one time; 1 in this version.")] = 1,
