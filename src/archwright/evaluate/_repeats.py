@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._evaluator import Evaluator
 from archwright.evaluate._learned import Learned, Preparation
 from archwright.evaluate._recipe import check_whole
+
+if TYPE_CHECKING:
+    from archwright.evaluate._fidelity import Spent
+    from archwright.space import Space
 
 __all__ = ["Repeats"]
 
@@ -67,6 +71,10 @@ class Repeats(Evaluator):
     def retrains(self) -> bool:
         """Whether the evaluator trains from scratch."""
         return self.evaluator.retrains
+
+    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
+        """Refuse what the evaluator refuses."""
+        self.evaluator.check_fidelities(space, rungs)
 
     def prepare(self, preparation: Preparation) -> Learned | None:
         """Get the evaluator ready."""

@@ -22,6 +22,7 @@ __all__ = ["Cuts", "Stage", "fidelities", "stages"]
 
 _STEPS = 50  # a training of fewer says nothing
 _LEAST_SHARE = 0.05  # of the data
+_JUDGED = 0.3  # of the time of a stage, for its judgement
 _SECONDS = 60.0  # a training that is not told how long it may take
 _LEAST_SIDE = 8  # pixels
 
@@ -41,6 +42,11 @@ class Stage:
     seconds: float | None = None
     share: float = 1.0
     side: int | None = None
+
+    @property
+    def seconds_to_judge(self) -> float:
+        """How long its judgement may take: a share of its own time, where time ends it."""
+        return math.inf if self.seconds is None else _JUDGED * self.seconds
 
     def pace(self, steps: int, deadline: float | None) -> Pace:
         """Return how it goes.
@@ -105,25 +111,28 @@ class Cuts:
 
     def __init__(self, data: Data) -> None:
         self._data = data
-        self._made: dict[tuple[float, int | None], tuple[Part, Part]] = {}
+        self._made: dict[tuple[float, int | None, bool], tuple[Part, Part]] = {}
 
     def of(self, stage: Stage) -> tuple[Part, Part]:
         """Return what a stage learns from, and what it is judged on.
 
         A smaller share of the samples is a part of a larger one, the same for every training.
         """
-        data, key = self._data, (stage.share, stage.side)
-        if key == (1.0, None):
+        data, key = self._data, (stage.share, stage.side, stage.seconds is not None)
+        if key == (1.0, None, False):
             return data.train, data.validation
         if key not in self._made:
             count = max(2, round(stage.share * len(data.train)))
-            chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:count]
-            train = data.train if count == len(data.train) else _taken(data.train, chosen)
-            self._made[key] = (_resized(train, stage.side), _resized(data.validation, stage.side))
+            train = data.train if count >= len(data.train) else _some(data.train, count)
+            # Where time may end the judgement, what it sees first is to be a fair part of it.
+            validation = data.validation if stage.seconds is None else _some(data.validation, len(data.validation))
+            self._made[key] = (_resized(train, stage.side), _resized(validation, stage.side))
         return self._made[key]
 
 
-def _taken(part: Part, chosen: torch.Tensor) -> Part:
+def _some(part: Part, count: int) -> Part:
+    """Return so many samples, in an order of their own that is always the same."""
+    chosen = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:count]
     return Part(part.inputs[chosen], part.targets[chosen])
 
 

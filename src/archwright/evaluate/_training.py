@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from archwright.errors import EvaluationError, unknown
@@ -23,6 +24,8 @@ from archwright.evaluate._stages import Cuts, fidelities, stages
 
 if TYPE_CHECKING:
     from archwright.datasets import Data
+    from archwright.evaluate._fidelity import Spent
+    from archwright.space import Space
 
 __all__ = ["Training"]
 
@@ -168,8 +171,11 @@ class Training(Evaluator):
                 with seeded(seed, candidate.device):
                     while not over:
                         train_loss = trainer.epoch(limit=pace.left(trainer.step))
-                        metrics = {"train_loss": train_loss, **judge(model, validation, setup)}
                         over = pace.done(trainer.step)
+                        if stage.seconds is not None and not over:
+                            continue  # the time is for learning
+                        judged = judge(model, validation, setup, seconds=stage.seconds_to_judge)
+                        metrics = {"train_loss": train_loss, **judged}
                         reached = begun + trainer.step / full
                         # What is complete is not stopped, even if it was the deadline's last moment.
                         last = over and number == len(way) - 1 and not cut
@@ -223,6 +229,30 @@ class Training(Evaluator):
             "epochs": trainer.step / feed.steps(size),
             "parameters": _size(model),
         }
+
+    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
+        """Refuse a lower resolution for networks that run in the full one alone, as those that end in a flattening.
+
+        Raises:
+            EvaluationError: A network of the space does not run.
+        """
+        sides = sorted({int(rung["resolution"]) for rung in rungs if "resolution" in rung})
+        if not sides:
+            return
+        architecture = space.sample(np.random.default_rng(0))
+        candidate = Candidate(space, architecture, seed=0, example_input=self.example_input)
+        channels, height, width = self.data.train.inputs.shape[1:]
+        for side in sides:
+            images = torch.zeros(2, channels, side, max(1, round(side * width / height)))
+            try:
+                with torch.no_grad():
+                    candidate.model.eval()(images)
+            except Exception as error:  # whatever a layer raises
+                raise EvaluationError(
+                    f"networks of the space {space.name or 'custom'!r} do not run on images of {side} instead of "
+                    f"{height} pixels ({error}): take another fidelity than the resolution, or let them end in a "
+                    "global pooling"
+                ) from error
 
     def to_json(self) -> dict[str, Any] | None:
         """Return the settings, as they were given, with the data's; `from_json` is the way back.

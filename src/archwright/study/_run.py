@@ -88,6 +88,7 @@ def check_scheduler(planner: Planner, evaluator: Evaluator, budget: Budget) -> N
                 f"{type(evaluator).__name__} cannot be given less of {name!r}: it understands "
                 f"{', '.join(evaluator.fidelities)}"
             )
+    evaluator.check_fidelities(planner.space, ladder.rungs)
     needed = scheduler.bracket(ladder)
     if budget.trials is not None and budget.trials < needed - _ROUNDING:
         raise SchedulerError(
