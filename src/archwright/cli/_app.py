@@ -112,6 +112,10 @@ def search(
         str | None,
         typer.Option(help="A proxy (`archwright list proxies`) that chooses among 4 proposals; naswot:16 among 16."),
     ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(help="A bound of what networks cost, such as 'params<=1e6'; may be repeated."),
+    ] = None,
     inherit: Annotated[
         bool, typer.Option(help="Let trials begin with the weights of the nearest of the best before them.")
     ] = False,
@@ -181,6 +185,7 @@ def search(
         scheduler=scheduler if scheduler == "auto" else parse_scheduler(scheduler),
         fidelity=None if fidelity is None else parse_fidelity(fidelity),
         screen=screen,
+        constraints=constraint or (),
         inherit=inherit,
         repeats=repeats,
         objective=objective,

@@ -63,6 +63,15 @@ class Evaluator(ABC):
             EvaluationError: One cannot; the message says which and why.
         """
 
+    def seconds_per_epoch(self, candidate: Candidate) -> float:
+        """Return about how many seconds an epoch of the candidate's training takes; the candidate is used up by it.
+
+        It is asked of evaluators that know "seconds" as a fidelity.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} knows the fidelity 'seconds' and does not say how long it takes"
+        )
+
     @property
     def retrains(self) -> bool:
         """Whether it trains what was found from scratch."""

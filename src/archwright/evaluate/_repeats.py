@@ -72,6 +72,10 @@ class Repeats(Evaluator):
         """Whether the evaluator trains from scratch."""
         return self.evaluator.retrains
 
+    def seconds_per_epoch(self, candidate: Candidate) -> float:
+        """Return what the evaluator says, of all repeats together."""
+        return self.repeats * self.evaluator.seconds_per_epoch(candidate)
+
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
         """Refuse what the evaluator refuses."""
         self.evaluator.check_fidelities(space, rungs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ __all__ = ["Training"]
 
 PRECISIONS = ("float32", "bf16", "auto")
 LONGER = 3  # how many times the epochs the final training has
+TIMED_STEPS = 3
 LONGEST = 10  # and at most where it is a deadline that ends it
 
 
@@ -229,6 +231,19 @@ class Training(Evaluator):
             "epochs": trainer.step / feed.steps(size),
             "parameters": _size(model),
         }
+
+    def seconds_per_epoch(self, candidate: Candidate) -> float:
+        """Return about how many seconds an epoch of the candidate's training takes, from a few steps of it."""
+        recipe = self._recipe_of(candidate)
+        size = recipe.batch_for(len(self.data.train))
+        model = candidate.model
+        with self._running(model, candidate) as setup:
+            feed = Feed(self.data, self.data.train, setup)
+            trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=0, pace=Pace(TIMED_STEPS + 1))
+            trainer.epoch(limit=1)  # the first step prepares the kernels
+            start = time.monotonic()
+            trainer.epoch(limit=TIMED_STEPS)
+        return (time.monotonic() - start) / TIMED_STEPS * feed.steps(size)
 
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
         """Refuse a lower resolution for networks that run in the full one alone, as those that end in a flattening.

@@ -19,7 +19,7 @@ from archwright.space import Space
 from archwright.strategies import Strategy
 from archwright.study._propose import Planner
 from archwright.study._screen import Screen
-from archwright.trials import Objective
+from archwright.trials import Constraint, Objective
 
 __all__ = [
     "check_same_space",
@@ -63,6 +63,7 @@ def describe(planner: Planner, objective: Objective) -> dict[str, Any]:
             "rungs": planner.ladder.to_json(),
             "inherit": planner.inherit,
             "screen": None if planner.screen is None else str(planner.screen),
+            "constraints": [str(constraint) for constraint in planner.constraints],
         },
         "objective": str(objective),
         "seed": int(seed),
@@ -163,7 +164,8 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
         )
     scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
     screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
-    return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen)
+    constraints = tuple(map(Constraint.parse, stored["constraints"]))
+    return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen, constraints)
 
 
 def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archwright import strategies
 from archwright.errors import SpaceError
-from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Stopped
+from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Spent, Stopped
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study._study import Study
@@ -92,6 +92,14 @@ class Nested(Evaluator):
     def retrains(self) -> bool:
         """Whether the evaluator trains from scratch."""
         return self.evaluator.retrains
+
+    def seconds_per_epoch(self, candidate: Candidate) -> float:
+        """Return what the evaluator says."""
+        return self.evaluator.seconds_per_epoch(self._with(candidate, None))
+
+    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
+        """Refuse what the evaluator refuses."""
+        self.evaluator.check_fidelities(space, rungs)
 
     def prepare(self, preparation: Preparation) -> Learned | None:
         """Get the evaluator ready."""

@@ -19,7 +19,7 @@ from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._run import check_run, search_time
 from archwright.study._study import Study
-from archwright.trials import Objective
+from archwright.trials import Constraint, Objective
 
 __all__ = ["EVALUATORS", "default_trials", "load", "search"]
 
@@ -39,6 +39,7 @@ def search(
     scheduler: str | Scheduler = "auto",
     fidelity: Mapping[str, tuple[float, float]] | None = None,
     screen: str | None = None,
+    constraints: Iterable[str | Constraint] = (),
     inherit: bool = False,
     repeats: int = 1,
     objective: str | Objective | None = None,
@@ -69,6 +70,8 @@ def search(
             space, by a pattern such as "*.width", with the range of shares of their values: `{"*.width": (0.25, 1)}`.
         screen: A zero-cost proxy by which the most promising of 4 proposals is chosen before any is trained, such as
             "naswot"; or of as many as stand behind a colon: "naswot:16".
+        constraints: Bounds of what networks cost, such as "params <= 1e6" or "flops <= 2e7"; they are counted before
+            any is trained.
         inherit: Whether a trial begins with the weights of the nearest of the best trials before it. The final
             training starts from scratch.
         repeats: How often each trial is evaluated, with different seeds; the metrics are the means.
@@ -109,6 +112,7 @@ def search(
         strategy = before.strategy if strategy == "auto" else strategy
         scheduler = before.scheduler if scheduler == "auto" else scheduler
         given = before.ladder if fidelity is None else given
+        constraints = constraints or before.constraints
     way = choose(
         where,
         measure,
@@ -116,6 +120,7 @@ def search(
         strategy=strategy,
         scheduler=scheduler,
         fidelity=given,
+        constraints=tuple(constraints),
         search_time=search_time(budget, measure, final=bool(final)),
     )
     study = Study(
@@ -125,6 +130,7 @@ def search(
         fidelity=way.fidelity,
         inherit=inherit,
         screen=screen,
+        constraints=way.constraints,
         objective=wanted or measure.objective,
         seed=seed,
         path=path,

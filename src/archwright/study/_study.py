@@ -24,12 +24,12 @@ from archwright.study._diagnosis import diagnose
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._picture import draw_learned
-from archwright.study._propose import Planner
+from archwright.study._propose import Planner, counted_alone
 from archwright.study._run import Run, check_run, check_scheduler
 from archwright.study._screen import Screen
 from archwright.study._shrink import as_ranges
 from archwright.study._summary import summarise
-from archwright.trials import History, Objective, Trial, metrics_from_json
+from archwright.trials import Constraint, History, Objective, Trial, metrics_from_json
 
 if TYPE_CHECKING:
     from typing import Self
@@ -56,6 +56,8 @@ class Study:
         inherit: Whether a new trial begins with the weights of the nearest of the best, where the evaluator can.
         screen: A zero-cost proxy by which the best of several proposals is chosen: "naswot", or "naswot:16" for the
             best of 16. The evaluator has to have data.
+        constraints: Bounds of "parameters" (or "params") and "flops" of a forward pass of one sample, such as
+            "params <= 1e6". Networks are counted before any is trained; those that break one cost no budget.
 
     Attributes:
         path: The run folder, or `None`.
@@ -93,6 +95,7 @@ class Study:
         fidelity: Mapping[str, Range] | Ladder | None = None,
         inherit: bool = False,
         screen: str | None = None,
+        constraints: Iterable[str | Constraint] = (),
     ) -> None:
         strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
         scheduler = schedulers.create(scheduler) if isinstance(scheduler, str) else scheduler
@@ -107,7 +110,8 @@ class Study:
             ladder = Ladder.of(as_ranges(fidelity, space), eta=scheduler.eta)
         self._set_up(path, space, strategy)
         screened = None if screen is None else Screen.parse(screen)
-        self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened)
+        bounds = counted_alone(constraints)
+        self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened, bounds)
         document = describe.describe(self._planner, Objective.parse(objective))
         try:
             if not self._ledger.create(document):
@@ -268,6 +272,11 @@ class Study:
     def scheduler(self) -> Scheduler:
         """What says how much each trial gets; made from the record when it was not given."""
         return self._plan.scheduler
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What networks have to keep to."""
+        return self._plan.constraints
 
     @property
     def ladder(self) -> Ladder:
