@@ -108,10 +108,11 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return what a further stage needs besides the network."""
-        return {"shapes": self._shapes(), "optimizer": self._optimizer.state_dict()}
+        return {"epoch": self._epoch, "shapes": self._shapes(), "optimizer": self._optimizer.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned; of a network of other sizes the optimizer's averages are of no use."""
+        self._epoch = state["epoch"]
         if state["shapes"] == self._shapes():
             self._optimizer.load_state_dict(state["optimizer"])
 
