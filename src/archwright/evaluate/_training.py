@@ -176,6 +176,7 @@ class Training(Evaluator):
                         over = pace.done(trainer.step)
                         if stage.seconds is not None and not over:
                             continue  # the time is for learning
+                        trainer.settle()
                         judged = judge(model, validation, setup, seconds=stage.seconds_to_judge)
                         metrics = {"train_loss": train_loss, **judged}
                         reached = begun + trainer.step / full

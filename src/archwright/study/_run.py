@@ -70,9 +70,7 @@ def search_time(budget: Budget, evaluator: Evaluator, *, final: bool) -> float:
     return budget.time * (1 - _FINAL_SHARE if final and evaluator.retrains else 1.0)
 
 
-def check_scheduler(
-    space: Space, scheduler: Scheduler, ladder: Ladder, evaluator: Evaluator, budget: Budget
-) -> None:
+def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluator: Evaluator, budget: Budget) -> None:
     """Refuse a scheduler that cannot do its work with the evaluator or the budget.
 
     Raises:

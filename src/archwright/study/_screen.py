@@ -89,6 +89,7 @@ def promise(screen: Screen, space: Space, evaluator: Evaluator) -> Promise:
     rng = np.random.default_rng(0)
     if not any(of(space.sample(rng)) > -math.inf for _ in range(_TRIED)):
         raise SchedulerError(
-            f"screen {str(screen)!r}: none of {_TRIED} networks of the space has a score ({problem}): take another proxy"
+            f"screen {str(screen)!r}: none of {_TRIED} networks of the space has a score: take another proxy. "
+            f"The last one: {problem}"
         ) from problem
     return of

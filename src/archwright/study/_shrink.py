@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeGuard
 
 from archwright.errors import ArchitectureError, SchedulerError
 from archwright.evaluate import Fidelity, Spent
@@ -123,5 +123,5 @@ def _checked(given: Any) -> Any:
     return given
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
