@@ -128,38 +128,47 @@ def test_evaluators_that_leave_nothing_are_left_in_peace():
 def test_a_search_that_is_gone_on_with_inherits_the_same(tmp_path):
     whole = Looking()
     aw.search(SPACE, whole, strategy="evolution", inherit=True, budget=aw.Budget(trials=16))
-    for path in (None, tmp_path):
-        study = aw.Study(SPACE, strategy="evolution", inherit=True, path=path)
-        parts = Looking()
-        for trials in (5, 11, 16):
+    parts = Looking()
+    study = aw.Study(SPACE, strategy="evolution", inherit=True)
+    for trials in (5, 11, 16):
+        study.run(parts, aw.Budget(trials=trials))
+    assert all(same(parts.began[number][1], whole.began[number][1]) for number in range(16))
+    parts = Looking()
+    for trials in (5, 11, 16):  # each as in a process of its own
+        with aw.Study(SPACE, strategy="evolution", inherit=True, path=tmp_path, resume=True) as study:
             study.run(parts, aw.Budget(trials=trials))
-        assert all(same(parts.began[number][1], whole.began[number][1]) for number in range(16))
-    evaluator = Looking()
-    evaluator.began, evaluator.left = whole.began, whole.left
-    study = aw.load(tmp_path, evaluator=evaluator).resume(aw.Budget(trials=20))
-    assert study.trials[17].number in evaluator.began
+    assert all(same(parts.began[number][1], whole.began[number][1]) for number in range(16))
 
 
-def test_what_goes_on_keeps_what_it_inherited_even_where_its_checkpoint_is_lost(tmp_path):
+def test_what_goes_on_begins_as_it_did_where_its_checkpoint_is_lost(tmp_path):
     class Graded(Looking):
         fidelities = {"epochs": aw.evaluate.Fidelity(1, 3, whole=True)}
 
+    class See(aw.Callback):
+        """Finds a trial that goes on from one that has inherited, while what that inherited is still there."""
+
+        found = None
+
+        def on_trial_start(self, study, trial):
+            before = study.history.before(trial)
+            if before is not None and (tmp_path / "kept" / "checkpoints" / f"{before.origin}.pt").exists():
+                self.found = self.found or (before.number, trial.number)
+
     class Lose(aw.Callback):
         def on_trial_end(self, study, trial):
-            if study.history.before(trial) is None:  # what others inherit from, but not what they go on from
-                (tmp_path / "checkpoints" / f"{trial.number}.pt").unlink(missing_ok=True)
+            if trial.number == see.found[0]:
+                (tmp_path / "lost" / "checkpoints" / f"{trial.number}.pt").unlink()
 
-    kept, lost = Graded(), Graded()
+    see, kept, lost = See(), Graded(), Graded()
     options = {"strategy": "evolution", "scheduler": "asha", "inherit": True, "budget": aw.Budget(trials=12)}
-    study = aw.search(SPACE, kept, **options)
-    goes_on = [trial for trial in study.trials if study.history.before(trial) is not None]
-    heirs = [t for t in goes_on if study.history.before(t).origin is not None]
-    assert heirs
-    for trial in goes_on:
-        assert same(kept.began[trial.number][1], kept.left[trial.origin])
-    with pytest.warns(UserWarning, match="starts again"):
-        aw.search(SPACE, lost, callbacks=[Lose()], path=tmp_path, **options)
-    assert lost.began.keys() == kept.began.keys()
+    study = aw.search(SPACE, kept, callbacks=[see], path=tmp_path / "kept", **options)
+    for trial in study.trials:
+        if study.history.before(trial) is not None:
+            assert same(kept.began[trial.number][1], kept.left[trial.origin])
+    first, later = see.found
+    with pytest.warns(UserWarning, match=f"checkpoint of trial {first} is gone: trial {later} starts again"):
+        aw.search(SPACE, lost, callbacks=[Lose()], path=tmp_path / "lost", **options)
+    assert same(lost.began[later][1], kept.began[first][1])
 
 
 def test_a_real_training_inherits_and_ends_from_scratch():

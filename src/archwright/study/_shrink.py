@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, TypeGuard
 
-from archwright.errors import ArchitectureError, SchedulerError
+from archwright.errors import SchedulerError
 from archwright.evaluate import Fidelity, Spent
 from archwright.schedulers import Ladder, Range, Scheduler, narrowed
 from archwright.space import Architecture, Decision, Space, Value
@@ -29,7 +29,7 @@ def shrunk(space: Space, architecture: Architecture, spent: Spent | None) -> Arc
         has, or the least there is; itself where nothing is to be smaller.
 
     Raises:
-        SchedulerError: The smaller architecture is none of the space: a constraint refuses it, or it lacks decisions.
+        SchedulerError: A constraint of the space refuses the smaller architecture.
     """
     shares = {pattern: share for pattern, share in (spent or {}).items() if share < 1 and matches(space, pattern)}
     if not shares:
@@ -41,14 +41,11 @@ def shrunk(space: Space, architecture: Architecture, spent: Spent | None) -> Arc
         if numbers:
             assert isinstance(value, int | float)
             changed[name] = max((each for each in numbers if each <= share * value), default=min(numbers))
-    try:
-        smaller = space.canonical(changed)
-        reason = "" if smaller in space else f"the space's constraints refuse {smaller!r}"
-    except ArchitectureError as error:
-        reason = str(error)
-    if reason:
+    smaller = space.canonical(changed)
+    if smaller not in space:
         raise SchedulerError(
-            f"{architecture!r} cannot be made smaller by {shares}: {reason}. Take other fidelities, such as epochs"
+            f"{architecture!r} cannot be made smaller by {shares}: the space's constraints refuse {smaller!r}. "
+            "Take other fidelities, such as epochs"
         )
     return smaller
 
