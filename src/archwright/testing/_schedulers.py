@@ -190,7 +190,7 @@ class SchedulerSuite:
     @pytest.mark.parametrize("end", ["failed", "pruned", "infinite"])
     def test_it_goes_on_where_nothing_is_complete(self, scheduler: Scheduler, end: str) -> None:
         """A history without one complete trial is no obstacle, and nothing goes on."""
-        study = _search(_study(scheduler), self.trials, outcome=lambda trial: _ENDS[end])
+        study = _search(_study(scheduler), self.trials, outcome=lambda _: _ENDS[end])
         assert len(study.history.finished) == self.trials
         assert all(trial.origin is None for trial in study.trials)
 
@@ -201,7 +201,7 @@ class SchedulerSuite:
             _study(scheduler),
             2 * self.reaches,
             workers=workers,
-            outcome=lambda trial: RuntimeError("broken") if trial.number < self.trials // 2 else 0.0,
+            outcome=lambda trial: _ENDS["failed"] if trial.number < self.trials // 2 else 0.0,
         )
         assert any(trial.share == 1 for trial in study.history.complete)
 
@@ -249,7 +249,11 @@ class SchedulerSuite:
 
 # ---------------------------------------------------------------------- what becomes of trials
 
-_ENDS = {"failed": RuntimeError("broken"), "pruned": Stopped("poor"), "infinite": float("inf")}
+_ENDS: dict[str, float | Exception] = {
+    "failed": RuntimeError("broken"),
+    "pruned": Stopped("poor"),
+    "infinite": float("inf"),
+}
 
 
 def _learnt(trial: Trial) -> float:
