@@ -73,6 +73,11 @@ class Evaluator(ABC):
         )
 
     @property
+    def prepares(self) -> bool:
+        """Whether it gets ready before the first trial."""
+        return type(self).prepare is not Evaluator.prepare
+
+    @property
     def retrains(self) -> bool:
         """Whether it trains what was found from scratch."""
         return type(self).retrain is not Evaluator.retrain

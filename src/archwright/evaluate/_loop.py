@@ -112,11 +112,16 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return what a further stage needs besides the network."""
-        return {"steps": self._total, "shapes": self._shapes(), "optimizer": self._optimizer.state_dict()}
+        return {
+            "epoch": self._epoch,
+            "steps": self._total,
+            "shapes": self._shapes(),
+            "optimizer": self._optimizer.state_dict(),
+        }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned; of a network of other sizes the optimizer's averages are of no use."""
-        self._total = state["steps"]
+        self._epoch, self._total = state["epoch"], state["steps"]
         if state["shapes"] == self._shapes():
             self._optimizer.load_state_dict(state["optimizer"])
 

@@ -86,7 +86,8 @@ def fidelities(data: Data, epochs: int, batch_size: int) -> dict[str, Fidelity]:
 def stages(fidelities: Sequence[Spent], epochs: int) -> list[Stage]:
     """Return the stages of a training that comes to each of the fidelities in turn.
 
-    Epochs and seconds go on from stage to stage. Where they are not among the fidelities, each stage has all epochs.
+    Epochs and seconds go on from stage to stage. A stage in which they do not grow has all of them once more, with the
+    data and the resolution that it brings; and where they are not among the fidelities, all epochs.
 
     Args:
         fidelities: What the training is given in each stage; "epochs" may be fractions.
@@ -96,9 +97,10 @@ def stages(fidelities: Sequence[Spent], epochs: int) -> list[Stage]:
     before: dict[str, float] = {"epochs": 0.0, "seconds": 0.0}
     for spent in fidelities:
         share, side = spent.get("data", 1.0), spent.get("resolution")
-        more = {name: spent[name] - before[name] for name in before if name in spent} or {"epochs": float(epochs)}
+        more = {name: spent[name] - before[name] or spent[name] for name in before if name in spent}
         before |= {name: spent[name] for name in before if name in spent}
-        found.append(Stage(more.get("epochs"), more.get("seconds"), share, None if side is None else int(side)))
+        length = more or {"epochs": float(epochs)}
+        found.append(Stage(length.get("epochs"), length.get("seconds"), share, None if side is None else int(side)))
     return found
 
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from archwright import schedulers, strategies
 from archwright.errors import StrategyError
-from archwright.evaluate import Candidate, Evaluator
+from archwright.evaluate import Candidate, Evaluator, Fidelity
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space
 from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
-from archwright.study._shrink import wanted_ranges
+from archwright.study._shrink import as_ladder, wanted_ranges
 from archwright.surrogates import measures
 from archwright.trials import Constraint
 
@@ -38,14 +38,14 @@ class Way:
     Args:
         strategy: What proposes.
         scheduler: What says how much each trial gets.
-        fidelity: What trials are given less of.
+        ladder: What trials are given less of.
         constraints: What networks have to keep to.
         why: What was chosen and by which rule, as lines.
     """
 
     strategy: Strategy
     scheduler: Scheduler
-    fidelity: Mapping[str, Range] | Ladder
+    ladder: Ladder
     constraints: tuple[str | Constraint, ...]
     why: tuple[str, ...]
 
@@ -84,16 +84,21 @@ def choose(
         SchedulerError: The scheduler cannot work with what the evaluator knows.
     """
     why: list[str] = []
-    known = evaluator.fidelities
-    ranges = fidelity if isinstance(fidelity, Ladder) else wanted_ranges(known, fidelity, space)
+    is_timed = fidelity is None and "seconds" in evaluator.fidelities and math.isfinite(search_time)
+    ranges: Mapping[str, Range] | Ladder
+    if isinstance(fidelity, Ladder):
+        ranges = fidelity
+    else:
+        ranges = (
+            {"seconds": _seconds(search_time)} if is_timed else wanted_ranges(evaluator.fidelities, fidelity, space)
+        )
     if scheduler == "auto":
-        name, reason = _scheduler(evaluator, budget, strategy, wanted=fidelity is not None)
+        name, reason = _scheduler(evaluator, budget, strategy, ranges)
         scheduler = schedulers.create(name)
         why.append(f"scheduler {name}: {reason}")
     elif isinstance(scheduler, str):
         scheduler = schedulers.create(scheduler)
-    if scheduler.partial and fidelity is None and "seconds" in known and math.isfinite(search_time):
-        ranges = {"seconds": _seconds(search_time)}
+    if scheduler.partial and is_timed:
         why.append(
             "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time"
         )
@@ -101,35 +106,40 @@ def choose(
             constraints, reason = _affordable(space, evaluator, budget.time - search_time)
             why.append(reason)
     if strategy == "auto":
-        expected = _expected(scheduler, budget)
-        name = "random" if schedulers.name_of(scheduler) == "dehb" else "bo" if expected <= _MODELLED else "evolution"
-        if name == "bo":
-            try:
-                strategies.create(name).check(space)
-            except StrategyError:
-                name = "evolution"
+        name, reason = _strategy(space, scheduler, budget)
         strategy = strategies.create(name)
-        why.append(f"strategy {name}: " + _REASONS[name])
+        why.append(f"strategy {name}: {reason}")
     elif isinstance(strategy, str):
         strategy = strategies.create(strategy)
-    return Way(strategy, scheduler, ranges if scheduler.partial else {}, constraints, tuple(why))
+    return Way(strategy, scheduler, as_ladder(scheduler, ranges, space), constraints, tuple(why))
 
 
-_REASONS = {
-    "bo": f"at most {_MODELLED} trials are expected, few enough for a model of the space",
-    "evolution": "many trials are expected, too many for a model of the space",
-    "random": "the scheduler proposes by itself",
-}
-
-
-def _scheduler(evaluator: Evaluator, budget: Budget, strategy: str | Strategy, *, wanted: bool) -> tuple[str, str]:
-    if not evaluator.fidelities and not wanted:
+def _scheduler(
+    evaluator: Evaluator, budget: Budget, strategy: str | Strategy, ranges: Mapping[str, Range] | Ladder
+) -> tuple[str, str]:
+    if isinstance(ranges, Ladder) or not any(map(_is_wide, ranges.values())):
         return "full", "the evaluator knows no cheaper form of an evaluation"
-    if type(evaluator).prepare is not Evaluator.prepare or isinstance(strategy, OneShot):
+    if evaluator.prepares or isinstance(strategy, OneShot):
         return "full", "what is known of the space is learned before the first trial"
     if budget.trials is not None and budget.trials < _FEW:
         return "full", f"a budget below {_FEW} full evaluations is too small to divide"
     return "asha", "most networks are given little, and the best third of each rung goes on"
+
+
+def _is_wide(range_: Range) -> bool:
+    return not isinstance(range_, Fidelity) or range_.least < range_.full
+
+
+def _strategy(space: Space, scheduler: Scheduler, budget: Budget) -> tuple[str, str]:
+    if schedulers.name_of(scheduler) == "dehb":
+        return "random", "the scheduler proposes by itself"
+    if _expected(scheduler, budget) > _MODELLED:
+        return "evolution", f"more than {_MODELLED} trials are expected, too many for a model of the space"
+    try:
+        strategies.create("bo").check(space)
+    except StrategyError as error:
+        return "evolution", f"a model cannot serve the space: {error}"
+    return "bo", f"at most {_MODELLED} trials are expected, few enough for a model of the space"
 
 
 def _affordable(space: Space, evaluator: Evaluator, seconds: float) -> tuple[tuple[str, ...], str]:

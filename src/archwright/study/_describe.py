@@ -97,10 +97,11 @@ def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[
 
     Both are what `describe` gives; what changes while a study goes on is left out.
     """
+    stored = {**stored, "scheduler": stored["scheduler"] or _FULL}
     lines = [
         f"{name}: {_told(stored[name])} is on record, {_told(document[name])} was given"
         for name in ("strategy", "scheduler", "objective", "seed")
-        if document[name] != (stored[name] or document[name])
+        if document[name] != stored[name]
     ]
     if document["fingerprint"] != stored["fingerprint"]:
         lines.append("space: it has changed")
@@ -154,9 +155,7 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
     Raises:
         StudyError: It is not registered, or its settings could not be written down.
     """
-    stored = document["scheduler"]
-    if stored is None:  # a study of a version that had none
-        return Planner(space, strategy, Full(), Ladder(), document["seed"])
+    stored = document["scheduler"] or _FULL
     if stored["options"] is None or stored["name"] not in schedulers.names():
         raise StudyError(
             f"the study's scheduler, {stored['class']}, cannot be made again from its record: register it under a name "
@@ -216,11 +215,25 @@ def _described(made: Any, registry: Any) -> dict[str, Any]:
     }
 
 
+_FULL = {
+    **_described(Full(), schedulers),
+    "rungs": [],
+    "inherit": False,
+    "screen": None,
+    "constraints": [],
+}
+"""The scheduler of studies of a version that had none."""
+
+
 def _told(value: Any) -> str:
-    if isinstance(value, Mapping):
-        options = ", ".join(f"{name}={option!r}" for name, option in (value["options"] or {}).items())
-        return f"{value['name'] or value['class']}({options})"
-    return repr(value)
+    if not isinstance(value, Mapping):
+        return repr(value)
+    options = ", ".join(f"{name}={option!r}" for name, option in (value["options"] or {}).items())
+    told = f"{value['name'] or value['class']}({options})"
+    if "rungs" not in value:
+        return told
+    rest = {name: value[name] for name in ("inherit", "screen", "constraints") if value[name]}
+    return ", ".join([f"{told} over {Ladder.from_json(value['rungs'])}", *(f"{name}={rest[name]!r}" for name in rest)])
 
 
 def _versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from archwright.errors import Exhausted, StrategyError, StudyError
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
-from archwright.study._screen import Screen
+from archwright.study._screen import Promise, Screen
 from archwright.surrogates import measures
 from archwright.trials import Constraint, History, Trial
 
@@ -51,7 +51,7 @@ class Planner:
     inherit: bool = False
     screen: Screen | None = None
     constraints: tuple[Constraint, ...] = ()
-    promise: Callable[[Architecture], float] | None = field(default=None, init=False)
+    promise: Promise | None = field(default=None, init=False)
     _costs: dict[Architecture, Mapping[str, float]] = field(default_factory=dict, init=False)
 
     def next(self, history: History) -> Trial:

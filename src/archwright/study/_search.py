@@ -17,7 +17,8 @@ from archwright.strategies import OneShot, Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._run import check_run, search_time
+from archwright.study._run import check_run, check_scheduler, search_time
+from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective
 
@@ -108,10 +109,10 @@ def search(
     assert budget is not None
     given: Mapping[str, tuple[float, float]] | Ladder | None = fidelity
     if resume and path is not None and (Path(path) / "study.db").is_file():
-        before = Study.open(path, space=where)
+        before = Study.open(path, space=where, strategy=strategy if isinstance(strategy, Strategy) else None)
         strategy = before.strategy if strategy == "auto" else strategy
         scheduler = before.scheduler if scheduler == "auto" else scheduler
-        given = before.ladder if fidelity is None else given
+        given = before.ladder if fidelity is None and before.ladder.rungs else fidelity
         constraints = constraints or before.constraints
     way = choose(
         where,
@@ -123,11 +124,13 @@ def search(
         constraints=tuple(constraints),
         search_time=search_time(budget, measure, final=bool(final)),
     )
+    check_scheduler(where, way.scheduler, way.ladder, measure, budget)
+    promised = None if screen is None else promise(Screen.parse(screen), where, measure)
     study = Study(
         where,
         strategy=way.strategy,
         scheduler=way.scheduler,
-        fidelity=way.fidelity,
+        fidelity=way.ladder,
         inherit=inherit,
         screen=screen,
         constraints=way.constraints,
@@ -136,7 +139,7 @@ def search(
         path=path,
         resume=resume,
     )
-    return study._run(measure, budget, final, callbacks, why=way.why)
+    return study._run(measure, budget, final, callbacks, why=way.why, promised=promised)
 
 
 load = Study.open
@@ -171,7 +174,7 @@ def _with_supernet(measure: Evaluator, how: str, strategy: str | Strategy) -> Ev
     wants = isinstance(strategy, OneShot)
     if how == "training" and not wants:
         return measure
-    if type(measure).prepare is not Evaluator.prepare:
+    if measure.prepares:
         return measure  # it gets ready by itself
     from archwright.evaluate import Training
     from archwright.supernet import SupernetEvaluator, create

@@ -20,14 +20,15 @@ from archwright.study import _describe as describe
 from archwright.study._best import Best, Shelf
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
+from archwright.study._checkpoints import Checkpoints
 from archwright.study._diagnosis import diagnose
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._picture import draw_learned
 from archwright.study._propose import Planner, counted_alone
 from archwright.study._run import Run, check_run, check_scheduler
-from archwright.study._screen import Screen
-from archwright.study._shrink import as_ranges
+from archwright.study._screen import Promise, Screen, promise
+from archwright.study._shrink import as_ladder
 from archwright.study._summary import summarise
 from archwright.trials import Constraint, History, Objective, Trial, metrics_from_json
 
@@ -81,6 +82,7 @@ class Study:
     _planner: Planner | None
     _ledger: Ledger
     _shelf: Shelf
+    _checkpoints: Checkpoints
 
     def __init__(
         self,
@@ -105,9 +107,7 @@ class Study:
             raise SchedulerError(f"a scheduler is a name or a Scheduler, not {scheduler!r}")
         strategy.check(space)
         scheduler.check(strategy)
-        ladder = fidelity if isinstance(fidelity, Ladder) else Ladder()
-        if scheduler.partial and not ladder.rungs:
-            ladder = Ladder.of(as_ranges(fidelity, space), eta=scheduler.eta)
+        ladder = as_ladder(scheduler, fidelity, space)
         self._set_up(path, space, strategy)
         screened = None if screen is None else Screen.parse(screen)
         bounds = counted_alone(constraints)
@@ -240,7 +240,7 @@ class Study:
         trial = self.history.best
         if trial is None:
             return None
-        return Best(trial, lambda: self._shelf.load(self.space, trial.architecture))
+        return Best(trial, lambda: self._shelf.load(self.space, trial.architecture, trial.fidelity))
 
     @property
     def finals(self) -> dict[int, dict[str, float]]:
@@ -450,6 +450,7 @@ class Study:
         self._planner = None
         self._ledger = Ledger(self.path)
         self._shelf = Shelf(self.path)
+        self._checkpoints = Checkpoints(self.path)
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
     def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:
@@ -471,9 +472,14 @@ class Study:
         callbacks: Iterable[Callback],
         *,
         why: Sequence[str] = (),
+        promised: Promise | None = None,
     ) -> Self:
         """Run what has been checked."""
-        check_scheduler(self._plan, evaluator, budget)
+        plan = self._plan
+        check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
+        plan.promise = promised
+        if plan.screen is not None and promised is None:
+            plan.promise = promise(plan.screen, self.space, evaluator)
         self._ledger.hold()
         try:
             written, before = describe.describe_evaluator(evaluator), self._ledger.document["evaluator"]
@@ -486,7 +492,7 @@ class Study:
                 self._ledger.update(why=list(why))
             self._ledger.update(evaluator=written, budget=budget.to_json(), final=int(final))
             self._evaluator = evaluator
-            Run(self, self._plan, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
+            Run(self, plan, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
         finally:
             self.close()
         return self
