@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
-import pytest
-import torch
-from scipy.stats import spearmanr
 
 import archwright as aw
 from archwright import nn
-from archwright.errors import EvaluationError, StrategyError
-from archwright.evaluate import proxies
-from archwright.surrogates import KERNELS, CostModel, GaussianProcess, Proxies, ProxyModel, kernel_for, terms_for
-from archwright.surrogates import _proxies as module
-from archwright.surrogates._ridge import Ridge
 
 NB201 = aw.spaces.create("nasbench201", C=4, N=1, input_shape=(3, 16, 16))
 RESNET = aw.spaces.create("resnet", input_shape=(3, 16, 16))
