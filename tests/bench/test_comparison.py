@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import xml.etree.ElementTree as ET
@@ -120,3 +121,57 @@ def test_regret_without_a_judge_is_that_of_validation(tmp_path):
     assert comparison.results["good"].final is comparison.results["good"].regret
     rows = comparison.save(tmp_path)[1].read_text().splitlines()
     assert rows[1] == "good,0,1,1,0.5,"
+
+
+@pytest.fixture
+def timed():
+    """By 8 simulated seconds, the time of 4 full trainings; the runs have 4 evaluations, 2 and none."""
+    runs = {
+        "good": [run(0, [0.5, 0.9, 1.0, 1.0], [0.4, 0.6, 0.8, 0.8], [1, 3, 5, 8])] * 2,
+        "bad": [run(0, [0.1, 0.1], [0.1, 0.2], [2, 7]), run(1, [], [], [])],
+    }
+    return Comparison.of(runs, Objective("accuracy"), 4, [0, 1], 1, 1.0, 0.8, 100.0, 8.0)
+
+
+def test_by_time_the_checkpoints_are_times_of_full_trainings(timed):
+    many = dataclasses.replace(timed, trials=50)  # a full training takes 0.16 seconds
+    assert many.checkpoints == (25, 50)
+    written = json.loads(json.dumps(many.to_json()))
+    assert written["seconds"] == 8.0
+    good, bad = written["results"]["good"], written["results"]["bad"]
+    assert good["test_regret"] == {"25": pytest.approx(20.0), "50": pytest.approx(0.0)}  # at 4 seconds, and at 8
+    assert good["val_regret"] == {"25": pytest.approx(10.0), "50": pytest.approx(0.0)}
+    assert (good["evaluations"], bad["evaluations"]) == (4.0, 1.0)
+    assert bad["test_regret"] == {"25": None, "50": None}  # one of the runs has nothing
+    assert good["regret_at_seconds"]["0.8"] is None
+    assert list(good["regret_at_seconds"])[-1] == "8"
+    assert "duplicates" not in good
+
+
+def test_by_time_what_is_found_is_found_at_a_time(timed):
+    assert timed.results["good"].found.tolist() == [2.5, 2.5]  # at 5 seconds; a full training takes 2
+    assert timed.results["bad"].found.tolist() == [math.inf] * 2
+    lines = str(timed).splitlines()
+    assert lines[0].split() == ["strategy", "4", "±", "to", "best", "found", "evaluations", "ms", "rank"]
+    assert lines[1].split() == ["good", "0.000", "0.000", "2.5", "100%", "4.0", "1.00", "1.00"]
+
+
+def test_by_time_the_files_hold_what_was_evaluated(timed, tmp_path):
+    paths = timed.save(tmp_path)
+    with paths[1].open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["strategy"], row["clock"]) for row in rows] == [
+        *[("good", clock) for clock in ("1", "3", "5", "8")] * 2,
+        *[("bad", clock) for clock in ("2", "7")],
+    ]
+    picture = ET.parse(paths[3])
+    axes = [
+        group.get("id") for group in picture.iter("{http://www.w3.org/2000/svg}g") if "axes_" in group.get("id", "")
+    ]
+    assert axes == ["axes_1", "axes_2"]  # by time, and ranks
+
+
+def test_by_number_there_is_no_word_of_time(comparison):
+    assert "seconds" not in comparison.to_json()
+    assert "evaluations" not in comparison.to_json()["results"]["good"]
+    assert str(comparison).splitlines()[0].split()[-3] == "repeats"

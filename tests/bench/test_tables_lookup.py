@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 import archwright as aw
 from archwright import bench
 from archwright.errors import EvaluationError, TableError
-from archwright.evaluate import Candidate
+from archwright.evaluate import Candidate, Stopped
 from archwright.space import Architecture, Space
 from archwright.testing import EvaluatorSuite
 
@@ -55,6 +56,61 @@ def test_less_training_has_its_own_value_and_its_share_of_the_seconds() -> None:
 def test_seconds_by_fidelity_are_taken_as_they_are() -> None:
     held = table(seconds={2: np.full(5, 3.0), 8: np.full(5, 7.0)})
     assert [ask(held, 0, fidelity=epochs)["seconds"] for epochs in (2, 8)] == [3.0, 7.0]
+
+
+def reported(x: int, fidelity: int | None = None, **options) -> list[dict[str, float]]:
+    candidate = Candidate(
+        SPACE,
+        Architecture({"x": x, "y": "a"}),
+        seed=0,
+        fidelity=None if fidelity is None else {"epochs": fidelity},
+        **options,
+    )
+    with contextlib.suppress(EvaluationError, TableError, Stopped):
+        held().evaluate(candidate)
+    return candidate.curve
+
+
+def held() -> bench.Table:
+    """A table of curves; of the networks 3 fails after 2 epochs, and of 1 the second epoch is missing."""
+    values = {
+        1: np.array([0.1, 0.2, 0.3, 0.4, 0.5]),
+        2: np.array([0.2, NAN, 0.4, 0.5, 0.6]),
+        3: np.array([0.3, 0.4, 0.5, NAN, 0.7]),
+    }
+    return table(validation=values, seconds=np.array([3.0, 6.0, NAN, 9.0, 12.0]), failed={3: "no"})
+
+
+def test_the_curve_is_reported_as_far_as_it_goes_with_the_seconds_until_then() -> None:
+    points = [{"step": step, "accuracy": step / 10, "seconds": pytest.approx(step)} for step in (1, 2, 3)]
+    assert reported(0) == points
+    assert reported(0, 3) == points
+    assert reported(0, 2) == points[:2]
+
+
+def test_the_curve_leaves_out_what_is_not_known() -> None:
+    assert [point["step"] for point in reported(1)] == [1, 3]
+    assert reported(2)[0] == {"step": 1.0, "accuracy": 0.3}  # nobody knows how long
+    assert [point["step"] for point in reported(3)] == [1, 2]  # then it failed
+
+
+def test_it_may_be_told_to_stop_on_the_way_but_not_at_the_end_nor_where_it_was_before() -> None:
+    def at(step: int):
+        return lambda curve: Stopped("enough") if curve[-1]["step"] == step else None
+
+    with pytest.raises(Stopped, match="enough"):
+        held().evaluate(Candidate(SPACE, LISTED[0], seed=0, stop=at(2)))
+    assert [point["step"] for point in reported(0, stop=at(2))] == [1, 2]
+    assert [point["step"] for point in reported(0, stop=at(3))] == [1, 2, 3]
+    stages = [{"epochs": 2.0}, {"epochs": 3.0}]
+    assert [point["step"] for point in reported(0, 3, stages=stages, stop=at(2))] == [1, 2, 3]
+    assert [point["step"] for point in reported(0, 3, stages=[{"epochs": 1.0}, {"epochs": 3.0}], stop=at(2))] == [1, 2]
+
+
+def test_one_result_is_no_curve() -> None:
+    candidate = Candidate(SPACE, LISTED[0], seed=0)
+    table(validation={8: np.ones(5)}).evaluate(candidate)
+    assert candidate.curve == []
 
 
 def test_the_test_value_judges() -> None:
@@ -183,3 +239,10 @@ class TestTableIsAnEvaluator(EvaluatorSuite):
     @pytest.fixture
     def space(self, evaluator):
         return evaluator.space
+
+
+class TestTableOfCurvesIsAnEvaluator(TestTableIsAnEvaluator):
+    @pytest.fixture
+    def evaluator(self):
+        space = aw.Space(x=aw.integer(0, 5), y=aw.choice("a", "b"))
+        return bench.Table(space, list(space.enumerate()), {epochs: np.arange(12.0) for epochs in (1, 2, 4)})

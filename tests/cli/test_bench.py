@@ -9,8 +9,10 @@ from importlib import resources
 
 import pytest
 
+from archwright import strategies
 from archwright.cli._named import parse_strategies
-from archwright.errors import StrategyError, UnknownName
+from archwright.errors import SchedulerError, StrategyError, UnknownName
+from archwright.schedulers import ASHA, Hyperband
 from archwright.strategies import Evolution, LocalSearch, Random
 
 
@@ -113,3 +115,32 @@ def test_settings_of_a_strategy_are_written_behind_it():
         parse_strategies(" , ")
     with pytest.raises(UnknownName, match="'grids'"):
         parse_strategies("grids")
+
+
+def test_schedulers_stand_behind_a_plus_sign():
+    found = parse_strategies("random, random+asha,evolution:population=20;sample=5 + hyperband:eta=1e+1")
+    assert list(found) == ["random", "random+asha", "evolution:population=20;sample=5 + hyperband:eta=1e+1"]
+    assert list(found.values()) == [
+        Random(),
+        (Random(), ASHA()),
+        (Evolution(population=20, sample=5), Hyperband(eta=10.0)),
+    ]
+    hot = "annealing:temperature=1e+1"  # this plus sign belongs to a number
+    assert parse_strategies(hot) == {hot: strategies.create("annealing", temperature=10.0)}
+    with pytest.raises(UnknownName, match="'asha'"):
+        parse_strategies("random+asah")
+    with pytest.raises(SchedulerError, match="eta"):
+        parse_strategies("random+asha:eta=1")
+    with pytest.raises(StrategyError, match="named twice"):
+        parse_strategies("random+asha,random+asha")
+
+
+def test_schedulers_are_compared_by_simulated_time():
+    done = bench("digits-cells", "--strategy", "random,random+asha", "--trials", 30, "--seeds", 2)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "digits-cells, digits: the time of 30 full trainings, 2 seeds"
+    assert "the simulated time of so many full trainings" in lines[1]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[2:5]}
+    assert rows["strategy"][:2] == ["25", "30"]
+    assert float(rows["random+asha"][-3]) > 2 * float(rows["random"][-3])  # evaluations

@@ -1,6 +1,6 @@
 """Tables of measured networks, and the runner that compares strategies on them."""
 
-from archwright.bench._compare import compare
+from archwright.bench._compare import Entry, compare
 from archwright.bench._comparison import Comparison, Result, Run
 from archwright.bench._statistics import Ranking, rank
 from archwright.bench._table import Benchmark, Table
@@ -9,6 +9,7 @@ from archwright.bench._tables import entries, load, tables
 __all__ = [
     "Benchmark",
     "Comparison",
+    "Entry",
     "Ranking",
     "Result",
     "Run",

@@ -1,57 +1,38 @@
-"""Strategies compared: the same space, the same budget, many seeds."""
+"""Strategies and schedulers compared: the same space, the same budget, many seeds."""
 
 from __future__ import annotations
 
-import heapq
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-
+from archwright import schedulers
 from archwright import strategies as registry
 from archwright.bench._comparison import Comparison, Run
+from archwright.bench._simulate import Judge, Searcher, Task
 from archwright.bench._table import Table
-from archwright.errors import BudgetError, EvaluationError, Exhausted, StrategyError, TableError
+from archwright.errors import BudgetError, StrategyError
 from archwright.evaluate import Candidate, Evaluator, as_evaluator
-from archwright.space import Architecture, Space
+from archwright.schedulers import Scheduler
+from archwright.space import Space
 from archwright.strategies import OneShot, Strategy
-from archwright.study import Study
-from archwright.trials import History, Objective
+from archwright.trials import Objective
 
-__all__ = ["compare"]
+__all__ = ["Entry", "compare"]
 
-Judge = Callable[[Architecture], float]
-
-
-@dataclass(frozen=True)
-class _Counting(Strategy):
-    """Another strategy, with a count of what it proposed though it had been proposed before."""
-
-    inner: Strategy
-    repeats: list[int]
-
-    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return what the other strategy proposes."""
-        architecture = self.inner.propose(space, history, rng)
-        self.repeats[0] += history.seen(architecture)
-        return architecture
-
-    def check(self, space: Space) -> None:
-        """Refuse what the other strategy refuses."""
-        self.inner.check(space)
+Entry: TypeAlias = str | Strategy | tuple[str | Strategy, str | Scheduler]
+"""A strategy or its name; with a scheduler or its name where it is compared by simulated time."""
 
 
 def compare(
     space: Space,
     evaluator: Evaluator | Callable[[Candidate], Any],
-    strategies: Iterable[str | Strategy] | Mapping[str, str | Strategy],
+    strategies: Iterable[Entry] | Mapping[str, Entry],
     *,
     trials: int = 150,
     seeds: int | Sequence[int] = 50,
     workers: int = 1,
+    seconds: float | None = None,
     objective: str | Objective | None = None,
     judge: Judge | None = None,
     best: float | None = None,
@@ -64,14 +45,24 @@ def compare(
     Each run is a study in memory. With a `Table`, a search sees validation values, and the best that it has seen is
     judged by its test value.
 
+    Where a strategy is given with a scheduler, all are compared by simulated time, and those without one give every
+    trial a full evaluation. A trial that goes on costs the difference, and one that is stopped costs what it has taken
+    until then, as the "seconds" of its curve say. The best so far is that of the trials that were given most; its value
+    and its test value are those after a full evaluation, which costs nothing here. With several workers a trial is
+    stopped by what is known when it begins.
+
     Args:
         space: Where to search.
         evaluator: What measures a candidate: a table, any evaluator, or a function.
-        strategies: Names of strategies, strategies, or either by the label to show.
-        trials: How many evaluations a run has.
+        strategies: Names of strategies, strategies, or either in a pair with a scheduler or its name; or any of these
+            by the label to show.
+        trials: How many evaluations a run has; by simulated time, how many full ones that is the time of.
         seeds: How many runs each strategy has, or their seeds.
         workers: How many evaluations run at one time, on a simulated clock: an evaluation takes the "seconds" among
-            its metrics, 1 where there are none, and a strategy is asked while others are still running.
+            its metrics, 1 where there are none, and a strategy is asked while others are still running. By simulated
+            time one without "seconds" takes its share of `seconds / trials`.
+        seconds: How much simulated time each run has. When not given and schedulers are compared: that of `trials` full
+            trainings in the mean over a table's rows, or `trials` where a table knows no times.
         objective: What to optimise; the evaluator's own when not given.
         judge: Returns the value by which the best found is judged; a table's test value when not given.
         best: The best value there is; a table's own, else the best that any run finds.
@@ -80,11 +71,14 @@ def compare(
         progress: Called with the label and the seed before each run.
 
     Raises:
-        BudgetError: There are no trials, seeds, workers or strategies.
-        UnknownName: No strategy has a name that was given.
+        BudgetError: There are no trials, seeds, workers, strategies or seconds, or it takes `seconds` to compare
+            schedulers on something that is no table.
+        UnknownName: No strategy or scheduler has a name that was given.
         EvaluationError: The "seconds" of an evaluation are no time.
         TableError: A table lacks what a strategy proposes.
         StrategyError: A strategy cannot serve the space, or was given twice with the same settings.
+        SchedulerError: A scheduler cannot work with its strategy, or the evaluator lacks what it needs: fidelities, or
+            reports on the way.
     """
     chosen = _labelled(strategies)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
@@ -100,103 +94,63 @@ def compare(
         if judge is None and measured.best_test is not None:
             judge = measured.test
             best_judged = measured.best_test if best_judged is None else best_judged
-    runs: dict[str, list[Run]] = {}
-    for label, strategy in chosen.items():
-        strategy.check(space)
-        if isinstance(strategy, OneShot):
+    if seconds is None and any(searcher.scheduler is not None for searcher in chosen.values()):
+        seconds = trials * _mean_seconds(measured)
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise BudgetError(f"seconds is the simulated time of a run, a number above 0, not {seconds!r}")
+    task = Task(space, measured, aim, trials, workers, judge, seconds)
+    for label, searcher in chosen.items():
+        task.study(searcher, numbers[0])
+        if isinstance(searcher.strategy, OneShot):
             raise StrategyError(
                 f"{label} goes by a supernet, which is trained on data; a table of measured networks has none. "
                 f"benchmarks/oneshot.py looks up what such strategies derive"
             )
+    runs: dict[str, list[Run]] = {}
+    for label, searcher in chosen.items():
         runs[label] = []
         for seed in numbers:
             if progress is not None:
                 progress(label, seed)
-            runs[label].append(_run(space, measured, strategy, aim, trials, seed, workers, judge))
-    return Comparison.of(runs, aim, trials, numbers, workers, best, best_judged, scale)
+            runs[label].append(task.run(searcher, seed))
+    return Comparison.of(runs, aim, trials, numbers, workers, best, best_judged, scale, seconds)
 
 
-def _labelled(strategies: Iterable[str | Strategy] | Mapping[str, str | Strategy]) -> dict[str, Strategy]:
+def _mean_seconds(evaluator: Evaluator) -> float:
+    """Return how long a full evaluation takes on average.
+
+    Raises:
+        BudgetError: It is not known.
+    """
+    if not isinstance(evaluator, Table):
+        raise BudgetError(
+            f"schedulers are compared by simulated time, and only a table knows how long a full training takes on "
+            f"average: give seconds, the simulated time of a run, for {evaluator!r}"
+        )
+    return 1.0 if evaluator.mean_seconds is None else evaluator.mean_seconds
+
+
+def _labelled(strategies: Iterable[Entry] | Mapping[str, Entry]) -> dict[str, Searcher]:
     if isinstance(strategies, Mapping):
         return {label: _made(one) for label, one in strategies.items()}
     made = [_made(one) for one in ([strategies] if isinstance(strategies, str) else strategies)]
-    names = [registry.name_of(one) or repr(one) for one in made]
-    labels = [name if names.count(name) == 1 else repr(one) for name, one in zip(names, made, strict=True)]
+    names = [_name(one) for one in made]
+    labels = [name if names.count(name) == 1 else str(one) for name, one in zip(names, made, strict=True)]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise StrategyError(f"these strategies were given more than once: {', '.join(twice)}; give a dict with labels")
     return dict(zip(labels, made, strict=True))
 
 
-def _made(strategy: str | Strategy) -> Strategy:
-    return registry.create(strategy) if isinstance(strategy, str) else strategy
-
-
-def _run(
-    space: Space,
-    evaluator: Evaluator,
-    strategy: Strategy,
-    objective: Objective,
-    trials: int,
-    seed: int,
-    workers: int,
-    judge: Judge | None,
-) -> Run:
-    """Run one study on the simulated clock."""
-    repeats = [0]
-    study = Study(space, strategy=_Counting(strategy, repeats), objective=str(objective), seed=seed)
-    running: list[tuple[float, int, Any]] = []
-    asked, now, overhead = 0, 0.0, 0.0
-    clock: list[float] = []
-    values: list[float] = []
-    judged: list[float] = []
-    while len(values) < trials:
-        while len(running) < workers and asked < trials:
-            start = time.perf_counter()
-            try:
-                trial = study.ask()
-            except Exhausted:
-                asked = trials
-                break
-            overhead += time.perf_counter() - start
-            asked += 1
-            outcome = _measure(evaluator, space, trial.architecture, trial.seed)
-            heapq.heappush(running, (now + _seconds(outcome), trial.number, outcome))
-        if not running:
-            break
-        now, number, outcome = heapq.heappop(running)
-        start = time.perf_counter()
-        trial = study.tell(study.trials[number], outcome)
-        overhead += time.perf_counter() - start
-        best = study.history.best
-        clock.append(now)
-        values.append(math.nan if best is None else best.metrics[objective.metric])
-        if judge is not None:
-            changed = best is not None and best.number == number
-            judged.append(judge(best.architecture) if best and changed else judged[-1] if judged else math.nan)
-    count = max(1, len(values))
-    return Run(
-        seed, np.array(clock), np.array(values), np.array(judged) if judge else None, repeats[0], overhead / count
+def _made(entry: Entry) -> Searcher:
+    strategy, scheduler = entry if isinstance(entry, tuple) else (entry, None)
+    return Searcher(
+        registry.create(strategy) if isinstance(strategy, str) else strategy,
+        schedulers.create(scheduler) if isinstance(scheduler, str) else scheduler,
     )
 
 
-def _measure(evaluator: Evaluator, space: Space, architecture: Architecture, seed: int) -> Any:
-    """Return the metrics, or the exception, which makes the trial a failed one; what a table lacks ends the run."""
-    try:
-        return evaluator.evaluate(Candidate(space, architecture, seed=seed))
-    except TableError:
-        raise
-    except Exception as error:  # the evaluator may be anybody's
-        return error
-
-
-def _seconds(outcome: Any) -> float:
-    """Return how long an evaluation took on the simulated clock.
-
-    Raises:
-        EvaluationError: It says so with a number that is no time.
-    """
-    seconds = outcome.get("seconds", 1.0) if isinstance(outcome, Mapping) else 1.0
-    if not 0 <= seconds < math.inf:
-        raise EvaluationError(f'the metric "seconds" is the time of an evaluation, 0 or more, not {seconds!r}')
-    return float(seconds)
+def _name(searcher: Searcher) -> str:
+    strategy, scheduler = searcher.strategy, searcher.scheduler
+    name = registry.name_of(strategy) or repr(strategy)
+    return name if scheduler is None else f"{name}+{schedulers.name_of(scheduler) or repr(scheduler)}"

@@ -32,7 +32,8 @@ class Run:
         clock: (trials,) the simulated time at which each evaluation ended.
         values: (trials,) the best value of the objective so far; NaN while nothing is complete.
         judged: (trials,) the value by which the best so far is judged; `None` where nothing judges it.
-        repeats: How often the strategy proposed what had been proposed before; the study asked again then.
+        repeats: How often the strategy proposed what had been proposed before; the study asked again then. NaN where it
+            was not counted.
         overhead: Seconds of asking and telling for each trial, the evaluations left out.
     """
 
@@ -40,7 +41,7 @@ class Run:
     clock: Array
     values: Array
     judged: Array | None
-    repeats: int
+    repeats: float
     overhead: float
 
 
@@ -48,12 +49,15 @@ class Run:
 class Result:
     """What the runs of one strategy came to.
 
+    By simulated time runs have as many evaluations as there is time for, the longest as many as there are columns.
+
     Args:
         regret: (seeds, trials) by how much the best so far falls short of the best there is.
         judged: (seeds, trials) the same by the value that judges it; `None` where nothing does.
-        clock: (seeds, trials) the simulated time.
-        found: For each seed the number of evaluations until the best was found; infinity where it was not.
-        duplicates: The mean number of proposals in a run that had been proposed before.
+        clock: (seeds, trials) the simulated time; by simulated time NaN behind the end of a run.
+        found: For each seed the number of evaluations until the best was found; infinity where it was not. By simulated
+            time that until then, in units of a full evaluation.
+        duplicates: The mean number of proposals in a run that had been proposed before; NaN where it was not counted.
         ms_per_trial: The mean time to ask and tell, in milliseconds.
     """
 
@@ -69,27 +73,22 @@ class Result:
         """The (seeds, trials) regret that counts: the judged one where there is one."""
         return self.regret if self.judged is None else self.judged
 
-    def at(self, seconds: Array) -> Array:
-        """Return the (seeds, times) final regret at times of the simulated clock; NaN before the first evaluation."""
-        places = np.stack([np.searchsorted(clock, seconds, side="right") for clock in self.clock])
-        known = np.hstack([np.full((len(self.final), 1), math.nan), self.final])
-        return np.take_along_axis(known, places, axis=1)
+    @property
+    def evaluations(self) -> float:
+        """The mean number of evaluations of a run."""
+        return float(np.isfinite(self.clock).sum(1).mean())
 
-    def to_json(self, checkpoints: Sequence[int], seconds: Array) -> dict[str, Any]:
-        """Return means and standard errors after some numbers of evaluations, and means at some times."""
-        median = float(np.median(self.found))
-        held = self.at(seconds).mean(0)
-        return {
-            "test_regret": _means(self.judged, checkpoints),
-            "test_regret_se": _errors(self.judged, checkpoints),
-            "val_regret": _means(self.regret, checkpoints),
-            "val_regret_se": _errors(self.regret, checkpoints),
-            "regret_at_seconds": {f"{at:g}": _finite(value) for at, value in zip(seconds, held, strict=True)},
-            "median_to_best": None if math.isinf(median) else median,
-            "share_found": float(np.isfinite(self.found).mean()),
-            "duplicates": self.duplicates,
-            "ms_per_trial": self.ms_per_trial,
-        }
+    def at(self, seconds: Array, regret: Array | None = None) -> Array:
+        """Return a (seeds, times) regret at times of the simulated clock; NaN before the first evaluation.
+
+        Args:
+            seconds: (times,) the times.
+            regret: Which regret; the final one when not given.
+        """
+        regret = self.final if regret is None else regret
+        places = np.stack([np.searchsorted(clock, seconds, side="right") for clock in self.clock])
+        known = np.hstack([np.full((len(regret), 1), math.nan), regret])
+        return np.take_along_axis(known, places, axis=1)
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,13 @@ class Comparison:
 
     Args:
         objective: What they optimised.
-        trials: Evaluations of each run.
+        trials: Evaluations of each run; by simulated time, how many full ones it is the time of.
         seeds: The seeds of the runs.
         workers: Evaluations at one time.
         best_known: Whether the best there is was known; else regret is against the best that any run found.
         results: What came of each strategy, by its label.
         ranking: How they rank by regret after the last evaluation.
+        seconds: The simulated time of each run; `None` where evaluations are counted.
     """
 
     objective: Objective
@@ -113,6 +113,7 @@ class Comparison:
     best_known: bool
     results: Mapping[str, Result]
     ranking: Ranking
+    seconds: float | None = None
 
     @classmethod
     def of(
@@ -125,6 +126,7 @@ class Comparison:
         best: float | None,
         best_judged: float | None,
         scale: float,
+        seconds: float | None = None,
     ) -> Comparison:
         """Return what runs come to; arguments are those of `compare`."""
         sign = 1.0 if objective.maximise else -1.0
@@ -134,34 +136,39 @@ class Comparison:
             best = sign * _greatest([sign * run.values for run in every])
         if best_judged is None and every[0].judged is not None:
             best_judged = sign * _greatest([sign * run.judged for run in every if run.judged is not None])
+        longest = trials if seconds is None else max(1, *(len(run.values) for run in every))
         results = {}
         for label, several in runs.items():
-            values = np.stack([_padded(run.values, trials) for run in several])
+            values = np.stack([_padded(run.values, longest) for run in several])
             judged = None
             if best_judged is not None:
-                held = [_padded(run.judged, trials) for run in several if run.judged is not None]
+                held = [_padded(run.judged, longest) for run in several if run.judged is not None]
                 judged = scale * sign * (best_judged - np.stack(held))
             hits = np.isclose(values, best, rtol=0, atol=1e-12)
-            found = np.where(hits.any(1), hits.argmax(1) + 1.0, math.inf)
+            clock = np.stack([_padded(run.clock, longest, None if seconds is None else math.nan) for run in several])
+            first = hits.argmax(1)
+            reached = first + 1.0 if seconds is None else clock[range(len(several)), first] / (seconds / trials)
             results[label] = Result(
                 scale * sign * (best - values),
                 judged,
-                np.stack([_padded(run.clock, trials) for run in several]),
-                found,
+                clock,
+                np.where(hits.any(1), reached, math.inf),
                 float(np.mean([run.repeats for run in several])),
                 1e3 * float(np.mean([run.overhead for run in several])),
             )
         last = {label: np.nan_to_num(result.final[:, -1], nan=math.inf) for label, result in results.items()}
-        return cls(objective, trials, tuple(seeds), workers, known, results, rank(last))
+        return cls(objective, trials, tuple(seeds), workers, known, results, rank(last), seconds)
 
     @property
     def checkpoints(self) -> tuple[int, ...]:
-        """The numbers of evaluations that tables show: some round ones, and the last."""
+        """The numbers of (full) evaluations that tables show: some round ones, and the last."""
         return tuple(dict.fromkeys([*(point for point in _CHECKPOINTS if point < self.trials), self.trials]))
 
     @property
     def times(self) -> Array:
         """(10,) times of the simulated clock, evenly spaced, up to the one at which half of all runs had ended."""
+        if self.seconds is not None:
+            return np.linspace(0, self.seconds, 11)[1:]
         ends = [float(end) for result in self.results.values() for end in result.clock[:, -1]]
         return np.linspace(0, float(np.median(ends)), 11)[1:]
 
@@ -173,12 +180,48 @@ class Comparison:
             "seeds": len(self.seeds),
             "workers": self.workers,
             "best_known": self.best_known,
+            **({} if self.seconds is None else {"seconds": self.seconds}),
             "results": {
-                label: {**result.to_json(self.checkpoints, self.times), "rank": self.ranking.ranks[label]}
+                label: {**self._described(result), "rank": self.ranking.ranks[label]}
                 for label, result in self.results.items()
             },
             "tests": self.ranking.to_json(),
         }
+
+    def _described(self, result: Result) -> dict[str, Any]:
+        """Return means and standard errors at the checkpoints, and means at some times."""
+        median, times = float(np.median(result.found)), self.times
+        held = result.at(times).mean(0)
+        counted = {"duplicates": result.duplicates} if self.seconds is None else {"evaluations": result.evaluations}
+        return {
+            "test_regret": self._means(result, result.judged),
+            "test_regret_se": self._errors(result, result.judged),
+            "val_regret": self._means(result, result.regret),
+            "val_regret_se": self._errors(result, result.regret),
+            "regret_at_seconds": {f"{at:g}": _finite(value) for at, value in zip(times, held, strict=True)},
+            "median_to_best": None if math.isinf(median) else median,
+            "share_found": float(np.isfinite(result.found).mean()),
+            **counted,
+            "ms_per_trial": result.ms_per_trial,
+        }
+
+    def _means(self, result: Result, regret: Array | None) -> dict[str, float | None] | None:
+        if regret is None:
+            return None
+        return {str(point): _finite(column.mean()) for point, column in self._columns(result, regret)}
+
+    def _errors(self, result: Result, regret: Array | None) -> dict[str, float | None] | None:
+        if regret is None or len(regret) < 2:
+            return None
+        root = math.sqrt(len(regret))
+        return {str(point): _finite(column.std(ddof=1) / root) for point, column in self._columns(result, regret)}
+
+    def _columns(self, result: Result, regret: Array) -> list[tuple[int, Array]]:
+        """Return the checkpoints, each with the (seeds,) regret by then."""
+        if self.seconds is None:
+            return [(point, regret[:, point - 1]) for point in self.checkpoints]
+        held = result.at(np.array(self.checkpoints) / self.trials * self.seconds, regret)
+        return list(zip(self.checkpoints, held.T, strict=True))
 
     def save(self, folder: str | Path, *, title: str = "") -> list[Path]:
         """Write results.json, runs.csv and the pictures (PNG, SVG, HTML) into a folder.
@@ -196,28 +239,31 @@ class Comparison:
             table.writerow(["strategy", "seed", "evaluation", "clock", "val_regret", "test_regret"])
             for label, result in self.results.items():
                 for row, seed in enumerate(self.seeds):
-                    tests = np.full(self.trials, math.nan) if result.judged is None else result.judged[row]
+                    tests = np.full_like(result.clock[row], math.nan) if result.judged is None else result.judged[row]
                     numbers = zip(result.clock[row], result.regret[row], tests, strict=True)
                     for trial, (clock, regret, test) in enumerate(numbers, start=1):
+                        if math.isnan(clock):
+                            break
                         judged = "" if math.isnan(test) else f"{test:.6g}"
                         table.writerow([label, seed, trial, f"{clock:.6g}", f"{regret:.6g}", judged])
         return [folder / "results.json", folder / "runs.csv", *draw(self, folder, title=title)]
 
     def __str__(self) -> str:
-        """Return a table, the best strategy first: the mean regret after some numbers of evaluations, and the rest."""
-        heads = ["strategy", *map(str, self.checkpoints), "±", "to best", "found", "repeats", "ms", "rank"]
+        """Return a table, the best strategy first: the mean regret at the checkpoints, and the rest."""
+        counted = "repeats" if self.seconds is None else "evaluations"
+        heads = ["strategy", *map(str, self.checkpoints), "±", "to best", "found", counted, "ms", "rank"]
         rows = [heads]
         for label, result in sorted(self.results.items(), key=lambda item: self.ranking.ranks[item[0]]):
-            means, errors = _means(result.final, self.checkpoints) or {}, _errors(result.final, self.checkpoints) or {}
+            means, errors = self._means(result, result.final) or {}, self._errors(result, result.final) or {}
             median = float(np.median(result.found))
             rows.append(
                 [
                     label,
                     *map(_short, means.values()),
                     _short(errors.get(str(self.trials))),
-                    "-" if math.isinf(median) else f"{median:g}",
+                    "-" if math.isinf(median) else f"{median:g}" if self.seconds is None else f"{median:.1f}",
                     f"{np.isfinite(result.found).mean():.0%}",
-                    f"{result.duplicates:.1f}",
+                    f"{result.duplicates if self.seconds is None else result.evaluations:.1f}",
                     f"{result.ms_per_trial:.2f}",
                     f"{self.ranking.ranks[label]:.2f}",
                 ]
@@ -239,21 +285,10 @@ def _greatest(several: Sequence[Array]) -> float:
     return max(known, default=math.nan)
 
 
-def _padded(values: Array, length: int) -> Array:
-    """Return values with the last repeated up to a length: a space may be exhausted before the trials are."""
-    return np.concatenate([values, np.repeat(values[-1:], length - len(values))])
-
-
-def _means(regret: Array | None, checkpoints: Sequence[int]) -> dict[str, float | None] | None:
-    if regret is None:
-        return None
-    return {str(point): _finite(regret[:, point - 1].mean()) for point in checkpoints}
-
-
-def _errors(regret: Array | None, checkpoints: Sequence[int]) -> dict[str, float | None] | None:
-    if regret is None or len(regret) < 2:
-        return None
-    return {str(point): _finite(regret[:, point - 1].std(ddof=1) / math.sqrt(len(regret))) for point in checkpoints}
+def _padded(values: Array, length: int, filling: float | None = None) -> Array:
+    """Return values with the last repeated up to a length, or something else: a run may end before others do."""
+    filler = values[-1:] if filling is None and len(values) else np.array([math.nan])
+    return np.concatenate([values, np.repeat(filler, length - len(values))])
 
 
 def _finite(value: float) -> float | None:

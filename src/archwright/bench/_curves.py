@@ -22,7 +22,7 @@ _LINEAR = 0.1  # below this a regret is drawn on a linear scale, so that zero is
 
 
 def draw(comparison: Comparison, folder: Path, *, title: str) -> list[Path]:
-    """Draw regret against evaluations and simulated time, and the mean ranks.
+    """Draw regret against evaluations, where they are counted, and simulated time, and the mean ranks.
 
     Returns:
         The PNG, the SVG, and an HTML page that holds the picture and the table.
@@ -32,28 +32,35 @@ def draw(comparison: Comparison, folder: Path, *, title: str) -> list[Path]:
     """
     figures = require("matplotlib.figure", extra="plots", purpose="drawing a comparison")
     figure = figures.Figure(figsize=(13, max(4.6, 1.4 + 0.26 * len(comparison.results))), layout="constrained")
-    by_trial, by_time, by_rank = figure.subplots(1, 3, width_ratios=(1, 1, 0.9))
+    timed = comparison.seconds is not None
+    widths = (2, 0.9) if timed else (1, 1, 0.9)
+    *by_trials, by_time, by_rank = figure.subplots(1, len(widths), width_ratios=widths)
     order = sorted(comparison.results, key=lambda label: comparison.ranking.ranks[label])
     looks = {
         label: {"color": _COLOURS[place % 9], "linestyle": _STYLES[place // 9 % 3]} for place, label in enumerate(order)
     }
     judged = any(result.judged is not None for result in comparison.results.values())
     kind = "test regret" if judged else "regret"
-    longest = max(float(np.median(result.clock[:, -1])) for result in comparison.results.values())
-    unit, word = (3600, "hours") if longest > 7200 else (1, "seconds")
+    ends = {
+        label: float(np.median(result.clock[:, -1])) if comparison.seconds is None else comparison.seconds
+        for label, result in comparison.results.items()
+    }
+    unit, word = (3600, "hours") if max(ends.values()) > 7200 else (1, "seconds")
     for label in order:
         result = comparison.results[label]
-        mean = result.final.mean(0)
-        error = result.final.std(0) / np.sqrt(max(1, len(result.final) - 1))
+        times = np.linspace(0, ends[label], 200)
         steps = np.arange(1, comparison.trials + 1)
-        by_trial.plot(steps, mean, label=label, **looks[label])
-        by_trial.fill_between(steps, mean - error, mean + error, color=looks[label]["color"], alpha=0.15, linewidth=0)
-        times = np.linspace(0, np.median(result.clock[:, -1]), 200)
-        by_time.plot(times / unit, result.at(times).mean(0), **looks[label])
-    for axes, across in ((by_trial, "evaluations"), (by_time, f"simulated {word}")):
+        held = result.at(times) if timed else result.final
+        mean, error = held.mean(0), held.std(0) / np.sqrt(max(1, len(held) - 1))
+        first, across = (by_time, times / unit) if timed else (by_trials[0], steps)
+        first.plot(across, mean, label=label, **looks[label])
+        first.fill_between(across, mean - error, mean + error, color=looks[label]["color"], alpha=0.15, linewidth=0)
+        if not timed:
+            by_time.plot(times / unit, result.at(times).mean(0), **looks[label])
+    for axes, name in (*((axes, "evaluations") for axes in by_trials), (by_time, f"simulated {word}")):
         axes.set_yscale("symlog", linthresh=_LINEAR)
         axes.set_ylim(bottom=0)
-        axes.set_xlabel(across)
+        axes.set_xlabel(name)
         axes.set_ylabel(f"{kind} of the best so far")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

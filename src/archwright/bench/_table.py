@@ -102,7 +102,11 @@ class Table(Evaluator):
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the validation value of the candidate's row, with "seconds" and what else the table knows.
 
+        Where there are results after several numbers of epochs, those up to the candidate's fidelity are reported as
+        its curve, each with the "seconds" until then.
+
         Raises:
+            Stopped: The candidate is told to stop at one of them.
             TableError: The network has no row, the row lacks the value, or there are no results after so much training.
             EvaluationError: The training of this network failed.
         """
@@ -111,6 +115,7 @@ class Table(Evaluator):
         if epochs not in self._validation:
             allowed = ", ".join(map(str, self.epochs))
             raise TableError(f"the table has results after {allowed} epochs; those after {epochs} were asked for")
+        self._report(candidate, row, epochs)
         value = self._validation[epochs][row]
         if row in self._failed and math.isnan(value):
             raise EvaluationError(f"the training of {self.architectures[row]!r} failed: {self._failed[row]}")
@@ -119,6 +124,11 @@ class Table(Evaluator):
             found["seconds"] = self._known("seconds", self._seconds[epochs][row], row)
         others = {name: float(column[row]) for name, column in self._metrics.items()}
         return found | {name: other for name, other in others.items() if not math.isnan(other)}
+
+    @property
+    def mean_seconds(self) -> float | None:
+        """How long a full training took, in the mean over the rows; `None` where it is not known."""
+        return None if self._seconds is None else float(np.nanmean(self._seconds[self.epochs[-1]]))
 
     def test(self, architecture: Mapping[str, object]) -> float:
         """Return the test value of an architecture after the full training.
@@ -156,6 +166,21 @@ class Table(Evaluator):
                 f"{known!r} is not in the table, which lists {len(self._rows):,} networks of {self.space.name!r}"
             )
         return self._nearest(known) if self.nearest is True else self.nearest(known)
+
+    def _report(self, candidate: Candidate, row: int, last: int) -> None:
+        """Put the points of a row up to so many epochs on a candidate's curve, without those that are empty.
+
+        Nothing is asked at the last, nor at those up to which the evaluation has come that this one goes on from.
+        """
+        before = candidate.stages[-2].get("epochs", 0) if len(candidate.stages) > 1 else 0
+        for epochs in self.epochs if len(self.epochs) > 1 else ():
+            columns = {self.metric: self._validation[epochs]}
+            if self._seconds is not None:
+                columns["seconds"] = self._seconds[epochs]
+            point = {name: float(column[row]) for name, column in columns.items() if not math.isnan(column[row])}
+            if epochs <= last and self.metric in point:
+                tell = candidate.report if before < epochs < last else candidate.record
+                tell(epochs, **point)
 
     def _nearest(self, architecture: Architecture) -> int:
         if self._vectors is None:

@@ -257,12 +257,18 @@ def bench(
     table: Annotated[str, typer.Argument(help="A table of measured networks (`archwright list tables`).")],
     strategy: Annotated[
         str,
-        typer.Option(help="Strategies, separated by commas; settings after a colon: evolution:population=20;sample=5."),
+        typer.Option(
+            help="Strategies, separated by commas; settings after a colon: evolution:population=20;sample=5; a "
+            "scheduler after a plus sign: random+asha,tpe+hyperband:eta=4."
+        ),
     ] = "random,evolution,local-search,bo",
     dataset: Annotated[
         str | None, typer.Option(help="What the networks were trained on; the table's first when not given.")
     ] = None,
-    trials: Annotated[int, typer.Option(help="Evaluations of each run.")] = 150,
+    trials: Annotated[
+        int,
+        typer.Option(help="Evaluations of each run; with schedulers, the simulated time of so many full trainings."),
+    ] = 150,
     seeds: Annotated[int, typer.Option(help="Runs of each strategy.")] = 50,
     workers: Annotated[int, typer.Option(help="Evaluations at one time, on the simulated clock.")] = 1,
     data: Annotated[
@@ -274,7 +280,10 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="A folder for the results, the curves and a report.")] = None,
     json: Json = False,
 ) -> None:
-    """Compare strategies on a table of measured networks: a search sees validation, and is judged by test."""
+    """Compare strategies, or strategies with schedulers, on a table of measured networks.
+
+    A search sees validation, and is judged by test.
+    """
     from archwright.cli._bench import run
 
     run(table, strategy, dataset, trials, seeds, workers, data, out, verify=verify, as_json=json)

@@ -53,7 +53,8 @@ def run(
             scale=loaded.scale,
             progress=progress,
         )
-    title = f"{loaded.name}, {loaded.dataset}: {trials} evaluations, {seeds} seeds"
+    budget = f"{trials} evaluations" if comparison.seconds is None else f"the time of {trials} full trainings"
+    title = f"{loaded.name}, {loaded.dataset}: {budget}, {seeds} seeds"
     written = comparison.save(out, title=title) if out is not None else []
     if as_json:
         print(json.dumps({"table": loaded.name, "dataset": loaded.dataset, **comparison.to_json()}))
@@ -68,12 +69,17 @@ def _show(
     judged = any(result.judged is not None for result in comparison.results.values())
     console.print(
         f"{'Test' if judged else 'Validation'} regret of the best by validation"
-        f"{', in percentage points' if loaded.scale == 100 else ''}: mean after so many evaluations"
+        f"{', in percentage points' if loaded.scale == 100 else ''}: mean after "
+        f"{'so many evaluations' if comparison.seconds is None else 'the simulated time of so many full trainings'}"
     )
     console.print(str(comparison), markup=False)
+    counted = (
+        "to best: median evaluations until the best of the table; repeats: proposals of a run that had been made before"
+        if comparison.seconds is None
+        else "to best: median time until the best of the table, in full trainings; evaluations: of a run"
+    )
     console.print(
-        "±: standard error of the last; to best: median evaluations until the best of the table; repeats: proposals of "
-        "a run that had been made before; ms: to ask and tell, for each trial; rank: mean over the seeds"
+        f"±: standard error of the last; {counted}; ms: to ask and tell, for each trial; rank: mean over the seeds"
     )
     for path in written:
         console.print(f"wrote {path}")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright.errors import ArchwrightError, SchedulerError, StrategyError
 from archwright.schedulers import Scheduler
 from archwright.strategies import Strategy
 
+if TYPE_CHECKING:
+    from archwright.bench import Entry
+
 __all__ = ["parse_fidelity", "parse_scheduler", "parse_strategies", "parse_strategy"]
+
+_SCHEDULED = re.compile(r"\s*\+\s*(?=[A-Za-z])")  # no plus sign of a number, such as 1e+3
 
 
 def parse_strategy(text: str) -> Strategy:
@@ -35,18 +41,23 @@ def parse_scheduler(text: str) -> Scheduler:
     return schedulers.create(name, **settings)
 
 
-def parse_strategies(text: str) -> dict[str, Strategy]:
+def parse_strategies(text: str) -> dict[str, Entry]:
     """Return the strategies of a text such as "random,evolution:population=20;sample=5", by their labels.
 
+    A scheduler stands behind a plus sign: "random,bo:kernel=wl+hyperband:eta=4".
+
     Raises:
-        UnknownName: There is no such strategy.
+        UnknownName: There is no such strategy or scheduler.
         StrategyError: There is none, one stands there twice, or a setting is not allowed.
+        SchedulerError: A setting of a scheduler is not allowed.
     """
-    found: dict[str, Strategy] = {}
+    found: dict[str, Entry] = {}
     for label in filter(None, (part.strip() for part in text.split(","))):
         if label in found:
             raise StrategyError(f"the strategy {label!r} is named twice")
-        found[label] = parse_strategy(label)
+        strategy, *scheduler = _SCHEDULED.split(label, maxsplit=1)
+        made = parse_strategy(strategy)
+        found[label] = (made, parse_scheduler(scheduler[0])) if scheduler else made
     if not found:
         raise StrategyError("--strategy names no strategy: give names separated by commas")
     return found

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, check_count, check_eta, register
+from archwright.schedulers._base import Job, Scheduler, register
+from archwright.schedulers._checks import check_count, check_eta
 from archwright.schedulers._ladder import Ladder
-from archwright.schedulers._rungs import rungs
+from archwright.schedulers._rungs import Rungs, rungs
 from archwright.surrogates import CurveModel
 from archwright.trials import History, Trial
 
@@ -46,20 +47,31 @@ class FreezeThaw(Scheduler):
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return what goes on, or a new trial, whichever a draw says comes to more."""
         held = rungs(ladder, history)
-        paused = [history.trials[number] for level in range(ladder.top) for number in held.waiting(level, _BASKET)]
+        paused = [history.trials[number] for number in self._paused(ladder, held)]
         if not paused or (more and len(held.views[0].finished) < self.startup):
             return Job(0) if more else None
-        drawn = self._draw(ladder, history, paused, rng)
-        known = np.concatenate([drawn, [history.score(trial) for trial in held.views[-1].complete]])
+        drawn = self._draw(ladder, history, held, paused, rng)
+        known = np.concatenate([drawn, held.views[-1].scores])
         new = rng.normal(known.mean(), known.std() + 1e-12) if more else -np.inf
         best = int(drawn.argmax())
         if drawn[best] < new:
             return Job(0)
         return Job(ladder.level(paused[best].share) + 1, paused[best])
 
-    def _draw(self, ladder: Ladder, history: History, paused: list[Trial], rng: np.random.Generator) -> np.ndarray:
+    def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
+        """Return the trials that are thought of."""
+        return frozenset(self._paused(ladder, rungs(ladder, history)))
+
+    def _paused(self, ladder: Ladder, held: Rungs) -> list[int]:
+        return [number for level in range(ladder.top) for number in held.waiting(level, _BASKET)]
+
+    def _draw(
+        self, ladder: Ladder, history: History, held: Rungs, paused: list[Trial], rng: np.random.Generator
+    ) -> np.ndarray:
         """Return a draw of the final value of each paused trial."""
-        steps = [max(1, round(cost / ladder.costs[0])) for cost in ladder.costs]
+        steps: list[int] = []
+        for cost in ladder.costs:
+            steps.append(max(round(cost / ladder.costs[0]), steps[-1] + 1 if steps else 1))
 
         def curve(trial: Trial) -> list[tuple[int, float]]:
             points: list[tuple[int, float]] = []
@@ -69,7 +81,7 @@ class FreezeThaw(Scheduler):
                 stage = history.before(stage)
             return points
 
-        full = [curve(trial) for trial in history.complete if trial.share == 1][-_BASKET:]
-        fitted = CurveModel().fit([*(curve(trial) for trial in paused), *full])
+        full = [history.trials[number] for *_, number in held.ranked[-1][:_BASKET]]
+        fitted = CurveModel().fit([curve(trial) for trial in (*paused, *full)])
         drawn: np.ndarray = np.asarray(fitted.draw(steps[-1], rng, 1))[0, : len(paused)]
         return drawn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ def search(
         StudyError: The folder holds a study, and `resume` is not set or that study differs.
         StudyLocked: Another process writes to the folder.
     """
+    began = time.monotonic()
     wanted = None if objective is None else Objective.parse(objective)
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)
@@ -139,7 +141,7 @@ def search(
         path=path,
         resume=resume,
     )
-    return study._run(measure, budget, final, callbacks, why=way.why, promised=promised)
+    return study._run(measure, budget, final, callbacks, why=way.why, promised=promised, began=began)
 
 
 load = Study.open

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -473,14 +474,17 @@ class Study:
         *,
         why: Sequence[str] = (),
         promised: Promise | None = None,
+        began: float | None = None,
     ) -> Self:
-        """Run what has been checked."""
+        """Run what has been checked; the budget's time counts from `began`."""
         plan = self._plan
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
         plan.promise = promised
         if plan.screen is not None and promised is None:
             plan.promise = promise(plan.screen, self.space, evaluator)
         self._ledger.hold()
+        if began is not None:
+            self._ledger.clock.set(self.elapsed + time.monotonic() - began)
         try:
             written, before = describe.describe_evaluator(evaluator), self._ledger.document["evaluator"]
             if self.trials and before is not None and written != before:
