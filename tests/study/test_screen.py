@@ -100,7 +100,7 @@ def test_what_is_left_of_a_small_space_is_screened_to_its_end():
 
 def test_networks_without_a_score_come_last():
     strategy = Noting()
-    study = aw.search(HALF, Sized(), strategy=strategy, screen="naswot:3", budget=aw.Budget(trials=12))
+    study = aw.search(HALF, Sized(), strategy=strategy, screen="naswot:2", budget=aw.Budget(trials=12))
     kinds = [[each["act"] for each in strategy.proposed[trial.number]] for trial in study.trials]
     for trial, proposed in zip(study.trials, kinds, strict=True):
         assert (trial.architecture["act"] == "ReLU()") == ("ReLU()" in proposed)
