@@ -238,6 +238,20 @@ def test_without_schedulers_curves_change_nothing():
         assert result.duplicates == without.results[label].duplicates
 
 
+def test_by_number_what_an_evaluation_reports_does_not_count():
+    def measure(candidate):
+        candidate.report(1, value=100.0, seconds=3.0)
+        raise Stopped("of its own accord")
+
+    by_number, by_time = (
+        bench.compare(SPACE, measure, {"one": InOrder()}, trials=3, seeds=1, seconds=seconds).results["one"]
+        for seconds in (None, 10.0)
+    )
+    assert by_number.clock.tolist() == [[1, 2, 3]]
+    assert by_time.clock.tolist() == [[3, 6, 9]]
+    assert np.isnan(by_number.regret).all()
+
+
 def test_two_workers_share_the_clock_and_what_runs_last_may_still_go_on():
     held = bench.Table(
         aw.Space(x=aw.integer(0, 1)),

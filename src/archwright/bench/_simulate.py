@@ -159,7 +159,8 @@ class _Search:
             if now > end * (1 + _ROUNDING):
                 break
             start = time.perf_counter()
-            trial = study.tell(study.trials[number], outcome, curve=candidate.curve)
+            curve = () if task.seconds is None else candidate.curve
+            trial = study.tell(study.trials[number], outcome, curve=curve)
             overhead += time.perf_counter() - start
             self._check_curve(trial)
             best = study.history.best
