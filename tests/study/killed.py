@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from functools import wraps
 from itertools import count
+from types import MappingProxyType
 
 from tests.study.helpers import SPACE, value
 
@@ -46,7 +47,7 @@ class Watched(aw.Evaluator):
 class Growing(aw.Evaluator):
     """Comes to a value on a way that depends on each of its epochs, and goes on where it was left."""
 
-    fidelities = {"epochs": aw.evaluate.Fidelity(1, 9, whole=True)}
+    fidelities = MappingProxyType({"epochs": aw.evaluate.Fidelity(1, 9, whole=True)})
 
     def evaluate(self, candidate):
         wait("evaluation", Places.trial)

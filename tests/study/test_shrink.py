@@ -112,7 +112,7 @@ def test_what_is_no_mapping_or_has_no_range_is_refused():
     with pytest.raises(SchedulerError, match="reversed"):
         aw.Study(SPACE, scheduler="asha", fidelity={"epochs": (9, 1)})
     known = {"epochs": Fidelity(1, 9, whole=True)}
-    with pytest.raises(UnknownName, match="fidelity 'epoch'.*Did you mean 'epochs'"):
+    with pytest.raises(UnknownName, match=r"fidelity 'epoch'.*Did you mean 'epochs'"):
         wanted_ranges(known, {"epoch": (1, 9)}, SPACE)
     with pytest.raises(UnknownName, match="fidelity 'bias'"):
         wanted_ranges(known, {"bias": (0.5, 1)}, MIXED)  # it has no numbers
