@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from functools import wraps
 from itertools import count
-from types import MappingProxyType
+from typing import ClassVar
 
 from tests.study.helpers import SPACE, value
 
@@ -47,17 +47,18 @@ class Watched(aw.Evaluator):
 class Growing(aw.Evaluator):
     """Comes to a value on a way that depends on each of its epochs, and goes on where it was left."""
 
-    fidelities = MappingProxyType({"epochs": aw.evaluate.Fidelity(1, 9, whole=True)})
+    fidelities: ClassVar = {"epochs": aw.evaluate.Fidelity(1, 9, whole=True)}
 
     def evaluate(self, candidate):
         wait("evaluation", Places.trial)
         state = candidate.restore() or {"epochs": 0, "value": 0.5}
         reached = state["value"]
-        for epoch in range(state["epochs"] + 1, int(candidate.fidelity["epochs"]) + 1):
+        epochs = int((candidate.fidelity or {"epochs": 9})["epochs"])
+        for epoch in range(state["epochs"] + 1, epochs + 1):
             reached = (97 * reached + epoch * value(candidate.architecture) + candidate.seed % 101 / 101) % 1
             candidate.report(epoch, value=reached)
             wait("report", Places.trial)
-        candidate.save({"epochs": int(candidate.fidelity["epochs"]), "value": reached})
+        candidate.save({"epochs": epochs, "value": reached})
         wait("saved", Places.trial)
         return {"value": reached}
 

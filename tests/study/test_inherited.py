@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from types import MappingProxyType
+from typing import ClassVar
 
 import pytest
 import torch
@@ -143,7 +143,7 @@ def test_a_search_that_is_gone_on_with_inherits_the_same(tmp_path):
 
 def test_what_goes_on_begins_as_it_did_where_its_checkpoint_is_lost(tmp_path):
     class Graded(Looking):
-        fidelities = MappingProxyType({"epochs": aw.evaluate.Fidelity(1, 3, whole=True)})
+        fidelities: ClassVar = {"epochs": aw.evaluate.Fidelity(1, 3, whole=True)}
 
     class See(aw.Callback):
         """Finds a trial that goes on from one that has inherited, while what that inherited is still there."""

@@ -70,6 +70,10 @@ class Log(Callback):
         done = len(study.history.finished)
         goes = f"goes on after {done} trials" if done else "begins"
         self._note(f"search {goes}: {study.objective}, budget {study.budget}, seed {study.seed}")
+        if study.ladder.rungs:
+            self._note(f"{study.scheduler} over {study.ladder}")
+        for line in study.why:
+            self._note(line)
 
     def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
         """Note the point of the curve."""
@@ -82,10 +86,12 @@ class Log(Callback):
         self._note(f"prepared{preferred}{f' ({told})' if told else ''}")
 
     def on_trial_start(self, study: Study, trial: Trial) -> None:
-        """Note the architecture."""
+        """Note the architecture, what it is given and what it begins with."""
         again = f", attempt {trial.attempts}" if trial.attempts > 1 else ""
+        given = "".join(f", {name} {value:g}" for name, value in (trial.fidelity or {}).items())
+        origin = "" if trial.origin is None else f", from trial {trial.origin}"
         decided = ", ".join(f"{name}={value}" for name, value in trial.architecture.items())
-        self._note(f"trial {trial.number} begins{again}: {trial.architecture.id} ({decided})")
+        self._note(f"trial {trial.number} begins{again}{given}{origin}: {trial.architecture.id} ({decided})")
 
     def on_report(self, study: Study, trial: Trial, step: float, metrics: Mapping[str, float]) -> None:
         """Note the point of the curve."""

@@ -60,7 +60,7 @@ def as_ladder(scheduler: Scheduler, fidelity: Mapping[str, Range] | Ladder | Non
         return Ladder()
     if isinstance(fidelity, Ladder):
         return fidelity
-    ranges = {name: _as_shares(name, range_, space) for name, range_ in _checked(fidelity or {}).items()}
+    ranges = {name: _as_shares(name, range_, space) for name, range_ in _as_mapping(fidelity or {}).items()}
     return Ladder.of(ranges, eta=scheduler.eta)
 
 
@@ -80,7 +80,7 @@ def wanted_ranges(
     """
     if wanted is None:
         return narrowed(known, None)
-    wanted = _checked(wanted)
+    wanted = _as_mapping(wanted)
     of_space = {name: range_ for name, range_ in wanted.items() if name not in known and matches(space, name)}
     ranges = narrowed(known, {name: range_ for name, range_ in wanted.items() if name not in of_space})
     return ranges | {name: _as_shares(name, range_, space) for name, range_ in of_space.items()}
@@ -90,12 +90,13 @@ def _as_shares(name: str, given: Range, space: Space) -> Range:
     """Return a range; one of a decision goes up to 1, and the decision has numbers to be made smaller."""
     if isinstance(given, Fidelity) or not matches(space, name):
         return given
-    if not 0 < given[0] < given[1] == 1:
-        raise SchedulerError(
-            f"fidelity {name!r}: decisions are made smaller by a share that goes up to 1, such as (0.25, 1); "
-            f"{given!r} was given"
-        )
-    return (float(given[0]), 1.0)
+    match given:
+        case (int() | float() as low, 1) if 0 < low < 1:
+            return (float(low), 1.0)
+    raise SchedulerError(
+        f"fidelity {name!r}: decisions are made smaller by a share that goes up to 1, such as (0.25, 1); "
+        f"{given!r} was given"
+    )
 
 
 def matches(space: Space, pattern: str) -> bool:
@@ -109,14 +110,9 @@ def _numbers(decision: Decision) -> list[float]:
     return [value for value in values if _is_number(value)] if all(map(_is_number, values)) else []
 
 
-def _checked(given: Any) -> Any:
-    """Refuse what is no mapping of names to ranges."""
+def _as_mapping(given: Any) -> Any:
     if not isinstance(given, Mapping):
         raise SchedulerError(f"fidelity is a mapping such as {{'epochs': (1, 27)}}, not {given!r}")
-    for name, range_ in given.items():
-        is_pair = isinstance(range_, tuple | list) and len(range_) == 2 and all(map(_is_number, range_))
-        if not is_pair and not isinstance(range_, Fidelity):
-            raise SchedulerError(f"fidelity {name!r}: a range is two numbers, such as (1, 27), not {range_!r}")
     return given
 
 

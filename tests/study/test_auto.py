@@ -1,0 +1,320 @@
+"""What a search does that is not told how."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import pytest
+from tests.evaluate.stubs import images, table
+from tests.study.helpers import SPACE, function, record
+from tests.study.killed import Growing
+
+import archwright as aw
+from archwright.errors import SchedulerError, StrategyError, StudyError, UnknownName
+from archwright.evaluate import Fidelity, FunctionEvaluator, Repeats, Training
+from archwright.schedulers import ASHA, Full, Ladder, Scheduler
+from archwright.strategies import Strategy
+from archwright.study._auto import choose
+
+
+class Timed(Growing):
+    """Knows seconds too."""
+
+    fidelities: ClassVar = {"epochs": Fidelity(1, 9, whole=True), "seconds": Fidelity(1, 60)}
+
+
+class Ready(Growing):
+    """Gets ready before the first trial."""
+
+    def prepare(self, preparation):
+        return None
+
+
+class Narrow(Growing):
+    """Knows a fidelity that it cannot be given less of."""
+
+    fidelities: ClassVar = {"epochs": Fidelity(1, 1, whole=True), "other": Fidelity(1, 9)}
+
+
+FUNCTION = FunctionEvaluator(function)
+TIME = aw.Budget(minutes=10)
+DARTS = aw.strategies.create("darts")
+REALS = aw.Space(x=aw.real(0, 1), y=aw.choice("a", "b"))
+
+
+def chosen(evaluator, budget, *, space=SPACE, strategy="auto", scheduler="auto", fidelity=None, search_time=None):
+    return choose(
+        space,
+        evaluator,
+        budget,
+        strategy=strategy,
+        scheduler=scheduler,
+        fidelity=fidelity,
+        constraints=(),
+        search_time=budget.time if search_time is None else search_time,
+    )
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "budget", "options", "scheduler", "strategy", "rungs"),
+    [
+        (FUNCTION, aw.Budget(trials=400), {}, "full", "bo", "full evaluations"),
+        (FUNCTION, aw.Budget(trials=401), {}, "full", "evolution", "full evaluations"),
+        (FUNCTION, TIME, {}, "full", "bo", "full evaluations"),
+        (FUNCTION, aw.Budget(target=1.0), {}, "full", "bo", "full evaluations"),
+        (FUNCTION, aw.Budget(trials=9), {"fidelity": {"n": (1, 9)}}, "asha", "bo", "n 1, 3, 9"),
+        (Growing(), aw.Budget(trials=3), {}, "full", "bo", "full evaluations"),
+        (Growing(), aw.Budget(trials=4), {}, "asha", "bo", "epochs 1, 3, 9"),
+        (Growing(), aw.Budget(trials=100), {}, "asha", "bo", "epochs 1, 3, 9"),
+        (Growing(), aw.Budget(trials=101), {}, "asha", "evolution", "epochs 1, 3, 9"),
+        (Growing(), TIME, {}, "asha", "bo", "epochs 1, 3, 9"),
+        (Growing(), aw.Budget(trials=9), {"fidelity": {"epochs": (3, 9)}}, "asha", "bo", "epochs 3, 9"),
+        (Growing(), aw.Budget(trials=9), {"scheduler": "full"}, "full", "bo", "full evaluations"),
+        (Growing(), aw.Budget(trials=9), {"scheduler": "median"}, "median", "bo", "full evaluations"),
+        (Growing(), aw.Budget(trials=9), {"scheduler": "dehb"}, "dehb", "random", "epochs 1, 3, 9"),
+        (Growing(), aw.Budget(trials=9), {"scheduler": ASHA(eta=9)}, "asha", "bo", "epochs 1, 9"),
+        (Growing(), aw.Budget(trials=9), {"strategy": "grid"}, "asha", "grid", "epochs 1, 3, 9"),
+        (Growing(), aw.Budget(trials=9), {"space": REALS}, "asha", "bo", "epochs 1, 3, 9"),
+        (Growing(), aw.Budget(trials=9), {"strategy": DARTS}, "full", "darts", "full evaluations"),
+        (Ready(), aw.Budget(trials=9), {}, "full", "bo", "full evaluations"),
+        (Repeats(Ready(), 2), aw.Budget(trials=9), {}, "full", "bo", "full evaluations"),
+        (Repeats(Growing(), 2), aw.Budget(trials=9), {}, "asha", "bo", "epochs 1, 3, 9"),
+        (Narrow(), aw.Budget(trials=9), {}, "full", "bo", "full evaluations"),
+        (Narrow(), aw.Budget(trials=9), {"fidelity": {"other": (1, 3)}}, "asha", "bo", "other 1, 3"),
+        (Timed(), aw.Budget(trials=9), {}, "asha", "bo", "epochs 1, 3, 9"),
+        (Timed(), TIME, {}, "asha", "bo", "seconds 5, 13.4, 35.8, 96, 120"),
+        (Timed(), TIME, {"fidelity": {"epochs": (1, 9)}}, "asha", "bo", "epochs 1, 3, 9"),
+        (Timed(), TIME, {"scheduler": "full"}, "full", "bo", "full evaluations"),
+        (Timed(), aw.Budget(minutes=10, trials=3), {}, "full", "bo", "full evaluations"),
+    ],
+)  # fmt: skip
+def test_the_rules(evaluator, budget, options, scheduler, strategy, rungs):
+    way = chosen(evaluator, budget, **options)
+    assert aw.schedulers.name_of(way.scheduler) == scheduler
+    assert aw.strategies.name_of(way.strategy) == strategy
+    if "seconds" in rungs:
+        assert str(way.ladder).startswith("seconds 5, ")
+        assert (way.ladder.rungs[0], way.ladder.rungs[-1]) == ({"seconds": 5.0}, {"seconds": 120.0})
+    else:
+        assert str(way.ladder) == rungs
+    told = [line.split(":")[0] for line in way.why]
+    expected = [] if "scheduler" in options else [f"scheduler {scheduler}"]
+    expected += ["fidelity seconds"] if "seconds" in rungs else []
+    assert told == expected + ([] if "strategy" in options else [f"strategy {strategy}"])
+
+
+def test_a_space_that_a_model_cannot_serve_has_evolution_and_the_reason_is_told(monkeypatch):
+    bo = type(aw.strategies.create("bo"))
+
+    def refuse(self, space):
+        raise StrategyError("too strange")
+
+    monkeypatch.setattr(bo, "check", refuse)
+    way = chosen(FUNCTION, aw.Budget(trials=9))
+    assert aw.strategies.name_of(way.strategy) == "evolution"
+    assert way.why[-1] == "strategy evolution: a model cannot serve the space: too strange"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"scheduler": "ash"}, UnknownName, "asha"),
+        ({"strategy": "evolutoin"}, UnknownName, "evolution"),
+        ({"fidelity": {"epoch": (1, 9)}}, UnknownName, "epochs"),
+        ({"fidelity": {"epochs": (9, 1)}}, SchedulerError, "reversed"),
+        ({"fidelity": {"epochs": 9}}, SchedulerError, "pair"),
+        ({"scheduler": "dehb", "strategy": "evolution"}, SchedulerError, "dehb"),
+        ({"scheduler": "hyperband"}, SchedulerError, r"costs as much as .* and the budget is 2"),
+    ],
+)
+def test_what_does_not_go_together_is_told_before_anything_is_written(tmp_path, options, error, message):
+    folder = tmp_path / "run"
+    with pytest.raises(error, match=message):
+        aw.search(SPACE, Growing(), budget=aw.Budget(trials=2), path=folder, **options)
+    assert not folder.exists()
+
+
+def test_every_trial_of_one_epoch_is_a_full_one():
+    space = aw.Space(model=aw.nn.LazyLinear(3), lr=aw.real(0.01, 0.1))
+    study = aw.search(space, Training(table(), epochs=1), strategy="random", budget=aw.Budget(trials=4), final=False)
+    assert study.scheduler == Full()
+    assert len(study.trials) == 4
+
+
+def test_what_was_chosen_is_kept_and_told(tmp_path, capsys):
+    study = aw.search(SPACE, Growing(), budget=aw.Budget(trials=5), path=tmp_path)
+    assert [line.split(":")[0] for line in study.why] == ["scheduler asha", "strategy bo"]
+    assert aw.load(tmp_path).why == study.why
+    log = (tmp_path / "log.txt").read_text()
+    assert all(line in log for line in study.why)
+    assert "epochs 1, 3, 9" in log
+    from archwright.cli._render import Screen
+
+    aw.search(SPACE, Growing(), budget=aw.Budget(trials=5), callbacks=[Screen(quiet=False)])
+    out = capsys.readouterr().out
+    assert all(line in out for line in study.why)
+    assert aw.search(SPACE, function, strategy="random", scheduler="full", budget=aw.Budget(trials=1)).why == ()
+
+
+@pytest.mark.parametrize(("evaluator", "trials"), [(Growing(), (3, 6)), (function, (4, 12))])
+def test_a_resumed_search_goes_on_with_what_is_on_record(tmp_path, monkeypatch, evaluator, trials):
+    monkeypatch.setattr("archwright.study._auto._MODELLED", 6)
+    budget = aw.Budget(trials=trials[1])
+    first = aw.search(SPACE, evaluator, budget=aw.Budget(trials=trials[0]), path=tmp_path)
+    other = aw.search(SPACE, evaluator, budget=budget)
+    assert (first.strategy, first.scheduler) != (other.strategy, other.scheduler)
+    study = aw.search(SPACE, evaluator, budget=budget, path=tmp_path, resume=True)
+    assert (study.strategy, study.scheduler, study.ladder) == (first.strategy, first.scheduler, first.ladder)
+    whole = aw.search(SPACE, evaluator, strategy=first.strategy, scheduler=first.scheduler, budget=budget)
+    assert [record(trial) for trial in study.trials] == [record(trial) for trial in whole.trials]
+    assert study.why == first.why
+
+
+def test_rungs_in_seconds_are_those_of_the_first_budget(tmp_path):
+    class Steady(Timed):
+        fidelities: ClassVar = {"seconds": Fidelity(1, 60)}
+
+        def evaluate(self, candidate):
+            return {"value": function(candidate)}
+
+    first = aw.search(SPACE, Steady(), strategy="random", budget=aw.Budget(minutes=2, trials=4), path=tmp_path)
+    assert first.ladder.rungs[0] == {"seconds": 1.0}
+    for options in ({}, {"scheduler": "asha"}, {"strategy": "random", "scheduler": ASHA()}):
+        budget = aw.Budget(minutes=60, trials=5)
+        study = aw.search(SPACE, Steady(), budget=budget, path=tmp_path, resume=True, **options)
+        assert study.ladder == first.ladder
+    with pytest.raises(
+        StudyError, match=r"scheduler: asha\(eta=3.0\) over seconds 1, .* is on record, asha\(eta=3.0\) over epochs"
+    ):
+        aw.search(
+            SPACE, Timed(), budget=budget, path=tmp_path, resume=True, strategy="random", fidelity={"epochs": (1, 9)}
+        )
+
+
+class Mine(Strategy):
+    def propose(self, space, history, rng):
+        return space.sample(rng)
+
+
+def test_a_resumed_search_takes_a_strategy_of_its_own(tmp_path):
+    whole = aw.search(SPACE, Growing(), strategy=Mine(), budget=aw.Budget(trials=8))
+    aw.search(SPACE, Growing(), strategy=Mine(), budget=aw.Budget(trials=4), path=tmp_path)
+    study = aw.search(SPACE, Growing(), strategy=Mine(), budget=aw.Budget(trials=8), path=tmp_path, resume=True)
+    assert [record(trial) for trial in study.trials] == [record(trial) for trial in whole.trials]
+    assert study.scheduler == ASHA()
+    with pytest.raises(StudyError, match="Mine, cannot be made again"):
+        aw.search(SPACE, Growing(), budget=aw.Budget(trials=9), path=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("first", ["full", "asha"])
+def test_another_scheduler_than_the_one_on_record_is_refused(tmp_path, first):
+    other = {"full": "asha", "asha": "full"}[first]
+    options = {"strategy": "random", "budget": aw.Budget(trials=4), "path": tmp_path}
+    aw.search(SPACE, Growing(), scheduler=first, **options)
+    with pytest.raises(StudyError, match=rf"scheduler: {first}\(.* is on record, {other}\(.* was given"):
+        aw.search(SPACE, Growing(), scheduler=other, resume=True, **options)
+    with pytest.raises(StudyError, match=r"inherit=True was given"):
+        aw.search(SPACE, Growing(), scheduler=first, inherit=True, resume=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "evaluator", "trials"),
+    [("auto", "training", 20), ("auto", "supernet", 100), ("bo", "training", 20), (DARTS, "training", 3)],
+)  # fmt: skip
+def test_the_number_of_trials_of_a_search_that_is_given_no_budget(strategy, evaluator, trials):
+    assert aw.study.default_trials(strategy, evaluator) == trials
+
+
+# --------------------------------------------------------------------------- bad use
+
+
+def test_a_scheduler_whose_round_costs_more_than_the_budget(tmp_path):
+    study = aw.Study(SPACE, scheduler="hyperband", strategy="random", fidelity={"epochs": (1, 9)}, path=tmp_path)
+    needed = study.scheduler.bracket(study.ladder)
+    too_few = math.ceil(needed) - 1
+    with pytest.raises(SchedulerError, match=rf"budget is {too_few}: give at least {math.ceil(needed)} trials.*'asha'"):
+        study.run(Growing(), aw.Budget(trials=too_few))
+    assert study.trials == []
+    study.run(Growing(), aw.Budget(trials=math.ceil(needed)))
+    assert study.stopped_by == "trials"
+
+
+def test_an_evaluator_without_fidelities_has_nothing_to_be_given_less_of(tmp_path):
+    with pytest.raises(SchedulerError, match=r"nothing that an evaluation can be given less of.*fidelity=\{'epochs'"):
+        aw.search(SPACE, function, scheduler="asha", budget=aw.Budget(trials=9))
+    study = aw.Study(SPACE, scheduler="asha", fidelity={"steps": (1, 9)})
+    with pytest.raises(SchedulerError, match="Growing cannot be given less of 'steps': it understands epochs"):
+        study.run(Growing(), aw.Budget(trials=9))
+    assert study.trials == []
+
+
+@pytest.mark.parametrize("scheduler", ["median", "patience", "extrapolation"])
+def test_a_scheduler_that_goes_by_curves_and_an_evaluator_without_them(tmp_path, scheduler):
+    calls = []
+
+    def silent(candidate):
+        calls.append(candidate)
+        return function(candidate)
+
+    with pytest.raises(SchedulerError, match=r"trial 0 ended without a report of 'value': call candidate.report\(step"):
+        aw.search(SPACE, silent, strategy="random", scheduler=scheduler, budget=aw.Budget(trials=9), path=tmp_path)
+    assert len(calls) == 1
+    (trial,) = aw.load(tmp_path).trials
+    assert (trial.state, trial.metrics) == ("complete", {"value": function(calls[0])})
+
+
+def test_networks_that_run_in_one_resolution_alone():
+    fixed = aw.Space(
+        model=aw.nn.Sequential(aw.nn.Flatten(), aw.nn.LazyLinear(aw.ordinal(4, 8)), aw.nn.LazyLinear(3)),
+        example_input=aw.TensorSpec((1, 8, 8)),
+    )
+    training = Training(images(side=16), epochs=1)
+    fixed = aw.Space(model=fixed.parts["model"], example_input=training.example_input)
+    with pytest.raises(aw.errors.EvaluationError, match=r"do not run on images of 8 instead of 16 pixels"):
+        aw.search(fixed, training, scheduler="asha", fidelity={"resolution": (8, 16)}, budget=aw.Budget(trials=4))
+
+
+# --------------------------------------------------------------------------- tables
+
+
+def test_a_table_knows_the_fidelities_it_has_results_for():
+    import numpy as np
+
+    from archwright.bench import Table
+
+    space = aw.Space(x=aw.integer(0, 30))
+    rows = list(space.enumerate())
+    last = np.array([row["x"] / 31 for row in rows])
+    measured = Table(space, rows, {4: last / 2, 12: last / 1.5, 36: last}, seconds=np.full(31, 360.0))
+    study = aw.search(space, measured, budget=aw.Budget(trials=10))
+    assert study.scheduler == ASHA()
+    assert study.ladder == Ladder(({"epochs": 4}, {"epochs": 12}, {"epochs": 36}), study.ladder.costs)
+    assert study.ladder.costs == pytest.approx((1 / 9, 1 / 3, 1))
+    for trial in study.trials:
+        divisor = {4: 2, 12: 1.5, 36: 1}[trial.fidelity["epochs"]]
+        assert trial.metrics["accuracy"] == trial.architecture["x"] / 31 / divisor
+        assert trial.metrics["seconds"] == 10 * trial.fidelity["epochs"]
+    assert study.best.trial.fidelity == {"epochs": 36}
+    two = aw.search(space, measured, fidelity={"epochs": (12, 36)}, budget=aw.Budget(trials=10))
+    assert len(two.ladder.rungs) == 2
+    with pytest.raises(SchedulerError, match="not two of the values"):
+        aw.search(space, measured, fidelity={"epochs": (5, 11)}, budget=aw.Budget(trials=10))
+
+
+def test_a_scheduler_of_ones_own():
+    from dataclasses import dataclass
+
+    from archwright.schedulers import Job
+
+    @dataclass(frozen=True)
+    class Upwards(Scheduler):
+        def job(self, ladder, history, rng, *, more=True):
+            last = history.trials[-1] if history.trials else None
+            if last is not None and ladder.level(last.share) < ladder.top:
+                return Job(ladder.level(last.share) + 1, last)
+            return Job(0) if more else None
+
+    study = aw.search(SPACE, Growing(), scheduler=Upwards(), budget=aw.Budget(trials=4))
+    assert [trial.fidelity["epochs"] for trial in study.trials] == [1, 3, 9] * 4
+    assert study.history.spent == pytest.approx(4)
