@@ -9,9 +9,11 @@ import sys
 
 import pytest
 
+import archwright as aw
 from archwright.cli import main
 
-SEARCH = ["search", "iris", "--space", "mlp", "--epochs", "2", "--seed", "3"]
+DATA = ["search", "iris", "--space", "mlp", "--epochs", "2", "--seed", "3"]
+SEARCH = [*DATA, "--strategy", "evolution", "--scheduler", "full"]
 
 
 def command(*arguments, **options):
@@ -122,6 +124,8 @@ def test_export_gives_files_that_load(run, tmp_path, in_process):
         ("spaces", {"mlp", "convnet", "resnet", "nasbench201", "darts"}),
         ("strategies", {"random", "grid", "local-search", "evolution"}),
         ("data", {"digits"}),
+        ("schedulers", {"full", "asha", "hyperband", "median"}),
+        ("proxies", {"naswot", "zico", "parameters"}),
     ],
 )
 def test_list_names_all_with_a_line_each(kind, some, in_process):
@@ -146,6 +150,19 @@ def test_list_names_all_with_a_line_each(kind, some, in_process):
         (["show", "no/such/run"], ["no/such/run"]),
         (["resume", "no/such/run"], ["no/such/run"]),
         (["export", "no/such/run", "--out", "x"], ["no/such/run"]),
+        (["search", "iris", "--scheduler", "ahsa"], ["ahsa", "asha", "hyperband"]),
+        (["search", "iris", "--scheduler", "asha:eta=1"], ["eta", "above 1"]),
+        (["search", "iris", "--scheduler", "asha:eta"], ["asha:eta", "name=value"]),
+        (["search", "iris", "--fidelity", "epochs"], ["'epochs'", "epochs=1:9,data=0.25:1"]),
+        (["search", "iris", "--fidelity", "epoch=1:2"], ["'epoch'", "epochs", "seconds"]),
+        (["search", "iris", "--fidelity", "epochs=2:1"], ["epochs", "reversed"]),
+        (
+            ["search", "iris", "--scheduler", "hyperband", "--fidelity", "epochs=1:729", "--trials", "4"],
+            ["729", "asha"],
+        ),
+        (["search", "iris", "--screen", "naswott"], ["naswott", "naswot"]),
+        (["search", "iris", "--screen", "naswot:1"], ["naswot:1", "2 or more"]),
+        (["search", "iris", "--repeats", "0"], ["repeats", "1 or more"]),
     ],
 )
 def test_bad_use_is_told_in_a_line(arguments, said, in_process, tmp_path, monkeypatch):
@@ -154,6 +171,46 @@ def test_bad_use_is_told_in_a_line(arguments, said, in_process, tmp_path, monkey
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert all(word in err for word in said), err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_search_that_is_told_nothing_chooses_and_says_why(tmp_path, in_process):
+    status, out, err = in_process(*DATA, "--trials", 4, "--no-final", "--out", tmp_path / "run")
+    assert status == 0, err
+    assert re.search(r"^schedule +ASHA\(eta=3.0\) over epochs 0\.\d+, .*2$", out, re.MULTILINE), out
+    assert re.search(r"^auto +scheduler asha: ", out, re.MULTILINE)
+    assert re.search(r"^auto +strategy bo: ", out, re.MULTILINE)
+    assert re.search(r"^trial +\d+ +complete .* epochs 2, from trial \d+  accuracy", err, re.MULTILINE), err
+    before = json.loads(in_process("show", tmp_path / "run", "--json")[1])["trials"]["complete"]
+    status, out, err = in_process("resume", tmp_path / "run", "--trials", 5, "--json")
+    assert status == 0, err
+    assert json.loads(out)["trials"]["complete"] > before
+
+
+def test_scheduler_fidelity_screen_and_repeats_are_obeyed(tmp_path, in_process):
+    options = ["--scheduler", "successive-halving:eta=2", "--fidelity", "epochs=1:2,data=0.5:1", "--screen", "naswot:2"]
+    folder = tmp_path / "run"
+    status, out, err = in_process(
+        *DATA,
+        *options,
+        "--strategy",
+        "random",
+        "--inherit",
+        "--repeats",
+        2,
+        "--trials",
+        3,
+        "--no-final",
+        "--out",
+        folder,
+    )
+    assert status == 0, err
+    assert "SuccessiveHalving(eta=2" in out
+    study = aw.load(folder)
+    assert study.ladder.rungs == ({"epochs": 1, "data": 0.5}, {"epochs": 1, "data": 0.707}, {"epochs": 2, "data": 1.0})
+    assert str(study._plan.screen) == "naswot:2"
+    assert study._plan.inherit
+    assert all("accuracy_std" in trial.metrics for trial in study.history.complete)
 
 
 def test_a_search_without_a_result_says_why_and_fails(tmp_path):

@@ -125,13 +125,17 @@ def test_a_space_that_a_model_cannot_serve_has_evolution_and_the_reason_is_told(
         ({"fidelity": {"epochs": (9, 1)}}, SchedulerError, "reversed"),
         ({"fidelity": {"epochs": 9}}, SchedulerError, "pair"),
         ({"scheduler": "dehb", "strategy": "evolution"}, SchedulerError, "dehb"),
-        ({"scheduler": "hyperband"}, SchedulerError, r"costs as much as .* and the budget is 2"),
+        (
+            {"scheduler": "hyperband", "fidelity": {"epochs": (1, 729)}},
+            SchedulerError,
+            "costs as much as .* budget is 4",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_told_before_anything_is_written(tmp_path, options, error, message):
     folder = tmp_path / "run"
     with pytest.raises(error, match=message):
-        aw.search(SPACE, Growing(), budget=aw.Budget(trials=2), path=folder, **options)
+        aw.search(SPACE, Growing(), budget=aw.Budget(trials=4), path=folder, **options)
     assert not folder.exists()
 
 

@@ -34,7 +34,11 @@ Json = Annotated[
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as `search` makes it.")]
 Trials = Annotated[
-    int | None, typer.Option(help="Trials that may end; where no time is given, 20, or what suits a supernet.")
+    int | None,
+    typer.Option(
+        help="Full evaluations, of which a trial that is given less takes its share; where no time is given, 20, or "
+        "what suits a supernet."
+    ),
 ]
 Minutes = Annotated[float | None, typer.Option(help="Minutes in all, the final training included.")]
 
@@ -106,7 +110,10 @@ def search(
     ] = "auto",
     fidelity: Annotated[
         str | None,
-        typer.Option(help="What trials are given less of: epochs=1:9, seconds, data, resolution; several by commas."),
+        typer.Option(
+            help="What trials are given less of, from the least to the full: epochs=1:9; seconds, data, resolution, or "
+            "decisions of the space, several by commas: epochs=1:9,*.width=0.25:1."
+        ),
     ] = None,
     screen: Annotated[
         str | None,
@@ -202,7 +209,7 @@ def search(
 def resume(
     run: Run,
     trials: Annotated[
-        int | None, typer.Option(help="Trials that may end, the past ones included; as before when not given.")
+        int | None, typer.Option(help="Full evaluations, the past ones included; as before when not given.")
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Minutes in all, the past ones included; as before when not given.")

@@ -70,12 +70,15 @@ def parse_fidelity(text: str) -> dict[str, tuple[float, float]]:
         SchedulerError: It does not read so.
     """
     found: dict[str, tuple[float, float]] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in text.split(","):
         name, equals, range_ = part.partition("=")
         low, colon, high = range_.partition(":")
         ends = _value(low.strip()), _value(high.strip())
-        if not equals or not colon or not all(isinstance(end, int | float) for end in ends):
-            raise SchedulerError(f"--fidelity {part!r}: it reads name=least:full, such as epochs=1:9,data=0.25:1")
+        is_read = name.strip() and equals and colon and all(type(end) in (int, float) for end in ends)
+        if not is_read or name.strip() in found:
+            raise SchedulerError(
+                f"--fidelity {text!r}: it reads name=least:full, each name once, such as epochs=1:9,data=0.25:1"
+            )
         found[name.strip()] = ends
     return found
 

@@ -17,7 +17,8 @@ class Budget:
     """How much a search may spend: it ends with whichever of these comes first.
 
     Args:
-        trials: How many trials may end, whatever becomes of them; at least 1.
+        trials: How many full evaluations may be spent, whatever becomes of them; at least 1. A trial that is given less
+            (see `Study.scheduler`) takes its share of one.
         minutes: Minutes of wall-clock time, summed over resumes; more than 0. The final training is
             part of it.
         seconds: The same in seconds; both together are added.
