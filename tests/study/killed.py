@@ -1,6 +1,8 @@
 """A search in a process of its own, which waits at a named place until it is killed.
 
 Usage: python -m tests.study.killed FOLDER STRATEGY [PLACE NUMBER]
+
+The strategy "asha" stands for evolution under that scheduler.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import time
 from contextlib import contextmanager
 from functools import wraps
 from itertools import count
+from types import MappingProxyType
 
 from tests.study.helpers import SPACE, value
 
@@ -41,6 +44,24 @@ class Watched(aw.Evaluator):
         return {"test_value": value(candidate.architecture)}
 
 
+class Growing(aw.Evaluator):
+    """Comes to a value on a way that depends on each of its epochs, and goes on where it was left."""
+
+    fidelities = MappingProxyType({"epochs": aw.evaluate.Fidelity(1, 9, whole=True)})
+
+    def evaluate(self, candidate):
+        wait("evaluation", Places.trial)
+        state = candidate.restore() or {"epochs": 0, "value": 0.5}
+        reached = state["value"]
+        for epoch in range(state["epochs"] + 1, int(candidate.fidelity["epochs"]) + 1):
+            reached = (97 * reached + epoch * value(candidate.architecture) + candidate.seed % 101 / 101) % 1
+            candidate.report(epoch, value=reached)
+            wait("report", Places.trial)
+        candidate.save({"epochs": int(candidate.fidelity["epochs"]), "value": reached})
+        wait("saved", Places.trial)
+        return {"value": reached}
+
+
 class Places(aw.Callback):
     trial = 0
 
@@ -56,6 +77,10 @@ class Places(aw.Callback):
 
 
 def search(strategy, **options):
+    if strategy == "asha":
+        return aw.search(
+            SPACE, Growing(), strategy="evolution", scheduler="asha", budget=aw.Budget(trials=6), **options
+        )
     settings = {"population": 4, "sample": 2} if strategy == "evolution" else {}
     made = aw.strategies.create(strategy, **settings)
     return aw.search(SPACE, Watched(), strategy=made, budget=aw.Budget(trials=20), **options)

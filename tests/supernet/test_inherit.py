@@ -152,7 +152,10 @@ def test_ready_made_spaces(case: str) -> None:
         assert distance(space, network, trained(space, parent)) > 1e-4
 
 
-@pytest.mark.parametrize("name", ["resnet", "convnet", "mlp", "nasbench101", "nasbench201", "darts"])
+_SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet", "convnet", "nasbench101", "darts")]
+
+
+@pytest.mark.parametrize("name", ["mlp", "nasbench201", *_SLOW])
 @settings(max_examples=6)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_mutants_of_ready_made_spaces(name: str, seed: int) -> None:
@@ -161,6 +164,7 @@ def test_mutants_of_ready_made_spaces(name: str, seed: int) -> None:
     moved(space, parent, space.mutate(parent, rng))
 
 
+@settings(max_examples=20)
 @given(space=random_spaces(), seed=st.integers(0, 99))
 def test_random_spaces(space: aw.Space, seed: int) -> None:
     """Any architecture may be the parent of any other."""

@@ -112,6 +112,10 @@ def search(
         str | None,
         typer.Option(help="A proxy (`archwright list proxies`) that chooses among 4 proposals; naswot:16 among 16."),
     ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(help="A bound of what networks cost, such as 'params<=1e6'; may be repeated."),
+    ] = None,
     inherit: Annotated[
         bool, typer.Option(help="Let trials begin with the weights of the nearest of the best before them.")
     ] = False,
@@ -130,7 +134,7 @@ def search(
         int | None, typer.Option(help="Samples in one step; by the size of the data when not given.")
     ] = None,
     augment: Annotated[str, typer.Option(help="For images, any of: flip,crop,cutout.")] = "",
-    precision: Annotated[str, typer.Option(help="float32 or bf16.")] = "float32",
+    precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster on this machine.")] = "float32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="All that is random follows from it.")] = 0,
     workers: Annotated[int, typer.Option(help="Trials at one time; 1 in this version.")] = 1,
@@ -181,6 +185,7 @@ def search(
         scheduler=scheduler if scheduler == "auto" else parse_scheduler(scheduler),
         fidelity=None if fidelity is None else parse_fidelity(fidelity),
         screen=screen,
+        constraints=constraint or (),
         inherit=inherit,
         repeats=repeats,
         objective=objective,

@@ -61,6 +61,8 @@ class Screen(Callback):
         )
         if study.ladder.rungs:
             self.out.print(f"[bold]schedule[/]  {study.scheduler} over {study.ladder}")
+        if study.constraints:
+            self.out.print(f"[bold]only[/]      {', '.join(map(str, study.constraints))}", markup=True)
         for line in study.why:
             self.out.print(f"[bold]auto[/]      {line}")
         self.spent, self.began = study.elapsed, time.monotonic()

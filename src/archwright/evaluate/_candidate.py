@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -129,6 +130,42 @@ class Candidate:
         """Take a network that was made elsewhere, such as one with inherited weights, as the candidate's own."""
         self._model = model
 
+    def take_over(self, saved: Saved) -> None:
+        """Begin with the network that another evaluation left."""
+        if saved.network is not None:
+            self.adopt(saved.network.to(self.device))
+        elif "model" in saved.state:
+            self.model.load_state_dict(saved.state["model"])
+
+    def again(self, *, seed: int | None = None, settings: Mapping[str, Any] = MappingProxyType({})) -> Candidate:
+        """Return a candidate of the same architecture that reports to nobody and saves nothing.
+
+        It begins with a copy of this one's network as it is now, where that has been built: ask before it is trained.
+
+        Args:
+            seed: Its seed; this one's when not given.
+            settings: Settings that go before this one's, ready for use.
+        """
+        candidate = Candidate(
+            self.space,
+            self.architecture,
+            seed=self.seed if seed is None else seed,
+            fidelity=self.fidelity,
+            stages=self.stages,
+            device=self.device,
+            deadline=self.deadline,
+            example_input=self.example_input,
+            settings={**self._given, **settings},
+        )
+        if self._model is not None:
+            candidate.adopt(copy.deepcopy(self._model))
+        return candidate
+
+    @property
+    def built(self) -> torch.nn.Module | None:
+        """The network, where it has been built or adopted."""
+        return self._model
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """The parts of the space besides "model", by name.
@@ -155,10 +192,7 @@ class Candidate:
         saved = self._restore()
         if saved is None:
             return None
-        if saved.network is not None:
-            self.adopt(saved.network.to(self.device))
-        elif "model" in saved.state:
-            self.model.load_state_dict(saved.state["model"])
+        self.take_over(saved)
         self.curve = [dict(row) for row in saved.curve]
         return saved.state
 

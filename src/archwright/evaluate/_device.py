@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 
 from archwright.errors import EvaluationError
 
-__all__ = ["available_devices", "choose_device", "seeded"]
+__all__ = ["available_devices", "choose_device", "is_bf16_faster", "seeded"]
 
 
 def available_devices() -> list[str]:
@@ -37,6 +39,29 @@ def choose_device(name: str = "auto") -> str:
         if name in (device, device.removesuffix(":0")):
             return device
     raise EvaluationError(f"device {name!r} is not present; this machine has: {', '.join(present)} (or say 'auto')")
+
+
+@cache
+def is_bf16_faster(device: str) -> bool:
+    """Tell whether a convolution and its gradient are faster in bfloat16 on a device, by trying.
+
+    A processor that knows bfloat16 in name alone is many times slower with it.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _seconds(device, bf16=True) < _seconds(device, bf16=False)
+
+
+def _seconds(device: str, *, bf16: bool) -> float:
+    images = torch.randn(64, 32, 28, 28, device=device).to(memory_format=torch.channels_last)
+    layer = torch.nn.Conv2d(32, 32, 3, padding=1, device=device)
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+            loss = layer(images).float().square().mean()
+        torch.autograd.grad(loss, layer.weight)[0].sum().item()  # waits until the device is done
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 @contextmanager

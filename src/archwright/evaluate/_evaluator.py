@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from archwright.errors import EvaluationError
-from archwright.evaluate._fidelity import Fidelity
+from archwright.evaluate._fidelity import Fidelity, Spent
 
 if TYPE_CHECKING:
     from archwright.evaluate._candidate import Candidate
     from archwright.evaluate._learned import Learned, Preparation
-    from archwright.space import TensorSpec
+    from archwright.space import Space, TensorSpec
 
 __all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics"]
 
@@ -55,6 +55,27 @@ class Evaluator(ABC):
             What was learned about the space, for strategies that go by it; `None` where there is nothing.
         """
         return None
+
+    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:  # noqa: B027 - most can give any
+        """Refuse fidelities that candidates of the space cannot be given.
+
+        Raises:
+            EvaluationError: One cannot; the message says which and why.
+        """
+
+    def seconds_per_epoch(self, candidate: Candidate) -> float:
+        """Return about how many seconds an epoch of the candidate's training takes; the candidate is used up by it.
+
+        It is asked of evaluators that know "seconds" as a fidelity.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} knows the fidelity 'seconds' and does not say how long it takes"
+        )
+
+    @property
+    def prepares(self) -> bool:
+        """Whether it gets ready before the first trial."""
+        return type(self).prepare is not Evaluator.prepare
 
     @property
     def retrains(self) -> bool:

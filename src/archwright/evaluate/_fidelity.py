@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archwright.errors import EvaluationError
 
@@ -23,10 +23,10 @@ class Fidelity:
         full: What a full evaluation gets; more than `least`, or the same where there is no less of it.
         whole: Whether it comes in whole numbers.
         power: How the cost of an evaluation grows with it: in proportion (1), or with the square (2).
-        values: The only values that there are, ascending, for what is looked up in a table.
+        values: The only values that there are, ascending from `least` to `full`, for what is looked up in a table.
 
     Raises:
-        EvaluationError: The range is empty or reversed, or a value is out of range.
+        EvaluationError: The range is reversed, or a value is out of range.
     """
 
     least: float
@@ -37,13 +37,19 @@ class Fidelity:
 
     def __post_init__(self) -> None:
         """Check the range."""
-        ends: tuple[object, ...] = (self.least, self.full)
-        for value in ends:
-            if not isinstance(value, int | float) or not 0 < value < math.inf:
+        numbers: tuple[object, ...] = (self.least, self.full, *self.values)
+        for value in numbers:
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
                 raise EvaluationError(f"a fidelity goes from a number above 0 to another, not {value!r}")
         if self.least > self.full:
             raise EvaluationError(
                 f"a fidelity goes from the least to the greatest value: {self.least:g} to {self.full:g} is reversed"
+            )
+        if self.whole and any(value != int(value) for value in (self.least, self.full)):
+            raise EvaluationError(f"{self.least:g} to {self.full:g} are not whole numbers, as those of this fidelity")
+        if self.values and self.values != tuple(sorted({self.least, *self.values, self.full})):
+            raise EvaluationError(
+                f"a fidelity's values ascend from {self.least:g} to {self.full:g}, not {_listed(self.values)}"
             )
 
     def at(self, share: float) -> float:
@@ -52,10 +58,13 @@ class Fidelity:
         Args:
             share: From 0, the least, to 1, the full value; both ends are exact.
         """
-        value = self.full if share >= 1 else self.least * (self.full / self.least) ** max(0.0, share)
+        ends = (self.least, self.full)
+        value = ends[share >= 1] if not 0 < share < 1 else self.least * (self.full / self.least) ** share
         if self.values:
             return min(self.values, key=lambda known: (abs(math.log(known / value)), known))
-        return round(value) if self.whole else float(f"{value:.3g}")
+        if self.whole:
+            return round(value)
+        return value if value in ends else min(max(self.least, float(f"{value:.3g}")), self.full)
 
     def between(self, low: float, high: float) -> Fidelity:
         """Return the same with another range, in whole numbers where it is given by them.
@@ -63,15 +72,20 @@ class Fidelity:
         Raises:
             EvaluationError: The range is empty or reversed, or holds fewer than two of the values that there are.
         """
-        if not low < high:
-            raise EvaluationError(
-                f"the range {low:g} to {high:g} is {'empty' if low == high else 'reversed'}: the first is the less"
-            )
+        asked = Fidelity(low, high)
+        if low == high:
+            raise EvaluationError(f"the range {low:g} to {high:g} is empty: the first is the less")
         if self.values:
             kept = tuple(value for value in self.values if low <= value <= high)
             if len(kept) < 2:
-                known = ", ".join(f"{value:g}" for value in self.values)
-                raise EvaluationError(f"between {low:g} and {high:g} there are not two of the values {known}")
-            return Fidelity(kept[0], kept[-1], self.whole, self.power, kept)
+                raise EvaluationError(
+                    f"between {low:g} and {high:g} there are not two of the values {_listed(self.values)}"
+                )
+            return replace(self, least=kept[0], full=kept[-1], values=kept)
         given_whole = isinstance(low, int) and isinstance(high, int)
-        return Fidelity(low, high, given_whole or (self.whole and low == int(low) and high == int(high)), self.power)
+        whole = given_whole or (self.whole and low == int(low) and high == int(high))
+        return replace(asked, whole=whole, power=self.power)
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["judge", "seconds_to_judge"]
 
 BATCH = 256
+LEAST = 512
 TIMED_BATCHES = 4
 
 
 # Not `inference_mode`: a network that caches a tensor meanwhile could not train with it afterwards.
 @torch.no_grad()
-def judge(model: torch.nn.Module, feed: Feed, setup: Setup) -> dict[str, float]:
+def judge(model: torch.nn.Module, feed: Feed, setup: Setup, *, seconds: float = math.inf) -> dict[str, float]:
     """Return the metrics of a network, which is left in evaluation mode.
+
+    Args:
+        model: The network.
+        feed: What it is judged on.
+        setup: How it is run.
+        seconds: After how long no further batch is looked at; 512 samples are at least.
 
     Returns:
         "loss", the mean cross-entropy in nats, and the metrics of `classification_metrics`.
@@ -37,12 +44,16 @@ def judge(model: torch.nn.Module, feed: Feed, setup: Setup) -> dict[str, float]:
     model.eval()
     # Sums stay on the device, so that the loop never waits for it.
     loss = torch.zeros((), device=setup.device)
+    seen, end = 0, time.monotonic() + seconds
     confusion = torch.zeros((feed.classes, feed.classes), dtype=torch.int64, device=setup.device)
     for inputs, targets in feed.in_order(BATCH):
         scores = setup.scores(model, inputs, feed.classes)
         loss += F.cross_entropy(scores, targets, reduction="sum")
         confusion += confusion_matrix(scores.argmax(1), targets, feed.classes)
-    mean = loss.item() / len(feed)
+        seen += len(targets)
+        if seen >= LEAST and time.monotonic() >= end:
+            break
+    mean = loss.item() / seen
     if not math.isfinite(mean):
         raise EvaluationError(f"loss became {mean} on held-out data: the training has diverged")
     return {"loss": mean, **classification_metrics(confusion)}

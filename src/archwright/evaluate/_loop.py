@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from archwright.errors import EvaluationError
 from archwright.evaluate._optimizers import make_optimizer
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from archwright.evaluate._setup import Setup
 
 __all__ = ["Pace", "Trainer"]
+
+SETTLED = 50  # steps after which moving averages know nothing of the beginning any more
+SETTLING = 4  # batches
 
 
 class Pace:
@@ -85,7 +89,7 @@ class Trainer:
         seed: int,
         pace: Pace,
     ) -> None:
-        self._epoch = 0
+        self._epoch = self._total = 0
         self._model = model
         self._setup = setup
         self._recipe = recipe
@@ -108,10 +112,16 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return what a further stage needs besides the network."""
-        return {"shapes": self._shapes(), "optimizer": self._optimizer.state_dict()}
+        return {
+            "epoch": self._epoch,
+            "steps": self._total,
+            "shapes": self._shapes(),
+            "optimizer": self._optimizer.state_dict(),
+        }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned; of a network of other sizes the optimizer's averages are of no use."""
+        self._epoch, self._total = state["epoch"], state["steps"]
         if state["shapes"] == self._shapes():
             self._optimizer.load_state_dict(state["optimizer"])
 
@@ -138,11 +148,31 @@ class Trainer:
             rate = self._set_rate()
             losses.add(self._learn(inputs, targets), len(targets), rate)
             self.step += 1
+            self._total += 1
             if self.step % self._look_every == 0:
                 losses.look()
             if self._pace.late():
                 break
         return losses.mean()
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Measure the statistics of batch normalisation for the weights of now, after a training of few steps.
+
+        Their moving averages would still be those of the beginning, and of weights that were soon others.
+        """
+        norms = [each for each in self._model.modules() if isinstance(each, _BatchNorm) and each.momentum is not None]
+        if not norms or self._total >= SETTLED:
+            return
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean over what comes
+        self._model.train()
+        for inputs, _ in islice(self._feed.shuffled(self._batch_size, self._generator), SETTLING):
+            self._setup.scores(self._model, inputs, self._feed.classes)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
     def _set_rate(self) -> float:
         """Set the learning rate of the step to come; return that of the first group of parameters."""

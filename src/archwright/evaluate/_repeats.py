@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._evaluator import Evaluator
 from archwright.evaluate._learned import Learned, Preparation
 from archwright.evaluate._recipe import check_whole
+
+if TYPE_CHECKING:
+    from archwright.evaluate._fidelity import Spent
+    from archwright.space import Space
 
 __all__ = ["Repeats"]
 
@@ -44,29 +48,32 @@ class Repeats(Evaluator):
         """Return the mean of each metric, and of the objective's under "NAME_std" the deviation over the seeds.
 
         The reports are those of the first evaluation. A candidate that goes on from a checkpoint does so in the first;
-        the others come to the same stage from the start.
+        the others come to the same stage from the start. A metric that one of them lacks has no mean.
         """
-        found = [self.evaluator.evaluate(candidate)]
-        for number in range(1, self.repeats):
-            again = Candidate(
-                candidate.space,
-                candidate.architecture,
-                seed=candidate.seed + _APART * number,
-                fidelity=candidate.fidelity,
-                stages=candidate.stages,
-                device=candidate.device,
-                deadline=candidate.deadline,
-                example_input=candidate.example_input,
-            )
-            found.append(self.evaluator.evaluate(again))
-        means = {name: statistics.fmean(each[name] for each in found) for name in found[0]}
+        others = [candidate.again(seed=candidate.seed + _APART * number) for number in range(1, self.repeats)]
+        found = [self.evaluator.evaluate(each) for each in (candidate, *others)]
+        values = {name: [each[name] for each in found] for name in found[0] if all(name in each for each in found)}
+        means = {name: statistics.fmean(each) for name, each in values.items()}
         metric = self.objective.split()[-1]
-        return means | {f"{metric}_std": statistics.pstdev(each[metric] for each in found)}
+        return means | {f"{name}_std": statistics.pstdev(values[name]) for name in values if name == metric}
+
+    @property
+    def prepares(self) -> bool:
+        """Whether the evaluator gets ready before the first trial."""
+        return self.evaluator.prepares
 
     @property
     def retrains(self) -> bool:
         """Whether the evaluator trains from scratch."""
         return self.evaluator.retrains
+
+    def seconds_per_epoch(self, candidate: Candidate) -> float:
+        """Return what the evaluator says, of all repeats together."""
+        return self.repeats * self.evaluator.seconds_per_epoch(candidate)
+
+    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
+        """Refuse what the evaluator refuses."""
+        self.evaluator.check_fidelities(space, rungs)
 
     def prepare(self, preparation: Preparation) -> Learned | None:
         """Get the evaluator ready."""

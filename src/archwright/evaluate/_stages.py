@@ -22,6 +22,7 @@ __all__ = ["Cuts", "Stage", "fidelities", "stages"]
 
 _STEPS = 50  # a training of fewer says nothing
 _LEAST_SHARE = 0.05  # of the data
+_JUDGED = 0.3  # of the time of a stage, for its judgement
 _SECONDS = 60.0  # a training that is not told how long it may take
 _LEAST_SIDE = 8  # pixels
 
@@ -41,6 +42,11 @@ class Stage:
     seconds: float | None = None
     share: float = 1.0
     side: int | None = None
+
+    @property
+    def seconds_to_judge(self) -> float:
+        """How long its judgement may take: a share of its own time, where time ends it."""
+        return math.inf if self.seconds is None else _JUDGED * self.seconds
 
     def pace(self, steps: int, deadline: float | None) -> Pace:
         """Return how it goes.
@@ -80,7 +86,8 @@ def fidelities(data: Data, epochs: int, batch_size: int) -> dict[str, Fidelity]:
 def stages(fidelities: Sequence[Spent], epochs: int) -> list[Stage]:
     """Return the stages of a training that comes to each of the fidelities in turn.
 
-    Epochs and seconds go on from stage to stage. Where they are not among the fidelities, each stage has all epochs.
+    Epochs and seconds go on from stage to stage. A stage in which they do not grow has all of them once more, with the
+    data and the resolution that it brings; and where they are not among the fidelities, all epochs.
 
     Args:
         fidelities: What the training is given in each stage; "epochs" may be fractions.
@@ -90,9 +97,10 @@ def stages(fidelities: Sequence[Spent], epochs: int) -> list[Stage]:
     before: dict[str, float] = {"epochs": 0.0, "seconds": 0.0}
     for spent in fidelities:
         share, side = spent.get("data", 1.0), spent.get("resolution")
-        more = {name: spent[name] - before[name] for name in before if name in spent} or {"epochs": float(epochs)}
+        more = {name: spent[name] - before[name] or spent[name] for name in before if name in spent}
         before |= {name: spent[name] for name in before if name in spent}
-        found.append(Stage(more.get("epochs"), more.get("seconds"), share, None if side is None else int(side)))
+        length = more or {"epochs": float(epochs)}
+        found.append(Stage(length.get("epochs"), length.get("seconds"), share, None if side is None else int(side)))
     return found
 
 
@@ -105,25 +113,28 @@ class Cuts:
 
     def __init__(self, data: Data) -> None:
         self._data = data
-        self._made: dict[tuple[float, int | None], tuple[Part, Part]] = {}
+        self._made: dict[tuple[float, int | None, bool], tuple[Part, Part]] = {}
 
     def of(self, stage: Stage) -> tuple[Part, Part]:
         """Return what a stage learns from, and what it is judged on.
 
         A smaller share of the samples is a part of a larger one, the same for every training.
         """
-        data, key = self._data, (stage.share, stage.side)
-        if key == (1.0, None):
+        data, key = self._data, (stage.share, stage.side, stage.seconds is not None)
+        if key == (1.0, None, False):
             return data.train, data.validation
         if key not in self._made:
             count = max(2, round(stage.share * len(data.train)))
-            chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:count]
-            train = data.train if count == len(data.train) else _taken(data.train, chosen)
-            self._made[key] = (_resized(train, stage.side), _resized(data.validation, stage.side))
+            train = data.train if count >= len(data.train) else _some(data.train, count)
+            # Where time may end the judgement, what it sees first is to be a fair part of it.
+            validation = data.validation if stage.seconds is None else _some(data.validation, len(data.validation))
+            self._made[key] = (_resized(train, stage.side), _resized(validation, stage.side))
         return self._made[key]
 
 
-def _taken(part: Part, chosen: torch.Tensor) -> Part:
+def _some(part: Part, count: int) -> Part:
+    """Return so many samples, in an order of their own that is always the same."""
+    chosen = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:count]
     return Part(part.inputs[chosen], part.targets[chosen])
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate._candidate import Candidate, Stopped
-from archwright.evaluate._device import choose_device, seeded
+from archwright.evaluate._device import choose_device, is_bf16_faster, seeded
 from archwright.evaluate._evaluator import Evaluator
 from archwright.evaluate._feed import Feed
 from archwright.evaluate._judge import judge, seconds_to_judge
@@ -23,11 +25,14 @@ from archwright.evaluate._stages import Cuts, fidelities, stages
 
 if TYPE_CHECKING:
     from archwright.datasets import Data
+    from archwright.evaluate._fidelity import Spent
+    from archwright.space import Space
 
 __all__ = ["Training"]
 
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("float32", "bf16", "auto")
 LONGER = 3  # how many times the epochs the final training has
+TIMED_STEPS = 3
 LONGEST = 10  # and at most where it is a deadline that ends it
 
 
@@ -59,7 +64,7 @@ class Training(Evaluator):
         augment: Random changes to training images: any of "flip", "crop" and "cutout" (DeVries and
             Taylor 2017).
         clip: Largest norm of the gradient; a larger one is scaled down. `None` for no limit.
-        precision: "float32", or "bf16" for autocast.
+        precision: "float32", or "bf16" for autocast; "auto" for bf16 where this machine is faster with it.
         channels_last: Whether images lie in memory pixel by pixel; `None` for yes, but on "mps".
         device: "auto" for the first of cuda, mps and cpu that there is, or one's name.
         final_epochs: Epochs of `retrain`. `None` for three times `epochs`; and where there is a
@@ -168,8 +173,12 @@ class Training(Evaluator):
                 with seeded(seed, candidate.device):
                     while not over:
                         train_loss = trainer.epoch(limit=pace.left(trainer.step))
-                        metrics = {"train_loss": train_loss, **judge(model, validation, setup)}
                         over = pace.done(trainer.step)
+                        if stage.seconds is not None and not over:
+                            continue  # the time is for learning
+                        trainer.settle()
+                        judged = judge(model, validation, setup, seconds=stage.seconds_to_judge)
+                        metrics = {"train_loss": train_loss, **judged}
                         reached = begun + trainer.step / full
                         # What is complete is not stopped, even if it was the deadline's last moment.
                         last = over and number == len(way) - 1 and not cut
@@ -224,6 +233,43 @@ class Training(Evaluator):
             "parameters": _size(model),
         }
 
+    def seconds_per_epoch(self, candidate: Candidate) -> float:
+        """Return about how many seconds an epoch of the candidate's training takes, from a few steps of it."""
+        recipe = self._recipe_of(candidate)
+        size = recipe.batch_for(len(self.data.train))
+        model = candidate.model
+        with self._running(model, candidate) as setup:
+            feed = Feed(self.data, self.data.train, setup)
+            trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=0, pace=Pace(TIMED_STEPS + 1))
+            trainer.epoch(limit=1)  # the first step prepares the kernels
+            start = time.monotonic()
+            trainer.epoch(limit=TIMED_STEPS)
+        return (time.monotonic() - start) / TIMED_STEPS * feed.steps(size)
+
+    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
+        """Refuse a lower resolution for networks that run in the full one alone, as those that end in a flattening.
+
+        Raises:
+            EvaluationError: A network of the space does not run.
+        """
+        sides = sorted({int(rung["resolution"]) for rung in rungs if "resolution" in rung})
+        if not sides:
+            return
+        architecture = space.sample(np.random.default_rng(0))
+        candidate = Candidate(space, architecture, seed=0, example_input=self.example_input)
+        channels, height, width = self.data.train.inputs.shape[1:]
+        for side in sides:
+            images = torch.zeros(2, channels, side, max(1, round(side * width / height)))
+            try:
+                with torch.no_grad():
+                    candidate.model.eval()(images)
+            except Exception as error:  # whatever a layer raises
+                raise EvaluationError(
+                    f"networks of the space {space.name or 'custom'!r} do not run on images of {side} instead of "
+                    f"{height} pixels ({error}): take another fidelity than the resolution, or let them end in a "
+                    "global pooling"
+                ) from error
+
     def to_json(self) -> dict[str, Any] | None:
         """Return the settings, as they were given, with the data's; `from_json` is the way back.
 
@@ -272,7 +318,7 @@ class Training(Evaluator):
         return Setup(
             device,
             channels_last=channels_last and self.data.kind == "image",
-            bf16=self.precision == "bf16",
+            bf16=self.precision == "bf16" or (self.precision == "auto" and is_bf16_faster(device)),
         )
 
     @contextmanager

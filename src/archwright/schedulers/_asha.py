@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, check_eta, register
+from archwright.schedulers._base import Job, Scheduler, register
+from archwright.schedulers._checks import check_eta
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Rungs, rungs
 from archwright.trials import History

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -23,9 +22,6 @@ __all__ = [
     "Curve",
     "Job",
     "Scheduler",
-    "check_count",
-    "check_eta",
-    "check_share",
     "create",
     "entries",
     "name_of",
@@ -132,28 +128,6 @@ class Scheduler(ABC):
     def bracket(self, ladder: Ladder) -> float:
         """Return how many full evaluations its first round costs: less than that is too small a budget."""
         return 0.0
-
-
-def check_eta(name: str, eta: object) -> None:
-    """Refuse a ratio of rungs that is not above 1.
-
-    Raises:
-        SchedulerError: It is not.
-    """
-    if not isinstance(eta, int | float) or not 1 < eta < math.inf:
-        raise SchedulerError(f"{name}: eta, how much dearer each rung is than the one before, is above 1, not {eta!r}")
-
-
-def check_count(name: str, setting: str, value: object, *, least: int = 1) -> None:
-    """Refuse a setting that is not an integer of at least `least`; errors are those of `check_eta`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SchedulerError(f"{name}: {setting} is an integer of {least} or more, not {value!r}")
-
-
-def check_share(name: str, setting: str, value: object) -> None:
-    """Refuse a setting that is not a number from 0 to 1; errors are those of `check_eta`."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-        raise SchedulerError(f"{name}: {setting} is a number from 0 to 1, not {value!r}")
 
 
 def register(name: str) -> Callable[[type[Scheduler]], type[Scheduler]]:

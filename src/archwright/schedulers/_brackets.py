@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from bisect import insort
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from archwright.schedulers._base import Job
 from archwright.schedulers._ladder import Ladder
+from archwright.schedulers._rungs import Key
 from archwright.trials import History
 
 __all__ = ["Bracket", "Brackets", "Plan", "cost", "halved", "hyperband"]
@@ -38,11 +41,11 @@ def halved(ladder: Ladder, start: int, count: int, eta: float) -> Bracket:
     return Bracket(start, tuple(sizes))
 
 
-def hyperband(ladder: Ladder, number: int, eta: float) -> Bracket:
+def hyperband(ladder: Ladder, eta: float, number: int) -> Bracket:
     """Return a bracket of Hyperband: from many trials on the lowest rung to a few full evaluations, round and round."""
     rungs = len(ladder.rungs)
     s = rungs - 1 - number % rungs
-    return halved(ladder, ladder.top - s, -int(-(rungs * eta**s) // (s + 1)), eta)
+    return halved(ladder, ladder.top - s, math.ceil(rungs * eta**s / (s + 1)), eta)
 
 
 def cost(ladder: Ladder, bracket: Bracket) -> float:
@@ -51,22 +54,46 @@ def cost(ladder: Ladder, bracket: Bracket) -> float:
     return sum(size * (now - before) for size, now, before in zip(bracket.sizes, costs, (0.0, *costs), strict=False))
 
 
-@dataclass
 class _Running:
-    """A bracket in progress: for each of its rungs the trials that began and those that have ended."""
+    """A bracket in progress: for each of its rungs how many trials have begun and ended, and which are the best."""
 
-    bracket: Bracket
-    begun: list[int]
-    ended: list[int]
-    best: list[list[tuple[float, float, int]]]
+    def __init__(self, bracket: Bracket) -> None:
+        count = len(bracket.sizes)
+        self.bracket = bracket
+        self.begun, self.ended = [0] * count, [0] * count
+        self.best: list[list[Key]] = [[] for _ in range(count)]
+
+    def full(self, rung: int) -> bool:
+        """Tell whether all that are planned for a rung have begun."""
+        return self.begun[rung] == self.bracket.sizes[rung]
+
+    def due(self, continued: Collection[int], *, closed: bool = False) -> int | None:
+        """Return the trial that is to go on now: of a rung on which all have ended, one of the best.
+
+        Args:
+            continued: The trials that went on before.
+            closed: Whether no more begin on the first rung, though more are planned.
+        """
+        coming = self.begun[0] if closed else self.bracket.sizes[0]
+        for rung, size in enumerate(self.bracket.sizes[1:]):
+            if self.ended[rung] < coming:
+                return None
+            going = [key[-1] for key in self.best[rung][:size]]
+            for number in going:
+                if number not in continued:
+                    return number
+            coming = len(going)
+        return None
 
 
 @dataclass
 class _State:
     """The brackets of a history of which the first `trials` have begun and the first `finished` have ended."""
 
-    brackets: list[_Running] = field(default_factory=list)
-    of: dict[int, int] = field(default_factory=dict)  # trial -> bracket
+    open: list[_Running] = field(default_factory=list)  # those of which trials run or are to run, the oldest first
+    last: _Running | None = None  # to which new trials belong, until it is full
+    count: int = 0
+    of: dict[int, _Running] = field(default_factory=dict)  # trial -> bracket
     continued: set[int] = field(default_factory=set)
     trials: int = 0
     finished: int = 0
@@ -76,7 +103,7 @@ class Brackets:
     """Follows a history from bracket to bracket.
 
     Args:
-        limit: How many brackets there are; without end where not given.
+        limit: How many brackets there are; without end where not given. What begins later is none of theirs.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -87,81 +114,72 @@ class Brackets:
         """Return what is due: the promotion in the oldest bracket, or a new trial in the youngest.
 
         Returns:
-            `None` where nothing is due: without `more`, or at the end of the last bracket.
+            `None` where nothing is due: without `more`, or when the last bracket is full.
         """
         state = self._follow(ladder, history, plan)
-        for running in state.brackets:
-            best = self._promotion(running, state, closed=not more)
-            if best is not None:
-                number, level = best
-                return Job(level, history.trials[number])
-        if not more:
-            return None
-        if not state.brackets or state.brackets[-1].begun[0] == state.brackets[-1].bracket.sizes[0]:
-            if self._limit is not None and len(state.brackets) >= self._limit:
-                return None
-            return Job(plan(len(state.brackets)).start)
-        return Job(state.brackets[-1].bracket.start)
+        for running in state.open:
+            number = running.due(state.continued, closed=not more)
+            if number is not None:
+                origin = history.trials[number]
+                return Job(ladder.level(origin.share) + 1, origin)
+        return Job(state.last.bracket.start) if more and state.last and not state.last.full(0) else None
 
     def wanted(self, ladder: Ladder, history: History, plan: Plan) -> frozenset[int]:
         """Return the trials that may still go on in their bracket."""
         state = self._follow(ladder, history, plan)
         found: set[int] = set()
-        for running in state.brackets:
+        for running in state.open:
             for rung, size in enumerate(running.bracket.sizes[1:]):
-                found |= {key[-1] for key in running.best[rung][:size]}
+                found.update(key[-1] for key in running.best[rung][:size])
         return frozenset(found - state.continued)
 
-    def _promotion(self, running: _Running, state: _State, *, closed: bool) -> tuple[int, int] | None:
-        sizes = running.bracket.sizes
-        for rung in range(len(sizes) - 2, -1, -1):
-            expected = running.begun[rung] if closed else min(sizes[rung], self._reachable(running, rung))
-            if not expected or running.ended[rung] < expected:
-                continue
-            for key in running.best[rung][: sizes[rung + 1]]:
-                if key[-1] not in state.continued:
-                    return key[-1], running.bracket.start + rung + 1
-        return None
+    def trials(self, ladder: Ladder, history: History, plan: Plan) -> int:
+        """Return how many trials are in brackets."""
+        return len(self._follow(ladder, history, plan).of)
 
-    def _reachable(self, running: _Running, rung: int) -> int:
-        """Return how many trials can come to a rung: fewer than planned where some failed on the one below."""
-        if rung == 0:
-            return running.bracket.sizes[0]
-        below = running.bracket.sizes[rung - 1]
-        full = running.ended[rung - 1] >= min(below, self._reachable(running, rung - 1))
-        return len(running.best[rung - 1]) if full else below
+    def over(self, ladder: Ladder, history: History, plan: Plan) -> bool:
+        """Tell whether all brackets there are have come to their end."""
+        state = self._follow(ladder, history, plan)
+        return state.count == self._limit and not state.open
 
     def _follow(self, ladder: Ladder, history: History, plan: Plan) -> _State:
         state = self._states.setdefault(history, _State())
+        self._open(state, plan)
         for trial in history.trials[state.trials :]:
             before = history.before(trial)
             if before is not None:
                 state.continued.add(before.number)
-                place = state.of.get(before.number)
+                running = state.of.get(before.number)
             else:
-                last = state.brackets[-1] if state.brackets else None
-                if last is None or last.begun[0] == last.bracket.sizes[0]:
-                    if self._limit is not None and len(state.brackets) >= self._limit:
-                        continue  # it is none of theirs
-                    bracket = plan(len(state.brackets))
-                    count = len(bracket.sizes)
-                    state.brackets.append(_Running(bracket, [0] * count, [0] * count, [[] for _ in range(count)]))
-                place = len(state.brackets) - 1
-            if place is not None:
-                state.of[trial.number] = place
-                running = state.brackets[place]
-                running.begun[ladder.level(trial.share) - running.bracket.start] += 1
+                running = state.last if state.last and not state.last.full(0) else None
+            if running is None:
+                continue
+            rung = ladder.level(trial.share) - running.bracket.start
+            if not running.full(rung):  # else the bracket is over, and the trial goes on for another reason
+                running.begun[rung] += 1
+                state.of[trial.number] = running
+                self._open(state, plan)
         state.trials = len(history.trials)
         for trial in history.finished[state.finished :]:
-            place = state.of.get(trial.number)
-            if place is None:
+            running = state.of.get(trial.number)
+            if running is None:
                 continue
-            running = state.brackets[place]
             rung = ladder.level(trial.share) - running.bracket.start
             running.ended[rung] += 1
             if trial.state == "complete":
                 _, score, less_loss = history.rank(trial)
-                running.best[rung].append((-score, -less_loss, trial.number))
-                running.best[rung].sort()
+                insort(running.best[rung], (-score, -less_loss, trial.number))
         state.finished = len(history.finished)
+        state.open = [each for each in state.open if not self._over(each, state)]
         return state
+
+    def _open(self, state: _State, plan: Plan) -> None:
+        """Open the next bracket, if there is one, when the last is full."""
+        if state.count != self._limit and (state.last is None or state.last.full(0)):
+            state.last = _Running(plan(state.count))
+            state.open.append(state.last)
+            state.count += 1
+
+    def _over(self, running: _Running, state: _State) -> bool:
+        """Tell whether nothing runs in a bracket and nothing will."""
+        return running.full(0) and running.begun == running.ended and running.due(state.continued) is None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archwright.errors import SchedulerError
-from archwright.schedulers._base import Job, Scheduler, check_eta, check_share, register
+from archwright.schedulers._base import Job, Scheduler, register
 from archwright.schedulers._brackets import Brackets, cost, hyperband
+from archwright.schedulers._checks import check_eta, check_share
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Rungs, rungs
 from archwright.space import Architecture, Space
@@ -18,6 +21,14 @@ from archwright.strategies._nearby import nearby
 from archwright.trials import History, Trial
 
 __all__ = ["DEHB"]
+
+
+@dataclass
+class _Population:
+    """The best of each place, of the first `complete` trials that were measured on a rung."""
+
+    complete: int = 0
+    members: dict[int, Trial] = field(default_factory=dict)
 
 
 @register("dehb")
@@ -44,6 +55,9 @@ class DEHB(Scheduler):
     factor: float = 0.5
     crossover: float = 0.5
     _first: Brackets = field(default_factory=lambda: Brackets(1), init=False, repr=False, compare=False)
+    _populations: WeakKeyDictionary[History, _Population] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -65,16 +79,21 @@ class DEHB(Scheduler):
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return what is due in the first bracket, and then the next evaluation of the brackets that follow."""
-        due = self._first.job(ladder, history, lambda number: hyperband(ladder, number, self.eta), more=more)
+        plan = partial(hyperband, ladder, self.eta)
+        due = self._first.job(ladder, history, plan, more=more)
         if due is not None or not more:
             return due
-        held = rungs(ladder, history)
-        level = self._level(ladder, len(history.trials) - sum(hyperband(ladder, 0, self.eta).sizes))
-        if level and len(held.views[level].trials) < self._size(ladder, level):
-            best = held.best_waiting(level - 1)
-            if best is not None:
-                return Job(level, history.trials[best])
+        level = self._level(ladder, len(history.trials) - self._first.trials(ladder, history, plan))
+        if self._first.over(ladder, history, plan):
+            for number in self._rising(ladder, rungs(ladder, history), level):
+                return Job(level, history.trials[number])
         return Job(level)
+
+    def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
+        """Return what may go on in the first bracket, and what populations that are not full still lack."""
+        held = rungs(ladder, history)
+        rising = [self._rising(ladder, held, level) for level in range(1, len(ladder.rungs))]
+        return self._first.wanted(ladder, history, partial(hyperband, ladder, self.eta)).union(*rising)
 
     def propose(
         self,
@@ -88,8 +107,7 @@ class DEHB(Scheduler):
         """Return a member of the rung's population, crossed with a mutant of the best of the rung below."""
         held, level = rungs(ladder, history), level or 0
         size = self._size(ladder, level)
-        members = _population(held, level, size)
-        target = members.get(len(held.views[level].trials) % size)
+        target = self._members(held.views[level], size).get(len(held.views[level].trials) % size)
         parents = self._parents(held, ladder, level)
         if target is None or len(parents) < 3:
             return space.sample(rng)
@@ -105,12 +123,11 @@ class DEHB(Scheduler):
 
     def bracket(self, ladder: Ladder) -> float:
         """Return how many full evaluations the first bracket costs."""
-        return cost(ladder, hyperband(ladder, 0, self.eta))
+        return cost(ladder, hyperband(ladder, self.eta, 0))
 
     def _level(self, ladder: Ladder, number: int) -> int:
         """Return the rung of an evaluation after the first bracket, by how many there were."""
-        round_ = [hyperband(ladder, bracket, self.eta) for bracket in range(len(ladder.rungs))]
-        number = max(0, number)
+        round_ = [hyperband(ladder, self.eta, bracket) for bracket in range(len(ladder.rungs))]
         number %= sum(sum(bracket.sizes) for bracket in round_)
         for bracket in (*round_[1:], round_[0]):
             for rung, size in enumerate(bracket.sizes):
@@ -121,27 +138,30 @@ class DEHB(Scheduler):
 
     def _size(self, ladder: Ladder, level: int) -> int:
         """Return how large the population of a rung is: as the largest number that a bracket has on it."""
-        round_ = (hyperband(ladder, bracket, self.eta) for bracket in range(len(ladder.rungs)))
+        round_ = (hyperband(ladder, self.eta, bracket) for bracket in range(len(ladder.rungs)))
         return max(bracket.sizes[level - bracket.start] for bracket in round_ if bracket.start <= level)
+
+    def _rising(self, ladder: Ladder, held: Rungs, level: int) -> list[int]:
+        """Return the best of the rung below that none goes on from, as many as the rung's population lacks."""
+        lacking = self._size(ladder, level) - len(held.views[level].trials)
+        return held.waiting(level - 1, max(0, lacking)) if level else []
+
+    def _members(self, view: History, size: int) -> dict[int, Trial]:
+        """Return the best trial of each place of a rung's population; the places are taken round and round."""
+        held = self._populations.setdefault(view, _Population())
+        for trial in view.complete[held.complete :]:
+            member = held.members.get(trial.number % size)
+            if member is None or view.rank(trial) > view.rank(member):
+                held.members[trial.number % size] = trial
+        held.complete = len(view.complete)
+        return held.members
 
     def _parents(self, held: Rungs, ladder: Ladder, level: int) -> list[Trial]:
         """Return the best of the rung below, as many as a rung's population has; its own on the lowest."""
         below = max(0, level - 1)
-        members = sorted(
-            _population(held, below, self._size(ladder, below)).values(), key=held.views[below].rank, reverse=True
-        )
+        view = held.views[below]
+        members = sorted(self._members(view, self._size(ladder, below)).values(), key=view.rank, reverse=True)
         return members[: max(3, self._size(ladder, level))]
-
-
-def _population(held: Rungs, level: int, size: int) -> dict[int, Trial]:
-    """Return the best trial of each place of a rung's population; the places are taken round and round."""
-    members: dict[int, Trial] = {}
-    view = held.views[level]
-    for trial in view.complete:
-        place = trial.number % size
-        if place not in members or view.rank(trial) > view.rank(members[place]):
-            members[place] = trial
-    return members
 
 
 def _numbers(space: Space, architecture: Architecture) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from archwright.errors import SchedulerError
 from archwright.evaluate import Stopped
-from archwright.schedulers._base import Curve, Job, Scheduler, check_count, check_share, register
+from archwright.schedulers._base import Curve, Job, Scheduler, register
+from archwright.schedulers._checks import check_count, check_share
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._scores import scores
 from archwright.surrogates import CurveModel
@@ -18,7 +19,7 @@ from archwright.trials import History, Trial
 
 __all__ = ["Extrapolation"]
 
-_CURVES = 40  # the most curves that are learnt from, the last ones
+_CURVES = 40  # the most complete trials whose curves are learnt from, the last ones
 
 
 @register("extrapolation")
@@ -28,7 +29,7 @@ class Extrapolation(Scheduler):
 
     Domhan, Springenberg and Hutter, "Speeding up automatic hyperparameter optimization of deep neural networks by
     extrapolation of learning curves", IJCAI 2015, with the model of `surrogates.CurveModel`, which learns from the
-    curves of the study. Every trial is begun as a full evaluation.
+    curves of the complete trials. Every trial is begun as a full evaluation.
 
     Args:
         doubt: A trial ends where the probability that it beats the best is below this; from 0 to 1.
@@ -61,7 +62,7 @@ class Extrapolation(Scheduler):
         seen = scores(curve, history.objective)
         if len(seen) < self.points or len(history.complete) < self.startup:
             return None
-        others = [scores(each.curve, history.objective) for each in history.finished[-_CURVES:]]
+        others = [scores(each.curve, history.objective) for each in history.complete[-_CURVES:]]
         others = [each for each in others if each]
         ends = [each[-1][0] for each in others]
         if not ends or seen[-1][0] >= max(ends):

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, check_count, check_eta, register
+from archwright.schedulers._base import Job, Scheduler, register
 from archwright.schedulers._brackets import Bracket, Brackets, cost, halved
+from archwright.schedulers._checks import check_count, check_eta
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, check_eta, register
+from archwright.schedulers._base import Job, Scheduler, register
 from archwright.schedulers._brackets import Brackets, cost, hyperband
+from archwright.schedulers._checks import check_eta
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
 
@@ -39,12 +41,12 @@ class Hyperband(Scheduler):
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due in the oldest bracket, or a new trial of the youngest."""
-        return self._brackets.job(ladder, history, lambda number: hyperband(ladder, number, self.eta), more=more)
+        return self._brackets.job(ladder, history, partial(hyperband, ladder, self.eta), more=more)
 
     def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
         """Return the best of each rung of each bracket, as many as go on from it."""
-        return self._brackets.wanted(ladder, history, lambda number: hyperband(ladder, number, self.eta))
+        return self._brackets.wanted(ladder, history, partial(hyperband, ladder, self.eta))
 
     def bracket(self, ladder: Ladder) -> float:
         """Return how many full evaluations the first bracket costs."""
-        return cost(ladder, hyperband(ladder, 0, self.eta))
+        return cost(ladder, hyperband(ladder, self.eta, 0))

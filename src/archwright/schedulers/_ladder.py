@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from archwright.errors import EvaluationError, SchedulerError, unknown
 from archwright.evaluate import Fidelity, Spent
+from archwright.schedulers._checks import check_eta
 
 __all__ = ["Ladder", "Range", "narrowed"]
 
@@ -36,8 +37,9 @@ class Ladder:
             eta: About how many times dearer each rung is to be than the one before; more than 1.
 
         Raises:
-            SchedulerError: A range is empty or reversed, or there is none.
+            SchedulerError: A range is empty or reversed, or there is none; or `eta` is out of range.
         """
+        check_eta("a ladder", eta)
         chosen = {name: _as_fidelity(name, each) for name, each in fidelities.items()}
         ratio = math.prod((each.full / each.least) ** each.power for each in chosen.values())
         if ratio <= 1:
@@ -81,34 +83,35 @@ class Ladder:
 def narrowed(fidelities: Mapping[str, Fidelity], wanted: Mapping[str, tuple[float, float]] | None) -> dict[str, Range]:
     """Return what trials are to be given less of.
 
+    A range may go beyond what a full evaluation otherwise gets: more epochs are a longer training.
+
     Args:
         fidelities: What the evaluator can be given less of; none where it is not known.
         wanted: The ranges to use, by name; the whole range of the first when not given.
 
     Raises:
-        SchedulerError: A range is empty or reversed, or goes beyond what there is.
+        SchedulerError: A range is empty or reversed, or holds none of the values that there are.
         UnknownName: The evaluator knows other fidelities only.
     """
     if wanted is None:
         return dict(list(fidelities.items())[:1])
     if not fidelities:
         return dict(wanted)
-    found: dict[str, Range] = {}
-    for name, (low, high) in wanted.items():
+    for name in wanted:
         if name not in fidelities:
             raise unknown("fidelity", name, fidelities)
-        try:
-            found[name] = fidelities[name].between(low, high)
-        except EvaluationError as error:
-            raise SchedulerError(f"fidelity {name!r}: {error}") from error
-    return found
+    return {name: _as_fidelity(name, given, fidelities[name]) for name, given in wanted.items()}
 
 
-def _as_fidelity(name: str, given: Range) -> Fidelity:
+def _as_fidelity(name: str, given: Range, known: Fidelity | None = None) -> Fidelity:
+    """Return a range as a part of what is known, or by itself where nothing is."""
     if isinstance(given, Fidelity):
         return given
-    low, high = given
     try:
-        return Fidelity(low, high, whole=isinstance(low, int) and isinstance(high, int)).between(low, high)
+        low, high = given
+    except (TypeError, ValueError):
+        raise SchedulerError(f"fidelity {name!r}: a range is a pair such as (1, 27), not {given!r}") from None
+    try:
+        return (known or Fidelity(low, high)).between(low, high)
     except EvaluationError as error:
         raise SchedulerError(f"fidelity {name!r}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, field
 from typing import ClassVar
 from weakref import WeakKeyDictionary
@@ -9,7 +10,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from archwright.evaluate import Stopped
-from archwright.schedulers._base import Curve, Job, Scheduler, check_count, register
+from archwright.schedulers._base import Curve, Job, Scheduler, register
+from archwright.schedulers._checks import check_count
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._scores import scores
 from archwright.trials import History, Trial
@@ -19,7 +21,7 @@ __all__ = ["Median"]
 
 @dataclass
 class _Averages:
-    """For each step the mean, up to it, of every trial that has come so far; of the first `finished` trials."""
+    """For each step the means, up to it, of all that came so far of the first `finished` trials; ascending."""
 
     finished: int = 0
     at: dict[float, list[float]] = field(default_factory=dict)
@@ -69,7 +71,7 @@ class Median(Scheduler):
         others = held.at.get(step, [])
         if len(others) < self.startup:
             return None
-        best, median = max(score for _, score in seen), float(np.median(others))
+        best, median = max(score for _, score in seen), (others[(len(others) - 1) // 2] + others[len(others) // 2]) / 2
         if best >= median:
             return None
         return Stopped(
@@ -82,6 +84,6 @@ class Median(Scheduler):
             total = 0.0
             for count, (step, score) in enumerate(scores(trial.curve, history.objective), start=1):
                 total += score
-                held.at.setdefault(step, []).append(total / count)
+                insort(held.at.setdefault(step, []), total / count)
         held.finished = len(history.finished)
         return held

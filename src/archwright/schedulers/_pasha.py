@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from archwright.schedulers._asha import promotion
-from archwright.schedulers._base import Job, Scheduler, check_eta, check_share, register
+from archwright.schedulers._base import Job, Scheduler, register
+from archwright.schedulers._checks import check_eta, check_share
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
+from archwright.schedulers._scores import scores
 from archwright.trials import History, Trial
 
 __all__ = ["PASHA"]
+
+
+_COMPARED = 30  # curves, the last on the highest rung in use, with which a new one is compared
 
 
 @dataclass
@@ -24,7 +30,9 @@ class _State:
 
     limit: int
     finished: int = 0
-    levels: dict[int, dict[int, Trial]] = field(default_factory=dict)  # rung, root -> trial
+    scores: list[dict[int, float]] = field(default_factory=list)  # for each rung, by the trials' roots
+    curves: deque[Mapping[float, float]] = field(default_factory=lambda: deque(maxlen=_COMPARED))  # on the last rung
+    apart: list[float] = field(default_factory=list)  # of those of them that cross twice
 
 
 @register("pasha")
@@ -66,41 +74,43 @@ class PASHA(Scheduler):
 
     def limit(self, ladder: Ladder, history: History) -> int:
         """Return the last rung that is in use."""
-        state = self._states.setdefault(history, _State(min(1, ladder.top)))
         held = rungs(ladder, history)
+        state = self._states.setdefault(history, _State(min(1, ladder.top), scores=[{} for _ in ladder.rungs]))
         for trial in history.finished[state.finished :]:
-            state.finished += 1
-            level = ladder.level(trial.share)
-            if trial.state != "complete":
-                continue
-            state.levels.setdefault(level, {})[held.root[trial.number]] = trial
-            if level == state.limit < ladder.top and self._changes(state, history):
-                state.limit += 1
+            if trial.state == "complete":
+                level = ladder.level(trial.share)
+                state.scores[level][held.root[trial.number]] = history.score(trial)
+                if level == state.limit < ladder.top:
+                    self._compare(state, _curve(trial, history))
+                    if self._changes(state):
+                        state.limit += 1
+                        state.curves.clear()
+                        state.apart.clear()
+        state.finished = len(history.finished)
         return state.limit
 
-    def _changes(self, state: _State, history: History) -> bool:
+    def _changes(self, state: _State) -> bool:
         """Tell whether the order on the highest rung in use is another than on the one below."""
-        top = state.levels[state.limit]
-        below = {root: history.score(state.levels[state.limit - 1][root]) for root in top}
-        now = {root: history.score(trial) for root, trial in top.items()}
-        noise = self._noise(list(top.values()), history)
-        was = sorted(below, key=lambda root: -below[root])
-        return any(
-            abs(below[root] - below[then]) > noise
-            for root, then in zip(sorted(now, key=lambda root: -now[root]), was, strict=True)
-        )
+        now, before = state.scores[state.limit], state.scores[state.limit - 1]
+        noise = float(np.quantile(state.apart, self.quantile)) if state.apart else 0.0
+        order, was = (sorted(now, key=lambda root: -values[root]) for values in (now, before))
+        return any(abs(before[root] - before[then]) > noise for root, then in zip(order, was, strict=True))
 
-    def _noise(self, trials: list[Trial], history: History) -> float:
-        curves = [_scores(trial, history) for trial in trials]
-        apart: list[float] = []
-        for one, other in combinations(curves, 2):
-            steps = sorted(one.keys() & other.keys())
-            leads = [np.sign(one[step] - other[step]) for step in steps if one[step] != other[step]]
+    def _compare(self, state: _State, curve: Mapping[float, float]) -> None:
+        """Take in a curve of the highest rung in use."""
+        for other in state.curves:
+            steps = sorted(curve.keys() & other.keys())
+            leads = [curve[step] > other[step] for step in steps if curve[step] != other[step]]
             if sum(a != b for a, b in pairwise(leads)) >= 2:
-                apart.append(abs(one[steps[-1]] - other[steps[-1]]))
-        return float(np.quantile(apart, self.quantile)) if apart else 0.0
+                state.apart.append(abs(curve[steps[-1]] - other[steps[-1]]))
+        state.curves.append(curve)
 
 
-def _scores(trial: Trial, history: History) -> Mapping[float, float]:
-    metric = history.objective.metric
-    return {row["step"]: history.objective.score(row) for row in trial.curve if metric in row}
+def _curve(trial: Trial, history: History) -> Mapping[float, float]:
+    """Return the score by step of a trial, with those that it goes on from."""
+    found: dict[float, float] = {}
+    stage: Trial | None = trial
+    while stage is not None:
+        found = dict(scores(stage.curve, history.objective)) | found
+        stage = history.before(stage)
+    return found

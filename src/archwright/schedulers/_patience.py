@@ -10,7 +10,8 @@ import numpy as np
 
 from archwright.errors import SchedulerError
 from archwright.evaluate import Stopped
-from archwright.schedulers._base import Curve, Job, Scheduler, check_count, register
+from archwright.schedulers._base import Curve, Job, Scheduler, register
+from archwright.schedulers._checks import check_count
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._scores import scores
 from archwright.trials import History, Trial
@@ -44,7 +45,7 @@ class Patience(Scheduler):
         """Check the settings."""
         check_count("patience", "points", self.points)
         least: object = self.least
-        if not isinstance(least, int | float) or not 0 <= least < math.inf:
+        if not isinstance(least, int | float) or isinstance(least, bool) or not 0 <= least < math.inf:
             raise SchedulerError(f"patience: least is a number of 0 or more, not {self.least!r}")
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from bisect import bisect_left, insort
 from dataclasses import replace
 from weakref import WeakKeyDictionary
@@ -28,8 +27,6 @@ class Rungs:
     Attributes:
         root: For each trial the number of the one that began from scratch.
         ranked: For each rung the keys of the trials that were measured on it, the best first.
-        ended: For each rung how many trials have ended on it, in whatever way.
-        continued: The trials that another goes on from.
         views: For each rung the history of what was measured on it alone.
     """
 
@@ -38,10 +35,9 @@ class Rungs:
         self.ladder = ladder
         self.root: list[int] = []
         self.ranked: list[list[Key]] = [[] for _ in range(count)]
-        self.ended = [0] * count
-        self.continued: set[int] = set()
         self.views = [History(history.objective, within=history) for _ in range(count)]
-        self._waiting: list[list[Key]] = [[] for _ in range(count)]
+        self._waiting: list[list[Key]] = [[] for _ in range(count)]  # of those ranked, what none goes on from yet
+        self._continued: set[int] = set()
         self._keys: dict[int, Key] = {}
         self._place: list[int] = []  # of each trial in its rung's view
         self._finished = 0
@@ -53,34 +49,33 @@ class Rungs:
         for trial in history.trials[len(self.root) :]:
             before = history.before(trial)
             self.root.append(trial.number if before is None else self.root[before.number])
-            if before is not None:
-                self.continued.add(before.number)
+            if before is not None and before.number not in self._continued:
+                self._continued.add(before.number)
+                if before.number in self._keys:
+                    waiting = self._waiting[self.ladder.level(before.share)]
+                    del waiting[bisect_left(waiting, self._keys[before.number])]
             view = self.views[self.ladder.level(trial.share)]
             self._place.append(len(view.trials))
             view.add(replace(trial, number=len(view.trials), origin=None, state="running"))
         for trial in history.finished[self._finished :]:
             level = self.ladder.level(trial.share)
-            self.ended[level] += 1
             self.views[level].add(replace(trial, number=self._place[trial.number], origin=None))
             if trial.state == "complete":
                 _, score, less_loss = history.rank(trial)
                 key = (-score, -less_loss, trial.number)
                 self._keys[trial.number] = key
                 insort(self.ranked[level], key)
-                heapq.heappush(self._waiting[level], key)
+                if trial.number not in self._continued:
+                    insort(self._waiting[level], key)
         self._finished = len(history.finished)
 
     def best_waiting(self, level: int) -> int | None:
         """Return the number of the best trial of a rung that no other goes on from yet; `None` where there is none."""
-        waiting = self._waiting[level]
-        while waiting and waiting[0][-1] in self.continued:
-            heapq.heappop(waiting)
-        return waiting[0][-1] if waiting else None
+        return next(iter(self.waiting(level, 1)), None)
 
     def waiting(self, level: int, count: int) -> list[int]:
         """Return the numbers of the best trials of a rung that no other goes on from yet, the best first."""
-        left = (key[-1] for key in self.ranked[level] if key[-1] not in self.continued)
-        return [number for number, _ in zip(left, range(count), strict=False)]
+        return [key[-1] for key in self._waiting[level][:count]]
 
     def place(self, number: int, level: int) -> int:
         """Return how many trials of the rung are better than one of them."""

@@ -42,7 +42,8 @@ class BayesianOptimisation(Strategy):
 
     Args:
         kernel: What of architectures is compared. "network": the decisions, what the cells compute, parameters and
-            FLOPs; "decisions" and "hamming" know nothing of networks; "path"; "wl" (NAS-BOWL).
+            FLOPs; "decisions" and "hamming" know nothing of networks; "path"; "wl" (NAS-BOWL); "proxies": as
+            "network", and zero-cost proxies, for which 48 untrained networks are run on the CPU, once.
         acquisition: "log-ei", expected improvement; "noisy-ei", over what is expected of the best rather than what
             was measured; "ucb", mean plus two deviations; "thompson", the best of one draw from the posterior.
         initial: How many random trials come first, at least 1.

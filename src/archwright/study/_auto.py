@@ -6,14 +6,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from archwright import schedulers, strategies
 from archwright.errors import StrategyError
-from archwright.evaluate import Evaluator
+from archwright.evaluate import Candidate, Evaluator, Fidelity
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space
 from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
-from archwright.study._shrink import wanted_ranges
+from archwright.study._shrink import as_ladder, wanted_ranges
+from archwright.surrogates import measures
+from archwright.trials import Constraint
 
 __all__ = ["Way", "choose"]
 
@@ -22,6 +26,9 @@ _FEW = 4  # full trainings below which half of them would be spent before anythi
 _PIECES = 120  # of the time of a search, one is what a candidate gets at first
 _LONGEST = 5  # and at most the time over this at last
 _LEAST_SECONDS = 1.0
+_EPOCHS = 5  # of the final training
+_DRAWN, _TIMED = 16, 4  # networks that are counted, and of those that are timed
+_SMALLEST = 0.2  # of the networks are let in, however slow the machine is
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,15 @@ class Way:
     Args:
         strategy: What proposes.
         scheduler: What says how much each trial gets.
-        fidelity: What trials are given less of.
+        ladder: What trials are given less of.
+        constraints: What networks have to keep to.
         why: What was chosen and by which rule, as lines.
     """
 
     strategy: Strategy
     scheduler: Scheduler
-    fidelity: Mapping[str, Range] | Ladder
+    ladder: Ladder
+    constraints: tuple[str | Constraint, ...]
     why: tuple[str, ...]
 
 
@@ -49,14 +58,16 @@ def choose(
     strategy: str | Strategy,
     scheduler: str | Scheduler,
     fidelity: Mapping[str, tuple[float, float]] | Ladder | None,
+    constraints: tuple[str | Constraint, ...],
     search_time: float,
 ) -> Way:
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
 
     Scheduler: "full" where the evaluator knows no fidelity, has learned beforehand, or the budget is below four full
-    evaluations; else "asha". Fidelity: seconds, where there is a time budget and the evaluator knows them, so that what
-    is compared is what networks reach in the same time; else the first that the evaluator knows. Strategy: "bo" where
-    at most 400 trials are expected, which is where a model of the space is worth its time; else "evolution".
+    evaluations; else "asha". Fidelity: seconds, where time alone is the budget and the evaluator knows them, so that
+    what is compared is what networks reach in the same time; else the first that the evaluator knows. Size: with such a
+    budget and a final training, no networks that could not see the data five times in it. Strategy: "bo" where at most
+    400 trials are expected, which is where a model of the space is worth its time; else "evolution".
 
     Args:
         space: Where to search.
@@ -65,6 +76,7 @@ def choose(
         strategy: "auto", a name or a strategy.
         scheduler: "auto", a name or a scheduler.
         fidelity: The ranges asked for, by name; or the rungs, as they are on record.
+        constraints: Those asked for.
         search_time: Seconds that the search has, without the final training; infinity where time is no budget.
 
     Raises:
@@ -72,49 +84,88 @@ def choose(
         SchedulerError: The scheduler cannot work with what the evaluator knows.
     """
     why: list[str] = []
-    known = evaluator.fidelities
-    ranges = fidelity if isinstance(fidelity, Ladder) else wanted_ranges(known, fidelity, space)
+    is_timed = (
+        fidelity is None
+        and "seconds" in evaluator.fidelities
+        and budget.trials is None  # else the time is only a limit
+        and math.isfinite(search_time)
+    )
+    ranges: Mapping[str, Range] | Ladder
+    if isinstance(fidelity, Ladder):
+        ranges = fidelity
+    else:
+        ranges = (
+            {"seconds": _seconds(search_time)} if is_timed else wanted_ranges(evaluator.fidelities, fidelity, space)
+        )
     if scheduler == "auto":
-        name, reason = _scheduler(evaluator, budget, strategy, wanted=fidelity is not None)
+        name, reason = _scheduler(evaluator, budget, strategy, ranges)
         scheduler = schedulers.create(name)
         why.append(f"scheduler {name}: {reason}")
     elif isinstance(scheduler, str):
         scheduler = schedulers.create(scheduler)
-    if scheduler.partial and fidelity is None and "seconds" in known and math.isfinite(search_time):
-        ranges = {"seconds": _seconds(search_time)}
+    if scheduler.partial and is_timed:
         why.append(
             "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time"
         )
+        if not constraints and search_time < budget.time:
+            constraints, reason = _affordable(space, evaluator, budget.time - search_time)
+            why.append(reason)
     if strategy == "auto":
-        expected = _expected(scheduler, budget)
-        name = "random" if schedulers.name_of(scheduler) == "dehb" else "bo" if expected <= _MODELLED else "evolution"
-        if name == "bo":
-            try:
-                strategies.create(name).check(space)
-            except StrategyError:
-                name = "evolution"
+        name, reason = _strategy(space, scheduler, budget)
         strategy = strategies.create(name)
-        why.append(f"strategy {name}: " + _REASONS[name])
+        why.append(f"strategy {name}: {reason}")
     elif isinstance(strategy, str):
         strategy = strategies.create(strategy)
-    return Way(strategy, scheduler, ranges if scheduler.partial else {}, tuple(why))
+    return Way(strategy, scheduler, as_ladder(scheduler, ranges, space), constraints, tuple(why))
 
 
-_REASONS = {
-    "bo": f"at most {_MODELLED} trials are expected, few enough for a model of the space",
-    "evolution": "many trials are expected, too many for a model of the space",
-    "random": "the scheduler proposes by itself",
-}
-
-
-def _scheduler(evaluator: Evaluator, budget: Budget, strategy: str | Strategy, *, wanted: bool) -> tuple[str, str]:
-    if not evaluator.fidelities and not wanted:
+def _scheduler(
+    evaluator: Evaluator, budget: Budget, strategy: str | Strategy, ranges: Mapping[str, Range] | Ladder
+) -> tuple[str, str]:
+    if isinstance(ranges, Ladder) or not any(map(_is_wide, ranges.values())):
         return "full", "the evaluator knows no cheaper form of an evaluation"
-    if type(evaluator).prepare is not Evaluator.prepare or isinstance(strategy, OneShot):
+    if evaluator.prepares or isinstance(strategy, OneShot):
         return "full", "what is known of the space is learned before the first trial"
     if budget.trials is not None and budget.trials < _FEW:
         return "full", f"a budget below {_FEW} full evaluations is too small to divide"
     return "asha", "most networks are given little, and the best third of each rung goes on"
+
+
+def _is_wide(range_: Range) -> bool:
+    return not isinstance(range_, Fidelity) or range_.least < range_.full
+
+
+def _strategy(space: Space, scheduler: Scheduler, budget: Budget) -> tuple[str, str]:
+    if schedulers.name_of(scheduler) == "dehb":
+        return "random", "the scheduler proposes by itself"
+    if _expected(scheduler, budget) > _MODELLED:
+        return "evolution", f"more than {_MODELLED} trials are expected, too many for a model of the space"
+    try:
+        strategies.create("bo").check(space)
+    except StrategyError as error:
+        return "evolution", f"a model cannot serve the space: {error}"
+    return "bo", f"at most {_MODELLED} trials are expected, few enough for a model of the space"
+
+
+def _affordable(space: Space, evaluator: Evaluator, seconds: float) -> tuple[tuple[str, ...], str]:
+    """Return the bound of FLOPs up to which networks see the data often enough in a time, and what to say of it."""
+    rng = np.random.default_rng(0)
+    drawn = [space.sample(rng) for _ in range(_DRAWN)]
+    flops = [float(measures(space, architecture)[1]) for architecture in drawn]
+    timed = [
+        evaluator.seconds_per_epoch(
+            Candidate(space, each, seed=0, device=evaluator.device, example_input=evaluator.example_input)
+        )
+        for each in drawn[:_TIMED]
+    ]
+    pace = float(np.median([each / count for each, count in zip(timed, flops, strict=False)]))
+    bound = seconds / (_EPOCHS * pace)
+    if bound >= max(flops):
+        return (), f"size any: all networks drawn can see the data {_EPOCHS} times in the final training"
+    bound = float(f"{max(bound, float(np.quantile(flops, _SMALLEST))):.3g}")
+    return (f"flops <= {bound:g}",), (
+        f"size flops <= {bound:g}: larger networks could not see the data {_EPOCHS} times in the final training"
+    )
 
 
 def _seconds(search_time: float) -> tuple[float, float]:

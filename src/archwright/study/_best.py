@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from archwright.errors import StudyError
 from archwright.space import Architecture, Space
+from archwright.study._shrink import shrunk
 from archwright.trials import Trial
 
 if TYPE_CHECKING:
     import torch
 
-    from archwright.evaluate import Candidate
+    from archwright.evaluate import Candidate, Spent
 
 __all__ = ["Best", "Shelf"]
 
@@ -78,7 +79,7 @@ class Shelf:
         Returns:
             Why its source could not be written, where that is so.
         """
-        model = getattr(candidate, "_model", None)
+        model = candidate.built
         if self._folder is None:
             self._kept = None if model is None else (candidate.architecture, model)
             return None
@@ -94,24 +95,25 @@ class Shelf:
             trial=trial,
         )
 
-    def load(self, space: Space, architecture: Architecture) -> torch.nn.Module:
-        """Return the network of an architecture.
+    def load(self, space: Space, architecture: Architecture, fidelity: Spent | None = None) -> torch.nn.Module:
+        """Return the network of an architecture, or the smaller one by which the search judged it.
 
         Raises:
             StudyError: It is not there.
         """
+        either = (architecture, shrunk(space, architecture, fidelity))
         if self._folder is not None:
             from archwright.export import load_best, read_best
 
             saved = read_best(self._folder)
-            if saved is not None and saved.architecture != architecture:
+            if saved is not None and saved.architecture not in either:
                 raise StudyError(
                     f"{self._folder / 'best'} holds the network of {saved.architecture.id}, not that of "
                     f"{architecture.id}, the best on record; after a process was killed between the two, "
                     "study.resume() puts it right"
                 )
             return load_best(self._folder, space)
-        if self._kept is None or self._kept[0] != architecture:
+        if self._kept is None or self._kept[0] not in either:
             raise StudyError(
                 "no trained network is kept: the evaluator trained none, or the study was told its "
                 "results from outside. space.build(architecture) makes one, untrained."

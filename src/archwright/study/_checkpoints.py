@@ -54,6 +54,8 @@ class Checkpoints:
             raise LookupError("is gone") from None
         except Exception as error:  # whatever a damaged file makes torch raise
             raise LookupError(f"cannot be read ({type(error).__name__})") from error
+        if not isinstance(state, dict):
+            raise LookupError(f"cannot be read (it is a {type(state).__name__})")
         return state
 
     def numbers(self) -> list[int]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import platform
+import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright.errors import SpaceError, StudyError
@@ -19,7 +20,11 @@ from archwright.space import Space
 from archwright.strategies import Strategy
 from archwright.study._propose import Planner
 from archwright.study._screen import Screen
-from archwright.trials import Objective
+from archwright.trials import Constraint, Objective
+
+if TYPE_CHECKING:
+    from archwright.study._budget import Budget
+    from archwright.study._ledger import Ledger
 
 __all__ = [
     "check_same_space",
@@ -30,6 +35,7 @@ __all__ = [
     "restore_planner",
     "restore_space",
     "restore_strategy",
+    "write_down",
 ]
 
 _EVALUATORS = {
@@ -63,6 +69,7 @@ def describe(planner: Planner, objective: Objective) -> dict[str, Any]:
             "rungs": planner.ladder.to_json(),
             "inherit": planner.inherit,
             "screen": None if planner.screen is None else str(planner.screen),
+            "constraints": [str(constraint) for constraint in planner.constraints],
         },
         "objective": str(objective),
         "seed": int(seed),
@@ -91,15 +98,28 @@ def describe_evaluator(evaluator: Evaluator) -> dict[str, Any] | None:
     return written
 
 
+def write_down(ledger: Ledger, evaluator: Evaluator, budget: Budget, finals: int) -> None:
+    """Put on record what a study is run with; another evaluator than the one before is warned of.
+
+    Raises:
+        StudyError: The evaluator's `to_json` gives what is no JSON.
+    """
+    written, before = describe_evaluator(evaluator), ledger.document["evaluator"]
+    if ledger.history.trials and before is not None and written != before:
+        warnings.warn("the evaluator is not the one on record: results before and after may not compare", stacklevel=4)
+    ledger.update(evaluator=written, budget=budget.to_json(), final=finals)
+
+
 def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
     """Return how a study differs from one on record, as lines; none where they are the same.
 
     Both are what `describe` gives; what changes while a study goes on is left out.
     """
+    stored = {**stored, "scheduler": stored["scheduler"] or _FULL}
     lines = [
         f"{name}: {_told(stored[name])} is on record, {_told(document[name])} was given"
         for name in ("strategy", "scheduler", "objective", "seed")
-        if document[name] != (stored[name] or document[name])
+        if document[name] != stored[name]
     ]
     if document["fingerprint"] != stored["fingerprint"]:
         lines.append("space: it has changed")
@@ -153,9 +173,7 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
     Raises:
         StudyError: It is not registered, or its settings could not be written down.
     """
-    stored = document["scheduler"]
-    if stored is None:  # a study of a version that had none
-        return Planner(space, strategy, Full(), Ladder(), document["seed"])
+    stored = document["scheduler"] or _FULL
     if stored["options"] is None or stored["name"] not in schedulers.names():
         raise StudyError(
             f"the study's scheduler, {stored['class']}, cannot be made again from its record: register it under a name "
@@ -163,7 +181,8 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
         )
     scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
     screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
-    return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen)
+    constraints = tuple(map(Constraint.parse, stored["constraints"]))
+    return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen, constraints)
 
 
 def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
@@ -214,11 +233,25 @@ def _described(made: Any, registry: Any) -> dict[str, Any]:
     }
 
 
+_FULL = {
+    **_described(Full(), schedulers),
+    "rungs": [],
+    "inherit": False,
+    "screen": None,
+    "constraints": [],
+}
+"""The scheduler of studies of a version that had none."""
+
+
 def _told(value: Any) -> str:
-    if isinstance(value, Mapping):
-        options = ", ".join(f"{name}={option!r}" for name, option in (value["options"] or {}).items())
-        return f"{value['name'] or value['class']}({options})"
-    return repr(value)
+    if not isinstance(value, Mapping):
+        return repr(value)
+    options = ", ".join(f"{name}={option!r}" for name, option in (value["options"] or {}).items())
+    told = f"{value['name'] or value['class']}({options})"
+    if "rungs" not in value:
+        return told
+    rest = {name: value[name] for name in ("inherit", "screen", "constraints") if value[name]}
+    return ", ".join([f"{told} over {Ladder.from_json(value['rungs'])}", *(f"{name}={rest[name]!r}" for name in rest)])
 
 
 def _versions() -> dict[str, str]:

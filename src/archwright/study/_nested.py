@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archwright import strategies
-from archwright.errors import SpaceError
-from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Stopped
+from archwright.errors import EvaluationError, Exhausted, SpaceError
+from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Spent, Stopped
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study._study import Study
@@ -32,6 +32,8 @@ class Nested(Evaluator):
 
     Raises:
         SpaceError: The hyperparameters hold a model, or what the evaluator does not understand.
+        StrategyError: The strategy cannot serve them.
+        UnknownName: No strategy has that name.
     """
 
     def __init__(
@@ -54,44 +56,64 @@ class Nested(Evaluator):
         self.device = evaluator.device
         self.fidelities = evaluator.fidelities
         self.data = getattr(evaluator, "data", None)
+        self.strategy.check(hyperparameters)
         self._found: dict[tuple[Architecture, int], Architecture] = {}
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the metrics with the best settings, and the settings that are numbers under their own names.
 
-        After each of the settings the best value so far is reported; the network is that of the best.
+        After each of the settings the best value so far is reported; the network is that of the best. Where the
+        deadline comes first, so does the end.
         """
         study = Study(self.hyperparameters, strategy=self.strategy, objective=self.objective, seed=candidate.seed)
-        history = study.history
+        history, start = study.history, candidate.again()
+        metric = history.objective.metric
+        outcome: Mapping[str, float] | Exception = {}
         for number in range(1, self.trials + 1):
-            trial = study.ask()
-            one = self._with(candidate, trial.architecture)
             try:
-                ended = study.tell(trial, self.evaluator.evaluate(one))
-            except Stopped:
-                if history.best is None or history.best.state != "complete":
-                    raise
+                trial = study.ask()
+            except Exhausted:
                 break
+            one = self._with(start, trial.architecture)
+            try:
+                outcome = self.evaluator.evaluate(one)
             except Exception as error:  # settings may be such that a training fails; others are tried
-                ended = study.tell(trial, error)
-                if number == self.trials and history.best is None:
-                    raise
+                outcome = error
+            ended = study.tell(trial, outcome, curve=one.curve)
             if history.best is ended:
-                candidate.adopt(one.model)
+                self._found[candidate.architecture, candidate.seed] = ended.architecture
+                if one.built is not None:
+                    candidate.adopt(one.built)
+            is_over = isinstance(outcome, Stopped) and not outcome.complete
             if history.best is not None:
-                metric = history.objective.metric
-                tell = candidate.record if number == self.trials else candidate.report
+                tell = candidate.record if is_over or number == self.trials else candidate.report
                 tell(number, **{metric: history.best.metrics[metric]})
-        assert history.best is not None
-        chosen = history.best.architecture
-        self._found[candidate.architecture, candidate.seed] = chosen
-        numbers = {name: float(value) for name, value in chosen.items() if isinstance(value, int | float)}
-        return {**history.best.metrics, **numbers}
+            if isinstance(outcome, Stopped) and is_over:
+                raise outcome
+        best = history.best
+        if best is None:
+            raise outcome if isinstance(outcome, Exception) else EvaluationError(str(history.finished[-1].error))
+        candidate.save({})
+        numbers = {name: float(value) for name, value in best.architecture.items() if isinstance(value, int | float)}
+        return {**best.metrics, **numbers}
+
+    @property
+    def prepares(self) -> bool:
+        """Whether the evaluator gets ready before the first trial."""
+        return self.evaluator.prepares
 
     @property
     def retrains(self) -> bool:
         """Whether the evaluator trains from scratch."""
         return self.evaluator.retrains
+
+    def seconds_per_epoch(self, candidate: Candidate) -> float:
+        """Return what the evaluator says."""
+        return self.evaluator.seconds_per_epoch(candidate)
+
+    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
+        """Refuse what the evaluator refuses."""
+        self.evaluator.check_fidelities(space, rungs)
 
     def prepare(self, preparation: Preparation) -> Learned | None:
         """Get the evaluator ready."""
@@ -104,25 +126,16 @@ class Nested(Evaluator):
         """
         key = candidate.architecture, candidate.seed
         if key not in self._found:
-            self.evaluate(self._with(candidate, None))
+            self.evaluate(candidate.again())
         one = self._with(candidate, self._found[key])
         metrics = self.evaluator.retrain(one)
-        candidate.adopt(one.model)
+        if one.built is not None:
+            candidate.adopt(one.built)
         return metrics
 
-    def _with(self, candidate: Candidate, chosen: Architecture | None) -> Candidate:
+    def _with(self, candidate: Candidate, chosen: Architecture) -> Candidate:
         """Return a candidate of the same architecture and seed, with settings of the hyperparameters' space."""
-        settings = {} if chosen is None else Candidate(self.hyperparameters, chosen, seed=0).settings
-        return Candidate(
-            candidate.space,
-            candidate.architecture,
-            seed=candidate.seed,
-            fidelity=candidate.fidelity,
-            device=candidate.device,
-            deadline=candidate.deadline,
-            example_input=candidate.example_input,
-            settings=settings,
-        )
+        return candidate.again(settings=Candidate(self.hyperparameters, chosen, seed=0).settings)
 
     def to_json(self) -> dict[str, Any] | None:
         """Return what makes it again, or `None` where a part of it cannot be written down."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,14 +12,16 @@ from archwright.errors import Exhausted, StrategyError, StudyError
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
-from archwright.study._screen import Screen
-from archwright.trials import History, Trial
+from archwright.study._screen import Promise, Screen
+from archwright.surrogates import measures
+from archwright.trials import Constraint, History, Trial
 
-__all__ = ["Planner", "preparation_seed", "trial_seed"]
+__all__ = ["Planner", "counted_alone", "preparation_seed", "trial_seed"]
 
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
 _CROWDED = 0.9  # the share of a space that has been seen, above which asking again and drawing are of no use
+_COUNTED = ("parameters", "flops")
 _HEIRS = 16  # of how many trials, the best, others may inherit the weights
 
 
@@ -35,6 +37,7 @@ class Planner:
         seed: The study's seed.
         inherit: Whether a new trial begins with the weights of the nearest of the best.
         screen: By what the most promising of several proposals is chosen, if by anything.
+        constraints: Bounds of "parameters" and "flops", which are counted before anything is trained.
 
     Attributes:
         promise: Returns how promising an architecture looks before it is trained; it takes an evaluator to know.
@@ -47,7 +50,9 @@ class Planner:
     seed: int
     inherit: bool = False
     screen: Screen | None = None
-    promise: Callable[[Architecture], float] | None = field(default=None, init=False)
+    constraints: tuple[Constraint, ...] = ()
+    promise: Promise | None = field(default=None, init=False)
+    _costs: dict[Architecture, Mapping[str, float]] = field(default_factory=dict, init=False)
 
     def next(self, history: History) -> Trial:
         """Return the next trial: a new architecture, or one that goes on.
@@ -117,21 +122,44 @@ class Planner:
         for _ in range(1 if crowded else _ASKS):
             architecture = self.scheduler.propose(self.ladder, level, self.strategy, space, history, rng)
             if not history.seen(architecture):
-                if architecture in space:
+                if architecture not in space:
+                    kind = type(self.strategy).__name__
+                    raise StrategyError(f"{kind} proposed {architecture!r}, which is not in the space")
+                if self._feasible(architecture):
                     return architecture
-                kind = type(self.strategy).__name__
-                raise StrategyError(f"{kind} proposed {architecture!r}, which is not in the space")
         if not crowded:
             for _ in range(_SAMPLES):
                 architecture = space.sample(rng)
-                if not history.seen(architecture):
+                if not history.seen(architecture) and self._feasible(architecture):
                     return architecture
+        if self.constraints:
+            raise self._infeasible()
         if math.isinf(space.bound):
             return architecture
         unseen = history.unseen(space)
         if unseen is None:
             raise Exhausted(f"all {count:,} architectures of the space have been proposed")
         return unseen
+
+    def _feasible(self, architecture: Architecture) -> bool:
+        """Tell whether an architecture keeps to the constraints; it is counted on the meta device, without training."""
+        return all(constraint.keeps(self._counted(architecture)) for constraint in self.constraints)
+
+    def _counted(self, architecture: Architecture) -> Mapping[str, float]:
+        if architecture not in self._costs:
+            parameters, flops = measures(self.space, architecture)
+            self._costs[architecture] = {"parameters": float(parameters), "flops": float(flops)}
+        return self._costs[architecture]
+
+    def _infeasible(self) -> StudyError:
+        """Return the error for constraints that nothing new keeps to, with the closest values seen."""
+        seen = list(self._costs.values())
+        closest = ", ".join(
+            f"{each}: {(min if each.at_most else max)(costs[each.metric] for costs in seen):g} is the closest of "
+            f"{len(seen)} networks"
+            for each in self.constraints
+        )
+        return StudyError(f"no network that keeps to the constraints is left to be found ({closest}); loosen them")
 
     def _parent(self, history: History, architecture: Architecture) -> int | None:
         """Return the trial whose weights a new architecture begins with: the nearest of the best, if one is near."""
@@ -145,6 +173,19 @@ class Planner:
     def _heirs(self, history: History) -> list[int]:
         best = sorted(history.complete, key=history.rank, reverse=True)[:_HEIRS]
         return [trial.number for trial in best]
+
+
+def counted_alone(constraints: Iterable[str | Constraint]) -> tuple[Constraint, ...]:
+    """Return constraints on what can be counted without training.
+
+    Raises:
+        StudyError: One does not read as a constraint, or is on something else.
+    """
+    found = tuple(Constraint.parse(each) for each in constraints)
+    for each in found:
+        if each.metric not in _COUNTED:
+            raise StudyError(f"constraint {str(each)!r}: what is counted before training is {', '.join(_COUNTED)}")
+    return found
 
 
 def trial_seed(seed: int, number: int) -> int:

@@ -9,24 +9,21 @@ import traceback
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from archwright.errors import BudgetError, Exhausted, SchedulerError, SpaceError, StudyError
-from archwright.evaluate import Candidate, Evaluator, Preparation, Saved, Spent, check_metrics
-from archwright.schedulers import scores
+from archwright.evaluate import Candidate, Evaluator, Preparation, check_metrics
+from archwright.schedulers import Ladder, Scheduler, scores
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback, Log
-from archwright.study._checkpoints import Checkpoints
 from archwright.study._outcome import Outcome, judge
 from archwright.study._propose import Planner, preparation_seed
-from archwright.study._screen import promise
+from archwright.study._relay import Relay
 from archwright.study._shrink import matches, shrunk
 from archwright.trials import Trial, metrics_to_json
 
 if TYPE_CHECKING:
-    import torch
-
-    from archwright.space import Space
+    from archwright.space import Architecture, Space
     from archwright.study._best import Shelf
     from archwright.study._ledger import Ledger
     from archwright.study._study import Study
@@ -72,22 +69,22 @@ def search_time(budget: Budget, evaluator: Evaluator, *, final: bool) -> float:
     return budget.time * (1 - _FINAL_SHARE if final and evaluator.retrains else 1.0)
 
 
-def check_scheduler(planner: Planner, evaluator: Evaluator, budget: Budget) -> None:
+def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluator: Evaluator, budget: Budget) -> None:
     """Refuse a scheduler that cannot do its work with the evaluator or the budget.
 
     Raises:
         SchedulerError: The evaluator does not understand what trials are to be given less of, its networks do not run
             in a lower resolution, or the budget is too small for one round.
     """
-    scheduler, ladder = planner.scheduler, planner.ladder
     if not scheduler.partial:
         return
     for name in ladder.rungs[0]:
-        if evaluator.fidelities and name not in evaluator.fidelities and not matches(planner.space, name):
+        if evaluator.fidelities and name not in evaluator.fidelities and not matches(space, name):
             raise SchedulerError(
                 f"{type(evaluator).__name__} cannot be given less of {name!r}: it understands "
                 f"{', '.join(evaluator.fidelities)}"
             )
+    evaluator.check_fidelities(space, ladder.rungs)
     needed = scheduler.bracket(ladder)
     if budget.trials is not None and budget.trials < needed - _ROUNDING:
         raise SchedulerError(
@@ -125,9 +122,9 @@ class Run:
         self._study = study
         self._planner = planner
         self._ledger = ledger
-        self._checkpoints = Checkpoints(ledger.folder)
         self._shelf = shelf
         self._evaluator = evaluator
+        self._relay = Relay(planner, ledger, study._checkpoints, evaluator.example_input, self._problem)
         self._budget = budget
         self._finals = finals if evaluator.retrains else 0
         log = [] if ledger.folder is None else [Log(ledger.folder / "log.txt")]
@@ -148,8 +145,6 @@ class Run:
             for callback in self._callbacks:
                 callback.on_start(study)
             self._prepare()
-            if self._planner.screen is not None:
-                self._planner.promise = promise(self._planner.screen, study.space, self._evaluator)
             self._search()
             self._train_finals()
         except KeyboardInterrupt:
@@ -167,7 +162,7 @@ class Run:
 
     def _prepare(self) -> None:
         """Let the evaluator get ready, and put on record what it learned."""
-        if type(self._evaluator).prepare is Evaluator.prepare:
+        if not self._evaluator.prepares:
             return
         study, ledger = self._study, self._ledger
         deadline = None
@@ -194,6 +189,7 @@ class Run:
 
     def _search(self) -> None:
         study = self._study
+        self._relay.clear()  # of what a killed process had no time to remove
         while study.stopped_by is None:
             study.stopped_by = self._reason_to_stop()
             if study.stopped_by is None:
@@ -247,19 +243,23 @@ class Run:
             callback.on_trial_end(self._study, ended)
 
     def _measure(self, trial: Trial) -> Trial:
-        history = self._study.history
-        candidate = self._candidate(trial, self._search_end)
+        history, space = self._study.history, self._study.space
+        refused, architecture, same = None, trial.architecture, self._same(trial)
+        try:
+            architecture = shrunk(space, architecture, trial.fidelity)
+        except SchedulerError as error:  # of this one; of another there may be a smaller form
+            refused = error
+        candidate = self._candidate(trial, architecture, self._search_end)
         start = time.monotonic()
-        outcome = self._measured_before(trial) or self._outcome(trial, candidate)
+        outcome = same.metrics if same else refused or self._outcome(trial, candidate)
+        curve = same.curve if same else candidate.curve
         seconds = time.monotonic() - start
-        ended = judge(trial, outcome, history.objective, curve=candidate.curve, seconds=seconds)
+        ended = judge(trial, outcome, history.objective, curve=curve, seconds=seconds)
         if history.beaten_by(ended):
             # Before it is on record: a process that dies in between runs it again, and none is missing.
             self._keep(trial, candidate, ended.metrics, "search")
         self._ledger.end(ended)
-        if self._planner.checkpoints:
-            self._checkpoints.drop_all_but(self._planner.kept(history))
-            self._ledger.update(checkpoints=self._checkpoints.numbers())
+        self._relay.clear()
         scheduler = self._planner.scheduler
         if scheduler.needs_curve and ended.state == "complete" and not scores(ended.curve, history.objective):
             raise SchedulerError(
@@ -269,25 +269,24 @@ class Run:
             )
         return ended
 
-    def _measured_before(self, trial: Trial) -> Mapping[str, float] | None:
-        """Return the metrics that the same was measured with before, as may come in an infinite space."""
-        history = self._study.history
-        if trial.origin is not None or history.count_seen == len(history.trials):
+    def _same(self, trial: Trial) -> Trial | None:
+        """Return a trial that has measured the same before, as may come in an infinite space."""
+        space, history = self._study.space, self._study.history
+        if trial.origin is not None or math.isfinite(space.bound):
             return None
         same = (
             each for each in history.complete if each.architecture == trial.architecture and each.share == trial.share
         )
-        found = next(same, None)
-        return None if found is None else found.metrics
+        return next(same, None)
 
     def _outcome(self, trial: Trial, candidate: Candidate) -> Outcome:
         try:
-            self._inherit(trial, candidate)
+            self._relay.inherit(trial, candidate)
             return check_metrics(self._evaluator.evaluate(candidate))
         except Exception as error:  # whatever a candidate does, the search goes on
             return error
 
-    def _candidate(self, trial: Trial, deadline: float) -> Candidate:
+    def _candidate(self, trial: Trial, architecture: Architecture, deadline: float) -> Candidate:
         noted = time.monotonic()
 
         def listen(step: float, metrics: Mapping[str, float]) -> None:
@@ -300,76 +299,19 @@ class Run:
 
         candidate = Candidate(
             self._study.space,
-            shrunk(self._study.space, trial.architecture, trial.fidelity),
+            architecture,
             seed=trial.seed,
             fidelity=trial.fidelity,
-            stages=self._stages(trial),
+            stages=self._relay.stages(trial),
             device=self._evaluator.device,
             deadline=deadline if math.isfinite(deadline) else None,
             listener=listen,
             example_input=self._evaluator.example_input,
             stop=lambda curve: self._planner.scheduler.stop(self._study.history, trial, tuple(curve)),
-            restore=lambda: self._restore(trial),
-            save=(lambda state: self._save(trial, state)) if self._planner.checkpoints else None,
+            restore=lambda: self._relay.restore(trial, candidate),
+            save=(lambda state: self._relay.save(trial, state)) if self._planner.checkpoints else None,
         )
         return candidate
-
-    # ------------------------------------------------------------------ going on
-
-    def _stages(self, trial: Trial) -> list[Spent]:
-        """Return the fidelities of the trials that this one goes on from, and its own."""
-        found: list[Spent] = []
-        stage: Trial | None = trial
-        while stage is not None:
-            found.insert(0, stage.fidelity or {})
-            stage = self._study.history.before(stage)
-        return found
-
-    def _restore(self, trial: Trial) -> Saved | None:
-        """Return what the trial before left; where that is lost, say so."""
-        before = self._study.history.before(trial)
-        if before is None:
-            return None
-        try:
-            state = self._checkpoints.load(before.number)
-        except LookupError as error:
-            if before.number in (self._ledger.document["checkpoints"] or ()):
-                self._problem(
-                    f"the checkpoint of trial {before.number} {error}: trial {trial.number} starts again, from scratch"
-                )
-            return None
-        return Saved(state, before.curve, self._grown(before, trial, state))
-
-    def _inherit(self, trial: Trial, candidate: Candidate) -> None:
-        """Let a new architecture begin with the weights of the trial that it inherits from."""
-        history = self._study.history
-        if trial.origin is None or history.before(trial) is not None:
-            return
-        try:
-            state = self._checkpoints.load(trial.origin)
-        except LookupError as error:
-            self._problem(f"the weights of trial {trial.origin} {error}: trial {trial.number} begins from scratch")
-            return
-        network = self._grown(history.trials[trial.origin], trial, state)
-        if network is not None:
-            candidate.adopt(network.to(self._evaluator.device))
-
-    def _grown(self, before: Trial, trial: Trial, state: Mapping[str, Any]) -> torch.nn.Module | None:
-        """Return a trial's network with the weights of another's; `None` where the two are the same network."""
-        space = self._study.space
-        old, new = (shrunk(space, each.architecture, each.fidelity) for each in (before, trial))
-        if old == new or "model" not in state:
-            return None
-        from archwright.supernet import inherit
-
-        network, _ = inherit(
-            space, new, old, state["model"], seed=trial.seed, example_input=self._evaluator.example_input
-        )
-        return network
-
-    def _save(self, trial: Trial, state: Mapping[str, Any]) -> None:
-        if trial.share < 1 or self._planner.inherit:
-            self._checkpoints.keep(trial.number, state)
 
     # ------------------------------------------------------------------ the final training
 
@@ -378,7 +320,10 @@ class Run:
         ranked = sorted(history.complete, key=history.rank, reverse=True)
         if not ranked and history.best is not None:
             ranked = [history.best]
-        chosen = ranked[: self._finals]
+        best: dict[Architecture, Trial] = {}
+        for trial in ranked:
+            best.setdefault(trial.architecture, trial)  # and not what it went on from
+        chosen = list(best.values())[: self._finals]
         for position, trial in enumerate(chosen):
             if trial.number in done:
                 continue
@@ -392,7 +337,7 @@ class Run:
     def _train_final(self, trial: Trial, deadline: float, *, is_best: bool) -> None:
         for callback in self._callbacks:
             callback.on_final_start(self._study, trial)
-        candidate = self._candidate(trial, deadline)
+        candidate = self._candidate(trial, trial.architecture, deadline)
         start = time.monotonic()
         try:
             retrained = self._evaluator.retrain(candidate)

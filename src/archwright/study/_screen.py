@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from archwright.errors import SchedulerError
 from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Architecture, Space
 
-__all__ = ["Screen", "promise"]
+__all__ = ["Promise", "Screen", "promise"]
+
+Promise = Callable[[Architecture], float]
+"""Returns how promising an architecture looks before it is trained."""
 
 _OF = 4
+_TRIED = 8  # networks, before a proxy is given up
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,13 @@ class Screen:
         return f"{self.proxy}:{self.of}"
 
 
-def promise(screen: Screen, space: Space, evaluator: Evaluator) -> Callable[[Architecture], float]:
+def promise(screen: Screen, space: Space, evaluator: Evaluator) -> Promise:
     """Return what scores an architecture by the screen's proxy, on one batch of the evaluator's training data.
 
+    A network for which the proxy is undefined, or that does not run, has minus infinity.
+
     Raises:
-        SchedulerError: The evaluator has no data.
+        SchedulerError: The evaluator has no data, or none of several networks has a score.
         EvaluationError: The proxy ranks sets of networks alone.
         UnknownName: No proxy has that name.
     """
@@ -65,11 +74,22 @@ def promise(screen: Screen, space: Space, evaluator: Evaluator) -> Callable[[Arc
     scorer = ProxyEvaluator(data, screen.proxy)
     metric = scorer.objective.split()[-1]
     known: dict[Architecture, float] = {}
+    problem: Exception | None = None
 
     def of(architecture: Architecture) -> float:
+        nonlocal problem
         if architecture not in known:
             candidate = Candidate(space, architecture, seed=0, example_input=evaluator.example_input)
-            known[architecture] = scorer.evaluate(candidate)[metric]
+            try:
+                known[architecture] = scorer.evaluate(candidate)[metric]
+            except Exception as error:  # whatever a layer raises: its trial will tell, where it is chosen all the same
+                known[architecture], problem = -math.inf, error
         return known[architecture]
 
+    rng = np.random.default_rng(0)
+    if not any(of(space.sample(rng)) > -math.inf for _ in range(_TRIED)):
+        raise SchedulerError(
+            f"screen {str(screen)!r}: none of {_TRIED} networks of the space has a score: take another proxy. "
+            f"The last one: {problem}"
+        ) from problem
     return of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from archwright.strategies import OneShot, Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._run import check_run, search_time
+from archwright.study._run import check_run, check_scheduler, search_time
+from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
-from archwright.trials import Objective
+from archwright.trials import Constraint, Objective
 
 __all__ = ["EVALUATORS", "default_trials", "load", "search"]
 
@@ -39,6 +41,7 @@ def search(
     scheduler: str | Scheduler = "auto",
     fidelity: Mapping[str, tuple[float, float]] | None = None,
     screen: str | None = None,
+    constraints: Iterable[str | Constraint] = (),
     inherit: bool = False,
     repeats: int = 1,
     objective: str | Objective | None = None,
@@ -69,6 +72,8 @@ def search(
             space, by a pattern such as "*.width", with the range of shares of their values: `{"*.width": (0.25, 1)}`.
         screen: A zero-cost proxy by which the most promising of 4 proposals is chosen before any is trained, such as
             "naswot"; or of as many as stand behind a colon: "naswot:16".
+        constraints: Bounds of what networks cost, such as "params <= 1e6" or "flops <= 2e7"; they are counted before
+            any is trained.
         inherit: Whether a trial begins with the weights of the nearest of the best trials before it. The final
             training starts from scratch.
         repeats: How often each trial is evaluated, with different seeds; the metrics are the means.
@@ -92,6 +97,7 @@ def search(
         StudyError: The folder holds a study, and `resume` is not set or that study differs.
         StudyLocked: Another process writes to the folder.
     """
+    began = time.monotonic()
     wanted = None if objective is None else Objective.parse(objective)
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)
@@ -105,10 +111,11 @@ def search(
     assert budget is not None
     given: Mapping[str, tuple[float, float]] | Ladder | None = fidelity
     if resume and path is not None and (Path(path) / "study.db").is_file():
-        before = Study.open(path, space=where)
+        before = Study.open(path, space=where, strategy=strategy if isinstance(strategy, Strategy) else None)
         strategy = before.strategy if strategy == "auto" else strategy
         scheduler = before.scheduler if scheduler == "auto" else scheduler
-        given = before.ladder if fidelity is None else given
+        given = before.ladder if fidelity is None and before.ladder.rungs else fidelity
+        constraints = constraints or before.constraints
     way = choose(
         where,
         measure,
@@ -116,21 +123,25 @@ def search(
         strategy=strategy,
         scheduler=scheduler,
         fidelity=given,
+        constraints=tuple(constraints),
         search_time=search_time(budget, measure, final=bool(final)),
     )
+    check_scheduler(where, way.scheduler, way.ladder, measure, budget)
+    promised = None if screen is None else promise(Screen.parse(screen), where, measure)
     study = Study(
         where,
         strategy=way.strategy,
         scheduler=way.scheduler,
-        fidelity=way.fidelity,
+        fidelity=way.ladder,
         inherit=inherit,
         screen=screen,
+        constraints=way.constraints,
         objective=wanted or measure.objective,
         seed=seed,
         path=path,
         resume=resume,
     )
-    return study._run(measure, budget, final, callbacks, why=way.why)
+    return study._run(measure, budget, final, callbacks, why=way.why, promised=promised, began=began)
 
 
 load = Study.open
@@ -165,7 +176,7 @@ def _with_supernet(measure: Evaluator, how: str, strategy: str | Strategy) -> Ev
     wants = isinstance(strategy, OneShot)
     if how == "training" and not wants:
         return measure
-    if type(measure).prepare is not Evaluator.prepare:
+    if measure.prepares:
         return measure  # it gets ready by itself
     from archwright.evaluate import Training
     from archwright.supernet import SupernetEvaluator, create

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import Any, TypeGuard
 
 from archwright.errors import SchedulerError
 from archwright.evaluate import Fidelity, Spent
-from archwright.schedulers import Range, narrowed
-from archwright.space import Architecture, Space, Value
+from archwright.schedulers import Ladder, Range, Scheduler, narrowed
+from archwright.space import Architecture, Decision, Space, Value
 
-__all__ = ["as_ranges", "matches", "shrunk", "wanted_ranges"]
+__all__ = ["as_ladder", "matches", "shrunk", "wanted_ranges"]
+
+_MANY = 10_000  # values that a decision has, from which it is no size of a layer
 
 
 def shrunk(space: Space, architecture: Architecture, spent: Spent | None) -> Architecture:
@@ -34,29 +37,31 @@ def shrunk(space: Space, architecture: Architecture, spent: Spent | None) -> Arc
     changed: dict[str, Value] = dict(architecture)
     for name, value in architecture.items():
         share = min((share for pattern, share in shares.items() if fnmatchcase(name, pattern)), default=1.0)
-        if share < 1 and isinstance(value, int | float):
-            numbers = [each for each in space.decisions[name].values() if isinstance(each, int | float)]
+        numbers = _numbers(space.decisions[name]) if share < 1 else []
+        if numbers:
+            assert isinstance(value, int | float)
             changed[name] = max((each for each in numbers if each <= share * value), default=min(numbers))
     smaller = space.canonical(changed)
     if smaller not in space:
         raise SchedulerError(
-            f"{architecture!r} cannot be made smaller by {dict(shares)}: the space's constraints refuse {smaller!r}. "
+            f"{architecture!r} cannot be made smaller by {shares}: the space's constraints refuse {smaller!r}. "
             "Take other fidelities, such as epochs"
         )
     return smaller
 
 
-def as_ranges(given: object, space: Space) -> dict[str, Range]:
-    """Return the ranges of a study's fidelities.
+def as_ladder(scheduler: Scheduler, fidelity: Mapping[str, Range] | Ladder | None, space: Space) -> Ladder:
+    """Return the rungs of a study: those given, or those of the ranges; none where each trial is a full evaluation.
 
     Raises:
-        SchedulerError: They are no mapping.
+        SchedulerError: The ranges are no mapping of names to ranges, or there is nothing to be given less of.
     """
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise SchedulerError(f"fidelity is a mapping such as {{'epochs': (1, 27)}}, not {given!r}")
-    return {name: _as_shares(name, range_, space) for name, range_ in given.items()}
+    if not scheduler.partial:
+        return Ladder()
+    if isinstance(fidelity, Ladder):
+        return fidelity
+    ranges = {name: _as_shares(name, range_, space) for name, range_ in _checked(fidelity or {}).items()}
+    return Ladder.of(ranges, eta=scheduler.eta)
 
 
 def wanted_ranges(
@@ -75,6 +80,7 @@ def wanted_ranges(
     """
     if wanted is None:
         return narrowed(known, None)
+    wanted = _checked(wanted)
     of_space = {name: range_ for name, range_ in wanted.items() if name not in known and matches(space, name)}
     ranges = narrowed(known, {name: range_ for name, range_ in wanted.items() if name not in of_space})
     return ranges | {name: _as_shares(name, range_, space) for name, range_ in of_space.items()}
@@ -93,13 +99,26 @@ def _as_shares(name: str, given: Range, space: Space) -> Range:
 
 
 def matches(space: Space, pattern: str) -> bool:
-    """Tell whether a pattern names decisions with numbers for values."""
-    return any(
-        fnmatchcase(name, pattern) and decision.size > 1 and _is_number(next(iter(decision.values())))
-        for name, decision in space.decisions.items()
-        if decision.size < 10_000
-    )
+    """Tell whether a pattern names decisions that can be made smaller."""
+    return any(fnmatchcase(name, pattern) and _numbers(decision) for name, decision in space.decisions.items())
 
 
-def _is_number(value: object) -> bool:
+def _numbers(decision: Decision) -> list[float]:
+    """Return the values of a decision among several numbers; none where it is about something else."""
+    values = list(decision.values()) if 1 < decision.size < _MANY else []
+    return [value for value in values if _is_number(value)] if all(map(_is_number, values)) else []
+
+
+def _checked(given: Any) -> Any:
+    """Refuse what is no mapping of names to ranges."""
+    if not isinstance(given, Mapping):
+        raise SchedulerError(f"fidelity is a mapping such as {{'epochs': (1, 27)}}, not {given!r}")
+    for name, range_ in given.items():
+        is_pair = isinstance(range_, tuple | list) and len(range_) == 2 and all(map(_is_number, range_))
+        if not is_pair and not isinstance(range_, Fidelity):
+            raise SchedulerError(f"fidelity {name!r}: a range is two numbers, such as (1, 27), not {range_!r}")
+    return given
+
+
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import warnings
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,16 +20,17 @@ from archwright.study import _describe as describe
 from archwright.study._best import Best, Shelf
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
+from archwright.study._checkpoints import Checkpoints
 from archwright.study._diagnosis import diagnose
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._picture import draw_learned
-from archwright.study._propose import Planner
+from archwright.study._propose import Planner, counted_alone
 from archwright.study._run import Run, check_run, check_scheduler
-from archwright.study._screen import Screen
-from archwright.study._shrink import as_ranges
+from archwright.study._screen import Promise, Screen, promise
+from archwright.study._shrink import as_ladder
 from archwright.study._summary import summarise
-from archwright.trials import History, Objective, Trial, metrics_from_json
+from archwright.trials import Constraint, History, Objective, Trial, metrics_from_json
 
 if TYPE_CHECKING:
     from typing import Self
@@ -56,6 +57,8 @@ class Study:
         inherit: Whether a new trial begins with the weights of the nearest of the best, where the evaluator can.
         screen: A zero-cost proxy by which the best of several proposals is chosen: "naswot", or "naswot:16" for the
             best of 16. The evaluator has to have data.
+        constraints: Bounds of "parameters" (or "params") and "flops" of a forward pass of one sample, such as
+            "params <= 1e6". Networks are counted before any is trained; those that break one cost no budget.
 
     Attributes:
         path: The run folder, or `None`.
@@ -79,6 +82,7 @@ class Study:
     _planner: Planner | None
     _ledger: Ledger
     _shelf: Shelf
+    _checkpoints: Checkpoints
 
     def __init__(
         self,
@@ -93,6 +97,7 @@ class Study:
         fidelity: Mapping[str, Range] | Ladder | None = None,
         inherit: bool = False,
         screen: str | None = None,
+        constraints: Iterable[str | Constraint] = (),
     ) -> None:
         strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
         scheduler = schedulers.create(scheduler) if isinstance(scheduler, str) else scheduler
@@ -102,12 +107,11 @@ class Study:
             raise SchedulerError(f"a scheduler is a name or a Scheduler, not {scheduler!r}")
         strategy.check(space)
         scheduler.check(strategy)
-        ladder = fidelity if isinstance(fidelity, Ladder) else Ladder()
-        if scheduler.partial and not ladder.rungs:
-            ladder = Ladder.of(as_ranges(fidelity, space), eta=scheduler.eta)
+        ladder = as_ladder(scheduler, fidelity, space)
         self._set_up(path, space, strategy)
         screened = None if screen is None else Screen.parse(screen)
-        self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened)
+        bounds = counted_alone(constraints)
+        self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened, bounds)
         document = describe.describe(self._planner, Objective.parse(objective))
         try:
             if not self._ledger.create(document):
@@ -236,7 +240,7 @@ class Study:
         trial = self.history.best
         if trial is None:
             return None
-        return Best(trial, lambda: self._shelf.load(self.space, trial.architecture))
+        return Best(trial, lambda: self._shelf.load(self.space, trial.architecture, trial.fidelity))
 
     @property
     def finals(self) -> dict[int, dict[str, float]]:
@@ -268,6 +272,11 @@ class Study:
     def scheduler(self) -> Scheduler:
         """What says how much each trial gets; made from the record when it was not given."""
         return self._plan.scheduler
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What networks have to keep to."""
+        return self._plan.constraints
 
     @property
     def ladder(self) -> Ladder:
@@ -441,6 +450,7 @@ class Study:
         self._planner = None
         self._ledger = Ledger(self.path)
         self._shelf = Shelf(self.path)
+        self._checkpoints = Checkpoints(self.path)
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
     def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:
@@ -462,22 +472,24 @@ class Study:
         callbacks: Iterable[Callback],
         *,
         why: Sequence[str] = (),
+        promised: Promise | None = None,
+        began: float | None = None,
     ) -> Self:
-        """Run what has been checked."""
-        check_scheduler(self._plan, evaluator, budget)
+        """Run what has been checked; the budget's time counts from `began`."""
+        plan = self._plan
+        check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
+        plan.promise = promised
+        if plan.screen is not None and promised is None:
+            plan.promise = promise(plan.screen, self.space, evaluator)
         self._ledger.hold()
+        if began is not None:
+            self._ledger.clock.set(self.elapsed + time.monotonic() - began)
         try:
-            written, before = describe.describe_evaluator(evaluator), self._ledger.document["evaluator"]
-            if self.trials and before is not None and written != before:
-                warnings.warn(
-                    "the evaluator is not the one on record: results before and after may not compare",
-                    stacklevel=3,
-                )
             if why:
                 self._ledger.update(why=list(why))
-            self._ledger.update(evaluator=written, budget=budget.to_json(), final=int(final))
+            describe.write_down(self._ledger, evaluator, budget, int(final))
             self._evaluator = evaluator
-            Run(self, self._plan, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
+            Run(self, plan, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
         finally:
             self.close()
         return self

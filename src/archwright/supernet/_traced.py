@@ -105,6 +105,13 @@ class _Tracer(fx.Tracer):
         return self.known[module]
 
 
+def _graph_of(root: nn.Module) -> fx.Graph:
+    try:
+        return fx.Tracer().trace(root)
+    except Exception:  # whatever a forward pass does with what stands for its input
+        return _Tracer({}).trace(root)  # takes the time to find out which modules are to blame
+
+
 class _Shapes(fx.Interpreter):
     """Notes the shape of every value."""
 
@@ -127,7 +134,7 @@ def trace(root: nn.Module, inputs: list[Tensor], weighted: frozenset[str]) -> Tr
         weighted: The names of its layers that hold tensors.
     """
     try:
-        graph = _Tracer({}).trace(root.eval())
+        graph = _graph_of(root.eval())
         shapes = _Shapes(root, graph)
         with torch.no_grad():
             shapes.run(*inputs)

@@ -18,6 +18,7 @@ from archwright.surrogates._kernels import (
     Decisions,
     Network,
     Paths,
+    Proxies,
     Rows,
     Term,
     WeisfeilerLehman,
@@ -26,6 +27,7 @@ from archwright.surrogates._kernels import (
 )
 from archwright.surrogates._network import CostModel, cell_features, measures
 from archwright.surrogates._predictors import PREDICTORS
+from archwright.surrogates._proxies import ProxyModel
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 from archwright.surrogates._trees import BoostedTrees
 from archwright.surrogates._wl import as_graph, wl_histogram
@@ -51,6 +53,8 @@ __all__ = [
     "Paths",
     "Posterior",
     "Predictor",
+    "Proxies",
+    "ProxyModel",
     "Rows",
     "Term",
     "WeisfeilerLehman",

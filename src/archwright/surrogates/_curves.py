@@ -16,7 +16,7 @@ __all__ = ["CurveModel", "FittedCurves"]
 
 Array: TypeAlias = NDArray[np.float64]
 
-_RATIOS = np.array([0.02, 0.1, 0.4, 2.0])  # deviation of the noise of a point, in units of the wander's
+_RATIOS = np.array([0.05, 0.2, 0.6, 2.0])  # deviation of the noise of a point, in units of the wander's
 _SCALES = np.array([0.05, 0.12, 0.3])  # how much the slope wanders in a unit of the clock
 _CENTRE, _COVARIANCE = np.array([0.0, 0.3]), np.diag([1.0, 0.25])  # prior mean and covariance of level and slope
 _TRUST = 4.0  # how many curves the prior covariance counts as

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 from archwright.errors import StrategyError, unknown
 from archwright.space import Architecture, Choice, Space, Subset, Value
 from archwright.surrogates._network import CostModel, cell_features
+from archwright.surrogates._proxies import ProxyModel, scorable
 from archwright.surrogates._wl import cells_histogram
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Decisions",
     "Network",
     "Paths",
+    "Proxies",
     "Rows",
     "Term",
     "WeisfeilerLehman",
@@ -53,9 +55,11 @@ class Term(ABC):
     Attributes:
         prior: Mean and standard deviation of the normal prior of each parameter, the variance's first. Scores are
             standardised and features scaled, so one prior does for all spaces.
+        lacking: Why a kernel is refused where this term of it has nothing to see; empty where the term is left out.
     """
 
     prior: tuple[tuple[float, float], ...]
+    lacking: ClassVar[str] = ""
 
     def __init__(self, space: Space) -> None:
         self.space = space
@@ -268,6 +272,30 @@ class Costs(_Linear):
         return self._scale(architectures)
 
 
+class Proxies(_Linear):
+    """Linear in zero-cost proxies of the network, as `ProxyModel` knows them without running it.
+
+    It makes the mean that is expected before a trial a weighted sum of proxies, with weights that are learnt.
+    """
+
+    lacking = (
+        "scores networks that take one tensor of real numbers (model= and example_input=), and this space has none"
+    )
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(space)
+        self._scale = _Scale(ProxyModel(space).predict, space)
+
+    @classmethod
+    def serves(cls, space: Space) -> bool:
+        """Tell whether the space has networks of one input of real numbers."""
+        return scorable(space)
+
+    def inputs(self, architectures: Sequence[Architecture]) -> Array:
+        """Return (n, proxies) scores, each with mean 0 and variance 1 over the space."""
+        return self._scale(architectures)
+
+
 class _Cosine(_Linear):
     """The cosine of the counts of things that the cells hold."""
 
@@ -319,6 +347,8 @@ class WeisfeilerLehman(_Cosine):
     Weisfeiler-Lehman kernels" (NAS-BOWL), ICLR 2021.
     """
 
+    lacking = "compares cells (aw.cell), and this space has none"
+
     def counts(self, architecture: Architecture) -> Mapping[str, int]:
         """Return the histogram of labels."""
         return cells_histogram(self.space.encode(architecture, "cells"), depth=2)
@@ -331,9 +361,10 @@ KERNELS: Mapping[str, tuple[type[Term], ...]] = MappingProxyType(
         "hamming": (Decisions,),
         "path": (Decisions, Paths),
         "wl": (WeisfeilerLehman,),
+        "proxies": (Decisions, Network, Costs, Proxies),
     }
 )
-"""The kernels by name: the terms of each; one that has nothing to see in a space is left out there."""
+"""The kernels by name: the terms of each; one that has nothing to see in a space is left out there, or refused."""
 
 
 def terms_for(space: Space, name: str) -> list[type[Term]]:
@@ -345,15 +376,15 @@ def terms_for(space: Space, name: str) -> list[type[Term]]:
 
     Raises:
         UnknownName: There is no such kernel.
-        StrategyError: Nothing of what it sees is in this space.
+        StrategyError: What it goes by is not in this space.
     """
     if name not in KERNELS:
         raise unknown("kernel", name, KERNELS)
-    serving = {other: [term for term in terms if term.serves(space)] for other, terms in KERNELS.items()}
-    if not serving[name]:
-        allowed = ", ".join(other for other, terms in serving.items() if terms)
-        raise StrategyError(f"the kernel {name!r} compares cells (aw.cell), and this space has none; use {allowed}")
-    return serving[name]
+    for term in KERNELS[name]:
+        if term.lacking and not term.serves(space):
+            serving = (other for other in KERNELS if all(t.serves(space) or not t.lacking for t in KERNELS[other]))
+            raise StrategyError(f"the kernel {name!r} {term.lacking}; use {', '.join(serving)}")
+    return [term for term in KERNELS[name] if term.serves(space)]
 
 
 def kernel_for(space: Space, name: str) -> tuple[Term, ...]:

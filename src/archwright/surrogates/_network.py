@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archwright.space import Architecture, CellEncoding, Choice, Decision, Filled, Graph, Space, Value
+from archwright.surrogates._ridge import Ridge
 
-__all__ = ["CostModel", "cell_features", "measures"]
+__all__ = ["CostModel", "cell_features", "measures", "views"]
 
-_LARGEST = 700.0  # exponents above overflow
 _REMEMBERED = 100_000  # architectures of a space whose features are kept: searches ask for the same ones again
 
 _features_of: WeakKeyDictionary[Space, dict[Architecture, NDArray[np.float64]]] = WeakKeyDictionary()
@@ -75,9 +74,9 @@ def cell_features(space: Space, architectures: Sequence[Architecture]) -> NDArra
 class CostModel:
     """Knows the parameters and FLOPs of every architecture of a space from those of a few.
 
-    The few are counted on the meta device. The rest follow by kernel ridge regression, linear or quadratic, of the
-    costs or of their logarithms, on the decisions, on what the cells compute, or on both: whichever predicts each of
-    the few best from the others. Where costs add up, as they do in a cell space, the prediction is exact.
+    The few are counted on the meta device. The rest follow by kernel ridge regression of the costs or of their
+    logarithms, on the decisions, on what the cells compute, or on both. Where costs add up, as they do in a cell space,
+    the prediction is exact.
 
     Architectures whose network cannot be built are left out.
 
@@ -87,73 +86,35 @@ class CostModel:
     """
 
     def __init__(self, space: Space, *, counted: int = 48) -> None:
-        self.space = space
         rng = np.random.default_rng(0)
         found = {a: _counted(space, a) for a in dict.fromkeys(space.sample(rng) for _ in range(counted))}
         known = {architecture: count for architecture, count in found.items() if count is not None}
-        self._views = self._see(list(known))
-        by_cost = np.array(list(known.values()), dtype=np.float64).reshape(-1, 2).T
-        self._fits = [min((_fit(*way, self._views, cost) for way in self._ways()), key=_error) for cost in by_cost]
+        costs = np.array(list(known.values()), dtype=np.float64).reshape(-1, 2)
+        self._ridge = Ridge(partial(views, space), list(known), costs, costs=True, penalties=(1e-8,))
 
     def predict(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """Return (n, 2) parameters and FLOPs."""
-        views = self._see(architectures)
-        return np.stack([fit.predict(views[fit.view] @ self._views[fit.view].T) for fit in self._fits], axis=1)
-
-    def _ways(self) -> Iterator[tuple[str, int, bool]]:
-        """Iterate over what a cost may follow from, to what degree, and whether its logarithm does."""
-        return itertools.product(self._views, (1, 2), (False, True))
-
-    def _see(self, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
-        """Return (n, features) numbers of each kind, with a constant."""
-        one = np.ones((len(architectures), 1))
-        width = sum(decision.width for decision in self.space.decisions.values())
-        vectors = np.array([self.space.encode(architecture) for architecture in architectures])
-        vectors = vectors.reshape(len(architectures), width)
-        if not self.space.cells:
-            return {"decisions": np.hstack([vectors, one])}
-        cells = cell_features(self.space, architectures) / 4  # so that they weigh about as much as a decision
-        return {
-            "decisions": np.hstack([vectors, one]),
-            "cells": np.hstack([cells, one]),
-            "both": np.hstack([vectors, cells, one]),
-        }
+        return self._ridge.predict(architectures)
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """A kernel ridge regression of one cost, and how far it is off when it predicts each from the others."""
+def views(space: Space, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
+    """Return what numbers of a network may follow from: the decisions, what the cells compute, and both.
 
-    view: str
-    degree: int
-    logarithm: bool
-    centre: float
-    weights: NDArray[np.float64]
-    error: float
-
-    def predict(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n,) costs from (n, counted) inner products."""
-        values = self.centre + inner**self.degree @ self.weights
-        return np.exp(np.minimum(values, _LARGEST)) if self.logarithm else np.maximum(values, 0.0)
-
-
-def _fit(
-    view: str, degree: int, logarithm: bool, views: Mapping[str, NDArray[np.float64]], cost: NDArray[np.float64]
-) -> _Fit:
-    target = np.log(np.maximum(cost, 1.0)) if logarithm else cost
-    if not len(cost):
-        return _Fit(view, degree, False, 0.0, cost, 0.0)
-    centre = float(target.mean())
-    gram = (views[view] @ views[view].T) ** degree
-    inverse = np.linalg.inv(gram + 1e-8 * np.trace(gram) / len(gram) * np.eye(len(gram)))
-    weights = inverse @ (target - centre)
-    others = target - weights / np.diag(inverse)
-    predicted = np.exp(np.minimum(others, _LARGEST)) if logarithm else others
-    return _Fit(view, degree, logarithm, centre, weights, float(np.abs(predicted - cost).mean()))
-
-
-def _error(fit: _Fit) -> float:
-    return fit.error
+    Returns:
+        (n, features) by name, each with a constant; the decisions alone where the space has no cell.
+    """
+    one = np.ones((len(architectures), 1))
+    width = sum(decision.width for decision in space.decisions.values())
+    vectors = np.array([space.encode(architecture) for architecture in architectures])
+    vectors = vectors.reshape(len(architectures), width)
+    if not space.cells:
+        return {"decisions": np.hstack([vectors, one])}
+    cells = cell_features(space, architectures) / 4  # so that they weigh about as much as a decision
+    return {
+        "decisions": np.hstack([vectors, one]),
+        "cells": np.hstack([cells, one]),
+        "both": np.hstack([vectors, cells, one]),
+    }
 
 
 def _features(cell: CellEncoding | None, weights: Mapping[str, float]) -> list[float]:

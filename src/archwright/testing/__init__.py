@@ -1,4 +1,4 @@
-"""Conformance suites: what every space, strategy, store, evaluator and supernet has to keep, to be run on your own.
+"""Conformance suites: what each space, strategy, scheduler, store, evaluator and supernet keeps, to be run on your own.
 
 Subclass a suite in your tests and give it one fixture:
 
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archwright.testing._evaluators import EvaluatorSuite
     from archwright.testing._random import expressions, random_spaces
+    from archwright.testing._schedulers import SchedulerSuite
     from archwright.testing._spaces import SpaceSuite
     from archwright.testing._stores import StoreSuite
     from archwright.testing._strategies import StrategySuite
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EvaluatorSuite",
+    "SchedulerSuite",
     "SpaceSuite",
     "StoreSuite",
     "StrategySuite",
@@ -38,6 +40,7 @@ __all__ = [
 
 _HOME = {
     "EvaluatorSuite": ("_evaluators", "pytest"),
+    "SchedulerSuite": ("_schedulers", "pytest"),
     "SpaceSuite": ("_spaces", "pytest"),
     "StoreSuite": ("_stores", "pytest"),
     "StrategySuite": ("_strategies", "pytest"),

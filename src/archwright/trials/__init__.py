@@ -1,7 +1,8 @@
 """What has been tried: trials, their history, and what makes one better than another."""
 
+from archwright.trials._constraint import Constraint
 from archwright.trials._history import History
 from archwright.trials._objective import Objective
 from archwright.trials._trial import State, Trial, metrics_from_json, metrics_to_json
 
-__all__ = ["History", "Objective", "State", "Trial", "metrics_from_json", "metrics_to_json"]
+__all__ = ["Constraint", "History", "Objective", "State", "Trial", "metrics_from_json", "metrics_to_json"]

@@ -31,16 +31,13 @@ class History:
     def __init__(self, objective: Objective, *, within: History | None = None) -> None:
         self.objective = objective
         self.learned: Learned | None = None
-        self._within = within
         self._trials: list[Trial] = []
         self._finished: list[Trial] = []
         self._complete: list[Trial] = []
         self._scores: list[float] = []
         self._best: Trial | None = None
         self._spent = 0.0
-        self._seen: set[Architecture] = set()
-        self._unseen: Iterator[Architecture] | None = None
-        self._next: Architecture | None = None
+        self._seen: _Seen = _Seen() if within is None else within._seen
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -74,7 +71,7 @@ class History:
 
     def seen(self, architecture: Architecture) -> bool:
         """Tell whether the architecture was proposed before, whatever became of it."""
-        return architecture in (self if self._within is None else self._within)._seen
+        return architecture in self._seen.architectures
 
     @property
     def spent(self) -> float:
@@ -84,7 +81,7 @@ class History:
     @property
     def count_seen(self) -> int:
         """How many different architectures have been proposed."""
-        return len((self if self._within is None else self._within)._seen)
+        return len(self._seen.architectures)
 
     def score(self, trial: Trial) -> float:
         """Return how good a trial is: greater is better, whatever the objective's direction.
@@ -127,14 +124,7 @@ class History:
         Raises:
             SpaceError: The space is not finite.
         """
-        if self._within is not None:
-            return self._within.unseen(space)
-        if self._unseen is None:
-            self._unseen = space.enumerate()
-            self._next = next(self._unseen, None)
-        while self._next is not None and self._next in self._seen:
-            self._next = next(self._unseen, None)
-        return self._next
+        return self._seen.next_after(space)
 
     def before(self, trial: Trial) -> Trial | None:
         """Return the trial of the same architecture that a trial goes on from, or `None` where it began anew."""
@@ -153,7 +143,7 @@ class History:
             raise StudyError(f"trial {trial.number} cannot follow trial {len(self._trials) - 1}")
         if trial.number == len(self._trials):
             self._trials.append(trial)
-            self._seen.add(trial.architecture)
+            self._seen.architectures.add(trial.architecture)
         elif self._trials[trial.number].ended:
             raise StudyError(f"trial {trial.number} has ended already")
         else:
@@ -168,3 +158,21 @@ class History:
         if trial.state == "complete":
             self._complete.append(trial)
             self._scores.append(self.score(trial))
+
+
+class _Seen:
+    """The architectures that were proposed, and a walk along those that were not."""
+
+    def __init__(self) -> None:
+        self.architectures: set[Architecture] = set()
+        self._walk: Iterator[Architecture] | None = None
+        self._next: Architecture | None = None
+
+    def next_after(self, space: Space) -> Architecture | None:
+        """Return the first of a space, in the order of enumeration, that is not among them."""
+        if self._walk is None:
+            self._walk = space.enumerate()
+            self._next = next(self._walk, None)
+        while self._next is not None and self._next in self.architectures:
+            self._next = next(self._walk, None)
+        return self._next

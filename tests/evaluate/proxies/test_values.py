@@ -273,6 +273,20 @@ def test_zen_looks_at_the_features_before_the_global_pooling() -> None:
     assert score("zen", network(), inputs, targets) == pytest.approx(wanted, abs=0.1)
 
 
+def test_zen_leaves_out_a_normalisation_that_nothing_comes_to() -> None:
+    class Dead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.live = mlp()
+            self.edge = nn.Sequential(nn.Linear(5, 3, bias=False), nn.BatchNorm1d(3))
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.live(inputs) + self.edge(torch.zeros_like(inputs))
+
+    inputs, targets = batch(5)
+    assert score("zen", Dead(), inputs, targets) == pytest.approx(score("zen", mlp(), inputs, targets), rel=1e-6)
+
+
 def test_zen_draws_weights_of_its_own() -> None:
     inputs, targets = batch(5)
     other = mlp()

@@ -75,7 +75,7 @@ class Passes:
         if not self.inputs.is_floating_point():
             raise EvaluationError(
                 f"the network's inputs are {str(self.inputs.dtype).removeprefix('torch.')}, and real numbers are "
-                "wanted: take a proxy that looks at weights alone, such as 'snip' or 'zico'"
+                "wanted: take a proxy of the gradients by weights, such as 'snip' or 'zico'"
             )
         return self.inputs
 
@@ -188,6 +188,8 @@ class Passes:
             if _is_cut(product):
                 raise RuntimeError("a layer of its own says that it is differentiable once")
             products = torch.autograd.grad(product, self.weights, retain_graph=True, materialize_grads=True)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             raise EvaluationError(
                 f"the network's gradient cannot be differentiated again ({str(error).partition(chr(10))[0]}): take a "
@@ -240,6 +242,11 @@ class Passes:
         return found, [saliency[place] for place in sorted(saliency)]
 
     def learnt(self) -> list[nn.Parameter]:
+        """Return `weights`.
+
+        Raises:
+            EvaluationError: There are none.
+        """
         if not self.weights:
             raise EvaluationError(
                 "the network has no weight of two axes or more that is learnt: set requires_grad where it is frozen"

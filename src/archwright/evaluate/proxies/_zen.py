@@ -27,7 +27,8 @@ class Zen(Proxy):
     log of the mean over the samples of ||f(x) - f(x + strength × e)||, plus the logarithm of each batch normalisation's
     standard deviation. x and e are Gaussian; so are the weights, which are drawn for it, and the features are the last
     that have positions (before the global pooling), or the outputs where there are none. Residual branches stay, which
-    the authors take out of their networks.
+    the authors take out of their networks. A normalisation that gets a constant, as on an edge that nothing comes to,
+    scales nothing and is left out.
 
     It makes two passes of its own. Undefined without batch normalisation, and for inputs that are whole numbers.
 
@@ -68,12 +69,11 @@ class Zen(Proxy):
                 here = _features(model, inputs)
             moved = _features(model, inputs + step) - here
         distance = float(moved.flatten(1).norm(dim=1).mean())
-        if not distance > 0 or not all(variance > 0 for variance in variances):
+        if not distance > 0:
             raise EvaluationError(
-                "the features do not depend on the input, or a normalisation gets a constant: leave networks out of "
-                "the space through which nothing leads"
+                "the features do not depend on the input: leave networks out of the space through which nothing leads"
             )
-        return math.log(distance) + sum(math.log(variance) / 2 for variance in variances)
+        return math.log(distance) + sum(math.log(variance) / 2 for variance in variances if variance > 0)
 
 
 def _drawn(generator: torch.Generator) -> Callable[[nn.Module, str, Tensor], Tensor]:

@@ -1,0 +1,60 @@
+"""What an architecture has to keep to."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from archwright.errors import StudyError
+
+__all__ = ["Constraint"]
+
+_ALIASES = {"params": "parameters"}
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound of a metric.
+
+    Args:
+        metric: The metric's name.
+        bound: The value.
+        at_most: Whether the metric is to be at most the bound, rather than at least.
+    """
+
+    metric: str
+    bound: float
+    at_most: bool = True
+
+    @classmethod
+    def parse(cls, text: str | Constraint) -> Constraint:
+        """Return the constraint that a text such as "params <= 1e6" or "accuracy >= 0.9" describes.
+
+        Raises:
+            StudyError: It does not read so.
+        """
+        if isinstance(text, Constraint):
+            return text
+        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*(\S+)\s*", str(text))
+        try:
+            bound = float(match[3]) if match else math.nan
+        except ValueError:
+            bound = math.nan
+        if match is None or not math.isfinite(bound):
+            raise StudyError(f'a constraint reads "params <= 1e6" or "accuracy >= 0.9"; {text!r} was given')
+        return cls(_ALIASES.get(match[1], match[1]), bound, match[2] == "<=")
+
+    def keeps(self, metrics: Mapping[str, float]) -> bool:
+        """Tell whether metrics keep to it; NaN does not.
+
+        Raises:
+            KeyError: The metric is not among them.
+        """
+        value = metrics[self.metric]
+        return value <= self.bound if self.at_most else value >= self.bound
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads."""
+        return f"{self.metric} {'<=' if self.at_most else '>='} {self.bound:g}"
