@@ -38,13 +38,12 @@ def create(text):
     return schedulers.create(name, **({"eta": float(eta)} if eta else {}))
 
 
-def entries(strategies, chosen):
-    """What is compared, by label, "full" first for each strategy."""
+def entries(strategy, chosen):
+    """What a strategy is given, by label, "full" first."""
     return {
-        (strategy, scheduler): (strategy, create(scheduler))
-        for strategy in strategies
+        scheduler: (strategy, create(scheduler))
         for scheduler in ("full", *chosen)
-        if strategy in ALONE.get(scheduler, strategies) and not (scheduler == "bohb" and strategy in BLIND)
+        if strategy in ALONE.get(scheduler, (strategy,)) and not (scheduler == "bohb" and strategy in BLIND)
     }
 
 
@@ -62,23 +61,25 @@ def share(time, full, budget):
     return f"{time / full:.2f}" if math.isfinite(full) else f"< {time / budget:.2f}"
 
 
-def show(loaded, comparison, tolerances):
-    unit = comparison.seconds / comparison.trials
+def head(loaded, trials, seeds, tolerances):
     kind = "points" if loaded.scale == 100 else loaded.table.metric
     heads = [f"within {tolerance:g} {kind} | of full | seeds" for tolerance in tolerances]
+    hours = trials * loaded.table.mean_seconds / 3600
     print(
-        f"\n{loaded.name}, {loaded.dataset}: the time of {comparison.trials} full trainings "
-        f"({comparison.seconds / 3600:,.0f} hours), {len(comparison.seeds)} seeds\n"
+        f"\n{loaded.name}, {loaded.dataset}: the time of {trials} full trainings ({hours:,.0f} hours), {seeds} seeds\n"
     )
     print(f"| strategy | scheduler | {' | '.join(heads)} | regret | evaluations |")
-    print("|" + "---|" * (4 + 3 * len(tolerances)))
+    print("|" + "---|" * (4 + 3 * len(tolerances)), flush=True)
+
+
+def show(strategy, comparison, tolerances):
     full = {}
-    for (strategy, scheduler), result in comparison.results.items():
+    for scheduler, result in comparison.results.items():
         cells = []
         for tolerance in tolerances:
-            found = times(result, tolerance, unit)
+            found = times(result, tolerance, comparison.seconds / comparison.trials)
             median = float(np.median(found))
-            reference = full.setdefault((strategy, tolerance), median)
+            reference = full.setdefault(tolerance, median)
             told = "-" if math.isinf(median) else f"{median:.1f}"
             cells += [told, share(median, reference, comparison.trials), f"{np.isfinite(found).sum()}"]
         print(
@@ -102,15 +103,17 @@ def main():
             continue
         loaded = bench.load(name, dataset=dataset)
         chosen = fitting if given.schedulers is None else tuple(given.schedulers.split(","))
-        comparison = bench.compare(
-            loaded.space,
-            loaded.table,
-            entries(given.strategies.split(","), chosen),
-            trials=given.trials,
-            seeds=given.seeds,
-            scale=loaded.scale,
-        )
-        show(loaded, comparison, tolerances)
+        head(loaded, given.trials, given.seeds, tolerances)
+        for strategy in given.strategies.split(","):
+            comparison = bench.compare(
+                loaded.space,
+                loaded.table,
+                entries(strategy, chosen),
+                trials=given.trials,
+                seeds=given.seeds,
+                scale=loaded.scale,
+            )
+            show(strategy, comparison, tolerances)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 import archwright as aw
 from archwright import bench, schedulers
 from archwright.errors import BudgetError, EvaluationError, SchedulerError, StrategyError, UnknownName
-from archwright.evaluate import FunctionEvaluator, Stopped
+from archwright.evaluate import Fidelity, FunctionEvaluator, Stopped
 from archwright.schedulers import Job, Scheduler
 from archwright.space import Architecture
 from archwright.strategies import Strategy
@@ -238,6 +238,20 @@ def test_without_schedulers_curves_change_nothing():
         assert result.duplicates == without.results[label].duplicates
 
 
+def test_by_number_what_an_evaluation_reports_does_not_count():
+    def measure(candidate):
+        candidate.report(1, value=100.0, seconds=3.0)
+        raise Stopped("of its own accord")
+
+    by_number, by_time = (
+        bench.compare(SPACE, measure, {"one": InOrder()}, trials=3, seeds=1, seconds=seconds).results["one"]
+        for seconds in (None, 10.0)
+    )
+    assert by_number.clock.tolist() == [[1, 2, 3]]
+    assert by_time.clock.tolist() == [[3, 6, 9]]
+    assert np.isnan(by_number.regret).all()
+
+
 def test_two_workers_share_the_clock_and_what_runs_last_may_still_go_on():
     held = bench.Table(
         aw.Space(x=aw.integer(0, 1)),
@@ -317,6 +331,18 @@ def test_a_function_that_reports_is_compared_too():
 
 class FunctionWithSpace(FunctionEvaluator):
     space = SPACE
+    fidelities: ClassVar = {"epochs": Fidelity(1, 9, values=(1, 3, 9))}
+
+
+def test_what_does_not_say_how_long_it_took_costs_its_share_of_a_mean_training():
+    def measure(candidate):
+        epochs = candidate.fidelity["epochs"]
+        if epochs == 3:
+            raise RuntimeError("no")
+        return {"value": 1.0, "seconds": 50.0}
+
+    found = run(Plan(((0, None), (1, 0), (1, None))), FunctionWithSpace(measure), trials=10, seconds=90.0, best=1.0)
+    assert np.allclose(found.clock, [np.cumsum([50, 9 * 2 / 9, 9 * 3 / 9])])
 
 
 def test_an_evaluation_that_takes_no_time_would_never_end_a_comparison():

@@ -8,13 +8,23 @@ import numpy as np
 import pytest
 
 import archwright as aw
-from archwright import strategies
+from archwright import nn, strategies
 from archwright.errors import StrategyError
 from archwright.strategies import BayesianOptimisation, _bo_model
 from archwright.surrogates import Posterior, fit_parameters, kernel_for, log_expected_improvement, squash
+from archwright.testing import StrategySuite
 from archwright.trials import History, Objective, Trial
 
 SMALL = aw.Space(**{f"e{i}": aw.choice(*"abcd") for i in range(4)})
+NETWORKS = aw.Space(
+    model=nn.Sequential(
+        nn.Linear(6, aw.ordinal(4, 8, 16, 32, name="width")),
+        aw.choice({"relu": nn.ReLU(), "gelu": nn.GELU(), "tanh": nn.Tanh()}, name="activation"),
+        nn.LazyLinear(aw.integer(2, 6, name="middle")),
+        nn.LazyLinear(3),
+    ),
+    example_input=(6,),
+)
 LARGE = aw.Space(**{f"e{i}": aw.choice(*"abcd") for i in range(12)})
 ACQUISITIONS = ["log-ei", "noisy-ei", "ucb", "thompson"]
 
@@ -120,3 +130,21 @@ def test_a_kernel_that_sees_nothing_is_refused_at_the_start():
         strategies.create("bo", acquisition="ei")
     with pytest.raises(StrategyError, match="initial is an integer of 1 or more, not 0"):
         strategies.create("bo", initial=0)
+    with pytest.raises(StrategyError, match=r"'proxies' scores networks.*use network, decisions, hamming, path$"):
+        aw.Study(SMALL, strategy=strategies.create("bo", kernel="proxies"))
+
+
+class TestWithProxies(StrategySuite):
+    trials = 24
+
+    @pytest.fixture
+    def strategy(self) -> strategies.Strategy:
+        return BayesianOptimisation(kernel="proxies")
+
+    @pytest.fixture
+    def any_space(self) -> aw.Space:
+        return NETWORKS
+
+    @pytest.fixture
+    def finite_space(self) -> aw.Space:
+        return NETWORKS

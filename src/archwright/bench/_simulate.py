@@ -159,7 +159,8 @@ class _Search:
             if now > end * (1 + _ROUNDING):
                 break
             start = time.perf_counter()
-            trial = study.tell(study.trials[number], outcome, curve=candidate.curve)
+            curve = () if task.seconds is None else candidate.curve
+            trial = study.tell(study.trials[number], outcome, curve=curve)
             overhead += time.perf_counter() - start
             self._check_curve(trial)
             best = study.history.best
@@ -204,11 +205,12 @@ class _Search:
             seconds = last.get("seconds", 1.0)
         else:
             before = self.study.history.before(trial)
+            spent, share = (0.0, 0.0) if before is None else (self._until[before.number], before.share)
             if not last and candidate.curve:
                 last = candidate.curve[-1]  # it was stopped there, or it failed after that
             whole = self.task.seconds / self.task.trials
-            self._until[trial.number] = until = last.get("seconds", whole * trial.share)
-            seconds = until - (0.0 if before is None else self._until[before.number])
+            self._until[trial.number] = until = last.get("seconds", spent + whole * (trial.share - share))
+            seconds = until - spent
             if before is None and seconds == 0:
                 raise EvaluationError(
                     f"the evaluation of {trial.architecture!r} took no time, so a comparison by simulated time would "

@@ -15,7 +15,8 @@ from archwright.trials import History, Trial
 
 __all__ = ["FreezeThaw"]
 
-_BASKET = 10  # of the trials that are paused, the most that are thought of, the best of each rung
+_PAUSED, _NEW = 2, 3  # of how many paused trials of each rung, the best, and of how many new ones a value is drawn
+_FULL = 10  # full evaluations, the best, whose curves are learnt from
 
 
 @register("freeze-thaw")
@@ -24,9 +25,9 @@ class FreezeThaw(Scheduler):
     """Freeze-thaw: after each rung a trial is paused, and that goes on which may come to the most in the end.
 
     Swersky, Snoek and Adams, "Freeze-thaw Bayesian optimization", 2014, with the model of `surrogates.CurveModel` and a
-    draw from it (Thompson sampling) in place of entropy search: of each paused trial a final value is drawn, and of a
-    new one too, as those of the trials so far are spread; the greatest is taken. So what is promising or unsure goes
-    on, and what is surely poor never does.
+    draw from it (Thompson sampling) in place of entropy search: of the best paused trials of each rung a final value is
+    drawn, and of three new ones too, as those of the trials so far are spread; the greatest is taken. So what is
+    promising or unsure goes on, and what is surely poor never does.
 
     Args:
         startup: How many trials begin before any goes on, at least 2.
@@ -47,23 +48,15 @@ class FreezeThaw(Scheduler):
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return what goes on, or a new trial, whichever a draw says comes to more."""
         held = rungs(ladder, history)
-        paused = [history.trials[number] for number in self._paused(ladder, held)]
+        paused = [history.trials[number] for level in range(ladder.top) for number in held.waiting(level, _PAUSED)]
         if not paused or (more and len(held.views[0].finished) < self.startup):
             return Job(0) if more else None
         drawn = self._draw(ladder, history, held, paused, rng)
         known = np.concatenate([drawn, held.views[-1].scores])
-        new = rng.normal(known.mean(), known.std() + 1e-12) if more else -np.inf
         best = int(drawn.argmax())
-        if drawn[best] < new:
+        if more and rng.normal(known.mean(), known.std() + 1e-12, _NEW).max() > drawn[best]:
             return Job(0)
         return Job(ladder.level(paused[best].share) + 1, paused[best])
-
-    def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
-        """Return the trials that are thought of."""
-        return frozenset(self._paused(ladder, rungs(ladder, history)))
-
-    def _paused(self, ladder: Ladder, held: Rungs) -> list[int]:
-        return [number for level in range(ladder.top) for number in held.waiting(level, _BASKET)]
 
     def _draw(
         self, ladder: Ladder, history: History, held: Rungs, paused: list[Trial], rng: np.random.Generator
@@ -81,7 +74,7 @@ class FreezeThaw(Scheduler):
                 stage = history.before(stage)
             return points
 
-        full = [history.trials[number] for *_, number in held.ranked[-1][:_BASKET]]
+        full = [history.trials[number] for *_, number in held.ranked[-1][:_FULL]]
         fitted = CurveModel().fit([curve(trial) for trial in (*paused, *full)])
         drawn: np.ndarray = np.asarray(fitted.draw(steps[-1], rng, 1))[0, : len(paused)]
         return drawn

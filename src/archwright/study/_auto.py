@@ -64,10 +64,10 @@ def choose(
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
 
     Scheduler: "full" where the evaluator knows no fidelity, has learned beforehand, or the budget is below four full
-    evaluations; else "asha". Fidelity: seconds, where there is a time budget and the evaluator knows them, so that what
-    is compared is what networks reach in the same time; else the first that the evaluator knows. Size: with such a
-    budget and a final training, no networks that could not see the data five times in it. Strategy: "bo" where
-    at most 400 trials are expected, which is where a model of the space is worth its time; else "evolution".
+    evaluations; else "asha". Fidelity: seconds, where time alone is the budget and the evaluator knows them, so that
+    what is compared is what networks reach in the same time; else the first that the evaluator knows. Size: with such a
+    budget and a final training, no networks that could not see the data five times in it. Strategy: "bo" where at most
+    400 trials are expected, which is where a model of the space is worth its time; else "evolution".
 
     Args:
         space: Where to search.
@@ -84,7 +84,12 @@ def choose(
         SchedulerError: The scheduler cannot work with what the evaluator knows.
     """
     why: list[str] = []
-    is_timed = fidelity is None and "seconds" in evaluator.fidelities and math.isfinite(search_time)
+    is_timed = (
+        fidelity is None
+        and "seconds" in evaluator.fidelities
+        and budget.trials is None  # else the time is only a limit
+        and math.isfinite(search_time)
+    )
     ranges: Mapping[str, Range] | Ladder
     if isinstance(fidelity, Ladder):
         ranges = fidelity

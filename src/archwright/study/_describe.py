@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import platform
+import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright.errors import SpaceError, StudyError
@@ -21,6 +22,10 @@ from archwright.study._propose import Planner
 from archwright.study._screen import Screen
 from archwright.trials import Constraint, Objective
 
+if TYPE_CHECKING:
+    from archwright.study._budget import Budget
+    from archwright.study._ledger import Ledger
+
 __all__ = [
     "check_same_space",
     "describe",
@@ -30,6 +35,7 @@ __all__ = [
     "restore_planner",
     "restore_space",
     "restore_strategy",
+    "write_down",
 ]
 
 _EVALUATORS = {
@@ -90,6 +96,18 @@ def describe_evaluator(evaluator: Evaluator) -> dict[str, Any] | None:
             f"{type(evaluator).__name__}.to_json gives what is no JSON ({error}); it may return None"
         ) from error
     return written
+
+
+def write_down(ledger: Ledger, evaluator: Evaluator, budget: Budget, finals: int) -> None:
+    """Put on record what a study is run with; another evaluator than the one before is warned of.
+
+    Raises:
+        StudyError: The evaluator's `to_json` gives what is no JSON.
+    """
+    written, before = describe_evaluator(evaluator), ledger.document["evaluator"]
+    if ledger.history.trials and before is not None and written != before:
+        warnings.warn("the evaluator is not the one on record: results before and after may not compare", stacklevel=4)
+    ledger.update(evaluator=written, budget=budget.to_json(), final=finals)
 
 
 def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:

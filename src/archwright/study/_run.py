@@ -9,21 +9,20 @@ import traceback
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from archwright.errors import ArchwrightError, BudgetError, Exhausted, SchedulerError, SpaceError, StudyError
-from archwright.evaluate import Candidate, Evaluator, Preparation, Saved, Spent, check_metrics
+from archwright.errors import BudgetError, Exhausted, SchedulerError, SpaceError, StudyError
+from archwright.evaluate import Candidate, Evaluator, Preparation, check_metrics
 from archwright.schedulers import Ladder, Scheduler, scores
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback, Log
 from archwright.study._outcome import Outcome, judge
 from archwright.study._propose import Planner, preparation_seed
+from archwright.study._relay import Relay
 from archwright.study._shrink import matches, shrunk
 from archwright.trials import Trial, metrics_to_json
 
 if TYPE_CHECKING:
-    import torch
-
     from archwright.space import Architecture, Space
     from archwright.study._best import Shelf
     from archwright.study._ledger import Ledger
@@ -124,8 +123,8 @@ class Run:
         self._planner = planner
         self._ledger = ledger
         self._shelf = shelf
-        self._checkpoints = study._checkpoints
         self._evaluator = evaluator
+        self._relay = Relay(planner, ledger, study._checkpoints, evaluator.example_input, self._problem)
         self._budget = budget
         self._finals = finals if evaluator.retrains else 0
         log = [] if ledger.folder is None else [Log(ledger.folder / "log.txt")]
@@ -190,7 +189,7 @@ class Run:
 
     def _search(self) -> None:
         study = self._study
-        self._clear()  # of what a killed process had no time to remove
+        self._relay.clear()  # of what a killed process had no time to remove
         while study.stopped_by is None:
             study.stopped_by = self._reason_to_stop()
             if study.stopped_by is None:
@@ -260,7 +259,7 @@ class Run:
             # Before it is on record: a process that dies in between runs it again, and none is missing.
             self._keep(trial, candidate, ended.metrics, "search")
         self._ledger.end(ended)
-        self._clear()
+        self._relay.clear()
         scheduler = self._planner.scheduler
         if scheduler.needs_curve and ended.state == "complete" and not scores(ended.curve, history.objective):
             raise SchedulerError(
@@ -282,7 +281,7 @@ class Run:
 
     def _outcome(self, trial: Trial, candidate: Candidate) -> Outcome:
         try:
-            self._inherit(trial, candidate)
+            self._relay.inherit(trial, candidate)
             return check_metrics(self._evaluator.evaluate(candidate))
         except Exception as error:  # whatever a candidate does, the search goes on
             return error
@@ -303,97 +302,16 @@ class Run:
             architecture,
             seed=trial.seed,
             fidelity=trial.fidelity,
-            stages=self._stages(trial),
+            stages=self._relay.stages(trial),
             device=self._evaluator.device,
             deadline=deadline if math.isfinite(deadline) else None,
             listener=listen,
             example_input=self._evaluator.example_input,
             stop=lambda curve: self._planner.scheduler.stop(self._study.history, trial, tuple(curve)),
-            restore=lambda: self._restore(trial, candidate),
-            save=(lambda state: self._save(trial, state)) if self._planner.checkpoints else None,
+            restore=lambda: self._relay.restore(trial, candidate),
+            save=(lambda state: self._relay.save(trial, state)) if self._planner.checkpoints else None,
         )
         return candidate
-
-    # ------------------------------------------------------------------ going on
-
-    def _stages(self, trial: Trial) -> list[Spent]:
-        """Return the fidelities of the trials that this one goes on from, and its own."""
-        found: list[Spent] = []
-        stage: Trial | None = trial
-        while stage is not None:
-            found.insert(0, stage.fidelity or {})
-            stage = self._study.history.before(stage)
-        return found
-
-    def _restore(self, trial: Trial, candidate: Candidate) -> Saved | None:
-        """Return what the trial before left; where that is lost, let this one begin as the first of them did."""
-        before = self._study.history.before(trial)
-        if before is None:
-            return None
-        saved = self._left(before, trial, "starts again")
-        if saved is None:
-            self._inherit(trial, candidate)
-        return saved
-
-    def _inherit(self, trial: Trial, candidate: Candidate) -> None:
-        """Let a candidate begin with the weights of another architecture's trial, if there is one to inherit from."""
-        history = self._study.history
-        first = trial
-        while (before := history.before(first)) is not None:
-            first = before
-        if first.origin is not None:
-            saved = self._left(history.trials[first.origin], trial, "begins from scratch")
-            if saved is not None:
-                candidate.take_over(saved)
-
-    def _left(self, origin: Trial, trial: Trial, instead: str) -> Saved | None:
-        """Return what a trial left for another; where it is lost or of no use, say what the other does instead."""
-        try:
-            state = self._checkpoints.load(origin.number)
-            return Saved(state, origin.curve, self._grown(origin, trial, state))
-        except LookupError as error:
-            reason = str(error)
-        except ArchwrightError as error:
-            reason = f"is of no use ({error})"
-        if origin.number in self._recorded:
-            self._problem(f"the checkpoint of trial {origin.number} {reason}: trial {trial.number} {instead}")
-        return None
-
-    def _grown(self, before: Trial, trial: Trial, state: Mapping[str, Any]) -> torch.nn.Module | None:
-        """Return a trial's network with the weights of another's; `None` where the two are the same network."""
-        space = self._study.space
-        old, new = (shrunk(space, each.architecture, each.fidelity) for each in (before, trial))
-        if old == new or "model" not in state:
-            return None
-        from archwright.supernet import inherit
-
-        network, _ = inherit(
-            space, new, old, state["model"], seed=trial.seed, example_input=self._evaluator.example_input
-        )
-        return network
-
-    def _save(self, trial: Trial, state: Mapping[str, Any]) -> None:
-        if trial.share == 1 and not self._planner.inherit:
-            return
-        try:
-            self._checkpoints.keep(trial.number, state)
-        except Exception:  # whatever an evaluator saves, and however full the disk is
-            message = f"the checkpoint of trial {trial.number} could not be kept; what goes on from it starts again"
-            self._problem(message, traceback.format_exc())
-
-    def _clear(self) -> None:
-        """Remove the checkpoints that are of no use any more, and put on record which there are."""
-        if self._planner.checkpoints:
-            kept = self._planner.kept(self._study.history)
-            self._checkpoints.drop_all_but(kept)
-            recorded = sorted(kept & {*self._recorded, *self._checkpoints.numbers()})
-            if recorded != self._recorded:
-                self._ledger.update(checkpoints=recorded)
-
-    @property
-    def _recorded(self) -> list[int]:
-        """The trials whose checkpoints are on record; one that was lost is among them."""
-        return self._ledger.document["checkpoints"] or []
 
     # ------------------------------------------------------------------ the final training
 

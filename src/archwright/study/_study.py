@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -486,15 +485,9 @@ class Study:
         if began is not None:
             self._ledger.clock.set(self.elapsed + time.monotonic() - began)
         try:
-            written, before = describe.describe_evaluator(evaluator), self._ledger.document["evaluator"]
-            if self.trials and before is not None and written != before:
-                warnings.warn(
-                    "the evaluator is not the one on record: results before and after may not compare",
-                    stacklevel=3,
-                )
             if why:
                 self._ledger.update(why=list(why))
-            self._ledger.update(evaluator=written, budget=budget.to_json(), final=int(final))
+            describe.write_down(self._ledger, evaluator, budget, int(final))
             self._evaluator = evaluator
             Run(self, plan, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
         finally:
