@@ -28,10 +28,7 @@ def test_fidelities():
 
 @pytest.mark.parametrize(
     "text",
-    [
-        *("", "epochs", "epochs=", "epochs=1", "epochs=1:", "=1:9", "epochs=a:b", "epochs=true:9"),
-        *("epochs=1:9,epochs=1:3", "epochs=1:9,"),
-    ],
+    ["", "epochs", "epochs=", "epochs=1", "epochs=1:", "=1:9", "epochs=a:b", "epochs=true:9", "n=1:9,n=1:3", "n=1:9,"],
 )
 def test_what_does_not_read_as_one(text):
     with pytest.raises(SchedulerError, match=r"name=least:full, each name once, such as epochs=1:9"):
