@@ -19,11 +19,12 @@ class TestRegistered(SchedulerSuite):
         return schedulers.create(request.param)
 
 
+@pytest.mark.slow
 class TestWithAModel(SchedulerSuite):
     """Shorter: they fit a model again and again."""
 
-    trials = 40
-    reaches = 60
+    trials = 30
+    reaches = 40
 
     @pytest.fixture(params=["extrapolation", "freeze-thaw"])
     def scheduler(self, request):
