@@ -352,13 +352,14 @@ def test_the_log(tmp_path, clock):
                 raise ValueError("not today")
             return super().evaluate(candidate)
 
-    aw.search(SPACE, Moody(clock, seconds=1), budget=aw.Budget(trials=3), path=tmp_path)
+    aw.search(SPACE, Moody(clock, seconds=1), strategy="random", budget=aw.Budget(trials=3), path=tmp_path)
     log = (tmp_path / "log.txt").read_text()
     events = [line.split(" ", 1)[1] for line in log.splitlines() if not line.startswith("    ")]
     assert events[0] == "search begins: max value, budget 3 trials, seed 0"
-    assert events[1].startswith("trial 0 begins: ")
-    assert events[2].startswith("trial 0 step 0: value 0.")
-    assert "(best so far)" in events[3]
+    assert events[1].startswith("scheduler full: ")  # what was chosen, and why
+    assert events[2].startswith("trial 0 begins: ")
+    assert events[3].startswith("trial 0 step 0: value 0.")
+    assert "(best so far)" in events[4]
     assert "trial 1 failed in 0.0 s" in log
     assert "    ValueError: not today" in log
     assert events[-1] == f"search ends (trials) after {2 + 1000:.1f} s"

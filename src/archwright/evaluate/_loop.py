@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from archwright.errors import EvaluationError
+from archwright.evaluate._device import seeded
 from archwright.evaluate._optimizers import make_optimizer
 from archwright.evaluate._schedules import SCHEDULES
 
@@ -159,7 +160,8 @@ class Trainer:
     def settle(self) -> None:
         """Measure the statistics of batch normalisation for the weights of now, after a training of few steps.
 
-        Their moving averages would still be those of the beginning, and of weights that were soon others.
+        Their moving averages would still be those of the beginning, and of weights that were soon others. What the
+        training draws stays what it would be without.
         """
         norms = [each for each in self._model.modules() if isinstance(each, _BatchNorm) and each.momentum is not None]
         if not norms or self._total >= SETTLED:
@@ -169,8 +171,10 @@ class Trainer:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over what comes
         self._model.train()
-        for inputs, _ in islice(self._feed.shuffled(self._batch_size, self._generator), SETTLING):
-            self._setup.scores(self._model, inputs, self._feed.classes)
+        batches = self._feed.shuffled(self._batch_size, torch.Generator().manual_seed(self._total))
+        with seeded(self._total, self._setup.device):
+            for inputs, _ in islice(batches, SETTLING):
+                self._setup.scores(self._model, inputs, self._feed.classes)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 

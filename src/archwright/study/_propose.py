@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from archwright.errors import Exhausted, StrategyError, StudyError
+from archwright.errors import ArchwrightError, Exhausted, StrategyError, StudyError
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
@@ -60,6 +60,7 @@ class Planner:
         Raises:
             Exhausted: Everything in the space has been proposed, and nothing goes on.
             StrategyError: The strategy proposed something that is not in the space.
+            StudyError: No network keeps to the constraints.
         """
         number = len(history.trials)
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, number], spawn_key=(3,)))
@@ -133,7 +134,7 @@ class Planner:
                 if not history.seen(architecture) and self._feasible(architecture):
                     return architecture
         if self.constraints:
-            raise self._infeasible()
+            raise self._infeasible(history)
         if math.isinf(space.bound):
             return architecture
         unseen = history.unseen(space)
@@ -151,15 +152,17 @@ class Planner:
             self._costs[architecture] = {"parameters": float(parameters), "flops": float(flops)}
         return self._costs[architecture]
 
-    def _infeasible(self) -> StudyError:
-        """Return the error for constraints that nothing new keeps to, with the closest values seen."""
-        seen = list(self._costs.values())
+    def _infeasible(self, history: History) -> ArchwrightError:
+        """Return the error for constraints that nothing new keeps to; where nothing did, it has the closest values."""
+        if history.count_seen:
+            return Exhausted("nothing that keeps to the constraints and was not proposed yet is left to be found")
+        costs = list(self._costs.values())
         closest = ", ".join(
-            f"{each}: {(min if each.at_most else max)(costs[each.metric] for costs in seen):g} is the closest of "
-            f"{len(seen)} networks"
+            f"{each}: {(min if each.at_most else max)(cost[each.metric] for cost in costs):g} is the closest of "
+            f"{len(costs)} networks"
             for each in self.constraints
         )
-        return StudyError(f"no network that keeps to the constraints is left to be found ({closest}); loosen them")
+        return StudyError(f"no network that keeps to the constraints was found ({closest}); loosen them")
 
     def _parent(self, history: History, architecture: Architecture) -> int | None:
         """Return the trial whose weights a new architecture begins with: the nearest of the best, if one is near."""
