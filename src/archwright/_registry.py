@@ -5,12 +5,14 @@ from __future__ import annotations
 import fnmatch
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
 from archwright.errors import ArchwrightError, unknown
 
 T = TypeVar("T", bound=Callable[..., Any])
+K = TypeVar("K")
+C = TypeVar("C", bound=type[Any])
 
 
 @dataclass(frozen=True)
@@ -94,3 +96,59 @@ class Registry(Generic[T]):
     def __contains__(self, name: object) -> bool:
         """Tell whether something is filed under `name`."""
         return name in self._entries
+
+
+class Classes(Generic[K]):
+    """Classes of settings by name: strategies, schedulers and the like, whose rooms hand these methods on.
+
+    Args:
+        kind: What an object of the classes is, in the singular; error messages use it.
+        error: What is raised for a setting that a class does not have.
+    """
+
+    def __init__(self, kind: str, error: type[ArchwrightError]) -> None:
+        self._registry: Registry[type[K]] = Registry(kind)
+        self._error = error
+
+    def register(self, name: str) -> Callable[[C], C]:
+        """Return a decorator that files a class under a name.
+
+        Args:
+            name: What users write, such as "local-search".
+
+        Raises:
+            ValueError: The name is taken.
+        """
+        file: Callable[[Any], Any] = self._registry.register(name)
+        return file
+
+    def create(self, name: str, **settings: Any) -> K:
+        """Make an object of the class that is filed under a name.
+
+        Args:
+            name: One of `names()`.
+            **settings: Its settings.
+
+        Raises:
+            UnknownName: Nothing is filed under that name; the message names the nearest one.
+            ArchwrightError: A setting is unknown, or its value is not allowed; the error of the room.
+        """
+        made: K = self._registry.create(name, settings, error=self._error)
+        return made
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Return the names that match a shell-style pattern, sorted."""
+        return self._registry.names(pattern)
+
+    def entries(self) -> list[Entry[type[K]]]:
+        """Return the registered classes with the line that describes each, sorted by name."""
+        return list(self._registry)
+
+    def name_of(self, made: K) -> str | None:
+        """Return the name under which an object's class is filed, or `None` if it is not."""
+        return next((entry.name for entry in self._registry if entry.make is type(made)), None)
+
+    def options(self, made: K) -> dict[str, Any]:
+        """Return an object's settings by name, as `create` takes them; empty for one that is no dataclass."""
+        held: Any = made
+        return {one.name: getattr(held, one.name) for one in fields(held) if one.init} if is_dataclass(held) else {}

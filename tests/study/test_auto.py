@@ -322,3 +322,33 @@ def test_a_scheduler_of_ones_own():
     study = aw.search(SPACE, Growing(), scheduler=Upwards(), budget=aw.Budget(trials=4))
     assert [trial.fidelity["epochs"] for trial in study.trials] == [1, 3, 9] * 4
     assert study.history.spent == pytest.approx(4)
+
+
+def test_a_fidelity_that_was_asked_for_is_used_or_refused():
+    study = aw.search(
+        SPACE, function, budget=aw.Budget(trials=2), scheduler="auto", fidelity={"epochs": (1, 9)}, strategy="random"
+    )
+    assert (type(study.scheduler), str(study.ladder)) == (aw.schedulers.ASHA, "epochs 1, 3, 9")
+    with pytest.raises(
+        SchedulerError, match="gives each of them all: leave it out, or take a scheduler such as 'asha'"
+    ):
+        aw.search(SPACE, function, budget=aw.Budget(trials=9), scheduler="median", fidelity={"epochs": (1, 9)})
+
+
+def test_a_round_that_takes_longer_than_there_is_time_is_refused_at_the_start():
+    # Nine begin with 10 seconds, three go on for 20 more, and one for 60 more.
+    with pytest.raises(SchedulerError, match=r"takes 210 seconds, and the budget is 60 seconds: give more time"):
+        aw.search(
+            SPACE,
+            function,
+            budget=aw.Budget(seconds=60),
+            scheduler="successive-halving",
+            fidelity={"seconds": (10, 90)},
+        )
+
+
+@pytest.mark.parametrize(("name", "range_"), [("data", (0.5, 2)), ("resolution", (8, 32))])
+def test_more_than_there_is_cannot_be_given(name, range_):
+    training = Training(images(side=16), epochs=2)
+    with pytest.raises(SchedulerError, match=r"goes beyond .*, which is all there is"):
+        aw.search("convnet", training, budget=aw.Budget(trials=9), fidelity={name: range_})

@@ -17,6 +17,7 @@ from archwright.evaluate._evaluator import (
 )
 from archwright.evaluate._fidelity import Fidelity, Spent
 from archwright.evaluate._learned import Learned, Preparation
+from archwright.evaluate._wrapped import Wrapped
 
 if TYPE_CHECKING:
     from archwright.evaluate import proxies
@@ -37,6 +38,7 @@ __all__ = [
     "Spent",
     "Stopped",
     "Training",
+    "Wrapped",
     "as_evaluator",
     "check_metrics",
     "proxies",

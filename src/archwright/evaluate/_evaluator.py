@@ -63,14 +63,13 @@ class Evaluator(ABC):
             EvaluationError: One cannot; the message says which and why.
         """
 
-    def seconds_per_epoch(self, candidate: Candidate) -> float:
-        """Return about how many seconds an epoch of the candidate's training takes; the candidate is used up by it.
+    def seconds_per_epoch(self, candidate: Candidate) -> float | None:
+        """Return about how many seconds an epoch of the candidate's final training takes; it is used up by it.
 
-        It is asked of evaluators that know "seconds" as a fidelity.
+        Returns:
+            `None` where that is not known: then a search does not look at how large networks are.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} knows the fidelity 'seconds' and does not say how long it takes"
-        )
+        return None
 
     @property
     def prepares(self) -> bool:

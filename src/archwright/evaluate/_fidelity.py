@@ -24,6 +24,7 @@ class Fidelity:
         whole: Whether it comes in whole numbers.
         power: How the cost of an evaluation grows with it: in proportion (1), or with the square (2).
         values: The only values that there are, ascending from `least` to `full`, for what is looked up in a table.
+        most: The most that there can be, such as all of the data; more epochs than usual there can be.
 
     Raises:
         EvaluationError: The range is reversed, or a value is out of range.
@@ -34,6 +35,7 @@ class Fidelity:
     whole: bool = False
     power: float = 1.0
     values: tuple[float, ...] = ()
+    most: float = math.inf
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -70,9 +72,12 @@ class Fidelity:
         """Return the same with another range, in whole numbers where it is given by them.
 
         Raises:
-            EvaluationError: The range is empty or reversed, or holds fewer than two of the values that there are.
+            EvaluationError: The range is empty or reversed, goes beyond all there is, or holds fewer than two of the
+                values that there are.
         """
         asked = Fidelity(low, high)
+        if high > self.most:
+            raise EvaluationError(f"the range {low:g} to {high:g} goes beyond {self.most:g}, which is all there is")
         if low == high:
             raise EvaluationError(f"the range {low:g} to {high:g} is empty: the first is the less")
         if self.values:
@@ -84,7 +89,7 @@ class Fidelity:
             return replace(self, least=kept[0], full=kept[-1], values=kept)
         given_whole = isinstance(low, int) and isinstance(high, int)
         whole = given_whole or (self.whole and low == int(low) and high == int(high))
-        return replace(asked, whole=whole, power=self.power)
+        return replace(asked, whole=whole, power=self.power, most=self.most)
 
 
 def _listed(values: tuple[float, ...]) -> str:

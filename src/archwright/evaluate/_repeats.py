@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._evaluator import Evaluator
-from archwright.evaluate._learned import Learned, Preparation
 from archwright.evaluate._recipe import check_whole
-
-if TYPE_CHECKING:
-    from archwright.evaluate._fidelity import Spent
-    from archwright.space import Space
+from archwright.evaluate._wrapped import Wrapped
 
 __all__ = ["Repeats"]
 
 _APART = 7919  # between the seeds of two evaluations of one candidate
 
 
-class Repeats(Evaluator):
+class Repeats(Wrapped):
     """Evaluates each candidate several times, with different seeds, and returns the means.
 
     The network that is kept is that of the first evaluation.
@@ -35,14 +30,8 @@ class Repeats(Evaluator):
 
     def __init__(self, evaluator: Evaluator, repeats: int) -> None:
         check_whole("repeats", repeats)
-        self.evaluator = evaluator
+        super().__init__(evaluator)
         self.repeats = repeats
-        self.objective = evaluator.objective
-        self.settings = evaluator.settings
-        self.example_input = evaluator.example_input
-        self.device = evaluator.device
-        self.fidelities = evaluator.fidelities
-        self.data = getattr(evaluator, "data", None)
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the mean of each metric, and of the objective's under "NAME_std" the deviation over the seeds.
@@ -56,32 +45,6 @@ class Repeats(Evaluator):
         means = {name: statistics.fmean(each) for name, each in values.items()}
         metric = self.objective.split()[-1]
         return means | {f"{name}_std": statistics.pstdev(values[name]) for name in values if name == metric}
-
-    @property
-    def prepares(self) -> bool:
-        """Whether the evaluator gets ready before the first trial."""
-        return self.evaluator.prepares
-
-    @property
-    def retrains(self) -> bool:
-        """Whether the evaluator trains from scratch."""
-        return self.evaluator.retrains
-
-    def seconds_per_epoch(self, candidate: Candidate) -> float:
-        """Return what the evaluator says, of all repeats together."""
-        return self.repeats * self.evaluator.seconds_per_epoch(candidate)
-
-    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
-        """Refuse what the evaluator refuses."""
-        self.evaluator.check_fidelities(space, rungs)
-
-    def prepare(self, preparation: Preparation) -> Learned | None:
-        """Get the evaluator ready."""
-        return self.evaluator.prepare(preparation)
-
-    def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
-        """Train the candidate from scratch, once, as the evaluator does."""
-        return self.evaluator.retrain(candidate)
 
     def to_json(self) -> dict[str, Any] | None:
         """Return what makes it again, or `None` where the evaluator cannot be written down."""

@@ -75,11 +75,11 @@ def fidelities(data: Data, epochs: int, batch_size: int) -> dict[str, Fidelity]:
     found = {
         "epochs": Fidelity(enough, epochs, whole=enough >= 1),
         "seconds": Fidelity(1.0, _SECONDS),
-        "data": Fidelity(max(_LEAST_SHARE, min(1.0, enough / epochs)), 1.0),
+        "data": Fidelity(max(_LEAST_SHARE, min(1.0, enough / epochs)), 1.0, most=1.0),
     }
     side = data.train.inputs.shape[-2] if data.kind == "image" else 0
     if side > _LEAST_SIDE:
-        found["resolution"] = Fidelity(_LEAST_SIDE, side, whole=True, power=2.0)
+        found["resolution"] = Fidelity(_LEAST_SIDE, side, whole=True, power=2.0, most=side)
     return found
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from archwright._registry import Entry, Registry
+from archwright._registry import Classes
 from archwright.errors import SchedulerError
 from archwright.evaluate import Stopped
 from archwright.schedulers._ladder import Ladder
@@ -33,8 +33,6 @@ __all__ = [
 Curve = tuple[Mapping[str, float], ...]
 
 _KEPT = 8  # checkpoints of each rung, for the best that may still be promoted
-
-_registry: Registry[type[Scheduler]] = Registry("scheduler")
 
 
 @dataclass(frozen=True)
@@ -130,46 +128,10 @@ class Scheduler(ABC):
         return 0.0
 
 
-def register(name: str) -> Callable[[type[Scheduler]], type[Scheduler]]:
-    """Return a decorator that files a scheduler class under a name.
-
-    Raises:
-        ValueError: The name is taken.
-    """
-    return _registry.register(name)
-
-
-def create(name: str, **settings: Any) -> Scheduler:
-    """Make the scheduler that is filed under a name.
-
-    Args:
-        name: One of `names()`.
-        **settings: Its settings.
-
-    Raises:
-        UnknownName: Nothing is filed under that name; the message names the nearest one.
-        SchedulerError: A setting is unknown, or its value is not allowed.
-    """
-    made: Scheduler = _registry.create(name, settings, error=SchedulerError)
-    return made
-
-
-def names(pattern: str = "*") -> list[str]:
-    """Return the names of the schedulers that match a shell-style pattern, sorted."""
-    return _registry.names(pattern)
-
-
-def entries() -> list[Entry[type[Scheduler]]]:
-    """Return the registered schedulers with the line that describes each, sorted by name."""
-    return list(_registry)
-
-
-def name_of(scheduler: Scheduler) -> str | None:
-    """Return the name under which a scheduler's class is filed, or `None` if it is not."""
-    return next((entry.name for entry in _registry if entry.make is type(scheduler)), None)
-
-
-def options(scheduler: Scheduler) -> dict[str, Any]:
-    """Return a scheduler's settings by name, as `create` takes them; empty for one that is no dataclass."""
-    made: Any = scheduler
-    return {one.name: getattr(made, one.name) for one in fields(made) if one.init} if is_dataclass(made) else {}
+_classes: Classes[Scheduler] = Classes("scheduler", SchedulerError)
+register = _classes.register
+create = _classes.create
+names = _classes.names
+entries = _classes.entries
+name_of = _classes.name_of
+options = _classes.options

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from dataclasses import fields, is_dataclass
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
-from archwright._registry import Entry, Registry
+from archwright._registry import Classes
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
 __all__ = ["Strategy", "create", "entries", "name_of", "names", "options", "register"]
-
-_registry: Registry[type[Strategy]] = Registry("strategy")
 
 
 class Strategy(ABC):
@@ -92,49 +88,10 @@ def check_options(name: str, strategy: Strategy, **allowed: Iterable[str]) -> No
             raise StrategyError(f"{name}: {setting} is one of {', '.join(map(repr, words))}, not {value!r}")
 
 
-def register(name: str) -> Callable[[type[Strategy]], type[Strategy]]:
-    """Return a decorator that files a strategy class under a name.
-
-    Args:
-        name: What users write, such as "local-search".
-
-    Raises:
-        ValueError: The name is taken.
-    """
-    return _registry.register(name)
-
-
-def create(name: str, **settings: Any) -> Strategy:
-    """Make the strategy that is filed under a name.
-
-    Args:
-        name: One of `names()`.
-        **settings: Its settings.
-
-    Raises:
-        UnknownName: Nothing is filed under that name; the message names the nearest one.
-        StrategyError: A setting is unknown, or its value is not allowed.
-    """
-    made: Strategy = _registry.create(name, settings, error=StrategyError)
-    return made
-
-
-def names(pattern: str = "*") -> list[str]:
-    """Return the names of the strategies that match a shell-style pattern, sorted."""
-    return _registry.names(pattern)
-
-
-def entries() -> list[Entry[type[Strategy]]]:
-    """Return the registered strategies with the line that describes each, sorted by name."""
-    return list(_registry)
-
-
-def name_of(strategy: Strategy) -> str | None:
-    """Return the name under which a strategy's class is filed, or `None` if it is not."""
-    return next((entry.name for entry in _registry if entry.make is type(strategy)), None)
-
-
-def options(strategy: Strategy) -> dict[str, Any]:
-    """Return a strategy's settings by name, as `create` takes them; empty for one that is no dataclass."""
-    made: Any = strategy
-    return {one.name: getattr(made, one.name) for one in fields(made) if one.init} if is_dataclass(made) else {}
+_classes: Classes[Strategy] = Classes("strategy", StrategyError)
+register = _classes.register
+create = _classes.create
+names = _classes.names
+entries = _classes.entries
+name_of = _classes.name_of
+options = _classes.options

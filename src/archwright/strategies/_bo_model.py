@@ -80,7 +80,7 @@ class Model:
             posterior.observe(rows, self.settled)  # drops the trials that were running when it was last asked
             self.settled = len(observed)
         posterior.observe(rows, len(observed))
-        if running := [trial.architecture for trial in history.trials if not trial.ended]:
+        if running := [trial.architecture for trial in history.running]:
             posterior.observe(self._joined(rows, running), len(observed) + len(running))
         return candidates, posterior, open_
 

@@ -92,7 +92,7 @@ class BoTorch(Strategy):
         self._fit(model, columns, history)
         rows, scores = np.array(model.rows), squash(np.asarray(history.scores))
         categories = _categories(columns)
-        pending = [_row(space, columns, trial.architecture) for trial in history.trials if not trial.ended]
+        pending = [_row(space, columns, trial.architecture) for trial in history.running]
         if pending:
             expected = expect(process(rows, scores, categories, model.parameters), np.array(pending))
             rows, scores = np.vstack([rows, pending]), np.concatenate([scores, expected])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archwright import schedulers, strategies
-from archwright.errors import StrategyError
+from archwright.errors import SchedulerError, StrategyError
 from archwright.evaluate import Candidate, Evaluator, Fidelity
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space
@@ -63,11 +63,12 @@ def choose(
 ) -> Way:
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
 
-    Scheduler: "full" where the evaluator knows no fidelity, has learned beforehand, or the budget is below four full
-    evaluations; else "asha". Fidelity: seconds, where time alone is the budget and the evaluator knows them, so that
-    what is compared is what networks reach in the same time; else the first that the evaluator knows. Size: with such a
-    budget and a final training, no networks that could not see the data five times in it. Strategy: "bo" where at most
-    400 trials are expected, which is where a model of the space is worth its time; else "evolution".
+    Scheduler: "asha" where a fidelity is asked for; "full" where the evaluator knows none, has learned beforehand, or
+    the budget is below four full evaluations; else "asha". Fidelity: seconds, where time alone is the budget and the
+    evaluator knows them, so that what is compared is what networks reach in the same time; else the first that the
+    evaluator knows. Size: with such a budget and a final training, no networks that could not see the data five times
+    in it. Strategy: "bo" where at most 400 trials are expected, which is where a model of the space is worth its time;
+    else "evolution".
 
     Args:
         space: Where to search.
@@ -81,9 +82,10 @@ def choose(
 
     Raises:
         UnknownName: No strategy or scheduler has that name, or the evaluator does not know a fidelity.
-        SchedulerError: The scheduler cannot work with what the evaluator knows.
+        SchedulerError: The scheduler cannot work with what the evaluator knows, or gives no less of the fidelity.
     """
     why: list[str] = []
+    asked = fidelity is not None and not isinstance(fidelity, Ladder)
     is_timed = (
         fidelity is None
         and "seconds" in evaluator.fidelities
@@ -98,11 +100,16 @@ def choose(
             {"seconds": _seconds(search_time)} if is_timed else wanted_ranges(evaluator.fidelities, fidelity, space)
         )
     if scheduler == "auto":
-        name, reason = _scheduler(evaluator, budget, strategy, ranges)
+        name, reason = _scheduler(evaluator, budget, strategy, ranges, asked=asked)
         scheduler = schedulers.create(name)
         why.append(f"scheduler {name}: {reason}")
     elif isinstance(scheduler, str):
         scheduler = schedulers.create(scheduler)
+    if asked and not scheduler.partial:
+        raise SchedulerError(
+            f"fidelity={fidelity!r} is what trials are given less of, and {scheduler!r} gives each of them all: leave "
+            "it out, or take a scheduler such as 'asha'"
+        )
     if scheduler.partial and is_timed:
         why.append(
             "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time"
@@ -120,8 +127,15 @@ def choose(
 
 
 def _scheduler(
-    evaluator: Evaluator, budget: Budget, strategy: str | Strategy, ranges: Mapping[str, Range] | Ladder
+    evaluator: Evaluator,
+    budget: Budget,
+    strategy: str | Strategy,
+    ranges: Mapping[str, Range] | Ladder,
+    *,
+    asked: bool,
 ) -> tuple[str, str]:
+    if asked:
+        return "asha", "it was said what trials may be given less of; the best third of each rung goes on"
     if isinstance(ranges, Ladder) or not any(map(_is_wide, ranges.values())):
         return "full", "the evaluator knows no cheaper form of an evaluation"
     if evaluator.prepares or isinstance(strategy, OneShot):
@@ -152,13 +166,16 @@ def _affordable(space: Space, evaluator: Evaluator, seconds: float) -> tuple[tup
     rng = np.random.default_rng(0)
     drawn = [space.sample(rng) for _ in range(_DRAWN)]
     flops = [float(measures(space, architecture)[1]) for architecture in drawn]
-    timed = [
-        evaluator.seconds_per_epoch(
-            Candidate(space, each, seed=0, device=evaluator.device, example_input=evaluator.example_input)
+    paces = []
+    for architecture, count in zip(drawn[:_TIMED], flops, strict=False):
+        candidate = Candidate(
+            space, architecture, seed=0, device=evaluator.device, example_input=evaluator.example_input
         )
-        for each in drawn[:_TIMED]
-    ]
-    pace = float(np.median([each / count for each, count in zip(timed, flops, strict=False)]))
+        seconds_per_epoch = evaluator.seconds_per_epoch(candidate)
+        if seconds_per_epoch is None:
+            return (), "size any: the evaluator does not say how long an epoch takes"
+        paces.append(seconds_per_epoch / count)
+    pace = float(np.median(paces))
     bound = seconds / (_EPOCHS * pace)
     if bound >= max(flops):
         return (), f"size any: all networks drawn can see the data {_EPOCHS} times in the final training"

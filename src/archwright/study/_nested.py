@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from archwright import strategies
 from archwright.errors import EvaluationError, Exhausted, SpaceError
-from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Spent, Stopped
+from archwright.evaluate import Candidate, Evaluator, Stopped, Wrapped
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study._study import Study
@@ -15,7 +15,7 @@ from archwright.study._study import Study
 __all__ = ["Nested"]
 
 
-class Nested(Evaluator):
+class Nested(Wrapped):
     """Evaluates an architecture by a small search of its hyperparameters: it is worth what its best settings give.
 
     The nested form of a joint search (Zela, Klein, Falkner and Hutter, "Towards automated deep learning: efficient
@@ -46,16 +46,10 @@ class Nested(Evaluator):
                 f"the hyperparameters of a nested search are settings that {type(evaluator).__name__} understands "
                 f"({known}), tried at least once; given were {', '.join(hyperparameters.parts)} and trials={trials}"
             )
-        self.evaluator = evaluator
+        super().__init__(evaluator)
         self.hyperparameters = hyperparameters
         self.trials = trials
         self.strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
-        self.objective = evaluator.objective
-        self.settings = evaluator.settings
-        self.example_input = evaluator.example_input
-        self.device = evaluator.device
-        self.fidelities = evaluator.fidelities
-        self.data = getattr(evaluator, "data", None)
         self.strategy.check(hyperparameters)
         self._found: dict[tuple[Architecture, int], Architecture] = {}
 
@@ -96,28 +90,6 @@ class Nested(Evaluator):
         candidate.save({})
         numbers = {name: float(value) for name, value in best.architecture.items() if isinstance(value, int | float)}
         return {**best.metrics, **numbers}
-
-    @property
-    def prepares(self) -> bool:
-        """Whether the evaluator gets ready before the first trial."""
-        return self.evaluator.prepares
-
-    @property
-    def retrains(self) -> bool:
-        """Whether the evaluator trains from scratch."""
-        return self.evaluator.retrains
-
-    def seconds_per_epoch(self, candidate: Candidate) -> float:
-        """Return what the evaluator says."""
-        return self.evaluator.seconds_per_epoch(candidate)
-
-    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
-        """Refuse what the evaluator refuses."""
-        self.evaluator.check_fidelities(space, rungs)
-
-    def prepare(self, preparation: Preparation) -> Learned | None:
-        """Get the evaluator ready."""
-        return self.evaluator.prepare(preparation)
 
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
         """Train the candidate from scratch with the settings that were best for it.

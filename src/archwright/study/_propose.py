@@ -89,7 +89,7 @@ class Planner:
 
     def kept(self, history: History) -> frozenset[int]:
         """Return the numbers of the trials whose weights are still of use."""
-        kept = {trial.origin for trial in history.trials if not trial.ended and trial.origin is not None}
+        kept = {trial.origin for trial in history.running if trial.origin is not None}
         if self.inherit:
             kept.update(self._heirs(history))
         if self.scheduler.partial:

@@ -91,7 +91,9 @@ class Relay:
             reason = str(error)
         except ArchwrightError as error:
             reason = f"is of no use ({error})"
-        if origin.number in self._recorded:
+        if self._recorded:  # else the evaluator saves nothing
+            if origin.number not in self._recorded:
+                reason = "was not among the few that are kept"
             self._problem(f"the checkpoint of trial {origin.number} {reason}: trial {trial.number} {instead}", "")
         return None
 

@@ -86,6 +86,12 @@ def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluato
             )
     evaluator.check_fidelities(space, ladder.rungs)
     needed = scheduler.bracket(ladder)
+    seconds = needed * ladder.rungs[-1].get("seconds", 0.0)
+    if seconds > budget.time:
+        raise SchedulerError(
+            f"the first round of {scheduler!r} over {ladder} takes {seconds:.3g} seconds, and the budget is {budget}: "
+            "give more time, fewer or lower rungs, or the scheduler 'asha', which has no rounds"
+        )
     if budget.trials is not None and budget.trials < needed - _ROUNDING:
         raise SchedulerError(
             f"the first round of {scheduler!r} over {ladder} costs as much as {needed:.3g} full evaluations, and the "

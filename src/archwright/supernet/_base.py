@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archwright._registry import Entry, Registry
+from archwright._registry import Classes
 from archwright.errors import RelaxationError
 from archwright.space import Architecture, Choice, Decision, Subset
 from archwright.supernet._frame import Draw, Mix
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Batch = tuple[Tensor, Tensor]
 
 __all__ = ["Batch", "Relaxation", "between", "create", "entries", "name_of", "names", "register"]
-
-_registry: Registry[type[Relaxation]] = Registry("relaxation")
 
 _MOVE = 16.0  # how far Adam could carry a logit in all, if its gradients had one sign; their noise takes most of it
 _RATES = (3e-4, 0.1)  # the learning rate of DARTS for 20,000 steps, and the largest for short trainings
@@ -223,36 +221,9 @@ def _count(decision: Decision) -> int:
     return len(decision.options) if isinstance(decision, Subset) else int(decision.size)
 
 
-def register(name: str) -> Any:
-    """Return a decorator that files a relaxation under a name.
-
-    Raises:
-        ValueError: The name is taken.
-    """
-    return _registry.register(name)
-
-
-def create(name: str, **settings: Any) -> Relaxation:
-    """Make the relaxation that is filed under a name.
-
-    Raises:
-        UnknownName: There is none.
-        RelaxationError: It does not have such a setting, or refuses its value.
-    """
-    made: Relaxation = _registry.create(name, settings, error=RelaxationError)
-    return made
-
-
-def name_of(relaxation: Relaxation) -> str:
-    """Return the name that a relaxation's class is filed under."""
-    return next(entry.name for entry in _registry if entry.make is type(relaxation))
-
-
-def names() -> list[str]:
-    """Return the names of all relaxations."""
-    return _registry.names()
-
-
-def entries() -> list[Entry[type[Relaxation]]]:
-    """Return what is filed: name, one line about it, and the class."""
-    return list(_registry)
+_classes: Classes[Relaxation] = Classes("relaxation", RelaxationError)
+register = _classes.register
+create = _classes.create
+names = _classes.names
+entries = _classes.entries
+name_of = _classes.name_of

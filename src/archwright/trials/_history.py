@@ -37,6 +37,7 @@ class History:
         self._scores: list[float] = []
         self._best: Trial | None = None
         self._spent = 0.0
+        self._running: dict[int, Trial] = {}
         self._seen: _Seen = _Seen() if within is None else within._seen
 
     @property
@@ -68,6 +69,11 @@ class History:
         objective.
         """
         return self._best
+
+    @property
+    def running(self) -> Sequence[Trial]:
+        """The trials that have not ended, by number."""
+        return [self._running[number] for number in sorted(self._running)]
 
     def seen(self, architecture: Architecture) -> bool:
         """Tell whether the architecture was proposed before, whatever became of it."""
@@ -149,7 +155,9 @@ class History:
         else:
             self._trials[trial.number] = trial
         if not trial.ended:
+            self._running[trial.number] = trial
             return
+        self._running.pop(trial.number, None)
         if self.beaten_by(trial):
             self._best = trial
         self._finished.append(trial)

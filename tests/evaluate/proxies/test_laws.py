@@ -172,7 +172,7 @@ def test_a_proxy_of_ones_own_shares_the_passes(monkeypatch: pytest.MonkeyPatch) 
         def score(self, passes: proxies.Passes) -> float:
             return max(float(gradient.abs().max()) for gradient in passes.gradients)
 
-    monkeypatch.setattr(proxies._base._registry, "_entries", dict(proxies._base._registry._entries))
+    monkeypatch.setattr(proxies._base._classes._registry, "_entries", dict(proxies._base._classes._registry._entries))
     proxies.register("largest")(Largest)
     model, runs = mlp(), []
     model.register_forward_hook(lambda *_: runs.append(1))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from archwright._registry import Entry, Registry
+from archwright._registry import Classes
 from archwright.errors import EvaluationError
 
 if TYPE_CHECKING:
     from archwright.evaluate.proxies._passes import Passes
 
 __all__ = ["Proxy", "create", "entries", "name_of", "names", "register"]
-
-_registry: Registry[type[Proxy]] = Registry("proxy")
 
 
 class Proxy(ABC):
@@ -43,43 +40,9 @@ class Proxy(ABC):
         """
 
 
-def register(name: str) -> Callable[[type[Proxy]], type[Proxy]]:
-    """Return a decorator that files a proxy class under a name.
-
-    Args:
-        name: What users write, such as "grad-norm".
-
-    Raises:
-        ValueError: The name is taken.
-    """
-    return _registry.register(name)
-
-
-def create(name: str, **settings: Any) -> Proxy:
-    """Make the proxy that is filed under a name.
-
-    Args:
-        name: One of `names()`.
-        **settings: Its settings.
-
-    Raises:
-        UnknownName: Nothing is filed under that name; the message names the nearest one.
-        EvaluationError: A setting is unknown, or its value is not allowed.
-    """
-    made: Proxy = _registry.create(name, settings, error=EvaluationError)
-    return made
-
-
-def names(pattern: str = "*") -> list[str]:
-    """Return the names of the proxies that match a shell-style pattern, sorted."""
-    return _registry.names(pattern)
-
-
-def entries() -> list[Entry[type[Proxy]]]:
-    """Return the registered proxies with the line that describes each, sorted by name."""
-    return list(_registry)
-
-
-def name_of(proxy: Proxy) -> str | None:
-    """Return the name under which a proxy's class is filed, or `None` if it is not."""
-    return next((entry.name for entry in _registry if entry.make is type(proxy)), None)
+_classes: Classes[Proxy] = Classes("proxy", EvaluationError)
+register = _classes.register
+create = _classes.create
+names = _classes.names
+entries = _classes.entries
+name_of = _classes.name_of

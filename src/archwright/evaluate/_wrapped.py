@@ -1,0 +1,59 @@
+"""An evaluator over another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from archwright.evaluate._candidate import Candidate
+from archwright.evaluate._evaluator import Evaluator
+from archwright.evaluate._learned import Learned, Preparation
+
+if TYPE_CHECKING:
+    from archwright.evaluate._fidelity import Spent
+    from archwright.space import Space
+
+__all__ = ["Wrapped"]
+
+
+class Wrapped(Evaluator):
+    """Evaluates in its own way by means of another evaluator, which answers everything else.
+
+    Args:
+        evaluator: The other.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self.objective = evaluator.objective
+        self.settings = evaluator.settings
+        self.example_input = evaluator.example_input
+        self.device = evaluator.device
+        self.fidelities = evaluator.fidelities
+        self.data = getattr(evaluator, "data", None)
+
+    @property
+    def prepares(self) -> bool:
+        """Whether the evaluator gets ready before the first trial."""
+        return self.evaluator.prepares
+
+    @property
+    def retrains(self) -> bool:
+        """Whether the evaluator trains from scratch."""
+        return self.evaluator.retrains
+
+    def seconds_per_epoch(self, candidate: Candidate) -> float | None:
+        """Return what the evaluator says: final trainings are its own."""
+        return self.evaluator.seconds_per_epoch(candidate)
+
+    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
+        """Refuse what the evaluator refuses."""
+        self.evaluator.check_fidelities(space, rungs)
+
+    def prepare(self, preparation: Preparation) -> Learned | None:
+        """Get the evaluator ready."""
+        return self.evaluator.prepare(preparation)
+
+    def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
+        """Train the candidate from scratch, once, as the evaluator does."""
+        return self.evaluator.retrain(candidate)
