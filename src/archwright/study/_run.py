@@ -277,13 +277,9 @@ class Run:
 
     def _same(self, trial: Trial) -> Trial | None:
         """Return a trial that has measured the same before, as may come in an infinite space."""
-        space, history = self._study.space, self._study.history
-        if trial.origin is not None or math.isfinite(space.bound):
+        if trial.origin is not None or math.isfinite(self._study.space.bound):
             return None
-        same = (
-            each for each in history.complete if each.architecture == trial.architecture and each.share == trial.share
-        )
-        return next(same, None)
+        return self._study.history.measured(trial.architecture, trial.share)
 
     def _outcome(self, trial: Trial, candidate: Candidate) -> Outcome:
         try:

@@ -38,6 +38,7 @@ class History:
         self._best: Trial | None = None
         self._spent = 0.0
         self._running: dict[int, Trial] = {}
+        self._measured: dict[tuple[Architecture, float], Trial] = {}
         self._seen: _Seen = _Seen() if within is None else within._seen
 
     @property
@@ -132,6 +133,10 @@ class History:
         """
         return self._seen.next_after(space)
 
+    def measured(self, architecture: Architecture, share: float) -> Trial | None:
+        """Return the first complete trial of an architecture at a share of the full cost, if there is one."""
+        return self._measured.get((architecture, share))
+
     def before(self, trial: Trial) -> Trial | None:
         """Return the trial of the same architecture that a trial goes on from, or `None` where it began anew."""
         if trial.origin is None:
@@ -165,6 +170,7 @@ class History:
         self._spent += trial.share - (0.0 if before is None else before.share)
         if trial.state == "complete":
             self._complete.append(trial)
+            self._measured.setdefault((trial.architecture, trial.share), trial)
             self._scores.append(self.score(trial))
 
 
