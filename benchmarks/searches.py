@@ -15,9 +15,13 @@ import time
 from pathlib import Path
 
 DATA = Path(os.environ.get("ARCHWRIGHT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+PLAIN = ["--strategy", "evolution", "--scheduler", "full"]  # benchmarks/fashion.py has what is chosen by itself
 SEARCHES = {
-    "digits": (["digits", "--trials", "30", "--epochs", "10"], (0, 1, 2)),
-    "fashion": ([str(DATA / "train" / "fashion"), "--minutes", "10", "--augment", "flip", "--precision", "bf16"], (0,)),
+    "digits": (["digits", "--trials", "30", "--epochs", "10", *PLAIN], (0, 1, 2)),
+    "fashion": (
+        [str(DATA / "train" / "fashion"), "--minutes", "10", "--augment", "flip", "--precision", "bf16", *PLAIN],
+        (0,),
+    ),
 }
 
 
