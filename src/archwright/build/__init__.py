@@ -10,12 +10,19 @@ from archwright.build._mirror import write_layer, write_optimizer
 if TYPE_CHECKING:
     from archwright.build._build import build
     from archwright.build._check import check
+    from archwright.build._infer import ShapesAlone
     from archwright.build._make import instantiate_settings
     from archwright.build._source import source
 
-__all__ = ["build", "check", "instantiate_settings", "source", "write_layer", "write_optimizer"]
+__all__ = ["ShapesAlone", "build", "check", "instantiate_settings", "source", "write_layer", "write_optimizer"]
 
-_ROOMS = {"build": "_build", "check": "_check", "instantiate_settings": "_make", "source": "_source"}
+_ROOMS = {
+    "ShapesAlone": "_infer",
+    "build": "_build",
+    "check": "_check",
+    "instantiate_settings": "_make",
+    "source": "_source",
+}
 
 
 def __getattr__(name: str) -> Any:

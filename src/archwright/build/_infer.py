@@ -8,13 +8,37 @@ from typing import Any
 
 import torch
 from torch.nn.modules.lazy import LazyModuleMixin
+from torch.overrides import TorchFunctionMode
 
 from archwright.build._make import headline, make, rewrite
 from archwright.errors import BuildError, SpaceError
 from archwright.space import Call, Graph, TensorSpec
 from archwright.space import find as find_callee
 
-__all__ = ["concrete", "has_lazy", "innermost", "inputs_for", "run_with_paths"]
+__all__ = ["ShapesAlone", "concrete", "has_lazy", "innermost", "inputs_for", "run_with_paths"]
+
+_ELEMENTWISE = frozenset(
+    {torch.nn.functional.relu, torch.nn.functional.gelu, torch.nn.functional.silu, torch.nn.functional.hardswish}
+)
+
+
+class ShapesAlone(TorchFunctionMode):
+    """Spares the meta device what it works out step by step in Python although only the shape is wanted.
+
+    That is batch normalization and activations, which take most of the time of a pass there and have neither products
+    nor a shape of their own. A normalization that does not fit its input is left to torch, which refuses it.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a function of torch."""
+        kwargs = kwargs or {}
+        if func in _ELEMENTWISE and args[0].is_meta:
+            return torch.empty_like(args[0])
+        if func is torch.nn.functional.batch_norm and args[0].is_meta and args[0].ndim > 1:
+            of_channels = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, torch.Tensor)]
+            if all(value.shape == args[0].shape[1:2] for value in of_channels):
+                return torch.empty_like(args[0])
+        return func(*args, **kwargs)
 
 
 def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
@@ -111,7 +135,8 @@ def _twin(item: Any, specs: tuple[TensorSpec, ...], device: str) -> dict[Call, A
     with torch.random.fork_rng(devices=[]), torch.device(device):
         module = make(item, lambda call, result: modules.update({call: result}))
         paths = {id(made): f"{call.path}: {headline(call)}" for call, made in modules.items()}
-        run_with_paths(module.eval(), inputs_for(specs, device), paths)
+        with ShapesAlone():
+            run_with_paths(module.eval(), inputs_for(specs, device), paths)
     return modules
 
 

@@ -15,6 +15,7 @@ from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space
 from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
+from archwright.study._run import search_time
 from archwright.study._shrink import as_ladder, wanted_ranges
 from archwright.surrogates import measures
 from archwright.trials import Constraint
@@ -23,10 +24,11 @@ __all__ = ["Way", "choose"]
 
 _MODELLED = 400  # trials up to which a Gaussian process is worth its time
 _FEW = 4  # full trainings below which half of them would be spent before anything is compared
-_PIECES = 120  # of the time of a search, one is what a candidate gets at first
-_LONGEST = 5  # and at most the time over this at last
+_PIECES = 100  # of the time of a search, one is what a candidate gets at first
+_LONGEST = 8  # and at most the time over this at last
 _LEAST_SECONDS = 1.0
-_EPOCHS = 5  # of the final training
+_EPOCHS = 6  # of the final training, that the largest network is to get at least
+_SMALLER = 2  # times smaller than that one, the least network: it could not use the time
 _DRAWN, _TIMED = 16, 4  # networks that are counted, and of those that are timed
 _SMALLEST = 0.2  # of the networks are let in, however slow the machine is
 
@@ -59,16 +61,17 @@ def choose(
     scheduler: str | Scheduler,
     fidelity: Mapping[str, tuple[float, float]] | Ladder | None,
     constraints: tuple[str | Constraint, ...],
-    search_time: float,
+    final: bool = True,
 ) -> Way:
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
 
     Scheduler: "asha" where a fidelity is asked for; "full" where the evaluator knows none, has learned beforehand, or
     the budget is below four full evaluations; else "asha". Fidelity: seconds, where time alone is the budget and the
     evaluator knows them, so that what is compared is what networks reach in the same time; else the first that the
-    evaluator knows. Size: with such a budget and a final training, no networks that could not see the data five times
-    in it. Strategy: "bo" where at most 400 trials are expected, which is where a model of the space is worth its time;
-    else "evolution".
+    evaluator knows. Size: with such a budget and a final training, no networks that could not see the data six times
+    in it, and none of less than half that size, which would be ahead only as long as trainings are short. Strategy:
+    "bo" where at most 400 trials are expected, which is where a model of the space is worth its time; else, and where
+    there are bounds of size, which a model would have to be asked for many times over, "evolution".
 
     Args:
         space: Where to search.
@@ -78,7 +81,7 @@ def choose(
         scheduler: "auto", a name or a scheduler.
         fidelity: The ranges asked for, by name; or the rungs, as they are on record.
         constraints: Those asked for.
-        search_time: Seconds that the search has, without the final training; infinity where time is no budget.
+        final: Whether the best is to be trained again in the end.
 
     Raises:
         UnknownName: No strategy or scheduler has that name, or the evaluator does not know a fidelity.
@@ -90,15 +93,15 @@ def choose(
         fidelity is None
         and "seconds" in evaluator.fidelities
         and budget.trials is None  # else the time is only a limit
-        and math.isfinite(search_time)
+        and math.isfinite(budget.time)
     )
     ranges: Mapping[str, Range] | Ladder
     if isinstance(fidelity, Ladder):
         ranges = fidelity
+    elif is_timed:
+        ranges = {"seconds": _seconds(budget.time)}  # less, where some of it is kept for a final training
     else:
-        ranges = (
-            {"seconds": _seconds(search_time)} if is_timed else wanted_ranges(evaluator.fidelities, fidelity, space)
-        )
+        ranges = wanted_ranges(evaluator.fidelities, fidelity, space)
     if scheduler == "auto":
         name, reason = _scheduler(evaluator, budget, strategy, ranges, asked=asked)
         scheduler = schedulers.create(name)
@@ -111,14 +114,16 @@ def choose(
             "it out, or take a scheduler such as 'asha'"
         )
     if scheduler.partial and is_timed:
+        seconds = search_time(budget, evaluator, scheduler, final=final)
+        ranges = {"seconds": _seconds(seconds)}
         why.append(
             "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time"
         )
-        if not constraints and search_time < budget.time:
-            constraints, reason = _affordable(space, evaluator, budget.time - search_time)
+        if not constraints and seconds < budget.time:
+            constraints, reason = _affordable(space, evaluator, budget.time - seconds)
             why.append(reason)
     if strategy == "auto":
-        name, reason = _strategy(space, scheduler, budget)
+        name, reason = _strategy(space, scheduler, budget, is_bounded=bool(constraints))
         strategy = strategies.create(name)
         why.append(f"strategy {name}: {reason}")
     elif isinstance(strategy, str):
@@ -149,9 +154,11 @@ def _is_wide(range_: Range) -> bool:
     return not isinstance(range_, Fidelity) or range_.least < range_.full
 
 
-def _strategy(space: Space, scheduler: Scheduler, budget: Budget) -> tuple[str, str]:
+def _strategy(space: Space, scheduler: Scheduler, budget: Budget, *, is_bounded: bool) -> tuple[str, str]:
     if schedulers.name_of(scheduler) == "dehb":
         return "random", "the scheduler proposes by itself"
+    if is_bounded:
+        return "evolution", "there are bounds of size, and what it proposes near networks that keep to them mostly does"
     if _expected(scheduler, budget) > _MODELLED:
         return "evolution", f"more than {_MODELLED} trials are expected, too many for a model of the space"
     try:
@@ -162,7 +169,7 @@ def _strategy(space: Space, scheduler: Scheduler, budget: Budget) -> tuple[str, 
 
 
 def _affordable(space: Space, evaluator: Evaluator, seconds: float) -> tuple[tuple[str, ...], str]:
-    """Return the bound of FLOPs up to which networks see the data often enough in a time, and what to say of it."""
+    """Return between which FLOPs networks make good use of a time, and what to say of it."""
     rng = np.random.default_rng(0)
     drawn = [space.sample(rng) for _ in range(_DRAWN)]
     flops = [float(measures(space, architecture)[1]) for architecture in drawn]
@@ -175,13 +182,14 @@ def _affordable(space: Space, evaluator: Evaluator, seconds: float) -> tuple[tup
         if seconds_per_epoch is None:
             return (), "size any: the evaluator does not say how long an epoch takes"
         paces.append(seconds_per_epoch / count)
-    pace = float(np.median(paces))
-    bound = seconds / (_EPOCHS * pace)
-    if bound >= max(flops):
+    most = seconds / (_EPOCHS * float(np.median(paces)))
+    if most >= max(flops):
         return (), f"size any: all networks drawn can see the data {_EPOCHS} times in the final training"
-    bound = float(f"{max(bound, float(np.quantile(flops, _SMALLEST))):.3g}")
-    return (f"flops <= {bound:g}",), (
-        f"size flops <= {bound:g}: larger networks could not see the data {_EPOCHS} times in the final training"
+    most = float(f"{max(most, float(np.quantile(flops, _SMALLEST))):.3g}")
+    least = float(f"{min(most / _SMALLER, float(np.quantile(flops, _SMALLEST))):.3g}")
+    return (f"flops <= {most:g}", f"flops >= {least:g}"), (
+        f"size flops from {least:g} to {most:g}: larger networks could not see the data {_EPOCHS} times in the final "
+        "training, and much smaller ones would be ahead only as long as trainings are short"
     )
 
 

@@ -32,6 +32,7 @@ __all__ = ["Run", "check_run", "check_scheduler", "search_time"]
 
 _ROUNDING = 1e-9  # of what trials have spent
 _FINAL_SHARE = 0.3  # of a time budget, kept for the final training
+_LONG_FINAL_SHARE = 0.6  # the same where trials are given little, so that nothing of it has been trained for long
 _PREPARATION_SHARE = 0.6  # of what is left for the search, for an evaluator that gets ready first
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
 
@@ -64,9 +65,11 @@ def check_run(space: Space, evaluator: Evaluator, budget: object, final: object)
         space.check(evaluator.example_input)
 
 
-def search_time(budget: Budget, evaluator: Evaluator, *, final: bool) -> float:
+def search_time(budget: Budget, evaluator: Evaluator, scheduler: Scheduler, *, final: bool) -> float:
     """Return how many seconds of a budget are for the search: all but the share that the final training gets."""
-    return budget.time * (1 - _FINAL_SHARE if final and evaluator.retrains else 1.0)
+    if not final or not evaluator.retrains:
+        return budget.time
+    return budget.time * (1 - (_LONG_FINAL_SHARE if scheduler.partial else _FINAL_SHARE))
 
 
 def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluator: Evaluator, budget: Budget) -> None:
@@ -144,7 +147,8 @@ class Run:
         clock.start()
         self._end = time.monotonic() + self._budget.time - clock.elapsed
         if math.isfinite(self._end):
-            whole = search_time(self._budget, self._evaluator, final=bool(self._finals))
+            scheduler, final = self._planner.scheduler, bool(self._finals)
+            whole = search_time(self._budget, self._evaluator, scheduler, final=final)
             self._search_end = self._end - (self._budget.time - whole)
         study.stopped_by = None
         try:

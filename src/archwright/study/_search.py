@@ -18,7 +18,7 @@ from archwright.strategies import OneShot, Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._run import check_run, check_scheduler, search_time
+from archwright.study._run import check_run, check_scheduler
 from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective
@@ -124,7 +124,7 @@ def search(
         scheduler=scheduler,
         fidelity=given,
         constraints=tuple(constraints),
-        search_time=search_time(budget, measure, final=bool(final)),
+        final=bool(final),
     )
     check_scheduler(where, way.scheduler, way.ladder, measure, budget)
     promised = None if screen is None else promise(Screen.parse(screen), where, measure)

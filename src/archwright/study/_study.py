@@ -355,7 +355,8 @@ class Study:
             evaluator: An `Evaluator`, or a function `f(candidate) -> float | dict`.
             budget: What may be spent, counting what was spent before.
             final: Whether to train the best network again, from scratch, where the evaluator can;
-                or how many of the best. 30 % of a time budget is kept for it.
+                or how many of the best. 30 % of a time budget is kept for it; 60 % with a scheduler that
+                gives trials less than all.
             callbacks: Are told what happens.
 
         Raises:
