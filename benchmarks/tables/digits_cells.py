@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 from torch.nn.functional import cross_entropy
 
 import archwright as aw
-from archwright.surrogates import measures
+from archwright.cost import measures
 
 SEEDS = (0, 1, 2)
 EPOCHS = 12

@@ -10,7 +10,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archwright import bench, envs, errors, nn, optim, schedulers, spaces, strategies, supernet, surrogates, testing
+    from archwright import (
+        bench,
+        cost,
+        envs,
+        errors,
+        nn,
+        optim,
+        schedulers,
+        spaces,
+        strategies,
+        supernet,
+        surrogates,
+        testing,
+    )
     from archwright.datasets import Data, data
     from archwright.evaluate import Candidate, Evaluator, ProxyEvaluator, Repeats, Stopped, Training
     from archwright.space import (
@@ -34,7 +47,7 @@ if TYPE_CHECKING:
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
-    **dict.fromkeys(("bench", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
+    **dict.fromkeys(("bench", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
     **dict.fromkeys(("supernet", "surrogates", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Candidate", "Evaluator", "ProxyEvaluator", "Repeats", "Stopped", "Training"), "evaluate"),
@@ -85,6 +98,7 @@ __all__ = [
     "bench",
     "cell",
     "choice",
+    "cost",
     "data",
     "envs",
     "errors",

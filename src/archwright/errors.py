@@ -12,6 +12,7 @@ __all__ = [
     "ArchwrightError",
     "BudgetError",
     "BuildError",
+    "CostError",
     "DataError",
     "EvaluationError",
     "Exhausted",
@@ -61,6 +62,10 @@ class RelaxationError(ArchwrightError):
 
 class DataError(ArchwrightError):
     """Data cannot be read, or cannot be learnt from."""
+
+
+class CostError(ArchwrightError):
+    """What a network costs cannot be told: on this machine, on this target, or at all."""
 
 
 class EvaluationError(ArchwrightError):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from archwright import bench, spaces
-from archwright.bench._files import Columns, Content, Source, read
+from archwright._files import Columns, Content, Source, read
 from archwright.errors import MissingExtra, TableError
 from archwright.spaces.nasbench201 import to_string
 

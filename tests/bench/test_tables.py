@@ -14,9 +14,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archwright import bench, spaces
+from archwright import _files, bench, spaces
+from archwright._files import Content
 from archwright.bench import _nasbench101, _nasbench_nlp
-from archwright.bench._files import Content
 from archwright.bench._nasbench101 import Cells, key
 from archwright.bench._nasbench_nlp import listed_cells, same_cell
 from archwright.errors import EvaluationError, TableError, UnknownName
@@ -405,7 +405,7 @@ def test_recurrent_networks_have_the_published_parameters(load) -> None:
 def test_isomorphic_recipes_are_one_cell_and_others_are_not(data_root: Path, load) -> None:
     """NetworkX is the referee, over all recipes of the file."""
     load("nasbench-nlp")
-    content = bench._files.read(bench._tables._TABLES["nasbench-nlp"].source, data_root, verify=True)
+    content = _files.read(bench._tables._TABLES["nasbench-nlp"].source, data_root, verify=True)
     recipes = [_nasbench_nlp._recipe(text) for text in dict.fromkeys(run["recepie"] for run in content.json())]
     classes: dict[str, nx.DiGraph] = {}
     for recipe in recipes:

@@ -216,9 +216,9 @@ def test_scheduler_fidelity_screen_and_repeats_are_obeyed(tmp_path, in_process):
 
 
 def test_a_search_without_a_result_says_why_and_fails(tmp_path):
-    done = command(*SEARCH, "--objective", "max beauty", "--trials", 1, "--out", tmp_path / "run")
+    done = command(*SEARCH, "--constraint", "accuracy>=1.1", "--trials", 1, "--out", tmp_path / "run")
     assert done.returncode == 1
-    assert all(word in done.stdout for word in ("none", "beauty", "accuracy")), done.stdout
+    assert all(word in done.stdout for word in ("none", "accuracy is 0.", "accuracy >= 1.1")), done.stdout
 
 
 def test_a_folder_in_use_is_not_overwritten(run, in_process):

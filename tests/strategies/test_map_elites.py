@@ -9,9 +9,9 @@ from tests.strategies.helpers import add, architecture, is_random, parents, told
 
 import archwright as aw
 from archwright import nn
+from archwright.cost import measures
 from archwright.errors import BuildError, StrategyError
 from archwright.strategies import MapElites
-from archwright.surrogates import measures
 from archwright.trials import History, Objective
 
 

@@ -53,7 +53,6 @@ def test_they_are_on_record_and_a_resumed_search_keeps_to_them(tmp_path):
     [
         ("params < 5", "reads"),
         ("params <= many", "reads"),
-        ("accuracy >= 0.9", "counted before training is parameters"),
     ],
 )
 def test_what_is_no_bound_of_a_cost_is_refused(text, message):

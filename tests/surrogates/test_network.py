@@ -9,8 +9,9 @@ import torch
 
 import archwright as aw
 from archwright import nn
+from archwright.cost import measures
 from archwright.spaces.nasbench201 import from_string
-from archwright.surrogates import CostModel, cell_features, kernel_for, measures
+from archwright.surrogates import CostModel, cell_features, kernel_for
 
 NB201 = aw.spaces.create("nasbench201", C=4, N=1)
 LABELS = ["skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from archwright import spaces
-from archwright.bench._files import Content
+from archwright._files import Content
 from archwright.bench._repeats import Repeats
 from archwright.bench._table import Column, Table
 from archwright.space import Architecture, Space

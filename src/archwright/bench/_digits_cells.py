@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archwright import spaces
-from archwright.bench._files import Content
+from archwright._files import Content
 from archwright.bench._repeats import Repeats
 from archwright.bench._table import Column, Table
 

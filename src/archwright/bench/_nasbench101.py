@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archwright import spaces
-from archwright.bench._files import Content
+from archwright._files import Content
 from archwright.bench._table import Table
 from archwright.space import Architecture
 from archwright.spaces.nasbench101 import MOST_EDGES, OPERATIONS, from_matrix, to_matrix

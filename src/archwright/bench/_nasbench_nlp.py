@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from archwright.bench._files import Content
+from archwright._files import Content
 from archwright.bench._repeats import Repeats
 from archwright.bench._table import Table
 from archwright.space import Architecture, Space, TensorSpec, choice, lazy, ordinal

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from archwright._files import Content, Source, read
 from archwright._registry import Entry
 from archwright.bench import (
     _accel_nasbench,
@@ -17,7 +18,6 @@ from archwright.bench import (
     _nasbench_nlp,
     _natsbench_size,
 )
-from archwright.bench._files import Content, Source, read
 from archwright.bench._table import Benchmark, Table
 from archwright.errors import ArchitectureError, SpaceError, TableError, unknown
 

@@ -12,9 +12,19 @@ if TYPE_CHECKING:
     from archwright.build._check import check
     from archwright.build._infer import ShapesAlone
     from archwright.build._make import instantiate_settings
+    from archwright.build._onnx import write_onnx
     from archwright.build._source import source
 
-__all__ = ["ShapesAlone", "build", "check", "instantiate_settings", "source", "write_layer", "write_optimizer"]
+__all__ = [
+    "ShapesAlone",
+    "build",
+    "check",
+    "instantiate_settings",
+    "source",
+    "write_layer",
+    "write_onnx",
+    "write_optimizer",
+]
 
 _ROOMS = {
     "ShapesAlone": "_infer",
@@ -22,6 +32,7 @@ _ROOMS = {
     "check": "_check",
     "instantiate_settings": "_make",
     "source": "_source",
+    "write_onnx": "_onnx",
 }
 
 

@@ -121,7 +121,7 @@ def search(
     ] = None,
     constraint: Annotated[
         list[str] | None,
-        typer.Option(help="A bound of what networks cost, such as 'params<=1e6'; may be repeated."),
+        typer.Option(help="A bound, such as 'params<=1e6', 'latency_ms<=5' or 'accuracy>=0.9'; may be repeated."),
     ] = None,
     inherit: Annotated[
         bool, typer.Option(help="Let trials begin with the weights of the nearest of the best before them.")
@@ -133,7 +133,21 @@ def search(
     trials: Trials = None,
     minutes: Minutes = None,
     target: Annotated[float | None, typer.Option(help="End when the best reaches this value of the objective.")] = None,
-    objective: Annotated[str, typer.Option(help="What to optimise: max or min, and a metric.")] = "max accuracy",
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to optimise: max or min, and a metric; several for the front of all, such as --objective "
+            "'max accuracy' --objective 'min latency_ms'. max accuracy when not given."
+        ),
+    ] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--on",
+            help="What latency is for (`archwright devices`): onnx:threads=1, or a published device such as pixel3. "
+            "PyTorch on this machine when not given.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs of each trial; by the size of the data when not given.")
     ] = None,
@@ -195,7 +209,8 @@ def search(
         constraints=constraint or (),
         inherit=inherit,
         repeats=repeats,
-        objective=objective,
+        objectives=objective or ["max accuracy"],
+        costs=on or (),
         budget=Budget(trials=trials, minutes=minutes, target=target),
         path=path,
         seed=seed,
@@ -247,16 +262,60 @@ def show(
 
 
 @app.command()
+def front(
+    run: Run,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the trials, the front and its growth into this file (png, svg, pdf).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what a search for several objectives has found that nothing beats in all of them."""
+    from archwright.cli._front import show_front
+    from archwright.study import load
+
+    show_front(load(run), picture, as_json=json)
+
+
+@app.command()
+def cost(
+    run: Run,
+    on: Annotated[str, typer.Option("--on", help="A target of this machine (`archwright devices`).")] = "eager",
+    limit: Annotated[float, typer.Option(help="The greatest spread of the times that is believed.")] = 0.1,
+    json: Json = False,
+) -> None:
+    """Measure the networks that a search has found again, on this machine."""
+    from archwright.cli._front import show_costs
+    from archwright.export import measure_networks
+    from archwright.study import load
+
+    show_costs(measure_networks(run, load(run).space, on, limit=limit), on, as_json=json)
+
+
+@app.command()
+def devices(json: Json = False) -> None:
+    """List what latency can be measured on here, and the published devices for the space nasbench201."""
+    from archwright.cli._front import show_devices
+
+    show_devices(as_json=json)
+
+
+@app.command()
 def export(
     run: Run,
     out: Annotated[Path, typer.Option(help="A new folder for model.py, weights.safetensors and their description.")],
+    trial: Annotated[
+        int | None, typer.Option(help="A trial on the front (`archwright front`); the best when not given.")
+    ] = None,
+    onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
     json: Json = False,
 ) -> None:
-    """Copy the best network to where it will be used: source that needs torch alone, and weights."""
+    """Copy a network to where it will be used: source that needs torch alone, and weights."""
     from archwright.cli._render import Screen
     from archwright.export import export_network
+    from archwright.study import load
 
-    Screen(quiet=False).exported(export_network(run, out), as_json=json)
+    space = load(run).space if onnx else None
+    Screen(quiet=False).exported(export_network(run, out, trial=trial, onnx=space), as_json=json)
 
 
 @app.command()

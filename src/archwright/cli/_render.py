@@ -56,9 +56,8 @@ class Screen(Callback):
         self.out.print(f"[bold]space[/]     {study.space.name or 'custom'}: {size}")
         self.out.print(f"[bold]measure[/]   {study.evaluator}")
         where = f", in {study.path}" if study.path else ""
-        self.out.print(
-            f"[bold]search[/]    {study.objective} by {study.strategy}, {study.budget}, seed {study.seed}{where}"
-        )
+        aims = ", ".join(map(str, study.objectives))
+        self.out.print(f"[bold]search[/]    {aims} by {study.strategy}, {study.budget}, seed {study.seed}{where}")
         if study.ladder.rungs:
             self.out.print(f"[bold]schedule[/]  {study.scheduler} over {study.ladder}")
         if study.constraints:
@@ -104,8 +103,8 @@ class Screen(Callback):
         """Move on; without a terminal, print a line."""
         self._update(study, f"trial {trial.number} {trial.state}")
         if self.live is None:
-            value = trial.metrics.get(study.objective.metric)
-            told = "" if value is None else f"  {study.objective.metric} {value:.4f}"
+            names = [objective.metric for objective in study.objectives]
+            told = "".join(f"  {name} {trial.metrics[name]:.4f}" for name in names if name in trial.metrics)
             why = "" if not trial.error else f"  {trial.error.strip().splitlines()[-1]}"
             given = "" if trial.fidelity is None else f"  {_given(trial)}"
             self.err.print(
@@ -166,10 +165,10 @@ class Screen(Callback):
             _print_json(study.summary())
             return
         summary = study.summary()
-        how = f"{study.objective} by {summary['strategy']} in {summary['space']}"
+        how = f"{', '.join(map(str, study.objectives))} by {summary['strategy']} in {summary['space']}"
         self.out.print(f"[bold]search[/]    {how}, {study.budget}, seed {study.seed}")
         self.out.print(f"[bold]trials[/]    {_states(study)} in {_clock(study.elapsed)}")
-        ranked = sorted(study.history.complete, key=study.history.rank, reverse=True)[:top]
+        ranked = study.history.best_first(study.history.complete)[:top]
         if ranked:
             self._table(study, ranked)
         self._result(study)
@@ -230,6 +229,9 @@ class Screen(Callback):
             self.out.print(f"          {name} = {value}", markup=False)
         if study.test is not None:
             self.out.print(f"[bold]final[/]     {_metrics(_leading(study, study.test))}")
+        if len(study.objectives) > 1:
+            shown = f"; `archwright front {study.path}` shows them" if study.path is not None else ""
+            self.out.print(f"[bold]front[/]     {len(study.front)} networks that nothing beats in all{shown}")
         for line in _diagnosis(study):
             self.out.print(f"[bold]supernet[/]  {line}")
         if study.path is not None and (Path(study.path) / "best").exists():

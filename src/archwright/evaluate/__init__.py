@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from archwright.evaluate._candidate import Candidate, Saved, Stopped
+from archwright.evaluate._candidate import Candidate, Infeasible, Saved, Stopped
+from archwright.evaluate._costed import Costed
 from archwright.evaluate._evaluator import (
     Evaluator,
     FunctionEvaluator,
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidate",
+    "Costed",
     "Evaluator",
     "Fidelity",
     "FunctionEvaluator",
+    "Infeasible",
     "Learned",
     "Preparation",
     "ProxyEvaluator",

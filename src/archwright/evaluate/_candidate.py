@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from archwright.space import Architecture, Space, TensorSpec
 
-__all__ = ["Candidate", "Listener", "Saved", "Stopped"]
+__all__ = ["Candidate", "Infeasible", "Listener", "Saved", "Stopped"]
 
 Listener = Callable[[float, Mapping[str, float]], None]
 
@@ -37,6 +37,19 @@ class Stopped(Exception):
     def __init__(self, reason: str = "", *, complete: bool = False) -> None:
         super().__init__(*[reason] if reason else [])
         self.complete = complete
+
+
+class Infeasible(Exception):
+    """The candidate breaks a constraint, so that it is not worth evaluating any further.
+
+    Args:
+        reason: Which one, and by how much.
+        metrics: What is known of the candidate.
+    """
+
+    def __init__(self, reason: str, metrics: Mapping[str, float] = MappingProxyType({})) -> None:
+        super().__init__(reason)
+        self.metrics = metrics
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,7 @@ class Candidate:
         stop: Asked at each report, with the curve so far; returns why the evaluation is to end now, or `None`.
         restore: Returns what the evaluation before left, or `None` where there is nothing.
         save: Takes what an evaluation that goes on from this one needs; `None` where none will.
+        judge: Told what is known of it before it is trained; returns why it is not worth training, or `None`.
 
     Attributes:
         curve: What has been reported, in order: a row holds "step" and the metrics.
@@ -95,6 +109,7 @@ class Candidate:
         stop: Callable[[Sequence[Mapping[str, float]]], Stopped | None] = lambda curve: None,
         restore: Callable[[], Saved | None] = lambda: None,
         save: Callable[[Mapping[str, Any]], None] | None = None,
+        judge: Callable[[Mapping[str, float]], str | None] = lambda metrics: None,
     ) -> None:
         self.space = space
         self.architecture = architecture
@@ -107,7 +122,7 @@ class Candidate:
         self.curve: list[dict[str, float]] = []
         self._listener = listener
         self._given = settings
-        self._stop, self._restore, self._save = stop, restore, save
+        self._stop, self._restore, self._save, self._judge = stop, restore, save, judge
         self._model: torch.nn.Module | None = None
         self._settings: Mapping[str, Any] | None = None
 
@@ -156,6 +171,7 @@ class Candidate:
             deadline=self.deadline,
             example_input=self.example_input,
             settings={**self._given, **settings},
+            judge=self._judge,
         )
         if self._model is not None:
             candidate.adopt(copy.deepcopy(self._model))
@@ -236,6 +252,16 @@ class Candidate:
         self.curve.append({"step": float(step), **checked})
         if self._listener is not None:
             self._listener(float(step), checked)
+
+    def check(self, metrics: Mapping[str, float]) -> None:
+        """Say what is known of the candidate before anything dear is done, and learn whether it is worth it.
+
+        Raises:
+            Infeasible: It breaks a constraint.
+        """
+        reason = self._judge(metrics)
+        if reason is not None:
+            raise Infeasible(reason, metrics)
 
     def remaining(self) -> float:
         """Return the seconds until the deadline: never below 0, and `math.inf` without a deadline."""

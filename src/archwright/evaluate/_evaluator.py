@@ -28,6 +28,7 @@ class Evaluator(ABC):
         example_input: What a network sees, one sample of it; `None` where the evaluator does not
             know.
         device: Where the candidates' networks are to live, as torch names it.
+        metrics: The names of what it measures; `None` where that is not known before.
         fidelities: What a candidate can be given less of, by name, the most telling first; none where every evaluation
             is a full one.
     """
@@ -36,6 +37,7 @@ class Evaluator(ABC):
     settings: frozenset[str] | None = None
     example_input: TensorSpec | None = None
     device: str = "cpu"
+    metrics: frozenset[str] | None = None
     fidelities: Mapping[str, Fidelity] = MappingProxyType({})
 
     @abstractmethod

@@ -77,6 +77,7 @@ class Training(Evaluator):
     """
 
     objective = "max accuracy"
+    metrics = frozenset(("accuracy", "precision", "recall", "f1", "loss", "train_loss", "epochs", "parameters"))
     settings = frozenset(field.name for field in dataclasses.fields(Recipe))
 
     def __init__(

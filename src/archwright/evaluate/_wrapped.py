@@ -29,6 +29,7 @@ class Wrapped(Evaluator):
         self.settings = evaluator.settings
         self.example_input = evaluator.example_input
         self.device = evaluator.device
+        self.metrics = evaluator.metrics
         self.fidelities = evaluator.fidelities
         self.data = getattr(evaluator, "data", None)
 

@@ -1,11 +1,11 @@
-"""What a found network leaves on disk: its decisions, its source, its weights and its figures."""
+"""What found networks leave on disk: their decisions, their source, their weights and their figures."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,21 @@ from archwright.space import Architecture, Space, TensorSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Saved", "export_network", "load_best", "read_best", "save_best"]
+__all__ = [
+    "FRONT",
+    "Saved",
+    "clear_front",
+    "export_network",
+    "load_best",
+    "onnx_file",
+    "read_best",
+    "save_best",
+]
 
-_NEW, _OLD = "best.new", "best.old"
+FRONT = "front"
+"""The folder of a run in which each network of the front has a folder, named after its trial."""
+
+_BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -49,8 +61,9 @@ def save_best(
     metrics: Mapping[str, float],
     stage: str = "search",
     trial: int | None = None,
+    name: str = _BEST,
 ) -> str | None:
-    """Write `best/` into a run folder: architecture.json, model.py, weights.safetensors, metrics.json.
+    """Write a network into a folder of a run: architecture.json, model.py, weights.safetensors, metrics.json.
 
     The folder is replaced as a whole, so that a reader never sees half of it, whenever the process is killed.
 
@@ -63,12 +76,13 @@ def save_best(
         metrics: The network's figures.
         stage: "search" or "final".
         trial: The number of the trial that found it.
+        name: The folder's name in the run folder, "best", or "front/12" for that of trial 12 on the front.
 
     Returns:
         Why there is no model.py, where the source cannot be written; else None.
     """
-    root = Path(folder)
-    new = root / _NEW
+    place = Path(folder) / name
+    new = place.with_name(f"{place.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     specs = getattr(candidate, "example_input", None) or space.example_input
@@ -93,13 +107,13 @@ def save_best(
             reason = str(error)
     if candidate is not None:
         _save_weights(candidate.model, new / "weights.safetensors", architecture)
-    _swap(root)
+    _swap(place)
     return reason
 
 
-def read_best(folder: str | Path) -> Saved | None:
-    """Return what the `best` folder of a run says; None where nothing has been found yet."""
-    best = _settled(Path(folder))
+def read_best(folder: str | Path, name: str = _BEST) -> Saved | None:
+    """Return what the folder of a network in a run says; None where there is none."""
+    best = _settled(Path(folder) / name)
     if best is None:
         return None
     written = json.loads((best / "architecture.json").read_text(encoding="utf-8"))
@@ -114,7 +128,14 @@ def read_best(folder: str | Path) -> Saved | None:
     )
 
 
-def load_best(folder: str | Path, space: Space) -> torch.nn.Module:
+def clear_front(folder: str | Path, keep: Collection[int]) -> None:
+    """Remove the networks of trials that are not on the front any more."""
+    for place in (Path(folder) / FRONT).glob("*"):
+        if not place.name.isdecimal() or int(place.name) not in keep:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def load_best(folder: str | Path, space: Space, name: str = _BEST) -> torch.nn.Module:
     """Return the trained network of a run folder, in evaluation mode, on the CPU.
 
     It is built from the space; the code in `model.py` is not executed.
@@ -122,42 +143,88 @@ def load_best(folder: str | Path, space: Space) -> torch.nn.Module:
     Args:
         folder: The run folder.
         space: The space that was searched.
+        name: The network's folder in the run folder.
 
     Raises:
         StudyError: Nothing has been found yet, or the search kept no weights.
     """
     from safetensors.torch import load_file
 
-    best = _found(folder)
+    best = _found(folder, name)
     weights = best / "weights.safetensors"
     if not weights.exists():
         raise StudyError(f"{folder} holds no weights: the evaluator of this study trained no network (candidate.model)")
-    saved = read_best(folder)
+    saved = read_best(folder, name)
     assert saved is not None
     model = space.build(saved.architecture, saved.example_input)
     model.load_state_dict(load_file(weights))
     return model.eval()
 
 
-def export_network(folder: str | Path, out: str | Path) -> list[Path]:
-    """Copy the best network of a run folder to where it will be used, and check that it loads there.
+def export_network(
+    folder: str | Path, out: str | Path, *, trial: int | None = None, onnx: Space | None = None
+) -> list[Path]:
+    """Copy a network of a run folder to where it will be used.
 
     Args:
         folder: The run folder.
         out: A new or empty folder; it gets model.py, weights.safetensors, architecture.json and metrics.json.
+        trial: The trial on the front whose network it is to be; the best when not given.
+        onnx: The space that was searched, where it is to get model.onnx too.
 
     Returns:
         The files written.
 
     Raises:
-        StudyError: Nothing has been found yet, or `out` holds files already.
+        StudyError: Nothing has been found yet, no network of the trial is kept, or `out` holds files already.
+        BuildError: The network cannot be written as an ONNX file.
+        MissingExtra: What writes ONNX files is not installed.
     """
-    best = _found(folder)
+    name = _BEST if trial is None else _name_of(Path(folder), trial)
+    found = _found(folder, name)
     target = Path(out)
     if target.exists() and any(target.iterdir()):
         raise StudyError(f"{target} is not empty; name a new folder")
     target.mkdir(parents=True, exist_ok=True)
-    return [Path(shutil.copy2(file, target)) for file in sorted(best.iterdir())]
+    if onnx is not None:
+        onnx_file(folder, onnx, name)
+    return [Path(shutil.copy2(file, target)) for file in sorted(found.iterdir())]
+
+
+def onnx_file(folder: str | Path, space: Space, name: str = _BEST) -> Path:
+    """Return the ONNX file of a network of a run, which is written beside its weights where it is not there yet.
+
+    Raises:
+        StudyError: There is no such network, or it is not known what goes into it.
+        BuildError: It cannot be written as an ONNX file.
+        MissingExtra: What writes ONNX files is not installed.
+    """
+    from archwright.build import write_onnx
+
+    place = _found(folder, name)
+    file = place / "model.onnx"
+    if not file.exists():
+        saved = read_best(folder, name)
+        specs = None if saved is None else saved.example_input or space.example_input
+        if specs is None:
+            raise StudyError(f"{folder} does not say what goes into the network: an ONNX file needs to know")
+        new = file.with_suffix(".new")
+        write_onnx(load_best(folder, space, name), specs, new)
+        new.replace(file)
+    return file
+
+
+def _name_of(folder: Path, trial: int) -> str:
+    """Return the folder that holds the network of a trial."""
+    name = f"{FRONT}/{trial}"
+    if _settled(folder / name) is not None:
+        return name
+    best = read_best(folder)
+    if best is not None and best.trial == trial:
+        return _BEST
+    kept = sorted(int(place.name) for place in (folder / FRONT).glob("*") if place.name.isdecimal())
+    listed = ", ".join(map(str, kept)) or ("none but the best" if best is not None else "none")
+    raise StudyError(f"{folder} keeps no network of trial {trial}; it keeps those of the trials on the front: {listed}")
 
 
 def _save_weights(model: torch.nn.Module, path: Path, architecture: Architecture) -> None:
@@ -172,25 +239,25 @@ def _write_json(path: Path, data: Any) -> None:
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _swap(root: Path) -> None:
-    best, old = root / "best", root / _OLD
+def _swap(place: Path) -> None:
+    old = place.with_name(f"{place.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if best.exists():
-        os.rename(best, old)
-    os.rename(root / _NEW, best)
+    if place.exists():
+        os.rename(place, old)
+    os.rename(place.with_name(f"{place.name}.new"), place)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _found(folder: str | Path) -> Path:
-    best = _settled(Path(folder))
+def _found(folder: str | Path, name: str) -> Path:
+    best = _settled(Path(folder) / name)
     if best is None:
         raise StudyError(f"{folder} holds no network yet: no trial has ended with a result")
     return best
 
 
-def _settled(root: Path) -> Path | None:
-    """Return the `best` folder; a process killed between the two renames left it under its old name."""
-    best, old = root / "best", root / _OLD
-    if best.exists():
-        return best
+def _settled(place: Path) -> Path | None:
+    """Return a network's folder; a process killed between the two renames left it under its old name."""
+    old = place.with_name(f"{place.name}.old")
+    if place.exists():
+        return place
     return old if old.exists() else None

@@ -58,11 +58,13 @@ class Scheduler(ABC):
 
     Attributes:
         partial: Whether trials are given less than all at first, so that the evaluator has to understand fidelities.
+        several: Whether it ranks trials by several objectives.
         needs_curve: Whether it goes by what evaluations report on the way.
         eta: How much dearer each rung is than the one before, where there are rungs.
     """
 
     partial: ClassVar[bool] = True
+    several: ClassVar[bool] = True
     needs_curve: ClassVar[bool] = False
     eta: float = 3.0
 

@@ -78,7 +78,7 @@ class _Running:
         for rung, size in enumerate(self.bracket.sizes[1:]):
             if self.ended[rung] < coming:
                 return None
-            going = [key[-1] for key in self.best[rung][:size]]
+            going = [int(key[-1]) for key in self.best[rung][:size]]
             for number in going:
                 if number not in continued:
                     return number
@@ -130,7 +130,7 @@ class Brackets:
         found: set[int] = set()
         for running in state.open:
             for rung, size in enumerate(running.bracket.sizes[1:]):
-                found.update(key[-1] for key in running.best[rung][:size])
+                found.update(int(key[-1]) for key in running.best[rung][:size])
         return frozenset(found - state.continued)
 
     def trials(self, ladder: Ladder, history: History, plan: Plan) -> int:
@@ -167,8 +167,11 @@ class Brackets:
             rung = ladder.level(trial.share) - running.bracket.start
             running.ended[rung] += 1
             if trial.state == "complete":
-                _, score, less_loss = history.rank(trial)
-                insort(running.best[rung], (-score, -less_loss, trial.number))
+                insort(running.best[rung], (*(-value for value in history.rank(trial)[1:]), trial.number))
+                if len(history.objectives) > 1:
+                    numbers = [int(key[-1]) for key in running.best[rung]]
+                    ordered = history.best_first(history.trials[number] for number in numbers)
+                    running.best[rung] = [(place, each.number) for place, each in enumerate(ordered)]
         state.finished = len(history.finished)
         state.open = [each for each in state.open if not self._over(each, state)]
         return state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -50,6 +51,8 @@ class DEHB(Scheduler):
     Raises:
         SchedulerError: A setting is out of range.
     """
+
+    several: ClassVar[bool] = False
 
     eta: float = 3.0
     factor: float = 0.5

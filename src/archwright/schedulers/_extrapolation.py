@@ -40,6 +40,7 @@ class Extrapolation(Scheduler):
         SchedulerError: A setting is out of range.
     """
 
+    several: ClassVar[bool] = False
     partial: ClassVar[bool] = False
     needs_curve: ClassVar[bool] = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class FreezeThaw(Scheduler):
     Raises:
         SchedulerError: A setting is out of range.
     """
+
+    several: ClassVar[bool] = False
 
     startup: int = 5
     eta: float = 2.0
@@ -74,7 +77,7 @@ class FreezeThaw(Scheduler):
                 stage = history.before(stage)
             return points
 
-        full = [history.trials[number] for *_, number in held.ranked[-1][:_FULL]]
+        full = [history.trials[int(key[-1])] for key in held.ranked[-1][:_FULL]]
         fitted = CurveModel().fit([curve(trial) for trial in (*paused, *full)])
         drawn: np.ndarray = np.asarray(fitted.draw(steps[-1], rng, 1))[0, : len(paused)]
         return drawn

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -52,6 +53,8 @@ class PASHA(Scheduler):
     Raises:
         SchedulerError: A setting is out of range.
     """
+
+    several: ClassVar[bool] = False
 
     eta: float = 3.0
     quantile: float = 0.9

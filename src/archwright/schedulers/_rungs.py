@@ -11,7 +11,7 @@ from archwright.trials import History
 
 __all__ = ["Key", "Rungs", "rungs"]
 
-Key = tuple[float, float, int]
+Key = tuple[float, ...]
 """What trials of one rung are sorted by, the best first: less is better. The last is the trial's number."""
 
 _held: WeakKeyDictionary[History, Rungs] = WeakKeyDictionary()
@@ -35,12 +35,15 @@ class Rungs:
         self.ladder = ladder
         self.root: list[int] = []
         self.ranked: list[list[Key]] = [[] for _ in range(count)]
-        self.views = [History(history.objective, within=history) for _ in range(count)]
+        self.views = [
+            History(history.objectives, constraints=history.constraints, within=history) for _ in range(count)
+        ]
         self._waiting: list[list[Key]] = [[] for _ in range(count)]  # of those ranked, what none goes on from yet
         self._continued: set[int] = set()
         self._keys: dict[int, Key] = {}
         self._place: list[int] = []  # of each trial in its rung's view
         self._finished = 0
+        self._several = len(history.objectives) > 1
 
     def follow(self, history: History) -> None:
         """Take in the trials that have begun or ended since."""
@@ -57,17 +60,27 @@ class Rungs:
             view = self.views[self.ladder.level(trial.share)]
             self._place.append(len(view.trials))
             view.add(replace(trial, number=len(view.trials), origin=None, state="running"))
+        changed: set[int] = set()
         for trial in history.finished[self._finished :]:
             level = self.ladder.level(trial.share)
             self.views[level].add(replace(trial, number=self._place[trial.number], origin=None))
             if trial.state == "complete":
-                _, score, less_loss = history.rank(trial)
-                key = (-score, -less_loss, trial.number)
+                key = (*(-value for value in history.rank(trial)[1:]), trial.number)
                 self._keys[trial.number] = key
                 insort(self.ranked[level], key)
                 if trial.number not in self._continued:
                     insort(self._waiting[level], key)
+                changed.add(level)
         self._finished = len(history.finished)
+        for level in changed if self._several else ():
+            self._sort(history, level)
+
+    def _sort(self, history: History, level: int) -> None:
+        """Rank the trials of a rung anew: with several objectives each that comes may move all others."""
+        ordered = history.best_first(history.trials[int(key[-1])] for key in self.ranked[level])
+        self._keys |= {trial.number: (place, trial.number) for place, trial in enumerate(ordered)}
+        self.ranked[level] = [self._keys[trial.number] for trial in ordered]
+        self._waiting[level] = [key for key in self.ranked[level] if key[-1] not in self._continued]
 
     def best_waiting(self, level: int) -> int | None:
         """Return the number of the best trial of a rung that no other goes on from yet; `None` where there is none."""
@@ -75,7 +88,7 @@ class Rungs:
 
     def waiting(self, level: int, count: int) -> list[int]:
         """Return the numbers of the best trials of a rung that no other goes on from yet, the best first."""
-        return [key[-1] for key in self._waiting[level][:count]]
+        return [int(key[-1]) for key in self._waiting[level][:count]]
 
     def place(self, number: int, level: int) -> int:
         """Return how many trials of the rung are better than one of them."""

@@ -20,22 +20,30 @@ from archwright.strategies._grid import Grid
 from archwright.strategies._hyperopt import Hyperopt
 from archwright.strategies._local import LocalSearch
 from archwright.strategies._mapelites import MapElites
+from archwright.strategies._mobo import MultiObjectiveBO
+from archwright.strategies._moevolution import MultiObjectiveEvolution
 from archwright.strategies._mulambda import MuPlusLambda
 from archwright.strategies._nevergrad import Nevergrad
 from archwright.strategies._npenas import Npenas
+from archwright.strategies._nsga2 import NSGA2
+from archwright.strategies._nsga3 import NSGA3
 from archwright.strategies._oneshot import DARTS, ENAS, GDAS, PCDARTS, DrNAS, OneShot, ProxylessNAS
 from archwright.strategies._optuna import TPE, Optuna
+from archwright.strategies._paretolocal import ParetoLocalSearch
 from archwright.strategies._portfolio import Portfolio
 from archwright.strategies._ppo import PPO
 from archwright.strategies._predictor import PredictorGuided
 from archwright.strategies._qlearning import QLearning
 from archwright.strategies._random import Random
 from archwright.strategies._reinforce import Reinforce
+from archwright.strategies._scalarised import Scalarised, for_objectives
 
 __all__ = [
     "DARTS",
     "ENAS",
     "GDAS",
+    "NSGA2",
+    "NSGA3",
     "PCDARTS",
     "PPO",
     "TPE",
@@ -51,20 +59,25 @@ __all__ = [
     "LocalSearch",
     "MapElites",
     "MuPlusLambda",
+    "MultiObjectiveBO",
+    "MultiObjectiveEvolution",
     "Nevergrad",
     "Npenas",
     "OneShot",
     "Optuna",
+    "ParetoLocalSearch",
     "Portfolio",
     "PredictorGuided",
     "ProxylessNAS",
     "QLearning",
     "Random",
     "Reinforce",
+    "Scalarised",
     "SimulatedAnnealing",
     "Strategy",
     "create",
     "entries",
+    "for_objectives",
     "name_of",
     "names",
     "options",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,7 +28,13 @@ class Strategy(ABC):
     The history holds trials that failed, were stopped early or still run, and may hold nothing complete at all:
     a strategy goes on whatever is in it. It need not avoid architectures that were seen, since the study asks
     again for those, and goes on with random ones where asking does not help.
+
+    Attributes:
+        several: Whether it goes by all objectives of a history, and by its infeasible trials. One that does not sees
+            one objective; in a search for several a study has it work under "scalarised".
     """
+
+    several: ClassVar[bool] = False
 
     @abstractmethod
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:

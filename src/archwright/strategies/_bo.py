@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, check_options, register
 from archwright.strategies._bo_model import Model
+from archwright.strategies._pool import pool
 from archwright.surrogates import (
     KERNELS,
     Posterior,
@@ -76,7 +77,7 @@ class BayesianOptimisation(Strategy):
         if model is None:
             model = self._models[history] = Model(kernel_for(space, self.kernel))
         model.learn(history)
-        candidates, posterior, open_ = model.judge(space, history, rng)
+        candidates, posterior, open_ = model.judge(space, history, lambda: pool(space, history, rng))
         if not open_.any():
             return space.sample(rng)
         worth = self._worth(posterior, squash(np.asarray(history.scores))[model.observed], open_, rng)

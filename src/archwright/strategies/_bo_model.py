@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
 from archwright.space import Architecture, Space
-from archwright.strategies._pool import everything, pool, positions
+from archwright.strategies._pool import everything, positions
 from archwright.surrogates import Posterior, Rows, Term, fit_parameters, squash
 from archwright.trials import History
 
@@ -26,9 +26,11 @@ class Model:
 
     Args:
         terms: The terms of its kernel.
+        seen: What it sees in place of scores.
     """
 
     terms: tuple[Term, ...]
+    seen: Callable[[NDArray[np.float64]], NDArray[np.float64]] = squash
     rows: list[Rows] = field(default_factory=list)  # for each term the (trials, features) rows
     count: int = 0  # how many trials have their rows
     fitted: int = 0  # how many the parameters were fitted to
@@ -53,22 +55,27 @@ class Model:
         due = self.count - self.count % max(1, self.count // 20)  # a function of the number of trials alone
         if due != self.fitted:
             scores = np.asarray(history.scores[:due])
-            self.parameters = fit_parameters(self.terms, [rows[:due] for rows in self.rows], squash(scores))
+            self.parameters = fit_parameters(self.terms, [rows[:due] for rows in self.rows], self.seen(scores))
             self.kept = telling(scores)
             self.fitted, self.posterior = due, None
 
     def judge(
-        self, space: Space, history: History, rng: np.random.Generator
+        self, space: Space, history: History, draw: Callable[[], Sequence[Architecture]]
     ) -> tuple[Sequence[Architecture], Posterior, NDArray[np.bool_]]:
         """Return candidates, the posterior over them, and which of them have not been proposed.
 
         Trials that still run are observed too, as such whose outcome is to come.
+
+        Args:
+            space: Where to search; all of a small space are candidates.
+            history: What has been tried.
+            draw: Returns candidates of a large space, none of which has been proposed.
         """
         observed = self.observed
         rows = [part[observed] for part in self.rows]
         candidates = everything(space)
         if candidates is None or len(observed) * len(candidates) > _ENTRIES:
-            candidates = pool(space, history, rng)
+            candidates = draw()
             posterior = Posterior(self.terms, self.parameters, [term.inputs(candidates) for term in self.terms])
             open_ = np.ones(len(candidates), dtype=bool)
         else:

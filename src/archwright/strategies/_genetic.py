@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from archwright.space import Architecture, Crossover, Decision, Space
+from archwright.space import Architecture, Crossover, Space
 from archwright.strategies._base import Strategy, check_counts, check_options, check_shares, register
-from archwright.strategies._mutants import new_mutant
+from archwright.strategies._mutants import mutated, new_mutant
 from archwright.trials import History
 
 __all__ = ["Genetic"]
 
 Selection = Literal["tournament", "truncation"]
-
-_TRIES = 50  # how often constraints may refuse a mutated child before it stays as it is
 
 
 @dataclass
@@ -80,23 +78,8 @@ class Genetic(Strategy):
         if rng.random() < self.crossover_rate:
             father = history.complete[-self._select(members, rng)[1]].architecture
             child = space.crossover(mother, father, rng, self.crossover)
-        child = self._mutated(space, child, rng)
+        child = mutated(space, child, self.mutation_rate, rng)
         return new_mutant(space, history, child, rng) if history.seen(child) else child
-
-    def _mutated(self, space: Space, child: Architecture, rng: np.random.Generator) -> Architecture:
-        """Return a copy in which each decision was changed with the probability `mutation_rate`."""
-
-        def rule(name: str, decision: Decision) -> Any:
-            if name not in child:  # a change has brought it to life
-                return decision.sample(rng)
-            changes = decision.size > 1 and rng.random() < self.mutation_rate
-            return decision.mutate(child[name], rng) if changes else child[name]
-
-        for _ in range(_TRIES):
-            mutant = space.decide(rule)
-            if not space.where or mutant in space:
-                return mutant
-        return child
 
     def _members(self, history: History) -> list[tuple[float, int]]:
         generation = self._generations.setdefault(history, _Generation())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ __all__ = ["Grid"]
 @dataclass(frozen=True)
 class Grid(Strategy):
     """Exhaustive search: every architecture once, in the order of the space's enumeration."""
+
+    several: ClassVar[bool] = True
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the first architecture that has not been proposed.

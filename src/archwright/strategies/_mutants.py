@@ -7,14 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from archwright.space import Architecture, Space
+from archwright.space import Architecture, Decision, Space
 from archwright.trials import History
 
-__all__ = ["new_mutant"]
+__all__ = ["mutated", "new_mutant"]
 
 _PATIENCE = 6  # mutants that were seen before, after which the last of them is mutated instead
 _CONSTRAINED = 2  # the same under constraints, which make a mutation dear: it may be refused many times
 _STEPS = 4  # the most mutations
+_TRIES = 50  # how often constraints may refuse a mutated child before it stays as it is
+
+
+def mutated(space: Space, child: Architecture, rate: float, rng: np.random.Generator) -> Architecture:
+    """Return a copy in which each decision was changed with a probability, from 0 to 1; it may be the same."""
+
+    def rule(name: str, decision: Decision) -> Any:
+        if name not in child:  # a change has brought it to life
+            return decision.sample(rng)
+        changes = decision.size > 1 and rng.random() < rate
+        return decision.mutate(child[name], rng) if changes else child[name]
+
+    for _ in range(_TRIES):
+        mutant = space.decide(rule)
+        if not space.where or mutant in space:
+            return mutant
+    return child
 
 
 def new_mutant(

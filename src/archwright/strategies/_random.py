@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ class Random(Strategy):
     Bergstra and Bengio, "Random search for hyper-parameter optimization", JMLR 2012; for architectures, Li and
     Talwalkar, "Random search and reproducibility for neural architecture search", UAI 2019.
     """
+
+    several: ClassVar[bool] = True
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a sample of the space."""

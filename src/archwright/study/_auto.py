@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from archwright import schedulers, strategies
+from archwright.cost import COUNTED, measures
 from archwright.errors import SchedulerError, StrategyError
 from archwright.evaluate import Candidate, Evaluator, Fidelity
 from archwright.schedulers import Ladder, Range, Scheduler
@@ -17,8 +18,7 @@ from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
 from archwright.study._run import search_time
 from archwright.study._shrink import as_ladder, wanted_ranges
-from archwright.surrogates import measures
-from archwright.trials import Constraint
+from archwright.trials import Constraint, Objective
 
 __all__ = ["Way", "choose"]
 
@@ -48,7 +48,7 @@ class Way:
     strategy: Strategy
     scheduler: Scheduler
     ladder: Ladder
-    constraints: tuple[str | Constraint, ...]
+    constraints: tuple[Constraint, ...]
     why: tuple[str, ...]
 
 
@@ -60,7 +60,8 @@ def choose(
     strategy: str | Strategy,
     scheduler: str | Scheduler,
     fidelity: Mapping[str, tuple[float, float]] | Ladder | None,
-    constraints: tuple[str | Constraint, ...],
+    constraints: tuple[Constraint, ...],
+    objectives: Sequence[Objective] = (),
     final: bool = True,
 ) -> Way:
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
@@ -71,7 +72,8 @@ def choose(
     evaluator knows. Size: with such a budget and a final training, no networks that could not see the data six times
     in it, and none of less than half that size, which would be ahead only as long as trainings are short. Strategy:
     "bo" where at most 400 trials are expected, which is where a model of the space is worth its time; else, and where
-    there are bounds of size, which a model would have to be asked for many times over, "evolution".
+    there are bounds of size, which a model would have to be asked for many times over, "evolution". With several
+    objectives these are "mo-bo" and "nsga2", and small networks are let in.
 
     Args:
         space: Where to search.
@@ -81,6 +83,7 @@ def choose(
         scheduler: "auto", a name or a scheduler.
         fidelity: The ranges asked for, by name; or the rungs, as they are on record.
         constraints: Those asked for.
+        objectives: What is optimised.
         final: Whether the best is to be trained again in the end.
 
     Raises:
@@ -119,11 +122,12 @@ def choose(
         why.append(
             "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time"
         )
-        if not constraints and seconds < budget.time:
-            constraints, reason = _affordable(space, evaluator, budget.time - seconds)
+        if not _is_sized(constraints) and seconds < budget.time:
+            bounds, reason = _affordable(space, evaluator, budget.time - seconds, several=len(objectives) > 1)
+            constraints = (*constraints, *map(Constraint.parse, bounds))
             why.append(reason)
     if strategy == "auto":
-        name, reason = _strategy(space, scheduler, budget, is_bounded=bool(constraints))
+        name, reason = _strategy(space, scheduler, budget, objectives, is_bounded=_is_sized(constraints))
         strategy = strategies.create(name)
         why.append(f"strategy {name}: {reason}")
     elif isinstance(strategy, str):
@@ -154,21 +158,29 @@ def _is_wide(range_: Range) -> bool:
     return not isinstance(range_, Fidelity) or range_.least < range_.full
 
 
-def _strategy(space: Space, scheduler: Scheduler, budget: Budget, *, is_bounded: bool) -> tuple[str, str]:
+def _is_sized(constraints: Sequence[Constraint]) -> bool:
+    return any(each.metric in COUNTED for each in constraints)
+
+
+def _strategy(
+    space: Space, scheduler: Scheduler, budget: Budget, objectives: Sequence[Objective], *, is_bounded: bool
+) -> tuple[str, str]:
+    several = len(objectives) > 1
+    evolution, model = ("nsga2", "mo-bo") if several else ("evolution", "bo")
     if schedulers.name_of(scheduler) == "dehb":
         return "random", "the scheduler proposes by itself"
     if is_bounded:
-        return "evolution", "there are bounds of size, and what it proposes near networks that keep to them mostly does"
+        return evolution, "there are bounds of size, and what it proposes near networks that keep to them mostly does"
     if _expected(scheduler, budget) > _MODELLED:
-        return "evolution", f"more than {_MODELLED} trials are expected, too many for a model of the space"
+        return evolution, f"more than {_MODELLED} trials are expected, too many for a model of the space"
     try:
-        strategies.create("bo").check(space)
+        strategies.create(model).check(space)
     except StrategyError as error:
-        return "evolution", f"a model cannot serve the space: {error}"
-    return "bo", f"at most {_MODELLED} trials are expected, few enough for a model of the space"
+        return evolution, f"a model cannot serve the space: {error}"
+    return model, f"at most {_MODELLED} trials are expected, few enough for a model of the space"
 
 
-def _affordable(space: Space, evaluator: Evaluator, seconds: float) -> tuple[tuple[str, ...], str]:
+def _affordable(space: Space, evaluator: Evaluator, seconds: float, *, several: bool) -> tuple[tuple[str, ...], str]:
     """Return between which FLOPs networks make good use of a time, and what to say of it."""
     rng = np.random.default_rng(0)
     drawn = [space.sample(rng) for _ in range(_DRAWN)]
@@ -186,6 +198,10 @@ def _affordable(space: Space, evaluator: Evaluator, seconds: float) -> tuple[tup
     if most >= max(flops):
         return (), f"size any: all networks drawn can see the data {_EPOCHS} times in the final training"
     most = float(f"{max(most, float(np.quantile(flops, _SMALLEST))):.3g}")
+    if several:  # then small networks are wanted for what they cost
+        return (f"flops <= {most:g}",), (
+            f"size flops up to {most:g}: larger networks could not see the data {_EPOCHS} times in the final training"
+        )
     least = float(f"{min(most / _SMALLER, float(np.quantile(flops, _SMALLEST))):.3g}")
     return (f"flops <= {most:g}", f"flops >= {least:g}"), (
         f"size flops from {least:g} to {most:g}: larger networks could not see the data {_EPOCHS} times in the final "

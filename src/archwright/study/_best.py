@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -60,6 +60,7 @@ class Shelf:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._kept: tuple[Architecture, torch.nn.Module] | None = None
+        self._front: dict[int, torch.nn.Module] = {}
 
     def keep(
         self,
@@ -67,23 +68,29 @@ class Shelf:
         metrics: Mapping[str, float],
         stage: Literal["search", "final"],
         trial: int,
+        *,
+        on_front: bool = False,
     ) -> str | None:
-        """Take in a network, in place of the one before.
+        """Take in a network, in place of the best one before, or beside those of the front.
 
         Args:
             candidate: What was evaluated; where its model was never built, there is no network.
             metrics: What was measured.
             stage: Whether it comes from the search or from the final training.
             trial: The number of the trial that found it.
+            on_front: Whether it is one of the front.
 
         Returns:
             Why its source could not be written, where that is so.
         """
         model = candidate.built
         if self._folder is None:
-            self._kept = None if model is None else (candidate.architecture, model)
+            if on_front and model is not None:
+                self._front[trial] = model
+            elif not on_front:
+                self._kept = None if model is None else (candidate.architecture, model)
             return None
-        from archwright.export import save_best
+        from archwright.export import FRONT, save_best
 
         return save_best(
             self._folder,
@@ -93,18 +100,41 @@ class Shelf:
             metrics=metrics,
             stage=stage,
             trial=trial,
+            **({"name": f"{FRONT}/{trial}"} if on_front else {}),
         )
 
-    def load(self, space: Space, architecture: Architecture, fidelity: Spent | None = None) -> torch.nn.Module:
+    def clear(self, front: Sequence[Trial]) -> None:
+        """Remove the networks that are not on the front any more."""
+        keep = {trial.number for trial in front}
+        for number in self._front.keys() - keep:
+            del self._front[number]
+        if self._folder is not None and (self._folder / "front").is_dir():
+            from archwright.export import clear_front
+
+            clear_front(self._folder, keep)
+
+    def load(
+        self, space: Space, architecture: Architecture, fidelity: Spent | None = None, trial: int | None = None
+    ) -> torch.nn.Module:
         """Return the network of an architecture, or the smaller one by which the search judged it.
+
+        Args:
+            space: The space.
+            architecture: The architecture.
+            fidelity: What its trial was given.
+            trial: The number of the trial, by which networks of the front are kept.
 
         Raises:
             StudyError: It is not there.
         """
         either = (architecture, shrunk(space, architecture, fidelity))
+        if trial in self._front:
+            return self._front[trial]
         if self._folder is not None:
-            from archwright.export import load_best, read_best
+            from archwright.export import FRONT, load_best, read_best
 
+            if read_best(self._folder, f"{FRONT}/{trial}") is not None:
+                return load_best(self._folder, space, f"{FRONT}/{trial}")
             saved = read_best(self._folder)
             if saved is not None and saved.architecture not in either:
                 raise StudyError(

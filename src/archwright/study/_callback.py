@@ -69,7 +69,7 @@ class Log(Callback):
         """Note the beginning."""
         done = len(study.history.finished)
         goes = f"goes on after {done} trials" if done else "begins"
-        self._note(f"search {goes}: {study.objective}, budget {study.budget}, seed {study.seed}")
+        self._note(f"search {goes}: {', '.join(map(str, study.objectives))}, budget {study.budget}, seed {study.seed}")
         if study.ladder.rungs:
             self._note(f"{study.scheduler} over {study.ladder}")
         for line in study.why:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import platform
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
 from numbers import Integral
@@ -48,11 +49,13 @@ _EVALUATORS = {
 _NO_EVALUATOR = "the study's evaluator cannot be made again from its record: give it, as load(path, evaluator=...)"
 
 
-def describe(planner: Planner, objective: Objective) -> dict[str, Any]:
+def describe(
+    planner: Planner, objectives: Sequence[Objective], reference: Mapping[str, float] | None = None
+) -> dict[str, Any]:
     """Return what is written down when a study begins.
 
     Raises:
-        StudyError: The seed is not a whole number of 0 or more.
+        StudyError: The seed is not a whole number of 0 or more, or the reference point lacks an objective.
     """
     space = planner.space
     seed: object = planner.seed
@@ -71,7 +74,8 @@ def describe(planner: Planner, objective: Objective) -> dict[str, Any]:
             "screen": None if planner.screen is None else str(planner.screen),
             "constraints": [str(constraint) for constraint in planner.constraints],
         },
-        "objective": str(objective),
+        "objective": str(objectives[0]) if len(objectives) == 1 else list(map(str, objectives)),
+        "reference": _checked_reference(objectives, reference),
         "seed": int(seed),
         "evaluator": None,
         "budget": None,
@@ -81,6 +85,20 @@ def describe(planner: Planner, objective: Objective) -> dict[str, Any]:
         "checkpoints": [],
         "why": [],
     }
+
+
+def _checked_reference(
+    objectives: Sequence[Objective], reference: Mapping[str, float] | None
+) -> dict[str, float] | None:
+    if reference is None:
+        return None
+    for objective in objectives:
+        if not math.isfinite(reference.get(objective.metric, math.nan)):
+            raise StudyError(
+                f"a reference point has a number for each objective's metric; {dict(reference)} has none for "
+                f"{objective.metric!r}"
+            )
+    return {name: float(value) for name, value in reference.items()}
 
 
 def describe_evaluator(evaluator: Evaluator) -> dict[str, Any] | None:
@@ -118,7 +136,7 @@ def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[
     stored = {**stored, "scheduler": stored["scheduler"] or _FULL}
     lines = [
         f"{name}: {_told(stored[name])} is on record, {_told(document[name])} was given"
-        for name in ("strategy", "scheduler", "objective", "seed")
+        for name in ("strategy", "scheduler", "objective", "reference", "seed")
         if document[name] != stored[name]
     ]
     if document["fingerprint"] != stored["fingerprint"]:
@@ -202,6 +220,11 @@ def _made_evaluator(stored: Mapping[str, Any]) -> Evaluator:
         from archwright.evaluate import Repeats
 
         return Repeats(_made_evaluator(stored["evaluator"]), stored["repeats"])
+    if stored["type"] == "costed":
+        from archwright.cost import cost_from_json
+        from archwright.evaluate import Costed
+
+        return Costed(_made_evaluator(stored["evaluator"]), list(map(cost_from_json, stored["costs"])))
     if stored["type"] == "nested":
         from archwright.study._nested import Nested
 

@@ -13,7 +13,7 @@ from archwright.errors import StoreError
 from archwright.evaluate import Learned
 from archwright.study._clock import Clock
 from archwright.study._store import MemoryStore, Record, Snapshot, Store
-from archwright.trials import History, Objective, Trial
+from archwright.trials import Constraint, History, Trial, parse_objectives
 
 if TYPE_CHECKING:
     from archwright.study._lock import Lock
@@ -240,7 +240,13 @@ class Ledger:
         return SQLStore(path, readonly=readonly)
 
     def _take(self, snapshot: Snapshot) -> None:
-        history = History(Objective.parse(snapshot.document["objective"]))
+        document = snapshot.document
+        bounds = (document["scheduler"] or {}).get("constraints", ())
+        history = History(
+            parse_objectives(document["objective"]),
+            constraints=map(Constraint.parse, bounds),
+            reference=document["reference"],
+        )
         for record in snapshot.records:
             history.add(replace(record.trial, state="running"))
         over = [record for record in snapshot.records if record.ended is not None]

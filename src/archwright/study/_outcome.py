@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from archwright.errors import EvaluationError
-from archwright.evaluate import Stopped, check_metrics
-from archwright.trials import Objective, Trial
+from archwright.evaluate import Infeasible, Stopped, check_metrics
+from archwright.trials import Constraint, History, Objective, Trial
 
-__all__ = ["Outcome", "judge"]
+__all__ = ["Outcome", "broken_by", "judge"]
 
 Outcome = float | Mapping[str, float] | BaseException
 """What an evaluation came to: the objective's value, metrics by name, or what went wrong."""
@@ -22,22 +22,25 @@ _LONGEST = 20_000  # characters of a traceback; deep recursion makes longer ones
 def judge(
     trial: Trial,
     outcome: Outcome,
-    objective: Objective,
+    history: History,
     *,
     curve: Iterable[Mapping[str, float]],
     seconds: float,
+    judged: Collection[str] = (),
 ) -> Trial:
     """Return a trial as it ends with an outcome.
 
     Args:
         trial: The trial while it runs.
-        outcome: A value of the objective, or metrics by name: it is complete, or failed where the objective is
-            missing, NaN or infinite. `Stopped`: it is pruned, and the last point of its curve is its
-            metrics; where it says so, they are its outcome. Any other exception: it is failed, and the traceback is its
-            error.
-        objective: What the study optimises.
+        outcome: A value of the objective, or metrics by name: it is complete; infeasible where they break a constraint,
+            which of a trial that was given less than all only what its network costs can; or failed where an objective
+            is missing, NaN or infinite. `Stopped`: it is pruned, and the last point of its curve is its metrics; where
+            it says so, they are its outcome. `Infeasible`: it is infeasible. Any other exception: it is failed, and the
+            traceback is its error.
+        history: The history that it belongs to, with the objectives and the constraints.
         curve: What was reported on the way, in order.
         seconds: How long it took.
+        judged: Metrics whose constraints were judged before it began.
 
     Raises:
         EvaluationError: The outcome is none of these.
@@ -49,18 +52,39 @@ def judge(
         if not outcome.complete or not last:
             return replace(trial, state="pruned", metrics=last, error=str(outcome) or None)
         outcome = last
+    if isinstance(outcome, Infeasible):
+        return replace(trial, state="infeasible", metrics=dict(outcome.metrics), error=str(outcome))
     if isinstance(outcome, BaseException):
         text = "".join(traceback.format_exception(outcome))
         return replace(trial, state="failed", error=_shortened(text))
-    metrics = check_metrics(outcome if isinstance(outcome, Mapping) else {objective.metric: outcome})
-    try:
-        score = objective.score(metrics)
-    except EvaluationError as error:
-        return replace(trial, state="failed", metrics=metrics, error=str(error))
-    if not math.isfinite(score):
-        error_text = f"the objective {objective.metric!r} is {metrics[objective.metric]}"
+    metrics = check_metrics(outcome if isinstance(outcome, Mapping) else {history.objective.metric: outcome})
+    broken = broken_by(metrics, history.constraints) if trial.share >= 1 else None
+    if broken is not None:
+        return replace(trial, state="infeasible", metrics=metrics, error=broken)
+    for objective in history.objectives:
+        try:
+            score = objective.score(metrics)
+        except EvaluationError as error:
+            return replace(trial, state="failed", metrics=metrics, error=str(error))
+        if not math.isfinite(score):
+            error_text = f"the objective {str(objective)!r} is {score}"
+            if type(objective) is Objective:
+                error_text = f"the objective {objective.metric!r} is {metrics[objective.metric]}"
+            return replace(trial, state="failed", metrics=metrics, error=error_text)
+    missing = [each for each in history.constraints if each.metric not in {*metrics, *judged}]
+    if missing and trial.share >= 1:
+        came = ", ".join(metrics)
+        error_text = f"the constraint {str(missing[0])!r} cannot be judged: the metrics that came are {came}"
         return replace(trial, state="failed", metrics=metrics, error=error_text)
     return replace(trial, state="complete", metrics=metrics)
+
+
+def broken_by(metrics: Mapping[str, float], constraints: Iterable[Constraint]) -> str | None:
+    """Return which constraint metrics break, and with what value; `None` where they keep to all that they can."""
+    for each in constraints:
+        if each.metric in metrics and not each.keeps(metrics):
+            return f"{each.metric} is {metrics[each.metric]:g}, and the constraint is {each}"
+    return None
 
 
 def _shortened(text: str) -> str:

@@ -1,18 +1,21 @@
-"""The picture of what was learned before the first trial."""
+"""The pictures of a study: what was learned before the first trial, and the front of several objectives."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archwright.errors import StudyError, require
+from archwright.trials import Objective
 
 if TYPE_CHECKING:
     from archwright.evaluate import Learned
     from archwright.space import Decision, Space
+    from archwright.trials import History, Trial
 
-__all__ = ["draw_learned"]
+__all__ = ["draw_front", "draw_learned"]
 
 # Paul Tol's muted palette, and line styles for what comes after nine.
 _COLOURS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
@@ -50,6 +53,70 @@ def draw_learned(space: Space, learned: Learned | None, path: Path) -> None:
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     figure.suptitle("How much each option is preferred, by epoch of the supernet")
+    _save(figure, path)
+
+
+def draw_front(history: History, path: Path) -> None:
+    """Draw the trials by their first two objectives, with the front, and the hypervolume over the trials beside it.
+
+    A third objective is the colour of the trials.
+
+    Args:
+        history: The trials of a search for two objectives or more.
+        path: The file to write; its ending says what it is, such as ".png" or ".svg".
+
+    Raises:
+        StudyError: There is one objective, nothing is complete, or the file cannot be of that kind.
+        MissingExtra: Matplotlib is not installed.
+    """
+    objectives = history.objectives
+    if len(objectives) < 2:
+        raise StudyError(f"a front takes two objectives or more; this search has one, {str(objectives[0])!r}")
+    if not history.complete:
+        raise StudyError("there is no front to draw yet: no trial is complete")
+    figures = require("matplotlib.figure", extra="plots", purpose="drawing a front")
+    figure = figures.Figure(figsize=(9, 4), layout="constrained")
+    axes, beside = figure.subplots(1, 2, width_ratios=(3, 2))
+    front = history.front
+    whole = max(trial.share for trial in history.complete)
+    rest = [trial for trial in history.complete if trial not in front and trial.share == whole]
+    missed = [
+        trial for trial in history.infeasible if all(objective.metric in trial.metrics for objective in objectives[:2])
+    ]
+
+    def spots(trials: Sequence[Trial], number: int) -> list[float]:
+        objective = objectives[number]
+        if type(objective) is Objective:
+            return [trial.metrics[objective.metric] for trial in trials]
+        return [objective.score(trial.metrics) for trial in trials]
+
+    if missed:
+        axes.scatter(spots(missed, 1), spots(missed, 0), marker="x", color="#BBBBBB", label="breaks a constraint")
+    colours = {"color": "#88CCEE"} if len(objectives) == 2 else {"c": spots(rest, 2), "cmap": "viridis"}
+    drawn = axes.scatter(spots(rest, 1), spots(rest, 0), s=18, label="trials", **colours)
+    if len(objectives) > 2:
+        figure.colorbar(drawn, ax=axes, label=objectives[2].metric)
+    line = sorted(zip(spots(front, 1), spots(front, 0), strict=True))
+    where = "pre" if objectives[1].maximise else "post"
+    axes.step(*zip(*line, strict=True), where=where, color="#CC6677", marker="o", label="front")
+    axes.set_xlabel(str(objectives[1]))
+    axes.set_ylabel(str(objectives[0]))
+    axes.legend(frameon=False, fontsize=8)
+    volumes = history.hypervolumes()
+    if volumes:
+        numbers, values = zip(*[*volumes, (len(history.trials), volumes[-1][1])], strict=True)
+        beside.step(numbers, values, where="post", color="#332288")
+    else:
+        beside.text(0.5, 0.5, "fewer than ten trials", ha="center", transform=beside.transAxes, color="#777777")
+    beside.set_xlabel("trials")
+    beside.set_ylabel("hypervolume")
+    for each in (axes, beside):
+        each.grid(alpha=0.25)
+        each.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
     kinds = figure.canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in kinds:
         raise StudyError(f"a picture is a file of one of the kinds {', '.join(sorted(kinds))}; {path.name!r} is none")

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from archwright.cost import Cost
 from archwright.errors import ArchwrightError, Exhausted, StrategyError, StudyError
 from archwright.schedulers import Ladder, Scheduler
-from archwright.space import Architecture, Space
+from archwright.space import Architecture, Space, TensorSpec
 from archwright.strategies import Strategy
+from archwright.study._costs import counting
+from archwright.study._doubts import Doubts
 from archwright.study._screen import Promise, Screen
-from archwright.surrogates import measures
 from archwright.trials import Constraint, History, Trial
 
-__all__ = ["Planner", "counted_alone", "preparation_seed", "trial_seed"]
+__all__ = ["Planner", "preparation_seed", "trial_seed"]
 
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
 _CROWDED = 0.9  # the share of a space that has been seen, above which asking again and drawing are of no use
-_COUNTED = ("parameters", "flops")
 _HEIRS = 16  # of how many trials, the best, others may inherit the weights
 
 
@@ -37,9 +38,11 @@ class Planner:
         seed: The study's seed.
         inherit: Whether a new trial begins with the weights of the nearest of the best.
         screen: By what the most promising of several proposals is chosen, if by anything.
-        constraints: Bounds of "parameters" and "flops", which are counted before anything is trained.
+        constraints: Bounds of metrics. Those that are counted hold for whatever is proposed.
 
     Attributes:
+        costs: What says the metrics that are known before anything is trained.
+        example_input: What goes into the networks; what the space says where it is `None`.
         promise: Returns how promising an architecture looks before it is trained; it takes an evaluator to know.
     """
 
@@ -52,7 +55,23 @@ class Planner:
     screen: Screen | None = None
     constraints: tuple[Constraint, ...] = ()
     promise: Promise | None = field(default=None, init=False)
+    costs: tuple[Cost, ...] = field(default=(), init=False)
+    example_input: TensorSpec | None = field(default=None, init=False)
     _costs: dict[Architecture, Mapping[str, float]] = field(default_factory=dict, init=False)
+    _doubts: Doubts = field(default_factory=Doubts, init=False)
+
+    def __post_init__(self) -> None:
+        """Count what the constraints ask for."""
+        self.know(())
+
+    def know(self, costs: Sequence[Cost]) -> None:
+        """Take in costs that are known before anything is trained; what else constraints ask for is counted."""
+        asked = {each.metric for each in self.constraints}
+        said = tuple(cost for cost in costs if asked & set(cost.metrics))
+        names = {name for cost in said for name in cost.metrics}
+        left = [each for each in self.constraints if each.metric not in names]
+        self.costs = (*said, *counting(self.space, left))
+        self._costs.clear()
 
     def next(self, history: History) -> Trial:
         """Return the next trial: a new architecture, or one that goes on.
@@ -102,7 +121,12 @@ class Planner:
         In an infinite space something seen may be proposed again, after as many tries.
         """
         rng = np.random.default_rng([self.seed, len(history.trials)])
-        found = self._unseen(history, level, rng)
+        found = self._doubts.dispel(
+            self.space,
+            history,
+            lambda: self._unseen(history, level, rng),
+            lambda architecture: self.space.mutate(architecture, rng),
+        )
         if self.screen is None:
             return found
         if self.promise is None:
@@ -133,7 +157,7 @@ class Planner:
                 architecture = space.sample(rng)
                 if not history.seen(architecture) and self._feasible(architecture):
                     return architecture
-        if self.constraints:
+        if self._bounds:
             raise self._infeasible(history)
         if math.isinf(space.bound):
             return architecture
@@ -143,13 +167,29 @@ class Planner:
         return unseen
 
     def _feasible(self, architecture: Architecture) -> bool:
-        """Tell whether an architecture keeps to the constraints; it is counted on the meta device, without training."""
-        return all(constraint.keeps(self._counted(architecture)) for constraint in self.constraints)
+        """Tell whether an architecture keeps to what can be known of it without training."""
+        if not self._bounds:
+            return True
+        costs = self._counted(architecture)
+        return all(each.keeps(costs) for each in self._bounds)
+
+    @property
+    def judged(self) -> frozenset[str]:
+        """The metrics whose constraints are judged before anything is trained."""
+        return frozenset(name for cost in self.costs for name in cost.metrics)
+
+    @property
+    def _bounds(self) -> list[Constraint]:
+        """The constraints that can be judged without training."""
+        judged = self.judged
+        return [each for each in self.constraints if each.metric in judged]
 
     def _counted(self, architecture: Architecture) -> Mapping[str, float]:
         if architecture not in self._costs:
-            parameters, flops = measures(self.space, architecture)
-            self._costs[architecture] = {"parameters": float(parameters), "flops": float(flops)}
+            found: dict[str, float] = {}
+            for cost in self.costs:
+                found |= cost.of(self.space, architecture, self.example_input)
+            self._costs[architecture] = found
         return self._costs[architecture]
 
     def _infeasible(self, history: History) -> ArchwrightError:
@@ -160,7 +200,7 @@ class Planner:
         closest = ", ".join(
             f"{each}: {(min if each.at_most else max)(cost[each.metric] for cost in costs):g} is the closest of "
             f"{len(costs)} networks"
-            for each in self.constraints
+            for each in self._bounds
         )
         return StudyError(f"no network that keeps to the constraints was found ({closest}); loosen them")
 
@@ -176,19 +216,6 @@ class Planner:
     def _heirs(self, history: History) -> list[int]:
         best = sorted(history.complete, key=history.rank, reverse=True)[:_HEIRS]
         return [trial.number for trial in best]
-
-
-def counted_alone(constraints: Iterable[str | Constraint]) -> tuple[Constraint, ...]:
-    """Return constraints on what can be counted without training.
-
-    Raises:
-        StudyError: One does not read as a constraint, or is on something else.
-    """
-    found = tuple(Constraint.parse(each) for each in constraints)
-    for each in found:
-        if each.metric not in _COUNTED:
-            raise StudyError(f"constraint {str(each)!r}: what is counted before training is {', '.join(_COUNTED)}")
-    return found
 
 
 def trial_seed(seed: int, number: int) -> int:

@@ -16,7 +16,7 @@ from archwright.evaluate import Candidate, Evaluator, Preparation, check_metrics
 from archwright.schedulers import Ladder, Scheduler, scores
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback, Log
-from archwright.study._outcome import Outcome, judge
+from archwright.study._outcome import Outcome, broken_by, judge
 from archwright.study._propose import Planner, preparation_seed
 from archwright.study._relay import Relay
 from archwright.study._shrink import matches, shrunk
@@ -264,11 +264,15 @@ class Run:
         outcome = same.metrics if same else refused or self._outcome(trial, candidate)
         curve = same.curve if same else candidate.curve
         seconds = time.monotonic() - start
-        ended = judge(trial, outcome, history.objective, curve=curve, seconds=seconds)
+        judged = self._planner.judged
+        ended = judge(trial, outcome, history, curve=curve, seconds=seconds, judged=judged)
+        # Before it is on record: a process that dies in between runs it again, and none is missing.
         if history.beaten_by(ended):
-            # Before it is on record: a process that dies in between runs it again, and none is missing.
             self._keep(trial, candidate, ended.metrics, "search")
+        if len(history.objectives) > 1 and history.joins_front(ended):
+            self._keep(trial, candidate, ended.metrics, "search", on_front=True)
         self._ledger.end(ended)
+        self._shelf.clear(history.front)
         self._relay.clear()
         scheduler = self._planner.scheduler
         if scheduler.needs_curve and ended.state == "complete" and not scores(ended.curve, history.objective):
@@ -316,6 +320,7 @@ class Run:
             stop=lambda curve: self._planner.scheduler.stop(self._study.history, trial, tuple(curve)),
             restore=lambda: self._relay.restore(trial, candidate),
             save=(lambda state: self._relay.save(trial, state)) if self._planner.checkpoints else None,
+            judge=lambda metrics: broken_by(metrics, self._study.history.constraints),
         )
         return candidate
 
@@ -323,9 +328,9 @@ class Run:
 
     def _train_finals(self) -> None:
         history, done = self._study.history, self._study.finals
-        ranked = sorted(history.complete, key=history.rank, reverse=True)
-        if not ranked and history.best is not None:
-            ranked = [history.best]
+        ranked = history.best_first(history.complete)
+        if history.best is not None:
+            ranked.insert(0, history.best)  # with several objectives that in the first of them
         best: dict[Architecture, Trial] = {}
         for trial in ranked:
             best.setdefault(trial.architecture, trial)  # and not what it went on from
@@ -358,6 +363,8 @@ class Run:
             return
         if is_best:
             self._keep(trial, candidate, metrics, "final")
+        if len(self._study.history.objectives) > 1:
+            self._keep(trial, candidate, metrics, "final", on_front=True)
         result = {
             "metrics": metrics_to_json(metrics),
             "seconds": time.monotonic() - start,
@@ -376,9 +383,11 @@ class Run:
         candidate: Candidate,
         metrics: Mapping[str, float],
         stage: Literal["search", "final"],
+        *,
+        on_front: bool = False,
     ) -> None:
         try:
-            without = self._shelf.keep(candidate, metrics, stage, trial.number)
+            without = self._shelf.keep(candidate, metrics, stage, trial.number, on_front=on_front)
         except Exception:
             message = f"the network of trial {trial.number} could not be kept; its metrics are on record"
             self._problem(message, traceback.format_exc())

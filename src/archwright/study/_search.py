@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from archwright import strategies
-from archwright.errors import SpaceError, StrategyError, unknown
+from archwright.cost import Cost, Target
+from archwright.errors import SpaceError, StrategyError, StudyError, unknown
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Space
@@ -18,10 +19,11 @@ from archwright.strategies import OneShot, Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
+from archwright.study._costs import check_metrics_known, with_costs
 from archwright.study._run import check_run, check_scheduler
 from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
-from archwright.trials import Constraint, Objective
+from archwright.trials import Constraint, Objective, parse_objectives
 
 __all__ = ["EVALUATORS", "default_trials", "load", "search"]
 
@@ -45,6 +47,9 @@ def search(
     inherit: bool = False,
     repeats: int = 1,
     objective: str | Objective | None = None,
+    objectives: Iterable[str | Objective] | None = None,
+    costs: Iterable[str | Target | Cost] = (),
+    reference: Mapping[str, float] | None = None,
     budget: Budget | None = None,
     path: str | os.PathLike[str] | None = None,
     seed: int = 0,
@@ -72,12 +77,20 @@ def search(
             space, by a pattern such as "*.width", with the range of shares of their values: `{"*.width": (0.25, 1)}`.
         screen: A zero-cost proxy by which the most promising of 4 proposals is chosen before any is trained, such as
             "naswot"; or of as many as stand behind a colon: "naswot:16".
-        constraints: Bounds of what networks cost, such as "params <= 1e6" or "flops <= 2e7"; they are counted before
-            any is trained.
+        constraints: Bounds of metrics, such as "params <= 1e6", "latency_ms <= 5" or "accuracy >= 0.9". What can be
+            counted or looked up is judged before a network is trained, and costs nothing of the budget; what is
+            measured makes the trial infeasible.
         inherit: Whether a trial begins with the weights of the nearest of the best trials before it. The final
             training starts from scratch.
         repeats: How often each trial is evaluated, with different seeds; the metrics are the means.
-        objective: What to optimise, such as "max accuracy"; the evaluator's own when not given.
+        objective: What to optimise, such as "max accuracy"; the evaluator's own when not given. Several metrics make
+            one number as "max accuracy - 0.01*latency_ms", or "max accuracy * (latency_ms / 5) ^ -0.07" (MnasNet).
+        objectives: Several, such as ["max accuracy", "min latency_ms"], in place of `objective`: `Study.front` is what
+            nothing beats in all of them. Metrics of `archwright.cost` are added to those of the evaluator as they are
+            asked for.
+        costs: What latency and energy are measured on: targets such as "onnx:threads=1"; published devices such as
+            "pixel3" (`archwright devices`); or costs, such as a `LatencyTable`. PyTorch on this machine when not given.
+        reference: Values of the objectives, by metric, from which the front's hypervolume is measured.
         budget: What may be spent, such as `Budget(trials=100, minutes=10)`.
         path: The run folder to keep everything in, made if need be; `None` keeps it in memory.
         seed: All that is random in the search follows from it; 0 or more.
@@ -98,14 +111,21 @@ def search(
         StudyLocked: Another process writes to the folder.
     """
     began = time.monotonic()
-    wanted = None if objective is None else Objective.parse(objective)
+    if objective is not None and objectives is not None:
+        raise StudyError("give objective, or objectives for several of them, and not both")
+    asked = objective if objectives is None else tuple(objectives)
+    wanted = None if asked is None else parse_objectives(asked)
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)
     measure = _with_supernet(_as_evaluator(task, wanted), evaluator, strategy)
+    bounds = tuple(map(Constraint.parse, constraints))
     if repeats != 1:
         from archwright.evaluate import Repeats
 
         measure = Repeats(measure, repeats)
+    aims = wanted or parse_objectives(measure.objective)
+    measure = with_costs(measure, aims, bounds, costs)
+    check_metrics_known(measure, aims, bounds)
     where = _as_space(space, measure)
     check_run(where, measure, budget, final)
     assert budget is not None
@@ -115,7 +135,7 @@ def search(
         strategy = before.strategy if strategy == "auto" else strategy
         scheduler = before.scheduler if scheduler == "auto" else scheduler
         given = before.ladder if fidelity is None and before.ladder.rungs else fidelity
-        constraints = constraints or before.constraints
+        bounds = bounds or before.constraints
     way = choose(
         where,
         measure,
@@ -123,7 +143,8 @@ def search(
         strategy=strategy,
         scheduler=scheduler,
         fidelity=given,
-        constraints=tuple(constraints),
+        constraints=bounds,
+        objectives=aims,
         final=bool(final),
     )
     check_scheduler(where, way.scheduler, way.ladder, measure, budget)
@@ -136,7 +157,8 @@ def search(
         inherit=inherit,
         screen=screen,
         constraints=way.constraints,
-        objective=wanted or measure.objective,
+        objective=aims,
+        reference=reference,
         seed=seed,
         path=path,
         resume=resume,
@@ -160,13 +182,13 @@ def default_trials(strategy: str | Strategy, evaluator: str) -> int:
     return 3 if isinstance(strategy, OneShot) else 20
 
 
-def _as_evaluator(evaluator: Any, objective: Objective | None) -> Evaluator:
+def _as_evaluator(evaluator: Any, objectives: Sequence[Objective] | None) -> Evaluator:
     datasets = sys.modules.get("archwright.datasets")  # where it is not loaded, nobody has data
     if datasets is not None and isinstance(evaluator, datasets.Data):
         from archwright.evaluate import Training
 
         return Training(evaluator)
-    return as_evaluator(evaluator, metric="value" if objective is None else objective.metric)
+    return as_evaluator(evaluator, metric="value" if objectives is None else objectives[0].metric)
 
 
 def _with_supernet(measure: Evaluator, how: str, strategy: str | Strategy) -> Evaluator:

@@ -48,6 +48,7 @@ _trials = sql.Table(
     sql.Column("ended", sql.Integer),
 )
 _LATER = {
+    "reference",
     "learned",
     "scheduler",
     "checkpoints",

@@ -23,6 +23,7 @@ DOCUMENTS = (
     "strategy",
     "scheduler",
     "objective",
+    "reference",
     "seed",
     "evaluator",
     "budget",

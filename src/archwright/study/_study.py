@@ -12,25 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
-from archwright.evaluate import Evaluator, Learned, as_evaluator
+from archwright.evaluate import Evaluator, as_evaluator
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space
-from archwright.strategies import Strategy
+from archwright.strategies import Strategy, for_objectives
 from archwright.study import _describe as describe
-from archwright.study._best import Best, Shelf
+from archwright.study._best import Shelf
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._checkpoints import Checkpoints
-from archwright.study._diagnosis import diagnose
+from archwright.study._costs import counted_costs
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
-from archwright.study._picture import draw_learned
-from archwright.study._propose import Planner, counted_alone
+from archwright.study._propose import Planner
+from archwright.study._results import Results
 from archwright.study._run import Run, check_run, check_scheduler
 from archwright.study._screen import Promise, Screen, promise
 from archwright.study._shrink import as_ladder
-from archwright.study._summary import summarise
-from archwright.trials import Constraint, History, Objective, Trial, metrics_from_json
+from archwright.trials import Constraint, Objective, Trial, parse_objectives
 
 if TYPE_CHECKING:
     from typing import Self
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Study"]
 
 
-class Study:
+class Study(Results):
     """A search in progress, in the ask-and-tell form, on record from its first trial to its last.
 
     Each proposal follows from the seed, its number and the trials before it. So a study that was
@@ -47,7 +46,7 @@ class Study:
     Args:
         space: Where to search.
         strategy: The name of a strategy, or a strategy.
-        objective: What to optimise: "max accuracy", "min loss".
+        objective: What to optimise: "max accuracy", "min loss"; or several: ["max accuracy", "min latency_ms"].
         seed: All that is random in the study follows from it; 0 or more.
         path: The run folder to keep it in, made if need be; `None` keeps it in memory.
         resume: Whether to go on with the study in the run folder, if there is one.
@@ -57,8 +56,11 @@ class Study:
         inherit: Whether a new trial begins with the weights of the nearest of the best, where the evaluator can.
         screen: A zero-cost proxy by which the best of several proposals is chosen: "naswot", or "naswot:16" for the
             best of 16. The evaluator has to have data.
-        constraints: Bounds of "parameters" (or "params") and "flops" of a forward pass of one sample, such as
-            "params <= 1e6". Networks are counted before any is trained; those that break one cost no budget.
+        constraints: Bounds of metrics, such as "params <= 1e6" or "accuracy >= 0.9". Those of what can be counted (see
+            `archwright.cost.COUNTED`) hold for whatever is proposed, and networks that break them cost nothing. A trial
+            that breaks another one is on record as infeasible, and proposals keep away from such trials.
+        reference: Values of the objectives, by metric, from which the front's hypervolume is measured; a little beyond
+            the worst of the first ten complete trials when not given.
 
     Attributes:
         path: The run folder, or `None`.
@@ -74,14 +76,7 @@ class Study:
         StoreError: The folder cannot be used.
     """
 
-    path: Path | None
     stopped_by: str | None
-    _space: Space | None
-    _strategy: Strategy | None
-    _evaluator: Evaluator | None
-    _planner: Planner | None
-    _ledger: Ledger
-    _shelf: Shelf
     _checkpoints: Checkpoints
 
     def __init__(
@@ -89,7 +84,7 @@ class Study:
         space: Space,
         *,
         strategy: str | Strategy = "evolution",
-        objective: str | Objective = "max value",
+        objective: str | Objective | Iterable[str | Objective] = "max value",
         seed: int = 0,
         path: str | os.PathLike[str] | None = None,
         resume: bool = False,
@@ -98,6 +93,7 @@ class Study:
         inherit: bool = False,
         screen: str | None = None,
         constraints: Iterable[str | Constraint] = (),
+        reference: Mapping[str, float] | None = None,
     ) -> None:
         strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
         scheduler = schedulers.create(scheduler) if isinstance(scheduler, str) else scheduler
@@ -105,14 +101,21 @@ class Study:
             raise StrategyError(f"a strategy is a name or a Strategy, not {strategy!r}")
         if not isinstance(scheduler, Scheduler):
             raise SchedulerError(f"a scheduler is a name or a Scheduler, not {scheduler!r}")
+        objectives = parse_objectives(objective)
+        strategy = for_objectives(strategy, objectives)
         strategy.check(space)
         scheduler.check(strategy)
+        if len(objectives) > 1 and not scheduler.several:
+            raise SchedulerError(
+                f"{scheduler!r} goes by one objective, and there are {len(objectives)}: take one that goes by all, "
+                "such as 'asha' or 'hyperband', or 'full'"
+            )
         ladder = as_ladder(scheduler, fidelity, space)
         self._set_up(path, space, strategy)
         screened = None if screen is None else Screen.parse(screen)
-        bounds = counted_alone(constraints)
+        bounds = tuple(map(Constraint.parse, constraints))
         self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened, bounds)
-        document = describe.describe(self._planner, Objective.parse(objective))
+        document = describe.describe(self._planner, objectives, reference)
         try:
             if not self._ledger.create(document):
                 self._join(document, resume=resume)
@@ -152,136 +155,7 @@ class Study:
             study._evaluator = as_evaluator(evaluator, metric=study.objective.metric)
         return study
 
-    # ------------------------------------------------------------------ what it is
-
-    @property
-    def space(self) -> Space:
-        """Where it searches; made from the record when it was not given."""
-        if self._space is None:
-            self._space = describe.restore_space(self._ledger.document)
-        return self._space
-
-    @property
-    def strategy(self) -> Strategy:
-        """What proposes; made from the record when it was not given."""
-        if self._strategy is None:
-            self._strategy = describe.restore_strategy(self._ledger.document)
-        return self._strategy
-
-    @property
-    def evaluator(self) -> Evaluator:
-        """What measures; made from the record when it was not given."""
-        if self._evaluator is None:
-            self._evaluator = describe.restore_evaluator(self._ledger.document)
-        return self._evaluator
-
-    @property
-    def objective(self) -> Objective:
-        """What it optimises."""
-        return self.history.objective
-
-    @property
-    def seed(self) -> int:
-        """What all its randomness follows from."""
-        return int(self._ledger.document["seed"])
-
-    @property
-    def budget(self) -> Budget | None:
-        """What the last `run` was allowed to spend; `None` before the first."""
-        stored = self._ledger.document["budget"]
-        return None if stored is None else Budget.from_json(stored)
-
-    @property
-    def why(self) -> tuple[str, ...]:
-        """What was chosen for the search where nothing was asked for, and by which rule, as lines."""
-        return tuple(self._ledger.document["why"] or ())
-
-    # ------------------------------------------------------------------ what has come of it
-
-    @property
-    def history(self) -> History:
-        """All that has been tried, as strategies see it."""
-        return self._ledger.history
-
-    @property
-    def trials(self) -> Sequence[Trial]:
-        """All trials, by number."""
-        return self.history.trials
-
-    @property
-    def learned(self) -> Learned | None:
-        """What the evaluator learned about the space before the first trial, such as by training a supernet."""
-        return self.history.learned
-
-    def diagnosis(self) -> dict[str, Any] | None:
-        """Return what is to be thought of what was learned before the first trial; `None` where nothing was.
-
-        Returns:
-            "epochs" and "seconds" of the supernet; where an architecture was derived, its "derived" id, the shares of
-            "skips" and of "nothing" among its operations, the "entropy" of what was learned, in 0..1, and why it is
-            "degenerate", or None; and over the trials that were measured both ways, how many were "compared", and,
-            where three or more differ, the rank correlations "spearman" and "kendall" of shared-weight and stand-alone
-            accuracy.
-        """
-        return diagnose(self.history)
-
-    def draw_learned(self, path: str | os.PathLike[str]) -> None:
-        """Draw how much each option of each decision was preferred, epoch by epoch, into a picture file.
-
-        Raises:
-            StudyError: Nothing was learned that could be drawn, or the file's ending is that of no picture.
-            MissingExtra: Matplotlib is not installed.
-        """
-        draw_learned(self.space, self.learned, Path(path))
-
-    @property
-    def best(self) -> Best | None:
-        """The best that was found, or `None` while nothing was."""
-        trial = self.history.best
-        if trial is None:
-            return None
-        return Best(trial, lambda: self._shelf.load(self.space, trial.architecture, trial.fidelity))
-
-    @property
-    def finals(self) -> dict[int, dict[str, float]]:
-        """The metrics of the final trainings, by the number of the trial that found the architecture."""
-        results = self._ledger.document["results"].items()
-        return {int(number): metrics_from_json(result["metrics"]) for number, result in results}
-
-    @property
-    def test(self) -> dict[str, float] | None:
-        """The metrics of the best one's final training, or `None` before it.
-
-        Those that were measured on the held-out part are named "test_...".
-        """
-        best = self.history.best
-        return None if best is None else self.finals.get(best.number)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of wall-clock time in which it was at work, over all its sessions."""
-        return self._ledger.clock.elapsed
-
-    def summary(self) -> dict[str, Any]:
-        """Return what there is to know at a glance, as a JSON object."""
-        return summarise(self._ledger, test=self.test)
-
     # ------------------------------------------------------------------ ask and tell
-
-    @property
-    def scheduler(self) -> Scheduler:
-        """What says how much each trial gets; made from the record when it was not given."""
-        return self._plan.scheduler
-
-    @property
-    def constraints(self) -> tuple[Constraint, ...]:
-        """What networks have to keep to."""
-        return self._plan.constraints
-
-    @property
-    def ladder(self) -> Ladder:
-        """The fidelities that trials are given; none where each is a full evaluation."""
-        return self._plan.ladder
 
     def ask(self) -> Trial:
         """Return the next trial, and put it on record.
@@ -309,7 +183,8 @@ class Study:
             trial: What `ask` returned.
             outcome: The value of the objective; or metrics by name; or the exception that ended it.
                 `archwright.evaluate.Stopped` prunes it, with the last point of its curve as its
-                metrics; any other exception fails it, with its traceback on record. So does an
+                metrics; `archwright.evaluate.Infeasible` makes it infeasible, as a constraint that its metrics
+                break does; any other exception fails it, with its traceback on record. So does an
                 objective that is missing, NaN or infinite.
             curve: What was reported on the way, in order: "step" and metrics.
             seconds: How long it took; the time since `ask` when not given.
@@ -332,7 +207,7 @@ class Study:
         if held.ended:
             raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
         seconds = ledger.seconds(trial.number) if seconds is None else seconds
-        ended = judge(held, outcome, self.objective, curve=curve, seconds=seconds)
+        ended = judge(held, outcome, self.history, curve=curve, seconds=seconds, judged=self._plan.judged)
         ledger.end(ended)
         return ended
 
@@ -416,16 +291,10 @@ class Study:
         """Return the study in one line."""
         best = "" if self.best is None else f", best {dict(self.best.metrics)}"
         place = "in memory" if self.path is None else f"in {self.path}"
-        return f"<Study {self.objective} {place}, {len(self.history.finished)} trials{best}>"
+        aims = ", ".join(map(str, self.objectives))
+        return f"<Study {aims} {place}, {len(self.history.finished)} trials{best}>"
 
     # ------------------------------------------------------------------ inside
-
-    @property
-    def _plan(self) -> Planner:
-        """What says what comes next; made from the record when the study was opened."""
-        if self._planner is None:
-            self._planner = describe.restore_planner(self._ledger.document, self.space, self.strategy)
-        return self._planner
 
     def _next(self) -> Trial:
         """Return the next trial, which is not on record yet."""
@@ -479,7 +348,8 @@ class Study:
         """Run what has been checked; the budget's time counts from `began`."""
         plan = self._plan
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
-        plan.promise = promised
+        plan.promise, plan.example_input = promised, evaluator.example_input
+        plan.know(counted_costs(evaluator))
         if plan.screen is not None and promised is None:
             plan.promise = promise(plan.screen, self.space, evaluator)
         self._ledger.hold()

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from archwright.study._diagnosis import diagnose
 from archwright.study._ledger import Ledger
-from archwright.trials import State, metrics_to_json
+from archwright.trials import State, Trial, metrics_to_json
 
 __all__ = ["summarise"]
 
@@ -30,21 +30,26 @@ def summarise(ledger: Ledger, *, test: Mapping[str, float] | None) -> dict[str, 
         "strategy": strategy["name"] or strategy["class"],
         "options": strategy["options"],
         "seed": document["seed"],
-        "objectives": [str(history.objective)],
+        "objectives": list(map(str, history.objectives)),
+        "constraints": list(map(str, history.constraints)),
         "budget": document["budget"],
         "evaluator": document["evaluator"],
         "created": document["created"],
         "versions": document["versions"],
         "trials": {state: states[state] for state in get_args(State)},
         "seconds": ledger.clock.elapsed,
-        "best": None
-        if best is None
-        else {
-            "trial": best.number,
-            "id": best.architecture.id,
-            "architecture": best.architecture.to_json(),
-            "metrics": metrics_to_json(best.metrics),
-        },
+        "best": None if best is None else _told(best),
+        "front": [_told(trial) for trial in history.front] if len(history.objectives) > 1 else None,
+        "hypervolume": history.hypervolume() if len(history.objectives) > 1 else None,
         "learned": diagnose(history),
         "test": None if test is None else metrics_to_json(test),
+    }
+
+
+def _told(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "id": trial.architecture.id,
+        "architecture": trial.architecture.to_json(),
+        "metrics": metrics_to_json(trial.metrics),
     }

@@ -2,13 +2,15 @@
 
 from archwright.surrogates._acquisition import (
     expected_improvement,
+    log_expected_hypervolume_improvement,
     log_expected_improvement,
     upper_confidence_bound,
 )
 from archwright.surrogates._base import Fitted, Predictor
 from archwright.surrogates._curves import CurveModel, FittedCurves
 from archwright.surrogates._ensemble import Ensemble
-from archwright.surrogates._gp import GaussianProcess, Posterior, fit_parameters, squash
+from archwright.surrogates._expected_cost import PredictedCost
+from archwright.surrogates._gp import GaussianProcess, Posterior, clipped, fit_parameters, squash
 from archwright.surrogates._graphnet import GraphNetwork
 from archwright.surrogates._judge import Judgement, judge_predictor
 from archwright.surrogates._kernels import (
@@ -25,7 +27,7 @@ from archwright.surrogates._kernels import (
     kernel_for,
     terms_for,
 )
-from archwright.surrogates._network import CostModel, cell_features, measures
+from archwright.surrogates._network import CostModel, cell_features
 from archwright.surrogates._predictors import PREDICTORS
 from archwright.surrogates._proxies import ProxyModel
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
@@ -52,6 +54,7 @@ __all__ = [
     "Network",
     "Paths",
     "Posterior",
+    "PredictedCost",
     "Predictor",
     "Proxies",
     "ProxyModel",
@@ -60,13 +63,14 @@ __all__ = [
     "WeisfeilerLehman",
     "as_graph",
     "cell_features",
+    "clipped",
     "encode_rows",
     "expected_improvement",
     "fit_parameters",
     "judge_predictor",
     "kernel_for",
+    "log_expected_hypervolume_improvement",
     "log_expected_improvement",
-    "measures",
     "squash",
     "terms_for",
     "upper_confidence_bound",

@@ -16,7 +16,7 @@ from archwright.space import Architecture, Space
 from archwright.surrogates._base import Fitted, Predictor, standardise
 from archwright.surrogates._kernels import Rows, Term, kernel_for
 
-__all__ = ["GaussianProcess", "Posterior", "fit_parameters", "squash"]
+__all__ = ["GaussianProcess", "Posterior", "clipped", "fit_parameters", "squash"]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -39,6 +39,17 @@ def squash(scores: Array) -> Array:
         return np.zeros_like(scores)
     values = -np.log1p(2 * np.minimum(below, _FAR * unit) / unit)
     return np.asarray((values - values.mean()) / values.std())
+
+
+def clipped(scores: Array) -> Array:
+    """Return scores standardised, those far below the others drawn up to three times the quartiles' distance from them.
+
+    With several objectives distances count in all of them, so that only what is lost in any case is drawn together.
+    """
+    low, middle, high = np.quantile(scores, (0.25, 0.5, 0.75))
+    values = np.maximum(scores, middle - 3 * (high - low)) if high > low else scores
+    spread = float(values.std())
+    return np.zeros_like(scores) if spread == 0 else np.asarray((values - values.mean()) / spread)
 
 
 def fit_parameters(terms: Sequence[Term], inputs: Sequence[Rows], scores: Array) -> Array:

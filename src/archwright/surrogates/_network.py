@@ -10,43 +10,16 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright.cost import measures
 from archwright.space import Architecture, CellEncoding, Choice, Decision, Filled, Graph, Space, Value
 from archwright.surrogates._ridge import Ridge
 
-__all__ = ["CostModel", "cell_features", "measures", "views"]
+__all__ = ["CostModel", "cell_features", "views"]
 
 _REMEMBERED = 100_000  # architectures of a space whose features are kept: searches ask for the same ones again
 
 _features_of: WeakKeyDictionary[Space, dict[Architecture, NDArray[np.float64]]] = WeakKeyDictionary()
 _weights: WeakKeyDictionary[Space, dict[str, dict[str, float]]] = WeakKeyDictionary()
-
-
-def measures(space: Space, architecture: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the parameters of a network and the FLOPs of one forward pass of one sample, 2 per multiply-add.
-
-    Both are counted on the meta device: nothing is computed and no memory is taken. A network is counted once.
-    """
-    known: dict[Architecture, tuple[int, int]] = space.memo.setdefault("measures", {})
-    key = architecture if isinstance(architecture, Architecture) else space.canonical(architecture)
-    if key not in known:
-        if len(known) > _REMEMBERED:
-            known.clear()
-        known[key] = _count(space, key)
-    return known[key]
-
-
-def _count(space: Space, architecture: Architecture) -> tuple[int, int]:
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from archwright.build import ShapesAlone
-
-    with torch.random.fork_rng(devices=()), torch.device("meta"):
-        model = space.build(architecture).eval()
-        inputs = [torch.zeros((1, *spec.shape), dtype=getattr(torch, spec.dtype)) for spec in space.example_input or ()]
-        with FlopCounterMode(display=False) as counter, torch.no_grad(), ShapesAlone():
-            model(*inputs)
-    return sum(parameter.numel() for parameter in model.parameters()), int(counter.get_total_flops())
 
 
 def _counted(space: Space, architecture: Architecture) -> tuple[int, int] | None:

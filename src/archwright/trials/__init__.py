@@ -2,7 +2,24 @@
 
 from archwright.trials._constraint import Constraint
 from archwright.trials._history import History
-from archwright.trials._objective import Objective
+from archwright.trials._objective import Objective, SoftReward, WeightedSum, parse_objectives
+from archwright.trials._pareto import crowding, dominates, hypervolume, is_on_front, ranks
 from archwright.trials._trial import State, Trial, metrics_from_json, metrics_to_json
 
-__all__ = ["Constraint", "History", "Objective", "State", "Trial", "metrics_from_json", "metrics_to_json"]
+__all__ = [
+    "Constraint",
+    "History",
+    "Objective",
+    "SoftReward",
+    "State",
+    "Trial",
+    "WeightedSum",
+    "crowding",
+    "dominates",
+    "hypervolume",
+    "is_on_front",
+    "metrics_from_json",
+    "metrics_to_json",
+    "parse_objectives",
+    "ranks",
+]

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archwright.errors import StudyError
+from archwright.trials._objective import ALIASES
 
 __all__ = ["Constraint"]
-
-_ALIASES = {"params": "parameters"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Constraint:
             bound = math.nan
         if match is None or not math.isfinite(bound):
             raise StudyError(f'a constraint reads "params <= 1e6" or "accuracy >= 0.9"; {text!r} was given')
-        return cls(_ALIASES.get(match[1], match[1]), bound, match[2] == "<=")
+        return cls(ALIASES.get(match[1], match[1]), bound, match[2] == "<=")
 
     def keeps(self, metrics: Mapping[str, float]) -> bool:
         """Tell whether metrics keep to it; NaN does not.
@@ -54,6 +53,18 @@ class Constraint:
         """
         value = metrics[self.metric]
         return value <= self.bound if self.at_most else value >= self.bound
+
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """Return how far metrics are beyond the bound, as a share of it; 0 where they keep to it, infinity for NaN.
+
+        Raises:
+            KeyError: The metric is not among them.
+        """
+        value = metrics[self.metric]
+        beyond = value - self.bound if self.at_most else self.bound - value
+        if math.isnan(beyond):
+            return math.inf
+        return max(0.0, beyond) / (abs(self.bound) or 1.0)
 
     def __str__(self) -> str:
         """Return the text that `parse` reads."""

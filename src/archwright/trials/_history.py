@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from archwright.errors import StudyError
+import numpy as np
+
+from archwright.errors import EvaluationError, StudyError
 from archwright.evaluate import Learned
 from archwright.space import Architecture, Space
+from archwright.trials._constraint import Constraint
 from archwright.trials._objective import Objective
+from archwright.trials._pareto import crowding, dominates, hypervolume, ranks
 from archwright.trials._trial import Trial
 
 __all__ = ["History"]
+
+_FIRST = 10  # trials from which the reference point is chosen
+_ROOM = 0.1  # of their range, that it is beyond the worst of them
 
 
 class History:
@@ -21,20 +28,40 @@ class History:
     read them, do not change them.
 
     Args:
-        objective: What makes one trial better than another.
+        objective: What makes one trial better than another; several objectives make those best that none beats in
+            everything.
+        constraints: What has to hold of a trial's metrics. A trial that breaks one is on record as infeasible.
+        reference: Values of the objectives' metrics that any trial worth having is better than: hypervolume is measured
+            from there. When not given, it is a little beyond the worst of the first ten complete trials.
         within: The history that this one shows a part of: what was proposed there counts as seen here too.
 
     Attributes:
+        objectives: All objectives.
+        objective: The first of them.
+        constraints: What has to hold.
         learned: What the evaluator learned about the space before the first trial, if anything.
     """
 
-    def __init__(self, objective: Objective, *, within: History | None = None) -> None:
-        self.objective = objective
+    def __init__(
+        self,
+        objective: Objective | Sequence[Objective],
+        *,
+        constraints: Iterable[Constraint] = (),
+        reference: Mapping[str, float] | None = None,
+        within: History | None = None,
+    ) -> None:
+        self.objectives = (objective,) if isinstance(objective, Objective) else tuple(objective)
+        self.objective = self.objectives[0]
+        self.constraints = tuple(constraints)
+        self._reference = None if reference is None else self.values(reference)
         self.learned: Learned | None = None
         self._trials: list[Trial] = []
         self._finished: list[Trial] = []
         self._complete: list[Trial] = []
         self._scores: list[float] = []
+        self._points: list[tuple[float, ...]] = []
+        self._infeasible: list[Trial] = []
+        self._front: dict[tuple[float, ...], list[Trial]] = {}  # equals are one point, however many they are
         self._best: Trial | None = None
         self._spent = 0.0
         self._running: dict[int, Trial] = {}
@@ -62,8 +89,54 @@ class History:
         return self._scores
 
     @property
+    def points(self) -> Sequence[tuple[float, ...]]:
+        """How good each of the complete trials is in each objective, in the same order: greater is better."""
+        return self._points
+
+    @property
+    def infeasible(self) -> Sequence[Trial]:
+        """The trials that broke a constraint, in the order in which they ended."""
+        return self._infeasible
+
+    @property
+    def front(self) -> Sequence[Trial]:
+        """The complete trials that none beats in everything, the best in the first objective first.
+
+        Of trials that were given less and more, those that were given most alone.
+        """
+        return [trial for point in sorted(self._front, reverse=True) for trial in self._front[point]]
+
+    @property
+    def reference(self) -> tuple[float, ...] | None:
+        """The point that hypervolume is measured from, as scores; `None` while it is neither given nor chosen."""
+        if self._reference is None and len(self._points) >= _FIRST:
+            first = np.array(self._points[:_FIRST])
+            low, high = first.min(axis=0), first.max(axis=0)
+            self._reference = tuple((low - _ROOM * np.maximum(high - low, 1e-12)).tolist())
+        return self._reference
+
+    def hypervolume(self) -> float:
+        """Return how much of what lies beyond the reference point the front dominates, in the metrics' own units."""
+        reference = self.reference
+        return 0.0 if reference is None else hypervolume(np.array(list(self._front)), reference)
+
+    def hypervolumes(self) -> list[tuple[int, float]]:
+        """Return the hypervolume after each complete trial that changed it, with the trial's number."""
+        grown = History(self.objectives)
+        grown._reference = self.reference
+        found: list[tuple[int, float]] = []
+        if grown._reference is None:
+            return found
+        for trial in self._complete:
+            grown._take(trial)
+            volume = grown.hypervolume()
+            if not found or volume != found[-1][1]:
+                found.append((trial.number, volume))
+        return found
+
+    @property
     def best(self) -> Trial | None:
-        """The best complete trial; while there is none, the best of those that were stopped early.
+        """The best complete trial in the first objective; while there is none, the best that was stopped early.
 
         Of trials that were given less and more, those that were given most come first. Equals are told apart as `rank`
         says; the first to end is the best of what is still equal then. `None` while neither kind has a value of the
@@ -98,24 +171,69 @@ class History:
         """
         return self.objective.score(trial.metrics)
 
-    def rank(self, trial: Trial) -> tuple[float, float, float]:
-        """Return what trials are ranked by: how much they were given, the objective, and the lower "loss" among equals.
+    def values(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+        """Return how good metrics are in each objective: greater is better.
+
+        Raises:
+            EvaluationError: The metrics of an objective are not among them.
+        """
+        return tuple(objective.score(metrics) for objective in self.objectives)
+
+    def violation(self, trial: Trial) -> float:
+        """Return how far a trial is beyond the constraints, each excess as a share of its bound; 0 where it keeps them.
+
+        What was not measured of it counts as kept.
+        """
+        return sum(each.violation(trial.metrics) for each in self.constraints if each.metric in trial.metrics)
+
+    def rank(self, trial: Trial) -> tuple[float, ...]:
+        """Return what trials are ranked by: how much they were given, the objectives, the lower "loss" among equals.
 
         A trial that was given less is promoted where it is good; until then it has not shown what it can do. On small
         data many networks have the same accuracy; the loss still tells which is surer.
         """
         loss = trial.metrics.get("loss", 0.0)
-        return trial.share, self.score(trial), -loss if math.isfinite(loss) else -math.inf
+        return trial.share, *self.values(trial.metrics), -loss if math.isfinite(loss) else -math.inf
+
+    def best_first(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Return complete trials in the order in which they deserve more: by `rank`.
+
+        With several objectives: those that were given most first; of these those that none beats, then those that none
+        of the rest beats, and so on; and within such a front those with the most room around them (Deb et al. 2002).
+        """
+        listed = list(trials)
+        if len(self.objectives) == 1:
+            return sorted(listed, key=self.rank, reverse=True)
+        points = np.array([self.values(trial.metrics) for trial in listed]).reshape(len(listed), len(self.objectives))
+        shares = np.array([trial.share for trial in listed])
+        fronts, rooms = np.zeros(len(listed)), np.zeros(len(listed))
+        for share in np.unique(shares):
+            same = np.flatnonzero(shares == share)
+            fronts[same] = ranks(points[same])
+            for front in np.unique(fronts[same]):
+                of_front = same[fronts[same] == front]
+                rooms[of_front] = crowding(points[of_front])
+        return [listed[index] for index in np.lexsort((np.arange(len(listed)), -rooms, fronts, -shares))]
 
     def beaten_by(self, trial: Trial) -> bool:
         """Tell whether a trial that has ended would be the new best."""
         if trial.state == "complete":
             best = self._best
             return best is None or best.state != "complete" or self.rank(trial) > self.rank(best)
-        if trial.state != "pruned" or not math.isfinite(trial.metrics.get(self.objective.metric, math.nan)):
+        if trial.state != "pruned" or not self._is_measured(trial):
             return False
         best = self._best
         return best is None or (best.state == "pruned" and self.rank(trial) > self.rank(best))
+
+    def joins_front(self, trial: Trial) -> bool:
+        """Tell whether a trial that has ended would be on the front."""
+        if trial.state != "complete":
+            return False
+        share = self._front_share
+        point = self.values(trial.metrics)
+        return trial.share > share or (
+            trial.share == share and not any(dominates(other, point) for other in self._front)
+        )
 
     def unseen(self, space: Space) -> Architecture | None:
         """Return the first architecture, in the order of enumeration, that was not proposed yet.
@@ -169,9 +287,35 @@ class History:
         before = self.before(trial)
         self._spent += trial.share - (0.0 if before is None else before.share)
         if trial.state == "complete":
-            self._complete.append(trial)
             self._measured.setdefault((trial.architecture, trial.share), trial)
-            self._scores.append(self.score(trial))
+            self._take(trial)
+        elif trial.state == "infeasible":
+            self._infeasible.append(trial)
+
+    def _take(self, trial: Trial) -> None:
+        """Take in a complete trial."""
+        point = self.values(trial.metrics)
+        if self.joins_front(trial):
+            if trial.share > self._front_share:
+                self._front = {}
+            if point not in self._front:
+                self._front = {other: held for other, held in self._front.items() if not dominates(point, other)}
+            self._front.setdefault(point, []).append(trial)
+        self._complete.append(trial)
+        self._scores.append(point[0])
+        self._points.append(point)
+
+    @property
+    def _front_share(self) -> float:
+        """How much those on the front were given."""
+        return next(iter(self._front.values()))[0].share if self._front else 0.0
+
+    def _is_measured(self, trial: Trial) -> bool:
+        """Tell whether a trial that was stopped early has a value of each objective."""
+        try:
+            return all(map(math.isfinite, self.values(trial.metrics)))
+        except EvaluationError:
+            return False
 
 
 class _Seen:

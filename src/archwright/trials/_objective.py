@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from archwright.errors import EvaluationError, StudyError
 
-__all__ = ["Objective"]
+__all__ = ["ALIASES", "Objective", "SoftReward", "WeightedSum", "parse_objectives"]
 
 _DIRECTIONS = {
     "max": True,
@@ -21,13 +21,23 @@ _DIRECTIONS = {
 _KNOWN = {
     **dict.fromkeys(("accuracy", "precision", "recall", "f1", "auc", "r2", "throughput"), True),
     **dict.fromkeys(("loss", "error", "mae", "mse", "rmse", "perplexity", "seconds"), False),
-    **dict.fromkeys(("parameters", "params", "flops", "latency_ms", "memory", "energy"), False),
+    **dict.fromkeys(("parameters", "flops", "size_mb", "activation_mb", "training_mb"), False),
+    **dict.fromkeys(("latency_ms", "energy_mj"), False),
 }
+ALIASES = {"params": "parameters"}
+"""Other names of metrics."""
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_TERM = re.compile(rf"\s*([+-])?\s*(?:({_NUMBER})\s*\*\s*)?([A-Za-z_]\w*)\s*")
+_SOFT = re.compile(
+    rf"\s*([A-Za-z_]\w*)\s*\*\s*\(\s*([A-Za-z_]\w*)\s*/\s*({_NUMBER})\s*\)\s*\^\s*"
+    rf"(?:({_NUMBER})|\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\))\s*"
+)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric and the direction in which it is better.
+    """A metric and the direction in which it is better; or several metrics as one number, of which more is better.
 
     Args:
         metric: The metric's name, as the evaluator reports it.
@@ -41,17 +51,22 @@ class Objective:
     def parse(cls, text: str | Objective) -> Objective:
         """Return the objective that a text such as "max accuracy" or "min loss" describes.
 
-        A metric that everybody knows may stand alone: "accuracy" is "max accuracy", "loss" is "min loss".
+        A metric that everybody knows may stand alone: "accuracy" is "max accuracy", "loss" is "min loss". Several make
+        one number in two ways, "max accuracy - 0.01*latency_ms" and "max accuracy * (latency_ms / 5) ^ -0.07": see
+        `WeightedSum` and `SoftReward`.
 
         Raises:
             StudyError: The direction or the metric is missing, or not known.
         """
         if isinstance(text, Objective):
             return text
+        direction, _, rest = str(text).strip().partition(" ")
+        if (direction.lower() in _DIRECTIONS and len(rest.split()) > 1) or set("+*^(") & set(rest):
+            return _parse_reward(text, direction, rest)
         match = re.fullmatch(r"\s*(?:(\S+)\s+)?(\S+)\s*", str(text))
         if match is None:
             raise StudyError(f'an objective reads "max accuracy" or "min loss"; {text!r} was given')
-        direction, metric = match.groups()
+        direction, metric = match[1], ALIASES.get(match[2], match[2])
         if direction is not None:
             if direction.lower() not in _DIRECTIONS:
                 raise StudyError(
@@ -73,11 +88,7 @@ class Objective:
         Raises:
             EvaluationError: The metric is not among them; the message names those that are.
         """
-        try:
-            value = metrics[self.metric]
-        except KeyError:
-            came = ", ".join(metrics) or "none"
-            raise EvaluationError(f"the objective is {str(self)!r}, but the metrics that came are: {came}") from None
+        value = _value(self, metrics, self.metric)
         return value if self.maximise else -value
 
     def reached(self, metrics: Mapping[str, float], target: float) -> bool:
@@ -87,3 +98,128 @@ class Objective:
     def __str__(self) -> str:
         """Return the text that `parse` reads."""
         return f"{'max' if self.maximise else 'min'} {self.metric}"
+
+
+def parse_objectives(given: str | Objective | Iterable[str | Objective]) -> tuple[Objective, ...]:
+    """Return one objective, or several, each as `Objective.parse` reads it.
+
+    Raises:
+        StudyError: There is none, one is not understood, or a metric stands there twice.
+    """
+    found = tuple(map(Objective.parse, [given] if isinstance(given, str | Objective) else given))
+    if not found:
+        raise StudyError('there is no objective: name one at least, such as "max accuracy"')
+    for place, objective in enumerate(found):
+        for other in found[:place]:
+            if other == objective:
+                raise StudyError(f"the objective {str(objective)!r} stands there twice")
+            if type(other) is type(objective) is Objective and other.metric == objective.metric:
+                raise StudyError(
+                    f"the objectives {str(other)!r} and {str(objective)!r} contradict each other: keep one of them"
+                )
+    return found
+
+
+@dataclass(frozen=True)
+class WeightedSum(Objective):
+    """A sum of metrics, each times a weight, of which more is better.
+
+    As text: "max accuracy - 0.01*latency_ms".
+
+    Args:
+        metric: The metric that stands first.
+        maximise: Always true.
+        weights: Metrics with their weights, in the order of the text.
+    """
+
+    weights: tuple[tuple[str, float], ...] = ()
+
+    def score(self, metrics: Mapping[str, float]) -> float:
+        """Return the sum.
+
+        Raises:
+            EvaluationError: A metric is missing.
+        """
+        return sum(weight * _value(self, metrics, name) for name, weight in self.weights)
+
+    def __str__(self) -> str:
+        """Return the text that `Objective.parse` reads."""
+        told = ""
+        for name, weight in self.weights:
+            sign = ("-" if weight < 0 else "+") if told else ("-" if weight < 0 else "")
+            size = "" if abs(weight) == 1 else f"{abs(weight)!r}*"
+            told += f" {sign} {size}{name}" if told else f"{sign}{size}{name}"
+        return f"max {told}"
+
+
+@dataclass(frozen=True)
+class SoftReward(Objective):
+    """A metric times a power of how a cost compares with its target, of which more is better.
+
+    Tan et al., "MnasNet: platform-aware neural architecture search for mobile", CVPR 2019, where the exponent is -0.07
+    on both sides of the target: the same accuracy at twice the latency is worth 5 % less. With (0, -1) a cost below the
+    target earns nothing, and one above it is punished hard.
+
+    As text: "max accuracy * (latency_ms / 5) ^ -0.07", or "... ^ (0, -1)".
+
+    Args:
+        metric: The metric.
+        maximise: Always true.
+        cost: The cost, a metric too.
+        target: The cost's target, above 0.
+        below: The exponent where the cost is at most the target.
+        above: The exponent where it is more.
+    """
+
+    cost: str = ""
+    target: float = 1.0
+    below: float = -0.07
+    above: float = -0.07
+
+    def score(self, metrics: Mapping[str, float]) -> float:
+        """Return the reward.
+
+        Raises:
+            EvaluationError: A metric is missing, or the cost is not above 0.
+        """
+        value, cost = _value(self, metrics, self.metric), _value(self, metrics, self.cost)
+        if not cost > 0:
+            raise EvaluationError(f"the objective is {str(self)!r}, which takes a cost above 0; {self.cost} is {cost}")
+        return value * float((cost / self.target) ** (self.below if cost <= self.target else self.above))
+
+    def __str__(self) -> str:
+        """Return the text that `Objective.parse` reads."""
+        power = repr(self.below) if self.below == self.above else f"({self.below!r}, {self.above!r})"
+        return f"max {self.metric} * ({self.cost} / {self.target!r}) ^ {power}"
+
+
+def _parse_reward(text: str, direction: str, rest: str) -> Objective:
+    """Return the reward that a text describes."""
+    if not _DIRECTIONS.get(direction.lower(), False):
+        raise StudyError(f"objective {text!r}: of several metrics that make one number more is better: begin with max")
+    soft = _SOFT.fullmatch(rest)
+    if soft is not None:
+        metric, cost, target, both, below, above = soft.groups()
+        if float(target) <= 0:
+            raise StudyError(f"objective {text!r}: the target of {cost} is above 0, not {target}")
+        return SoftReward(metric, True, cost, float(target), float(both or below), float(both or above))
+    weights: list[tuple[str, float]] = []
+    place = 0
+    while place < len(rest):
+        term = _TERM.match(rest, place)
+        if term is None or (weights and term[1] is None):
+            raise StudyError(
+                f'an objective reads "max accuracy", "max accuracy - 0.01*latency_ms" or "max accuracy * (latency_ms / '
+                f'5) ^ -0.07"; {text!r} was given'
+            )
+        weights.append((term[3], (-1.0 if term[1] == "-" else 1.0) * float(term[2] or 1.0)))
+        place = term.end()
+    return WeightedSum(weights[0][0], True, tuple(weights))
+
+
+def _value(objective: Objective, metrics: Mapping[str, float], name: str) -> float:
+    try:
+        return metrics[name]
+    except KeyError:
+        came = ", ".join(metrics) or "none"
+        raise EvaluationError(f"the objective is {str(objective)!r}, but the metrics that came are: {came}") from None

@@ -70,6 +70,7 @@ class ProxyEvaluator(Evaluator):
             raise EvaluationError(
                 f"objective {objective!r} is by none of the proxies asked for: {', '.join(self.proxies)}"
             )
+        self.metrics = frozenset(self.proxies)
         self.batch_size, self.seed = batch_size, seed
         self.data = self.training.data
         self.settings = self.training.settings

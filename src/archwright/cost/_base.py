@@ -1,0 +1,67 @@
+"""What a cost is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from archwright.errors import CostError
+from archwright.space import Architecture, Space, TensorSpec
+
+__all__ = ["Cost", "inputs_of", "named_twice"]
+
+
+class Cost(ABC):
+    """Says what a network costs, whatever it has learned: its size, its operations, its time on a machine.
+
+    Attributes:
+        metrics: The names of what `of` returns.
+        is_counted: Whether it is known without running the network. Then a search knows it before it trains anything.
+    """
+
+    metrics: tuple[str, ...] = ()
+    is_counted: bool = False
+
+    @abstractmethod
+    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+        """Return what the network of an architecture costs, by the names in `metrics`.
+
+        Args:
+            space: The space.
+            architecture: One of its architectures.
+            example_input: What goes into the network, one sample of it; what the space says when not given.
+
+        Raises:
+            CostError: It cannot be told; the message says why.
+        """
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return what `cost_from_json` makes the cost of again; `None` where it cannot be written down."""
+        return None
+
+
+def inputs_of(space: Space, example_input: TensorSpec | None) -> tuple[TensorSpec, ...]:
+    """Return what goes into the networks of a space.
+
+    Raises:
+        CostError: Nobody has said.
+    """
+    specs = (example_input,) if example_input is not None else space.example_input
+    if specs is None:
+        raise CostError(
+            "what a network costs depends on what goes into it: give the space an example_input, such as "
+            "Space(..., example_input=(3, 32, 32))"
+        )
+    return specs
+
+
+def named_twice(costs: Iterable[Cost]) -> str | None:
+    """Return a metric that two costs say, if there is one."""
+    seen: set[str] = set()
+    for cost in costs:
+        for name in cost.metrics:
+            if name in seen:
+                return name
+            seen.add(name)
+    return None

@@ -1,0 +1,128 @@
+"""Latency, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archwright.cost._base import Cost, inputs_of
+from archwright.cost._target import Target
+from archwright.cost._timing import Timing, time_calls
+from archwright.errors import CostError
+from archwright.space import Architecture, Space, TensorSpec
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Latency", "time_file", "time_networks"]
+
+
+@dataclass(frozen=True)
+class Latency(Cost):
+    """How long a forward pass takes on a target, measured.
+
+    - "latency_ms": the median milliseconds of a batch.
+    - "throughput": samples in a second.
+
+    The network is run until it is warm, then in rounds; see `time_networks`. It has fresh weights: what a network has
+    learned does not change how long it takes.
+
+    Args:
+        target: On what it runs, or the text of it: "onnx:threads=1".
+        limit: The greatest spread that is believed: the distance between the quartiles of the rounds, as a share of
+            their median, above 0.
+
+    Raises:
+        UnknownName: There is no such runtime.
+        CostError: A setting is out of range.
+    """
+
+    target: Target | str = "eager"
+    limit: float = 0.1
+    metrics = ("latency_ms", "throughput")
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        object.__setattr__(self, "target", Target.parse(self.target))
+        check_limit(self.limit)
+
+    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+        """Return the latency of the network of an architecture.
+
+        Raises:
+            CostError: The network does not run on the target, the device is absent, or the times waver too much.
+            MissingExtra: The runtime is not installed.
+        """
+        specs = inputs_of(space, example_input)
+        target = Target.parse(self.target)
+        (timing,) = time_networks([fresh(space, architecture, specs)], specs, target, limit=self.limit)
+        return as_metrics(timing, target)
+
+    def __repr__(self) -> str:
+        return f"Latency({str(self.target)!r})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its settings."""
+        return {"type": "latency", "target": str(self.target), "limit": self.limit}
+
+
+def time_networks(
+    models: Sequence[torch.nn.Module], specs: Sequence[TensorSpec], target: Target, *, limit: float = 0.1
+) -> list[Timing]:
+    """Return how long a forward pass of each of several networks takes on a target.
+
+    All take turns, so that what slows the machine down for a while slows all of them.
+
+    Args:
+        models: The networks; they are left as they are.
+        specs: What goes in, one sample of it.
+        target: On what.
+        limit: The greatest spread that is believed.
+
+    Raises:
+        CostError: A network does not run on the target, the device is absent, or the times waver too much.
+        MissingExtra: The runtime is not installed.
+    """
+    from archwright.cost._runtimes import call_of
+
+    return _timed(lambda: [call_of(model, specs, target) for model in models], target, limit)
+
+
+def time_file(file: Path, specs: Sequence[TensorSpec], target: Target, *, limit: float = 0.1) -> Timing:
+    """Return how long a forward pass of the network of an ONNX file takes; errors are those of `time_networks`."""
+    from archwright.cost._runtimes import call_of_onnx
+
+    (timing,) = _timed(lambda: [call_of_onnx(file, specs, target)], target, limit)
+    return timing
+
+
+def fresh(space: Space, architecture: Architecture, specs: Sequence[TensorSpec]) -> torch.nn.Module:
+    """Return the network of an architecture with fresh weights; torch's generator is left as it is."""
+    import torch
+
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        return space.build(architecture, specs).eval()
+
+
+def as_metrics(timing: Timing, target: Target) -> dict[str, float]:
+    """Return a timing as the metrics of `Latency`."""
+    return {
+        "latency_ms": timing.milliseconds,
+        "throughput": target.batch_size / timing.milliseconds * 1e3,
+    }
+
+
+def check_limit(limit: object) -> None:
+    """Refuse a limit of the spread that is no number above 0."""
+    if not isinstance(limit, int | float) or not limit > 0:
+        raise CostError(f"limit is the greatest spread that is believed, a share above 0, not {limit!r}")
+
+
+def _timed(make: Callable[[], list[Callable[[], object]]], target: Target, limit: float) -> list[Timing]:
+    from archwright.cost._runtimes import running, watch_of
+
+    with running(target):
+        return time_calls(make(), limit=limit, watch=watch_of(target))

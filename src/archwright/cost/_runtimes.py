@@ -1,0 +1,154 @@
+"""Networks as something that can be called, on each of the runtimes. Importing this loads torch."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archwright.build import write_onnx
+from archwright.cost._operations import Operation, on_device
+from archwright.cost._target import Target
+from archwright.cost._timing import Watch
+from archwright.errors import CostError, require
+from archwright.space import TensorSpec
+
+__all__ = ["call_of", "call_of_onnx", "call_of_operation", "check_device", "inputs_for", "running", "watch_of"]
+
+
+def inputs_for(specs: Sequence[TensorSpec], target: Target) -> list[Tensor]:
+    """Return inputs of a target's batch size and device; the same each time.
+
+    Real numbers are normal, whole numbers are 0 or 1, of which every vocabulary has both.
+    """
+    generator = torch.Generator().manual_seed(0)
+    inputs = []
+    for spec in specs:
+        shape, dtype = (target.batch_size, *spec.shape), getattr(torch, spec.dtype)
+        if dtype.is_floating_point:
+            inputs.append(torch.randn(shape, generator=generator).to(target.device, dtype))
+        else:
+            inputs.append(torch.randint(2, shape, generator=generator).to(target.device, dtype))
+    return inputs
+
+
+def call_of(model: torch.nn.Module, specs: Sequence[TensorSpec], target: Target) -> Callable[[], object]:
+    """Return a call that runs a network once on a target.
+
+    Args:
+        model: The network; it is left as it is.
+        specs: What goes in, one sample of it.
+        target: On what.
+
+    Raises:
+        CostError: The device is absent, or the runtime cannot run the network.
+        MissingExtra: The runtime is not installed.
+    """
+    check_device(target)
+    if target.runtime == "onnx":
+        return _exported(lambda file: write_onnx(model, specs, file), inputs_for(specs, target), target)
+    return _prepared(copy.deepcopy(model).eval().to(target.device), inputs_for(specs, target), target)
+
+
+def call_of_operation(operation: Operation, target: Target) -> Callable[[], object]:
+    """Return a call that runs one operation once on a target; errors are those of `call_of`."""
+    check_device(target)
+    if target.runtime == "onnx":
+        layer, inputs = on_device(operation, "cpu"), operation.inputs("cpu")
+        return _exported(lambda file: write_onnx(layer, inputs, file), inputs, target)
+    return _prepared(on_device(operation, target.device), operation.inputs(target.device), target)
+
+
+def _exported(write: Callable[[Path], None], inputs: Sequence[Tensor], target: Target) -> Callable[[], object]:
+    with tempfile.TemporaryDirectory(prefix="archwright-") as folder:
+        file = Path(folder) / "model.onnx"
+        write(file)
+        return _session(file, inputs, target)
+
+
+def _prepared(run: Callable[..., Any], inputs: Sequence[Tensor], target: Target) -> Callable[[], object]:
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer's, on shapes that it takes for constants
+            if target.runtime == "torchscript":
+                run = torch.jit.freeze(torch.jit.trace(run, tuple(inputs)))  # type: ignore[no-untyped-call]
+            elif target.runtime == "compiled":
+                run = torch.compile(run)
+            run(*inputs)
+    except Exception as error:  # whatever a layer or a compiler raises
+        raise CostError(f"the network does not run on {target}: {type(error).__name__}: {error}") from error
+
+    def call() -> object:
+        with torch.inference_mode():
+            return run(*inputs)
+
+    return call
+
+
+def call_of_onnx(file: Path, specs: Sequence[TensorSpec], target: Target) -> Callable[[], object]:
+    """Return a call that runs the network of an ONNX file once.
+
+    Args:
+        file: The file, as `build.write_onnx` writes it.
+        specs: What goes in, one sample of it.
+        target: On what; its runtime is "onnx".
+    """
+    return _session(file, inputs_for(specs, Target("onnx", batch_size=target.batch_size)), target)
+
+
+def _session(file: Path, inputs: Sequence[Tensor], target: Target) -> Callable[[], object]:
+    onnxruntime = require("onnxruntime", extra="onnx", purpose="the runtime 'onnx'")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = target.threads or torch.get_num_threads()
+    provider = "CUDAExecutionProvider" if torch.device(target.device).type == "cuda" else "CPUExecutionProvider"
+    if provider not in onnxruntime.get_available_providers():
+        raise CostError(f"{target}: this ONNX Runtime has no {provider}: install onnxruntime-gpu, or take device=cpu")
+    session = onnxruntime.InferenceSession(str(file), options, providers=[provider])
+    names = [one.name for one in session.get_inputs()]
+    feed = {name: tensor.cpu().numpy() for name, tensor in zip(names, inputs, strict=True)}
+    return lambda: session.run(None, feed)
+
+
+@contextmanager
+def running(target: Target) -> Iterator[None]:
+    """Let torch take as many threads as a target wants; afterwards all is as before."""
+    before = torch.get_num_threads()
+    if target.threads is not None:
+        torch.set_num_threads(target.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def watch_of(target: Target) -> Watch | None:
+    """Return the clock of a target: CUDA's events on CUDA, else that on the wall."""
+    if torch.device(target.device).type != "cuda" or target.runtime == "onnx":
+        return None
+
+    def by_events(call: Callable[[], object], count: int) -> float:
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        begun.record()
+        for _ in range(count):
+            call()
+        ended.record()
+        torch.cuda.synchronize()
+        return float(begun.elapsed_time(ended)) / 1e3
+
+    return by_events
+
+
+def check_device(target: Target) -> None:
+    kind = torch.device(target.device).type
+    absent = (kind == "cuda" and not torch.cuda.is_available()) or (
+        kind == "mps" and not torch.backends.mps.is_available()
+    )
+    if absent:
+        raise CostError(f"{target}: there is no {kind} device here; `archwright devices` lists what there is")

@@ -1,0 +1,197 @@
+"""Latency by summing up operations that were measured once."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archwright.cost._base import Cost, inputs_of
+from archwright.cost._latency import check_limit, fresh, time_networks
+from archwright.cost._target import Target
+from archwright.cost._timing import time_calls
+from archwright.errors import CostError
+from archwright.space import Architecture, Space, TensorSpec
+
+if TYPE_CHECKING:
+    from archwright.cost._operations import Operation
+
+__all__ = ["Agreement", "LatencyTable"]
+
+_AT_ONCE = 16  # operations that take turns
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well what is expected of networks fits what was measured of them.
+
+    Args:
+        count: How many networks were measured.
+        spearman: The rank correlation; NaN for fewer than three.
+        error: The median of the errors, each as a share of what was measured.
+        bias: What is expected over what was measured, in the median: below 1 where too little is expected.
+    """
+
+    count: int
+    spearman: float
+    error: float
+    bias: float
+
+    @classmethod
+    def of(cls, expected: Sequence[float], measured: Sequence[float]) -> Agreement:
+        """Return the agreement of two rows of numbers above 0."""
+        from scipy.stats import spearmanr  # slow to import
+
+        one, other = np.asarray(expected, dtype=float), np.asarray(measured, dtype=float)
+        rank = float(spearmanr(one, other).statistic) if len(one) > 2 else float("nan")
+        return cls(len(one), rank, float(np.median(np.abs(one / other - 1))), float(np.median(one / other)))
+
+    def __str__(self) -> str:
+        """Return it as a person reads it."""
+        return (
+            f"{self.count} networks: rank correlation {self.spearman:.3f}, median error {self.error:.0%}, "
+            f"{self.bias:.2f} times what was measured"
+        )
+
+
+class LatencyTable(Cost):
+    """Expects of a network the sum of the times of its operations, each of which is measured once for a target.
+
+    Cai et al., "ProxylessNAS", ICLR 2019, and Wu et al., "FBNet", CVPR 2019, look latencies up so. An operation is a
+    layer of torch or a function between layers, with the shapes of what goes in. One that is not in the table yet is
+    measured when it is met, on this machine. `check` says how far the sums are from networks measured end to end: where
+    a runtime fuses operations, or runs several at one time, they are too high, and what holds is their order.
+
+    Args:
+        target: On what it runs, or the text of it.
+        times: Milliseconds by operation, as `save` wrote them.
+
+    Raises:
+        UnknownName: There is no such runtime.
+        CostError: The text of the target does not read so.
+    """
+
+    metrics = ("latency_ms", "throughput")
+    is_counted = True
+
+    def __init__(self, target: Target | str = "eager", times: dict[str, float] | None = None) -> None:
+        self.target = Target.parse(target)
+        self.times = dict(times or {})
+
+    def __len__(self) -> int:
+        """Return how many operations it knows."""
+        return len(self.times)
+
+    def fill(self, space: Space, architectures: Iterable[Architecture], example_input: TensorSpec | None = None) -> int:
+        """Measure the operations of architectures that are not in the table yet, and return how many those were.
+
+        Raises:
+            CostError: An operation does not run on the target, or the device is absent.
+            MissingExtra: The runtime is not installed.
+        """
+        specs = inputs_of(space, example_input)
+        new: dict[str, Operation] = {}
+        for architecture in architectures:
+            for operation in self._operations(space, architecture, specs):
+                if operation.key not in self.times:
+                    new.setdefault(operation.key, operation)
+        self._measure(list(new.values()))
+        return len(new)
+
+    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+        """Return what the table expects of the network of an architecture.
+
+        Raises:
+            CostError: An operation that the table lacks does not run on the target.
+        """
+        specs = inputs_of(space, example_input)
+        found = self._operations(space, architecture, specs)
+        self._measure(list({each.key: each for each in found if each.key not in self.times}.values()))
+        counts = Counter(operation.key for operation in found)
+        total = sum(self.times[key] * count for key, count in counts.items())
+        return {"latency_ms": total, "throughput": self.target.batch_size / total * 1e3 if total else float("inf")}
+
+    def check(
+        self,
+        space: Space,
+        architectures: Sequence[Architecture],
+        example_input: TensorSpec | None = None,
+        *,
+        limit: float = 0.1,
+    ) -> Agreement:
+        """Measure networks end to end, and return how well the table agrees.
+
+        Args:
+            space: The space.
+            architectures: Which; they should not be those that filled the table.
+            example_input: What goes into the networks; what the space says when not given.
+            limit: The greatest spread of a measurement that is believed.
+
+        Raises:
+            CostError: The times waver too much, or a network does not run on the target.
+        """
+        check_limit(limit)
+        specs = inputs_of(space, example_input)
+        expected = [self.of(space, architecture, example_input)["latency_ms"] for architecture in architectures]
+        models = [fresh(space, architecture, specs) for architecture in architectures]
+        return Agreement.of(
+            expected, [timing.milliseconds for timing in time_networks(models, specs, self.target, limit=limit)]
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as a JSON object."""
+        return {"type": "latency-table", "target": str(self.target), "milliseconds": dict(self.times)}
+
+    def save(self, path: str | Path) -> None:
+        """Write the table as JSON."""
+        Path(path).write_text(json.dumps(self.to_json(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> LatencyTable:
+        """Return the table that `save` wrote.
+
+        Raises:
+            CostError: There is none there.
+        """
+        try:
+            document: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls(document["target"], {key: float(value) for key, value in document["milliseconds"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CostError(f"{path} holds no latency table, as LatencyTable.save writes it: {error!r}") from error
+
+    def _operations(self, space: Space, architecture: Architecture, specs: Sequence[TensorSpec]) -> list[Operation]:
+        import torch
+
+        from archwright.cost._operations import operations
+
+        with torch.random.fork_rng(devices=()), torch.device("meta"):
+            model = space.build(architecture, specs).eval()
+        inputs = [
+            torch.zeros((self.target.batch_size, *spec.shape), dtype=getattr(torch, spec.dtype), device="meta")
+            for spec in specs
+        ]
+        return operations(model, inputs)
+
+    def _measure(self, missing: Sequence[Operation]) -> None:
+        if not missing:
+            return
+        from archwright.cost._runtimes import call_of_operation, running, watch_of
+
+        with running(self.target):
+            for start in range(0, len(missing), _AT_ONCE):
+                part = missing[start : start + _AT_ONCE]
+                # Operations of microseconds waver by themselves: it is their sum that counts, and `check` judges it.
+                calls = [call_of_operation(operation, self.target) for operation in part]
+                for operation, timing in zip(
+                    part, time_calls(calls, limit=math.inf, watch=watch_of(self.target)), strict=True
+                ):
+                    self.times[operation.key] = timing.milliseconds
+
+    def __repr__(self) -> str:
+        return f"LatencyTable({str(self.target)!r}, {len(self)} operations)"

@@ -1,0 +1,78 @@
+"""On what a network is to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from archwright.errors import CostError, unknown
+
+__all__ = ["RUNTIMES", "Runtime", "Target"]
+
+Runtime = Literal["eager", "torchscript", "compiled", "onnx"]
+RUNTIMES: tuple[str, ...] = get_args(Runtime)
+
+_NUMBERS = ("threads", "batch_size")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What runs a network, and how: it decides what a latency means.
+
+    Args:
+        runtime: "eager", PyTorch as it is; "torchscript", traced and frozen; "compiled", by `torch.compile`; "onnx",
+            exported and run by ONNX Runtime.
+        device: Where, as torch names it: "cpu", "cuda". ONNX Runtime needs its own build for "cuda".
+        threads: How many threads run one operation on the CPU; `None` for as many as torch takes.
+        batch_size: How many samples go in at one time, at least 1.
+
+    Raises:
+        UnknownName: There is no such runtime.
+        CostError: A number is not 1 or more.
+    """
+
+    runtime: Runtime = "eager"
+    device: str = "cpu"
+    threads: int | None = None
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.runtime not in RUNTIMES:
+            raise unknown("runtime", self.runtime, RUNTIMES)
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if value is None and name == "threads":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise CostError(f"{name} is a whole number of 1 or more, not {value!r}")
+
+    @classmethod
+    def parse(cls, text: str | Target) -> Target:
+        """Return the target that a text such as "onnx" or "eager:device=cuda;batch_size=8" describes.
+
+        Raises:
+            UnknownName: There is no such runtime.
+            CostError: The text does not read so.
+        """
+        if isinstance(text, Target):
+            return text
+        runtime, _, settings = text.partition(":")
+        given: dict[str, str | int] = {}
+        for setting in filter(None, settings.split(";")):
+            name, is_given, value = (part.strip() for part in setting.partition("="))
+            if not is_given or name not in ("device", *_NUMBERS):
+                raise CostError(
+                    f"target {text!r}: a setting reads device=cpu, threads=1 or batch_size=8, not {setting!r}"
+                )
+            if name in _NUMBERS and not value.isdecimal():
+                raise CostError(f"target {text!r}: {name} is a whole number of 1 or more, not {value!r}")
+            given[name] = int(value) if name in _NUMBERS else value
+        return cls(runtime.strip(), **given)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads."""
+        settings = [f"device={self.device}"] if self.device != "cpu" else []
+        settings += [f"threads={self.threads}"] if self.threads is not None else []
+        settings += [f"batch_size={self.batch_size}"] if self.batch_size != 1 else []
+        return ":".join([self.runtime, *[";".join(settings)] * bool(settings)])

@@ -1,0 +1,77 @@
+"""An evaluator that also says what networks cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archwright.cost import Cost, named_twice
+from archwright.errors import EvaluationError
+from archwright.evaluate._candidate import Candidate
+from archwright.evaluate._evaluator import Evaluator
+from archwright.evaluate._wrapped import Wrapped
+from archwright.space import Architecture
+
+__all__ = ["Costed"]
+
+
+class Costed(Wrapped):
+    """Evaluates by means of another evaluator, and adds what each network costs to its metrics.
+
+    Costs come first, before a network is trained. Each architecture is measured once, however often it is trained.
+    Where the other evaluator says the same metric, the cost is what counts.
+
+    Args:
+        evaluator: What measures everything else.
+        costs: The costs.
+
+    Raises:
+        EvaluationError: Two costs say the same metric.
+    """
+
+    def __init__(self, evaluator: Evaluator, costs: Sequence[Cost]) -> None:
+        super().__init__(evaluator)
+        self.costs = tuple(costs)
+        twice = named_twice(self.costs)
+        if twice is not None:
+            raise EvaluationError(f"two costs say {twice!r}: leave one of them out")
+        if self.metrics is not None:
+            self.metrics = self.metrics.union(*(cost.metrics for cost in self.costs))
+        self._known: dict[Architecture, dict[str, float]] = {}
+
+    def costs_of(self, candidate: Candidate) -> dict[str, float]:
+        """Return what the candidate's network costs."""
+        known = self._known.get(candidate.architecture)
+        if known is None:
+            known = {}
+            for cost in self.costs:
+                known |= cost.of(candidate.space, candidate.architecture, candidate.example_input)
+            self._known[candidate.architecture] = known
+        return known
+
+    def evaluate(self, candidate: Candidate) -> dict[str, float]:
+        """Return the metrics of the other evaluator with the costs, which the candidate is told first.
+
+        Raises:
+            CostError: A cost cannot be told.
+            Infeasible: The costs break a constraint.
+            Stopped: As the other evaluator does.
+        """
+        costs = self.costs_of(candidate)
+        candidate.check(costs)
+        return {**self.evaluator.evaluate(candidate), **costs}
+
+    def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
+        """Train the candidate from scratch as the other evaluator does, and add the costs."""
+        metrics = self.evaluator.retrain(candidate)
+        return None if metrics is None else {**metrics, **self.costs_of(candidate)}
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return what makes it again, or `None` where the evaluator or a cost cannot be written down."""
+        written, costs = self.evaluator.to_json(), [cost.to_json() for cost in self.costs]
+        if written is None or any(cost is None for cost in costs):
+            return None
+        return {"type": "costed", "evaluator": written, "costs": costs}
+
+    def __repr__(self) -> str:
+        return f"{self.evaluator!r} with {', '.join(map(repr, self.costs))}"

@@ -1,0 +1,140 @@
+"""Bayesian optimisation of several objectives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, get_args
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, check_options, register
+from archwright.strategies._bo_model import Model
+from archwright.strategies._pool import near_and_random
+from archwright.surrogates import KERNELS, clipped, kernel_for, log_expected_hypervolume_improvement, terms_for
+from archwright.trials import History, is_on_front
+
+__all__ = ["MultiObjectiveBO"]
+
+Acquisition = Literal["ehvi", "parego"]
+
+_SAMPLES = 64  # of what is expected of a candidate, for "parego"
+_AUGMENTED = 0.05
+_CANDIDATES = 600  # in a large space
+
+
+@dataclass
+class _Models:
+    """A Gaussian process for each objective, over the same trials."""
+
+    histories: list[History]
+    models: list[Model]
+    begun: int = 0
+    finished: int = 0
+
+
+@register("mo-bo")
+@dataclass(frozen=True)
+class MultiObjectiveBO(Strategy):
+    """Bayesian optimisation of several objectives: one Gaussian process for each says where the front may grow.
+
+    Emmerich, Giannakoglou and Naujoks, "Single- and multiobjective evolutionary optimization assisted by Gaussian
+    random field metamodels", 2006: the expected improvement of the hypervolume, in closed form for two objectives. For
+    more, or on request, ParEGO (Knowles 2006): the expected improvement of a weighted distance from the ideal, with new
+    weights for each proposal. The models are those of "bo": they know what networks compute, so that costs such as
+    parameters and latency are learned from a few trials.
+
+    Args:
+        kernel: What of architectures is compared, as in "bo".
+        acquisition: "ehvi", of two objectives alone; "parego".
+        initial: How many random trials come first, at least 2.
+
+    Raises:
+        StrategyError: A setting is none of these.
+    """
+
+    several: ClassVar[bool] = True
+    kernel: str = "network"
+    acquisition: Acquisition = "ehvi"
+    initial: int = 10
+    _held: WeakKeyDictionary[History, _Models] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_options("mo-bo", self, kernel=KERNELS, acquisition=get_args(Acquisition))
+        check_counts("mo-bo", self, "initial")
+
+    def check(self, space: Space) -> None:
+        """Refuse a space that the kernel sees nothing of."""
+        terms_for(space, self.kernel)
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return the candidate for which the acquisition is greatest, or a random start."""
+        if len(history.complete) < max(2, self.initial):
+            return space.sample(rng)
+        held = self._held.get(history)
+        if held is None:
+            terms = kernel_for(space, self.kernel)
+            views = [History(objective, within=history) for objective in history.objectives]
+            held = self._held[history] = _Models(views, [Model(terms, clipped) for _ in views])
+        self._follow(held, history)
+        means, deviations, points = [], [], []
+        drawn: list[Architecture] = []
+
+        def draw() -> list[Architecture]:
+            """Return candidates near the front and at random, the same for all models."""
+            if not drawn:
+                front = [trial.architecture for trial in history.front]
+                found = near_and_random(space, front, rng, _CANDIDATES)
+                drawn.extend(architecture for architecture in found if not history.seen(architecture))
+            return drawn
+
+        for view, model in zip(held.histories, held.models, strict=True):
+            model.learn(view)
+            candidates, posterior, open_ = model.judge(space, view, draw)
+            scores = clipped(np.asarray(view.scores))
+            mean, deviation = posterior.expect(scores[model.observed])
+            means.append(mean)
+            deviations.append(deviation)
+            points.append(scores)
+        if not open_.any():
+            return space.sample(rng)
+        worth = self._worth(np.array(means).T, np.array(deviations).T, np.array(points).T, rng)
+        return candidates[int(np.argmax(np.where(open_, worth, -np.inf)))]
+
+    def _worth(
+        self,
+        means: NDArray[np.float64],
+        deviations: NDArray[np.float64],
+        points: NDArray[np.float64],
+        rng: np.random.Generator,
+    ) -> NDArray[np.float64]:
+        """Return (m,) what candidates are worth, by (m, objectives) expectations and (n, objectives) what is known."""
+        front = points[is_on_front(points)]
+        if self.acquisition == "ehvi" and points.shape[1] == 2:
+            low, high = points.min(axis=0), points.max(axis=0)
+            return log_expected_hypervolume_improvement(means, deviations, front, low - 0.1 * (high - low))
+        weights = rng.dirichlet(np.ones(points.shape[1]))
+        low, high = front.min(axis=0), front.max(axis=0)
+        low = np.where(high > low, low, points.min(axis=0))
+        span = np.where(high > low, high - low, 1.0)
+
+        def scalar(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            shares = (values - low) / span
+            return np.asarray((weights * (shares - 1)).min(axis=-1) + _AUGMENTED * (weights * shares).sum(axis=-1))
+
+        drawn = means + deviations * rng.normal(size=(_SAMPLES, 1, points.shape[1]))
+        return np.asarray(np.maximum(scalar(drawn) - scalar(points).max(), 0.0).mean(axis=0))
+
+    @staticmethod
+    def _follow(held: _Models, history: History) -> None:
+        for view in held.histories:
+            for trial in history.trials[held.begun :]:
+                view.add(replace(trial, state="running"))
+            for trial in history.finished[held.finished :]:
+                view.add(trial)
+        held.begun, held.finished = len(history.trials), len(history.finished)

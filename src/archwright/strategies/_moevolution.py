@@ -1,0 +1,52 @@
+"""Regularised evolution with several objectives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import ClassVar
+
+import numpy as np
+
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, register
+from archwright.strategies._mutants import new_mutant
+from archwright.strategies._survival import standing
+from archwright.trials import History
+
+__all__ = ["MultiObjectiveEvolution"]
+
+
+@register("mo-evolution")
+@dataclass(frozen=True)
+class MultiObjectiveEvolution(Strategy):
+    """Regularised (ageing) evolution: mutate the one that fewest of a random few beat; the oldest dies.
+
+    Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019, with the order of Deb et
+    al. (2002) in place of the one score: by front, then by room, infeasible ones last.
+
+    Args:
+        population: How many trials are alive, at least 1; until there are as many, proposals are random.
+        sample: How many are drawn from them to find a parent, at least 1.
+
+    Raises:
+        StrategyError: A setting is out of range.
+    """
+
+    several: ClassVar[bool] = True
+    population: int = 50
+    sample: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_counts("mo-evolution", self, "population", "sample")
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return a mutated copy of the best of `sample` random members of the population."""
+        measured = (trial for trial in reversed(history.finished) if trial.state in ("complete", "infeasible"))
+        alive = list(islice(measured, self.population))
+        if len(alive) < self.population:
+            return space.sample(rng)
+        drawn = [alive[place] for place in rng.choice(len(alive), size=min(self.sample, len(alive)), replace=False)]
+        parent = drawn[int(standing(history, drawn).order()[0])]
+        return new_mutant(space, history, parent.architecture, rng)

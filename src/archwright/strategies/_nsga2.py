@@ -1,0 +1,86 @@
+"""NSGA-II."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, get_args
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.space import Architecture, Crossover, Space
+from archwright.strategies._base import Strategy, check_counts, check_options, check_shares, register
+from archwright.strategies._mutants import mutated, new_mutant
+from archwright.strategies._survival import standing
+from archwright.trials import History, Trial
+
+__all__ = ["NSGA2", "Population"]
+
+
+@dataclass
+class Population:
+    """Who lives after the first `replayed` trials of a history have ended; the best first."""
+
+    replayed: int = 0
+    members: list[Trial] = field(default_factory=list)
+
+
+@register("nsga2")
+@dataclass(frozen=True)
+class NSGA2(Strategy):
+    """NSGA-II: those that fewest beat survive, and of these those with the most room around them.
+
+    Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002, in its
+    steady-state form (Durillo et al., "On the effect of the steady-state selection scheme in multi-objective genetic
+    algorithms", EMO 2009): each trial that ends joins the population, and the least of it goes. Networks that break a
+    constraint stand behind all others, by how far they are beyond it, so that a search that begins among them finds its
+    way out.
+
+    Args:
+        population: How many trials are alive, at least 2; until there are as many, proposals are random.
+        crossover: How two parents make a child: "uniform", "one-point" or "subtree"; see `Space.crossover`.
+        crossover_rate: The share of children that have two parents, from 0 to 1.
+        mutations: How many decisions of a child are changed on average, at least 1. A child that was proposed before is
+            changed in one more.
+
+    Raises:
+        StrategyError: A setting is out of range.
+    """
+
+    several: ClassVar[bool] = True
+    population: int = 24
+    crossover: Crossover = "uniform"
+    crossover_rate: float = 0.9
+    mutations: int = 1
+    _populations: WeakKeyDictionary[History, Population] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_counts("nsga2", self, "population", "mutations")
+        check_shares("nsga2", self, "crossover_rate")
+        check_options("nsga2", self, crossover=get_args(Crossover))
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return a child of two members, each the better of two at random; random at first."""
+        alive = self._populations.setdefault(history, Population())
+        for trial in history.finished[alive.replayed :]:
+            if trial.state in ("complete", "infeasible"):
+                alive.members.append(trial)
+                if len(alive.members) > self.population:
+                    alive.members = self._survivors(history, alive.members)
+        alive.replayed = len(history.finished)
+        if len(alive.members) < self.population:
+            return space.sample(rng)
+        mother, father = (alive.members[int(rng.integers(self.population, size=2).min())] for _ in range(2))
+        child = mother.architecture
+        if rng.random() < self.crossover_rate:
+            child = space.crossover(child, father.architecture, rng, self.crossover)
+        child = mutated(space, child, min(1.0, self.mutations / max(1, len(child))), rng)
+        return new_mutant(space, history, child, rng) if history.seen(child) else child
+
+    def _survivors(self, history: History, members: list[Trial]) -> list[Trial]:
+        """Return all but the least of the members, the best first."""
+        order = standing(history, members).order()
+        return [members[place] for place in order[: self.population]]

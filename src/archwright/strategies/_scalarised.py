@@ -1,0 +1,163 @@
+"""Several objectives for a strategy that knows one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, get_args
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from archwright.errors import StrategyError
+from archwright.space import Architecture, Space
+from archwright.strategies._base import Strategy, check_counts, check_options, create, name_of, options, register
+from archwright.strategies._nsga3 import directions
+from archwright.strategies._oneshot import OneShot
+from archwright.trials import History, Objective
+
+__all__ = ["Scalarised", "for_objectives"]
+
+Form = Literal["chebyshev", "sum"]
+
+_AUGMENTED = 0.05  # of the sum, beside the worst, so that of two equals in the worst the better one counts
+
+
+@dataclass(frozen=True)
+class _Direction(Objective):
+    """Several objectives as one number, seen from one direction; more is better.
+
+    Args:
+        objectives: The objectives.
+        low, high: The range of each, as scores.
+        weights: What each counts; they sum to 1.
+        form: "chebyshev" or "sum".
+    """
+
+    objectives: tuple[Objective, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
+    form: Form = "chebyshev"
+
+    def score(self, metrics: Mapping[str, float]) -> float:
+        """Return the number; EvaluationError where a metric is missing."""
+        shares = [
+            (objective.score(metrics) - low) / (high - low or 1.0)
+            for objective, low, high in zip(self.objectives, self.low, self.high, strict=True)
+        ]
+        total = sum(weight * share for weight, share in zip(self.weights, shares, strict=True))
+        if self.form == "sum":
+            return total
+        return min(weight * (share - 1) for weight, share in zip(self.weights, shares, strict=True)) + (
+            _AUGMENTED * total
+        )
+
+
+@dataclass
+class _Views:
+    """A history as it looks from each direction, after so many trials have begun and ended."""
+
+    histories: list[History]
+    begun: int = 0
+    finished: int = 0
+
+
+@register("scalarised")
+@dataclass(frozen=True)
+class Scalarised(Strategy):
+    """A strategy for one objective, asked by turns from directions that are spread over all of them.
+
+    Knowles, "ParEGO: a hybrid algorithm with on-line landscape approximation for expensive multiobjective optimization
+    problems", 2006, with a fixed set of directions, so that the strategy meets each of them again and again. Objectives
+    are scaled by their range over the first `initial` complete trials, which are random.
+
+    Args:
+        strategy: The strategy's name.
+        settings: Its settings by name.
+        directions: About how many directions there are, at least 1.
+        form: "chebyshev": what counts is the objective that is furthest behind, which reaches every point of a front;
+            "sum": the weighted sum, which reaches only its bulges.
+        initial: How many random trials come first, at least 1.
+
+    Raises:
+        UnknownName: There is no such strategy.
+        StrategyError: A setting is out of range, or the strategy goes by several objectives itself.
+    """
+
+    several: ClassVar[bool] = True
+    strategy: str = "bo"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    directions: int = 8
+    form: Form = "chebyshev"
+    initial: int = 10
+    _inner: Strategy = field(init=False, repr=False, compare=False)
+    _views: WeakKeyDictionary[History, _Views] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_counts("scalarised", self, "directions", "initial")
+        check_options("scalarised", self, form=get_args(Form))
+        inner = create(self.strategy, **self.settings)
+        if inner.several:
+            raise StrategyError(f"scalarised: {self.strategy!r} goes by several objectives itself: take it as it is")
+        object.__setattr__(self, "_inner", inner)
+
+    def __hash__(self) -> int:
+        """Return a number that equal strategies have in common; settings may be of any kind."""
+        return hash((self.strategy, self.directions, self.form, self.initial))
+
+    def check(self, space: Space) -> None:
+        """Refuse a space that the strategy cannot serve."""
+        self._inner.check(space)
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Return what the strategy proposes from the direction whose turn it is; random at first."""
+        if len(history.complete) < self.initial:
+            return space.sample(rng)
+        views = self._views.get(history)
+        if views is None:
+            views = self._views[history] = _Views(self._begin(history))
+        self._follow(views, history)
+        return self._inner.propose(space, views.histories[len(history.trials) % len(views.histories)], rng)
+
+    def _begin(self, history: History) -> list[History]:
+        first = np.array(history.points[: self.initial])
+        low, high = tuple(first.min(axis=0).tolist()), tuple(first.max(axis=0).tolist())
+        metric, count = history.objective.metric, len(history.objectives)
+        steps = 1
+        while steps < self.directions - 1 and len(directions(count, steps + 1)) <= self.directions:
+            steps += 1
+        return [
+            History(_Direction(metric, True, history.objectives, low, high, tuple(weights), self.form), within=history)
+            for weights in directions(count, steps).tolist()
+        ]
+
+    @staticmethod
+    def _follow(views: _Views, history: History) -> None:
+        for view in views.histories:
+            view.learned = history.learned
+            for trial in history.trials[views.begun :]:
+                view.add(replace(trial, state="running", curve=()))
+            for trial in history.finished[views.finished :]:
+                view.add(replace(trial, curve=()))
+        views.begun, views.finished = len(history.trials), len(history.finished)
+
+
+def for_objectives(strategy: Strategy, objectives: Sequence[Objective]) -> Strategy:
+    """Return a strategy that goes by all objectives: the one given, or the one given under "scalarised".
+
+    Raises:
+        StrategyError: There are several, and the strategy can go by one alone.
+    """
+    if len(objectives) == 1 or strategy.several:
+        return strategy
+    name = name_of(strategy)
+    if name is None or isinstance(strategy, OneShot):
+        raise StrategyError(
+            f"{strategy!r} goes by one objective, and there are {len(objectives)}: take a strategy that goes by all, "
+            "such as 'nsga2' or 'mo-bo'"
+        )
+    return Scalarised(name, options(strategy))

@@ -1,0 +1,110 @@
+"""What of networks is known before they are trained, and what is measured beside their training."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from archwright.cost import COUNTED, Cost, Counted, Energy, Latency, Published, Target
+from archwright.errors import StudyError
+from archwright.evaluate import Costed, Evaluator
+from archwright.space import Space
+from archwright.trials import Constraint, Objective, SoftReward, WeightedSum
+
+__all__ = ["as_cost", "check_metrics_known", "counted_costs", "counting", "with_costs"]
+
+
+def counting(space: Space, constraints: Iterable[Constraint]) -> tuple[Cost, ...]:
+    """Return what counts the metrics of constraints, as far as they can be counted."""
+    names = tuple(dict.fromkeys(each.metric for each in constraints if each.metric in COUNTED))
+    return (Counted(names),) if names and "model" in space.parts else ()
+
+
+def counted_costs(evaluator: Evaluator) -> tuple[Cost, ...]:
+    """Return the costs that an evaluator adds which are known before anything is trained."""
+    found: list[Cost] = []
+    inner: Evaluator | None = evaluator
+    while inner is not None:
+        if isinstance(inner, Costed):
+            found += [cost for cost in inner.costs if cost.is_counted]
+        inner = getattr(inner, "evaluator", None)
+    return tuple(found)
+
+
+def as_cost(given: str | Target | Cost) -> Cost:
+    """Return a cost as it stands; the latency on a target; or what a published table knows of a device.
+
+    Raises:
+        UnknownName: There is no such runtime or device.
+        CostError: The text of the target does not read so.
+    """
+    if isinstance(given, Cost):
+        return given
+    if isinstance(given, str) and given in Published.devices():
+        return Published(given)
+    return Latency(given)
+
+
+def with_costs(
+    evaluator: Evaluator,
+    objectives: Sequence[Objective],
+    constraints: Iterable[Constraint],
+    targets: Iterable[str | Target | Cost],
+) -> Evaluator:
+    """Return an evaluator that says what objectives and constraints ask for of what networks cost.
+
+    Args:
+        evaluator: What measures everything else.
+        objectives: What is optimised.
+        constraints: What has to hold.
+        targets: Costs, or what latency and energy are for; the networks as they run here when there are none.
+    """
+    wanted = metrics_of(objectives, constraints)
+    costs = [as_cost(each) for each in targets]
+    said = {name for cost in costs for name in cost.metrics}
+    if evaluator.example_input is not None:  # it evaluates networks
+        said |= evaluator.metrics or set()
+        lacking = [name for name in wanted if name not in said]
+        counted = tuple(name for name in lacking if name in COUNTED)
+        if counted:
+            costs.append(Counted(counted))
+        target = next((cost.target for cost in costs if isinstance(cost, Latency)), Target())
+        if not set(lacking).isdisjoint(Latency.metrics):
+            costs.append(Latency())
+        if not set(lacking).isdisjoint(Energy.metrics):
+            costs.append(Energy(target))
+    return Costed(evaluator, costs) if costs else evaluator
+
+
+def metrics_of(objectives: Iterable[Objective], constraints: Iterable[Constraint]) -> list[str]:
+    """Return the metrics that objectives and constraints go by, each once."""
+    names: list[str] = []
+    for objective in objectives:
+        names.append(objective.metric)
+        if isinstance(objective, WeightedSum):
+            names += [name for name, _ in objective.weights]
+        if isinstance(objective, SoftReward):
+            names.append(objective.cost)
+    return list(dict.fromkeys([*names, *(each.metric for each in constraints)]))
+
+
+def check_metrics_known(
+    evaluator: Evaluator, objectives: Iterable[Objective], constraints: Iterable[Constraint]
+) -> None:
+    """Refuse what nobody measures, where it is known what is measured.
+
+    Raises:
+        StudyError: An objective or a constraint asks for it.
+    """
+    if evaluator.metrics is None:
+        return
+    known = {*evaluator.metrics, *COUNTED, *Latency.metrics, *Energy.metrics}
+    for name in metrics_of(objectives, constraints):
+        if name not in evaluator.metrics:
+            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise StudyError(
+                f"nobody measures {name!r}, which an objective or a constraint asks for.{hint} "
+                f"{type(evaluator).__name__} measures {', '.join(sorted(evaluator.metrics))}; costs that can be added "
+                f"are {', '.join(sorted(known - evaluator.metrics)) or 'none'}."
+            )

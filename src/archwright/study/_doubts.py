@@ -1,0 +1,98 @@
+"""Which proposals are likely to break constraints that only an evaluation can judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.errors import Exhausted
+from archwright.space import Architecture, Space
+from archwright.trials import History
+
+__all__ = ["Doubts"]
+
+_ENOUGH = 5  # trials, before anything can be learned of them
+_ASKS = 8  # proposals, of which the first that is likelier to keep the constraints than not is taken
+_TREES = 50
+_MUTANTS = 16  # of the least violation, while nothing keeps the constraints
+
+
+@dataclass
+class Doubts:
+    """Learns from infeasible trials where not to look: a forest over the decisions, whatever the strategy.
+
+    Gardner et al., "Bayesian optimization with inequality constraints", ICML 2014, weigh by the probability of
+    feasibility; here it decides whether a proposal is taken or the strategy is asked again.
+    """
+
+    _fitted: int = field(default=-1, init=False)
+    _forest: Any = field(default=None, init=False)
+
+    def dispel(
+        self,
+        space: Space,
+        history: History,
+        propose: Callable[[], Architecture],
+        near: Callable[[Architecture], Architecture],
+    ) -> Architecture:
+        """Return a proposal that is likely to keep the constraints, or else the likeliest of some.
+
+        Args:
+            space: Where to search.
+            history: What has been tried.
+            propose: Returns a proposal.
+            near: Returns something near an architecture.
+
+        Raises:
+            Exhausted: There is nothing to propose.
+        """
+        first = propose()
+        measured = len(history.complete) + len(history.infeasible)
+        if not history.infeasible or measured < _ENOUGH:
+            return first
+        proposals = {first: None}
+        self._learn(space, history, measured)
+        if not history.complete:  # nothing is good yet, so what is near the least evil is worth a look
+            least = min(history.infeasible, key=history.violation).architecture
+            proposals |= {found: None for found in (near(least) for _ in range(_MUTANTS)) if not history.seen(found)}
+            return min(proposals, key=lambda each: self._doubt(space, [each])[0])
+        for _ in range(_ASKS):
+            last = next(reversed(proposals))
+            if self._doubt(space, [last])[0] < 0.5:
+                return last
+            try:
+                proposals[propose()] = None
+            except Exhausted:
+                break
+        listed = list(proposals)
+        return listed[int(np.argmin(self._doubt(space, listed)))]
+
+    def _learn(self, space: Space, history: History, measured: int) -> None:
+        """Fit the forest where that is due, which follows from the number of trials alone."""
+        due = measured - measured % max(1, measured // 20)
+        if due == self._fitted:
+            return
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+        seen = [trial for trial in history.finished if trial.state in ("complete", "infeasible")][:due]
+        rows = np.array([space.encode(trial.architecture) for trial in seen])
+        broken = np.array([trial.state == "infeasible" for trial in seen])
+        if broken.all():
+            values = np.log1p(np.minimum([history.violation(trial) for trial in seen], 1e6))
+            self._forest = RandomForestRegressor(_TREES, random_state=0).fit(rows, values)
+        else:
+            self._forest = RandomForestClassifier(_TREES, random_state=0).fit(rows, broken)
+        self._fitted = due
+
+    def _doubt(self, space: Space, architectures: list[Architecture]) -> NDArray[np.float64]:
+        """Return how likely each is to break a constraint; while all do, by how much."""
+        rows = np.array([space.encode(architecture) for architecture in architectures])
+        if not hasattr(self._forest, "predict_proba"):
+            return np.asarray(self._forest.predict(rows))
+        shares = self._forest.predict_proba(rows)
+        classes = list(self._forest.classes_)
+        return np.asarray(shares[:, classes.index(True)] if True in classes else np.zeros(len(rows)))

@@ -1,0 +1,123 @@
+"""What networks cost, expected from a few that were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archwright.cost import Agreement, Cost
+from archwright.errors import CostError, unknown
+from archwright.space import Architecture, Space, TensorSpec
+from archwright.surrogates._network import views
+from archwright.surrogates._predictors import PREDICTORS
+from archwright.surrogates._ridge import Ridge
+
+__all__ = ["PredictedCost"]
+
+_Expect: TypeAlias = Callable[[Sequence[Architecture]], NDArray[np.float64]]
+By = Literal["ridge", "boosted-trees", "mlp", "graph", "gaussian-process"]
+
+_PENALTIES = (1e-6, 1e-4, 1e-2)
+_TRIES = 50  # draws for each architecture that is wanted, before the space is taken for a small one
+
+
+class PredictedCost(Cost):
+    """Expects of networks what a cost said of a few, without running them.
+
+    Some networks are drawn and measured, and a predictor learns the logarithms of what came. Others are held out: how
+    well the predictions fit those is in `agreement`, and one that fits badly is not worth more for being quick.
+    It serves as a constraint before training, where measuring takes seconds or a device is far away.
+
+    Dudziak et al., "BRP-NAS: prediction-based NAS using GCNs", NeurIPS 2020, do so with a graph network.
+
+    Args:
+        space: The space that networks are drawn from.
+        cost: What is measured: such as `Latency("onnx")`.
+        measured: How many networks are measured to learn from, at least 4.
+        held_out: How many more are measured to judge by, at least 3.
+        by: What predicts: "ridge", kernel ridge regression on the decisions and on what cells compute; or one of
+            `archwright.surrogates.PREDICTORS`.
+        seed: What is drawn follows from it.
+        example_input: What goes into the networks; what the space says when not given.
+
+    Attributes:
+        agreement: For each metric how well predictions fit the networks that were held out.
+
+    Raises:
+        UnknownName: There is no such predictor.
+        CostError: A count is too small, or the cost of a network cannot be told.
+    """
+
+    is_counted = True
+
+    def __init__(
+        self,
+        space: Space,
+        cost: Cost,
+        *,
+        measured: int = 60,
+        held_out: int = 20,
+        by: By = "ridge",
+        seed: int = 0,
+        example_input: TensorSpec | None = None,
+    ) -> None:
+        if by not in get_args(By):
+            raise unknown("predictor", by, get_args(By))
+        if measured < 4 or held_out < 3:
+            raise CostError(f"at least 4 networks are measured and 3 held out; {measured} and {held_out} were given")
+        self.metrics = cost.metrics
+        self.by = by
+        self._space = space
+        rng = np.random.default_rng(seed)
+        drawn = _distinct(space, measured + held_out, rng)
+        rows = [cost.of(space, architecture, example_input) for architecture in drawn]
+        self._names = list(rows[0])
+        values = np.log(np.array([[row[name] for name in self._names] for row in rows]))
+        known, judged = slice(0, measured), slice(measured, None)
+        self._fits = [self._fit(drawn[known], values[known, place], rng) for place in range(len(self._names))]
+        expected = np.exp(self._expect(drawn[judged]))
+        self.agreement = {
+            name: Agreement.of(expected[:, place].tolist(), np.exp(values[judged, place]).tolist())
+            for place, name in enumerate(self._names)
+        }
+
+    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+        """Return what is expected of the network of an architecture.
+
+        Raises:
+            CostError: The architecture is of another space.
+        """
+        if space is not self._space and space.fingerprint != self._space.fingerprint:
+            raise CostError("these predictions are of another space: make new ones for this")
+        values = np.exp(self._expect([architecture]))[0]
+        return dict(zip(self._names, map(float, values), strict=True))
+
+    def _fit(self, architectures: list[Architecture], values: NDArray[np.float64], rng: np.random.Generator) -> _Expect:
+        if self.by == "ridge":
+            see = partial(views, self._space)
+            ridge = Ridge(see, architectures, values[:, None], costs=False, penalties=_PENALTIES)
+            return lambda asked: ridge.predict(asked)[:, 0]
+        fitted = PREDICTORS[self.by]().fit(self._space, architectures, values, rng)
+        return lambda asked: fitted.predict(asked)[0]
+
+    def _expect(self, architectures: list[Architecture]) -> NDArray[np.float64]:
+        """Return the (n, metrics) expected logarithms."""
+        return np.stack([fit(architectures) for fit in self._fits], axis=1)
+
+    def __repr__(self) -> str:
+        return f"PredictedCost({', '.join(self._names)} by {self.by})"
+
+
+def _distinct(space: Space, count: int, rng: np.random.Generator) -> list[Architecture]:
+    found: dict[Architecture, None] = {}
+    for _ in range(_TRIES * count):
+        if len(found) == count:
+            return list(found)
+        found[space.sample(rng)] = None
+    raise CostError(
+        f"{count} different networks are wanted, and the space hardly has as many ({len(found)} were found)"
+    )

@@ -1,0 +1,88 @@
+"""When a time is believed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from archwright.cost import Target, Timing, time_calls
+from archwright.errors import CostError, UnknownName
+
+
+class Clock:
+    """A clock that says what it is told to: (call, seconds of a run), and notes whose turn it was."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.turns = []
+
+    def __call__(self, call, count):
+        self.turns.append(call)
+        return count * self.seconds[call](len(self.turns))
+
+
+def steady(seconds):
+    return lambda turn: seconds
+
+
+def first():
+    return 1
+
+
+def second():
+    return 2
+
+
+def test_the_median_of_each_and_turn_by_turn():
+    clock = Clock({first: steady(0.02), second: steady(0.3)})
+    one, other = time_calls([first, second], watch=clock)
+    assert (one.milliseconds, other.milliseconds) == pytest.approx((20, 300))
+    assert one.spread == other.spread == 0
+    rounds = clock.turns[2:]
+    assert rounds == [first, second] * (len(rounds) // 2)
+    assert one.runs == len(rounds) // 2
+
+
+def test_short_calls_are_run_many_times_a_round():
+    clock = Clock({first: steady(1e-5)})
+    (timing,) = time_calls([first], watch=clock)
+    assert timing.runs >= 1000 * (len(clock.turns) - 1)
+    assert timing.milliseconds == pytest.approx(0.01)
+
+
+def test_what_wavers_for_a_while_is_measured_for_longer():
+    noise = np.random.default_rng(0).uniform(1, 3, size=21)
+    clock = Clock({first: lambda turn: 0.02 * (noise[turn - 2] if turn <= 22 else 1.0)})
+    (timing,) = time_calls([first], watch=clock)
+    assert timing.milliseconds == pytest.approx(20)
+    assert timing.runs > 21
+
+
+def test_what_always_wavers_is_no_number():
+    noise = np.random.default_rng(0).uniform(1, 3, size=1000)
+    clock = Clock({first: lambda turn: 0.02 * noise[turn]})
+    with pytest.raises(CostError, match=r"waver by \d+% of their median .* more than 10% says nothing.*idle"):
+        time_calls([first], watch=clock)
+    (timing,) = time_calls([first], limit=2.0, watch=Clock({first: lambda turn: 0.02 * noise[turn]}))
+    assert isinstance(timing, Timing)
+
+
+@pytest.mark.parametrize("text", ["eager", "onnx:threads=1", "compiled:device=cuda:1;batch_size=8", "torchscript"])
+def test_targets_are_text_both_ways(text):
+    assert str(Target.parse(text)) == text
+    assert Target.parse(Target.parse(text)) == Target.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("onx", UnknownName, "onnx"),
+        ("onnx:threads", CostError, "threads=1"),
+        ("onnx:thread=1", CostError, "'thread=1'"),
+        ("onnx:threads=0", CostError, "threads is a whole number of 1 or more"),
+        ("onnx:batch_size=many", CostError, "'many'"),
+    ],
+)
+def test_texts_that_are_no_target(text, error, said):
+    with pytest.raises(error, match=said):
+        Target.parse(text)
