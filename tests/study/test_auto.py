@@ -103,6 +103,25 @@ def test_the_rules(evaluator, budget, options, scheduler, strategy, rungs):
     assert told == expected + ([] if "strategy" in options else [f"strategy {strategy}"])
 
 
+def test_several_objectives_have_strategies_that_go_by_all_of_them():
+    aims = [aw.Objective("value"), aw.Objective("cost", False)]
+    ways = [
+        choose(
+            SPACE,
+            Growing(),
+            aw.Budget(trials=trials),
+            strategy="auto",
+            scheduler="auto",
+            fidelity=None,
+            constraints=(),
+            objectives=aims,
+        )
+        for trials in (400, 401)
+    ]
+    assert [aw.strategies.name_of(way.strategy) for way in ways] == ["mo-bo", "nsga2"]
+    assert all(way.scheduler == Full() for way in ways)
+
+
 def test_a_space_that_a_model_cannot_serve_has_evolution_and_the_reason_is_told(monkeypatch):
     bo = type(aw.strategies.create("bo"))
 

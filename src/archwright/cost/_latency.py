@@ -40,7 +40,7 @@ class Latency(Cost):
     """
 
     target: Target | str = "eager"
-    limit: float = 0.1
+    limit: float = 0.3
     metrics = ("latency_ms", "throughput")
 
     def __post_init__(self) -> None:

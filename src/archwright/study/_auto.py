@@ -66,10 +66,10 @@ def choose(
 ) -> Way:
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
 
-    Scheduler: "asha" where a fidelity is asked for; "full" where the evaluator knows none, has learned beforehand, or
-    the budget is below four full evaluations; else "asha". Fidelity: seconds, where time alone is the budget and the
-    evaluator knows them, so that what is compared is what networks reach in the same time; else the first that the
-    evaluator knows. Size: with such a budget and a final training, no networks that could not see the data six times
+    Scheduler: "asha" where a fidelity is asked for; "full" where the evaluator knows none, has learned beforehand, the
+    budget is below four full evaluations, or there are several objectives; else "asha". Fidelity: seconds, where time
+    alone is the budget and the evaluator knows them, so that networks are compared in equal time; else the first one.
+    Size: with such a budget and a final training, no networks that could not see the data six times
     in it, and none of less than half that size, which would be ahead only as long as trainings are short. Strategy:
     "bo" where at most 400 trials are expected, which is where a model of the space is worth its time; else, and where
     there are bounds of size, which a model would have to be asked for many times over, "evolution". With several
@@ -106,7 +106,7 @@ def choose(
     else:
         ranges = wanted_ranges(evaluator.fidelities, fidelity, space)
     if scheduler == "auto":
-        name, reason = _scheduler(evaluator, budget, strategy, ranges, asked=asked)
+        name, reason = _scheduler(evaluator, budget, strategy, ranges, asked=asked, several=len(objectives) > 1)
         scheduler = schedulers.create(name)
         why.append(f"scheduler {name}: {reason}")
     elif isinstance(scheduler, str):
@@ -142,11 +142,14 @@ def _scheduler(
     ranges: Mapping[str, Range] | Ladder,
     *,
     asked: bool,
+    several: bool,
 ) -> tuple[str, str]:
     if asked:
         return "asha", "it was said what trials may be given less of; the best third of each rung goes on"
     if isinstance(ranges, Ladder) or not any(map(_is_wide, ranges.values())):
         return "full", "the evaluator knows no cheaper form of an evaluation"
+    if several:
+        return "full", "a front is as long as many networks were measured in full"
     if evaluator.prepares or isinstance(strategy, OneShot):
         return "full", "what is known of the space is learned before the first trial"
     if budget.trials is not None and budget.trials < _FEW:
