@@ -10,7 +10,6 @@ import sys
 import pytest
 
 import archwright as aw
-from archwright.cli import main
 
 DATA = ["search", "iris", "--space", "mlp", "--epochs", "2", "--seed", "3"]
 SEARCH = [*DATA, "--strategy", "evolution", "--scheduler", "full"]
@@ -26,21 +25,6 @@ def command(*arguments, **options):
         timeout=120,
         **options,
     )
-
-
-@pytest.fixture
-def in_process(monkeypatch, capsys):
-    """Run the command in this process, which has torch loaded already; return its status and what it printed."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["archwright", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

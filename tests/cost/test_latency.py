@@ -11,8 +11,8 @@ from torch import nn as plain
 
 import archwright as aw
 from archwright import nn
-from archwright.cost import Agreement, Latency, LatencyTable, Target, cost_from_json, time_file, time_networks
-from archwright.cost._operations import operations
+from archwright.cost import Agreement, Latency, LatencyTable, Target, cost_from_json, time_files, time_networks
+from archwright.cost._operations import operations, tensors_of
 from archwright.cost._runtimes import call_of, inputs_for
 from archwright.errors import CostError
 from archwright.space import TensorSpec
@@ -73,7 +73,7 @@ def test_a_file_is_timed_as_it_is(tmp_path):
 
     specs, file = (TensorSpec((3, 16, 16)),), tmp_path / "model.onnx"
     write_onnx(space().build(architecture(4)), specs, file)
-    timing = time_file(file, specs, Target("onnx", threads=1, batch_size=3), limit=ANY)
+    (timing,) = time_files([file], specs, Target("onnx", threads=1, batch_size=3), limit=ANY)
     assert timing.milliseconds > 0
 
 
@@ -121,7 +121,7 @@ def test_an_operation_runs_alone_as_in_the_network():
     model = Residual().eval()
     x = torch.randn(2, 3, 6)
     add = operations(model, [x])[2]
-    one, other = add.inputs("cpu")
+    one, other = tensors_of(add.shapes, "cpu")
     assert one.shape == other.shape == (2, 3, 6)
     assert torch.equal(add.run(one, other), one + other)
 
@@ -165,7 +165,7 @@ def test_how_far_sums_are_from_what_is_measured_end_to_end():
     where, table = space(), LatencyTable("eager:threads=1;batch_size=16")
     wide = [architecture(width) for width in (4, 64)]
     table.fill(where, wide)
-    found = table.check(where, wide, limit=ANY)
+    found = table.agreement(where, wide, limit=ANY)
     assert found.count == 2
     assert 0.2 < found.bias < 5  # of one order: a busy machine may be off by much
 

@@ -15,6 +15,13 @@ SPACE = aw.spaces.create("nasbench201", C=4, N=1)
 STRING = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
 
 
+@pytest.fixture
+def tables(data_root, monkeypatch):
+    """Where the published tables lie, for the test and for the library."""
+    monkeypatch.setenv("ARCHWRIGHT_DATA", str(data_root))
+    return data_root / "benchmarks"
+
+
 def cell():
     return aw.spaces.nasbench201.from_string(STRING)
 
@@ -26,16 +33,16 @@ def test_every_device_is_described_and_written_down():
         assert cost_from_json(Published(name).to_json()).device == name
 
 
-def test_a_device_knows_what_the_table_says(data_root):
-    with gzip.open(data_root / "benchmarks" / "nasbench201.csv.gz", "rt") as file:
+def test_a_device_knows_what_the_table_says(tables):
+    with gzip.open(tables / "nasbench201.csv.gz", "rt") as file:
         header, *lines = file.read().splitlines()
     place = header.split(",").index("arch")
     row = next(number for number, line in enumerate(lines) if line.split(",")[place] == STRING)
-    with gzip.open(data_root / "benchmarks" / "help_nb201_latency_ms.csv.gz", "rt") as file:
+    with gzip.open(tables / "help_nb201_latency_ms.csv.gz", "rt") as file:
         header, *lines = file.read().splitlines()
     expected = float(lines[row].split(",")[header.split(",").index("pixel3")])
     assert Published("pixel3").of(SPACE, cell()) == {"latency_ms": expected}
-    with gzip.open(data_root / "benchmarks" / "hwnas360.csv.gz", "rt") as file:
+    with gzip.open(tables / "hwnas360.csv.gz", "rt") as file:
         header, *lines = file.read().splitlines()
     values = dict(zip(header.split(","), map(float, lines[row].split(",")), strict=True))
     assert values["arch_idx"] == row
@@ -50,7 +57,7 @@ def test_bad_use():
         Published("pixel3").of(aw.Space(x=aw.choice(1, 2)), aw.Architecture({"x": 1}))
 
 
-def test_what_was_not_measured_is_no_number(data_root, monkeypatch):
+def test_what_was_not_measured_is_no_number(tables, monkeypatch):
     import numpy as np
 
     from archwright.cost import _published

@@ -19,6 +19,7 @@ class OneSpace:
     def __init__(self, network: Callable[[], nn.Module], settings: Mapping[str, Any] = {}) -> None:
         self.network = network
         self.parts = dict(settings)
+        self.memo: dict[Any, Any] = {}
 
     def resolve(self, architecture: object) -> dict[str, Any]:
         return {"model": None, **self.parts}

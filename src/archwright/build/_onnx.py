@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import io
+import logging
 import warnings
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import torch
@@ -44,7 +45,7 @@ def write_onnx(model: torch.nn.Module, example: Sequence[TensorSpec] | Sequence[
     free = None if any(isinstance(one, Tensor) for one in example) else tuple({0: batch} for _ in example)
     noise = io.StringIO()
     try:
-        with warnings.catch_warnings(), redirect_stdout(noise), redirect_stderr(noise):
+        with _quiet(), warnings.catch_warnings(), redirect_stdout(noise), redirect_stderr(noise):
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 copy.deepcopy(model).cpu().eval(),
@@ -59,3 +60,15 @@ def write_onnx(model: torch.nn.Module, example: Sequence[TensorSpec] | Sequence[
             )
     except Exception as error:  # whatever a layer, the tracer or the writer raises
         raise BuildError(f"the network cannot be written as an ONNX file: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what the exporter logs, such as that torchvision is not installed."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

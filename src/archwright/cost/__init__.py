@@ -4,7 +4,7 @@ from archwright.cost._base import Cost, named_twice
 from archwright.cost._count import COUNTED, Counted, count_flops, measures
 from archwright.cost._energy import Energy
 from archwright.cost._json import cost_from_json
-from archwright.cost._latency import Latency, time_file, time_networks
+from archwright.cost._latency import Latency, time_files, time_networks
 from archwright.cost._published import Published
 from archwright.cost._table import Agreement, LatencyTable
 from archwright.cost._target import RUNTIMES, Target
@@ -29,6 +29,6 @@ __all__ = [
     "named_twice",
     "targets",
     "time_calls",
-    "time_file",
+    "time_files",
     "time_networks",
 ]

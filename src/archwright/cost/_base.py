@@ -23,6 +23,14 @@ class Cost(ABC):
     metrics: tuple[str, ...] = ()
     is_counted: bool = False
 
+    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:  # noqa: B027 - most serve every space
+        """Refuse, before a search, what no network of a space could be asked for.
+
+        Raises:
+            CostError: The device is absent, or the space is none that this can tell anything of.
+            MissingExtra: The runtime is not installed.
+        """
+
     @abstractmethod
     def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
         """Return what the network of an architecture costs, by the names in `metrics`.

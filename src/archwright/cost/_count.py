@@ -93,8 +93,16 @@ class Counted(Cost):
             raise CostError(f"batch_size is a whole number of 1 or more, not {self.batch_size!r}")
 
     def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
-        """Return what was asked for of a network."""
+        """Return what was asked for of a network, which is counted once."""
         specs = inputs_of(space, example_input)
+        known: dict[Architecture, dict[str, float]] = space.memo.setdefault(("counted", self, specs), {})
+        if architecture not in known:
+            if len(known) > _REMEMBERED:
+                known.clear()
+            known[architecture] = self._count(space, architecture, specs)
+        return dict(known[architecture])
+
+    def _count(self, space: Space, architecture: Architecture, specs: Sequence[TensorSpec]) -> dict[str, float]:
         model, inputs = _on_meta(space, architecture, specs)
         found: dict[str, float] = {}
         if "parameters" in self.metrics:

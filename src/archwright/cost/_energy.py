@@ -11,7 +11,7 @@ from typing import Any
 
 from archwright.cost._base import Cost, inputs_of
 from archwright.cost._latency import fresh
-from archwright.cost._target import Target
+from archwright.cost._target import Target, check_target
 from archwright.errors import CostError
 from archwright.space import Architecture, Space, TensorSpec
 
@@ -51,6 +51,12 @@ class Energy(Cost):
         object.__setattr__(self, "target", Target.parse(self.target))
         if not self.seconds > 0:
             raise CostError(f"seconds is a number above 0, not {self.seconds!r}")
+
+    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
+        """Refuse a target that is absent, and a machine that does not tell its energy."""
+        target = Target.parse(self.target)
+        check_target(target)
+        meter_of(target.device)
 
     def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
         """Return the energy of the network of an architecture.

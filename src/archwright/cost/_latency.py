@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archwright.cost._base import Cost, inputs_of
-from archwright.cost._target import Target
+from archwright.cost._target import Target, check_target
 from archwright.cost._timing import Timing, time_calls
 from archwright.errors import CostError
 from archwright.space import Architecture, Space, TensorSpec
@@ -16,7 +16,7 @@ from archwright.space import Architecture, Space, TensorSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Latency", "time_file", "time_networks"]
+__all__ = ["Latency", "time_files", "time_networks"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Latency(Cost):
         """Check the settings."""
         object.__setattr__(self, "target", Target.parse(self.target))
         check_limit(self.limit)
+
+    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
+        """Refuse a device that is absent and a runtime that is not installed."""
+        check_target(Target.parse(self.target))
 
     def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
         """Return the latency of the network of an architecture.
@@ -90,12 +94,13 @@ def time_networks(
     return _timed(lambda: [call_of(model, specs, target) for model in models], target, limit)
 
 
-def time_file(file: Path, specs: Sequence[TensorSpec], target: Target, *, limit: float = 0.1) -> Timing:
-    """Return how long a forward pass of the network of an ONNX file takes; errors are those of `time_networks`."""
+def time_files(
+    files: Sequence[Path], specs: Sequence[TensorSpec], target: Target, *, limit: float = 0.1
+) -> list[Timing]:
+    """Return how long a forward pass of the network of each of several ONNX files takes, as `time_networks` does."""
     from archwright.cost._runtimes import call_of_onnx
 
-    (timing,) = _timed(lambda: [call_of_onnx(file, specs, target)], target, limit)
-    return timing
+    return _timed(lambda: [call_of_onnx(file, specs, target) for file in files], target, limit)
 
 
 def fresh(space: Space, architecture: Architecture, specs: Sequence[TensorSpec]) -> torch.nn.Module:

@@ -6,14 +6,17 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-__all__ = ["Operation", "on_device", "operations"]
+__all__ = ["Operation", "Shaped", "on_device", "operations", "tensors_of"]
+
+Shaped: TypeAlias = tuple[tuple[int, ...], torch.dtype]
+"""The shape and the type of a tensor."""
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _FREE = {"size", "dim", "shape", "__get__", "stride", "numel", "__len__"}  # functions that compute nothing
@@ -31,18 +34,21 @@ class Operation:
 
     key: str
     run: _Call
-    shapes: tuple[tuple[tuple[int, ...], torch.dtype], ...]
+    shapes: tuple[Shaped, ...]
 
-    def inputs(self, device: str) -> tuple[Tensor, ...]:
-        """Return tensors that it can be run on."""
-        generator = torch.Generator().manual_seed(0)
-        made = []
-        for shape, dtype in self.shapes:
-            if dtype.is_floating_point:
-                made.append(torch.randn(shape, generator=generator).to(device, dtype))
-            else:
-                made.append(torch.randint(2, shape, generator=generator).to(device, dtype))
-        return tuple(made)
+
+def tensors_of(shapes: Sequence[Shaped], device: str) -> list[Tensor]:
+    """Return tensors of shapes and types; the same each time.
+
+    Real numbers are normal, whole numbers are 0 or 1, of which every vocabulary has both.
+    """
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for shape, dtype in shapes:
+        real = dtype.is_floating_point
+        drawn = torch.randn(shape, generator=generator) if real else torch.randint(2, shape, generator=generator)
+        made.append(drawn.to(device, dtype))
+    return made
 
 
 def operations(model: nn.Module, inputs: Sequence[Tensor]) -> list[Operation]:
@@ -117,7 +123,7 @@ def _of_function(func: Callable[..., Any], args: Any, kwargs: Any) -> Operation:
     return Operation(f"{name} {_told(leaves, shapes)}", _Call(func, leaves, tree), shapes)
 
 
-def _split(args: Any, kwargs: Any) -> tuple[list[Any], tuple[tuple[tuple[int, ...], torch.dtype], ...], Any]:
+def _split(args: Any, kwargs: Any) -> tuple[list[Any], tuple[Shaped, ...], Any]:
     """Return what goes in, `Tensor` in place of each tensor; their shapes and types; and how it fits together."""
     leaves, tree = tree_flatten((args, kwargs))
     shapes = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves if isinstance(leaf, Tensor))

@@ -74,8 +74,8 @@ class Published(Cost):
     - "latency_ms": milliseconds of a batch.
     - "energy_mj": millijoules of a batch, where the table has them.
 
-    Lee et al., "HELP: hardware-adaptive efficient latency prediction for NAS via meta-learning", NeurIPS 2021, with
-    networks for CIFAR-100; HW-NAS 360 for the Raspberry Pi 5 and a Pixel phone. The tables are found as those of
+    Lee et al., "HELP: hardware-adaptive efficient latency prediction for NAS via meta-learning", NeurIPS 2021;
+    HW-NAS 360 for the Raspberry Pi 5 and a Pixel phone. The tables are found as those of
     `archwright bench` are.
 
     Args:
@@ -98,6 +98,16 @@ class Published(Cost):
         """Return the devices by name, each with a line that describes it."""
         return MappingProxyType({**_OF_HELP, **_OF_HWNAS})
 
+    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
+        """Refuse any other space than that of NAS-Bench-201, and a table that is not there."""
+        if space.name != "nasbench201":
+            raise CostError(
+                f"what is published of {self.device} is for the cells of NAS-Bench-201; for the space "
+                f"{space.name or 'custom'!r} measure a target of this machine: `archwright devices` lists them"
+            )
+        _rows()
+        _columns(self.device)
+
     def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
         """Return what the table has for a cell.
 
@@ -107,11 +117,7 @@ class Published(Cost):
         """
         from archwright.spaces.nasbench201 import to_string
 
-        if space.name != "nasbench201":
-            raise CostError(
-                f"what is published of {self.device} is for the cells of NAS-Bench-201; for the space "
-                f"{space.name or 'custom'!r} measure a target of this machine: `archwright devices` lists them"
-            )
+        self.check(space)
         row = _rows()[to_string(architecture)]
         found = {name: float(column[row]) for name, column in _columns(self.device).items()}
         for name, value in found.items():

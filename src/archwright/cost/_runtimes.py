@@ -14,29 +14,19 @@ import torch
 from torch import Tensor
 
 from archwright.build import write_onnx
-from archwright.cost._operations import Operation, on_device
-from archwright.cost._target import Target
+from archwright.cost._operations import Operation, on_device, tensors_of
+from archwright.cost._target import Target, check_target
 from archwright.cost._timing import Watch
 from archwright.errors import CostError, require
 from archwright.space import TensorSpec
 
-__all__ = ["call_of", "call_of_onnx", "call_of_operation", "check_device", "inputs_for", "running", "watch_of"]
+__all__ = ["call_of", "call_of_onnx", "call_of_operation", "inputs_for", "running", "watch_of"]
 
 
 def inputs_for(specs: Sequence[TensorSpec], target: Target) -> list[Tensor]:
-    """Return inputs of a target's batch size and device; the same each time.
-
-    Real numbers are normal, whole numbers are 0 or 1, of which every vocabulary has both.
-    """
-    generator = torch.Generator().manual_seed(0)
-    inputs = []
-    for spec in specs:
-        shape, dtype = (target.batch_size, *spec.shape), getattr(torch, spec.dtype)
-        if dtype.is_floating_point:
-            inputs.append(torch.randn(shape, generator=generator).to(target.device, dtype))
-        else:
-            inputs.append(torch.randint(2, shape, generator=generator).to(target.device, dtype))
-    return inputs
+    """Return inputs of a target's batch size and device; the same each time."""
+    shapes = [((target.batch_size, *spec.shape), getattr(torch, spec.dtype)) for spec in specs]
+    return tensors_of(shapes, target.device)
 
 
 def call_of(model: torch.nn.Module, specs: Sequence[TensorSpec], target: Target) -> Callable[[], object]:
@@ -51,7 +41,7 @@ def call_of(model: torch.nn.Module, specs: Sequence[TensorSpec], target: Target)
         CostError: The device is absent, or the runtime cannot run the network.
         MissingExtra: The runtime is not installed.
     """
-    check_device(target)
+    check_target(target)
     if target.runtime == "onnx":
         return _exported(lambda file: write_onnx(model, specs, file), inputs_for(specs, target), target)
     return _prepared(copy.deepcopy(model).eval().to(target.device), inputs_for(specs, target), target)
@@ -59,11 +49,11 @@ def call_of(model: torch.nn.Module, specs: Sequence[TensorSpec], target: Target)
 
 def call_of_operation(operation: Operation, target: Target) -> Callable[[], object]:
     """Return a call that runs one operation once on a target; errors are those of `call_of`."""
-    check_device(target)
+    check_target(target)
     if target.runtime == "onnx":
-        layer, inputs = on_device(operation, "cpu"), operation.inputs("cpu")
+        layer, inputs = on_device(operation, "cpu"), tensors_of(operation.shapes, "cpu")
         return _exported(lambda file: write_onnx(layer, inputs, file), inputs, target)
-    return _prepared(on_device(operation, target.device), operation.inputs(target.device), target)
+    return _prepared(on_device(operation, target.device), tensors_of(operation.shapes, target.device), target)
 
 
 def _exported(write: Callable[[Path], None], inputs: Sequence[Tensor], target: Target) -> Callable[[], object]:
@@ -143,12 +133,3 @@ def watch_of(target: Target) -> Watch | None:
         return float(begun.elapsed_time(ended)) / 1e3
 
     return by_events
-
-
-def check_device(target: Target) -> None:
-    kind = torch.device(target.device).type
-    absent = (kind == "cuda" and not torch.cuda.is_available()) or (
-        kind == "mps" and not torch.backends.mps.is_available()
-    )
-    if absent:
-        raise CostError(f"{target}: there is no {kind} device here; `archwright devices` lists what there is")

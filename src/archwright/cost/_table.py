@@ -14,7 +14,7 @@ import numpy as np
 
 from archwright.cost._base import Cost, inputs_of
 from archwright.cost._latency import check_limit, fresh, time_networks
-from archwright.cost._target import Target
+from archwright.cost._target import Target, check_target
 from archwright.cost._timing import time_calls
 from archwright.errors import CostError
 from archwright.space import Architecture, Space, TensorSpec
@@ -65,7 +65,7 @@ class LatencyTable(Cost):
 
     Cai et al., "ProxylessNAS", ICLR 2019, and Wu et al., "FBNet", CVPR 2019, look latencies up so. An operation is a
     layer of torch or a function between layers, with the shapes of what goes in. One that is not in the table yet is
-    measured when it is met, on this machine. `check` says how far the sums are from networks measured end to end: where
+    measured when it is met, on this machine. `agreement` says how far sums are from networks measured end to end: where
     a runtime fuses operations, or runs several at one time, they are too high, and what holds is their order.
 
     Args:
@@ -104,6 +104,10 @@ class LatencyTable(Cost):
         self._measure(list(new.values()))
         return len(new)
 
+    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
+        """Refuse a device that is absent and a runtime that is not installed: an operation may have to be measured."""
+        check_target(self.target)
+
     def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
         """Return what the table expects of the network of an architecture.
 
@@ -117,7 +121,7 @@ class LatencyTable(Cost):
         total = sum(self.times[key] * count for key, count in counts.items())
         return {"latency_ms": total, "throughput": self.target.batch_size / total * 1e3 if total else float("inf")}
 
-    def check(
+    def agreement(
         self,
         space: Space,
         architectures: Sequence[Architecture],
@@ -186,7 +190,7 @@ class LatencyTable(Cost):
         with running(self.target):
             for start in range(0, len(missing), _AT_ONCE):
                 part = missing[start : start + _AT_ONCE]
-                # Operations of microseconds waver by themselves: it is their sum that counts, and `check` judges it.
+                # Operations of microseconds waver by themselves: their sum counts, and `agreement` judges it.
                 calls = [call_of_operation(operation, self.target) for operation in part]
                 for operation, timing in zip(
                     part, time_calls(calls, limit=math.inf, watch=watch_of(self.target)), strict=True

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from archwright.errors import CostError, unknown
+from archwright.errors import CostError, require, unknown
 
-__all__ = ["RUNTIMES", "Runtime", "Target"]
+__all__ = ["RUNTIMES", "Runtime", "Target", "check_target"]
 
 Runtime = Literal["eager", "torchscript", "compiled", "onnx"]
 RUNTIMES: tuple[str, ...] = get_args(Runtime)
@@ -76,3 +76,23 @@ class Target:
         settings += [f"threads={self.threads}"] if self.threads is not None else []
         settings += [f"batch_size={self.batch_size}"] if self.batch_size != 1 else []
         return ":".join([self.runtime, *[";".join(settings)] * bool(settings)])
+
+
+def check_target(target: Target) -> None:
+    """Refuse a target that is not there.
+
+    Raises:
+        CostError: The device is absent.
+        MissingExtra: ONNX Runtime, or what writes its files, is not installed.
+    """
+    import torch
+
+    kind = torch.device(target.device).type
+    absent = (kind == "cuda" and not torch.cuda.is_available()) or (
+        kind == "mps" and not torch.backends.mps.is_available()
+    )
+    if absent:
+        raise CostError(f"{target}: there is no {kind} device here; `archwright devices` lists what there is")
+    if target.runtime == "onnx":
+        for module in ("onnx", "onnxscript", "onnxruntime"):
+            require(module, extra="onnx", purpose="the runtime 'onnx'")

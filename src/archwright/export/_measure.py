@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from archwright.cost import Counted, Target, Timing, time_file, time_networks
+from archwright.cost import Counted, Target, Timing, time_files, time_networks
 from archwright.errors import StudyError
 from archwright.export._best import FRONT, Saved, load_best, onnx_file, read_best
 from archwright.space import Space
@@ -63,7 +63,7 @@ def measure_networks(
     if specs is None:
         raise StudyError(f"{folder} does not say what goes into its networks, so they cannot be run")
     if target.runtime == "onnx":
-        timings = [time_file(onnx_file(root, space, name), specs, target, limit=limit) for name in found]
+        timings = time_files([onnx_file(root, space, name) for name in found], specs, target, limit=limit)
     else:
         models = [load_best(root, space, name) for name in found]
         timings = time_networks(models, specs, target, limit=limit)

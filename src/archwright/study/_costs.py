@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from archwright.cost import COUNTED, Cost, Counted, Energy, Latency, Published, Target
 from archwright.errors import StudyError
-from archwright.evaluate import Costed, Evaluator
+from archwright.evaluate import Costed, Evaluator, Wrapped
 from archwright.space import Space
 from archwright.trials import Constraint, Objective, SoftReward, WeightedSum
 
-__all__ = ["as_cost", "check_metrics_known", "counted_costs", "counting", "with_costs"]
+__all__ = ["as_cost", "check_metrics_known", "costs_of", "counting", "with_costs"]
 
 
 def counting(space: Space, constraints: Iterable[Constraint]) -> tuple[Cost, ...]:
@@ -20,14 +20,13 @@ def counting(space: Space, constraints: Iterable[Constraint]) -> tuple[Cost, ...
     return (Counted(names),) if names and "model" in space.parts else ()
 
 
-def counted_costs(evaluator: Evaluator) -> tuple[Cost, ...]:
-    """Return the costs that an evaluator adds which are known before anything is trained."""
+def costs_of(evaluator: Evaluator) -> tuple[Cost, ...]:
+    """Return the costs that an evaluator adds, and those that evaluators within it add."""
     found: list[Cost] = []
     inner: Evaluator | None = evaluator
     while inner is not None:
-        if isinstance(inner, Costed):
-            found += [cost for cost in inner.costs if cost.is_counted]
-        inner = getattr(inner, "evaluator", None)
+        found += inner.costs if isinstance(inner, Costed) else ()
+        inner = inner.evaluator if isinstance(inner, Wrapped) else None
     return tuple(found)
 
 

@@ -269,10 +269,12 @@ class Run:
         # Before it is on record: a process that dies in between runs it again, and none is missing.
         if history.beaten_by(ended):
             self._keep(trial, candidate, ended.metrics, "search")
-        if len(history.objectives) > 1 and history.joins_front(ended):
+        several = len(history.objectives) > 1
+        if several and history.joins_front(ended):
             self._keep(trial, candidate, ended.metrics, "search", on_front=True)
         self._ledger.end(ended)
-        self._shelf.clear(history.front)
+        if several:
+            self._shelf.clear(history.front)
         self._relay.clear()
         scheduler = self._planner.scheduler
         if scheduler.needs_curve and ended.state == "complete" and not scores(ended.curve, history.objective):

@@ -19,7 +19,7 @@ from archwright.strategies import OneShot, Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._costs import check_metrics_known, with_costs
+from archwright.study._costs import check_metrics_known, costs_of, with_costs
 from archwright.study._run import check_run, check_scheduler
 from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
@@ -127,6 +127,8 @@ def search(
     measure = with_costs(measure, aims, bounds, costs)
     check_metrics_known(measure, aims, bounds)
     where = _as_space(space, measure)
+    for cost in costs_of(measure):
+        cost.check(where, measure.example_input)
     check_run(where, measure, budget, final)
     assert budget is not None
     given: Mapping[str, tuple[float, float]] | Ladder | None = fidelity
