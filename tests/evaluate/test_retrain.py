@@ -25,8 +25,11 @@ def recorded(data: Data, seen: SEEN, **options: object) -> Training:
 def test_the_network_is_tested_on_the_test_part() -> None:
     data = images(classes=4)
     one = candidate(lambda: convnet(classes=4))
-    metrics = Training(data, epochs=1).retrain(one)
+    training = Training(data, epochs=1)
+    metrics = training.retrain(one)
     assert not one.model.training
+    tested = {name: value for name, value in metrics.items() if name.startswith("test_")}
+    assert training.test_model(one, one.model) == tested
     with torch.no_grad():
         scores = one.model(data.normalise(data.test.inputs))
     true, predicted = data.test.targets, scores.argmax(1)

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 from botorch.acquisition import LogExpectedImprovement, UpperConfidenceBound, qLogNoisyExpectedImprovement
+from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.fit import fit_gpytorch_mll
-from botorch.models import MixedSingleTaskGP, SingleTaskGP
+from botorch.models import MixedSingleTaskGP, ModelListGP, SingleTaskGP
 from botorch.sampling import SobolQMCNormalSampler
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
 import archwright as aw
 from archwright.errors import StrategyError
 from archwright.strategies import BoTorch, _botorch_model
-from archwright.surrogates import squash
+from archwright.surrogates import clipped, squash
 from archwright.testing import StrategySuite
 from archwright.testing._strategies import _SPACES, proposals
 from archwright.trials import History, Objective, Trial
@@ -190,6 +191,44 @@ def test_settings_are_checked_at_once():
     for count in ("initial", "iterations", "candidates"):
         with pytest.raises(StrategyError, match=f"{count} is an integer of 1 or more, not 0"):
             BoTorch(**{count: 0})
+
+
+@pytest.mark.parametrize("model", ["single", "mixed"])
+def test_several_objectives_are_judged_by_qlognehvi(model):
+    """What is proposed is worth most to an acquisition made here, but for the draws of the two."""
+    aims = Objective("good"), Objective("cost", False)
+    history = History(aims)
+    for number in range(20):
+        architecture = SPACE.sample(np.random.default_rng([9, number]))
+        metrics = {"good": float(worth(architecture)), "cost": float(architecture["depth"])}
+        history.add(Trial(number, architecture))
+        history.add(Trial(number, architecture, "complete", metrics))
+    encode, categories = (SPACE.encode, []) if model == "single" else (mixed, [0, 3, 4, 5])
+    x = torch.tensor(np.array([encode(trial.architecture) for trial in history.complete]), dtype=torch.double)
+    y = torch.tensor(np.transpose([clipped(column) for column in np.array(history.points).T]), dtype=torch.double)
+    models = []
+    for column in y.T:
+        if categories:
+            one = MixedSingleTaskGP(x, column[:, None], cat_dims=categories, outcome_transform=None)
+        else:
+            one = SingleTaskGP(x, column[:, None], outcome_transform=None)
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(one.likelihood, one), optimizer_kwargs={"options": {"maxiter": 60}})
+        models.append(one)
+    low, high = y.amin(dim=0), y.amax(dim=0)
+    judge = qLogNoisyExpectedHypervolumeImprovement(
+        ModelListGP(*models),
+        (low - 0.1 * (high - low)).tolist(),
+        x,
+        sampler=SobolQMCNormalSampler(torch.Size([512]), seed=1),
+        prune_baseline=True,
+    )
+    unseen = [architecture for architecture in SPACE.enumerate() if not history.seen(architecture)]
+    with torch.no_grad():
+        rows = torch.tensor(np.array([encode(architecture) for architecture in unseen]), dtype=torch.double)
+        values = dict(zip(unseen, judge(rows[:, None]).tolist(), strict=True))
+    chosen = BoTorch(model, candidates=3000).propose(SPACE, history, np.random.default_rng(0))
+    assert values[chosen] >= max(values.values()) - 0.2
+    assert np.quantile(list(values.values()), 0.9) < max(values.values()) - 0.2
 
 
 @pytest.mark.parametrize("options", [{"model": "mixed"}, {"acquisition": "noisy-ei"}, {"acquisition": "thompson"}])

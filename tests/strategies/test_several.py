@@ -44,9 +44,13 @@ def run(strategy, trials, seed=0, **options):
 
 @pytest.mark.parametrize("name", SEVERAL)
 def test_each_finds_a_better_front_than_random_search(name):
-    settings = {"mo-evolution": {"population": 20}, "scalarised": {"strategy": "local-search"}}
+    settings = {
+        "mo-evolution": {"population": 20},
+        "scalarised": {"strategy": "local-search"},
+        "botorch": {"candidates": 60, "iterations": 10},
+    }
     strategy = strategies.create(name, **settings.get(name, {}))
-    trials, seeds = (60, 2) if name == "mo-bo" else (150, 4)
+    trials, seeds = (50, 2) if name in ("mo-bo", "botorch") else (150, 4)
     theirs = [regret(run("random", trials, seed).history) for seed in range(seeds)]
     ours = [regret(run(strategy, trials, seed).history) for seed in range(seeds)]
     assert np.mean(ours) < 0.7 * np.mean(theirs)
@@ -54,7 +58,8 @@ def test_each_finds_a_better_front_than_random_search(name):
 
 @pytest.mark.parametrize("name", SEVERAL)
 def test_proposals_follow_from_the_history_whatever_was_asked_before(name):
-    grown, history = strategies.create(name), History(AIMS, constraints=[Constraint("cost", 16)])
+    settings = {"candidates": 50, "iterations": 5} if name == "botorch" else {}
+    grown, history = strategies.create(name, **settings), History(AIMS, constraints=[Constraint("cost", 16)])
     rng = np.random.default_rng(0)
     for number in range(60):
         architecture = grown.propose(SPACE, history, np.random.default_rng([1, number]))
@@ -68,7 +73,7 @@ def test_proposals_follow_from_the_history_whatever_was_asked_before(name):
         if state != "running":
             history.add(replace(trial, state=str(state), metrics=found if state != "failed" else {}))
         if number % 20 == 19:
-            fresh = strategies.create(name).propose(SPACE, history, np.random.default_rng(7))
+            fresh = strategies.create(name, **settings).propose(SPACE, history, np.random.default_rng(7))
             assert fresh == grown.propose(SPACE, history, np.random.default_rng(7))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from tests.study.helpers import SPACE, function, walk
@@ -139,3 +141,32 @@ def test_the_name_of_a_space_and_data_are_enough(tmp_path):
     assert study.objective == aw.Objective("accuracy")
     assert study.best.load()(inputs[:7]).shape == (7, 3)
     assert study.test["test_accuracy"] > 0.5
+
+
+class Slow(MarksAgain):
+    """Takes all the time that a search has, so that less is left for the end."""
+
+    def evaluate(self, candidate):
+        metrics = super().evaluate(candidate)
+        time.sleep(max(0.0, candidate.remaining()))
+        return metrics
+
+    def test_model(self, candidate, model):
+        return {"test_value": model[-1].bias[0].item()}
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_was_trained_for_longer_than_is_left_is_kept_and_tested(tmp_path, folder):
+    path = tmp_path / "run" if folder else None
+    with pytest.warns(UserWarning, match="of trial 0, which the search trained for .* kept as it is and tested"):
+        study = aw.search(NETWORKS, Slow(), budget=aw.Budget(seconds=2), path=path)
+    assert study.test == {"value": 1.0, "test_value": 0.0}
+    assert mark(study) == 0.0
+
+
+def test_who_cannot_test_trains_again_however_short_it_is():
+    class Untested(Slow):
+        def test_model(self, candidate, model):
+            return None
+
+    assert mark(aw.search(NETWORKS, Untested(), budget=aw.Budget(seconds=2))) == 100.0

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import is_lazy
 
-from archwright.build._infer import concrete, inputs_for, run_with_paths
+from archwright.build._infer import concrete, has_lazy, inputs_for, outline, run_with_paths
 from archwright.build._make import make
 from archwright.errors import BuildError
 from archwright.space import Space, TensorSpec, as_specs
@@ -27,6 +27,9 @@ def build(space: Space, architecture: Mapping[str, Any], example_input: Any = No
     Raises:
         BuildError: A layer refuses its arguments or its input; the message names the path.
     """
+    module = _outlined(space, architecture, example_input)
+    if module is not None:
+        return module
     closed, specs = closed_model(space, architecture, example_input)
     module = make(closed)
     if not isinstance(module, torch.nn.Module):
@@ -42,8 +45,29 @@ def closed_model(
     space: Space, architecture: Mapping[str, Any], example_input: Any
 ) -> tuple[Any, tuple[TensorSpec, ...] | None]:
     """Return the closed expression of an architecture's model, without lazy layers where the input is known."""
+    closed, specs = _open_sizes(space, architecture, example_input)
+    return (closed if specs is None else concrete(closed, specs)), specs
+
+
+def _outlined(space: Space, architecture: Mapping[str, Any], example_input: Any) -> torch.nn.Module | None:
+    """Return the network where it is made on the meta device: one pass gives its own layers their sizes there."""
+    if torch.get_default_device().type != "meta":
+        return None
+    closed, specs = _open_sizes(space, architecture, example_input)
+    if specs is None or not has_lazy(closed):
+        return None
+    try:
+        module, _ = outline(closed, specs)
+    except (BuildError, NotImplementedError):
+        return None  # perhaps because the meta device does not know a module: the real device will tell
+    is_whole = isinstance(module, torch.nn.Module) and not any(map(is_lazy, module.parameters()))
+    return module.train() if is_whole else None
+
+
+def _open_sizes(
+    space: Space, architecture: Mapping[str, Any], example_input: Any
+) -> tuple[Any, tuple[TensorSpec, ...] | None]:
+    """Return the closed expression of an architecture's model with its lazy layers, and what goes in."""
     if "model" not in space.parts:
         raise BuildError(f"the space has no part named 'model', only {', '.join(space.parts)}")
-    specs = as_specs(example_input) or space.example_input
-    closed = space.resolve(architecture)["model"]
-    return (closed if specs is None else concrete(closed, specs)), specs
+    return space.resolve(architecture)["model"], as_specs(example_input) or space.example_input

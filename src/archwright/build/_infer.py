@@ -15,8 +15,11 @@ from archwright.errors import BuildError, SpaceError
 from archwright.space import Call, Graph, TensorSpec
 from archwright.space import find as find_callee
 
-__all__ = ["ShapesAlone", "concrete", "has_lazy", "innermost", "inputs_for", "run_with_paths"]
+__all__ = ["ShapesAlone", "concrete", "has_lazy", "innermost", "inputs_for", "outline", "run_with_paths"]
 
+_FILLING = frozenset(
+    {torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.fill_, torch.Tensor.zero_, torch.Tensor.clamp_}
+)
 _ELEMENTWISE = frozenset(
     {torch.nn.functional.relu, torch.nn.functional.gelu, torch.nn.functional.silu, torch.nn.functional.hardswish}
 )
@@ -26,12 +29,15 @@ class ShapesAlone(TorchFunctionMode):
     """Spares the meta device what it works out step by step in Python although only the shape is wanted.
 
     That is batch normalization and activations, which take most of the time of a pass there and have neither products
-    nor a shape of their own. A normalization that does not fit its input is left to torch, which refuses it.
+    nor a shape of their own, and what fills new weights. A normalization that does not fit its input is left to torch,
+    which refuses it.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run a function of torch."""
         kwargs = kwargs or {}
+        if func in _FILLING and args[0].is_meta:
+            return args[0]
         if func in _ELEMENTWISE and args[0].is_meta:
             return torch.empty_like(args[0])
         if func is torch.nn.functional.batch_norm and args[0].is_meta and args[0].ndim > 1:
@@ -39,6 +45,28 @@ class ShapesAlone(TorchFunctionMode):
             if all(value.shape == args[0].shape[1:2] for value in of_channels):
                 return torch.empty_like(args[0])
         return func(*args, **kwargs)
+
+
+def outline(item: Any, specs: tuple[TensorSpec, ...], device: str = "meta") -> tuple[Any, dict[Call, Any]]:
+    """Return the module that a closed expression makes, in evaluation mode, after zeros have given its layers a size.
+
+    Args:
+        item: A closed expression that makes a module.
+        specs: What goes in.
+        device: Where it is made: on "meta" nothing is computed, and weights have no values.
+
+    Returns:
+        The module, and what each call made.
+
+    Raises:
+        BuildError: A layer refuses its arguments or its input; the message names the path.
+    """
+    modules: dict[Call, Any] = {}
+    with torch.random.fork_rng(devices=[]), torch.device(device), ShapesAlone():
+        module = make(item, lambda call, result: modules.update({call: result}))
+        paths = {id(made): f"{call.path}: {headline(call)}" for call, made in modules.items()}
+        run_with_paths(module.eval(), inputs_for(specs, device), paths)
+    return module, modules
 
 
 def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
@@ -54,9 +82,9 @@ def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
     if not has_lazy(item):
         return item
     try:
-        modules = _twin(item, specs, "meta")
+        _, modules = outline(item, specs)
     except (BuildError, NotImplementedError):  # a module that the meta device does not know: run it for real
-        modules = _twin(item, specs, "cpu")
+        _, modules = outline(item, specs, "cpu")
 
     def change(call: Call) -> Call:
         module = modules.get(call)
@@ -128,16 +156,6 @@ def innermost(error: Exception, paths: Mapping[int, str]) -> str | None:
         at = paths.get(id(seen.tb_frame.f_locals.get("self")), at)
         seen = seen.tb_next
     return at
-
-
-def _twin(item: Any, specs: tuple[TensorSpec, ...], device: str) -> dict[Call, Any]:
-    modules: dict[Call, Any] = {}
-    with torch.random.fork_rng(devices=[]), torch.device(device):
-        module = make(item, lambda call, result: modules.update({call: result}))
-        paths = {id(made): f"{call.path}: {headline(call)}" for call, made in modules.items()}
-        with ShapesAlone():
-            run_with_paths(module.eval(), inputs_for(specs, device), paths)
-    return modules
 
 
 def _is_lazy(call: Call | Graph) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright.cost import Cost, named_twice
 from archwright.errors import EvaluationError
@@ -11,6 +11,9 @@ from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._evaluator import Evaluator
 from archwright.evaluate._wrapped import Wrapped
 from archwright.space import Architecture
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Costed"]
 
@@ -64,6 +67,11 @@ class Costed(Wrapped):
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
         """Train the candidate from scratch as the other evaluator does, and add the costs."""
         metrics = self.evaluator.retrain(candidate)
+        return None if metrics is None else {**metrics, **self.costs_of(candidate)}
+
+    def test_model(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
+        """Test a network as the other evaluator does, and add the costs."""
+        metrics = self.evaluator.test_model(candidate, model)
         return None if metrics is None else {**metrics, **self.costs_of(candidate)}
 
     def to_json(self) -> dict[str, Any] | None:

@@ -12,6 +12,8 @@ from archwright.errors import EvaluationError
 from archwright.evaluate._fidelity import Fidelity, Spent
 
 if TYPE_CHECKING:
+    import torch
+
     from archwright.evaluate._candidate import Candidate
     from archwright.evaluate._learned import Learned, Preparation
     from archwright.space import Space, TensorSpec
@@ -89,6 +91,19 @@ class Evaluator(ABC):
         Returns:
             Metrics, those of the held-out part under "test_..." names, or `None` where the
             evaluator trains nothing.
+        """
+        return None
+
+    def test_model(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
+        """Test a network that was trained before, where there is no time to train it for as long again.
+
+        Args:
+            candidate: What it was made of.
+            model: The trained network.
+
+        Returns:
+            Metrics of the held-out part under "test_..." names, or `None` where the evaluator cannot: then it is
+            trained again, however short that is.
         """
         return None
 

@@ -212,11 +212,10 @@ class Training(Evaluator):
         model = candidate.rebuild()
         with self._running(model, candidate) as setup:
             feed = Feed(self.data, self.data.with_validation(), setup)
-            test = Feed(self.data, self.data.test, setup)
             deadline = candidate.deadline
             if deadline is not None:
                 # The test, the step under way when the time is up, and as much again: machines waver.
-                spare = 2 * seconds_to_judge(model, feed, setup, samples=len(test) + 4 * size)
+                spare = 2 * seconds_to_judge(model, feed, setup, samples=len(self.data.test) + 4 * size)
                 if candidate.remaining() <= spare:
                     raise EvaluationError(
                         f"{candidate.remaining():.3g} seconds are too few for a final training: its test alone may "
@@ -226,13 +225,30 @@ class Training(Evaluator):
             pace = Pace(epochs * feed.steps(size), deadline=deadline, by_time=True)
             trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
             train_loss = _train_to_the_end(trainer, pace, epochs, candidate)
-            tested = judge(model, test, setup) if len(test) else {}
+            tested = self._tested(model, setup)
         return {
-            **{f"test_{name}": value for name, value in tested.items()},
+            **tested,
             "train_loss": train_loss,
             "epochs": trainer.step / feed.steps(size),
             "parameters": _size(model),
         }
+
+    def test_model(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
+        """Test a network that was trained before.
+
+        Returns:
+            "test_accuracy", "test_precision", "test_recall", "test_f1" and "test_loss", none of them where the data
+            have no test part.
+        """
+        model.to(candidate.device)
+        with self._running(model, candidate) as setup:
+            return self._tested(model, setup)
+
+    def _tested(self, model: torch.nn.Module, setup: Setup) -> dict[str, float]:
+        if not len(self.data.test):
+            return {}
+        tested = judge(model, Feed(self.data, self.data.test, setup), setup)
+        return {f"test_{name}": value for name, value in tested.items()}
 
     def seconds_per_epoch(self, candidate: Candidate) -> float:
         """Return about how many seconds an epoch of the candidate's training takes, from a few steps of it."""

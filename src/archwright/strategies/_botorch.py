@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,11 +15,13 @@ from archwright.errors import require
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, check_options, register
 from archwright.strategies._parts import Part, parts, split
-from archwright.strategies._pool import everything, pool
-from archwright.surrogates import squash
+from archwright.strategies._pool import everything, near_and_random, pool
+from archwright.surrogates import clipped, squash
 from archwright.trials import History
 
 if TYPE_CHECKING:
+    from botorch.models.gp_regression import SingleTaskGP
+
     from archwright.strategies._botorch_model import Parameters
 
 __all__ = ["BoTorch"]
@@ -30,12 +32,12 @@ _PARENTS = 5  # of the best trials whose neighbours are candidates in any case
 
 
 @dataclass
-class _Model:
+class _Models:
     """What follows from the complete trials of one history."""
 
     rows: list[NDArray[np.float64]] = field(default_factory=list)
     fitted: int = 0  # how many trials the parameters were fitted to
-    parameters: Parameters | None = None
+    parameters: list[Parameters] = field(default_factory=list)  # for each objective
 
 
 @register("botorch")
@@ -50,11 +52,17 @@ class BoTorch(Strategy):
     fitted after every fifth trial, and less often once there are many. It knows decisions only, where "bo" knows what
     networks compute.
 
+    Several objectives have a model each, and what counts is how much a candidate is expected to add to the hypervolume
+    where the measurements are noisy: qLogNEHVI (Ament et al., "Unexpected improvements to expected improvement for
+    Bayesian optimization", NeurIPS 2023, after Daulton, Balandat and Bakshy, NeurIPS 2021). The candidates are then
+    near the front and at random.
+
     Args:
         model: "single": a `SingleTaskGP` over the space's vector; "mixed": a `MixedSingleTaskGP`, which compares
             unordered decisions by whether they are equal.
         acquisition: "log-ei", logarithmic expected improvement; "noisy-ei", the same where scores are noisy; "ucb",
-            mean plus two deviations; "thompson", the best of one draw from the posterior.
+            mean plus two deviations; "thompson", the best of one draw from the posterior. For one objective: several
+            have but the one above.
         initial: How many random trials come first, at least 1.
         iterations: How many iterations a fit has at most.
         candidates: How many candidates there are at most.
@@ -64,12 +72,13 @@ class BoTorch(Strategy):
         StrategyError: A setting is none of these, or a count is not 1 or more.
     """
 
+    several: ClassVar[bool] = True
     model: Literal["single", "mixed"] = "single"
     acquisition: Acquisition = "log-ei"
     initial: int = 10
     iterations: int = 60
     candidates: int = 500
-    _models: WeakKeyDictionary[History, _Model] = field(
+    _models: WeakKeyDictionary[History, _Models] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
 
@@ -84,40 +93,48 @@ class BoTorch(Strategy):
         candidates = self._candidates(space, history, rng) if len(history.complete) >= self.initial else ()
         if not candidates:
             return space.sample(rng)
-        from archwright.strategies._botorch_model import expect, process, worth
+        from archwright.strategies._botorch_model import expect, growth, process, worth
 
-        model = self._models.setdefault(history, _Model())
-        columns = _columns(space, self.model)
-        model.rows += [_row(space, columns, trial.architecture) for trial in history.complete[len(model.rows) :]]
-        self._fit(model, columns, history)
-        rows, scores = np.array(model.rows), squash(np.asarray(history.scores))
-        categories = _categories(columns)
+        models, columns = self._models.setdefault(history, _Models()), _columns(space, self.model)
+        models.rows += [_row(space, columns, trial.architecture) for trial in history.complete[len(models.rows) :]]
+        self._fit(models, columns, history)
+        rows, scores, categories = np.array(models.rows), _scores(history), _categories(columns)
+
+        def known() -> list[SingleTaskGP]:
+            """Return the models of the rows and scores that there are."""
+            pairs = zip(scores.T, models.parameters, strict=True)
+            return [process(rows, column, categories, parameters) for column, parameters in pairs]
+
         pending = [_row(space, columns, trial.architecture) for trial in history.running]
         if pending:
-            expected = expect(process(rows, scores, categories, model.parameters), np.array(pending))
-            rows, scores = np.vstack([rows, pending]), np.concatenate([scores, expected])
-        values = worth(
-            process(rows, scores, categories, model.parameters),
-            self.acquisition,
-            np.array([_row(space, columns, architecture) for architecture in candidates]),
-            rng,
-        )
+            expected = [expect(model, np.array(pending)) for model in known()]
+            rows, scores = np.vstack([rows, pending]), np.vstack([scores, np.transpose(expected)])
+        judged = np.array([_row(space, columns, architecture) for architecture in candidates])
+        if len(models.parameters) == 1:
+            values = worth(known()[0], self.acquisition, judged, rng)
+        else:
+            values = growth(known(), judged, rng)
         return candidates[int(np.argmax(values))]
 
-    def _fit(self, model: _Model, columns: Sequence[Part], history: History) -> None:
+    def _fit(self, models: _Models, columns: Sequence[Part], history: History) -> None:
         """Fit the parameters where that is due, which follows from the number of complete trials alone."""
         from archwright.strategies._botorch_model import fit
 
-        count = len(model.rows)
+        count = len(models.rows)
         step = 5 * 2 ** int(math.log2(max(1.0, count / 25)))
         due = max(self.initial, count - count % step)
-        if due != model.fitted:
-            scores = squash(np.asarray(history.scores[:due]))
-            rows = np.array(model.rows[:due])
-            model.parameters = fit(rows, scores, _categories(columns), iterations=self.iterations)
-            model.fitted = due
+        if due != models.fitted:
+            rows, categories = np.array(models.rows[:due]), _categories(columns)
+            models.parameters = [
+                fit(rows, column, categories, iterations=self.iterations) for column in _scores(history, due).T
+            ]
+            models.fitted = due
 
     def _candidates(self, space: Space, history: History, rng: np.random.Generator) -> list[Architecture]:
+        if len(history.objectives) > 1:
+            front = [trial.architecture for trial in history.front]
+            found = near_and_random(space, front, rng, self.candidates)
+            return [architecture for architecture in found if not history.seen(architecture)]
         listed = everything(space)
         if listed is None or len(listed) <= self.candidates:
             return pool(space, history, rng, size=self.candidates)
@@ -126,6 +143,13 @@ class BoTorch(Strategy):
         drawn = [listed[index] for index in rng.choice(len(listed), size=self.candidates, replace=False)]
         unseen = (architecture for architecture in (*around, *drawn) if not history.seen(architecture))
         return list(dict.fromkeys(unseen))[: self.candidates] or pool(space, history, rng)[: self.candidates]
+
+
+def _scores(history: History, count: int | None = None) -> NDArray[np.float64]:
+    """Return (n, objectives) scores of the first trials that are complete, standardised."""
+    points = np.array(history.points[:count])
+    standard = squash if points.shape[1] == 1 else clipped
+    return np.transpose([standard(column) for column in points.T])
 
 
 def _columns(space: Space, model: str) -> list[Part]:

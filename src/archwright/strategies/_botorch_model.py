@@ -11,22 +11,26 @@ import numpy as np
 import torch
 from botorch.acquisition.analytic import LogExpectedImprovement, UpperConfidenceBound
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.exceptions.errors import ModelFittingError
 from botorch.fit import fit_gpytorch_mll
 from botorch.models.gp_regression import SingleTaskGP
 from botorch.models.gp_regression_mixed import MixedSingleTaskGP
+from botorch.models.model_list_gp_regression import ModelListGP
 from botorch.sampling.normal import SobolQMCNormalSampler
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Acquisition", "Parameters", "expect", "fit", "process", "worth"]
+__all__ = ["Acquisition", "Parameters", "expect", "fit", "growth", "process", "worth"]
 
 Acquisition = Literal["log-ei", "noisy-ei", "ucb", "thompson"]
 Parameters: TypeAlias = dict[str, Tensor]
 
 _WIDTH = 2.0  # deviations above the mean that the upper confidence bound looks at
 _SAMPLES = 128  # of the noisy expected improvement
+_SAMPLES_OF_SEVERAL = 32  # each has a front of its own, whose volume is cut into boxes
+_BEYOND = 0.1  # of the range of what is known, that the reference point is beyond the worst of it
 _AT_ONCE = 250  # candidates
 
 
@@ -103,6 +107,30 @@ def worth(
             drawn = torch.tensor(rng.normal(size=(1, *posterior.base_sample_shape)), dtype=torch.double)
             return np.asarray(posterior.rsample_from_base_samples(torch.Size([1]), drawn).flatten().numpy())
         judge = _judge(model, acquisition, int(rng.integers(2**31)))
+        return np.concatenate([judge(part[:, None]).numpy() for part in torch.split(x, _AT_ONCE)])
+
+
+def growth(
+    models: Sequence[SingleTaskGP], candidates: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the logarithm of how much each candidate is expected to add to the hypervolume: (m,) numbers.
+
+    Args:
+        models: One of each objective, as `process` made them, all of the same inputs.
+        candidates: (m, d) inputs.
+        rng: Draws the samples.
+    """
+    known = torch.stack([model.train_targets for model in models], dim=-1)
+    low, high = known.amin(dim=0), known.amax(dim=0)
+    with torch.no_grad(), _quiet(int(rng.integers(2**31))):
+        judge = qLogNoisyExpectedHypervolumeImprovement(
+            ModelListGP(*models),
+            (low - _BEYOND * (high - low)).tolist(),
+            models[0].train_inputs[0],
+            sampler=SobolQMCNormalSampler(torch.Size([_SAMPLES_OF_SEVERAL]), seed=int(rng.integers(2**31))),
+            prune_baseline=True,
+        )
+        x = torch.tensor(candidates, dtype=torch.double)
         return np.concatenate([judge(part[:, None]).numpy() for part in torch.split(x, _AT_ONCE)])
 
 

@@ -353,7 +353,8 @@ class Run:
         candidate = self._candidate(trial, trial.architecture, deadline)
         start = time.monotonic()
         try:
-            retrained = self._evaluator.retrain(candidate)
+            tested = self._tested_as_it_is(trial, candidate, deadline - start)
+            retrained = self._evaluator.retrain(candidate) if tested is None else tested
             if retrained is None:
                 return
             metrics = check_metrics(retrained)
@@ -363,9 +364,9 @@ class Run:
                 traceback.format_exc(),
             )
             return
-        if is_best:
+        if is_best and tested is None:
             self._keep(trial, candidate, metrics, "final")
-        if len(self._study.history.objectives) > 1:
+        if len(self._study.history.objectives) > 1 and tested is None:
             self._keep(trial, candidate, metrics, "final", on_front=True)
         result = {
             "metrics": metrics_to_json(metrics),
@@ -376,6 +377,27 @@ class Run:
         self._ledger.update(results=results)
         for callback in self._callbacks:
             callback.on_final_end(self._study, trial, metrics)
+
+    def _tested_as_it_is(self, trial: Trial, candidate: Candidate, left: float) -> Mapping[str, float] | None:
+        """Return the metrics of the network of the search, where that was trained for longer than there is time now."""
+        part: Trial | None = trial
+        trained = 0.0
+        while part is not None:
+            trained, part = trained + part.seconds, self._study.history.before(part)
+        if left >= trained:
+            return None
+        try:
+            model = self._shelf.load(self._study.space, trial.architecture, trial.fidelity, trial.number)
+        except StudyError:
+            return None  # there is none, and some training is better than none
+        tested = self._evaluator.test_model(candidate, model)
+        if tested is None:
+            return None
+        self._problem(
+            f"{left:.3g} seconds are left for a final training of trial {trial.number}, which the search trained for "
+            f"{trained:.3g}: its network is kept as it is and tested. A longer budget would train it again"
+        )
+        return {**trial.metrics, **tested}
 
     # ------------------------------------------------------------------ inside
 
