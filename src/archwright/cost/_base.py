@@ -17,7 +17,8 @@ class Cost(ABC):
 
     Attributes:
         metrics: The names of what `of` returns.
-        is_counted: Whether it is known without running the network. Then a search knows it before it trains anything.
+        is_counted: Whether it is known at once. Then a search knows it before a network becomes a trial, and passes
+            over those that break a constraint on it.
     """
 
     metrics: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from archwright.evaluate._evaluator import (
 )
 from archwright.evaluate._fidelity import Fidelity, Spent
 from archwright.evaluate._learned import Learned, Preparation
+from archwright.evaluate._pace import TrainingPace
 from archwright.evaluate._wrapped import Wrapped
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "Spent",
     "Stopped",
     "Training",
+    "TrainingPace",
     "Wrapped",
     "as_evaluator",
     "check_metrics",

@@ -76,6 +76,11 @@ class Evaluator(ABC):
         return None
 
     @property
+    def is_paced(self) -> bool:
+        """Whether it says how long an epoch takes."""
+        return type(self).seconds_per_epoch is not Evaluator.seconds_per_epoch
+
+    @property
     def prepares(self) -> bool:
         """Whether it gets ready before the first trial."""
         return type(self).prepare is not Evaluator.prepare

@@ -43,6 +43,11 @@ class Wrapped(Evaluator):
         """Whether the evaluator trains from scratch."""
         return self.evaluator.retrains
 
+    @property
+    def is_paced(self) -> bool:
+        """Whether the evaluator says how long an epoch takes."""
+        return self.evaluator.is_paced
+
     def seconds_per_epoch(self, candidate: Candidate) -> float | None:
         """Return what the evaluator says: final trainings are its own."""
         return self.evaluator.seconds_per_epoch(candidate)

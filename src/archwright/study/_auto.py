@@ -10,8 +10,8 @@ import numpy as np
 
 from archwright import schedulers, strategies
 from archwright.cost import COUNTED, measures
-from archwright.errors import SchedulerError, StrategyError
-from archwright.evaluate import Candidate, Evaluator, Fidelity
+from archwright.errors import CostError, SchedulerError, StrategyError
+from archwright.evaluate import Evaluator, Fidelity, TrainingPace
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space
 from archwright.strategies import OneShot, Strategy
@@ -27,10 +27,14 @@ _FEW = 4  # full trainings below which half of them would be spent before anythi
 _PIECES = 100  # of the time of a search, one is what a candidate gets at first
 _LONGEST = 8  # and at most the time over this at last
 _LEAST_SECONDS = 1.0
-_EPOCHS = 6  # of the final training, that the largest network is to get at least
-_SMALLER = 2  # times smaller than that one, the least network: it could not use the time
+_LEAST_EPOCHS = 0.2  # below that the order of networks tells nothing of what it will be
+_EPOCHS = 7  # of the final training, that the slowest network is to get at least
+_SMALLER = 2  # times as many, that the fastest one is to get at most: it could not use more
 _DRAWN, _TIMED = 16, 4  # networks that are counted, and of those that are timed
-_SMALLEST = 0.2  # of the networks are let in, however slow the machine is
+_SMALLEST = 0.1  # of the networks are let in, however slow the machine is
+_GENERATIONS = 4  # that evolution is to have at least
+_POPULATION = 5, 50  # the least and the most
+_DIGITS = 3  # of the bounds
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ def choose(
     Scheduler: "asha" where a fidelity is asked for; "full" where the evaluator knows none, has learned beforehand, the
     budget is below four full evaluations, or there are several objectives; else "asha". Fidelity: seconds, where time
     alone is the budget and the evaluator knows them, so that networks are compared in equal time; else the first one.
-    Size: with such a budget and a final training, no networks that could not see the data six times
-    in it, and none of less than half that size, which would be ahead only as long as trainings are short. Strategy:
+    Pace: with such a budget and a final training, no networks that could not see the data seven times
+    in it, and none that are twice as fast, which would be ahead only as long as trainings are short. Strategy:
     "bo" where at most 400 trials are expected, which is where a model of the space is worth its time; else, and where
     there are bounds of size, which a model would have to be asked for many times over, "evolution". With several
     objectives these are "mo-bo" and "nsga2", and small networks are let in.
@@ -116,20 +120,24 @@ def choose(
             f"fidelity={fidelity!r} is what trials are given less of, and {scheduler!r} gives each of them all: leave "
             "it out, or take a scheduler such as 'asha'"
         )
+    expected = _expected(scheduler, budget)
     if scheduler.partial and is_timed:
         seconds = search_time(budget, evaluator, scheduler, final=final)
-        ranges = {"seconds": _seconds(seconds)}
+        paces = Paces.of(space, evaluator)
+        slowest = None if paces is None else paces.middle
         why.append(
             "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time"
         )
-        if not _is_sized(constraints) and seconds < budget.time:
-            bounds, reason = _affordable(space, evaluator, budget.time - seconds, several=len(objectives) > 1)
+        if paces is not None and not _is_sized(constraints) and seconds < budget.time:
+            bounds, reason = paces.affordable(budget.time - seconds, several=len(objectives) > 1)
             constraints = (*constraints, *map(Constraint.parse, bounds))
             why.append(reason)
+            slowest = min(paces.middle, max(paces.fastest, (budget.time - seconds) / _EPOCHS))
+        least, most = _seconds(seconds, 0.0 if slowest is None else _LEAST_EPOCHS * slowest)
+        ranges, expected = {"seconds": (least, most)}, seconds / (2 * least)  # as much again for those that go on
     if strategy == "auto":
-        name, reason = _strategy(space, scheduler, budget, objectives, is_bounded=_is_sized(constraints))
-        strategy = strategies.create(name)
-        why.append(f"strategy {name}: {reason}")
+        strategy, reason = _strategy(space, scheduler, expected, objectives, is_bounded=_is_sized(constraints))
+        why.append(f"strategy {strategies.name_of(strategy)}: {reason}")
     elif isinstance(strategy, str):
         strategy = strategies.create(strategy)
     return Way(strategy, scheduler, as_ladder(scheduler, ranges, space), constraints, tuple(why))
@@ -162,59 +170,35 @@ def _is_wide(range_: Range) -> bool:
 
 
 def _is_sized(constraints: Sequence[Constraint]) -> bool:
-    return any(each.metric in COUNTED for each in constraints)
+    return any(each.metric in (*COUNTED, *TrainingPace.metrics) for each in constraints)
 
 
 def _strategy(
-    space: Space, scheduler: Scheduler, budget: Budget, objectives: Sequence[Objective], *, is_bounded: bool
-) -> tuple[str, str]:
+    space: Space, scheduler: Scheduler, expected: float, objectives: Sequence[Objective], *, is_bounded: bool
+) -> tuple[Strategy, str]:
+    """Return the strategy that suits a space, the number of trials to expect and the objectives, and the reason."""
     several = len(objectives) > 1
-    evolution, model = ("nsga2", "mo-bo") if several else ("evolution", "bo")
     if schedulers.name_of(scheduler) == "dehb":
-        return "random", "the scheduler proposes by itself"
+        return strategies.create("random"), "the scheduler proposes by itself"
     if is_bounded:
-        return evolution, "there are bounds of size, and what it proposes near networks that keep to them mostly does"
-    if _expected(scheduler, budget) > _MODELLED:
-        return evolution, f"more than {_MODELLED} trials are expected, too many for a model of the space"
+        reason = "there are bounds of size, and what it proposes near networks that keep to them mostly does"
+        if several:
+            return strategies.create("nsga2"), reason
+        population = int(np.clip(expected / _GENERATIONS, *_POPULATION)) if expected else max(_POPULATION)
+        return (
+            strategies.create("evolution", population=population, sample=max(3, population // 5)),
+            f"{reason}; a population of {population}",
+        )
+    evolution, model = ("nsga2", "mo-bo") if several else ("evolution", "bo")
+    if expected > _MODELLED:
+        reason = f"more than {_MODELLED} trials are expected, too many for a model of the space"
+        return strategies.create(evolution), reason
     try:
         strategies.create(model).check(space)
     except StrategyError as error:
-        return evolution, f"a model cannot serve the space: {error}"
-    return model, f"at most {_MODELLED} trials are expected, few enough for a model of the space"
-
-
-def _affordable(space: Space, evaluator: Evaluator, seconds: float, *, several: bool) -> tuple[tuple[str, ...], str]:
-    """Return between which FLOPs networks make good use of a time, and what to say of it."""
-    rng = np.random.default_rng(0)
-    drawn = [space.sample(rng) for _ in range(_DRAWN)]
-    flops = [float(measures(space, architecture)[1]) for architecture in drawn]
-    paces = []
-    for architecture, count in zip(drawn[:_TIMED], flops, strict=False):
-        candidate = Candidate(
-            space, architecture, seed=0, device=evaluator.device, example_input=evaluator.example_input
-        )
-        seconds_per_epoch = evaluator.seconds_per_epoch(candidate)
-        if seconds_per_epoch is None:
-            return (), "size any: the evaluator does not say how long an epoch takes"
-        paces.append(seconds_per_epoch / count)
-    most = seconds / (_EPOCHS * float(np.median(paces)))
-    if most >= max(flops):
-        return (), f"size any: all networks drawn can see the data {_EPOCHS} times in the final training"
-    most = float(f"{max(most, float(np.quantile(flops, _SMALLEST))):.3g}")
-    if several:  # then small networks are wanted for what they cost
-        return (f"flops <= {most:g}",), (
-            f"size flops up to {most:g}: larger networks could not see the data {_EPOCHS} times in the final training"
-        )
-    least = float(f"{min(most / _SMALLER, float(np.quantile(flops, _SMALLEST))):.3g}")
-    return (f"flops <= {most:g}", f"flops >= {least:g}"), (
-        f"size flops from {least:g} to {most:g}: larger networks could not see the data {_EPOCHS} times in the final "
-        "training, and much smaller ones would be ahead only as long as trainings are short"
-    )
-
-
-def _seconds(search_time: float) -> tuple[float, float]:
-    low = max(_LEAST_SECONDS, float(f"{search_time / _PIECES:.2g}"))
-    return low, max(3 * low, float(f"{search_time / _LONGEST:.2g}"))
+        return strategies.create(evolution), f"a model cannot serve the space: {error}"
+    reason = f"at most {_MODELLED} trials are expected, few enough for a model of the space"
+    return strategies.create(model), reason
 
 
 def _expected(scheduler: Scheduler, budget: Budget) -> float:
@@ -222,3 +206,74 @@ def _expected(scheduler: Scheduler, budget: Budget) -> float:
     if budget.trials is None:
         return 0.0  # a time budget buys few trainings, as far as can be known
     return budget.trials * (4 if scheduler.partial else 1)
+
+
+def _seconds(search_time: float, least: float = 0.0) -> tuple[float, float]:
+    low = max(_LEAST_SECONDS, float(f"{max(search_time / _PIECES, least):.2g}"))
+    return low, max(3 * low, float(f"{search_time / _LONGEST:.2g}"))
+
+
+@dataclass(frozen=True)
+class Paces:
+    """How large a few networks of a space are, and how long their training takes here.
+
+    Args:
+        flops: Of each.
+        per_flop: Of those that were timed, the seconds of an epoch for each FLOP.
+    """
+
+    flops: tuple[float, ...]
+    per_flop: tuple[float, ...]
+
+    @classmethod
+    def of(cls, space: Space, evaluator: Evaluator) -> Paces | None:
+        """Draw, count and time them; `None` where the evaluator does not say how long an epoch takes."""
+        if not evaluator.is_paced:
+            return None
+        rng, pace = np.random.default_rng(0), TrainingPace(evaluator)
+        drawn = [space.sample(rng) for _ in range(_DRAWN)]
+        flops = [float(measures(space, architecture)[1]) for architecture in drawn]
+        try:
+            timed = [pace.of(space, architecture)["seconds_per_epoch"] for architecture in drawn[:_TIMED]]
+        except CostError:
+            return None
+        return cls(tuple(flops), tuple(seconds / count for seconds, count in zip(timed, flops, strict=False)))
+
+    @property
+    def middle(self) -> float:
+        """About the seconds of an epoch of a network in the middle of the space."""
+        return float(np.median(self.per_flop) * np.median(self.flops))
+
+    @property
+    def fastest(self) -> float:
+        """About those of the fastest tenth."""
+        return float(np.median(self.per_flop) * np.quantile(self.flops, _SMALLEST))
+
+    def affordable(self, seconds: float, *, several: bool) -> tuple[tuple[str, ...], str]:
+        """Return the bounds within which networks make good use of a time, and what to say of them.
+
+        Args:
+            seconds: Of the final training.
+            several: Whether small networks are wanted too, for what they cost.
+        """
+        most = seconds / _EPOCHS
+        if most >= max(self.flops) * np.median(self.per_flop):
+            return (), f"pace any: all networks drawn can see the data {_EPOCHS} times in the final training"
+        most = _rounded(max(most, self.fastest))
+        # Counting is quicker than timing: what is far too large or too small to be in time is not timed.
+        bounds = [f"seconds_per_epoch <= {most:g}", f"flops <= {_rounded(most / min(self.per_flop)):g}"]
+        if several:
+            return tuple(bounds), (
+                f"pace up to {most:g} seconds an epoch: slower networks could not see the data {_EPOCHS} times in the "
+                "final training"
+            )
+        least = _rounded(min(most / _SMALLER, self.fastest))
+        bounds += [f"seconds_per_epoch >= {least:g}", f"flops >= {_rounded(least / max(self.per_flop)):g}"]
+        return tuple(bounds), (
+            f"pace from {least:g} to {most:g} seconds an epoch: slower networks could not see the data {_EPOCHS} times "
+            "in the final training, and much faster ones would be ahead only as long as trainings are short"
+        )
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.{_DIGITS}g}")

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from archwright.cost import COUNTED, Cost, Counted, Energy, Latency, Published, Target
 from archwright.errors import StudyError
-from archwright.evaluate import Costed, Evaluator, Wrapped
+from archwright.evaluate import Costed, Evaluator, TrainingPace, Wrapped
 from archwright.space import Space
 from archwright.trials import Constraint, Objective, SoftReward, WeightedSum
 
-__all__ = ["as_cost", "check_metrics_known", "costs_of", "counting", "with_costs"]
+__all__ = ["as_cost", "check_metrics_known", "costs_of", "counting", "pace_of", "with_costs"]
 
 
 def counting(space: Space, constraints: Iterable[Constraint]) -> tuple[Cost, ...]:
@@ -28,6 +28,11 @@ def costs_of(evaluator: Evaluator) -> tuple[Cost, ...]:
         found += inner.costs if isinstance(inner, Costed) else ()
         inner = inner.evaluator if isinstance(inner, Wrapped) else None
     return tuple(found)
+
+
+def pace_of(evaluator: Evaluator) -> tuple[Cost, ...]:
+    """Return how long an epoch takes, as a cost, where the evaluator says that."""
+    return (TrainingPace(evaluator),) if evaluator.is_paced else ()
 
 
 def as_cost(given: str | Target | Cost) -> Cost:
@@ -98,8 +103,9 @@ def check_metrics_known(
     if evaluator.metrics is None:
         return
     known = {*evaluator.metrics, *COUNTED, *Latency.metrics, *Energy.metrics}
+    measured = {*evaluator.metrics, *(name for cost in pace_of(evaluator) for name in cost.metrics)}
     for name in metrics_of(objectives, constraints):
-        if name not in evaluator.metrics:
+        if name not in measured:
             near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise StudyError(

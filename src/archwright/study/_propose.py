@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,7 +57,7 @@ class Planner:
     promise: Promise | None = field(default=None, init=False)
     costs: tuple[Cost, ...] = field(default=(), init=False)
     example_input: TensorSpec | None = field(default=None, init=False)
-    _costs: dict[Architecture, Mapping[str, float]] = field(default_factory=dict, init=False)
+    _costs: dict[Architecture, dict[str, float]] = field(default_factory=dict, init=False)
     _doubts: Doubts = field(default_factory=Doubts, init=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class Planner:
         said = tuple(cost for cost in costs if asked & set(cost.metrics))
         names = {name for cost in said for name in cost.metrics}
         left = [each for each in self.constraints if each.metric not in names]
-        self.costs = (*said, *counting(self.space, left))
+        self.costs = (*counting(self.space, left), *said)
         self._costs.clear()
 
     def next(self, history: History) -> Trial:
@@ -168,10 +168,14 @@ class Planner:
 
     def _feasible(self, architecture: Architecture) -> bool:
         """Tell whether an architecture keeps to what can be known of it without training."""
-        if not self._bounds:
-            return True
-        costs = self._counted(architecture)
-        return all(each.keeps(costs) for each in self._bounds)
+        bounds = self._bounds
+        known = self._costs.setdefault(architecture, {})
+        for cost in self.costs:  # the cheapest first, and no more than it takes to refuse
+            if not known.keys() >= set(cost.metrics):
+                known |= cost.of(self.space, architecture, self.example_input)
+            if not all(each.keeps(known) for each in bounds if each.metric in known):
+                return False
+        return True
 
     @property
     def judged(self) -> frozenset[str]:
@@ -184,25 +188,17 @@ class Planner:
         judged = self.judged
         return [each for each in self.constraints if each.metric in judged]
 
-    def _counted(self, architecture: Architecture) -> Mapping[str, float]:
-        if architecture not in self._costs:
-            found: dict[str, float] = {}
-            for cost in self.costs:
-                found |= cost.of(self.space, architecture, self.example_input)
-            self._costs[architecture] = found
-        return self._costs[architecture]
-
     def _infeasible(self, history: History) -> ArchwrightError:
         """Return the error for constraints that nothing new keeps to; where nothing did, it has the closest values."""
         if history.count_seen:
             return Exhausted("nothing that keeps to the constraints and was not proposed yet is left to be found")
-        costs = list(self._costs.values())
-        closest = ", ".join(
-            f"{each}: {(min if each.at_most else max)(cost[each.metric] for cost in costs):g} is the closest of "
-            f"{len(costs)} networks"
-            for each in self._bounds
-        )
-        return StudyError(f"no network that keeps to the constraints was found ({closest}); loosen them")
+        told = []
+        for each in self._bounds:
+            values = [costs[each.metric] for costs in self._costs.values() if each.metric in costs]
+            if values:
+                closest = (min if each.at_most else max)(values)
+                told.append(f"{each}: {closest:g} is the closest of {len(values)} networks")
+        return StudyError(f"no network that keeps to the constraints was found ({', '.join(told)}); loosen them")
 
     def _parent(self, history: History, architecture: Architecture) -> int | None:
         """Return the trial whose weights a new architecture begins with: the nearest of the best, if one is near."""

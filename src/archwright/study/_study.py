@@ -21,7 +21,7 @@ from archwright.study._best import Shelf
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._checkpoints import Checkpoints
-from archwright.study._costs import costs_of
+from archwright.study._costs import costs_of, pace_of
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._propose import Planner
@@ -349,7 +349,7 @@ class Study(Results):
         plan = self._plan
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
         plan.promise, plan.example_input = promised, evaluator.example_input
-        plan.know(tuple(cost for cost in costs_of(evaluator) if cost.is_counted))
+        plan.know([cost for cost in (*costs_of(evaluator), *pace_of(evaluator)) if cost.is_counted])
         if plan.screen is not None and promised is None:
             plan.promise = promise(plan.screen, self.space, evaluator)
         self._ledger.hold()

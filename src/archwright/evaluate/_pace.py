@@ -1,0 +1,48 @@
+"""How long training takes, as a cost that is known before it begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archwright.cost import Cost
+from archwright.errors import CostError
+from archwright.evaluate._candidate import Candidate
+
+if TYPE_CHECKING:
+    from archwright.evaluate._evaluator import Evaluator
+    from archwright.space import Architecture, Space, TensorSpec
+
+__all__ = ["TrainingPace"]
+
+
+class TrainingPace(Cost):
+    """The seconds that an epoch of a network's training takes on this machine, from a few steps of it.
+
+    FLOPs tell it within a factor of two or three: the rest is how well a network's layers suit the machine. Each
+    network is timed once.
+
+    Args:
+        evaluator: What trains.
+    """
+
+    metrics = ("seconds_per_epoch",)
+    is_counted = True
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._known: dict[Architecture, float] = {}
+
+    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+        """Return "seconds_per_epoch".
+
+        Raises:
+            CostError: The evaluator does not say.
+        """
+        if architecture not in self._known:
+            given = self.evaluator.example_input if example_input is None else example_input
+            candidate = Candidate(space, architecture, seed=0, device=self.evaluator.device, example_input=given)
+            seconds = self.evaluator.seconds_per_epoch(candidate)
+            if seconds is None:
+                raise CostError(f"{self.evaluator!r} does not say how long an epoch takes")
+            self._known[architecture] = seconds
+        return {"seconds_per_epoch": self._known[architecture]}
