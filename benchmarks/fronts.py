@@ -24,7 +24,7 @@ from archwright.cost import Published
 from archwright.errors import CostError
 from archwright.trials import Objective, hypervolume, is_on_front
 
-OURS = ("random", "nsga2", "nsga3", "mo-evolution", "mo-local-search", "scalarised", "mo-bo")
+OURS = ("random", "nsga2", "nsga3", "mo-evolution", "mo-local-search", "scalarised:local-search", "mo-bo")
 THEIRS = ("optuna-nsga2", "optuna-motpe")
 TASKS = (
     "pixel3 latency_ms",
@@ -70,7 +70,9 @@ class Task:
 
 
 def ours(task, name, trials, seed):
-    study = aw.Study(task.space, strategy=name, objective=task.objectives, seed=seed)
+    name, _, inner = name.partition(":")
+    strategy = aw.strategies.create(name, **({"strategy": inner} if inner else {}))
+    study = aw.Study(task.space, strategy=strategy, objective=task.objectives, seed=seed)
     points = []
     while len(points) < trials:
         trial = study.ask()
@@ -136,7 +138,7 @@ def main():
                 else f"{mark}: {column[0]:.4f}"
                 for mark, column in zip(marks, zip(*rows, strict=True), strict=True)
             )
-            print(f"  {name:16} {told}  ({seconds:.1f} s a run)", flush=True)
+            print(f"  {name:24} {told}  ({seconds:.1f} s a run)", flush=True)
 
 
 if __name__ == "__main__":

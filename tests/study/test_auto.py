@@ -122,6 +122,59 @@ def test_several_objectives_have_strategies_that_go_by_all_of_them():
     assert all(way.scheduler == Full() for way in ways)
 
 
+NETWORKS = aw.Space(
+    model=aw.nn.Sequential(
+        aw.nn.Linear(4, aw.ordinal(*range(8, 136, 8), name="width")),
+        aw.choice({"relu": aw.nn.ReLU(), "gelu": aw.nn.GELU()}, name="activation"),
+        aw.nn.LazyLinear(2),
+    ),
+    example_input=(4,),
+)
+
+
+def pace(architecture):
+    """The seconds of an epoch: a third of the networks of the same FLOPs are three times as slow."""
+    return architecture["width"] * (3 if architecture["activation"] == "gelu" else 1)
+
+
+class Paced(Timed):
+    """Says how long an epoch takes."""
+
+    fidelities: ClassVar = {"seconds": Fidelity(1, 60)}
+    timed: ClassVar = []
+
+    def evaluate(self, candidate):
+        return {"value": float(candidate.architecture["width"])}
+
+    def seconds_per_epoch(self, candidate):
+        self.timed.append(candidate.architecture)
+        return float(pace(candidate.architecture))
+
+    def retrain(self, candidate):
+        return {"test_value": 1.0}
+
+
+def test_networks_are_as_slow_as_the_final_training_can_use():
+    study = aw.search(NETWORKS, Paced(), budget=aw.Budget(minutes=10))
+    bounds = {str(each).split()[0] + str(each).split()[1]: each.bound for each in study.history.constraints}
+    assert bounds["seconds_per_epoch<="] == pytest.approx(360 / 7, rel=0.01)
+    least = bounds["seconds_per_epoch>="]
+    assert least == pytest.approx(360 / 14, rel=0.01)
+    fitting = {architecture for architecture in NETWORKS.enumerate() if least <= pace(architecture) <= 360 / 7}
+    assert {trial.architecture for trial in study.trials} == fitting
+    assert all(bounds["flops>="] <= 12 * trial.architecture["width"] <= bounds["flops<="] for trial in study.trials)
+    assert study.ladder.rungs[0]["seconds"] == pytest.approx(0.15 * 360 / 7, rel=0.05)
+    assert [line.split(":")[0] for line in study.why][2].startswith("pace from 25.7 to 51.4 seconds an epoch")
+    assert study.strategy.population == 5
+
+
+def test_a_bound_of_the_pace_is_a_constraint_like_others():
+    Paced.timed.clear()
+    study = aw.search(NETWORKS, Paced(), budget=aw.Budget(trials=20), constraints=["seconds_per_epoch <= 40"])
+    assert {trial.architecture for trial in study.trials} == {a for a in NETWORKS.enumerate() if pace(a) <= 40}
+    assert len(set(Paced.timed)) == len(Paced.timed)
+
+
 def test_a_space_that_a_model_cannot_serve_has_evolution_and_the_reason_is_told(monkeypatch):
     bo = type(aw.strategies.create("bo"))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from archwright.build._infer import inputs_for
+from archwright.build._infer import ShapesAlone, inputs_for
 from archwright.build._probe import Probe, is_run_whole
 from archwright.errors import ArchwrightError
 from archwright.space import Space, TensorSpec, Value, as_specs
@@ -67,4 +67,5 @@ def _settle(space: Space, index: int, rng: np.random.Generator) -> dict[str, Val
 def _run(space: Space, settled: Mapping[str, Value], specs: tuple[TensorSpec, ...], device: str) -> None:
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
         warnings.simplefilter("ignore")  # whoever builds one of the networks will hear of it
-        Probe(space, settled).apply(space.parts["model"], inputs_for(specs, device), "model")
+        with ShapesAlone():
+            Probe(space, settled).apply(space.parts["model"], inputs_for(specs, device), "model")

@@ -27,11 +27,10 @@ _FEW = 4  # full trainings below which half of them would be spent before anythi
 _PIECES = 100  # of the time of a search, one is what a candidate gets at first
 _LONGEST = 8  # and at most the time over this at last
 _LEAST_SECONDS = 1.0
-_LEAST_EPOCHS = 0.2  # below that the order of networks tells nothing of what it will be
+_LEAST_EPOCHS = 0.15  # below that the order of networks tells nothing of what it will be
 _EPOCHS = 7  # of the final training, that the slowest network is to get at least
 _SMALLER = 2  # times as many, that the fastest one is to get at most: it could not use more
-_DRAWN, _TIMED = 16, 4  # networks that are counted, and of those that are timed
-_SMALLEST = 0.1  # of the networks are let in, however slow the machine is
+_DRAWN, _TIMED = 16, 3  # networks that are counted, and of those that are timed
 _GENERATIONS = 4  # that evolution is to have at least
 _POPULATION = 5, 50  # the least and the most
 _DIGITS = 3  # of the bounds
@@ -246,8 +245,8 @@ class Paces:
 
     @property
     def fastest(self) -> float:
-        """About those of the fastest tenth."""
-        return float(np.median(self.per_flop) * np.quantile(self.flops, _SMALLEST))
+        """About those of the smallest network, at its best: it is let in however slow the machine is."""
+        return min(self.per_flop) * min(self.flops)
 
     def affordable(self, seconds: float, *, several: bool) -> tuple[tuple[str, ...], str]:
         """Return the bounds within which networks make good use of a time, and what to say of them.
@@ -267,7 +266,7 @@ class Paces:
                 f"pace up to {most:g} seconds an epoch: slower networks could not see the data {_EPOCHS} times in the "
                 "final training"
             )
-        least = _rounded(min(most / _SMALLER, self.fastest))
+        least = _rounded(most / _SMALLER)
         bounds += [f"seconds_per_epoch >= {least:g}", f"flops >= {_rounded(least / max(self.per_flop)):g}"]
         return tuple(bounds), (
             f"pace from {least:g} to {most:g} seconds an epoch: slower networks could not see the data {_EPOCHS} times "
