@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 
-from archwright.cli._named import parse_fidelity, parse_scheduler
+import archwright as aw
+from archwright.cli._named import parse_fidelity, parse_scheduler, parse_start
 from archwright.errors import SchedulerError, UnknownName
 from archwright.schedulers import ASHA, Hyperband
 
@@ -33,3 +37,21 @@ def test_fidelities():
 def test_what_does_not_read_as_one(text):
     with pytest.raises(SchedulerError, match=r"name=least:full, each name once, such as epochs=1:9"):
         parse_fidelity(text)
+
+
+def test_a_start_is_the_best_of_a_run_or_a_file(tmp_path, in_process):
+    first, second = tmp_path / "first", tmp_path / "second"
+    options = ("search", "digits", "--space", "mlp", "--epochs", 1, "--trials", 2, "--no-final", "--json")
+    assert in_process(*options, "--strategy", "random", "--seed", 3, "--out", first)[0] == 0
+    best = aw.load(first).best.architecture
+    file = tmp_path / "mine.json"
+    other = aw.load(first).space.sample(np.random.default_rng(8))
+    file.write_text(json.dumps(other.to_json()))
+    assert aw.space.Architecture(parse_start(str(first / "best" / "architecture.json"))) == best
+    status, out, _ = in_process(*options, "--start", first, "--start", file, "--out", second)
+    assert status == 0, out
+    assert [trial.architecture for trial in aw.load(second).trials] == [best, other]
+    for given, told in ((tmp_path / "none.json", "a run folder, or a JSON file"), (tmp_path, "no study")):
+        status, out, err = in_process(*options, "--start", given, "--out", tmp_path / "third")
+        assert status != 0
+        assert told in " ".join((out + err).split())

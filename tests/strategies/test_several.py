@@ -11,10 +11,11 @@ from scipy.stats import norm
 import archwright as aw
 from archwright import strategies
 from archwright.errors import StrategyError
+from archwright.strategies._mobo import _is_beaten
 from archwright.strategies._nsga3 import directions
 from archwright.strategies._survival import standing
 from archwright.surrogates import log_expected_hypervolume_improvement
-from archwright.trials import Constraint, History, Objective, Trial, hypervolume
+from archwright.trials import Constraint, History, Objective, Trial, hypervolume, is_on_front
 
 SPACE = aw.Space(**{f"d{i}": aw.ordinal(*range(5)) for i in range(6)})
 AIMS = (Objective("good"), Objective("cost", False))
@@ -141,6 +142,15 @@ def test_the_improvement_on_nothing_is_the_product_of_two():
     single = deviation * (norm.pdf(z) + z * norm.cdf(z))
     found = log_expected_hypervolume_improvement(mean, deviation, np.zeros((0, 2)), np.zeros(2))
     assert np.exp(found[0]) == pytest.approx(single.prod())
+
+
+def test_candidates_far_behind_a_front_are_told_from_those_that_may_join_it():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        points = rng.normal(size=(int(rng.integers(1, 12)), 2)).round(1)  # with ties
+        front, others = points[is_on_front(points)], rng.normal(size=(40, 2)).round(1)
+        expected = (front[None] >= others[:, None]).all(axis=2).any(axis=1)
+        assert _is_beaten(others, front).tolist() == expected.tolist()
 
 
 def test_three_objectives():

@@ -123,6 +123,13 @@ def search(
         list[str] | None,
         typer.Option(help="A bound, such as 'params<=1e6', 'latency_ms<=5' or 'accuracy>=0.9'; may be repeated."),
     ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to try first: a run folder, for its best network, or a JSON file of decisions; may be repeated. "
+            "With the strategy auto a few known designs when not given."
+        ),
+    ] = None,
     inherit: Annotated[
         bool, typer.Option(help="Let trials begin with the weights of the nearest of the best before them.")
     ] = False,
@@ -173,7 +180,7 @@ def search(
     if workers != 1:
         raise BudgetError(f"--workers {workers}: this version runs one trial at a time; leave it at 1")
     from archwright import spaces
-    from archwright.cli._named import parse_fidelity, parse_scheduler, parse_strategy
+    from archwright.cli._named import parse_fidelity, parse_scheduler, parse_start, parse_strategy
     from archwright.cli._render import Screen
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
@@ -207,6 +214,7 @@ def search(
         fidelity=None if fidelity is None else parse_fidelity(fidelity),
         screen=screen,
         constraints=constraint or (),
+        starts=None if start is None else [parse_start(each) for each in start],
         inherit=inherit,
         repeats=repeats,
         objectives=objective or ["max accuracy"],

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
-from archwright.errors import ArchwrightError, SchedulerError, StrategyError
+from archwright.errors import ArchitectureError, ArchwrightError, SchedulerError, StrategyError, StudyError
 from archwright.schedulers import Scheduler
+from archwright.space import Architecture
 from archwright.strategies import Strategy
 
 if TYPE_CHECKING:
     from archwright.bench import Entry
 
-__all__ = ["parse_fidelity", "parse_scheduler", "parse_strategies", "parse_strategy"]
+__all__ = ["parse_fidelity", "parse_scheduler", "parse_start", "parse_strategies", "parse_strategy"]
 
 _SCHEDULED = re.compile(r"\s*\+\s*(?=[A-Za-z])")  # no plus sign of a number, such as 1e+3
 
@@ -61,6 +63,35 @@ def parse_strategies(text: str) -> dict[str, Entry]:
     if not found:
         raise StrategyError("--strategy names no strategy: give names separated by commas")
     return found
+
+
+def parse_start(text: str) -> dict[str, Any]:
+    """Return the decisions of the best network of a run folder, or those that stand in a JSON file.
+
+    The file may be the architecture.json of a network that a search has kept.
+
+    Raises:
+        ArchitectureError: There is neither, or the file holds no JSON object.
+        StudyError: The run has found nothing yet.
+    """
+    path = Path(text)
+    if path.is_dir():
+        from archwright.study import load
+
+        best = load(path).best
+        if best is None:
+            raise StudyError(f"--start {text}: nothing has been found in that run yet")
+        return dict(best.architecture)
+    try:
+        decisions = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ArchitectureError(
+            f"--start {text}: a run folder, or a JSON file with the decisions of an architecture ({error})"
+        ) from None
+    if not isinstance(decisions, dict):
+        kind = type(decisions).__name__
+        raise ArchitectureError(f"--start {text}: the file holds {kind}, and not an object of decisions")
+    return dict(Architecture.from_json(decisions["decisions"] if "fingerprint" in decisions else decisions))
 
 
 def parse_fidelity(text: str) -> dict[str, tuple[float, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from archwright.cost import Cost
 from archwright.errors import CostError
@@ -30,7 +31,6 @@ class TrainingPace(Cost):
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
-        self._known: dict[Architecture, float] = {}
 
     def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
         """Return "seconds_per_epoch".
@@ -38,11 +38,14 @@ class TrainingPace(Cost):
         Raises:
             CostError: The evaluator does not say.
         """
-        if architecture not in self._known:
+        timed: WeakKeyDictionary[Evaluator, dict[Architecture, float]]
+        timed = space.memo.setdefault("paces", WeakKeyDictionary())
+        known = timed.setdefault(self.evaluator, {})
+        if architecture not in known:
             given = self.evaluator.example_input if example_input is None else example_input
             candidate = Candidate(space, architecture, seed=0, device=self.evaluator.device, example_input=given)
             seconds = self.evaluator.seconds_per_epoch(candidate)
             if seconds is None:
                 raise CostError(f"{self.evaluator!r} does not say how long an epoch takes")
-            self._known[architecture] = seconds
-        return {"seconds_per_epoch": self._known[architecture]}
+            known[architecture] = seconds
+        return {"seconds_per_epoch": known[architecture]}

@@ -11,7 +11,7 @@ from archwright.spaces import (
     natsbench_size,
     resnet,
 )
-from archwright.spaces._registry import create, default_for, entries, entry, names, register, suiting
+from archwright.spaces._registry import create, default_for, entries, entry, names, register, starts, suiting
 
 __all__ = [
     "accel_nasbench",
@@ -29,5 +29,6 @@ __all__ = [
     "natsbench_size",
     "register",
     "resnet",
+    "starts",
     "suiting",
 ]

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from archwright._registry import Entry, Registry
-from archwright.errors import SpaceError
-from archwright.space import Space
+from archwright.errors import ArchitectureError, SpaceError
+from archwright.space import Architecture, Space
 
-__all__ = ["checked_input", "create", "default_for", "entries", "entry", "names", "register", "suiting"]
+__all__ = ["checked_input", "create", "default_for", "entries", "entry", "names", "register", "starts", "suiting"]
 
 Maker: TypeAlias = Callable[..., Space]
+Starts: TypeAlias = Callable[[Space], Iterable[Mapping[str, Any]]]
 M = TypeVar("M", bound=Maker)
 
 _registry: Registry[Maker] = Registry("space")
 _ranks: dict[str, frozenset[int] | None] = {}
+_starts: dict[str, Starts] = {}
 
 
-def register(name: str, *, ranks: Collection[int] | None = None) -> Callable[[M], M]:
+def register(name: str, *, ranks: Collection[int] | None = None, starts: Starts | None = None) -> Callable[[M], M]:
     """Return a decorator that files a function which makes a space.
 
     Args:
         name: What users write, such as "convnet".
         ranks: The ranks of the input shapes that the space takes, such as `(3,)` for images; `None` for any.
+        starts: Returns the decisions of architectures of such a space that do well, the first to try first.
 
     Raises:
         ValueError: The name is taken.
@@ -34,6 +37,8 @@ def register(name: str, *, ranks: Collection[int] | None = None) -> Callable[[M]
     def decorate(make: M) -> M:
         file(make)
         _ranks[name] = None if ranks is None else frozenset(ranks)
+        if starts is not None:
+            _starts[name] = starts
         return make
 
     return decorate
@@ -52,6 +57,20 @@ def create(name: str, **options: Any) -> Space:
     """
     made: Space = _registry.create(name, options, error=SpaceError)
     return made
+
+
+def starts(space: Space) -> list[Architecture]:
+    """Return architectures that are known to do well in a ready-made space, the first to try first.
+
+    None of other spaces, nor of a ready-made one of which nothing is known.
+    """
+    known = _starts.get(space.name or "")
+    if known is None:
+        return []
+    try:
+        return list(dict.fromkeys(map(space.canonical, known(space))))
+    except (ArchitectureError, KeyError):
+        return []  # a space of somebody's own that has that name
 
 
 def names(pattern: str = "*") -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archwright import nn
@@ -14,7 +14,26 @@ from archwright.spaces._registry import checked_input, register
 __all__ = ["resnet"]
 
 
-@register("resnet", ranks=(3,))
+def _plain(space: Space) -> Iterator[dict[str, Any]]:
+    """Yield the design of the paper for small images in all its sizes: basic blocks of 3x3 kernels, widths that double.
+
+    The shallowest come first, and of those the ones of most stages and of the greatest width.
+    """
+    values = {name: list(decision.values()) for name, decision in space.decisions.items()}
+    most = sum(name.startswith("stage_") and name.endswith(".width") for name in values)
+    places = range(len(values["stage_0.width"]))
+    for blocks in values.get("stage_0.blocks", [1]):
+        for stages in reversed(values.get("stages", [most])):
+            for place in reversed(places):
+                found = {"activation": "relu", "kernel": 3, "dropout": 0.0, "stages": stages}
+                found["stem.width"] = values["stem.width"][place // 2]
+                for index in range(most):
+                    found[f"stage_{index}.width"] = values[f"stage_{index}.width"][place]
+                    found |= {f"stage_{index}.blocks": blocks, f"stage_{index}.block": "basic"}
+                yield {name: value for name, value in found.items() if name in values}
+
+
+@register("resnet", ranks=(3,), starts=_plain)
 def resnet(
     *,
     input_shape: Sequence[int] = (3, 32, 32),

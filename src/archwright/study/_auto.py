@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archwright import schedulers, strategies
-from archwright.cost import COUNTED, measures
+from archwright import schedulers, spaces, strategies
+from archwright.cost import COUNTED, Cost, measures
 from archwright.errors import CostError, SchedulerError, StrategyError
 from archwright.evaluate import Evaluator, Fidelity, TrainingPace
 from archwright.schedulers import Ladder, Range, Scheduler
-from archwright.space import Space
+from archwright.space import Architecture, Space
 from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
+from archwright.study._costs import counting, pace_of
 from archwright.study._run import search_time
 from archwright.study._shrink import as_ladder, wanted_ranges
 from archwright.trials import Constraint, Objective
@@ -31,6 +32,7 @@ _LEAST_EPOCHS = 0.15  # below that the order of networks tells nothing of what i
 _EPOCHS = 7  # of the final training, that the slowest network is to get at least
 _SMALLER = 2  # times as many, that the fastest one is to get at most: it could not use more
 _DRAWN, _TIMED = 16, 3  # networks that are counted, and of those that are timed
+_STARTS = 3  # known architectures that are tried first
 _GENERATIONS = 4  # that evolution is to have at least
 _POPULATION = 5, 50  # the least and the most
 _DIGITS = 3  # of the bounds
@@ -45,6 +47,7 @@ class Way:
         scheduler: What says how much each trial gets.
         ladder: What trials are given less of.
         constraints: What networks have to keep to.
+        starts: What is tried first.
         why: What was chosen and by which rule, as lines.
     """
 
@@ -52,6 +55,7 @@ class Way:
     scheduler: Scheduler
     ladder: Ladder
     constraints: tuple[Constraint, ...]
+    starts: tuple[Architecture, ...]
     why: tuple[str, ...]
 
 
@@ -65,6 +69,7 @@ def choose(
     fidelity: Mapping[str, tuple[float, float]] | Ladder | None,
     constraints: tuple[Constraint, ...],
     objectives: Sequence[Objective] = (),
+    starts: tuple[Architecture, ...] | None = None,
     final: bool = True,
 ) -> Way:
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
@@ -76,7 +81,8 @@ def choose(
     in it, and none that are twice as fast, which would be ahead only as long as trainings are short. Strategy:
     "bo" where at most 400 trials are expected, which is where a model of the space is worth its time; else, and where
     there are bounds of size, which a model would have to be asked for many times over, "evolution". With several
-    objectives these are "mo-bo" and "nsga2", and small networks are let in.
+    objectives these are "mo-bo" and "nsga2", and small networks are let in. Starts: with that strategy, up to three
+    networks that are known to do well in a ready-made space and keep to the bounds.
 
     Args:
         space: Where to search.
@@ -87,6 +93,7 @@ def choose(
         fidelity: The ranges asked for, by name; or the rungs, as they are on record.
         constraints: Those asked for.
         objectives: What is optimised.
+        starts: What is asked to be tried first; `None` where nobody said.
         final: Whether the best is to be trained again in the end.
 
     Raises:
@@ -134,12 +141,16 @@ def choose(
             slowest = min(paces.middle, max(paces.fastest, (budget.time - seconds) / _EPOCHS))
         least, most = _seconds(seconds, 0.0 if slowest is None else _LEAST_EPOCHS * slowest)
         ranges, expected = {"seconds": (least, most)}, seconds / (2 * least)  # as much again for those that go on
+    if strategy == "auto" and starts is None:
+        starts = _starts(space, evaluator, constraints)
+        if starts:
+            why.append(f"starts {len(starts)}: networks of a design that is known to do well are tried first")
     if strategy == "auto":
         strategy, reason = _strategy(space, scheduler, expected, objectives, is_bounded=_is_sized(constraints))
         why.append(f"strategy {strategies.name_of(strategy)}: {reason}")
     elif isinstance(strategy, str):
         strategy = strategies.create(strategy)
-    return Way(strategy, scheduler, as_ladder(scheduler, ranges, space), constraints, tuple(why))
+    return Way(strategy, scheduler, as_ladder(scheduler, ranges, space), constraints, starts or (), tuple(why))
 
 
 def _scheduler(
@@ -198,6 +209,21 @@ def _strategy(
         return strategies.create(evolution), f"a model cannot serve the space: {error}"
     reason = f"at most {_MODELLED} trials are expected, few enough for a model of the space"
     return strategies.create(model), reason
+
+
+def _starts(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint]) -> tuple[Architecture, ...]:
+    """Return a few known architectures that keep to what can be judged before a training."""
+    judges = [*counting(space, constraints), *pace_of(evaluator)]
+    found: list[Architecture] = []
+    for architecture in spaces.starts(space):
+        if len(found) < _STARTS and all(_keeps(space, architecture, judge, constraints) for judge in judges):
+            found.append(architecture)
+    return tuple(found)
+
+
+def _keeps(space: Space, architecture: Architecture, judge: Cost, constraints: Sequence[Constraint]) -> bool:
+    asked = [each for each in constraints if each.metric in judge.metrics]
+    return not asked or all(each.keeps(judge.of(space, architecture)) for each in asked)
 
 
 def _expected(scheduler: Scheduler, budget: Budget) -> float:

@@ -17,7 +17,7 @@ from archwright import schedulers, strategies
 from archwright.errors import SpaceError, StudyError
 from archwright.evaluate import Evaluator
 from archwright.schedulers import Full, Ladder
-from archwright.space import Space
+from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study._propose import Planner
 from archwright.study._screen import Screen
@@ -73,6 +73,7 @@ def describe(
             "inherit": planner.inherit,
             "screen": None if planner.screen is None else str(planner.screen),
             "constraints": [str(constraint) for constraint in planner.constraints],
+            "starts": [architecture.to_json() for architecture in planner.starts],
         },
         "objective": str(objectives[0]) if len(objectives) == 1 else list(map(str, objectives)),
         "reference": _checked_reference(objectives, reference),
@@ -133,7 +134,7 @@ def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[
 
     Both are what `describe` gives; what changes while a study goes on is left out.
     """
-    stored = {**stored, "scheduler": stored["scheduler"] or _FULL}
+    stored = {**stored, "scheduler": {"starts": [], **(stored["scheduler"] or _FULL)}}
     lines = [
         f"{name}: {_told(stored[name])} is on record, {_told(document[name])} was given"
         for name in ("strategy", "scheduler", "objective", "reference", "seed")
@@ -200,7 +201,8 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
     scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
     screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
     constraints = tuple(map(Constraint.parse, stored["constraints"]))
-    return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen, constraints)
+    starts = tuple(map(Architecture.from_json, stored.get("starts", ())))
+    return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen, constraints, starts)
 
 
 def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
@@ -262,6 +264,7 @@ _FULL = {
     "inherit": False,
     "screen": None,
     "constraints": [],
+    "starts": [],
 }
 """The scheduler of studies of a version that had none."""
 
@@ -273,7 +276,7 @@ def _told(value: Any) -> str:
     told = f"{value['name'] or value['class']}({options})"
     if "rungs" not in value:
         return told
-    rest = {name: value[name] for name in ("inherit", "screen", "constraints") if value[name]}
+    rest = {name: value[name] for name in ("inherit", "screen", "constraints", "starts") if value.get(name)}
     return ", ".join([f"{told} over {Ladder.from_json(value['rungs'])}", *(f"{name}={rest[name]!r}" for name in rest)])
 
 

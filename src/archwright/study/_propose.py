@@ -39,6 +39,7 @@ class Planner:
         inherit: Whether a new trial begins with the weights of the nearest of the best.
         screen: By what the most promising of several proposals is chosen, if by anything.
         constraints: Bounds of metrics. Those that are counted hold for whatever is proposed.
+        starts: Architectures to try first, as far as they keep to those.
 
     Attributes:
         costs: What says the metrics that are known before anything is trained.
@@ -54,6 +55,7 @@ class Planner:
     inherit: bool = False
     screen: Screen | None = None
     constraints: tuple[Constraint, ...] = ()
+    starts: tuple[Architecture, ...] = ()
     promise: Promise | None = field(default=None, init=False)
     costs: tuple[Cost, ...] = field(default=(), init=False)
     example_input: TensorSpec | None = field(default=None, init=False)
@@ -120,6 +122,9 @@ class Planner:
 
         In an infinite space something seen may be proposed again, after as many tries.
         """
+        for start in self.starts:
+            if not history.seen(start) and self._feasible(start):
+                return start
         rng = np.random.default_rng([self.seed, len(history.trials)])
         found = self._doubts.dispel(
             self.space,

@@ -9,7 +9,7 @@ from typing import Any
 
 from archwright.evaluate import Evaluator, Learned
 from archwright.schedulers import Ladder, Scheduler
-from archwright.space import Space
+from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study import _describe as describe
 from archwright.study._best import Best, Shelf
@@ -76,6 +76,11 @@ class Results:
     def constraints(self) -> tuple[Constraint, ...]:
         """What networks have to keep to."""
         return self.history.constraints
+
+    @property
+    def starts(self) -> tuple[Architecture, ...]:
+        """The architectures that were to be tried first."""
+        return self._plan.starts
 
     @property
     def scheduler(self) -> Scheduler:

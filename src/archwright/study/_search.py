@@ -44,6 +44,7 @@ def search(
     fidelity: Mapping[str, tuple[float, float]] | None = None,
     screen: str | None = None,
     constraints: Iterable[str | Constraint] = (),
+    starts: Iterable[Mapping[str, Any]] | None = None,
     inherit: bool = False,
     repeats: int = 1,
     objective: str | Objective | None = None,
@@ -80,6 +81,8 @@ def search(
         constraints: Bounds of metrics, such as "params <= 1e6", "latency_ms <= 5" or "accuracy >= 0.9". What can be
             counted or looked up is judged before a network is trained, and costs nothing of the budget; what is
             measured makes the trial infeasible.
+        starts: Architectures to try before the strategy is asked. When not given, a search whose strategy is "auto"
+            tries a few that are known to do well in a ready-made space (`archwright.spaces.starts`).
         inherit: Whether a trial begins with the weights of the nearest of the best trials before it. The final
             training starts from scratch.
         repeats: How often each trial is evaluated, with different seeds; the metrics are the means.
@@ -105,6 +108,7 @@ def search(
         StrategyError: The strategy cannot serve the space, or goes by a supernet and the task is a
             function, on which none can be trained.
         SchedulerError: The scheduler cannot work with the evaluator, the strategy, the fidelities or the budget.
+        ArchitectureError: A start does not belong to the space.
         SpaceError: The space has parts that the evaluator does not understand.
         ShapeError: The space's networks do not fit the evaluator's data.
         StudyError: The folder holds a study, and `resume` is not set or that study differs.
@@ -138,6 +142,7 @@ def search(
         scheduler = before.scheduler if scheduler == "auto" else scheduler
         given = before.ladder if fidelity is None and before.ladder.rungs else fidelity
         bounds = bounds or before.constraints
+        starts = before.starts if starts is None else starts
     way = choose(
         where,
         measure,
@@ -147,6 +152,7 @@ def search(
         fidelity=given,
         constraints=bounds,
         objectives=aims,
+        starts=None if starts is None else tuple(map(where.canonical, starts)),
         final=bool(final),
     )
     check_scheduler(where, way.scheduler, way.ladder, measure, budget)
@@ -159,6 +165,7 @@ def search(
         inherit=inherit,
         screen=screen,
         constraints=way.constraints,
+        starts=way.starts,
         objective=aims,
         reference=reference,
         seed=seed,

@@ -59,6 +59,8 @@ class Study(Results):
         constraints: Bounds of metrics, such as "params <= 1e6" or "accuracy >= 0.9". Those of what can be counted (see
             `archwright.cost.COUNTED`) hold for whatever is proposed, and networks that break them cost nothing. A trial
             that breaks another one is on record as infeasible, and proposals keep away from such trials.
+        starts: Architectures to try before the strategy is asked, in this order; those that break a constraint which
+            is judged before a training are left out.
         reference: Values of the objectives, by metric, from which the front's hypervolume is measured; a little beyond
             the worst of the first ten complete trials when not given.
 
@@ -71,6 +73,7 @@ class Study(Results):
         UnknownName: No strategy has that name.
         StrategyError: The strategy cannot serve the space.
         SchedulerError: The scheduler cannot work with the strategy or the fidelities.
+        ArchitectureError: A start does not belong to the space.
         StudyError: The folder holds a study, and `resume` is not set or that study differs.
         StudyLocked: Another process writes to the folder.
         StoreError: The folder cannot be used.
@@ -93,6 +96,7 @@ class Study(Results):
         inherit: bool = False,
         screen: str | None = None,
         constraints: Iterable[str | Constraint] = (),
+        starts: Iterable[Mapping[str, Any]] = (),
         reference: Mapping[str, float] | None = None,
     ) -> None:
         strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
@@ -114,7 +118,8 @@ class Study(Results):
         self._set_up(path, space, strategy)
         screened = None if screen is None else Screen.parse(screen)
         bounds = tuple(map(Constraint.parse, constraints))
-        self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened, bounds)
+        first = tuple(dict.fromkeys(map(space.canonical, starts)))
+        self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened, bounds, first)
         document = describe.describe(self._planner, objectives, reference)
         try:
             if not self._ledger.create(document):
