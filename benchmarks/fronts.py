@@ -5,7 +5,7 @@ regret after 100, 300 and 1,000 evaluations: how much of the volume of the true 
 seeds, with the standard error. Accuracy is that of validation on CIFAR-100, cost what was measured on the device.
 Both are scaled by the range of the true front, and volume is measured from a tenth beyond its worst ends. All see the
 same space and evaluate no cell twice, but for Optuna, which does not know of what it has seen and is asked for as many
-trials.
+trials. A cell that was not measured on a device is a failed trial, and counts as an evaluation.
 
 The tables are looked for in `$ARCHWRIGHT_DATA`.
 """
@@ -55,6 +55,7 @@ class Task:
         points = np.array([self.point(metrics) for metrics in self.metrics.values()])
         front = points[is_on_front(points)]
         self.low, self.high = front.min(axis=0), front.max(axis=0)
+        self.nothing = tuple(self.low - (self.high - self.low))
         self.whole = self.volume(front)
         self.front = len(front)
 
@@ -79,6 +80,7 @@ def ours(task, name, trials, seed):
         metrics = task.metrics.get(trial.architecture)
         if metrics is None:
             study.tell(trial, RuntimeError("not measured on this device"))
+            points.append(task.nothing)
             continue
         study.tell(trial, metrics)
         points.append(task.point(metrics))
@@ -103,6 +105,7 @@ def theirs(task, name, trials, seed):
         metrics = task.metrics.get(task.space.canonical(chosen))
         if metrics is None:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            points.append(task.nothing)
             continue
         study.tell(trial, [metrics["accuracy"], metrics[task.metric]])
         points.append(task.point(metrics))
