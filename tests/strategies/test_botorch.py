@@ -219,14 +219,15 @@ def test_several_objectives_are_judged_by_qlognehvi(model):
         ModelListGP(*models),
         (low - 0.1 * (high - low)).tolist(),
         x,
-        sampler=SobolQMCNormalSampler(torch.Size([512]), seed=1),
+        sampler=SobolQMCNormalSampler(torch.Size([128]), seed=1),
         prune_baseline=True,
     )
     unseen = [architecture for architecture in SPACE.enumerate() if not history.seen(architecture)]
     with torch.no_grad():
         rows = torch.tensor(np.array([encode(architecture) for architecture in unseen]), dtype=torch.double)
-        values = dict(zip(unseen, judge(rows[:, None]).tolist(), strict=True))
-    chosen = BoTorch(model, candidates=3000).propose(SPACE, history, np.random.default_rng(0))
+        judged = torch.cat([judge(part[:, None]) for part in rows.split(60)])
+    values = dict(zip(unseen, judged.tolist(), strict=True))
+    chosen = BoTorch(model, candidates=1000).propose(SPACE, history, np.random.default_rng(0))
     assert values[chosen] >= max(values.values()) - 0.2
     assert np.quantile(list(values.values()), 0.9) < max(values.values()) - 0.2
 

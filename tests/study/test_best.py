@@ -151,7 +151,7 @@ class Slow(MarksAgain):
         time.sleep(max(0.0, candidate.remaining()))
         return metrics
 
-    def test_model(self, candidate, model):
+    def held_out(self, candidate, model):
         return {"test_value": model[-1].bias[0].item()}
 
 
@@ -166,7 +166,7 @@ def test_what_was_trained_for_longer_than_is_left_is_kept_and_tested(tmp_path, f
 
 def test_who_cannot_test_trains_again_however_short_it_is():
     class Untested(Slow):
-        def test_model(self, candidate, model):
+        def held_out(self, candidate, model):
             return None
 
     assert mark(aw.search(NETWORKS, Untested(), budget=aw.Budget(seconds=2))) == 100.0

@@ -69,9 +69,9 @@ class Costed(Wrapped):
         metrics = self.evaluator.retrain(candidate)
         return None if metrics is None else {**metrics, **self.costs_of(candidate)}
 
-    def test_model(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
+    def held_out(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
         """Test a network as the other evaluator does, and add the costs."""
-        metrics = self.evaluator.test_model(candidate, model)
+        metrics = self.evaluator.held_out(candidate, model)
         return None if metrics is None else {**metrics, **self.costs_of(candidate)}
 
     def to_json(self) -> dict[str, Any] | None:

@@ -99,7 +99,7 @@ class Evaluator(ABC):
         """
         return None
 
-    def test_model(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
+    def held_out(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
         """Test a network that was trained before, where there is no time to train it for as long again.
 
         Args:

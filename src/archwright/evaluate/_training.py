@@ -233,7 +233,7 @@ class Training(Evaluator):
             "parameters": _size(model),
         }
 
-    def test_model(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
+    def held_out(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
         """Test a network that was trained before.
 
         Returns:

@@ -390,7 +390,7 @@ class Run:
             model = self._shelf.load(self._study.space, trial.architecture, trial.fidelity, trial.number)
         except StudyError:
             return None  # there is none, and some training is better than none
-        tested = self._evaluator.test_model(candidate, model)
+        tested = self._evaluator.held_out(candidate, model)
         if tested is None:
             return None
         self._problem(
