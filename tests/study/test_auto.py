@@ -164,8 +164,45 @@ def test_networks_are_as_slow_as_the_final_training_can_use():
     assert {trial.architecture for trial in study.trials} == fitting
     assert all(bounds["flops>="] <= 12 * trial.architecture["width"] <= bounds["flops<="] for trial in study.trials)
     assert study.ladder.rungs[0]["seconds"] == pytest.approx(0.15 * 360 / 7, rel=0.05)
-    assert [line.split(":")[0] for line in study.why][2].startswith("pace from 25.7 to 51.4 seconds an epoch")
+    assert [line.split(":")[0] for line in study.why][1].startswith("pace from 25.7 to 51.4 seconds an epoch")
     assert study.strategy.population == 5
+
+
+def test_a_network_that_cannot_be_timed_is_a_trial_that_fails():
+    class Broken(Paced):
+        def evaluate(self, candidate):
+            self.seconds_per_epoch(candidate)
+            return super().evaluate(candidate)
+
+        def seconds_per_epoch(self, candidate):
+            if candidate.architecture["activation"] == "gelu":
+                raise RuntimeError("no gelu here")
+            return super().seconds_per_epoch(candidate)
+
+    study = aw.search(NETWORKS, Broken(), budget=aw.Budget(minutes=10), seed=1)
+    assert {trial.architecture["activation"] for trial in study.history.complete} == {"relu"}
+    failed = [trial for trial in study.trials if trial.state == "failed"]
+    assert failed
+    assert all("no gelu here" in trial.error for trial in failed)
+    assert study.stopped_by == "exhausted"
+
+
+def test_a_bound_that_few_keep_to_does_not_end_the_search_early():
+    """Of 4,096 networks 86 keep to it, and each of the first ten proposals has to be one of them."""
+    space = aw.Space(
+        model=aw.nn.Sequential(*(aw.nn.LazyLinear(aw.ordinal(*range(1, 9), name=f"w{i}")) for i in range(4))),
+        example_input=(8,),
+    )
+    for seed in range(3):
+        study = aw.search(
+            space,
+            lambda candidate: 1.0,
+            strategy="random",
+            constraints=["params <= 34"],
+            budget=aw.Budget(trials=10),
+            seed=seed,
+        )
+        assert study.stopped_by == "trials"
 
 
 def test_a_bound_of_the_pace_is_a_constraint_like_others():

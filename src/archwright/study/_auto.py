@@ -10,7 +10,7 @@ import numpy as np
 
 from archwright import schedulers, spaces, strategies
 from archwright.cost import COUNTED, Cost, measures
-from archwright.errors import CostError, SchedulerError, StrategyError
+from archwright.errors import SchedulerError, StrategyError
 from archwright.evaluate import Evaluator, Fidelity, TrainingPace
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Architecture, Space
@@ -131,9 +131,6 @@ def choose(
         seconds = search_time(budget, evaluator, scheduler, final=final)
         paces = Paces.of(space, evaluator)
         slowest = None if paces is None else paces.middle
-        why.append(
-            "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time"
-        )
         if paces is not None and not _is_sized(constraints) and seconds < budget.time:
             bounds, reason = paces.affordable(budget.time - seconds, several=len(objectives) > 1)
             constraints = (*constraints, *map(Constraint.parse, bounds))
@@ -141,11 +138,13 @@ def choose(
             slowest = min(paces.middle, max(paces.fastest, (budget.time - seconds) / _EPOCHS))
         least, most = _seconds(seconds, 0.0 if slowest is None else _LEAST_EPOCHS * slowest)
         ranges, expected = {"seconds": (least, most)}, seconds / (2 * least)  # as much again for those that go on
-    if strategy == "auto" and starts is None:
-        starts = _starts(space, evaluator, constraints)
-        if starts:
-            why.append(f"starts {len(starts)}: networks of a design that is known to do well are tried first")
+        why.append(
+            "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time; it "
+            f"is for about {expected:.0f} networks of {least:g} seconds, and more for the best of them"
+        )
     if strategy == "auto":
+        if starts is None and (starts := _starts(space, evaluator, constraints)):
+            why.append(f"starts {len(starts)}: networks of a design that is known to do well are tried first")
         strategy, reason = _strategy(space, scheduler, expected, objectives, is_bounded=_is_sized(constraints))
         why.append(f"strategy {strategies.name_of(strategy)}: {reason}")
     elif isinstance(strategy, str):
@@ -223,7 +222,10 @@ def _starts(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint
 
 def _keeps(space: Space, architecture: Architecture, judge: Cost, constraints: Sequence[Constraint]) -> bool:
     asked = [each for each in constraints if each.metric in judge.metrics]
-    return not asked or all(each.keeps(judge.of(space, architecture)) for each in asked)
+    try:
+        return not asked or all(each.keeps(judge.of(space, architecture)) for each in asked)
+    except Exception:  # a layer may raise anything: what cannot be judged is no good start
+        return False
 
 
 def _expected(scheduler: Scheduler, budget: Budget) -> float:
@@ -256,13 +258,16 @@ class Paces:
         if not evaluator.is_paced:
             return None
         rng, pace = np.random.default_rng(0), TrainingPace(evaluator)
-        drawn = [space.sample(rng) for _ in range(_DRAWN)]
-        flops = [float(measures(space, architecture)[1]) for architecture in drawn]
-        try:
-            timed = [pace.of(space, architecture)["seconds_per_epoch"] for architecture in drawn[:_TIMED]]
-        except CostError:
-            return None
-        return cls(tuple(flops), tuple(seconds / count for seconds, count in zip(timed, flops, strict=False)))
+        flops: list[float] = []
+        per_flop: list[float] = []
+        for architecture in (space.sample(rng) for _ in range(_DRAWN)):
+            try:
+                flops.append(float(measures(space, architecture)[1]))
+                if len(per_flop) < _TIMED:
+                    per_flop.append(pace.of(space, architecture)["seconds_per_epoch"] / flops[-1])
+            except Exception:  # a layer may raise anything: the trial of such a network fails, and says why
+                continue
+        return cls(tuple(flops), tuple(per_flop)) if per_flop else None
 
     @property
     def middle(self) -> float:

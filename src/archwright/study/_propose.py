@@ -22,6 +22,7 @@ __all__ = ["Planner", "preparation_seed", "trial_seed"]
 
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
+_SAMPLES_WITHIN = 400  # the same where there are bounds: one network in thirty may keep to them
 _CROWDED = 0.9  # the share of a space that has been seen, above which asking again and drawing are of no use
 _HEIRS = 16  # of how many trials, the best, others may inherit the weights
 
@@ -158,7 +159,7 @@ class Planner:
                 if self._feasible(architecture):
                     return architecture
         if not crowded:
-            for _ in range(_SAMPLES):
+            for _ in range(_SAMPLES_WITHIN if self._bounds else _SAMPLES):
                 architecture = space.sample(rng)
                 if not history.seen(architecture) and self._feasible(architecture):
                     return architecture
@@ -177,7 +178,10 @@ class Planner:
         known = self._costs.setdefault(architecture, {})
         for cost in self.costs:  # the cheapest first, and no more than it takes to refuse
             if not known.keys() >= set(cost.metrics):
-                known |= cost.of(self.space, architecture, self.example_input)
+                try:
+                    known |= cost.of(self.space, architecture, self.example_input)
+                except Exception:  # a layer may raise anything: the trial of such a network fails, and says why
+                    return True
             if not all(each.keeps(known) for each in bounds if each.metric in known):
                 return False
         return True
