@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from archwright import schedulers, spaces, strategies
-from archwright.cost import COUNTED, Cost, measures
+from archwright.cost import COUNTED, measures
 from archwright.errors import SchedulerError, StrategyError
 from archwright.evaluate import Evaluator, Fidelity, TrainingPace
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import OneShot, Strategy
+from archwright.study._bounds import bounds_for
 from archwright.study._budget import Budget
-from archwright.study._costs import counting, pace_of
 from archwright.study._run import search_time
 from archwright.study._shrink import as_ladder, wanted_ranges
 from archwright.trials import Constraint, Objective
@@ -212,20 +213,8 @@ def _strategy(
 
 def _starts(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint]) -> tuple[Architecture, ...]:
     """Return a few known architectures that keep to what can be judged before a training."""
-    judges = [*counting(space, constraints), *pace_of(evaluator)]
-    found: list[Architecture] = []
-    for architecture in spaces.starts(space):
-        if len(found) < _STARTS and all(_keeps(space, architecture, judge, constraints) for judge in judges):
-            found.append(architecture)
-    return tuple(found)
-
-
-def _keeps(space: Space, architecture: Architecture, judge: Cost, constraints: Sequence[Constraint]) -> bool:
-    asked = [each for each in constraints if each.metric in judge.metrics]
-    try:
-        return not asked or all(each.keeps(judge.of(space, architecture)) for each in asked)
-    except Exception:  # a layer may raise anything: what cannot be judged is no good start
-        return False
+    bounds = bounds_for(space, constraints, evaluator)
+    return tuple(islice(filter(bounds.keep, spaces.starts(space)), _STARTS))
 
 
 def _expected(scheduler: Scheduler, budget: Budget) -> float:

@@ -8,16 +8,9 @@ from collections.abc import Iterable, Sequence
 from archwright.cost import COUNTED, Cost, Counted, Energy, Latency, Published, Target
 from archwright.errors import StudyError
 from archwright.evaluate import Costed, Evaluator, TrainingPace, Wrapped
-from archwright.space import Space
 from archwright.trials import Constraint, Objective, SoftReward, WeightedSum
 
-__all__ = ["as_cost", "check_metrics_known", "costs_of", "counting", "pace_of", "with_costs"]
-
-
-def counting(space: Space, constraints: Iterable[Constraint]) -> tuple[Cost, ...]:
-    """Return what counts the metrics of constraints, as far as they can be counted."""
-    names = tuple(dict.fromkeys(each.metric for each in constraints if each.metric in COUNTED))
-    return (Counted(names),) if names and "model" in space.parts else ()
+__all__ = ["as_cost", "check_metrics_known", "costs_of", "pace_of", "with_costs"]
 
 
 def costs_of(evaluator: Evaluator) -> tuple[Cost, ...]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from archwright.cost import Cost
 from archwright.errors import ArchwrightError, Exhausted, StrategyError, StudyError
 from archwright.schedulers import Ladder, Scheduler
-from archwright.space import Architecture, Space, TensorSpec
+from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
-from archwright.study._costs import counting
+from archwright.study._bounds import Bounds
 from archwright.study._doubts import Doubts
 from archwright.study._screen import Promise, Screen
 from archwright.trials import Constraint, History, Trial
@@ -43,8 +41,7 @@ class Planner:
         starts: Architectures to try first, as far as they keep to those.
 
     Attributes:
-        costs: What says the metrics that are known before anything is trained.
-        example_input: What goes into the networks; what the space says where it is `None`.
+        bounds: Those of the constraints that are judged before anything is trained.
         promise: Returns how promising an architecture looks before it is trained; it takes an evaluator to know.
     """
 
@@ -58,23 +55,12 @@ class Planner:
     constraints: tuple[Constraint, ...] = ()
     starts: tuple[Architecture, ...] = ()
     promise: Promise | None = field(default=None, init=False)
-    costs: tuple[Cost, ...] = field(default=(), init=False)
-    example_input: TensorSpec | None = field(default=None, init=False)
-    _costs: dict[Architecture, dict[str, float]] = field(default_factory=dict, init=False)
+    bounds: Bounds = field(init=False)
     _doubts: Doubts = field(default_factory=Doubts, init=False)
 
     def __post_init__(self) -> None:
-        """Count what the constraints ask for."""
-        self.know(())
-
-    def know(self, costs: Sequence[Cost]) -> None:
-        """Take in costs that are known before anything is trained; what else constraints ask for is counted."""
-        asked = {each.metric for each in self.constraints}
-        said = tuple(cost for cost in costs if asked & set(cost.metrics))
-        names = {name for cost in said for name in cost.metrics}
-        left = [each for each in self.constraints if each.metric not in names]
-        self.costs = (*counting(self.space, left), *said)
-        self._costs.clear()
+        """Judge by what can be counted; a run knows more."""
+        self.bounds = Bounds(self.space, self.constraints)
 
     def next(self, history: History) -> Trial:
         """Return the next trial: a new architecture, or one that goes on.
@@ -124,7 +110,7 @@ class Planner:
         In an infinite space something seen may be proposed again, after as many tries.
         """
         for start in self.starts:
-            if not history.seen(start) and self._feasible(start):
+            if not history.seen(start) and self.bounds.keep(start):
                 return start
         rng = np.random.default_rng([self.seed, len(history.trials)])
         found = self._doubts.dispel(
@@ -156,14 +142,14 @@ class Planner:
                 if architecture not in space:
                     kind = type(self.strategy).__name__
                     raise StrategyError(f"{kind} proposed {architecture!r}, which is not in the space")
-                if self._feasible(architecture):
+                if self.bounds.keep(architecture):
                     return architecture
         if not crowded:
-            for _ in range(_SAMPLES_WITHIN if self._bounds else _SAMPLES):
+            for _ in range(_SAMPLES_WITHIN if self.bounds else _SAMPLES):
                 architecture = space.sample(rng)
-                if not history.seen(architecture) and self._feasible(architecture):
+                if not history.seen(architecture) and self.bounds.keep(architecture):
                     return architecture
-        if self._bounds:
+        if self.bounds:
             raise self._infeasible(history)
         if math.isinf(space.bound):
             return architecture
@@ -172,42 +158,11 @@ class Planner:
             raise Exhausted(f"all {count:,} architectures of the space have been proposed")
         return unseen
 
-    def _feasible(self, architecture: Architecture) -> bool:
-        """Tell whether an architecture keeps to what can be known of it without training."""
-        bounds = self._bounds
-        known = self._costs.setdefault(architecture, {})
-        for cost in self.costs:  # the cheapest first, and no more than it takes to refuse
-            if not known.keys() >= set(cost.metrics):
-                try:
-                    known |= cost.of(self.space, architecture, self.example_input)
-                except Exception:  # a layer may raise anything: the trial of such a network fails, and says why
-                    return True
-            if not all(each.keeps(known) for each in bounds if each.metric in known):
-                return False
-        return True
-
-    @property
-    def judged(self) -> frozenset[str]:
-        """The metrics whose constraints are judged before anything is trained."""
-        return frozenset(name for cost in self.costs for name in cost.metrics)
-
-    @property
-    def _bounds(self) -> list[Constraint]:
-        """The constraints that can be judged without training."""
-        judged = self.judged
-        return [each for each in self.constraints if each.metric in judged]
-
     def _infeasible(self, history: History) -> ArchwrightError:
         """Return the error for constraints that nothing new keeps to; where nothing did, it has the closest values."""
         if history.count_seen:
             return Exhausted("nothing that keeps to the constraints and was not proposed yet is left to be found")
-        told = []
-        for each in self._bounds:
-            values = [costs[each.metric] for costs in self._costs.values() if each.metric in costs]
-            if values:
-                closest = (min if each.at_most else max)(values)
-                told.append(f"{each}: {closest:g} is the closest of {len(values)} networks")
-        return StudyError(f"no network that keeps to the constraints was found ({', '.join(told)}); loosen them")
+        return StudyError(f"no network that keeps to the constraints was found ({self.bounds.closest()}); loosen them")
 
     def _parent(self, history: History, architecture: Architecture) -> int | None:
         """Return the trial whose weights a new architecture begins with: the nearest of the best, if one is near."""

@@ -264,7 +264,7 @@ class Run:
         outcome = same.metrics if same else refused or self._outcome(trial, candidate)
         curve = same.curve if same else candidate.curve
         seconds = time.monotonic() - start
-        judged = self._planner.judged
+        judged = self._planner.bounds.judged
         ended = judge(trial, outcome, history, curve=curve, seconds=seconds, judged=judged)
         # Before it is on record: a process that dies in between runs it again, and none is missing.
         if history.beaten_by(ended):

@@ -18,10 +18,10 @@ from archwright.space import Space
 from archwright.strategies import Strategy, for_objectives
 from archwright.study import _describe as describe
 from archwright.study._best import Shelf
+from archwright.study._bounds import bounds_for
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._checkpoints import Checkpoints
-from archwright.study._costs import costs_of, pace_of
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._propose import Planner
@@ -212,7 +212,7 @@ class Study(Results):
         if held.ended:
             raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
         seconds = ledger.seconds(trial.number) if seconds is None else seconds
-        ended = judge(held, outcome, self.history, curve=curve, seconds=seconds, judged=self._plan.judged)
+        ended = judge(held, outcome, self.history, curve=curve, seconds=seconds, judged=self._plan.bounds.judged)
         ledger.end(ended)
         return ended
 
@@ -353,8 +353,7 @@ class Study(Results):
         """Run what has been checked; the budget's time counts from `began`."""
         plan = self._plan
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
-        plan.promise, plan.example_input = promised, evaluator.example_input
-        plan.know([cost for cost in (*costs_of(evaluator), *pace_of(evaluator)) if cost.is_counted])
+        plan.promise, plan.bounds = promised, bounds_for(self.space, plan.constraints, evaluator)
         if plan.screen is not None and promised is None:
             plan.promise = promise(plan.screen, self.space, evaluator)
         self._ledger.hold()
