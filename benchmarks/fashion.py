@@ -72,7 +72,7 @@ def searched(arm, training, seconds, seed, more):
     architectures = {trial.architecture for trial in study.trials}
     return {
         "test": study.test["test_accuracy"],
-        "epochs": study.test["epochs"],
+        "epochs": study.test.get("epochs"),  # unknown where a trial that was cut short is all there is
         "parameters": study.test["parameters"],
         "looked_at": len(architectures),
         "trials": len(study.trials),

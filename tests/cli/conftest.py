@@ -11,6 +11,8 @@ from archwright.cli import main
 def in_process(monkeypatch, capsys):
     """Run the command in this process, which has torch loaded already; return its status and what it printed."""
 
+    monkeypatch.setenv("COLUMNS", "200")
+
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["archwright", *map(str, arguments)])
         capsys.readouterr()

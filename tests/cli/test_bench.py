@@ -50,10 +50,11 @@ def test_the_table_that_ships_needs_no_data(tmp_path):
     }
 
 
-def test_json_is_one_document_with_the_names_that_scripts_rely_on():
-    done = bench("digits-cells", "--strategy", "random,evolution", "--trials", 60, "--seeds", 2, "--json")
-    assert done.returncode == 0, done.stderr
-    written = json.loads(done.stdout)
+def test_json_is_one_document_with_the_names_that_scripts_rely_on(in_process):
+    arguments = ["--strategy", "random,evolution", "--trials", 60, "--seeds", 2, "--json"]
+    status, out, err = in_process("bench", "digits-cells", *arguments)
+    assert status == 0, err
+    written = json.loads(out)
     assert written.keys() >= {"table", "dataset", "trials", "seeds", "results"}
     assert (written["table"], written["dataset"], written["trials"], written["seeds"]) == (
         "digits-cells",
@@ -78,24 +79,23 @@ def test_json_is_one_document_with_the_names_that_scripts_rely_on():
         (["nasbench201", "--data", "nowhere"], "nasbench201.csv.gz was not found in nowhere"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(arguments, said):
-    done = bench(*arguments)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not done.stdout
+def test_a_mistake_is_told_in_one_line(arguments, said, in_process):
+    status, out, err = in_process("bench", *arguments)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
 
 
-def test_an_altered_table_is_refused_and_one_of_ones_own_is_taken_on_request(tmp_path):
+def test_an_altered_table_is_refused_and_one_of_ones_own_is_taken_on_request(tmp_path, in_process):
     whole = gzip.decompress(resources.files("archwright.bench").joinpath("digits_cells.csv.gz").read_bytes()).decode()
     own = tmp_path / "digits_cells.csv.gz"
     own.write_bytes(gzip.compress(whole.replace("0.97", "0.98").encode()))
-    arguments = ["digits-cells", "--strategy", "random", "--trials", "3", "--seeds", "1", "--data", own]
-    refused = bench(*arguments)
-    assert refused.returncode == 2
-    assert "is not the table that is known: its SHA256 is" in refused.stderr
-    assert "--no-verify" in refused.stderr
-    assert bench(*arguments, "--no-verify").returncode == 0
+    arguments = ["bench", "digits-cells", "--strategy", "random", "--trials", "3", "--seeds", "1", "--data", own]
+    status, _, err = in_process(*arguments)
+    assert status == 2
+    assert "is not the table that is known: its SHA256 is" in err
+    assert "--no-verify" in err
+    assert in_process(*arguments, "--no-verify")[0] == 0
 
 
 def test_settings_of_a_strategy_are_written_behind_it():
@@ -135,10 +135,11 @@ def test_schedulers_stand_behind_a_plus_sign():
         parse_strategies("random+asha,random+asha")
 
 
-def test_schedulers_are_compared_by_simulated_time():
-    done = bench("digits-cells", "--strategy", "random,random+asha", "--trials", 30, "--seeds", 2)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+def test_schedulers_are_compared_by_simulated_time(in_process):
+    arguments = ["--strategy", "random,random+asha", "--trials", 30, "--seeds", 2]
+    status, out, err = in_process("bench", "digits-cells", *arguments)
+    assert status == 0, err
+    lines = out.splitlines()
     assert lines[0] == "digits-cells, digits: the time of 30 full trainings, 2 seeds"
     assert "the simulated time of so many full trainings" in lines[1]
     rows = {line.split()[0]: line.split()[1:] for line in lines[2:5]}

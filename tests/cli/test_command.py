@@ -43,10 +43,10 @@ def test_a_search_says_what_it_does_and_where_the_network_lies(run):
     assert len(re.findall(r"^trial +\d", done.stderr, flags=re.MULTILINE)) == 3
 
 
-def test_json_is_one_document_and_nothing_else(tmp_path):
-    done = command(*SEARCH, "--trials", 2, "--no-final", "--out", tmp_path / "run", "--json")
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)
+def test_json_is_one_document_and_nothing_else(tmp_path, in_process):
+    status, out, err = in_process(*SEARCH, "--trials", 2, "--no-final", "--out", tmp_path / "run", "--json")
+    assert status == 0, err
+    summary = json.loads(out)
     assert summary["trials"]["complete"] == 2
     assert summary["test"] is None
 
@@ -199,10 +199,11 @@ def test_scheduler_fidelity_screen_and_repeats_are_obeyed(tmp_path, in_process):
     assert all("accuracy_std" in trial.metrics for trial in study.history.complete)
 
 
-def test_a_search_without_a_result_says_why_and_fails(tmp_path):
-    done = command(*SEARCH, "--constraint", "accuracy>=1.1", "--trials", 1, "--out", tmp_path / "run")
-    assert done.returncode == 1
-    assert all(word in done.stdout for word in ("none", "accuracy is 0.", "accuracy >= 1.1")), done.stdout
+def test_a_search_without_a_result_says_why_and_fails(tmp_path, in_process):
+    arguments = ["--constraint", "accuracy>=1.1", "--trials", 1, "--out", tmp_path / "run"]
+    status, out, _ = in_process(*SEARCH, *arguments)
+    assert status == 1
+    assert all(word in out for word in ("none", "accuracy is 0.", "accuracy >= 1.1")), out
 
 
 def test_a_folder_in_use_is_not_overwritten(run, in_process):
@@ -219,7 +220,7 @@ def test_the_default_folder_is_a_free_one(tmp_path, in_process, monkeypatch):
         assert (tmp_path / "runs" / folder / "study.db").exists()
 
 
-def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path):
+def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path, in_process):
     folder = tmp_path / "run"
     arguments = [
         sys.executable,
@@ -244,31 +245,31 @@ def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path):
     assert "interrupted" in out
     assert "best" in out
     assert (folder / "best" / "weights.safetensors").exists()
-    ended = json.loads(command("show", folder, "--json").stdout)["trials"]["complete"]
+    ended = json.loads(in_process("show", folder, "--json")[1])["trials"]["complete"]
     assert ended >= 5
-    after = json.loads(command("resume", folder, "--trials", ended + 2, "--json").stdout)
+    after = json.loads(in_process("resume", folder, "--trials", ended + 2, "--json")[1])
     assert after["trials"]["complete"] == ended + 2
     assert after["trials"]["running"] == 0
 
 
-def test_a_search_by_weight_sharing_says_what_it_learned(tmp_path):
+def test_a_search_by_weight_sharing_says_what_it_learned(tmp_path, in_process):
     folder = tmp_path / "run"
     options = ["--space", "digits-cells", "--epochs", "1", "--trials", "2", "--out", folder]
-    done = command("search", "digits", "--strategy", "gdas", *options)
-    assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"^supernet epoch +\d", done.stderr, flags=re.MULTILINE)) == 3
-    assert re.search(r"^supernet +derived [0-9a-f]{12}: \d+% skips, \d+% nothing, entropy", done.stdout, re.MULTILINE)
+    status, out, err = in_process("search", "digits", "--strategy", "gdas", *options)
+    assert status == 0, err
+    assert len(re.findall(r"^supernet epoch +\d", err, flags=re.MULTILINE)) == 3
+    assert re.search(r"^supernet +derived [0-9a-f]{12}: \d+% skips, \d+% nothing, entropy", out, re.MULTILINE)
     picture = tmp_path / "learned.png"
-    shown = command("show", folder, "--picture", picture, "--json")
-    assert json.loads(shown.stdout)["learned"]["epochs"] == 3
+    shown = in_process("show", folder, "--picture", picture, "--json")[1]
+    assert json.loads(shown)["learned"]["epochs"] == 3
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_evolution_over_shared_weights(tmp_path):
+def test_evolution_over_shared_weights(tmp_path, in_process):
     options = ["--space", "digits-cells", "--epochs", "1", "--trials", "3", "--out", tmp_path / "run", "--json"]
-    done = command("search", "digits", "--evaluator", "supernet", *options)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["evaluator"]["type"] == "supernet"
+    status, out, err = in_process("search", "digits", "--evaluator", "supernet", *options)
+    assert status == 0, err
+    assert json.loads(out)["evaluator"]["type"] == "supernet"
 
 
 @pytest.mark.parametrize(("kind", "name"), [("evaluators", "supernet"), ("relaxations", "softmax")])
@@ -278,13 +279,15 @@ def test_what_supernets_bring_is_listed(in_process, kind, name):
     assert name in {entry["name"] for entry in json.loads(out)}
 
 
-def test_settings_of_a_strategy_stand_behind_a_colon(tmp_path):
-    options = ["--space", "digits-cells", "--epochs", "1", "--trials", "1", "--out", tmp_path / "run", "--json"]
-    done = command("search", "digits", "--strategy", "darts:order=2;epochs=1;selection=perturbation", *options)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+def test_settings_of_a_strategy_stand_behind_a_colon(tmp_path, in_process):
+    options = ["--space", "mlp", "--epochs", "1", "--trials", "1", "--out", tmp_path / "run", "--json"]
+    status, out, err = in_process(
+        "search", "iris", "--strategy", "darts:order=2;epochs=1;selection=perturbation", *options
+    )
+    assert status == 0, err
+    found = json.loads(out)
     assert (found["options"]["order"], found["options"]["selection"]) == (2, "perturbation")
     assert found["learned"]["epochs"] == 1
-    wrong = command("search", "digits", "--strategy", "darts:order")
-    assert wrong.returncode == 2
-    assert "a setting reads name=value, not 'order'" in wrong.stderr
+    status, _, err = in_process("search", "digits", "--strategy", "darts:order")
+    assert status == 2
+    assert "a setting reads name=value, not 'order'" in err

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -26,21 +23,6 @@ SPACES = {
     "mixed": aw.Space(lr=aw.real(1e-4, 1e-1, log=True), units=aw.integer(1, 64), kind=aw.choice("a", "b")),
     "single": aw.Space(only=aw.choice(1)),
 }
-PROGRAM = """
-import archwright as aw
-from tests.strategies.test_strategies import SPACES, value
-study = aw.Study(SPACES[{space!r}], strategy={strategy!r}, seed=5)
-for _ in range(120):
-    trial = study.ask()
-    study.tell(trial, value(trial.architecture))
-print(" ".join(trial.architecture.id for trial in study.trials))
-"""
-
-
-def value(architecture):
-    """Some number between 0 and 1 that depends on the architecture alone; every tenth is NaN."""
-    number = int(architecture.id, 16)
-    return math.nan if number % 10 == 0 else number % 1009 / 1009
 
 
 def served():
@@ -48,14 +30,6 @@ def served():
         for label, space in SPACES.items():
             if name != "grid" or space.bound < math.inf:
                 yield name, label
-
-
-def run(strategy, space, trials, seed=0):
-    study = aw.Study(space, strategy=strategy, seed=seed)
-    for _ in range(trials):
-        trial = study.ask()
-        study.tell(trial, value(trial.architecture))
-    return [trial.architecture for trial in study.trials]
 
 
 def test_the_registry_lists_what_there_is():
@@ -85,30 +59,6 @@ def test_a_strategy_is_made_again_from_its_options(name):
     made = strategies.create(name)
     assert strategies.create(name, **strategies.options(made)) == made
     assert strategies.name_of(made) == name
-
-
-@pytest.mark.parametrize(("name", "space"), [pair for pair in served() if pair[1] in ("flat", "mixed")])
-def test_same_seed_same_proposals_and_another_seed_others(name, space):
-    first = run(name, SPACES[space], 60, seed=3)
-    assert run(name, SPACES[space], 60, seed=3) == first
-    if name != "grid":
-        assert run(name, SPACES[space], 60, seed=4) != first
-
-
-@pytest.mark.parametrize("name", ["evolution", "local-search"])
-def test_same_proposals_in_other_processes(name):
-    outputs = []
-    for hash_seed in ("0", "12345"):
-        outputs.append(
-            subprocess.run(
-                [sys.executable, "-c", PROGRAM.format(space="flat", strategy=name)],
-                env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout.split()
-        )
-    assert outputs[0] == outputs[1] == [a.id for a in run(name, SPACES["flat"], 120, seed=5)]
 
 
 @settings(max_examples=15)

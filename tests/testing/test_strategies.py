@@ -27,6 +27,8 @@ SETTINGS = {
 
 
 class TestRegistered(StrategySuite):
+    trials = 40
+
     @pytest.fixture(params=sorted({*aw.strategies.names()} - ELSEWHERE))
     def strategy(self, request) -> Strategy:
         return aw.strategies.create(request.param, **SETTINGS.get(request.param, {}))

@@ -238,11 +238,11 @@ class Training(Evaluator):
 
         Returns:
             "test_accuracy", "test_precision", "test_recall", "test_f1" and "test_loss", none of them where the data
-            have no test part.
+            have no test part; "parameters".
         """
         model.to(candidate.device)
         with self._running(model, candidate) as setup:
-            return self._tested(model, setup)
+            return {**self._tested(model, setup), "parameters": _size(model)}
 
     def _tested(self, model: torch.nn.Module, setup: Setup) -> dict[str, float]:
         if not len(self.data.test):
