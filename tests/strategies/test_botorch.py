@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from botorch.acquisition import LogExpectedImprovement, UpperConfidenceBound, qLogNoisyExpectedImprovement
-from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.acquisition.multi_objective import logei
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import MixedSingleTaskGP, ModelListGP, SingleTaskGP
 from botorch.sampling import SobolQMCNormalSampler
@@ -66,7 +66,8 @@ def fitted(history, encode, categories, iterations=60):
 
 
 @pytest.fixture(autouse=True)
-def _silent():
+def _silent(monkeypatch):
+    monkeypatch.setattr(logei, "_load_attempted", True, raising=False)  # BoTorch would compile a kernel, for a minute
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -215,7 +216,7 @@ def test_several_objectives_are_judged_by_qlognehvi(model):
         fit_gpytorch_mll(ExactMarginalLogLikelihood(one.likelihood, one), optimizer_kwargs={"options": {"maxiter": 60}})
         models.append(one)
     low, high = y.amin(dim=0), y.amax(dim=0)
-    judge = qLogNoisyExpectedHypervolumeImprovement(
+    judge = logei.qLogNoisyExpectedHypervolumeImprovement(
         ModelListGP(*models),
         (low - 0.1 * (high - low)).tolist(),
         x,

@@ -150,7 +150,7 @@ def test_schedulers_that_go_by_one_curve_say_so(scheduler):
 
 
 @given(st.lists(st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 2.0, math.nan, math.inf])] * 2), min_size=1, max_size=20))
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_everything_on_the_front_keeps_the_constraints(rows):
     study = aw.Study(SPACE, objective=AIMS, constraints=["cost <= 1", "value >= 0.5"], strategy="random")
     for one, other in rows:

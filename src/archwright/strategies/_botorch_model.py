@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from botorch.acquisition.analytic import LogExpectedImprovement, UpperConfidenceBound
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
-from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.acquisition.multi_objective import logei
 from botorch.exceptions.errors import ModelFittingError
 from botorch.fit import fit_gpytorch_mll
 from botorch.models.gp_regression import SingleTaskGP
@@ -122,8 +123,8 @@ def growth(
     """
     known = torch.stack([model.train_targets for model in models], dim=-1)
     low, high = known.amin(dim=0), known.amax(dim=0)
-    with torch.no_grad(), _quiet(int(rng.integers(2**31))):
-        judge = qLogNoisyExpectedHypervolumeImprovement(
+    with torch.no_grad(), _quiet(int(rng.integers(2**31))), _nothing_compiled():
+        judge = logei.qLogNoisyExpectedHypervolumeImprovement(
             ModelListGP(*models),
             (low - _BEYOND * (high - low)).tolist(),
             models[0].train_inputs[0],
@@ -142,6 +143,13 @@ def _judge(model: SingleTaskGP, acquisition: Acquisition, seed: int) -> Any:
         return UpperConfidenceBound(model, beta=_WIDTH**2)
     sampler = SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=seed)
     return qLogNoisyExpectedImprovement(model, seen, sampler=sampler, prune_baseline=True)
+
+
+@contextmanager
+def _nothing_compiled() -> Iterator[None]:
+    """Keep BoTorch from compiling a kernel for the machine: it takes a minute, and for so few candidates saves none."""
+    with patch.object(logei, "_load_attempted", True, create=True):
+        yield
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ __all__ = ["Doubts"]
 
 _ENOUGH = 5  # trials, before anything can be learned of them
 _ASKS = 8  # proposals, of which the first that is likelier to keep the constraints than not is taken
-_TREES = 50
+_TREES = 25
+_NEWS = 10  # a share of one in so many of what is known, before the forest is grown again
 _MUTANTS = 16  # of the least violation, while nothing keeps the constraints
 
 
@@ -59,7 +60,7 @@ class Doubts:
         if not history.complete:  # nothing is good yet, so what is near the least evil is worth a look
             least = min(history.infeasible, key=history.violation).architecture
             proposals |= {found: None for found in (near(least) for _ in range(_MUTANTS)) if not history.seen(found)}
-            return min(proposals, key=lambda each: self._doubt(space, [each])[0])
+            return self._likeliest(space, proposals)
         for _ in range(_ASKS):
             last = next(reversed(proposals))
             if self._doubt(space, [last])[0] < 0.5:
@@ -68,12 +69,15 @@ class Doubts:
                 proposals[propose()] = None
             except Exhausted:
                 break
+        return self._likeliest(space, proposals)
+
+    def _likeliest(self, space: Space, proposals: Iterable[Architecture]) -> Architecture:
         listed = list(proposals)
         return listed[int(np.argmin(self._doubt(space, listed)))]
 
     def _learn(self, space: Space, history: History, measured: int) -> None:
         """Fit the forest where that is due, which follows from the number of trials alone."""
-        due = measured - measured % max(1, measured // 20)
+        due = measured - measured % max(1, measured // _NEWS)
         if due == self._fitted:
             return
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
