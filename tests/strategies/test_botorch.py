@@ -233,6 +233,21 @@ def test_several_objectives_are_judged_by_qlognehvi(model):
     assert np.quantile(list(values.values()), 0.9) < max(values.values()) - 0.2
 
 
+def test_no_kernel_is_compiled_for_several_objectives(monkeypatch):
+    compiled = []
+    monkeypatch.setattr("torch.utils.cpp_extension.load", lambda **options: compiled.append(options))
+    monkeypatch.setattr(logei, "_load_attempted", False)
+    history = History((Objective("good"), Objective("cost", False)))
+    for number in range(12):
+        architecture = SPACE.sample(np.random.default_rng([9, number]))
+        metrics = {"good": float(worth(architecture)), "cost": float(architecture["depth"])}
+        history.add(Trial(number, architecture))
+        history.add(Trial(number, architecture, "complete", metrics))
+    assert BoTorch(candidates=20).propose(SPACE, history, np.random.default_rng(0)) in SPACE
+    assert not compiled
+    assert logei._load_attempted is False  # whoever uses BoTorch beside it may have it compiled
+
+
 @pytest.mark.parametrize("options", [{"model": "mixed"}, {"acquisition": "noisy-ei"}, {"acquisition": "thompson"}])
 @pytest.mark.parametrize("kind", ["nested", "real"])
 def test_whatever_the_settings_it_goes_on(kind, options):

@@ -147,7 +147,7 @@ def _judge(model: SingleTaskGP, acquisition: Acquisition, seed: int) -> Any:
 
 @contextmanager
 def _nothing_compiled() -> Iterator[None]:
-    """Keep BoTorch from compiling a kernel for the machine: it takes a minute, and for so few candidates saves none."""
+    """Keep BoTorch from compiling a kernel for the machine: a minute, to save a tenth of a second of a proposal."""
     with patch.object(logei, "_load_attempted", True, create=True):
         yield
 

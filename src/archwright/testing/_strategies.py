@@ -75,7 +75,7 @@ for line in sys.stdin:
     ids = [a.id for a in proposals(strategies.create(name, **options), _SPACES[kind](), 30)]
     print(json.dumps(ids), file=answers, flush=True)
 """
-_known: dict[tuple[str, str, str, int], list[Architecture]] = {}
+_known: dict[tuple[str, str, str, int], list[Architecture]] = {}  # by name, settings, space and number
 
 
 class StrategySuite:
