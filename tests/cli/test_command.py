@@ -43,6 +43,20 @@ def test_a_search_says_what_it_does_and_where_the_network_lies(run):
     assert len(re.findall(r"^trial +\d", done.stderr, flags=re.MULTILINE)) == 3
 
 
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [({}, "1000 False"), ({"GOMP_SPINCOUNT": "7"}, "7 False"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None False")],
+)
+def test_threads_are_told_to_rest_before_torch_is_loaded(chosen, told):
+    script = (
+        "import os, sys; from archwright.cli import _app; "
+        "_app.app = lambda: print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules); _app.main()"
+    )
+    env = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env | chosen, timeout=60)
+    assert done.stdout.strip() == told, done.stderr
+
+
 def test_json_is_one_document_and_nothing_else(tmp_path, in_process):
     status, out, err = in_process(*SEARCH, "--trials", 2, "--no-final", "--out", tmp_path / "run", "--json")
     assert status == 0, err

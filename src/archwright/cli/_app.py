@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -58,11 +59,20 @@ class Kind(StrEnum):
 
 def main() -> None:
     """Run the command; what a user can mend is told in one line, without a traceback."""
+    _let_threads_rest()
     try:
         app()
     except ArchwrightError as error:
         print(f"archwright: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _let_threads_rest() -> None:
+    # PyTorch's threads spin while they wait for each other, for milliseconds: beside one other busy process that keeps
+    # the one that is waited for from its core, thousands of times a second. What GNU's OpenMP is to do must be known
+    # before torch is loaded. A user's own choice stands.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _version(wanted: bool) -> None:
