@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 
 import pytest
 import torch
 from torch import nn as plain
+from torch._dynamo.utils import counters
 
 import archwright as aw
 from archwright import nn
@@ -47,6 +49,37 @@ def test_a_runtime_computes_what_the_network_computes(runtime):
     result = torch.as_tensor(result[0]) if runtime == "onnx" else result
     expected = model.eval()(*inputs_for(specs, target))
     torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no compiler")
+def test_every_network_is_compiled_however_many_share_a_class():
+    class Scaled(torch.nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x):
+            return x * self.factor + 1
+
+    specs, target = (TensorSpec((3,)),), Target("compiled", batch_size=2)
+    before = counters["stats"]["unique_graphs"]
+    with torch._dynamo.config.patch(recompile_limit=1):
+        calls = [call_of(Scaled(factor), specs, target) for factor in (2, 3, 4)]
+        results = [call() for call in calls]
+    assert counters["stats"]["unique_graphs"] == before + 3  # each once, and none again when it is called
+    for factor, result in zip((2, 3, 4), results, strict=True):
+        torch.testing.assert_close(result, inputs_for(specs, target)[0] * factor + 1)
+
+
+def test_what_cannot_be_compiled_as_a_whole_is_refused():
+    class Broken(torch.nn.Module):
+        def forward(self, x):
+            torch._dynamo.graph_break()
+            return x
+
+    with pytest.raises(CostError, match="does not run on compiled"):
+        call_of(Broken(), (TensorSpec((3,)),), Target("compiled"))
 
 
 def test_latency_grows_with_the_work_and_threads_are_put_back():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,22 +65,35 @@ def _exported(write: Callable[[Path], None], inputs: Sequence[Tensor], target: T
 
 
 def _prepared(run: Callable[..., Any], inputs: Sequence[Tensor], target: Target) -> Callable[[], object]:
+    def call() -> object:
+        with torch.inference_mode():
+            return run(*inputs)
+
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer's, on shapes that it takes for constants
             if target.runtime == "torchscript":
                 run = torch.jit.freeze(torch.jit.trace(run, tuple(inputs)))  # type: ignore[no-untyped-call]
             elif target.runtime == "compiled":
-                run = torch.compile(run)
-            run(*inputs)
+                run = torch.compile(_of_its_own(run), fullgraph=True, dynamic=False)
+            call()
     except Exception as error:  # whatever a layer or a compiler raises
         raise CostError(f"the network does not run on {target}: {type(error).__name__}: {error}") from error
-
-    def call() -> object:
-        with torch.inference_mode():
-            return run(*inputs)
-
     return call
+
+
+def _of_its_own(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that does the same and whose code is no other's.
+
+    `torch.compile` counts what it has compiled by code, and all networks of a class share that of `forward`: from the
+    ninth on it would run them as they are, and what is measured would not be what was asked for.
+    """
+
+    def forward(*inputs: Tensor) -> Any:
+        return run(*inputs)
+
+    code = forward.__code__.replace()
+    return types.FunctionType(code, forward.__globals__, code.co_name, None, forward.__closure__)
 
 
 def call_of_onnx(file: Path, specs: Sequence[TensorSpec], target: Target) -> Callable[[], object]:
