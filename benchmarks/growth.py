@@ -1,6 +1,6 @@
 """How the time to ask and tell grows with the number of trials, for every strategy.
 
-    python benchmarks/growth.py [--strategies a,b,c] [--limit 300] [--constraint "val_accuracy >= 85"]
+    python benchmarks/growth.py [--strategies a,b,c] [--limit 300] [--constraint "accuracy >= 0.85"]
 
 The table is NAS-Bench-201, CIFAR-10 ($ARCHWRIGHT_DATA). One run of each strategy: milliseconds of a trial, as the mean
 over the fifty trials that end at the number named, and the longest of all. A run that has taken `limit` seconds ends,
