@@ -121,6 +121,29 @@ def test_many_trials_are_observed_in_part_the_best_among_them(monkeypatch):
     assert study.best.metrics["value"] == worth(dict.fromkeys("0123", "d"))
 
 
+def test_the_parameters_are_fitted_less_and_less_often_whenever_it_is_asked(monkeypatch):
+    def fits(asked):
+        """How many trials the parameters were fitted to, each time, where it learns at these numbers of trials."""
+        counts, history = [], History(Objective("value"))
+        monkeypatch.setattr(
+            _bo_model, "fit_parameters", lambda terms, rows, scores: counts.append(len(scores)) or np.zeros(9)
+        )
+        model = _bo_model.Model(kernel_for(LARGE, "hamming"))
+        for trial in history_of(LARGE, 400).complete:
+            history.add(replace(trial, state="running"))
+            history.add(trial)
+            if len(history.complete) in asked:
+                model.learn(history)
+        return counts
+
+    always = fits(range(1, 401))
+    assert always[:40] == list(range(1, 41))
+    gaps = np.diff(always[40:])
+    assert (gaps >= np.array(always[40:-1]) // 20).all()
+    assert (gaps <= np.array(always[40:-1]) / 20 + 1).all()
+    assert fits(range(250, 251)) == [max(count for count in always if count <= 250)]
+
+
 def test_a_kernel_that_sees_nothing_is_refused_at_the_start():
     with pytest.raises(StrategyError, match=r"'wl' compares cells.*use network, decisions, hamming"):
         aw.Study(SMALL, strategy=strategies.create("bo", kernel="wl"))

@@ -14,7 +14,7 @@ from archwright.errors import StrategyError
 from archwright.strategies._mobo import _is_beaten
 from archwright.strategies._nsga3 import directions
 from archwright.strategies._survival import standing
-from archwright.surrogates import log_expected_hypervolume_improvement
+from archwright.surrogates import expected_hypervolume_improvement, log_expected_hypervolume_improvement
 from archwright.trials import Constraint, History, Objective, Trial, hypervolume, is_on_front
 
 SPACE = aw.Space(**{f"d{i}": aw.ordinal(*range(5)) for i in range(6)})
@@ -128,12 +128,27 @@ def test_expected_hypervolume_improvement_is_that_of_many_draws():
     front = np.array([[0.0, 1.0], [0.5, 0.6], [1.0, 0.0]])
     reference = np.array([-0.5, -0.5])
     mean, deviation = rng.normal(size=(6, 2)), rng.uniform(0.1, 1, size=(6, 2))
-    found = np.exp(log_expected_hypervolume_improvement(mean, deviation, front, reference))
+    found = expected_hypervolume_improvement(mean, deviation, front, reference)
     before = hypervolume(front, reference)
     for place in range(6):
         draws = mean[place] + deviation[place] * rng.normal(size=(4000, 2))
         gains = [hypervolume(np.vstack([front, draw]), reference) - before for draw in draws]
         assert found[place] == pytest.approx(np.mean(gains), abs=4 * np.std(gains) / 4000**0.5 + 1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_logarithm_of_the_improvement_has_digits_where_the_improvement_has_none(seed):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(30, 2))
+    front, reference = points[is_on_front(points)], points.min(axis=0) - 0.1
+    mean, deviation = rng.normal(size=(200, 2)) - [[0.0, seed]], rng.uniform(0.05, 1, size=(200, 2))
+    plain = expected_hypervolume_improvement(mean, deviation, front, reference)
+    logarithm = log_expected_hypervolume_improvement(mean, deviation, front, reference)
+    assert np.allclose(plain, np.exp(logarithm), rtol=1e-9, atol=1e-14)
+    hopeless = np.array([[-60.0, -60.0], [-80.0, -60.0]]), np.full((2, 2), 0.5)
+    assert expected_hypervolume_improvement(*hopeless, front, reference).tolist() == [0.0, 0.0]
+    one, other = log_expected_hypervolume_improvement(*hopeless, front, reference)
+    assert -np.inf < other < one < -5000
 
 
 def test_the_improvement_on_nothing_is_the_product_of_two():

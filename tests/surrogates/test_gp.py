@@ -249,6 +249,7 @@ def test_observations_can_be_dropped_and_others_take_their_place():
     made.observe(others, 12)
     expected = posterior(terms, parameters, candidates, others)
     np.testing.assert_allclose(made.expect(scores), expected.expect(scores), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(made.expect(scores[:3]), expected.expect(scores[:3]), rtol=1e-6, atol=1e-7)
     made.observe(others, 0)
     assert made.expect(np.zeros(0))[0].tolist() == [0.0] * 15
     np.testing.assert_allclose(

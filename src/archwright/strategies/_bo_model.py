@@ -52,7 +52,7 @@ class Model:
         if new:
             self.rows = self._joined(self.rows, new)
             self.count += len(new)
-        due = self.count - self.count % max(1, self.count // 20)  # a function of the number of trials alone
+        due = _last_fit(self.count)
         if due != self.fitted:
             scores = np.asarray(history.scores[:due])
             self.parameters = fit_parameters(self.terms, [rows[:due] for rows in self.rows], self.seen(scores))
@@ -119,6 +119,14 @@ class Model:
             vstack([old, new], format="csr") if issparse(old) else np.vstack([old, new])
             for old, new in zip(rows, more, strict=True)
         ]
+
+
+def _last_fit(count: int) -> int:
+    """Return the number of trials at the last fit: a function of how many there are now, not of when it was asked."""
+    due = 0
+    while due + max(1, due // 20) <= count:  # each trial at first, then each twentieth more
+        due += max(1, due // 20)
+    return due
 
 
 def telling(scores: NDArray[np.float64]) -> NDArray[np.intp]:

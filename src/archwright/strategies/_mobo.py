@@ -13,7 +13,14 @@ from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, check_options, register
 from archwright.strategies._bo_model import Model
 from archwright.strategies._pool import near_and_random
-from archwright.surrogates import KERNELS, clipped, kernel_for, log_expected_hypervolume_improvement, terms_for
+from archwright.surrogates import (
+    KERNELS,
+    clipped,
+    expected_hypervolume_improvement,
+    kernel_for,
+    log_expected_hypervolume_improvement,
+    terms_for,
+)
 from archwright.trials import History, is_on_front
 
 __all__ = ["MultiObjectiveBO"]
@@ -23,6 +30,7 @@ Acquisition = Literal["ehvi", "parego"]
 _SAMPLES = 64  # of what is expected of a candidate, for "parego"
 _AUGMENTED = 0.05
 _CANDIDATES = 600  # in a large space
+_DIGITS = 1e-10  # of squared deviations of the scores: where less is expected only the logarithm can tell
 _HOPE = 3.0  # deviations above what is expected, up to which a candidate may still join the front
 
 
@@ -123,9 +131,10 @@ class MultiObjectiveBO(Strategy):
             # The closed form takes its time, and most of a space is far behind the front.
             hopeful = ~_is_beaten(means + _HOPE * deviations, front)
             chosen = np.flatnonzero(hopeful) if hopeful.any() else np.arange(len(means))
-            worth[chosen] = log_expected_hypervolume_improvement(
-                means[chosen], deviations[chosen], front, low - 0.1 * (high - low)
-            )
+            asked = means[chosen], deviations[chosen], front, low - 0.1 * (high - low)
+            worth[chosen] = expected_hypervolume_improvement(*asked)
+            if worth.max() < _DIGITS:
+                worth[chosen] = log_expected_hypervolume_improvement(*asked)
             return worth
         weights = rng.dirichlet(np.ones(points.shape[1]))
         low, high = front.min(axis=0), front.max(axis=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,19 +13,23 @@ __all__ = ["everything", "near_and_random", "pool", "positions"]
 
 _SMALL = 50_000  # the largest space that is looked at as a whole
 
-_listed: WeakKeyDictionary[Space, dict[Architecture, int]] = WeakKeyDictionary()
-
 
 def everything(space: Space) -> Sequence[Architecture] | None:
     """Return all architectures of a small space, in the order of enumeration; `None` for a large one."""
-    return None if space.bound > _SMALL else tuple(positions(space))
+    if space.bound > _SMALL:
+        return None
+    if "everything" not in space.memo:
+        space.memo["everything"] = tuple(space.enumerate())
+    found: tuple[Architecture, ...] = space.memo["everything"]
+    return found
 
 
 def positions(space: Space) -> Mapping[Architecture, int]:
     """Return the place of each architecture of a small space in the order of enumeration."""
-    if space not in _listed:
-        _listed[space] = {architecture: place for place, architecture in enumerate(space.enumerate())}
-    return _listed[space]
+    if "positions" not in space.memo:
+        space.memo["positions"] = {architecture: place for place, architecture in enumerate(everything(space) or ())}
+    places: dict[Architecture, int] = space.memo["positions"]
+    return places
 
 
 def pool(

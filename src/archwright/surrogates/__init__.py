@@ -1,6 +1,7 @@
 """Surrogates: what is expected of architectures that were not measured, from those that were."""
 
 from archwright.surrogates._acquisition import (
+    expected_hypervolume_improvement,
     expected_improvement,
     log_expected_hypervolume_improvement,
     log_expected_improvement,
@@ -65,6 +66,7 @@ __all__ = [
     "cell_features",
     "clipped",
     "encode_rows",
+    "expected_hypervolume_improvement",
     "expected_improvement",
     "fit_parameters",
     "judge_predictor",

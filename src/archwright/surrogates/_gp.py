@@ -24,6 +24,7 @@ _NOISE = (math.log(1e-3), 1.0)  # prior of the noise's variance, as a term has i
 _JITTER = 1e-8
 _FAR = 1e12  # median distances from the best, beyond which all is equally bad
 _FITTED = 300  # how many of the measured architectures the parameters are fitted to, at most
+_BLOCK = 200_000  # numbers of a kernel that are computed at a time: what the processor's cache holds
 
 
 def squash(scores: Array) -> Array:
@@ -73,17 +74,14 @@ def fit_parameters(terms: Sequence[Term], inputs: Sequence[Rows], scores: Array)
     def loss(parameters: Array) -> tuple[float, Array]:
         """Return the negative logarithm of the posterior density, and its gradient."""
         noise = math.exp(parameters[-1])
-        kernel = _total([term.value(c, p) for term, c, p in _split(terms, compared, parameters)])
+        parts = [term.gradient(c, p) for term, c, p in _split(terms, compared, parameters)]
+        kernel = _total([values for values, *_ in parts])  # by the logarithm of its variance a term is its own slope
         lower = np.linalg.cholesky(kernel + (noise + _JITTER) * unit)
         weights = cho_solve((lower, True), scores)
         slope = cho_solve((lower, True), unit) - np.outer(weights, weights)
         off = (parameters - prior[:, 0]) / prior[:, 1]
         value = 0.5 * scores @ weights + np.log(np.diag(lower)).sum() + 0.5 * off @ off
-        gradient = [
-            0.5 * float(np.vdot(slope, part))
-            for term, c, p in _split(terms, compared, parameters)
-            for part in term.gradient(c, p)
-        ]
+        gradient = [0.5 * float(np.vdot(slope, part)) for of_term in parts for part in of_term]
         gradient.append(0.5 * noise * float(np.trace(slope)))
         return float(value), np.array(gradient) + off / prior[:, 1]
 
@@ -111,6 +109,8 @@ class Posterior:
         self._prior = self._diagonal(candidates)
         self._lower = np.zeros((0, 0))
         self._solved = np.zeros((0, len(self._prior)))  # (observations, m): factor^-1 kernel(observed, candidates)
+        self._known = np.zeros(len(self._prior))  # how much less variance is left by the first observations,
+        self._counted = 0  # of which there are so many
 
     def observe(self, inputs: Sequence[Rows], count: int) -> None:
         """Take in observations up to the first `count`; the first call takes all of its own at once.
@@ -120,14 +120,18 @@ class Posterior:
             count: How many of the rows are to be observed; fewer than before drops the last ones.
         """
         self.size = min(self.size, count)
+        if self.size < self._counted:
+            self._forget()
         self._reserve(count)
         if self.size == 0 and count:
             first = [rows[:count] for rows in inputs]
             kernel = self._kernel(first, first) + (self._noise + _JITTER) * np.eye(count)
-            self._lower[:count, :count] = np.linalg.cholesky(kernel)
-            self._solved[:count] = solve_triangular(
-                self._lower[:count, :count], self._kernel(first, self.candidates), lower=True, check_finite=False
-            )
+            lower = self._lower[:count, :count] = np.linalg.cholesky(kernel)
+            width = max(1, _BLOCK // count)
+            for start in range(0, len(self._prior), width):
+                some = slice(start, start + width)
+                values = self._kernel(first, [rows[some] for rows in self.candidates])
+                self._solved[:count, some] = solve_triangular(lower, values, lower=True, check_finite=False)
             self.size = count
         for n in range(self.size, count):
             new = [rows[n : n + 1] for rows in inputs]
@@ -149,10 +153,15 @@ class Posterior:
             scores: (n,) standardised scores of the first observations.
         """
         n = len(scores)
+        if n < self._counted:
+            self._forget()
         weights = solve_triangular(self._lower[:n, :n], scores, lower=True, check_finite=False)
-        solved = self._solved[: self.size]
-        variance = self._prior - np.einsum("ij,ij->j", solved, solved)
-        return weights @ solved[:n], np.sqrt(np.maximum(variance, _JITTER))
+        for row in self._solved[self._counted : n]:  # one by one, whenever it is asked: rounding is the same
+            self._known += row * row
+        self._counted = n
+        coming = self._solved[n : self.size]
+        variance = self._prior - self._known - np.einsum("ij,ij->j", coming, coming)
+        return weights @ self._solved[:n], np.sqrt(np.maximum(variance, _JITTER))
 
     def smooth(self, scores: Array) -> Array:
         """Return (n,) what is expected of the observed architectures, the noise taken out of their scores."""
@@ -164,6 +173,9 @@ class Posterior:
         rows = [rows[chosen] for rows in self.candidates]
         solved = self._solved[: self.size, chosen]
         return self._kernel(rows, rows) - solved.T @ solved
+
+    def _forget(self) -> None:
+        self._known, self._counted = np.zeros(len(self._prior)), 0
 
     @property
     def _noise(self) -> float:
@@ -177,10 +189,10 @@ class Posterior:
         return _total([term.diagonal(rows, p) for term, rows, p in _split(self.terms, inputs, self.parameters)])
 
     def _reserve(self, count: int) -> None:
-        """Make room for observations, twice as much as before whenever there is none."""
+        """Make room for observations, and for some that come after them, wherever there is too little."""
         held = len(self._lower)
         if count > held:
-            room = max(count, 2 * held)
+            room = max(count + count // 4, 2 * held)
             lower, solved = np.zeros((room, room)), np.zeros((room, len(self._prior)))
             lower[:held, :held], solved[:held] = self._lower, self._solved
             self._lower, self._solved = lower, solved

@@ -83,7 +83,7 @@ class Term(ABC):
 
     @abstractmethod
     def gradient(self, compared: Array, parameters: Array) -> list[Array]:
-        """Return the (n, m) derivatives of the values by each of the parameters."""
+        """Return the (n, m) derivatives by each of the parameters: the first, by the variance's, is the values."""
 
     def kernel(self, first: Array, second: Array, parameters: Array) -> Array:
         """Return the (n, m) values for rows that are compared once only."""
@@ -123,7 +123,10 @@ class _Matern(Term):
         """Return the derivatives by variance and lengthscale."""
         scaled = compared * math.exp(-2 * parameters[1])
         value, slope = _matern(scaled)
-        return [math.exp(parameters[0]) * value, -2 * math.exp(parameters[0]) * slope * scaled]
+        slope *= scaled
+        slope *= -2 * math.exp(parameters[0])
+        value *= math.exp(parameters[0])
+        return [value, slope]
 
 
 class _Linear(Term):
@@ -179,9 +182,12 @@ class Decisions(Term):
         """Return the (n, m) values for rows, in two matrix products whatever the number of decisions."""
         weights = np.sqrt(self._share * np.exp(parameters[1:]))[self._group]
         one = self._unordered[self._group]
-        differ = _squared(first[:, one] * weights[one], second[:, one] * weights[one])
-        apart = _squared(first[:, ~one] * weights[~one], second[:, ~one] * weights[~one])
-        return math.exp(parameters[0]) * np.exp(-differ) * _matern(apart)[0]
+        values = np.full((len(first), len(second)), math.exp(parameters[0]))
+        if one.any():
+            values *= np.exp(-_squared(first * (weights * one), second * (weights * one)))
+        if not one.all():
+            values *= _matern(_squared(first * (weights * ~one), second * (weights * ~one)))[0]
+        return values
 
     def compare(self, first: Array, second: Array) -> Array:
         """Return (groups, n, m) mean squared differences of the decisions in each group."""
@@ -191,25 +197,24 @@ class Decisions(Term):
 
     def value(self, compared: Array, parameters: Array) -> Array:
         """Return the (n, m) values of the kernel."""
-        differ, apart = self._weighed(compared, parameters)
-        return math.exp(parameters[0]) * np.exp(-differ) * _matern(apart)[0]
+        return self._parts(compared, parameters)[0]
 
     def gradient(self, compared: Array, parameters: Array) -> list[Array]:
         """Return the derivatives by the variance and the weights."""
-        differ, apart = self._weighed(compared, parameters)
-        hamming = math.exp(parameters[0]) * np.exp(-differ)
-        matern, slope = _matern(apart)
-        value, along = hamming * matern, hamming * slope
+        value, along = self._parts(compared, parameters)
         scaled = zip(self._unordered, compared, np.exp(parameters[1:]), strict=True)
         return [value, *((-value if unordered else along) * part * weight for unordered, part, weight in scaled)]
 
-    def _weighed(self, compared: Array, parameters: Array) -> tuple[Array, Array]:
-        """Return the (n, m) weighted differences of unordered and of ordered decisions."""
-        weights = np.exp(parameters[1:])
-        return (
-            np.tensordot(weights * self._unordered, compared, 1),
-            np.tensordot(weights * ~self._unordered, compared, 1),
-        )
+    def _parts(self, compared: Array, parameters: Array) -> tuple[Array, Array]:
+        """Return the (n, m) values, and their derivatives by the weighted differences of the ordered decisions."""
+        one, weights = self._unordered, np.exp(parameters[1:])
+        value = np.full(compared.shape[1:], math.exp(parameters[0]))
+        if one.any():
+            value *= np.exp(-np.tensordot(weights[one], compared[one], 1))
+        if one.all():
+            return value, np.zeros_like(value)
+        matern, slope = _matern(np.tensordot(weights[~one], compared[~one], 1))
+        return value * matern, value * slope
 
 
 class Counts(_Matern):
@@ -436,4 +441,7 @@ def _matern(squared: Array) -> tuple[Array, Array]:
     """Return Matérn (smoothness 5/2) of squared distances, and its derivative by them."""
     r = np.sqrt(5 * squared)
     decay = np.exp(-r)
-    return decay * (1 + r + r * r / 3), decay * (1 + r) * (-5 / 6)
+    near = decay * (1 + r)
+    r *= r
+    r *= decay
+    return near + r / 3, near * (-5 / 6)
