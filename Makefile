@@ -6,7 +6,8 @@ WORKERS ?= 2
 
 VENV := .venv
 BIN  := $(VENV)/bin
-PIP  := $(BIN)/python -m pip --disable-pip-version-check
+# Python compiles what is imported when it is; pip would compile all of PyTorch first, for a minute.
+GET  := $(BIN)/python -m pip --disable-pip-version-check install -q --no-compile -c constraints.txt
 BASE := $(VENV)/.ready-base
 DEV  := $(VENV)/.ready-dev
 DEMO := runs/demo
@@ -32,7 +33,10 @@ demo: $(BASE)  ## search a network for the digits data and train it (under 3 min
 	$(BIN)/archwright search digits --space convnet --trials 12 --epochs 10 --seed 0 --out $(DEMO)
 
 .PHONY: test
-test: lint  ## style, types, the order of imports, and every test
+test: lint tests  ## style, types, the order of imports, and every test
+
+.PHONY: tests
+tests: $(DEV)
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 .PHONY: lint
@@ -67,12 +71,12 @@ $(BASE): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): one to three minutes, most of it for PyTorch (once)."
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install -q -c constraints.txt torch
+	@$(GET) torch
 	@echo "PyTorch is in; now archwright and the rest."
-	@$(PIP) install -q -c constraints.txt -e .
+	@$(GET) -e .
 	@printf '%s\n' '$(CURDIR)' > $@
 
 $(DEV): $(BASE)
 	@echo "Adding the tools for tests and checks: less than a minute (once)."
-	@$(PIP) install -q -c constraints.txt -e '.[dev]'
+	@$(GET) -e '.[dev]'
 	@touch $@

@@ -20,14 +20,14 @@ ELSEWHERE = {"botorch", "optuna"}
 SETTINGS = {
     "evolution": {"population": 8, "sample": 3},
     "deep-q": {"updates": 1},
-    "bananas": {"batch": 30},
-    "npenas": {"batch": 30},
-    "predictor": {"batch": 30, "initial": 10},
+    "bananas": {"batch": 20},
+    "npenas": {"batch": 20},
+    "predictor": {"batch": 20, "initial": 10},
 }
 
 
 class TestRegistered(StrategySuite):
-    trials = 40
+    trials = 30
 
     @pytest.fixture(params=sorted({*aw.strategies.names()} - ELSEWHERE))
     def strategy(self, request) -> Strategy:

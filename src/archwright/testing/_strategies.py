@@ -34,8 +34,8 @@ def _flat() -> Space:
 
 
 def _nested() -> Space:
-    width = ordinal(1, 2, 3, name="width")
-    kinds = {"none": None, "one": [width, integer(1, 2)], "two": {"width": width, "parts": subset(*"abc", k=(0, 2))}}
+    width = ordinal(1, 2, name="width")
+    kinds = {"none": None, "one": [width, integer(1, 2)], "two": {"width": width, "parts": subset(*"abc", k=(0, 1))}}
     return Space(first=choice(kinds), second=choice({"plain": 0, "wide": width}), third=choice(kinds, name="kind"))
 
 
@@ -44,11 +44,11 @@ def _real() -> Space:
 
 
 def _constrained() -> Space:
-    return Space(a=integer(0, 7), b=integer(0, 7), c=integer(0, 7), where=_adds_up)
+    return Space(a=integer(0, 6), b=integer(0, 6), c=integer(0, 6), where=_adds_up)
 
 
 def _adds_up(architecture: Architecture) -> bool:
-    return sum(int(value) for value in architecture.values() if isinstance(value, int)) == 7
+    return sum(int(value) for value in architecture.values() if isinstance(value, int)) == 6
 
 
 def _single() -> Space:
