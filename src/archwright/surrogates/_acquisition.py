@@ -73,7 +73,7 @@ def expected_hypervolume_improvement(
 
     What a point adds is a sum over the strips between the front's points, and in each strip a product of two expected
     improvements (Emmerich, Deutz and Klinkenberg, "Hypervolume-based expected improvement: monotonicity properties and
-    exact computation", 2011). Below about 1e-12 the digits are lost; the logarithm has them, at about four times the cost.
+    exact computation", 2011). Below about 1e-12 the digits are lost; the logarithm has them, and costs four times as much.
 
     Args:
         mean: (n, 2) expected scores; greater is better.
