@@ -73,7 +73,8 @@ def expected_hypervolume_improvement(
 
     What a point adds is a sum over the strips between the front's points, and in each strip a product of two expected
     improvements (Emmerich, Deutz and Klinkenberg, "Hypervolume-based expected improvement: monotonicity properties and
-    exact computation", 2011). Below about 1e-12 the digits are lost; the logarithm has them, and costs four times as much.
+    exact computation", 2011). What is below about 1e-12 has no digits here: its
+    logarithm does, at four times the cost.
 
     Args:
         mean: (n, 2) expected scores; greater is better.
