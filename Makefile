@@ -36,7 +36,7 @@ demo: $(BASE)  ## search a network for the digits data and train it (under 3 min
 test: lint tests  ## style, types, the order of imports, and every test
 
 .PHONY: tests
-tests: $(DEV)
+tests: $(DEV)  ## every test
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 .PHONY: lint
