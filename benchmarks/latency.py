@@ -43,6 +43,10 @@ def main():
         )
     apart = [abs(one / other - 1) for one, other in zip(*runs, strict=True)]
     print(f"measured twice: {statistics.median(apart):.1%} apart in the median, {max(apart):.1%} at most")
+    factor = statistics.median(one / other for one, other in zip(*runs, strict=True))
+    apart = [abs(one / other / factor - 1) for one, other in zip(*runs, strict=True)]
+    told = f"{statistics.median(apart):.1%} apart in the median, {max(apart):.1%} at most"
+    print(f"all together {factor:.2f} times as slow; but for that {told}: {Agreement.of(*runs)}", flush=True)
     table, begun = LatencyTable(target), time.perf_counter()
     count = table.fill(space, [space.sample(rng) for _ in range(30)])
     filled = time.perf_counter() - begun
