@@ -67,6 +67,27 @@ def test_what_always_wavers_is_no_number():
     assert isinstance(timing, Timing)
 
 
+@pytest.mark.parametrize("count", [7, 8])
+def test_many_calls_tell_how_fast_the_machine_was_in_a_round(count):
+    """Calls of 20, 21, 22... ms, all up to three times as slow by turns, and one that wavers by itself."""
+    calls = [lambda place=place: place for place in range(count)]
+    pace, own = np.random.default_rng(0).uniform(1, 3, size=(2, 1000))
+    clock = Clock(
+        {
+            call: lambda turn, call=call: (
+                1e-3 * (20 + call()) * pace[(turn - 1) // count] * (own[turn] if call() == 3 else 1)
+            )
+            for call in calls
+        }
+    )
+    timings = time_calls(calls, limit=9.0, watch=clock)
+    ratios = [timing.milliseconds / timings[0].milliseconds for timing in timings if timing is not timings[3]]
+    assert ratios == pytest.approx([(20 + place) / 20 for place in range(count) if place != 3])
+    assert 0.2 < timings[3].spread < 1.5
+    assert all((timing.spread < 1e-9) == (count == 8) for timing in timings if timing is not timings[3])
+    assert 20 < timings[0].milliseconds < 60  # the machine's median pace is left in it
+
+
 @pytest.mark.parametrize("text", ["eager", "onnx:threads=1", "compiled:device=cuda:1;batch_size=8", "torchscript"])
 def test_targets_are_text_both_ways(text):
     assert str(Target.parse(text)) == text

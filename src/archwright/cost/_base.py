@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from archwright.errors import CostError
@@ -44,6 +44,16 @@ class Cost(ABC):
         Raises:
             CostError: It cannot be told; the message says why.
         """
+
+    def of_all(
+        self, space: Space, architectures: Sequence[Architecture], example_input: TensorSpec | None = None
+    ) -> list[dict[str, float]]:
+        """Return what the networks of several architectures cost, to be compared with each other.
+
+        Raises:
+            CostError: As `of`.
+        """
+        return [self.of(space, architecture, example_input) for architecture in architectures]
 
     def to_json(self) -> dict[str, Any] | None:
         """Return what `cost_from_json` makes the cost of again; `None` where it cannot be written down."""

@@ -59,10 +59,17 @@ class Latency(Cost):
             CostError: The network does not run on the target, the device is absent, or the times waver too much.
             MissingExtra: The runtime is not installed.
         """
+        (found,) = self.of_all(space, [architecture], example_input)
+        return found
+
+    def of_all(
+        self, space: Space, architectures: Sequence[Architecture], example_input: TensorSpec | None = None
+    ) -> list[dict[str, float]]:
+        """Return the latencies of several networks, which take turns."""
         specs = inputs_of(space, example_input)
         target = Target.parse(self.target)
-        (timing,) = time_networks([fresh(space, architecture, specs)], specs, target, limit=self.limit)
-        return as_metrics(timing, target)
+        models = [fresh(space, architecture, specs) for architecture in architectures]
+        return [as_metrics(timing, target) for timing in time_networks(models, specs, target, limit=self.limit)]
 
     def __repr__(self) -> str:
         return f"Latency({str(self.target)!r})"

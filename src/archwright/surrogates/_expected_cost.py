@@ -74,7 +74,7 @@ class PredictedCost(Cost):
         self._space = space
         rng = np.random.default_rng(seed)
         drawn = _distinct(space, measured + held_out, rng)
-        rows = [cost.of(space, architecture, example_input) for architecture in drawn]
+        rows = cost.of_all(space, drawn, example_input)
         self._names = list(rows[0])
         values = np.log(np.array([[row[name] for name in self._names] for row in rows]))
         known, judged = slice(0, measured), slice(measured, None)
