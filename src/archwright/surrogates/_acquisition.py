@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, logsumexp, ndtr
@@ -87,7 +89,7 @@ def expected_hypervolume_improvement(
     wide = [*(_improvement(mean[:, 0], deviation[:, 0], edge) for edge in left), np.zeros(len(mean))]
     high = (_improvement(mean[:, 1], deviation[:, 1], low) for low in height)
     worth = np.zeros(len(mean))
-    for one, beyond, over in zip(wide, wide[1:], high, strict=False):
+    for (one, beyond), over in zip(pairwise(wide), high, strict=True):
         worth += (one - beyond) * over
     return worth
 

@@ -123,10 +123,7 @@ class _Matern(Term):
         """Return the derivatives by variance and lengthscale."""
         scaled = compared * math.exp(-2 * parameters[1])
         value, slope = _matern(scaled)
-        slope *= scaled
-        slope *= -2 * math.exp(parameters[0])
-        value *= math.exp(parameters[0])
-        return [value, slope]
+        return [math.exp(parameters[0]) * value, -2 * math.exp(parameters[0]) * slope * scaled]
 
 
 class _Linear(Term):
@@ -442,6 +439,4 @@ def _matern(squared: Array) -> tuple[Array, Array]:
     r = np.sqrt(5 * squared)
     decay = np.exp(-r)
     near = decay * (1 + r)
-    r *= r
-    r *= decay
-    return near + r / 3, near * (-5 / 6)
+    return near + decay * r * r / 3, near * (-5 / 6)
