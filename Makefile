@@ -16,7 +16,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+# Without bytecode on disk each process would compile PyTorch again, which takes seconds.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 # A virtual environment holds absolute paths: one that was copied or moved is no longer ready.
 ifneq ($(shell cat $(BASE) 2>/dev/null),$(CURDIR))

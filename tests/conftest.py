@@ -10,11 +10,10 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Workers that run side by side get one thread each, or they would fight for the cores. This is set
-# before torch is first imported, and reaches the processes that the tests start.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
+# One thread: workers side by side would fight for the cores, and networks as small as the tests' lose time with more.
+# This is set before torch is first imported, and reaches the processes that the tests start.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 # The conformance suites assert in the package itself; their failures are to show values too.
 pytest.register_assert_rewrite("archwright.testing")

@@ -3,8 +3,19 @@
 import sys
 
 import pytest
+from tests.processes import run
 
 from archwright.cli import main
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Run the command in a process of its own; return its `returncode`, `stdout` and `stderr`."""
+
+    def call(*arguments, env=None, **options):
+        return run("-m", "archwright", *arguments, env={"COLUMNS": "200", **(env or {})}, **options)
+
+    return call
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from importlib import resources
 
 import pytest
@@ -16,21 +13,10 @@ from archwright.schedulers import ASHA, Hyperband
 from archwright.strategies import Evolution, LocalSearch, Random
 
 
-def bench(*arguments, **environment):
-    env = {"COLUMNS": "80", "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(
-        [sys.executable, "-m", "archwright", "bench", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **env},
-        timeout=300,
-    )
-
-
-def test_the_table_that_ships_needs_no_data(tmp_path):
-    done = bench(
-        "digits-cells", "--strategy", "random,local-search", "--trials", 30, "--seeds", 3, "--out", tmp_path / "out",
-        ARCHWRIGHT_DATA=str(tmp_path), HOME=str(tmp_path),
+def test_the_table_that_ships_needs_no_data(tmp_path, command):
+    done = command(
+        "bench", "digits-cells", "--strategy", "random,local-search", "--trials", 30, "--seeds", 3,
+        "--out", tmp_path / "out", env={"COLUMNS": "80", "ARCHWRIGHT_DATA": str(tmp_path), "HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from tests import processes
 
 import archwright as aw
 
@@ -15,20 +16,8 @@ DATA = ["search", "iris", "--space", "mlp", "--epochs", "2", "--seed", "3"]
 SEARCH = [*DATA, "--strategy", "evolution", "--scheduler", "full"]
 
 
-def command(*arguments, **options):
-    env = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "archwright", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=env,
-        timeout=120,
-        **options,
-    )
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, command):
     """A finished search."""
     folder = tmp_path_factory.mktemp("cli") / "run"
     done = command(*SEARCH, "--trials", 3, "--out", folder)
@@ -106,13 +95,7 @@ def test_export_gives_files_that_load(run, tmp_path, in_process):
         "net = build(); net.load_state_dict(load_file('weights.safetensors'))\n"
         "print(net.eval()(torch.zeros(2, 4)).shape)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=out,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(out)},
-    )
+    done = processes.run("-c", script, cwd=out)
     assert done.stdout.strip() == "torch.Size([2, 3])", done.stderr
 
 
@@ -236,25 +219,12 @@ def test_the_default_folder_is_a_free_one(tmp_path, in_process, monkeypatch):
 
 def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path, in_process):
     folder = tmp_path / "run"
-    arguments = [
-        sys.executable,
-        "-u",
-        "-m",
-        "archwright",
-        *SEARCH,
-        "--trials",
-        "100000",
-        "--out",
-        str(folder),
-        "--no-final",
-    ]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    process = processes.start("-m", "archwright", *SEARCH, "--trials", 100000, "--out", folder, "--no-final")
     for line in process.stderr:
         if line.startswith("trial   4"):
             process.send_signal(signal.SIGINT)
             break
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert process.returncode == 130, err
     assert "interrupted" in out
     assert "best" in out

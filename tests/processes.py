@@ -1,0 +1,141 @@
+"""Processes for tests, forked from one that holds torch already: a Python that starts anew needs seconds for it.
+
+`start` and `run` take what stands behind `python` on a command line and give what `subprocess` gives:
+
+    run("-m", "archwright", "show", folder).stdout
+    start("-c", "print('here', flush=True); input()").stdout.readline()
+
+They are processes like any other: they have a number, locks and an environment of their own, and can be killed. Where
+the question is what a fresh interpreter loads, use `subprocess`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import types
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What a search loads. The process that all are forked from must have one thread, or the forked ones hang.
+_FORKED = multiprocessing.get_context("forkserver")
+_FORKED.set_forkserver_preload(
+    [
+        "torch",
+        "scipy.stats",
+        "sklearn.datasets",
+        "safetensors.torch",
+        "sqlalchemy.dialects.sqlite",
+        "typer",
+        "archwright.study",
+        "archwright.evaluate._training",
+    ]
+)
+
+
+class Started:
+    """A running process, with the methods of `subprocess.Popen` that tests use. Its streams hold text.
+
+    Attributes:
+        pid: The number of the process.
+        stdin, stdout, stderr: Its streams.
+        returncode: How it ended; minus the signal that ended it, None as long as that is not known.
+    """
+
+    def __init__(self, arguments: tuple[object, ...], env: Mapping[str, str], cwd: str | Path) -> None:
+        ends = [os.pipe(), os.pipe(), os.pipe()]
+        theirs = [Connection(ends[0][0], writable=False), *(Connection(end[1], readable=False) for end in ends[1:])]
+        self.args = list(map(str, arguments))
+        self._process = _FORKED.Process(target=_main, args=(self.args, dict(env), str(cwd), theirs))
+        self._process.start()
+        for end in theirs:
+            end.close()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+        self.stdin: IO[str] = os.fdopen(ends[0][1], "w")
+        self.stdout: IO[str] = os.fdopen(ends[1][0])
+        self.stderr: IO[str] = os.fdopen(ends[2][0])
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float = 120) -> int:
+        """Wait for the end and return the status; a process that does not end in time is killed and is an error."""
+        self._process.join(timeout)
+        status = self.returncode
+        if status is None:
+            self.kill()
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        return status
+
+    def communicate(self, timeout: float = 120) -> tuple[str, str]:
+        """Close its input, and return what it prints until its end."""
+        self.stdin.close()
+        with ThreadPoolExecutor() as readers, self.stdout, self.stderr:
+            read = [readers.submit(stream.read) for stream in (self.stdout, self.stderr)]
+            self.wait(timeout)
+            return read[0].result(), read[1].result()
+
+
+def start(*arguments: object, env: Mapping[str, str] | None = None, cwd: str | Path | None = None) -> Started:
+    """Start Python with these arguments: `-c CODE`, `-m MODULE` or a script, and what follows.
+
+    Args:
+        arguments: What stands behind `python`.
+        env: What is added to the environment of this process.
+        cwd: The folder it starts in.
+    """
+    return Started(arguments, {**os.environ, **(env or {})}, cwd or Path.cwd())
+
+
+def run(
+    *arguments: object, env: Mapping[str, str] | None = None, cwd: str | Path | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments to its end, as `start` does."""
+    process = start(*arguments, env=env, cwd=cwd)
+    out, err = process.communicate(timeout)
+    return subprocess.CompletedProcess(process.args, process.wait(), out, err)
+
+
+def _main(arguments: list[str], env: dict[str, str], cwd: str, streams: list[Connection]) -> None:
+    """Be what `python ARGUMENTS` is, in a process that was forked for it."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+        stream.close()
+    sys.stdin = os.fdopen(0)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != ROOT]
+    first, *rest = arguments
+    if first == "-c":
+        code, *rest = rest
+        sys.path.insert(0, "")
+        sys.argv = ["-c", *rest]
+        module = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(code, "<string>", "exec"), vars(module))
+    elif first == "-m":
+        name, *rest = rest
+        sys.path.insert(0, "")
+        sys.argv = [name, *rest]
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, str(Path(first).resolve().parent))
+        sys.argv = [first, *rest]
+        runpy.run_path(first, run_name="__main__")
