@@ -4,15 +4,42 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
 from archwright.errors import ArchwrightError, unknown
 
+_SETTING = re.compile(r"[,;](?=\s*\w+\s*=)|[,;]\s*$")
+
 T = TypeVar("T", bound=Callable[..., Any])
 K = TypeVar("K")
 C = TypeVar("C", bound=type[Any])
+
+
+def split_settings(text: str, *, error: type[ArchwrightError]) -> tuple[str, dict[str, str]]:
+    """Return the name and the settings of a text such as "evolution:population=20,sample=5".
+
+    Settings stand behind a colon, separated by commas or semicolons.
+
+    Args:
+        text: The text.
+        error: What to raise.
+
+    Raises:
+        ArchwrightError: A setting does not read name=value, or is given twice.
+    """
+    name, _, rest = text.partition(":")
+    settings: dict[str, str] = {}
+    for part in filter(None, map(str.strip, _SETTING.split(rest))):
+        key, given, value = (each.strip() for each in part.partition("="))
+        if not given or not key:
+            raise error(f"{text!r}: a setting reads name=value, not {part!r}")
+        if key in settings:
+            raise error(f"{text!r}: the setting {key!r} is given twice")
+        settings[key] = value
+    return name.strip(), settings
 
 
 @dataclass(frozen=True)

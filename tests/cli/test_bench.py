@@ -85,12 +85,15 @@ def test_an_altered_table_is_refused_and_one_of_ones_own_is_taken_on_request(tmp
 
 
 def test_settings_of_a_strategy_are_written_behind_it():
-    found = parse_strategies("random, evolution:population=20;sample=5 ,local-search:improvement=best")
+    found = parse_strategies("random, evolution:population=20, sample=5 ,local-search:improvement=best")
     assert found == {
         "random": Random(),
-        "evolution:population=20;sample=5": Evolution(population=20, sample=5),
+        "evolution:population=20, sample=5": Evolution(population=20, sample=5),
         "local-search:improvement=best": LocalSearch(improvement="best"),
     }
+    assert parse_strategies("evolution:population=20;sample=5").popitem()[1] == Evolution(population=20, sample=5)
+    with pytest.raises(StrategyError, match="'sample' is given twice"):
+        parse_strategies("evolution:sample=3,sample=5")
     with pytest.raises(StrategyError, match="reads name=value, not 'population'"):
         parse_strategies("evolution:population")
     with pytest.raises(StrategyError, match="population is an integer of 1 or more, not 'many'"):
@@ -104,8 +107,8 @@ def test_settings_of_a_strategy_are_written_behind_it():
 
 
 def test_schedulers_stand_behind_a_plus_sign():
-    found = parse_strategies("random, random+asha,evolution:population=20;sample=5 + hyperband:eta=1e+1")
-    assert list(found) == ["random", "random+asha", "evolution:population=20;sample=5 + hyperband:eta=1e+1"]
+    found = parse_strategies("random, random+asha,evolution:population=20,sample=5 + hyperband:eta=1e+1")
+    assert list(found) == ["random", "random+asha", "evolution:population=20,sample=5 + hyperband:eta=1e+1"]
     assert list(found.values()) == [
         Random(),
         (Random(), ASHA()),

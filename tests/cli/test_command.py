@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,17 @@ def test_show_lists_the_best_first(run, in_process):
     accuracies = [float(row[heading.index("accuracy")]) for row in rows]
     assert len(rows) == 2
     assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_a_run_folder_may_be_named_like_markup(run, tmp_path, in_process):
+    folder = tmp_path / "runs" / "[" / "v2]"
+    shutil.copytree(run[0], folder)
+    status, out, err = in_process("show", folder)
+    assert status == 0, err
+    assert str(folder) in out
+    status, out, err = in_process("show", tmp_path / "[bold]none[/]")
+    assert status == 2
+    assert "[bold]none[/]" in err
 
 
 def test_resume_adds_trials_and_keeps_the_old_ones(run, in_process):
@@ -266,7 +278,7 @@ def test_what_supernets_bring_is_listed(in_process, kind, name):
 def test_settings_of_a_strategy_stand_behind_a_colon(tmp_path, in_process):
     options = ["--space", "mlp", "--epochs", "1", "--trials", "1", "--out", tmp_path / "run", "--json"]
     status, out, err = in_process(
-        "search", "iris", "--strategy", "darts:order=2;epochs=1;selection=perturbation", *options
+        "search", "iris", "--strategy", "darts:order=2,epochs=1,selection=perturbation", *options
     )
     assert status == 0, err
     found = json.loads(out)

@@ -27,6 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -37,11 +38,11 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as `sear
 Trials = Annotated[
     int | None,
     typer.Option(
-        help="Full evaluations, of which a trial that is given less takes its share; where no time is given, 20, or "
-        "what suits a supernet."
+        help="Search budget in full evaluations; a trial at a lower fidelity counts as its share of one. Default: 20 "
+        "where no time is given."
     ),
 ]
-Minutes = Annotated[float | None, typer.Option(help="Minutes in all, the final training included.")]
+Minutes = Annotated[float | None, typer.Option(help="Search budget in minutes, the final training included.")]
 
 
 class Kind(StrEnum):
@@ -63,7 +64,9 @@ def main() -> None:
     try:
         app()
     except ArchwrightError as error:
-        print(f"archwright: {error}", file=sys.stderr)
+        from archwright.cli._console import Output
+
+        Output(stderr=True).line(f"archwright: {error}")
         sys.exit(2)
 
 
@@ -107,86 +110,86 @@ def search(
     strategy: Annotated[
         str,
         typer.Option(
-            help="The strategy (`archwright list strategies`); settings after a colon: darts:order=2;epochs=20. "
-            "auto: one that suits the space and the budget."
+            help="Search strategy (`archwright list strategies`), with settings after a colon: "
+            "evolution:population=20,sample=5. auto chooses one for the space and the budget."
         ),
     ] = "auto",
     scheduler: Annotated[
         str,
         typer.Option(
-            help="How much each trial gets (`archwright list schedulers`); settings after a colon: asha:eta=4. "
-            "auto: what suits the data and the budget."
+            help="Scheduler (`archwright list schedulers`): how much training each trial gets. Settings after a colon: "
+            "asha:eta=4. auto chooses one for the data and the budget."
         ),
     ] = "auto",
     fidelity: Annotated[
         str | None,
         typer.Option(
-            help="What trials are given less of, from the least to the full: epochs=1:9; seconds, data, resolution, or "
-            "decisions of the space, several by commas: epochs=1:9,*.width=0.25:1."
+            help="Range of the fidelity, from the least to the full: epochs=1:9. Fidelities are epochs, seconds, data, "
+            "resolution, and decisions of the space: epochs=1:9,*.width=0.25:1."
         ),
     ] = None,
     screen: Annotated[
         str | None,
-        typer.Option(help="A proxy (`archwright list proxies`) that chooses among 4 proposals; naswot:16 among 16."),
+        typer.Option(
+            help="Zero-cost proxy (`archwright list proxies`) that selects one of 4 proposals; naswot:16: one of 16."
+        ),
     ] = None,
     constraint: Annotated[
         list[str] | None,
-        typer.Option(help="A bound, such as 'params<=1e6', 'latency_ms<=5' or 'accuracy>=0.9'; may be repeated."),
+        typer.Option(help="Constraint, such as 'parameters<=1e6' or 'latency_ms<=5'; may be repeated."),
     ] = None,
     start: Annotated[
         list[str] | None,
         typer.Option(
-            help="What to try first: a run folder, for its best network, or a JSON file of decisions; may be repeated. "
-            "With the strategy auto a few known designs when not given."
+            help="Architecture to try first: a run folder, for its best network, or a JSON file of decisions; may be "
+            "repeated. By default, the strategy auto tries a few known designs."
         ),
     ] = None,
     inherit: Annotated[
-        bool, typer.Option(help="Let trials begin with the weights of the nearest of the best before them.")
+        bool, typer.Option(help="Initialise each trial with the weights of the most similar good trial before it.")
     ] = False,
-    repeats: Annotated[int, typer.Option(help="Evaluations of each trial, with different seeds.")] = 1,
+    repeats: Annotated[int, typer.Option(help="Number of evaluations of each trial, with different seeds.")] = 1,
     evaluator: Annotated[
-        str, typer.Option(help="How networks are measured (`archwright list evaluators`).")
+        str, typer.Option(help="How networks are evaluated (`archwright list evaluators`).")
     ] = "training",
     trials: Trials = None,
     minutes: Minutes = None,
-    target: Annotated[float | None, typer.Option(help="End when the best reaches this value of the objective.")] = None,
+    target: Annotated[float | None, typer.Option(help="Stop when the objective reaches this value.")] = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
-            help="What to optimise: max or min, and a metric; several for the front of all, such as --objective "
-            "'max accuracy' --objective 'min latency_ms'. max accuracy when not given."
+            help="Objective: max or min, and a metric. Repeat it for several objectives and their Pareto front: "
+            "--objective 'max accuracy' --objective 'min latency_ms'. Default: max accuracy."
         ),
     ] = None,
     on: Annotated[
         list[str] | None,
         typer.Option(
             "--on",
-            help="What latency is for (`archwright devices`): onnx:threads=1, or a published device such as pixel3. "
-            "PyTorch on this machine when not given.",
+            help="Device for latency and energy (`archwright devices`): onnx:threads=1, or a published device such as "
+            "pixel3. Default: PyTorch on this machine.",
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs of each trial; by the size of the data when not given.")
+        int | None, typer.Option(help="Epochs of each trial; the default depends on the size of the data.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Samples in one step; by the size of the data when not given.")
+        int | None, typer.Option(help="Batch size; the default depends on the size of the data.")
     ] = None,
-    augment: Annotated[str, typer.Option(help="For images, any of: flip,crop,cutout.")] = "",
-    precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster on this machine.")] = "float32",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    seed: Annotated[int, typer.Option(help="All that is random follows from it.")] = 0,
-    workers: Annotated[int, typer.Option(help="Trials at one time; 1 in this version.")] = 1,
+    augment: Annotated[str, typer.Option(help="Augmentation of images, any of: flip,crop,cutout.")] = "",
+    precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster one.")] = "float32",
+    device: Annotated[str, typer.Option(help="Device to train on: auto, cpu, cuda, mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    workers: Annotated[int, typer.Option(help="Number of trials at a time; 1 in this version.")] = 1,
     final: Annotated[
         bool, typer.Option(help="Train the best again, for longer, on all but the test part, and test it.")
     ] = True,
-    out: Annotated[Path | None, typer.Option(help="The run folder; runs/DATA when not given.")] = None,
-    label: Annotated[
-        str | None, typer.Option(help="For a CSV: the column to predict; the last when not given.")
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="For a folder of images: resize to SIZE x SIZE.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
+    size: Annotated[int | None, typer.Option(help="Resize the images of a folder to SIZE x SIZE.")] = None,
     json: Json = False,
 ) -> None:
-    """Search a space on data, and train the best network that was found."""
+    """Search for a network on data, and train the best one."""
     if workers != 1:
         raise BudgetError(f"--workers {workers}: this version runs one trial at a time; leave it at 1")
     from archwright import spaces
@@ -242,14 +245,14 @@ def search(
 def resume(
     run: Run,
     trials: Annotated[
-        int | None, typer.Option(help="Full evaluations, the past ones included; as before when not given.")
+        int | None, typer.Option(help="New budget in full evaluations, those on record included; default: as before.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Minutes in all, the past ones included; as before when not given.")
+        float | None, typer.Option(help="New budget in minutes, those on record included; default: as before.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Go on with a search that was interrupted, or with a greater budget."""
+    """Continue a search, also with a larger budget."""
     from archwright.cli._render import Screen
     from archwright.study import Budget, load
 
@@ -263,13 +266,13 @@ def resume(
 @app.command()
 def show(
     run: Run,
-    top: Annotated[int, typer.Option(help="How many of the best trials to list.")] = 10,
+    top: Annotated[int, typer.Option(help="Number of the best trials to list.")] = 10,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw what a supernet learned, epoch by epoch, into this file (png, svg, pdf).")
+        Path | None, typer.Option(help="Plot the training of the supernet into this file (png, svg, pdf).")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show what a search has found; it may still be running."""
+    """Show the results of a search, also of a running one."""
     from archwright.cli._render import Screen
     from archwright.study import load
 
@@ -283,11 +286,11 @@ def show(
 def front(
     run: Run,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw the trials, the front and its growth into this file (png, svg, pdf).")
+        Path | None, typer.Option(help="Plot the trials and the Pareto front into this file (png, svg, pdf).")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show what a search for several objectives has found that nothing beats in all of them."""
+    """Show the Pareto front of a search with several objectives."""
     from archwright.cli._front import show_front
     from archwright.study import load
 
@@ -297,11 +300,11 @@ def front(
 @app.command()
 def cost(
     run: Run,
-    on: Annotated[str, typer.Option("--on", help="A target of this machine (`archwright devices`).")] = "eager",
-    limit: Annotated[float, typer.Option(help="The greatest spread of the times that is believed.")] = 0.1,
+    on: Annotated[str, typer.Option("--on", help="Device of this machine (`archwright devices`).")] = "eager",
+    limit: Annotated[float, typer.Option(help="Largest relative spread of the times that is accepted.")] = 0.1,
     json: Json = False,
 ) -> None:
-    """Measure the networks that a search has found again, on this machine."""
+    """Measure the latency of found networks on this machine."""
     from archwright.cli._front import show_costs
     from archwright.export import measure_networks
     from archwright.study import load
@@ -311,7 +314,7 @@ def cost(
 
 @app.command()
 def devices(json: Json = False) -> None:
-    """List what latency can be measured on here, and the published devices for the space nasbench201."""
+    """List the devices for latency and energy."""
     from archwright.cli._front import show_devices
 
     show_devices(as_json=json)
@@ -327,7 +330,7 @@ def export(
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
     json: Json = False,
 ) -> None:
-    """Copy a network to where it will be used: source that needs torch alone, and weights."""
+    """Export a network: source that needs torch only, and weights."""
     from archwright.cli._render import Screen
     from archwright.export import export_network
     from archwright.study import load
@@ -342,8 +345,8 @@ def bench(
     strategy: Annotated[
         str,
         typer.Option(
-            help="Strategies, separated by commas; settings after a colon: evolution:population=20;sample=5; a "
-            "scheduler after a plus sign: random+asha,tpe+hyperband:eta=4."
+            help="Strategies, separated by commas, with settings after a colon: evolution:population=20,sample=5. A "
+            "scheduler stands after a plus sign: random+asha,tpe+hyperband:eta=4."
         ),
     ] = "random,evolution,local-search,bo",
     dataset: Annotated[
@@ -364,9 +367,9 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="A folder for the results, the curves and a report.")] = None,
     json: Json = False,
 ) -> None:
-    """Compare strategies, or strategies with schedulers, on a table of measured networks.
+    """Compare strategies on a table of measured networks.
 
-    A search sees validation, and is judged by test.
+    A search sees the validation metric, and is judged by the test metric.
     """
     from archwright.cli._bench import run
 
@@ -375,7 +378,7 @@ def bench(
 
 @app.command("list")
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Json = False) -> None:
-    """List the spaces, strategies, schedulers, proxies, evaluators, relaxations, data sets or tables by name."""
+    """List the names of spaces, strategies, data sets and more."""
     from archwright.cli._render import Screen
 
     Screen(quiet=False).names(_entries(kind), as_json=json)

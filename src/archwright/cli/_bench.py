@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from archwright import bench
+from archwright.cli._console import Output, document
 from archwright.cli._named import parse_strategies
 
 __all__ = ["run"]
@@ -30,12 +29,11 @@ def run(
     """Run the comparison and show it; arguments are the command's."""
     chosen = parse_strategies(strategy)
     loaded = bench.load(table, dataset=dataset, path=data, verify=verify)
-    console = Console(stderr=True, quiet=as_json)
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TimeRemainingColumn(),
-        console=console,
+        console=Output(stderr=True, quiet=as_json).console,
         transient=True,
     ) as live:
         task = live.add_task("", total=len(chosen) * seeds)
@@ -57,29 +55,27 @@ def run(
     title = f"{loaded.name}, {loaded.dataset}: {budget}, {seeds} seeds"
     written = comparison.save(out, title=title) if out is not None else []
     if as_json:
-        print(json.dumps({"table": loaded.name, "dataset": loaded.dataset, **comparison.to_json()}))
+        document({"table": loaded.name, "dataset": loaded.dataset, **comparison.to_json()})
         return
-    _show(Console(highlight=False, soft_wrap=True), title, loaded, comparison, written)
+    _show(Output(), title, loaded, comparison, written)
 
 
-def _show(
-    console: Console, title: str, loaded: bench.Benchmark, comparison: bench.Comparison, written: list[Path]
-) -> None:
-    console.print(f"[bold]{title}[/]")
+def _show(out: Output, title: str, loaded: bench.Benchmark, comparison: bench.Comparison, written: list[Path]) -> None:
+    out.line(title, style="bold")
     judged = any(result.judged is not None for result in comparison.results.values())
-    console.print(
+    out.line(
         f"{'Test' if judged else 'Validation'} regret of the best by validation"
         f"{', in percentage points' if loaded.scale == 100 else ''}: mean after "
         f"{'so many evaluations' if comparison.seconds is None else 'the simulated time of so many full trainings'}"
     )
-    console.print(str(comparison), markup=False)
+    out.console.print(str(comparison), soft_wrap=True)  # a table: its rows stay whole
     counted = (
         "to best: median evaluations until the best of the table; repeats: proposals of a run that had been made before"
         if comparison.seconds is None
         else "to best: median time until the best of the table, in full trainings; evaluations: of a run"
     )
-    console.print(
+    out.line(
         f"±: standard error of the last; {counted}; ms: to ask and tell, for each trial; rank: mean over the seeds"
     )
     for path in written:
-        console.print(f"wrote {path}")
+        out.line(f"wrote {path}")

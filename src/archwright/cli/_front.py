@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from archwright.cli._console import Output, document
 from archwright.cost import Published, targets
 from archwright.trials import metrics_to_json
 
@@ -36,35 +33,34 @@ def show_front(study: Study, picture: Path | None, *, as_json: bool) -> None:
             }
             for each in found
         ]
-        _print_json({"front": listed, "hypervolume": study.hypervolume})
+        document({"front": listed, "hypervolume": study.hypervolume})
         return
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(f"[bold]front[/]     of {', '.join(map(str, study.objectives))}")
+    out = Output()
+    out.line(f"of {', '.join(map(str, study.objectives))}", label="front")
     if study.constraints:
-        out.print(f"[bold]only[/]      {', '.join(map(str, study.constraints))}", markup=True)
+        out.line(", ".join(map(str, study.constraints)), label="only")
     if not found:
-        out.print("nothing has been found yet")
+        out.line("nothing has been found yet")
         return
     names = list(dict.fromkeys(_named(study)))
     rows = [
         [str(each.trial.number), *(f"{each.metrics[name]:.6g}" if name in each.metrics else "" for name in names)]
         for each in found
     ]
-    lasts = [" ".join(f"{name}={value}" for name, value in each.architecture.items()) for each in found]
-    _table(out, ["trial", *names], rows, ["architecture", *lasts])
+    out.table(["trial", *names], rows, [each.architecture for each in found])
     broken = len(study.history.infeasible)
     volume = f", hypervolume {study.hypervolume:.6g}" if study.hypervolume else ""
-    out.print(f"{len(found)} of {len(study.history.complete)} complete trials, {broken} infeasible{volume}")
+    out.line(f"{len(found)} of {len(study.history.complete)} complete trials, {broken} infeasible{volume}")
     if picture is not None:
-        out.print(f"drawn into {picture}", markup=False)
+        out.line(f"drawn into {picture}")
     if study.path is not None:
-        out.print(f"archwright export {study.path} --trial {found[0].trial.number} --out DIR", markup=False)
+        out.line(f"archwright export {study.path} --trial {found[0].trial.number} --out DIR")
 
 
 def show_costs(measured: Sequence[Measured], on: str, *, as_json: bool) -> None:
     """Show what networks cost here, beside what was measured in the search."""
     if as_json:
-        _print_json(
+        document(
             [
                 {
                     "trial": each.saved.trial,
@@ -81,8 +77,8 @@ def show_costs(measured: Sequence[Measured], on: str, *, as_json: bool) -> None:
             ]
         )
         return
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(f"[bold]measured[/]  on {on}")
+    out = Output()
+    out.line(f"on {on}", label="measured")
     rows = []
     for each in measured:
         before = each.saved.metrics.get("latency_ms")
@@ -98,43 +94,22 @@ def show_costs(measured: Sequence[Measured], on: str, *, as_json: bool) -> None:
             ]
         )
     names = ["trial", "latency_ms", "spread", "in the search", "samples/s", "parameters", "MFLOPs"]
-    _table(out, names, rows, ["id", *(each.saved.architecture.id for each in measured)])
+    out.table(names, rows, [each.saved.architecture for each in measured])
 
 
 def show_devices(*, as_json: bool) -> None:
     """List the targets of this machine, and the published devices."""
     here, published = targets(), Published.devices()
     if as_json:
-        _print_json({"targets": here, "published": dict(published)})
+        document({"targets": here, "published": dict(published)})
         return
-    out = Console(highlight=False, soft_wrap=True)
-    out.print("[bold]on this machine[/] (settings after a colon: onnx:threads=1;batch_size=8)")
-    _listed(out, here.items())
-    out.print("[bold]published[/], for the space nasbench201")
-    _listed(out, sorted(published.items()))
+    out = Output()
+    out.line("on this machine (settings after a colon: onnx:threads=1,batch_size=8)", style="bold")
+    out.listed(here.items())
+    out.line("published, for the space nasbench201", style="bold")
+    out.listed(sorted(published.items()))
 
 
 def _named(study: Study) -> Iterable[str]:
     yield from (objective.metric for objective in study.objectives)
     yield from (constraint.metric for constraint in study.constraints)
-
-
-def _listed(out: Console, items: Iterable[tuple[str, str]]) -> None:
-    listed = list(items)
-    width = max(len(name) for name, _ in listed)
-    for name, told in listed:
-        out.print(f"{name:<{width}}  {told}", markup=False)
-
-
-def _table(out: Console, names: Sequence[str], rows: Sequence[Sequence[str]], lasts: Sequence[str]) -> None:
-    lines = [list(names), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    room = max(20, out.width - sum(widths) - 2 * len(widths))
-    for line, last in zip(lines, lasts, strict=True):
-        cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
-        out.print("  ".join([*cells, last if len(last) <= room else f"{last[: room - 1]}…"]), markup=False)
-
-
-def _print_json(document: Any) -> None:
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")

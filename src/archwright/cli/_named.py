@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
-from archwright.errors import ArchitectureError, ArchwrightError, SchedulerError, StrategyError, StudyError
+from archwright._registry import split_settings
+from archwright.errors import ArchitectureError, SchedulerError, StrategyError, StudyError
 from archwright.schedulers import Scheduler
 from archwright.space import Architecture
 from archwright.strategies import Strategy
@@ -18,18 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_fidelity", "parse_scheduler", "parse_start", "parse_strategies", "parse_strategy"]
 
+_NEXT = re.compile(r",(?!\s*\w+\s*=)")  # a comma before name=value separates settings
 _SCHEDULED = re.compile(r"\s*\+\s*(?=[A-Za-z])")  # no plus sign of a number, such as 1e+3
 
 
 def parse_strategy(text: str) -> Strategy:
-    """Return the strategy of a text such as "evolution:population=20;sample=5".
+    """Return the strategy of a text such as "evolution:population=20,sample=5".
 
     Raises:
         UnknownName: There is no such strategy.
         StrategyError: A setting is not allowed.
     """
-    name, settings = _split(text, StrategyError)
-    return strategies.create(name, **settings)
+    name, settings = split_settings(text, error=StrategyError)
+    return strategies.create(name, **{key: _value(value) for key, value in settings.items()})
 
 
 def parse_scheduler(text: str) -> Scheduler:
@@ -39,12 +41,12 @@ def parse_scheduler(text: str) -> Scheduler:
         UnknownName: There is no such scheduler.
         SchedulerError: A setting is not allowed.
     """
-    name, settings = _split(text, SchedulerError)
-    return schedulers.create(name, **settings)
+    name, settings = split_settings(text, error=SchedulerError)
+    return schedulers.create(name, **{key: _value(value) for key, value in settings.items()})
 
 
 def parse_strategies(text: str) -> dict[str, Entry]:
-    """Return the strategies of a text such as "random,evolution:population=20;sample=5", by their labels.
+    """Return the strategies of a text such as "random,evolution:population=20,sample=5", by their labels.
 
     A scheduler stands behind a plus sign: "random,bo:kernel=wl+hyperband:eta=4".
 
@@ -54,7 +56,7 @@ def parse_strategies(text: str) -> dict[str, Entry]:
         SchedulerError: A setting of a scheduler is not allowed.
     """
     found: dict[str, Entry] = {}
-    for label in filter(None, (part.strip() for part in text.split(","))):
+    for label in filter(None, map(str.strip, _NEXT.split(text))):
         if label in found:
             raise StrategyError(f"the strategy {label!r} is named twice")
         strategy, *scheduler = _SCHEDULED.split(label, maxsplit=1)
@@ -112,18 +114,6 @@ def parse_fidelity(text: str) -> dict[str, tuple[float, float]]:
             )
         found[name.strip()] = ends
     return found
-
-
-def _split(text: str, error: type[ArchwrightError]) -> tuple[str, dict[str, Any]]:
-    """Return the name and the settings of a text such as "name:setting=value;setting=value"."""
-    name, _, settings = text.partition(":")
-    options: dict[str, Any] = {}
-    for setting in filter(None, settings.split(";")):
-        key, given, value = setting.partition("=")
-        if not given:
-            raise error(f"{text!r}: a setting reads name=value, not {setting!r}")
-        options[key.strip()] = _value(value.strip())
-    return name.strip(), options
 
 
 def _value(text: str) -> Any:

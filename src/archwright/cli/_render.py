@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
+from archwright.cli._console import Output, document
 from archwright.study import Callback
 
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ class Screen(Callback):
     def __init__(self, *, quiet: bool, data: Data | None = None) -> None:
         self.quiet = quiet
         self.data = data
-        self.out = Console(highlight=False, soft_wrap=True, quiet=quiet)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        self.out = Output(quiet=quiet)
+        self.err = Output(stderr=True, quiet=quiet)
         self.live: Progress | None = None
         self.task: Any = None
         self.began = time.monotonic()
@@ -52,30 +51,30 @@ class Screen(Callback):
 
         size = f"{describe_size(study.space.bound)} architectures, {len(study.space.decisions)} decisions"
         if self.data is not None:
-            self.out.print(f"[bold]data[/]      {self.data}")
-        self.out.print(f"[bold]space[/]     {study.space.name or 'custom'}: {size}")
-        self.out.print(f"[bold]measure[/]   {study.evaluator}")
+            self.out.line(self.data, label="data")
+        self.out.line(f"{study.space.name or 'custom'}: {size}", label="space")
+        self.out.line(study.evaluator, label="measure")
         where = f", in {study.path}" if study.path else ""
         aims = ", ".join(map(str, study.objectives))
-        self.out.print(f"[bold]search[/]    {aims} by {study.strategy}, {study.budget}, seed {study.seed}{where}")
+        self.out.line(f"{aims} by {study.strategy}, {study.budget}, seed {study.seed}{where}", label="search")
         if study.ladder.rungs:
-            self.out.print(f"[bold]schedule[/]  {study.scheduler} over {study.ladder}")
+            self.out.line(f"{study.scheduler} over {study.ladder}", label="schedule")
         if study.constraints:
-            self.out.print(f"[bold]only[/]      {', '.join(map(str, study.constraints))}", markup=True)
+            self.out.line(", ".join(map(str, study.constraints)), label="only")
         for line in study.why:
-            self.out.print(f"[bold]auto[/]      {line}")
+            self.out.line(line, label="auto")
         self.spent, self.began = study.elapsed, time.monotonic()
-        if self.err.is_terminal and not self.quiet:
+        if self.err.console.is_terminal and not self.quiet:
             self.live = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=12),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=self.err,
+                TextColumn("{task.description}", markup=False, table_column=Column(ratio=1)),  # wraps at words
+                console=self.err.console,
+                expand=True,
                 transient=True,
             )
-            self.task = self.live.add_task("starting", total=1.0, left="")
+            self.task = self.live.add_task("starting", total=1.0)
             self.live.start()
 
     def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
@@ -83,13 +82,12 @@ class Screen(Callback):
         self._update(study, f"supernet epoch {step}  loss {metrics.get('loss', float('nan')):.3f}")
         if self.live is None:
             told = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name != "seconds")
-            self.err.print(f"supernet epoch {step:>3}  {metrics.get('seconds', 0.0):6.1f} s  {told}", markup=False)
+            self.err.line(f"supernet epoch {step:>3}  {metrics.get('seconds', 0.0):6.1f} s  {told}")
 
     def on_prepared(self, study: Study, learned: Learned) -> None:
         """Say what has been learned."""
-        console = self.live.console if self.live else self.err
         for line in _diagnosis(study):
-            console.print(line, markup=False)
+            self.err.line(line)
 
     def on_trial_start(self, study: Study, trial: Trial) -> None:
         """Name the trial."""
@@ -107,20 +105,19 @@ class Screen(Callback):
             told = "".join(f"  {name} {trial.metrics[name]:.4f}" for name in names if name in trial.metrics)
             why = "" if not trial.error else f"  {trial.error.strip().splitlines()[-1]}"
             given = "" if trial.fidelity is None else f"  {_given(trial)}"
-            self.err.print(
-                f"trial {trial.number:>3}  {trial.state:<8} {trial.seconds:6.1f} s{given}{told}{why}  {_best(study)}",
-                markup=False,
+            self.err.line(
+                f"trial {trial.number:>3}  {trial.state:<8} {trial.seconds:6.1f} s{given}{told}{why}  {_best(study)}"
             )
 
     def on_final_start(self, study: Study, trial: Trial) -> None:
         """Say that the final training begins."""
         self._update(study, f"final training of trial {trial.number}")
         if self.live is None:
-            self.err.print(f"final training of trial {trial.number}, from scratch on all but the test part")
+            self.err.line(f"final training of trial {trial.number}, from scratch on all but the test part")
 
     def on_problem(self, study: Study, message: str) -> None:
         """Say at once what went wrong."""
-        (self.live.console if self.live else self.err).print(f"problem: {message}", markup=False)
+        self.err.line(f"problem: {message}")
 
     def on_end(self, study: Study) -> None:
         """End the live line."""
@@ -136,8 +133,7 @@ class Screen(Callback):
         self.live.update(
             self.task,
             completed=share,
-            description=f"{doing}  {_best(study)}",
-            left=f"about {_clock(left)} left" if left else "",
+            description="  ".join(filter(None, [f"about {_clock(left)} left" if left else "", doing, _best(study)])),
         )
 
     # ------------------------------------------------------------------ results
@@ -145,7 +141,7 @@ class Screen(Callback):
     def conclude(self, study: Study, *, as_json: bool) -> None:
         """Show how a search ended and what it leaves."""
         if as_json:
-            _print_json(study.summary())
+            document(study.summary())
             return
         reasons = {
             "trials": "the trials are spent",
@@ -156,18 +152,18 @@ class Screen(Callback):
             "callback": "stopped by a callback",
         }
         reason = reasons.get(study.stopped_by or "", study.stopped_by)
-        self.out.print(f"[bold]ended[/]     {_states(study)} in {_clock(study.elapsed)}: {reason}")
+        self.out.line(f"{_states(study)} in {_clock(study.elapsed)}: {reason}", label="ended")
         self._result(study)
 
     def show(self, study: Study, *, top: int, as_json: bool) -> None:
         """Show a study on record: what it is, its best trials, its best network."""
         if as_json:
-            _print_json(study.summary())
+            document(study.summary())
             return
         summary = study.summary()
         how = f"{', '.join(map(str, study.objectives))} by {summary['strategy']} in {summary['space']}"
-        self.out.print(f"[bold]search[/]    {how}, {study.budget}, seed {study.seed}")
-        self.out.print(f"[bold]trials[/]    {_states(study)} in {_clock(study.elapsed)}")
+        self.out.line(f"{how}, {study.budget}, seed {study.seed}", label="search")
+        self.out.line(f"{_states(study)} in {_clock(study.elapsed)}", label="trials")
         ranked = study.history.best_first(study.history.complete)[:top]
         if ranked:
             self._table(study, ranked)
@@ -177,66 +173,57 @@ class Screen(Callback):
         """Show what was exported, and how it is used."""
         listed = list(files)
         if as_json:
-            _print_json({"files": [str(file) for file in listed]})
+            document({"files": [str(file) for file in listed]})
             return
         for file in listed:
-            self.out.print(str(file), markup=False)
+            self.out.line(file)
         folder = listed[0].parent
-        self.out.print(
+        self.out.line(
             f"\nIn Python, in {folder}: model = build() from model.py, then\n"
-            f'model.load_state_dict(safetensors.torch.load_file("weights.safetensors")); model.eval()',
-            markup=False,
+            f'model.load_state_dict(safetensors.torch.load_file("weights.safetensors")); model.eval()'
         )
 
     def names(self, entries: Iterable[Entry[Any]], *, as_json: bool) -> None:
         """List what is registered."""
         listed = list(entries)
         if as_json:
-            _print_json([{"name": entry.name, "summary": entry.summary} for entry in listed])
+            document([{"name": entry.name, "summary": entry.summary} for entry in listed])
             return
-        width = max(len(entry.name) for entry in listed)
-        for entry in listed:
-            self.out.print(f"{entry.name:<{width}}  {entry.summary}", markup=False)
+        self.out.listed((entry.name, entry.summary) for entry in listed)
 
     def _table(self, study: Study, trials: list[Trial]) -> None:
         names = list(_leading(study, trials[0].metrics))[:5]
-        headings = ["trial", *names, "seconds"]
         rows = [
-            [str(trial.number)]
-            + [_number(trial.metrics[name]) if name in trial.metrics else "" for name in names]
-            + [f"{trial.seconds:.1f}"]
+            [
+                str(trial.number),
+                *(_number(trial.metrics[name]) if name in trial.metrics else "" for name in names),
+                f"{trial.seconds:.1f}",
+            ]
             for trial in trials
         ]
-        widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-        room = max(20, self.out.width - sum(widths) - 2 * len(widths))
-        for row, last in zip([headings, *rows], ["architecture", *map(_decisions, trials)], strict=True):
-            cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-            last = last if len(last) <= room else f"{last[: room - 1]}…"
-            self.out.print("  ".join([*cells, last]), markup=False)
+        self.out.table(["trial", *names, "seconds"], rows, [trial.architecture for trial in trials])
 
     def _result(self, study: Study) -> None:
         best = study.best
         if best is None:
-            self.out.print("[bold]best[/]      none: no trial has given a result")
+            self.out.line("none: no trial has given a result", label="best")
             for trial in study.trials[-1:]:
                 if trial.error:
-                    self.out.print(
-                        f"          trial {trial.number}: {trial.error.strip().splitlines()[-1]}", markup=False
-                    )
+                    self.out.line(f"trial {trial.number}: {trial.error.strip().splitlines()[-1]}", label="")
             return
-        self.out.print(f"[bold]best[/]      trial {best.trial.number}: {_metrics(_leading(study, best.metrics))}")
+        self.out.line(f"trial {best.trial.number}: {_metrics(_leading(study, best.metrics))}", label="best")
         for name, value in best.architecture.items():
-            self.out.print(f"          {name} = {value}", markup=False)
+            self.out.line(f"{name} = {value}", label="")
         if study.test is not None:
-            self.out.print(f"[bold]final[/]     {_metrics(_leading(study, study.test))}")
+            self.out.line(_metrics(_leading(study, study.test)), label="final")
         if len(study.objectives) > 1:
             shown = f"; `archwright front {study.path}` shows them" if study.path is not None else ""
-            self.out.print(f"[bold]front[/]     {len(study.front)} networks that nothing beats in all{shown}")
+            self.out.line(f"{len(study.front)} networks that nothing beats in all{shown}", label="front")
         for line in _diagnosis(study):
-            self.out.print(f"[bold]supernet[/]  {line}")
+            self.out.line(line, label="supernet")
         if study.path is not None and (Path(study.path) / "best").exists():
             files = ", ".join(sorted(file.name for file in (Path(study.path) / "best").iterdir()))
-            self.out.print(f"[bold]files[/]     {Path(study.path) / 'best'}: {files}")
+            self.out.line(f"{Path(study.path) / 'best'}: {files}", label="files")
 
 
 def _progress(study: Study, spent: float) -> tuple[float, float | None]:
@@ -304,10 +291,6 @@ def _leading(study: Study, metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: metrics[name] for name in sorted(metrics, key=place)}
 
 
-def _decisions(trial: Trial) -> str:
-    return " ".join(f"{name}={value}" for name, value in trial.architecture.items())
-
-
 def _metrics(metrics: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {_number(value)}" for name, value in metrics.items())
 
@@ -320,8 +303,3 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _print_json(document: Any) -> None:
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from archwright._registry import split_settings
 from archwright.errors import CostError, require, unknown
 
 __all__ = ["RUNTIMES", "Runtime", "Target", "check_target"]
@@ -49,7 +50,7 @@ class Target:
 
     @classmethod
     def parse(cls, text: str | Target) -> Target:
-        """Return the target that a text such as "onnx" or "eager:device=cuda;batch_size=8" describes.
+        """Return the target that a text such as "onnx" or "eager:device=cuda,batch_size=8" describes.
 
         Raises:
             UnknownName: There is no such runtime.
@@ -57,25 +58,24 @@ class Target:
         """
         if isinstance(text, Target):
             return text
-        runtime, _, settings = text.partition(":")
-        given: dict[str, str | int] = {}
-        for setting in filter(None, settings.split(";")):
-            name, is_given, value = (part.strip() for part in setting.partition("="))
-            if not is_given or name not in ("device", *_NUMBERS):
+        runtime, settings = split_settings(text, error=CostError)
+        given: dict[str, Any] = {}
+        for name, value in settings.items():
+            if name not in ("device", *_NUMBERS):
                 raise CostError(
-                    f"target {text!r}: a setting reads device=cpu, threads=1 or batch_size=8, not {setting!r}"
+                    f"target {text!r}: its settings are device=cpu, threads=1 and batch_size=8, not {name!r}"
                 )
             if name in _NUMBERS and not value.isdecimal():
                 raise CostError(f"target {text!r}: {name} is a whole number of 1 or more, not {value!r}")
             given[name] = int(value) if name in _NUMBERS else value
-        return cls(runtime.strip(), **given)  # type: ignore[arg-type]
+        return cls(runtime, **given)  # type: ignore[arg-type]  # checked there
 
     def __str__(self) -> str:
         """Return the text that `parse` reads."""
         settings = [f"device={self.device}"] if self.device != "cpu" else []
         settings += [f"threads={self.threads}"] if self.threads is not None else []
         settings += [f"batch_size={self.batch_size}"] if self.batch_size != 1 else []
-        return ":".join([self.runtime, *[";".join(settings)] * bool(settings)])
+        return ":".join([self.runtime, *[",".join(settings)] * bool(settings)])
 
 
 def check_target(target: Target) -> None:

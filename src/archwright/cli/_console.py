@@ -1,0 +1,96 @@
+"""What every command prints with: lines, lists, tables of networks, and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["Output", "document"]
+
+_LABEL = 10  # columns of a label, the space behind it included
+_ENDLESS = 1_000_000  # columns, where there is no terminal
+_LEAST_ROOM = 20  # columns for the decisions of an architecture
+
+
+class Output:
+    """Prints to a terminal, with lines wrapped at words, or to a pipe or a file, with lines kept whole.
+
+    Names and paths are the user's, or a stranger's: nothing is read as markup, and control characters are escaped.
+
+    Args:
+        stderr: Whether to print to standard error.
+        quiet: Whether to print nothing.
+    """
+
+    def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
+        self.console = Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
+        if not self.console.is_terminal:
+            self.console.width = _ENDLESS
+
+    def line(self, text: object = "", *, style: str = "", label: str | None = None) -> None:
+        """Print a line; behind a label, further lines are indented as far as the first."""
+        if label is None:
+            self.console.print(_plain(text, style))
+            return
+        grid = Table.grid()
+        grid.add_column(width=_LABEL, style="bold")
+        grid.add_column(overflow="fold")
+        grid.add_row(label, _plain(text, style))
+        self.console.print(grid)
+
+    def listed(self, items: Iterable[tuple[str, str]]) -> None:
+        """Print names with what is said of each."""
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, told in items:
+            grid.add_row(_plain(name), _plain(told))
+        self.console.print(grid)
+
+    def table(
+        self, names: Sequence[str], rows: Iterable[Sequence[str]], architectures: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Print a table of networks: numbers, and the decisions of each as far as there is room for them.
+
+        Args:
+            names: The headings of the numbers.
+            rows: The numbers of each row.
+            architectures: The decisions of each row.
+        """
+        cells = [list(names), *map(list, rows)]
+        used = sum(max(map(len, column)) + 2 for column in zip(*cells, strict=True))
+        room = max(_LEAST_ROOM, self.console.width - used)
+        made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+        for name in names:
+            made.add_column(_plain(name), justify="right", no_wrap=True)
+        made.add_column("architecture")
+        for row, architecture in zip(cells[1:], architectures, strict=True):
+            made.add_row(*map(_plain, row), _plain(_fitting(architecture, room)))
+        self.console.print(made)
+
+
+def document(content: Any) -> None:
+    """Print a JSON document on standard output."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    # Bytes of a file's name that are no text are escaped as JSON has it.
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+
+
+def _plain(text: object, style: str = "") -> Text:
+    shown = (each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in str(text))
+    return Text("".join(shown), style)
+
+
+def _fitting(architecture: Mapping[str, Any], room: int) -> str:
+    """Return as many whole decisions as there is room for."""
+    told = [f"{name}={value}" for name, value in architecture.items()]
+    kept = len(told)
+    while kept > 1 and len(" ".join(told[:kept])) + 2 * (kept < len(told)) > room:
+        kept -= 1
+    return " ".join([*told[:kept], *["…"] * (kept < len(told))])
