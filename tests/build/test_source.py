@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from tests.build.helpers import executed, ruff, write
 
 import archwright as aw
 from archwright import nn
-from archwright.build._text import Term, literal
+from archwright.build._layout import expression, source_of
+from archwright.build._syntax import literal
 from archwright.errors import BuildError
 from archwright.space import template
 from archwright.testing import random_spaces
@@ -245,7 +247,7 @@ def test_lists_and_tuples_are_kept_apart():
     ],
 )
 def test_constants_are_written_as_ruff_has_them(value, text):
-    assert literal(value).flat() == text
+    assert expression(literal(value)) == text
     assert eval(text, {"torch": torch, "float": float}) == value
     assert ruff(f"import torch\n\nx = {text}\ny = torch\n") == ""
 
@@ -258,12 +260,11 @@ def test_what_is_no_constant_is_refused(value):
 
 def test_long_terms_are_broken_one_item_to_a_line():
     items = [tuple(range(10)), (("a" * 90),), {"key": ["b" * 40, "c" * 40]}, []]
-    text = "\n".join(literal(items).lines(0, "x = ")) + "\n"
+    text = source_of(ast.Assign([ast.Name("x", ast.Store())], literal(items)))
     assert ruff(text) == ""
     namespace = {}
     exec(text, namespace)
     assert namespace["x"] == items
-    assert Term("f(", (("", Term("x")),), ")").lines(2, "return ") == ["  return f(x)"]
 
 
 def test_arguments_of_every_kind():

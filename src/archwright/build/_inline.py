@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from archwright.build._text import Import, literal
+from archwright.build._layout import source_of
+from archwright.build._syntax import Import, identifier, literal
 from archwright.errors import BuildError
 from archwright.space import find
 
@@ -102,9 +103,9 @@ class Inliner:
             if self.name_of(value) != name and self.claim(name, value):
                 self.texts.append(f"{name} = {value.__name__}")
         else:
-            lines = literal(value).lines(0, f"{name} = ")
+            text = source_of(ast.Assign([ast.Name(identifier(name), ast.Store())], literal(value)))
             if self.claim(name, value):
-                self.texts.append("\n".join(lines))
+                self.texts.append(text)
 
     def _import(self, name: str, value: Any) -> None:
         """Import a module, class or function of torch or of the standard library under a name."""

@@ -39,10 +39,8 @@ def make(item: Any, made: Callable[[Call, Any], None] = lambda call, result: Non
         made(item, result)
         return result
     if isinstance(item, Graph):
-        name = class_name(item)
-        return wiring_class(wiring(item, name), name)(
-            **{label: make(module, made) for label, module in modules(item).items()}
-        )
+        kind = wiring_class(wiring(item, class_name(item)))
+        return kind(**{label: make(module, made) for label, module in modules(item).items()})
     if isinstance(item, list | tuple):
         return type(item)(make(value, made) for value in item)
     if isinstance(item, Mapping):  # torch.nn.Sequential takes an OrderedDict, and every other taker a dict

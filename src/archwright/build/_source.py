@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,11 +11,12 @@ from typing import Any
 from archwright.build._build import closed_model
 from archwright.build._infer import has_lazy
 from archwright.build._inline import Inliner, used_names
+from archwright.build._layout import LINE, layout, source_of
 from archwright.build._make import class_name
-from archwright.build._text import LINE, Import, Term, import_block, literal
+from archwright.build._syntax import Import, call, dotted, import_statements, literal, method
 from archwright.build._wiring import modules, wiring
 from archwright.errors import BuildError
-from archwright.space import Call, Graph, Space, last_name
+from archwright.space import Architecture, Call, Graph, Space, last_name
 
 __all__ = ["source"]
 
@@ -37,10 +39,10 @@ def source(space: Space, architecture: Mapping[str, Any], example_input: Any = N
     closed, specs = closed_model(space, architecture, example_input)
     if specs is None and has_lazy(closed):
         raise BuildError("the network has lazy layers: give example_input, so that their sizes can be written down")
-    identifier = getattr(architecture, "id", "")
-    title = f"Network {identifier}, in plain PyTorch." if identifier else "A network in plain PyTorch."
+    named = f"Network {architecture.id}," if isinstance(architecture, Architecture) else "A network"
+    title = f"{named} in plain PyTorch."
     inputs = ", ".join(f"{spec.dtype} ({', '.join(['batch', *map(str, spec.shape)])})" for spec in specs or ())
-    return _Writer(closed).text(f"{title}\n\nInput: {inputs}." if inputs else title)
+    return _Writer(closed).text(f"{title}\n\nInput: {inputs}.\n" if inputs else title)
 
 
 class _Writer:
@@ -55,17 +57,24 @@ class _Writer:
 
     def text(self, docstring: str) -> str:
         self._collect(self.closed, "model")  # what has a name of its own comes first, and our names make way for it
-        body = self._term(self.closed, hoist=False).lines(4, "return ")
-        main = ["def build() -> nn.Module:", '    """Return the network with fresh weights."""', *body]
-        blocks = [*self.inliner.texts, *self.wirings, *self.functions, "\n".join(main)]
+        main = self._function("build", self.closed, "Return the network with fresh weights.")
+        blocks = [*self.inliner.texts, *self.wirings, *self.functions, main]
         code = _spaced([block.strip("\n") for block in blocks])
         used = used_names(code)
         imports = [Import("torch", "nn", "nn"), *self.inliner.imports]
         imports += [Import("torch", "", "torch")] if "torch" in used else []
         imports += [Import("collections", "OrderedDict", "OrderedDict")] if "OrderedDict" in used else []
-        header = f'"""{docstring}\n"""' if "\n" in docstring else f'"""{docstring}"""'
-        future = "from __future__ import annotations\n\n" if self.inliner.postpones else ""
-        return f"{header}\n\n{future}{import_block(imports)}{code}\n"
+        sections = import_statements(imports)
+        if self.inliner.postpones:
+            sections.insert(0, [Import("__future__", "annotations", "annotations").statement])
+        header = [source_of(ast.Expr(ast.Constant(docstring)))]
+        header += ["".join(map(source_of, section)) for section in sections]
+        return "\n".join(header).rstrip("\n") + f"{code}\n"
+
+    def _function(self, name: str, item: Any, docstring: str = "") -> str:
+        """Return the text of a function that returns what an item makes."""
+        body: list[ast.stmt] = [ast.Expr(ast.Constant(docstring))] if docstring else []
+        return source_of(method(name, {}, "nn.Module", [*body, ast.Return(self._term(item, hoist=False))]))
 
     def _collect(self, item: Any, path: str) -> None:
         """Collect what has a name of its own, and refuse what cannot be written."""
@@ -83,44 +92,41 @@ class _Writer:
         for part in parts:
             self._collect(part, path)
 
-    def _term(self, item: Any, *, hoist: bool = True) -> Term:
+    def _term(self, item: Any, *, hoist: bool = True) -> ast.expr:
         key = _key(item) if isinstance(item, Call | Graph) else ""
         if hoist and self.repeated.get(key, 0) > 1:
             if key not in self.names:
                 name = self._name(item)
-                lines = self._term(item, hoist=False).lines(4, "return ")
+                function = self._function(name, item)
                 self.names[key] = name
-                self.functions.append("\n".join([f"def {name}() -> nn.Module:", *lines]))
-            return Term(f"{self.names[key]}()")
+                self.functions.append(function)
+            return call(self.names[key])
         if isinstance(item, Call):
-            items = [("", self._term(value)) for value in item.args]
-            items += [(f"{key}=", self._term(value)) for key, value in item.kwargs.items()]
-            if item.target == "torch.nn.Sequential" and len(items) == 1 and isinstance(item.args[0], Mapping):
-                items = [("", Term("OrderedDict(", tuple(items), ")"))]
-            return Term(f"{self._callee(item)}(", tuple(items), ")")
+            args = [self._term(value) for value in item.args]
+            if item.target == "torch.nn.Sequential" and len(args) == 1 and isinstance(item.args[0], Mapping):
+                args = [call("OrderedDict", *args)]
+            return call(self._callee(item), *args, **{key: self._term(value) for key, value in item.kwargs.items()})
         if isinstance(item, Graph):
-            parts = tuple((f"{label}=", self._term(module)) for label, module in modules(item).items())
-            return Term(f"{self._wiring(item)}(", parts, ")")
+            return call(self._wiring(item), **{label: self._term(part) for label, part in modules(item).items()})
         if isinstance(item, list):
-            return Term("[", tuple(("", self._term(value)) for value in item), "]")
+            return ast.List([self._term(value) for value in item], ast.Load())
         if isinstance(item, tuple):
-            return Term("(", tuple(("", self._term(value)) for value in item), ")")
+            return ast.Tuple([self._term(value) for value in item], ast.Load())
         if isinstance(item, Mapping):
-            return Term("{", tuple((f"{literal(k).flat()}: ", self._term(value)) for k, value in item.items()), "}")
-        return Term(self.inliner.name_of(item)) if callable(item) else literal(item)
+            keys: list[ast.expr | None] = [literal(key) for key in item]
+            return ast.Dict(keys, [self._term(value) for value in item.values()])
+        return dotted(self.inliner.name_of(item)) if callable(item) else literal(item)
 
     def _callee(self, call: Call) -> str:
-        if call.target.startswith("torch.nn.") and ":" not in call.target:
-            return call.target.removeprefix("torch.")
         return self.inliner.name(call.target, call.callee)
 
     def _wiring(self, graph: Graph) -> str:
-        anonymous = wiring(graph, "_")
+        anonymous = layout(wiring(graph, "_"))
         if anonymous not in self.classes:
             stem = class_name(graph)
             name = self._free(itertools.chain((stem,), (f"{stem}{number}" for number in itertools.count(2))))
             self.classes[anonymous] = name
-            self.wirings.append(wiring(graph, name))
+            self.wirings.append(source_of(wiring(graph, name)))
         return self.classes[anonymous]
 
     def _name(self, item: Call | Graph) -> str:
@@ -177,7 +183,7 @@ def _key(item: Any) -> str:
     """Return a text that two terms share exactly if their source is the same."""
     if isinstance(item, Graph):
         inside = ", ".join(f"{label}={_key(module)}" for label, module in modules(item).items())
-        return f"{wiring(item, '_')}({inside})"
+        return f"{layout(wiring(item, '_'))}({inside})"
     if isinstance(item, Call):
         inside = ", ".join(map(_key, item.args))
         keywords = ", ".join(f"{key}={_key(value)}" for key, value in item.kwargs.items())

@@ -1,8 +1,8 @@
-"""The class of a closed graph, as text: one text serves the network that is built and the source that is written."""
+"""The class of a closed graph, as a syntax tree: the network that is built and the source that is written share it."""
 
 from __future__ import annotations
 
-import functools
+import ast
 import hashlib
 import linecache
 from collections import Counter
@@ -10,12 +10,17 @@ from typing import Any
 
 import torch
 
-from archwright.build._text import LINE, Term
+from archwright.build._layout import check_reads_back, layout
+from archwright.build._syntax import NO_TYPE_PARAMETERS, call, dotted, identifier, method
+from archwright.errors import BuildError
 from archwright.space import Apply, Graph, Input, Merge
 
 __all__ = ["attribute", "modules", "wiring", "wiring_class"]
 
 _TAKEN = frozenset((*dir(torch.nn.Module()), "nn", "self", "super", "torch"))
+_KEPT = 1024
+_classes: dict[str, type[torch.nn.Module]] = {}
+"""Classes that were made, by their text."""
 
 
 def modules(graph: Graph) -> dict[str, Any]:
@@ -25,58 +30,75 @@ def modules(graph: Graph) -> dict[str, Any]:
 
 
 def attribute(label: str) -> str:
-    """Return the attribute for a label; names that a module or its text uses itself get an underscore."""
-    return f"{label}_" if label in _TAKEN else label
+    """Return the attribute for a label; names that a module or its text uses itself get an underscore.
+
+    Raises:
+        BuildError: The label is no name.
+    """
+    return f"{label}_" if label in _TAKEN else identifier(label)
 
 
-def wiring(graph: Graph, name: str) -> str:
-    """Return the text of the class whose forward pass is a graph, and whose modules come in as arguments.
+def wiring(graph: Graph, name: str) -> ast.ClassDef:
+    """Return the class whose forward pass is a graph, and whose modules come in as arguments.
 
     Args:
         graph: A closed graph.
         name: The name of the class.
+
+    Raises:
+        BuildError: A label is no name, or a merge is of no kind that there is.
     """
     inputs = {value: f"x{index}" if len(graph.inputs) > 1 else "x" for index, value in enumerate(graph.inputs)}
     ordered = _ordered(graph)
     uses = Counter(part for value, _ in ordered for part in _operands(value))
     merged = {part for value, _ in ordered if isinstance(value, Merge) for part in value.operands}
-    terms: dict[Any, str] = dict(inputs)
-    body: list[str] = []
+    terms: dict[Any, ast.expr] = {value: dotted(variable) for value, variable in inputs.items()}
+    forward: list[ast.stmt] = []
     for value, label in ordered:
-        variable = attribute(label) if label not in inputs.values() else f"{label}_"
+        term = _term(value, label, [terms[part] for part in _operands(value)])
         if value is graph.output:
-            body += _statement("return ", value, label, terms)
+            forward.append(ast.Return(term))
         elif isinstance(value, Apply) and uses[value] == 1 and value in merged:
-            terms[value] = _term(value, label, terms).flat()
+            terms[value] = term
         else:
-            body += _statement(f"{variable} = ", value, label, terms)
-            terms[value] = variable
+            variable = attribute(label) if label not in inputs.values() else f"{label}_"
+            forward.append(ast.Assign([ast.Name(variable, ast.Store())], term))
+            terms[value] = dotted(variable)
     if graph.output in inputs:
-        body.append(f"        return {terms[graph.output]}")
+        forward.append(ast.Return(terms[graph.output]))
     names = list(modules(graph))
-    parameters = [f"{each}: nn.Module" for each in names]
-    arguments = [f"{inputs[value]}: torch.Tensor" for value in graph.inputs]
-    lines = [
-        f"class {name}(nn.Module):",
-        *_def("__init__", parameters, "None"),
-        "        super().__init__()",
-        *(f"        self.{each} = {each}" for each in names),
-        "",
-        *_def("forward", arguments, "torch.Tensor"),
-        *body,
-    ]
-    return "\n".join(lines) + "\n"
+    initialise: list[ast.stmt] = [ast.Expr(ast.Call(ast.Attribute(call("super"), "__init__", ast.Load()), [], []))]
+    initialise += [ast.Assign([ast.Attribute(dotted("self"), each, ast.Store())], dotted(each)) for each in names]
+    return ast.ClassDef(
+        name=identifier(name),
+        bases=[dotted("nn.Module")],
+        keywords=[],
+        body=[
+            method("__init__", {"self": "", **dict.fromkeys(names, "nn.Module")}, "None", initialise),
+            method("forward", {"self": "", **dict.fromkeys(inputs.values(), "torch.Tensor")}, "torch.Tensor", forward),
+        ],
+        decorator_list=[],
+        **NO_TYPE_PARAMETERS,
+    )
 
 
-@functools.lru_cache(maxsize=1024)
-def wiring_class(text: str, name: str) -> type[torch.nn.Module]:
-    """Return the class that a wiring's text defines; tracebacks show the text."""
-    filename = f"<graph {name} {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {"torch": torch, "nn": torch.nn, "__name__": "network"}
-    exec(compile(text, filename, "exec", dont_inherit=True), namespace)  # the text is written by this module alone
-    found: type[torch.nn.Module] = namespace[name]
-    return found
+def wiring_class(tree: ast.ClassDef) -> type[torch.nn.Module]:
+    """Return the class that `wiring` describes; tracebacks show its text.
+
+    Raises:
+        BuildError: It cannot be written as source.
+    """
+    text = layout(tree)
+    if text not in _classes:
+        check_reads_back(tree, text)
+        filename = f"<graph {tree.name} {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}>"
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+        namespace: dict[str, Any] = {"torch": torch, "nn": torch.nn, "__name__": "network"}
+        exec(compile(text, filename, "exec", dont_inherit=True), namespace)  # nothing but the tree that was made here
+        if len(_classes) >= _KEPT:
+            _classes.clear()
+        _classes[text] = namespace[tree.name]
+    return _classes[text]
 
 
 def _ordered(graph: Graph) -> list[tuple[Any, str]]:
@@ -95,28 +117,17 @@ def _operands(value: Apply | Merge) -> tuple[Any, ...]:
     return value.inputs if isinstance(value, Apply) else value.operands
 
 
-def _term(value: Apply | Merge, label: str, terms: dict[Any, str]) -> Term:
-    parts = tuple(("", Term(terms[part])) for part in _operands(value))
+def _term(value: Apply | Merge, label: str, parts: list[ast.expr]) -> ast.expr:
+    """Return what computes a value from what it is made from."""
     if isinstance(value, Apply):
-        return Term(f"self.{attribute(label)}(", parts, ")")
+        return call(f"self.{attribute(label)}", *parts)
     if value.kind == "zeros":
-        return Term("torch.zeros_like(", parts, ")")
-    return Term("torch.cat(", (("", Term("[", parts, "]")), ("dim=", Term("1"))), ")")
-
-
-def _statement(prefix: str, value: Apply | Merge, label: str, terms: dict[Any, str]) -> list[str]:
-    """Return the lines of a statement, with long sums broken in the way formatters do."""
-    if isinstance(value, Apply) or value.kind not in ("sum", "mean"):
-        return _term(value, label, terms).lines(8, prefix)
-    parts = [terms[part] for part in value.operands]
-    total, mean = " + ".join(parts), f" / {len(parts)}" if value.kind == "mean" else ""
-    flat = f"        {prefix}({total}){mean}" if mean else f"        {prefix}{total}"
-    if len(flat) <= LINE:
-        return [flat]
-    inner = [total] if 12 + len(total) <= LINE else [parts[0], *(f"+ {part}" for part in parts[1:])]
-    return [f"        {prefix}(", *(f"            {line}" for line in inner), f"        ){mean}"]
-
-
-def _def(name: str, parameters: list[str], result: str) -> list[str]:
-    items = tuple(("", Term(parameter)) for parameter in ["self", *parameters])
-    return Term(f"def {name}(", items, f") -> {result}:").lines(4)
+        return call("torch.zeros_like", *parts)
+    if value.kind == "concat":
+        return call("torch.cat", ast.List(parts, ast.Load()), dim=ast.Constant(1))
+    if value.kind not in ("sum", "mean"):
+        raise BuildError(f"values cannot be merged by {value.kind!r}")
+    total, *rest = parts
+    for part in rest:
+        total = ast.BinOp(total, ast.Add(), part)
+    return total if value.kind == "sum" else ast.BinOp(total, ast.Div(), ast.Constant(len(parts)))
