@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     search(
         "mlp",
         Training(datasets.data("iris"), epochs=2),
-        objectives=["max accuracy", "min latency_ms"],
+        objective=["max accuracy", "min latency_ms"],
         constraints=["params <= 3000"],
         costs=[Latency(limit=1e9)],
         budget=Budget(trials=8),

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import archwright as aw
-from archwright.cli._named import parse_fidelity, parse_scheduler, parse_start
+from archwright.cli._named import default_trials, evaluator_for, parse_fidelity, parse_scheduler, parse_start
 from archwright.errors import SchedulerError, UnknownName
 from archwright.schedulers import ASHA, Hyperband
+from archwright.strategies import DARTS, Random
 
 
 def test_schedulers_with_settings():
@@ -55,3 +56,21 @@ def test_a_start_is_the_best_of_a_run_or_a_file(tmp_path, in_process):
         status, out, err = in_process(*options, "--start", given, "--out", tmp_path / "third")
         assert status != 0
         assert told in " ".join((out + err).split())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "evaluator", "trials"),
+    [("auto", "training", 20), ("auto", "supernet", 100), (Random(), "training", 20), (DARTS(), "training", 3)],
+)
+def test_the_number_of_trials_of_a_search_that_is_given_no_budget(strategy, evaluator, trials):
+    assert default_trials(strategy, evaluator) == trials
+
+
+def test_evaluators():
+    training = aw.Training(aw.data("digits"), epochs=1)
+    assert evaluator_for("training", training, "auto", 1) is training
+    repeated = evaluator_for("supernet", training, DARTS(order=2, epochs=3), 2)
+    assert isinstance(repeated, aw.Repeats)
+    assert (repeated.repeats, repeated.evaluator.epochs, repeated.evaluator.relaxation.order) == (2, 3, 2)
+    with pytest.raises(UnknownName, match=r"supernett.*Did you mean .supernet."):
+        evaluator_for("supernett", training, "auto", 1)

@@ -330,14 +330,6 @@ def test_another_scheduler_than_the_one_on_record_is_refused(tmp_path, first):
         aw.search(SPACE, Growing(), scheduler=first, inherit=True, resume=True, **options)
 
 
-@pytest.mark.parametrize(
-    ("strategy", "evaluator", "trials"),
-    [("auto", "training", 20), ("auto", "supernet", 100), ("bo", "training", 20), (DARTS, "training", 3)],
-)  # fmt: skip
-def test_the_number_of_trials_of_a_search_that_is_given_no_budget(strategy, evaluator, trials):
-    assert aw.study.default_trials(strategy, evaluator) == trials
-
-
 # --------------------------------------------------------------------------- bad use
 
 

@@ -161,11 +161,6 @@ def test_a_function_has_no_supernet():
         aw.search(SPACE, value_of, strategy="darts", budget=aw.Budget(trials=1))
 
 
-def test_an_unknown_evaluator():
-    with pytest.raises(aw.errors.UnknownName, match=r"supernett.*Did you mean .supernet."):
-        aw.search(SPACE, value_of, evaluator="supernett", budget=aw.Budget(trials=1))
-
-
 def value_of(candidate):
     return value(candidate.architecture)
 

@@ -475,3 +475,13 @@ def test_trials_asked_for_by_hand_are_left_alone_by_an_interrupt():
     study.run(interrupted, aw.Budget(trials=5))
     assert study.ask().number == 1
     assert study.tell(mine, 0.5).number == 0
+
+
+def test_the_old_name_of_an_argument_is_taken_with_a_warning():
+    space, options = aw.Space(x=aw.integer(0, 9)), {"strategy": "random", "budget": aw.Budget(trials=2)}
+    with pytest.warns(FutureWarning, match=r"'objectives' of search\(\) is now 'objective'") as said:
+        study = aw.search(space, lambda candidate: {"a": 1.0, "b": 2.0}, objectives=["max a", "min b"], **options)
+    assert said[0].filename == __file__
+    assert [str(each) for each in study.objectives] == ["max a", "min b"]
+    with pytest.raises(TypeError, match="'objectives' is its old name: give one"):
+        aw.search(space, lambda candidate: 1.0, objectives=["max a"], objective="max a", **options)

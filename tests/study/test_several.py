@@ -46,7 +46,7 @@ class Widths(Cost):
 
 
 def test_a_search_for_two_objectives(tmp_path):
-    study = aw.search(SPACE, both, objectives=AIMS, budget=aw.Budget(trials=60), path=tmp_path)
+    study = aw.search(SPACE, both, objective=AIMS, budget=aw.Budget(trials=60), path=tmp_path)
     points = [(trial.metrics["value"], -trial.metrics["cost"]) for trial in study.trials]
     expected = {i for i, p in enumerate(points) if not any(q != p and q[0] >= p[0] and q[1] >= p[1] for q in points)}
     assert {each.trial.number for each in study.front} == expected
@@ -62,7 +62,7 @@ def test_a_search_for_two_objectives(tmp_path):
 
 
 def test_a_search_that_was_interrupted_is_the_search_that_was_not(tmp_path):
-    options = {"objectives": AIMS, "strategy": "nsga2", "constraints": ["cost <= 12"]}
+    options = {"objective": AIMS, "strategy": "nsga2", "constraints": ["cost <= 12"]}
     whole = aw.search(SPACE, both, budget=aw.Budget(trials=50), **options)
     aw.search(SPACE, both, budget=aw.Budget(trials=20), path=tmp_path, **options)
     study = aw.load(tmp_path, evaluator=both).resume(aw.Budget(trials=50))
@@ -75,7 +75,7 @@ def test_each_network_of_the_front_is_kept_and_no_other(tmp_path):
     study = aw.search(
         NET,
         training,
-        objectives=["max accuracy", "min parameters"],
+        objective=["max accuracy", "min parameters"],
         strategy="random",
         budget=aw.Budget(trials=12),
         path=tmp_path,
@@ -89,7 +89,7 @@ def test_each_network_of_the_front_is_kept_and_no_other(tmp_path):
     in_memory = aw.search(
         NET,
         training,
-        objectives=["max accuracy", "min parameters"],
+        objective=["max accuracy", "min parameters"],
         strategy="random",
         budget=aw.Budget(trials=12),
         final=False,
@@ -103,7 +103,7 @@ def test_several_are_trained_in_the_end_where_asked_for():
     study = aw.search(
         NET,
         training,
-        objectives=["max accuracy", "min parameters"],
+        objective=["max accuracy", "min parameters"],
         strategy="random",
         budget=aw.Budget(trials=12),
         final=3,
@@ -124,7 +124,7 @@ def test_schedulers_promote_by_all_objectives(scheduler):
     study = aw.search(
         SPACE,
         growing,
-        objectives=AIMS,
+        objective=AIMS,
         strategy="random",
         scheduler=scheduler,
         fidelity={"epochs": (1, 9)},
@@ -235,17 +235,20 @@ def test_a_constraint_that_nothing_says_fails_the_trial():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"objectives": ["max accuracy", "min latency"]}, "nobody measures 'latency'.*Did you mean 'latency_ms'"),
+        ({"objective": ["max accuracy", "min latency"]}, "nobody measures 'latency'.*Did you mean 'latency_ms'"),
         ({"constraints": ["acuracy >= 0.5"]}, "Did you mean 'accuracy'"),
-        ({"objective": "max accuracy", "objectives": ["min loss"]}, "not both"),
-        ({"objectives": ["max accuracy", "min accuracy"]}, "contradict"),
-        ({"objectives": ["max accuracy", "min loss"], "reference": {"accuracy": 0.1}}, "none for 'loss'"),
+        ({"objective": ["max accuracy", "min accuracy"]}, "contradict"),
     ],
 )
 def test_what_makes_no_sense_is_told_before_the_search(tmp_path, options, said):
     with pytest.raises(StudyError, match=said):
         aw.search(NET, Training(images(), epochs=1), budget=aw.Budget(trials=2), path=tmp_path / "run", **options)
     assert not (tmp_path / "run").exists() or not any((tmp_path / "run").iterdir())
+
+
+def test_a_reference_point_has_a_number_for_each_objective():
+    with pytest.raises(StudyError, match="none for 'loss'"):
+        aw.Study(SPACE, objective=["max accuracy", "min loss"], reference={"accuracy": 0.1})
 
 
 def test_a_nan_objective_is_a_failed_trial():
@@ -258,7 +261,7 @@ def test_a_nan_objective_is_a_failed_trial():
 def test_the_picture_of_a_front(tmp_path):
     pytest.importorskip("matplotlib")
     study = aw.search(
-        SPACE, both, objectives=AIMS, constraints=["cost <= 14"], strategy="random", budget=aw.Budget(trials=30)
+        SPACE, both, objective=AIMS, constraints=["cost <= 14"], strategy="random", budget=aw.Budget(trials=30)
     )
     study.draw_front(tmp_path / "front.png")
     assert (tmp_path / "front.png").stat().st_size > 5000

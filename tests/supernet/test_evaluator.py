@@ -58,8 +58,7 @@ def test_darts_tries_what_it_derives_alone(digits, training, tmp_path):
 def test_the_network_that_is_kept_has_the_accuracy_on_record(training, tmp_path):
     study = aw.search(
         "resnet",
-        training,
-        evaluator="supernet",
+        aw.SupernetEvaluator(training),
         strategy="evolution",
         budget=aw.Budget(trials=4),
         final=False,

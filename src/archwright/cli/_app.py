@@ -193,11 +193,18 @@ def search(
     if workers != 1:
         raise BudgetError(f"--workers {workers}: this version runs one trial at a time; leave it at 1")
     from archwright import spaces
-    from archwright.cli._named import parse_fidelity, parse_scheduler, parse_start, parse_strategy
+    from archwright.cli._named import (
+        default_trials,
+        evaluator_for,
+        parse_fidelity,
+        parse_scheduler,
+        parse_start,
+        parse_strategy,
+    )
     from archwright.cli._render import Screen
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
-    from archwright.study import Budget, default_trials
+    from archwright.study import Budget
     from archwright.study import search as run_search
 
     chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
@@ -220,8 +227,7 @@ def search(
     shown = Screen(quiet=json, data=loaded)
     study = run_search(
         chosen,
-        training,
-        evaluator=evaluator,
+        evaluator_for(evaluator, training, chosen_strategy, repeats),
         strategy=chosen_strategy,
         scheduler=scheduler if scheduler == "auto" else parse_scheduler(scheduler),
         fidelity=None if fidelity is None else parse_fidelity(fidelity),
@@ -229,8 +235,7 @@ def search(
         constraints=constraint or (),
         starts=None if start is None else [parse_start(each) for each in start],
         inherit=inherit,
-        repeats=repeats,
-        objectives=objective or ["max accuracy"],
+        objective=objective or ["max accuracy"],
         costs=on or (),
         budget=Budget(trials=trials, minutes=minutes, target=target),
         path=path,
@@ -407,7 +412,7 @@ def _entries(kind: Kind) -> Iterable[Entry[Any]]:
         return supernet.entries()
     if kind is Kind.evaluators:
         from archwright._registry import Entry
-        from archwright.study import EVALUATORS
+        from archwright.cli._named import EVALUATORS
 
         return [Entry(name, str, summary) for name, summary in EVALUATORS.items()]
     if kind is Kind.tables:

@@ -9,18 +9,75 @@ from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright._registry import split_settings
-from archwright.errors import ArchitectureError, SchedulerError, StrategyError, StudyError
+from archwright.errors import ArchitectureError, SchedulerError, StrategyError, StudyError, unknown
 from archwright.schedulers import Scheduler
 from archwright.space import Architecture
-from archwright.strategies import Strategy
+from archwright.strategies import OneShot, Strategy
 
 if TYPE_CHECKING:
     from archwright.bench import Entry
+    from archwright.evaluate import Evaluator, Training
 
-__all__ = ["parse_fidelity", "parse_scheduler", "parse_start", "parse_strategies", "parse_strategy"]
+__all__ = [
+    "EVALUATORS",
+    "default_trials",
+    "evaluator_for",
+    "parse_fidelity",
+    "parse_scheduler",
+    "parse_start",
+    "parse_strategies",
+    "parse_strategy",
+]
+
+EVALUATORS = {
+    "training": "Train each network by itself.",
+    "supernet": "Train one supernet first, and evaluate each network with its weights.",
+}
+"""The ways to evaluate networks on data, by name."""
 
 _NEXT = re.compile(r",(?!\s*\w+\s*=)")  # a comma before name=value separates settings
 _SCHEDULED = re.compile(r"\s*\+\s*(?=[A-Za-z])")  # no plus sign of a number, such as 1e+3
+
+
+def evaluator_for(name: str, training: Training, strategy: str | Strategy, repeats: int) -> Evaluator:
+    """Return the evaluator of a search.
+
+    Args:
+        name: One of `EVALUATORS`.
+        training: How a network is trained.
+        strategy: The strategy, or "auto".
+        repeats: The number of evaluations of each trial.
+
+    Raises:
+        UnknownName: There is no such evaluator.
+        EvaluationError: `repeats` is below 1.
+    """
+    if name not in EVALUATORS:
+        raise unknown("evaluator", name, EVALUATORS)
+    from archwright.evaluate import Repeats
+
+    made: Evaluator = training
+    if name == "supernet":
+        from archwright.supernet import SupernetEvaluator
+
+        if isinstance(strategy, OneShot):
+            made = SupernetEvaluator.of(training, strategy, judge="shared")
+        else:
+            made = SupernetEvaluator(training)
+    return made if repeats == 1 else Repeats(made, repeats)
+
+
+def default_trials(strategy: str | Strategy, evaluator: str) -> int:
+    """Return the number of trials of a search without a budget.
+
+    Args:
+        strategy: The strategy, or "auto".
+        evaluator: One of `EVALUATORS`.
+    """
+    if evaluator == "supernet":
+        return 100  # each takes a moment
+    # What a supernet prefers is tried a few times over; other strategies learn from their trials alone.
+    return 3 if isinstance(strategy, OneShot) else 20
 
 
 def parse_strategy(text: str) -> Strategy:

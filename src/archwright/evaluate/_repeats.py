@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 from archwright.evaluate._candidate import Candidate
-from archwright.evaluate._evaluator import Evaluator
+from archwright.evaluate._evaluator import Evaluator, as_evaluator
 from archwright.evaluate._recipe import check_whole
 from archwright.evaluate._wrapped import Wrapped
 
@@ -21,16 +22,16 @@ class Repeats(Wrapped):
     The network that is kept is that of the first evaluation.
 
     Args:
-        evaluator: What measures.
-        repeats: How often, at least 1.
+        evaluator: An evaluator, or a function `f(candidate) -> float | dict`.
+        repeats: The number of evaluations, at least 1.
 
     Raises:
         EvaluationError: `repeats` is no whole number of 1 or more.
     """
 
-    def __init__(self, evaluator: Evaluator, repeats: int) -> None:
+    def __init__(self, evaluator: Evaluator | Callable[[Candidate], Any], repeats: int) -> None:
         check_whole("repeats", repeats)
-        super().__init__(evaluator)
+        super().__init__(as_evaluator(evaluator))
         self.repeats = repeats
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:

@@ -4,12 +4,11 @@ from archwright.study._best import Best
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._nested import Nested
-from archwright.study._search import EVALUATORS, default_trials, load, search
+from archwright.study._search import load, search
 from archwright.study._store import MemoryStore, Record, Snapshot, Store
 from archwright.study._study import Study
 
 __all__ = [
-    "EVALUATORS",
     "Best",
     "Budget",
     "Callback",
@@ -19,7 +18,6 @@ __all__ = [
     "Snapshot",
     "Store",
     "Study",
-    "default_trials",
     "load",
     "search",
 ]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from archwright import strategies
+from archwright._deprecated import renamed
 from archwright.cost import Cost, Target
-from archwright.errors import SpaceError, StrategyError, StudyError, unknown
+from archwright.errors import SpaceError, StrategyError
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Space
@@ -25,82 +26,66 @@ from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective, parse_objectives
 
-__all__ = ["EVALUATORS", "default_trials", "load", "search"]
-
-EVALUATORS = {
-    "training": "Each network is trained by itself.",
-    "supernet": "One supernet is trained first, and each network is judged by its weights.",
-}
-"""How networks can be measured on data, by name."""
+__all__ = ["load", "search"]
 
 
+@renamed(objectives="objective")
 def search(
     space: Space | str,
     task: Any,
     *,
-    evaluator: str = "training",
+    objective: str | Objective | Iterable[str | Objective] | None = None,
+    constraints: Iterable[str | Constraint] = (),
+    costs: Iterable[str | Target | Cost] = (),
     strategy: str | Strategy = "auto",
     scheduler: str | Scheduler = "auto",
     fidelity: Mapping[str, tuple[float, float]] | None = None,
     screen: str | None = None,
-    constraints: Iterable[str | Constraint] = (),
     starts: Iterable[Mapping[str, Any]] | None = None,
     inherit: bool = False,
-    repeats: int = 1,
-    objective: str | Objective | None = None,
-    objectives: Iterable[str | Objective] | None = None,
-    costs: Iterable[str | Target | Cost] = (),
-    reference: Mapping[str, float] | None = None,
     budget: Budget | None = None,
-    path: str | os.PathLike[str] | None = None,
-    seed: int = 0,
     final: bool | int = True,
-    callbacks: Iterable[Callback] = (),
+    path: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    seed: int = 0,
+    callbacks: Iterable[Callback] = (),
 ) -> Study:
     """Search a space, train the best network again, and return the study.
 
     Args:
-        space: Where to search: a space, or the name of a ready-made one, which is then made for the
-            evaluator's data.
-        task: What to do well: data, on which networks are trained; or what measures, which is an
-            `Evaluator` or a function `f(candidate) -> float | dict`.
-        evaluator: How networks are measured where data are given: "training", each by itself with
-            the defaults of `Training`; or "supernet", by the weights of one supernet that is
-            trained first, with the defaults of `SupernetEvaluator`. A `Training` may stand in place
-            of the data.
-        strategy: The name of a strategy, or a strategy; "auto" for one that suits the space and the budget. One of
-            those that go by a supernet, such as "darts", has it trained first.
-        scheduler: The name of a scheduler, or a scheduler: how much each trial gets; "auto" for one that suits the
-            evaluator and the budget. What was chosen and why is in `Study.why`.
+        space: The search space, or the name of a ready-made one, which is then made for the evaluator's data.
+        task: How an architecture is evaluated: data, on which each network is trained with the defaults of `Training`;
+            an `Evaluator`, such as `Training(data, epochs=5)`, `SupernetEvaluator(data)` or `Repeats(evaluator, 3)`;
+            or a function `f(candidate) -> float | dict`.
+        objective: The metric to optimise, such as "max accuracy"; the evaluator's own when not given. Several metrics
+            make one number as "max accuracy - 0.01*latency_ms", or "max accuracy * (latency_ms / 5) ^ -0.07" (MnasNet).
+            A list, such as ["max accuracy", "min latency_ms"], gives several objectives; `Study.front` is their Pareto
+            front. Metrics of `archwright.cost` are added to those of the evaluator as they are asked for.
+        constraints: Bounds of metrics, such as "parameters <= 1e6", "latency_ms <= 5" or "accuracy >= 0.9". What can be
+            counted or looked up is checked before a network is trained, and costs nothing of the budget; what is
+            measured makes the trial infeasible.
+        costs: The devices for latency and energy: targets such as "onnx:threads=1"; published devices such as "pixel3"
+            (`archwright devices`); or costs, such as a `LatencyTable`. PyTorch on this machine when not given.
+        strategy: The name of a strategy, or a strategy; "auto" for one that suits the space and the budget. A strategy
+            that needs a supernet, such as "darts", trains it first.
+        scheduler: The name of a scheduler, or a scheduler, which sets how much training each trial gets; "auto" for one
+            that suits the evaluator and the budget. What was chosen and why is in `Study.why`.
         fidelity: What trials are given less of, by name, with the range: `{"epochs": (1, 9)}`. Besides what the
             evaluator knows ("epochs", "seconds", "data", "resolution" of a `Training`) it may name decisions of the
             space, by a pattern such as "*.width", with the range of shares of their values: `{"*.width": (0.25, 1)}`.
-        screen: A zero-cost proxy by which the most promising of 4 proposals is chosen before any is trained, such as
-            "naswot"; or of as many as stand behind a colon: "naswot:16".
-        constraints: Bounds of metrics, such as "params <= 1e6", "latency_ms <= 5" or "accuracy >= 0.9". What can be
-            counted or looked up is judged before a network is trained, and costs nothing of the budget; what is
-            measured makes the trial infeasible.
+        screen: A zero-cost proxy that selects one of 4 proposals before any of them is trained, such as "naswot"; or
+            one of as many as stand after a colon: "naswot:16".
         starts: Architectures to try before the strategy is asked. When not given, a search whose strategy is "auto"
             tries a few that are known to do well in a ready-made space (`archwright.spaces.starts`).
-        inherit: Whether a trial begins with the weights of the nearest of the best trials before it. The final
-            training starts from scratch.
-        repeats: How often each trial is evaluated, with different seeds; the metrics are the means.
-        objective: What to optimise, such as "max accuracy"; the evaluator's own when not given. Several metrics make
-            one number as "max accuracy - 0.01*latency_ms", or "max accuracy * (latency_ms / 5) ^ -0.07" (MnasNet).
-        objectives: Several, such as ["max accuracy", "min latency_ms"], in place of `objective`: `Study.front` is what
-            nothing beats in all of them. Metrics of `archwright.cost` are added to those of the evaluator as they are
-            asked for.
-        costs: What latency and energy are measured on: targets such as "onnx:threads=1"; published devices such as
-            "pixel3" (`archwright devices`); or costs, such as a `LatencyTable`. PyTorch on this machine when not given.
-        reference: Values of the objectives, by metric, from which the front's hypervolume is measured.
-        budget: What may be spent, such as `Budget(trials=100, minutes=10)`.
+        inherit: Whether a trial is initialised with the weights of the most similar of the best trials before it. The
+            final training starts from scratch.
+        budget: The search budget, such as `Budget(trials=100, minutes=10)`.
+        final: Whether to train the best network again, from scratch, for longer, on all but the test part, and to test
+            it; or how many of the best.
         path: The run folder to keep everything in, made if need be; `None` keeps it in memory.
-        seed: All that is random in the search follows from it; 0 or more.
-        final: Whether to train the best network again, from scratch, for longer, on all that is not
-            held out, and to test it there; or how many of the best.
-        callbacks: Are told what happens.
-        resume: Whether to go on with the study in the run folder, if there is one.
+        resume: Whether to continue the study in the run folder, if there is one.
+        seed: The random seed; 0 or more.
+        callbacks: Callbacks that follow the search.
 
     Raises:
         BudgetError: No budget is given.
@@ -115,18 +100,11 @@ def search(
         StudyLocked: Another process writes to the folder.
     """
     began = time.monotonic()
-    if objective is not None and objectives is not None:
-        raise StudyError("give objective, or objectives for several of them, and not both")
-    asked = objective if objectives is None else tuple(objectives)
-    wanted = None if asked is None else parse_objectives(asked)
+    wanted = None if objective is None else parse_objectives(objective)
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)
-    measure = _with_supernet(_as_evaluator(task, wanted), evaluator, strategy)
+    measure = _with_supernet(_as_evaluator(task, wanted), strategy)
     bounds = tuple(map(Constraint.parse, constraints))
-    if repeats != 1:
-        from archwright.evaluate import Repeats
-
-        measure = Repeats(measure, repeats)
     aims = wanted or parse_objectives(measure.objective)
     measure = with_costs(measure, aims, bounds, costs)
     check_metrics_known(measure, aims, bounds)
@@ -167,7 +145,6 @@ def search(
         constraints=way.constraints,
         starts=way.starts,
         objective=aims,
-        reference=reference,
         seed=seed,
         path=path,
         resume=resume,
@@ -176,19 +153,6 @@ def search(
 
 
 load = Study.open
-
-
-def default_trials(strategy: str | Strategy, evaluator: str) -> int:
-    """Return how many trials a search has that is given no budget.
-
-    Args:
-        strategy: The strategy.
-        evaluator: One of `EVALUATORS`.
-    """
-    if evaluator == "supernet":
-        return 100  # each takes a moment
-    # What a supernet prefers is tried a few times over; other strategies learn from their trials alone.
-    return 3 if isinstance(strategy, OneShot) else 20
 
 
 def _as_evaluator(evaluator: Any, objectives: Sequence[Objective] | None) -> Evaluator:
@@ -200,33 +164,19 @@ def _as_evaluator(evaluator: Any, objectives: Sequence[Objective] | None) -> Eva
     return as_evaluator(evaluator, metric="value" if objectives is None else objectives[0].metric)
 
 
-def _with_supernet(measure: Evaluator, how: str, strategy: str | Strategy) -> Evaluator:
-    """Return the evaluator, or one that trains a supernet first, where one is asked for."""
-    if how not in EVALUATORS:
-        raise unknown("evaluator", how, EVALUATORS)
-    wants = isinstance(strategy, OneShot)
-    if how == "training" and not wants:
+def _with_supernet(measure: Evaluator, strategy: str | Strategy) -> Evaluator:
+    """Return the evaluator, or one that trains a supernet first, where the strategy needs one."""
+    if not isinstance(strategy, OneShot) or measure.prepares:
         return measure
-    if measure.prepares:
-        return measure  # it gets ready by itself
     from archwright.evaluate import Training
-    from archwright.supernet import SupernetEvaluator, create
+    from archwright.supernet import SupernetEvaluator
 
     if not isinstance(measure, Training):
         raise StrategyError(
             f"a supernet learns from data: give search the data or a Training, or a SupernetEvaluator; "
             f"{measure!r} was given"
         )
-    if not isinstance(strategy, OneShot):
-        return SupernetEvaluator(measure)
-    return SupernetEvaluator(
-        measure,
-        create(strategy.relaxation, **strategy.relaxation_settings()),
-        epochs=strategy.epochs,
-        judge="shared" if how == "supernet" else "alone",
-        early_stop=strategy.early_stop,
-        selection=strategy.selection,
-    )
+    return SupernetEvaluator.of(measure, strategy, judge="alone")
 
 
 def _as_space(space: object, evaluator: Evaluator) -> Space:

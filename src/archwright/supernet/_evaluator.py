@@ -28,8 +28,11 @@ from archwright.supernet._supernet import Supernet
 from archwright.supernet._trainer import Trainer
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from archwright.datasets import Data
     from archwright.space import Architecture, Space
+    from archwright.strategies import OneShot
 
 __all__ = ["SupernetEvaluator"]
 
@@ -106,6 +109,24 @@ class SupernetEvaluator(Evaluator):
         self.example_input = self.training.example_input
         self.device = self.training.device
         self.supernet: Supernet | None = None
+
+    @classmethod
+    def of(cls, training: Training, strategy: OneShot, *, judge: str) -> Self:
+        """Return the evaluator that a strategy asks for.
+
+        Args:
+            training: How a network is trained.
+            strategy: The strategy.
+            judge: "shared" or "alone".
+        """
+        return cls(
+            training,
+            _base.create(strategy.relaxation, **strategy.relaxation_settings()),
+            epochs=strategy.epochs,
+            judge=judge,
+            early_stop=strategy.early_stop,
+            selection=strategy.selection,
+        )
 
     # ------------------------------------------------------------------ the supernet
 
