@@ -92,6 +92,58 @@ def test_lazy_layers_of_every_kind():
         assert built[0].in_channels == 3
 
 
+NORMS = {
+    "no scales": (lambda: nn.LazyBatchNorm2d(affine=False), torch.nn.BatchNorm2d(4, affine=False)),
+    "no statistics": (
+        lambda: nn.LazyBatchNorm2d(track_running_stats=False),
+        torch.nn.BatchNorm2d(4, track_running_stats=False),
+    ),
+    "no tensors": (
+        lambda: nn.LazyBatchNorm2d(affine=False, track_running_stats=False),
+        torch.nn.BatchNorm2d(4, affine=False, track_running_stats=False),
+    ),
+    "other defaults than the eager class": (
+        nn.LazyInstanceNorm2d,
+        torch.nn.InstanceNorm2d(4, affine=True, track_running_stats=True),
+    ),
+    "a default given by position": (
+        lambda: nn.LazyInstanceNorm2d(1e-3, 0.2, False),
+        torch.nn.InstanceNorm2d(4, 1e-3, 0.2, affine=False, track_running_stats=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NORMS)
+def test_lazy_normalization_is_what_torch_makes_of_it(case):
+    make, expected = NORMS[case]
+    space = aw.Space(model=nn.Sequential(nn.LazyConv2d(4, 3), make()), example_input=(3, 8, 8))
+    lazy = make()
+    theirs = getattr(torch.nn, lazy.target.removeprefix("torch.nn."))(*lazy.args, **lazy.kwargs)
+    theirs(torch.zeros(2, 4, 6, 6))
+    namespace = {}
+    exec(space.source({}), namespace)
+    for norm in (space.build({})[1], namespace["build"]()[1]):
+        assert repr(norm) == repr(expected)
+        assert norm.state_dict().keys() == theirs.state_dict().keys() == expected.state_dict().keys()
+
+
+class Normed(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.LazyBatchNorm1d(affine=False)
+
+    def forward(self, x):
+        return self.norm(x)
+
+
+def test_a_lazy_layer_inside_a_class_of_which_a_buffer_alone_is_lazy_is_sized():
+    built = build(nn.Sequential(nn.LazyLinear(3), aw.lazy(Normed)()), example=(5,))
+    assert type(built[1].norm) is torch.nn.BatchNorm1d
+    assert built[1].norm.running_mean.shape == (3,)
+    assert torch.equal(built[1].norm.running_mean, torch.zeros(3))  # the pass that sizes it leaves no trace
+    assert copy.deepcopy(built).training
+
+
 def test_lazy_layers_written_by_lazy_get_their_sizes_too():
     space = aw.Space(model=aw.lazy(torch.nn.LazyLinear)(3), example_input=(5,))
     assert type(space.build({})) is torch.nn.Linear

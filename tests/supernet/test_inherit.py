@@ -551,6 +551,17 @@ def test_a_tied_weight_is_taken_over_once() -> None:
     assert (inherited.copied, inherited.grown, inherited.fresh) == (4 * 6 + 4, 4 * 6 + 4, 0)
 
 
+def test_statistics_are_taken_over_where_nothing_else_is_learned_by_a_norm() -> None:
+    wide = aw.ordinal(4, 8, name="width")
+    layers = (nn.LazyConv2d(wide, 3), nn.LazyBatchNorm2d(affine=False), aw.lazy(test_laws.Standardised)(5))
+    space = aw.Space(model=nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(2)), example_input=IMAGE)
+    network, inherited = moved(space, ends(space), ends(space, width=8))
+    old = trained(space, ends(space))
+    assert torch.equal(network[1].running_mean[:4], old[1].running_mean)
+    assert torch.equal(network[2].norm.running_var, old[2].norm.running_var)
+    assert inherited.grown > 0
+
+
 # ---------------------------------------------------------------------- around
 
 

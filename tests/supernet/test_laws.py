@@ -145,6 +145,18 @@ class Positions(torch.nn.Module):
         return x + self.table[self.steps]
 
 
+class Standardised(torch.nn.Module):
+    """A lazy layer of which only buffers are lazy."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv = torch.nn.LazyConv2d(channels, 1)
+        self.norm = torch.nn.LazyBatchNorm2d(affine=False)
+
+    def forward(self, x):
+        return self.norm(self.conv(x))
+
+
 class Tied(torch.nn.Module):
     """Two layers that share one weight."""
 
@@ -294,6 +306,13 @@ MODELS = {
         lambda: nn.Sequential(nn.GRU(6, width(), batch_first=True), aw.lazy(_First)(), nn.LazyLinear(2)), SERIES
     ),
     "nothing-open": over(lambda: nn.Sequential(nn.LazyLinear(4), nn.ReLU())),
+    "norm-without-scale": over(lambda: normed(nn.LazyBatchNorm2d(affine=False)), IMAGE),
+    "norm-perhaps-without-scale": over(lambda: normed(nn.LazyBatchNorm2d(affine=aw.choice(True, False))), IMAGE),
+    "norm-without-statistics": over(
+        lambda: normed(nn.LazyBatchNorm2d(affine=False, track_running_stats=aw.choice(True, False))), IMAGE
+    ),
+    "norm-of-instances": over(lambda: normed(nn.LazyInstanceNorm2d()), IMAGE),
+    "own-norm-without-scale": over(lambda: normed(aw.lazy(Standardised)(5)), IMAGE),
     "norm": over(lambda: nn.Sequential(nn.LazyConv2d(4, 3), aw.choice(nn.LazyBatchNorm2d(), nn.Identity())), IMAGE),
     "nested": over(
         lambda: nn.Sequential(
@@ -306,6 +325,10 @@ MODELS = {
         )
     ),
 }
+
+
+def normed(norm):
+    return nn.Sequential(nn.LazyConv2d(width(), 3), norm, nn.Flatten(), nn.LazyLinear(2))
 
 
 class _First(torch.nn.Module):

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.nn.parameter import is_lazy
 
-from archwright.build._infer import concrete, has_lazy, inputs_for, outline, run_with_paths
+from archwright.build._infer import concrete, has_lazy, is_unsized, outline, size
 from archwright.build._make import make
 from archwright.errors import BuildError
 from archwright.space import Space, TensorSpec, as_specs
@@ -34,10 +33,8 @@ def build(space: Space, architecture: Mapping[str, Any], example_input: Any = No
     module = make(closed)
     if not isinstance(module, torch.nn.Module):
         raise BuildError(f"the part 'model' makes {type(module).__name__}, and not a torch.nn.Module")
-    if specs is not None and any(is_lazy(parameter) for parameter in module.parameters()):
-        was_training = module.training  # a class of the user's own holds lazy layers: only a real pass sizes them
-        run_with_paths(module.eval(), inputs_for(specs, "cpu"), {})
-        module.train(was_training)
+    if specs is not None:
+        size(module, specs)  # a class of the user's own may hold lazy layers: only a real pass sizes those
     return module
 
 
@@ -60,7 +57,7 @@ def _outlined(space: Space, architecture: Mapping[str, Any], example_input: Any)
         module, _ = outline(closed, specs)
     except (BuildError, NotImplementedError):
         return None  # perhaps because the meta device does not know a module: the real device will tell
-    is_whole = isinstance(module, torch.nn.Module) and not any(map(is_lazy, module.parameters()))
+    is_whole = isinstance(module, torch.nn.Module) and not is_unsized(module)
     return module.train() if is_whole else None
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _LazyNormBase
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 
@@ -15,7 +17,18 @@ from archwright.errors import BuildError, SpaceError
 from archwright.space import Call, Graph, TensorSpec
 from archwright.space import find as find_callee
 
-__all__ = ["ShapesAlone", "concrete", "has_lazy", "innermost", "inputs_for", "outline", "run_with_paths"]
+__all__ = [
+    "ShapesAlone",
+    "concrete",
+    "counted",
+    "has_lazy",
+    "innermost",
+    "inputs_for",
+    "is_unsized",
+    "outline",
+    "run_with_paths",
+    "size",
+]
 
 _FILLING = frozenset(
     {torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.fill_, torch.Tensor.zero_, torch.Tensor.clamp_}
@@ -94,8 +107,9 @@ def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
             raise BuildError(f"{call.path}: {call!r} is never reached, so its sizes are not known")
         eager = type(module)
         first = next(iter(inspect.signature(eager).parameters))
-        args = (getattr(module, first), *call.args)
-        return Call(f"torch.nn.{eager.__name__}", args, call.kwargs, (first, *call.names), None, call.path)
+        args, names = (getattr(module, first), *call.args), (first, *call.names)
+        kwargs = {**call.kwargs, **_other_defaults(call, eager)}
+        return Call(f"torch.nn.{eager.__name__}", args, kwargs, names, None, call.path)
 
     return rewrite(item, change)
 
@@ -111,6 +125,28 @@ def has_lazy(item: Any) -> bool:
 
     rewrite(item, look)
     return found
+
+
+def is_unsized(module: torch.nn.Module) -> bool:
+    """Tell whether a module holds a lazy layer that has not been run yet. Its parameters or its buffers may be lazy."""
+    layers = [layer for layer in module.modules() if isinstance(layer, LazyModuleMixin)]
+    return any(layer.cls_to_become is not None or layer.has_uninitialized_params() for layer in layers)
+
+
+def size(module: torch.nn.Module, specs: tuple[TensorSpec, ...]) -> None:
+    """Give the lazy layers of a module their sizes, by a pass over zeros on the CPU; without such layers do nothing.
+
+    Args:
+        module: A module on the CPU; its mode stays as it is.
+        specs: What goes in.
+
+    Raises:
+        BuildError: A layer refuses its input.
+    """
+    if is_unsized(module):
+        was_training = module.training
+        run_with_paths(module.eval(), inputs_for(specs, "cpu"), {})
+        module.train(was_training)
 
 
 def inputs_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]:
@@ -138,7 +174,7 @@ def run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: d
         BuildError: The innermost layer with a path, and its error.
     """
     try:
-        with torch.no_grad():
+        with torch.no_grad(), counted(module):
             return module(*inputs)
     except Exception as error:  # whatever a layer raises, the path must be known
         raise BuildError(f"{innermost(error, paths) or 'model'}: {error}") from error
@@ -156,6 +192,34 @@ def innermost(error: Exception, paths: Mapping[int, str]) -> str | None:
         at = paths.get(id(seen.tb_frame.f_locals.get("self")), at)
         seen = seen.tb_next
     return at
+
+
+@contextmanager
+def counted(module: torch.nn.Module) -> Iterator[None]:
+    """Have lazy normalization count its channels, which it leaves at 0 where it holds no tensors."""
+    norms = [layer for layer in module.modules() if isinstance(layer, _LazyNormBase)]
+    hooks = [norm.register_forward_pre_hook(_count_channels) for norm in norms]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _count_channels(norm: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+    norm.num_features = inputs[0].shape[1]
+
+
+def _other_defaults(call: Call, eager: type) -> dict[str, Any]:
+    """Return the defaults of a lazy layer's arguments, where they are not those of the layer that it becomes."""
+    lazy = inspect.signature(find_callee(call.target, call.callee)).parameters
+    own = inspect.signature(eager).parameters
+    given = {*call.kwargs, *list(lazy)[: len(call.args)]}
+    return {
+        name: parameter.default
+        for name, parameter in lazy.items()
+        if name not in given and name in own and parameter.default != own[name].default
+    }
 
 
 def _is_lazy(call: Call | Graph) -> bool:

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from archwright.build._build import closed_model
-from archwright.build._infer import inputs_for, run_with_paths
+from archwright.build._infer import inputs_for, size
 from archwright.build._make import make
 from archwright.errors import BuildError, RelaxationError
 from archwright.evaluate._device import seeded
@@ -152,10 +151,7 @@ class _Network:
         made = make(closed, record)
         if not isinstance(made, nn.Module):
             raise BuildError(f"the part 'model' makes {type(made).__name__}, and not a torch.nn.Module")
-        if any(is_lazy(parameter) for parameter in made.parameters()):
-            was_training = made.training
-            run_with_paths(made.eval(), inputs_for(specs, "cpu"), {})
-            made.train(was_training)
+        size(made, specs)
         self.module = made
         self.specs: tuple[TensorSpec, ...] = specs
         self.names = {id(layer): name for name, layer in made.named_modules()}

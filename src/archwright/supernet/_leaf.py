@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from archwright.build._infer import counted, is_unsized
 from archwright.build._make import headline, make
 from archwright.errors import RelaxationError
 from archwright.space import Blank, Call, Decision, Resolver, children
@@ -327,7 +327,7 @@ class Leaf:
             passed = _shapeless(module) if device == "meta" else []
             for layer in passed:
                 layer.forward = _unchanged  # finding out what they give takes milliseconds there
-            if self._is_lazy and any(map(is_lazy, module.parameters())):
+            if self._is_lazy and is_unsized(module):
                 self._give_sizes(module, device, inputs)
             for layer in () if self.engine.discovering else passed:
                 del layer.forward
@@ -342,7 +342,7 @@ class Leaf:
         dtype = like.dtype if device != "meta" else torch.get_default_dtype()
         was_training, self.engine.training = self.engine.training, False
         try:
-            with torch.no_grad():
+            with torch.no_grad(), counted(module):
                 module.to(place, dtype).eval()(*_zeros(inputs, place, dtype))
         finally:
             self.engine.training = was_training

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from archwright.build._build import closed_model
-from archwright.build._infer import inputs_for, run_with_paths
+from archwright.build._infer import inputs_for, size
 from archwright.build._make import make
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import Architecture, Choice, Decision, Space, Subset, Value, as_specs
@@ -170,8 +169,7 @@ class Supernet(nn.Module):
             module = make(closed, record)
             assert specs is not None
             assert isinstance(module, nn.Module)
-            if any(is_lazy(parameter) for parameter in module.parameters()):
-                run_with_paths(module.eval(), inputs_for(specs, "cpu"), {})
+            size(module, specs)
         slots = record.slots()
         if not self.bank.want(slots):
             self.bank.settle()

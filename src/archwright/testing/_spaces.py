@@ -212,11 +212,12 @@ def check_build_and_source(space: Space, architecture: Mapping[str, Any], inputs
         inputs: What goes into the network, a batch for each of its inputs.
     """
     import torch
-    from torch.nn.parameter import is_lazy
+
+    from archwright.build._infer import is_unsized
 
     built = space.build(architecture).eval()
     assert not [module for module in built.modules() if type(module).__module__.startswith("archwright.build")]
-    assert not any(map(is_lazy, built.parameters()))
+    assert not is_unsized(built)
     text = space.source(architecture)
     assert "archwright" not in text
     assert "Lazy" not in text

@@ -10,6 +10,7 @@ import torch
 from tests.evaluate.stubs import candidate, convnet, images, mlp, table
 
 import archwright as aw
+from archwright import nn
 from archwright.errors import EvaluationError, UnknownName
 from archwright.evaluate import ProxyEvaluator, Training, proxies
 
@@ -117,3 +118,31 @@ def test_arguments_are_checked() -> None:
 def test_what_is_undefined_fails_the_candidate() -> None:
     with pytest.raises(EvaluationError, match="proxy 'zen': the network has no batch normalisation"):
         ProxyEvaluator(table(), "zen").evaluate(candidate(lambda: torch.nn.Linear(5, 3)))
+
+
+class _Normed(torch.nn.Module):
+    def __init__(self, statistics: bool) -> None:
+        super().__init__()
+        self.conv = torch.nn.LazyConv2d(4, 3, padding=1)
+        self.norm = torch.nn.LazyBatchNorm2d(affine=False, track_running_stats=statistics)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.norm(self.conv(x))
+        return result
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_normalization_without_learned_scales_is_scored(statistics: bool) -> None:
+    """The usual setting of DARTS, in a layer of torch and in a class of one's own, lazy both times."""
+    norm = nn.LazyBatchNorm2d(affine=False, track_running_stats=statistics)
+    layers = (nn.LazyConv2d(4, 3, padding=1), norm, nn.ReLU(), aw.lazy(_Normed)(statistics), nn.ReLU())
+    space = aw.Space(model=nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(3)))
+    data = images()
+    names = [name for name in proxies.names() if name != "az-nas"]
+    model = space.build({}, data.example_input)
+    one = candidate(lambda: model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    metrics = ProxyEvaluator(data, names, batch_size=8).evaluate(one)
+    assert set(metrics) == set(names)
+    assert all(map(math.isfinite, metrics.values()))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
