@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -108,7 +110,11 @@ def test_classes_are_names_in_a_stable_order(labels, classes):
         (np.zeros((20, 2)), TEN[:19], "20 inputs but 19 targets"),
         (np.zeros((20, 2)), TEN + 0.5, "Regression is not supported"),
         (np.zeros((20, 2)), np.where(TEN, 1.0, np.nan), "10 of 20 labels are missing"),
-        (np.zeros((20, 2)), np.array(["a", None] * 10, dtype=object), "label at index 1 is missing"),
+        (
+            np.zeros((20, 2)),
+            np.array(["a", None] * 10, dtype=object),
+            "10 of 20 labels are missing .None., the first at index 1",
+        ),
         (np.zeros((20, 2)), np.array(["a", 1] * 10, dtype=object), "mixture"),
         (np.zeros((20, 2)), np.eye(20), r"argmax"),
         (np.zeros((20, 2)), TEN * 1j, "complex128"),
@@ -146,3 +152,85 @@ def test_what_is_no_source_is_refused(source):
 def test_options_that_do_not_apply_are_refused(option):
     with pytest.raises(DataError, match=f"takes no {next(iter(option))}="):
         data((np.zeros((20, 2)), TEN), **option)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [None, "a", "b"] * 20,
+        [float("nan"), "a", "b"] * 20,
+        [float("nan"), 1, 2] * 20,
+        [None, 1, 2] * 20,
+        [None, True, False] * 20,
+        np.array([None, b"a", b"b"] * 20, dtype=object),
+        np.array([float("nan"), "a", "b"] * 20),
+        np.array(["", "a", "b"] * 20),
+        ["<NA>", "a", "b"] * 20,
+        np.ma.masked_equal([0, 1, 2] * 20, 0),
+        torch.tensor([float("nan"), 1, 2] * 20),
+        np.array([np.datetime64("NaT"), "a", "b"] * 20, dtype=object),
+    ],
+)
+def test_labels_that_are_missing_are_no_class(labels):
+    with pytest.raises(DataError, match=r"missing"):
+        data((np.zeros((60, 2)), labels))
+
+
+@pytest.mark.parametrize("dtype", ["object", "Int64", "string", "boolean", "category", "str"])
+def test_labels_of_pandas(dtype):
+    pandas = pytest.importorskip("pandas")
+    known = {"Int64": [1, 2], "boolean": [False, True]}.get(dtype, ["a", "b"])
+    whole = pandas.Series(known * 30, dtype=dtype)
+    assert data((np.arange(60.0)[:, None], whole)).classes == tuple(map(str, known))
+    with pytest.raises(DataError, match=r"20 of 60 labels are missing \(.*\), the first at index 0"):
+        data((np.zeros((60, 2)), pandas.Series([None, *known] * 20, dtype=dtype)))
+
+
+def test_inputs_behind_a_mask_are_missing():
+    with pytest.raises(DataError, match="inputs hold masked values"):
+        data((np.ma.masked_equal(np.arange(40.0).reshape(20, 2), 3), TEN))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([b"caf\xe9", b"tea"] * 10), r"label b'caf\\xe9' at index 0 is not UTF-8 .*decode"),
+        ([b"tea", "tea"] * 10, "mixture"),
+        (["1", 1] * 10, "mixture"),
+        ([1, "1"] * 10, "mixture"),
+        ([[1, 2]] * 20, "argmax"),
+        ([2**70, 1] * 10, "mixture"),
+    ],
+)
+def test_labels_that_are_no_names(labels, message):
+    with pytest.raises(DataError, match=message):
+        data((np.zeros((20, 2)), labels))
+
+
+def test_labels_in_lists_are_what_they_are_in_arrays():
+    inputs = np.arange(20.0)[:, None]
+    for labels, classes in (
+        ([True, False], ("False", "True")),
+        ([b"x", b"y"], ("x", "y")),
+        ([10**17, 10**17 + 1], ("100000000000000000", "100000000000000001")),
+        ([np.int64(3), np.float64(4)], ("3", "4")),
+        ([torch.tensor(3), torch.tensor(4)], ("3", "4")),
+    ):
+        assert data((inputs, labels * 10)).classes == classes
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint8", "list"])
+def test_whole_numbers_that_may_be_codes_are_said(kind):
+    tokens = np.random.default_rng(0).integers(0, 200, (20, 6))
+    given = tokens.tolist() if kind == "list" else tokens.astype(kind)
+    with pytest.warns(UserWarning, match=r"inputs are whole numbers .* are taken as measurements.*token ids.*float32"):
+        data((given, TEN))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data((tokens.astype(np.float32), TEN))
+        data((tokens % 2, TEN))
+
+
+def test_ratings_in_memory_are_said_to_become_classes():
+    with pytest.warns(UserWarning, match=r"the targets are whole numbers from 10 to 50, and are taken as 5 classes"):
+        data((np.zeros((50, 2)), 10 + np.arange(50) % 5 * 10))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +198,53 @@ def test_a_file_that_is_no_text(tmp_path):
     (tmp_path / "t.csv.gz").write_bytes(b"not compressed")
     with pytest.raises(DataError, match="cannot be read"):
         data(tmp_path / "t.csv.gz")
+
+
+def test_a_bomb_is_refused(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(b"a,y\n" + b"1,b\n2,c\n" * 10_000))
+    assert path.stat().st_size < 2_000
+    with pytest.raises(DataError, match=r"in memory, more than the limit of 0\.005 gigabytes.*max_gigabytes"):
+        data(path, max_gigabytes=0.005)
+    assert len(data(path, max_gigabytes=0.006).test) == 4_000
+    path.write_bytes(gzip.compress(b"a,y\n" + b"1," * 1_000_000))
+    with pytest.raises(
+        DataError, match=r"a line of more than 312,500 characters, a sixty-fourth of the limit of 0\.02"
+    ):
+        data(path, max_gigabytes=0.02)
+
+
+@pytest.mark.parametrize("given", [0, -1, "8", True, float("inf"), float("nan")])
+def test_a_limit_that_is_none(fruit, given):
+    with pytest.raises(DataError, match=r"max_gigabytes=.* must be a number above 0"):
+        data(fruit, max_gigabytes=given)
+
+
+def test_many_columns_take_time_in_proportion(tmp_path):
+    """Names were looked for in a list of those before: 40,000 columns took minutes."""
+    names = [f"c{number}" for number in range(40_000)]
+    rows = [",".join(["1"] * len(names) + ["ab"[row % 2]]) for row in range(4)]
+    path = write(tmp_path / "t.csv", ",".join([*names, "y"]), *rows)
+    assert data(path, test=1, validation=1).train.inputs.shape == (2, 40_000)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"), [(os.mkfifo, "a pipe"), (lambda path: path.symlink_to("/dev/zero"), "a device")]
+)
+def test_what_is_no_file_is_not_opened(tmp_path, make, told):
+    make(tmp_path / "t.csv")
+    with pytest.raises(DataError, match=f"is {told}, not a file"):
+        data(tmp_path / "t.csv")
+
+
+def test_a_scale_that_becomes_classes_is_said(tmp_path):
+    path = write(tmp_path / "wine.csv", "acid,quality", *(f"{row},{3 + row % 7}" for row in range(70)))
+    with pytest.warns(UserWarning, match=r"column 'quality' are whole numbers from 3 to 9, and are taken as 7 classes"):
+        assert data(path).classes == tuple("3456789")
+    numbered = write(tmp_path / "t.csv", "acid,kind", *(f"{row},{1 + row % 7}" for row in range(70)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data(numbered)
 
 
 def test_options_of_other_kinds_are_refused(fruit):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +156,102 @@ def test_images_of_more_than_eight_bits_are_refused(tmp_path):
     Image.fromarray(np.full((6, 5), 40000, dtype=np.uint16)).save(tmp_path / "a" / "deep.png")
     with pytest.raises(DataError, match=r"deep\.png has more than 8 bits"):
         data(tmp_path)
+
+
+def deep_png(pixels: np.ndarray, colour: int) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow does not write; `colour` is PNG's number for the kind of image."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("colour", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_no_picture_of_sixteen_bits_loses_half_of_them(tmp_path, colour, channels):
+    write(tmp_path / "a")
+    (tmp_path / "a" / "deep.png").write_bytes(deep_png(np.full((6, 5, channels), 513), colour))
+    with pytest.raises(DataError, match=r"deep\.png has more than 8 bits for a channel.* Convert it to 8 bits"):
+        data(tmp_path)
+
+
+@pytest.mark.parametrize("size", [None, (6, 4), (3, 2)])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_pictures_are_read_upright(tmp_path, suffix, size):
+    """All eight ways in which a camera may lie, as EXIF counts them: the picture seen is the same."""
+    upright = np.zeros((6, 4, 3), dtype=np.uint8)
+    upright[:3, :2] = 250  # the upper left corner is bright
+    turns = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: np.rot90(upright, 2).transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for turn, stored in turns.items():
+            exif = Image.Exif()
+            exif[274] = turn
+            options = {"lossless": True} if suffix == ".webp" else {"quality": 100}
+            Image.fromarray(np.ascontiguousarray(stored)).save(
+                tmp_path / name / f"{turn}{suffix}", exif=exif, **options
+            )
+    found = data(tmp_path, size=size)
+    height, width = size or (6, 4)
+    images = torch.cat([found.with_validation().inputs, found.test.inputs]).int()
+    assert images.shape == (16, 3, height, width)
+    assert (images[:, :, 0, 0] > 200).all()
+    assert (images[:, :, 0, -1] < 90).all()
+    assert (images[:, :, -1, 0] < 90).all()
+
+
+def test_a_picture_is_known_by_its_content(tmp_path):
+    """No other program is started, whatever a file is called: Pillow hands PostScript to Ghostscript."""
+    write(tmp_path / "a")
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 5 6\n%%EndComments\nshowpage\n"
+    for content in (eps, b"P6 5 6 255 " + bytes(90), b"GIF89a" + bytes(40)):
+        (tmp_path / "a" / "x.png").write_bytes(content)
+        with pytest.raises(DataError, match=r"x\.png cannot be decoded: it is no BMP, JPEG, PNG or WebP file"):
+            data(tmp_path)
+
+
+def test_a_jpeg_may_be_called_png(tmp_path):
+    write(tmp_path / "a")
+    write(tmp_path / "b", suffix=".jpg")
+    (tmp_path / "b" / "00.jpg").rename(tmp_path / "b" / "00.png")
+    assert len(data(tmp_path).with_validation()) == 13
+
+
+@pytest.mark.parametrize(("make", "told"), [(os.mkfifo, "a pipe"), (os.mkdir, "a folder")])
+def test_what_is_no_file_is_not_opened(tmp_path, make, told):
+    write(tmp_path / "a")
+    make(tmp_path / "a" / "x.png")
+    with pytest.raises(DataError, match=rf"x\.png is {told}, not a file"):
+        data(tmp_path)
+
+
+def test_a_picture_that_is_a_bomb_is_refused_unless_it_is_asked_for(tmp_path):
+    write(tmp_path / "a")
+    write(tmp_path / "b")
+    Image.new("RGB", (3000, 2000)).save(tmp_path / "a" / "x.png")
+    limit = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(
+        DataError, match=r"x\.png has 2000 x 3000 pixels; .* a sixteenth of the limit of 0\.2 gig.*max_gigabytes"
+    ):
+        data(tmp_path, size=4, max_gigabytes=0.2)
+    found = data(tmp_path, size=4, max_gigabytes=0.3)
+    assert found.spec["max_gigabytes"] == 0.3
+    assert limit == Image.MAX_IMAGE_PIXELS
+    (tmp_path / "a" / "x.png").unlink()
+    with pytest.raises(DataError, match=r"16 images of 3x2000x3000 bytes take more than the limit of 0\.1"):
+        data(tmp_path, size=(2000, 3000), max_gigabytes=0.1)
 
 
 def test_a_folder_with_neither_images_nor_classes(tmp_path):

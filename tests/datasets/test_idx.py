@@ -139,3 +139,15 @@ def test_options_of_other_kinds_are_refused(tmp_path):
     write(tmp_path)
     with pytest.raises(DataError, match="idx files, takes no size="):
         data(tmp_path, size=28)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    write(tmp_path)
+    (tmp_path / TRAIN_IMAGES).unlink()
+    bomb = bytes((0, 0, 8, 3)) + struct.pack(">3I", 1000, 100, 200) + bytes(20_000_000)
+    (tmp_path / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(bomb))
+    with pytest.raises(DataError, match=r"1000 x 100 x 200 = 20000000 bytes, .* the limit of 0\.01 gig.*max_gigabytes"):
+        data(tmp_path, max_gigabytes=0.01)
+    (tmp_path / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(idx(np.zeros((30, 4, 5))) + bytes(20_000_000)))
+    with pytest.raises(DataError, match=r"= 600 bytes, but 601 follow its header or more"):
+        data(tmp_path)

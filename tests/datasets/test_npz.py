@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -57,9 +59,36 @@ def test_no_pickle_is_opened(tmp_path):
     np.savez(tmp_path / "t.npz", x=np.zeros((4, 2)), y=np.array([Trap()] * 4, dtype=object))
     (tmp_path / "u.npz").write_bytes(pickle.dumps(Trap()))
     for name in ("t.npz", "u.npz"):
-        with pytest.raises(DataError, match="cannot be read as arrays"):
+        with pytest.raises(DataError, match="cannot be read as arrays") as caught:
             data(tmp_path / name)
+        assert "\n" not in str(caught.value)
     assert not Trap.sprung
+
+
+def test_a_pickle_in_an_array_is_told_in_a_sentence(tmp_path):
+    np.savez(tmp_path / "t.npz", x=np.zeros((4, 2)), y=np.array([Trap()] * 4, dtype=object))
+    with pytest.raises(
+        DataError, match=r"the array 'y': it holds Python objects \(a pickle\), and opening .* runs code"
+    ):
+        data(tmp_path / "t.npz")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    np.savez_compressed(tmp_path / "t.npz", x=np.zeros((100_000, 4)), y=np.arange(100_000) % 2)
+    assert (tmp_path / "t.npz").stat().st_size < 100_000
+    with pytest.raises(DataError, match=r"unpacks to 0\.004 gigabytes, more than the limit of 0\.001 .*max_gigabytes"):
+        data(tmp_path / "t.npz", max_gigabytes=0.001)
+    assert len(data(tmp_path / "t.npz", max_gigabytes=0.005).test) == 20_000
+
+
+def test_a_header_that_promises_too_much(tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as packed:
+        for name in ("x", "y"):
+            header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 4), }"
+            content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(64)
+            packed.writestr(f"{name}.npy", content)
+    with pytest.raises(DataError, match=r"t\.npz cannot be read as arrays"):
+        data(tmp_path / "t.npz")
 
 
 def test_a_damaged_file_is_named(tmp_path):

@@ -187,6 +187,9 @@ def search(
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
     size: Annotated[int | None, typer.Option(help="Resize the images of a folder to SIZE x SIZE.")] = None,
+    max_gigabytes: Annotated[
+        float | None, typer.Option(help="Most memory that files of data may unpack to; default: 4.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Search for a network on data, and train the best one."""
@@ -208,7 +211,7 @@ def search(
     from archwright.study import search as run_search
 
     chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
-    given: dict[str, Any] = {"target": label, "size": size}
+    given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes}
     loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
     shape = loaded.example_input.shape
     name = space or spaces.default_for(shape)

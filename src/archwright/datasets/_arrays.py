@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from archwright.datasets._labels import to_labels
+from archwright.datasets._labels import scale_doubts, to_labels
 from archwright.datasets._source import Samples
 from archwright.errors import DataError
 
@@ -27,14 +27,15 @@ def to_samples(inputs: Any, targets: Any) -> Samples:
     Raises:
         DataError: Their lengths differ, or one of them cannot be learnt from.
     """
-    array = _to_array(inputs, "inputs")
-    labels = _to_array(targets, "targets")
+    array = to_array(inputs, "inputs")
+    labels = to_array(targets, "targets")
     if array.ndim and labels.ndim and len(array) != len(labels):
         raise DataError(
             f"there are {len(array)} inputs but {len(labels)} targets; give one target for each "
             "input, in the same order."
         )
-    return Samples(to_inputs(array), to_labels(labels))
+    names = to_labels(labels)
+    return Samples(to_inputs(array), names, (*_doubts(array), *scale_doubts(labels, names)))
 
 
 def to_inputs(array: npt.NDArray[Any]) -> torch.Tensor:
@@ -96,16 +97,41 @@ def check_finite(inputs: torch.Tensor) -> torch.Tensor:
     return inputs
 
 
-def _to_array(values: Any, what: str) -> npt.NDArray[Any]:
-    """Return values of any kind as an array."""
+def to_array(values: Any, what: str) -> npt.NDArray[Any]:
+    """Return values of any kind as an array.
+
+    Args:
+        values: An array, a tensor, a series or data frame of pandas, or nested lists.
+        what: What they are called in messages.
+
+    Raises:
+        DataError: They form no array, or a mask hides some of them.
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise DataError(f"{what} hold masked values, which are missing; fill them in or remove these samples.")
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
         # numpy knows no bfloat16
         return np.asarray((values.float() if values.dtype == torch.bfloat16 else values).numpy())
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+        if array.dtype.kind in "USO" and isinstance(values, list | tuple):
+            # numpy turns a NaN among texts into the text "nan", and a number into its digits
+            array = np.array(values, dtype=object)
+        return array
     except ValueError as error:
         raise DataError(f"{what} do not form an array; every sample must have the same shape ({error}).") from error
+
+
+def _doubts(array: npt.NDArray[Any]) -> list[str]:
+    """Return what is to be said of a table of whole numbers, which may be codes rather than measurements."""
+    if array.ndim != 2 or array.dtype.kind not in "iu" or (array.min() >= 0 and array.max() <= 1):
+        return []
+    return [
+        f"inputs are whole numbers ({array.dtype}, {array.min():,} to {array.max():,}) and are taken as measurements: "
+        "each feature is standardised. That makes no sense for token ids and other codes: train on those with an "
+        "evaluator of your own. For measurements and counts, give float32 to silence this warning"
+    ]
 
 
 def _channels_first(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import gzip
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from archwright.datasets._arrays import check_finite
-from archwright.datasets._labels import to_labels
-from archwright.datasets._source import Labels, Samples, Source
+from archwright.datasets._labels import scale_doubts, to_labels
+from archwright.datasets._preprocess import Column, is_missing
+from archwright.datasets._reading import GIGABYTES, InputError, limit_text, read_rows, to_number
+from archwright.datasets._source import Samples, Source
 from archwright.errors import DataError
 
 __all__ = ["read_csv"]
 
-_DELIMITERS = ",;\t|"
-_MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 _MARKS = frozenset({"?", "-", "."})  # stand for a missing number, but may be a category among texts
+_ROW_BYTES, _CELL_BYTES = 150, 64  # what a row of texts takes in memory, about
 _FEW, _MOST = 20, 1000  # categories: so many are always fine, more never
 
 
@@ -35,12 +33,15 @@ class _Table:
     path: Path
     columns: dict[str, list[str]]
     rows: list[int]  # where each sample stands in the file, counted from 1
+    named: bool  # whether the columns have names of their own
 
     def error(self, message: str) -> DataError:
         return DataError(f"{self.path}: {message}")
 
 
-def read_csv(path: Path, *, target: str | None = None, header: bool | None = None) -> Source:
+def read_csv(
+    path: Path, *, target: str | None = None, header: bool | None = None, gigabytes: float = GIGABYTES
+) -> Source:
     """Read a table whose columns are separated by commas, semicolons, tabs or bars.
 
     Columns of numbers become one feature each. Columns of texts become one 0/1 feature for each
@@ -53,12 +54,13 @@ def read_csv(path: Path, *, target: str | None = None, header: bool | None = Non
         target: The column of class names; the last one by default.
         header: Whether the first row holds the columns' names; `None` looks. Without names the
             columns are called "1", "2", ...
+        gigabytes: The most memory that its cells may take.
 
     Raises:
         DataError: The file is no such table, a cell is missing, a column is neither numbers nor
             categories, there is no column `target`, or that holds measurements.
     """
-    table = _read(path, header)
+    table = _read(path, header, gigabytes)
     names = list(table.columns)
     if len(names) < 2:
         raise table.error(
@@ -70,82 +72,69 @@ def read_csv(path: Path, *, target: str | None = None, header: bool | None = Non
     elif target not in names:
         near = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise table.error(f"there is no column {target!r}.{hint} There are: {', '.join(names)}.")
+        raise table.error(f"there is no column {target!r}.{hint} There are: {_listed(names)}.")
     _check_complete(table)
 
     blocks: list[npt.NDArray[np.float32]] = []
-    marks: list[npt.NDArray[np.bool_]] = []
+    columns: list[Column] = []
     for name in names:
         if name != target:
             numbers = _numbers(table.columns[name])
-            block = _categories(table, name) if numbers is None else numbers[:, None]
-            blocks.append(block.astype(np.float32))
-            marks.append(np.full(block.shape[1], numbers is None))
+            if numbers is None:
+                block, categories = _categories(table, name)
+                columns.append(Column(name, categories))
+            else:
+                block = numbers[:, None].astype(np.float32)
+                columns.append(Column(name))
+            blocks.append(block)
     inputs = torch.tensor(np.concatenate(blocks, axis=1))
     try:
-        samples = Samples(check_finite(inputs), _labels(table.columns[target]))
+        targets = _targets(table.columns[target])
+        labels = to_labels(targets)
+        notes = scale_doubts(targets, labels, f"{path}: the labels in the column {target!r}")
+        samples = Samples(check_finite(inputs), labels, tuple(notes))
     except DataError as error:
         raise table.error(f"{error} (The target is the column {target!r}.)") from error
-    return Source(_stem(path), samples, indicators=np.concatenate(marks))
+    return Source(_stem(path), samples, columns=tuple(columns), named=table.named, target=target)
 
 
-def _read(path: Path, header: bool | None) -> _Table:
-    """Return the cells of a file, checked for names and for rows of one length."""
-    try:
-        with _open(path) as file:
-            delimiter = _delimiter(file)
-            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table in UTF-8: {error}") from error
-    lines = [(number, row) for number, row in lines if len(row) > 1 or any(row)]  # blank ones are no rows
+def _read(path: Path, header: bool | None, gigabytes: float) -> _Table:
+    """Return the cells of a file, checked for names."""
+    lines, taken = [], 0
+    for number, row in read_rows(path, gigabytes):
+        taken += _ROW_BYTES + _CELL_BYTES * len(row)
+        if taken > gigabytes * 1e9:
+            raise InputError(f"{path} takes, as a table in memory, more than {limit_text(gigabytes)}")
+        lines.append((number, row))
     if not lines:
         raise DataError(f"{path} is empty; it should hold a row of names and one row for each sample.")
     width = len(lines[0][1])
-    for number, row in lines:
-        if len(row) != width:
-            raise DataError(
-                f"{path}: row {number} has {len(row)} cells, but row {lines[0][0]} has {width}. "
-                "Give all the same number (put quotes around texts that hold the separator)."
-            )
     if header is None:
         header = _has_header([row for _, row in lines])
     names = lines.pop(0)[1] if header else [str(place + 1) for place in range(width)]
     if not lines:
         raise DataError(f"{path} holds names of columns but no samples.")
+    seen: set[str] = set()
     for place, name in enumerate(names):
         if not name:
             raise DataError(
                 f"{path}: column {place + 1} has no name. Name it, or leave it out if it only "
                 "counts the rows (pandas: `to_csv(..., index=False)`)."
             )
-        if name in names[:place]:
+        if name in seen:
             raise DataError(f"{path}: two columns are called {name!r}; give each a name of its own.")
+        seen.add(name)
     columns = {name: [row[place] for _, row in lines] for place, name in enumerate(names)}
-    return _Table(path, columns, [number for number, _ in lines])
-
-
-def _open(path: Path) -> TextIO:
-    # utf-8-sig drops the mark that Excel puts at the start
-    if path.suffix.lower() == ".gz":
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _delimiter(file: TextIO) -> str:
-    """Return the separator that occurs most often in the first line, and go back to the start."""
-    first = file.readline()
-    file.seek(0)
-    return max(_DELIMITERS, key=first.count)
+    return _Table(path, columns, [number for number, _ in lines], header)
 
 
 def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Tell whether the first row holds names."""
     first, *rest = rows
     heads = [
-        _number(name)
+        to_number(name)
         for place, name in enumerate(first)
-        if rest and all(_number(row[place]) is not None for row in rest)
+        if rest and all(to_number(row[place]) is not None for row in rest)
     ]
     if not heads or None in heads:
         return True
@@ -156,7 +145,7 @@ def _check_complete(table: _Table) -> None:
     """Raise where cells are missing, naming the columns and the first row of each."""
     gaps = []
     for name, cells in table.columns.items():
-        missing = [row for row, cell in zip(table.rows, cells, strict=True) if cell.casefold() in _MISSING]
+        missing = [row for row, cell in zip(table.rows, cells, strict=True) if is_missing(cell)]
         if missing:
             word = "missing cell" if len(missing) == 1 else "missing cells"
             gaps.append(f"column {name!r} has {len(missing)} {word}, the first in row {missing[0]} of the file")
@@ -165,47 +154,39 @@ def _check_complete(table: _Table) -> None:
         raise table.error(f"{'; '.join(gaps[:5])}{rest}. Fill the cells in or remove these rows.")
 
 
-def _number(cell: str) -> float | None:
-    """Return the number that a cell holds, if it holds one and nothing else."""
-    try:
-        return None if "_" in cell else float(cell)  # Python alone reads 1_000 as a number
-    except ValueError:
-        return None
-
-
 def _numbers(cells: Sequence[str]) -> npt.NDArray[np.float64] | None:
     """Return a column of numbers, or `None` where it is none."""
     values = []
     for cell in cells:
-        value = _number(cell)
+        value = to_number(cell)
         if value is None:
             return None
         values.append(value)
     return np.array(values, dtype=np.float64)
 
 
-def _labels(cells: Sequence[str]) -> Labels:
-    """Return the target column as class names."""
+def _targets(cells: Sequence[str]) -> npt.NDArray[Any]:
+    """Return the target column as numbers where it holds nothing else, and else as texts."""
     numbers = _numbers(cells)
-    return to_labels(np.array(cells, dtype=np.str_) if numbers is None else numbers)
+    return np.array(cells, dtype=np.str_) if numbers is None else numbers
 
 
-def _categories(table: _Table, name: str) -> npt.NDArray[np.float32]:
-    """Return a column of texts as one 0/1 column for each text, in alphabetical order."""
+def _categories(table: _Table, name: str) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """Return a column of texts as one 0/1 column for each text, in alphabetical order, and the texts."""
     cells = table.columns[name]
     texts, inverse = np.unique(np.array(cells, dtype=np.str_), return_inverse=True)
     _check_categories(table, name, len(texts))
     marks = np.zeros((len(cells), len(texts)), dtype=np.float32)
     marks[np.arange(len(cells)), inverse] = 1
-    return marks
+    return marks, tuple(map(str, texts))
 
 
 def _check_categories(table: _Table, name: str, distinct: int) -> None:
     """Raise where a column that is not all numbers does not look like categories either."""
     cells = table.columns[name]
     total = len(cells)
-    odd = [place for place, value in enumerate(map(_number, cells)) if value is None]
-    if all(_number(cells[place].replace(",", ".", 1)) is not None for place in odd):
+    odd = [place for place, value in enumerate(map(to_number, cells)) if value is None]
+    if all(to_number(cells[place].replace(",", ".", 1)) is not None for place in odd):
         raise table.error(
             f"column {name!r} holds decimal commas, such as {cells[odd[0]]!r} in row "
             f"{table.rows[odd[0]]} of the file; write decimal points."
@@ -225,6 +206,10 @@ def _check_categories(table: _Table, name: str, distinct: int) -> None:
             "half the rows). Leave the column out if it identifies the rows, or sort its texts "
             "into groups."
         )
+
+
+def _listed(names: Sequence[str], most: int = 40) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _stem(path: Path) -> str:

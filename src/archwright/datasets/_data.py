@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from archwright.datasets._preprocess import Column, ImagePreprocess, Preprocess, TablePreprocess, normalise
 from archwright.space import TensorSpec
 
 __all__ = ["Data", "Part"]
@@ -56,6 +56,10 @@ class Data:
             a category the mean is 0 and the deviation 1, so that these stay as they are.
         spec: What `data(**spec)` needs to load the same again, JSON-able; `None` for arrays in
             memory.
+        columns: For tables in files, the columns that the features were made of.
+        named: Whether these have names of their own.
+        target: For tables in files, the column of the classes.
+        resize: Whether images were resized as they were read.
     """
 
     name: str
@@ -68,6 +72,33 @@ class Data:
     mean: torch.Tensor
     std: torch.Tensor
     spec: Mapping[str, Any] | None = None
+    columns: tuple[Column, ...] = ()
+    named: bool = False
+    target: str | None = None
+    resize: bool = False
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """What turns files and raw inputs into what a network takes; it is saved with each network."""
+        means, stds = self.mean.tolist(), self.std.tolist()
+        if self.kind == "image":
+            channels, height, width = self.example_input.shape
+            return ImagePreprocess(
+                self.classes,
+                channels,
+                height,
+                width,
+                mean=tuple(means),
+                std=tuple(stds),
+                bytes=self.train.inputs.dtype == torch.uint8,
+                resize=self.resize,
+            )
+        columns, start = [], 0
+        for each in self.columns or [Column(str(place + 1)) for place in range(len(means))]:
+            measured = each.categories is None
+            columns.append(replace(each, mean=means[start], std=stds[start]) if measured else each)
+            start += each.features
+        return TablePreprocess(self.classes, tuple(columns), self.named, self.target)
 
     def normalise(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return what a network sees: inputs less the training mean, over its deviation.
@@ -79,10 +110,7 @@ class Data:
         Returns:
             float32 of the same shape, on the same device.
         """
-        shape = (-1, 1, 1) if self.kind == "image" else (-1,)
-        mean = self.mean.to(inputs.device).view(shape)
-        std = self.std.to(inputs.device).view(shape)
-        return (inputs.to(torch.float32) - mean).div_(std)
+        return normalise(inputs, self.mean, self.std)
 
     def with_validation(self) -> Part:
         """Return the training and the validation part as one, for the final training."""
@@ -93,7 +121,7 @@ class Data:
 
     def hold_test(self) -> Data:
         """Return the same data with an empty test part, for a search that must not see it."""
-        return dataclasses.replace(self, test=Part(self.test.inputs[:0], self.test.targets[:0]))
+        return replace(self, test=Part(self.test.inputs[:0], self.test.targets[:0]))
 
     def __repr__(self) -> str:
         """Return one line: name, kind, shape, number of classes, sizes of the parts."""

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 
 from archwright.datasets._images import Size, read_images
+from archwright.datasets._reading import GIGABYTES, IMAGES
 from archwright.datasets._source import Samples, Source
 from archwright.errors import DataError
 
 __all__ = ["read_image_folder"]
 
-_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 _LAYOUT = "an image folder looks like FOLDER/class/image.png, or FOLDER/train/class/... with FOLDER/test/class/..."
 
 
-def read_image_folder(root: Path, *, size: Size | None = None) -> Source:
+def read_image_folder(root: Path, *, size: Size | None = None, gigabytes: float = GIGABYTES) -> Source:
     """Read `root/class/*.png`, or `root/train/class/*.png` and `root/test/class/*.png`.
 
     PNG, JPEG, BMP and WebP files count as images; other files and hidden ones are passed over.
@@ -25,13 +25,16 @@ def read_image_folder(root: Path, *, size: Size | None = None) -> Source:
     Args:
         root: The folder.
         size: To resize to, see `read_images`.
+        gigabytes: The most memory that the images may take.
 
     Raises:
         DataError: The layout is another, a class folder has no images, or an image cannot be used.
     """
     if not _folders(root / "train"):  # a folder "train" of images is a class: trains
         files = _list(root)
-        return Source(root.name, _label(files, read_images([path for path, _ in files], size=size)))
+        return Source(
+            root.name, _label(files, read_images([path for path, _ in files], size=size, gigabytes=gigabytes))
+        )
     odd = [folder.name for folder in _folders(root) if folder.name not in ("train", "test")]
     if odd:
         raise DataError(
@@ -42,7 +45,7 @@ def read_image_folder(root: Path, *, size: Size | None = None) -> Source:
     train = _list(root / "train")
     test = _list(root / "test") if (root / "test").is_dir() else []
     # both at once, so that all agree in size and channels
-    images = read_images([path for path, _ in train + test], size=size)
+    images = read_images([path for path, _ in train + test], size=size, gigabytes=gigabytes)
     return Source(
         root.name,
         _label(train, images[: len(train)]),
@@ -63,9 +66,7 @@ def _folders(root: Path) -> list[Path]:
 
 def _images(folder: Path) -> list[Path]:
     """Return the image files in a folder that are not hidden, by name."""
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-    )
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES and not path.name.startswith("."))
 
 
 def _list(root: Path) -> list[tuple[Path, str]]:
@@ -83,9 +84,7 @@ def _list(root: Path) -> list[tuple[Path, str]]:
         raise DataError(f"{root} holds {have}; {_LAYOUT}.")
     files = [(path, folder.name) for folder in folders for path in _images(folder)]
     if not files:
-        raise DataError(
-            f"the {len(folders)} class folders of {root} hold no images ({', '.join(sorted(_SUFFIXES))}); {_LAYOUT}."
-        )
+        raise DataError(f"the {len(folders)} class folders of {root} hold no images ({', '.join(IMAGES)}); {_LAYOUT}.")
     filled = {name for _, name in files}
     bare = [folder.name for folder in folders if folder.name not in filled]
     if bare:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from archwright.datasets._reading import GIGABYTES, limit_text
 from archwright.datasets._source import Samples, Source
 from archwright.errors import DataError
 
@@ -25,7 +27,7 @@ def is_idx_folder(folder: Path) -> bool:
     return any(_find(folder, part, what) is not None for part in (_TRAIN, _TEST) for what in ("images", "labels"))
 
 
-def read_idx_folder(folder: Path) -> Source:
+def read_idx_folder(folder: Path, *, gigabytes: float = GIGABYTES) -> Source:
     """Read a folder of idx files under the names of MNIST.
 
     `train-images-idx3-ubyte` and `train-labels-idx1-ubyte` must be there; the same with `t10k`
@@ -33,61 +35,68 @@ def read_idx_folder(folder: Path) -> Source:
 
     Args:
         folder: Where the files lie.
+        gigabytes: The most memory that one of them may take.
 
     Raises:
         DataError: A file of a pair is missing, damaged or of another kind, or images and labels
             differ in number.
     """
-    train = _read_pair(folder, _TRAIN)
+    train = _read_pair(folder, _TRAIN, gigabytes)
     has_test = _find(folder, _TEST, "images") or _find(folder, _TEST, "labels")
-    return Source(folder.name, train, _read_pair(folder, _TEST) if has_test else None)
+    return Source(folder.name, train, _read_pair(folder, _TEST, gigabytes) if has_test else None)
 
 
-def read_idx(path: Path, axes: int) -> npt.NDArray[np.uint8]:
+def read_idx(path: Path, axes: int, gigabytes: float = GIGABYTES) -> npt.NDArray[np.uint8]:
     """Return the array of unsigned bytes that an idx file holds.
 
     Args:
         path: The file, compressed where its name ends in `.gz`.
         axes: How many axes it must have: 3 for images, 1 for labels.
+        gigabytes: The most memory that it may take.
 
     Returns:
         uint8, read-only.
 
     Raises:
-        DataError: The file is truncated, too long, or no idx file of that kind.
+        DataError: The file is truncated, too long or too large, or no idx file of that kind.
     """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read, it may be damaged or cut short: {error}") from error
     start = 4 + 4 * axes
     wanted = bytes((0, 0, _UNSIGNED_BYTES, axes))
-    if content[:4] != wanted:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(start)
+            if head[:4] != wanted:
+                raise DataError(
+                    f"{path} starts with the magic number {head[:4].hex() or 'nothing'}, but an idx "
+                    f"file of unsigned bytes with {axes} {'axis' if axes == 1 else 'axes'} starts with "
+                    f"{wanted.hex()}. Is it the right file?"
+                )
+            if len(head) < start:
+                raise DataError(f"{path} is cut short: its header needs {start} bytes, there are {len(head)}.")
+            shape = struct.unpack(f">{axes}I", head[4:])
+            size = math.prod(shape)
+            told = f"{path} says that it holds {' x '.join(map(str, shape))} = {size} bytes"
+            if size > gigabytes * 1e9:
+                raise DataError(f"{told}, which is more than {limit_text(gigabytes)}")
+            content = file.read(size + 1)  # one more, to see that it ends there
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read, it may be damaged or cut short: {error}") from error
+    if len(content) != size:
         raise DataError(
-            f"{path} starts with the magic number {content[:4].hex() or 'nothing'}, but an idx "
-            f"file of unsigned bytes with {axes} {'axis' if axes == 1 else 'axes'} starts with "
-            f"{wanted.hex()}. Is it the right file?"
+            f"{told}, but {len(content)} follow its header{' or more' if len(content) > size else ''}: it is cut short "
+            "or damaged. Fetch it again."
         )
-    if len(content) < start:
-        raise DataError(f"{path} is cut short: its header needs {start} bytes, there are {len(content)}.")
-    shape = struct.unpack(f">{axes}I", content[4:start])
-    size = int(np.prod(shape, dtype=object))
-    if len(content) - start != size:
-        raise DataError(
-            f"{path} says that it holds {' x '.join(map(str, shape))} = {size} bytes, but "
-            f"{len(content) - start} follow its header: it is cut short or damaged. Fetch it again."
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
-def _read_pair(folder: Path, part: str) -> Samples:
+def _read_pair(folder: Path, part: str, gigabytes: float) -> Samples:
     """Read the images and the labels of one part."""
     paths = {what: _find(folder, part, what) for what in ("images", "labels")}
     images, labels = paths["images"], paths["labels"]
     if images is None or labels is None:
         absent = ", ".join(_name(part, what) for what, path in paths.items() if path is None)
         raise DataError(f"{folder} has no {absent} (or the same with .gz); put the missing file beside the others.")
-    pixels, classes = read_idx(images, 3), read_idx(labels, 1)
+    pixels, classes = read_idx(images, 3, gigabytes), read_idx(labels, 1, gigabytes)
     if len(pixels) != len(classes):
         raise DataError(
             f"{images.name} holds {len(pixels)} images but {labels.name} {len(classes)} labels "

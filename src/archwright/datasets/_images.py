@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
+from archwright.datasets._reading import GIGABYTES, InputError, limit_text, open_image, orientation, pillow, read_image
 from archwright.errors import DataError
 
 __all__ = ["Size", "read_images", "to_size"]
 
 Size = int | Sequence[int]
-T = TypeVar("T")
 
 _GREY = frozenset({"1", "L"})
-_DEEP = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
-def read_images(paths: Sequence[Path], *, size: Size | None = None) -> torch.Tensor:
-    """Decode image files.
+def read_images(paths: Sequence[Path], *, size: Size | None = None, gigabytes: float = GIGABYTES) -> torch.Tensor:
+    """Decode image files, upright as their EXIF data say.
 
     All become grey where all are grey, else all become RGB; transparency is dropped.
 
@@ -32,41 +27,45 @@ def read_images(paths: Sequence[Path], *, size: Size | None = None) -> torch.Ten
         size: Height and width in pixels, or one number for both, to resize every image to
             (bilinear, without regard to its proportions). `None` where all have the same size
             already.
+        gigabytes: The most memory that they may take; a single one a sixteenth of it.
 
     Returns:
         uint8 of shape (n, channels, height, width), channels 1 or 3, in the order of `paths`.
 
     Raises:
-        DataError: A file is damaged or has more than 8 bits for a channel, the sizes differ and
-            `size` is not given, or Pillow is not installed.
+        InputError: A file is damaged, has more than 8 bits for a channel or is too large, or the sizes differ and
+            `size` is not given.
+        DataError: Pillow is not installed.
     """
-    pillow = _pillow()
-
-    def look(path: Path) -> tuple[str, int, int]:
-        with pillow.open(path) as image:
-            return str(image.mode), int(image.height), int(image.width)
-
-    heads = [_guarded(look, path, pillow) for path in paths]
-    for path, (mode, _, _) in zip(paths, heads, strict=True):
-        if mode in _DEEP:
-            raise DataError(f"{path} has more than 8 bits for a channel (mode {mode!r}); convert it to 8 bits.")
-    height, width = _common_size(paths, heads) if size is None else to_size(size)
-    grey = all(mode in _GREY for mode, _, _ in heads)
-    mode = "L" if grey else "RGB"
-    pixels = torch.empty((len(paths), 1 if grey else 3, height, width), dtype=torch.uint8)
-    # a view in the order in which Pillow gives an image, so that each is written in place
-    rows: npt.NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).numpy()
-
-    def decode(path: Path) -> npt.NDArray[np.uint8]:
-        with pillow.open(path) as image:
-            image.draft(None, (2 * width, 2 * height))  # no JPEG in full where a quarter will do
-            plain: Any = image if image.mode == mode else image.convert(mode)
-            if plain.size != (width, height):
-                plain = plain.resize((width, height), pillow.Resampling.BILINEAR)
-            return np.asarray(plain).reshape(height, width, -1)
-
+    try:
+        pillow()
+    except InputError as error:
+        raise DataError(
+            "reading image files needs Pillow: install it with `pip install 'archwright[images]'`."
+        ) from error
+    wanted = None if size is None else to_size(size)
+    grey, first = True, None
+    for path in paths:
+        with open_image(path, gigabytes) as image:
+            grey = grey and image.mode in _GREY
+            # Which side is the height is known once the file is decoded; what differs otherwise is refused now.
+            sides = sorted(image.size)
+        first = first or sides
+        if wanted is None and sides != first:
+            raise _differing(paths[0], path, gigabytes)
+    height, width = wanted or _upright(paths[0], gigabytes)
+    channels = 1 if grey else 3
+    if len(paths) * channels * height * width > gigabytes * 1e9:
+        raise InputError(
+            f"{len(paths):,} images of {channels}x{height}x{width} bytes take more than {limit_text(gigabytes)} Or "
+            "resize them to less: size=, or --size."
+        )
+    pixels = torch.empty((len(paths), channels, height, width), dtype=torch.uint8)
     for index, path in enumerate(paths):
-        rows[index] = _guarded(decode, path, pillow)
+        decoded = read_image(path, channels, wanted, gigabytes)
+        if decoded.shape != pixels.shape[1:]:
+            raise _differing(paths[0], path, gigabytes)
+        pixels[index] = decoded
     return pixels
 
 
@@ -82,33 +81,16 @@ def to_size(size: object) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
-def _common_size(paths: Sequence[Path], heads: Sequence[tuple[str, int, int]]) -> tuple[int, int]:
-    """Return the size that all images have."""
-    _, height, width = heads[0]
-    for path, (_, other_height, other_width) in zip(paths, heads, strict=True):
-        if (other_height, other_width) != (height, width):
-            raise DataError(
-                f"images differ in size (height x width): {paths[0]} is {height}x{width} but "
-                f"{path} is {other_height}x{other_width}. Give size=, such as size=32 or "
-                "size=(32, 48), to resize them all."
-            )
-    return height, width
+def _upright(path: Path, gigabytes: float) -> tuple[int, int]:
+    """Return height and width of an image as it is seen."""
+    with open_image(path, gigabytes) as image:
+        height, width = image.height, image.width
+        return (height, width) if orientation(image) < 5 else (width, height)
 
 
-def _guarded(work: Callable[[Path], T], path: Path, pillow: ModuleType) -> T:
-    """Return what `work` makes of a file, or raise an error that names it."""
-    try:
-        return work(path)
-    except (OSError, SyntaxError, ValueError, EOFError, pillow.DecompressionBombError) as error:
-        raise DataError(f"the image {path} cannot be decoded: {error}. Replace the file or remove it.") from error
-
-
-def _pillow() -> ModuleType:
-    """Return Pillow's image module, which the base install does not bring."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise DataError(
-            "reading image files needs Pillow: install it with `pip install 'archwright[images]'`."
-        ) from error
-    return Image
+def _differing(one: Path, other: Path, gigabytes: float) -> InputError:
+    sizes = ["x".join(map(str, _upright(path, gigabytes))) for path in (one, other)]
+    return InputError(
+        f"images differ in size (height x width): {one} is {sizes[0]} but {other} is {sizes[1]}. Give size=, such as "
+        "size=32 or size=(32, 48), or --size on the command line, to resize them all."
+    )

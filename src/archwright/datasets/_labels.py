@@ -11,9 +11,11 @@ import numpy.typing as npt
 from archwright.datasets._source import Labels
 from archwright.errors import DataError
 
-__all__ = ["check_classes", "class_names", "to_indices", "to_labels"]
+__all__ = ["check_classes", "class_names", "scale_doubts", "to_indices", "to_labels"]
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_ABSENT = ("", "nan", "NaN", "NaT", "<NA>")  # what numpy and pandas make of missing values among texts
+_SCALE = 5  # values from which a scale is suspected
 _LARGEST = 2.0**53  # the whole numbers that float64 tells apart end here
 
 
@@ -35,13 +37,10 @@ def to_labels(targets: npt.NDArray[Any]) -> Labels:
             "`targets[:, 0]`."
         )
     kind = targets.dtype.kind
+    if kind in "OT":
+        return _from_objects(targets.astype(object))
     if kind == "f":
-        missing = np.flatnonzero(np.isnan(targets))
-        if len(missing):
-            raise DataError(
-                f"{len(missing)} of {len(targets)} labels are missing (NaN), the first at index "
-                f"{missing[0]}; remove these samples or label them."
-            )
+        _refuse_missing(np.isnan(targets), targets)
         odd = np.flatnonzero((targets != np.floor(targets)) | (np.abs(targets) >= _LARGEST))
         if len(odd):
             raise DataError(
@@ -50,26 +49,84 @@ def to_labels(targets: npt.NDArray[Any]) -> Labels:
                 "into ranges first."
             )
         return targets.astype(np.int64).astype(np.str_)
-    if kind in "iubU":
+    if kind in "iub":
         return targets.astype(np.str_)
     if kind == "S":
-        return np.char.decode(targets, "utf-8")
-    if kind == "O":
-        return _from_objects(targets)
+        return _from_objects(targets.astype(object))
+    if kind == "U":
+        _refuse_missing(np.isin(targets, _ABSENT), targets)
+        return targets.astype(np.str_)
     raise DataError(f"targets are whole numbers, truth values or texts; their dtype is {targets.dtype}")
 
 
 def _from_objects(targets: npt.NDArray[Any]) -> Labels:
-    """Return labels from Python objects, which must all be texts or all be numbers."""
-    for index, label in enumerate(targets):
-        if label is None or label != label:
-            raise DataError(f"the label at index {index} is missing ({label!r}); remove that sample or label it.")
+    """Return labels from Python objects, which must be all texts, all bytes, all truth values or all numbers."""
+    _refuse_missing(np.array([_is_missing(label) for label in targets], dtype=np.bool_), targets)
     if all(isinstance(label, str) for label in targets):
-        return targets.astype(np.str_)
+        return to_labels(targets.astype(np.str_))
+    if all(isinstance(label, bytes) for label in targets):
+        return to_labels(np.array([_decoded(label, index) for index, label in enumerate(targets)], dtype=np.str_))
     try:
-        return to_labels(np.asarray(targets, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise DataError("targets must be all whole numbers or all texts; they hold a mixture.") from None
+        if all(isinstance(label, bool | np.bool_) for label in targets):
+            return to_labels(targets.astype(np.bool_))
+        if all(isinstance(label, int | np.integer) for label in targets):
+            return to_labels(targets.astype(np.int64))
+        if not any(isinstance(label, str | bytes) for label in targets):
+            return to_labels(targets.astype(np.float64))
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise DataError("targets must be all whole numbers or all texts; they hold a mixture.")
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True  # `pandas.NA`, which is neither the same as itself nor another
+    except (ValueError, RuntimeError):
+        return False  # an array
+
+
+def _refuse_missing(missing: npt.NDArray[np.bool_], targets: npt.NDArray[Any]) -> None:
+    places = np.flatnonzero(missing)
+    if len(places):
+        label = targets[places[0]]
+        label = repr(label) if isinstance(label, str) else label
+        raise DataError(
+            f"{len(places)} of {len(targets)} labels are missing ({label}), the first at "
+            f"index {places[0]}; remove these samples or label them."
+        )
+
+
+def _decoded(label: bytes, index: int) -> str:
+    try:
+        return label.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"the label {label!r} at index {index} is not UTF-8 ({error.reason}); decode the labels first, such as by "
+            "`[label.decode('latin-1') for label in labels]`."
+        ) from error
+
+
+def scale_doubts(targets: npt.NDArray[Any], labels: Labels, what: str = "the targets") -> list[str]:
+    """Return what is to be said of labels that look like values of a scale rather than like classes.
+
+    Args:
+        targets: The labels as they came.
+        labels: The names of their classes.
+        what: What they are called in the message.
+    """
+    if not all(isinstance(label, float | int | np.number) and not isinstance(label, bool) for label in targets[:1]):
+        return []
+    numbers = sorted(map(int, np.unique(labels)))
+    count = len(numbers)
+    if count < _SCALE or numbers in (list(range(count)), list(range(1, count + 1))):
+        return []  # numbered as classes are
+    return [
+        f"{what} are whole numbers from {numbers[0]} to {numbers[-1]}, and are taken as {count} classes without an "
+        f"order: {numbers[0]} in place of {numbers[-1]} counts no worse than {numbers[-2]}. Regression is not "
+        "supported: sort the values into a few ranges. If they are names of classes, give texts to silence this warning"
+    ]
 
 
 def class_names(labels: Labels) -> tuple[str, ...]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,8 @@ from archwright.datasets._images import to_size
 from archwright.datasets._labels import check_classes, class_names, to_indices
 from archwright.datasets._named import registry
 from archwright.datasets._npz import read_npz
+from archwright.datasets._preprocess import Column
+from archwright.datasets._reading import GIGABYTES, TABLES, InputError, check_file
 from archwright.datasets._source import Source
 from archwright.datasets._split import split, to_seed, to_share
 from archwright.errors import DataError, UnknownName, unknown
@@ -32,7 +38,6 @@ _KINDS = (
     "(FOLDER/class/image.png, or FOLDER/train/class/... with FOLDER/test/class/...), a table "
     "(.csv or .tsv, also .gz), or arrays in a .npz file"
 )
-_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _BLOCK = 512  # samples turned to float64 at a time
 
 
@@ -45,6 +50,7 @@ def data(
     size: int | Sequence[int] | None = None,
     target: str | None = None,
     header: bool | None = None,
+    max_gigabytes: float | None = None,
 ) -> Data:
     """Load labelled data and split it into a training, a validation and a test part.
 
@@ -77,9 +83,14 @@ def data(
         target: For tables: the column that holds the classes; the last one by default.
         header: For tables: whether the first row holds names; by default that is found out by
             looking.
+        max_gigabytes: For files: the most memory that they may take once they are unpacked, 4 by default, so that a
+            file made to be a trap does not fill it. A single picture may take a sixteenth of it.
 
     Returns:
-        The three parts, with what is needed to normalise them.
+        The three parts, with the preprocessing that goes with them.
+
+    Warns:
+        UserWarning: Whole numbers are taken as measurements, or a scale of whole numbers as classes without order.
 
     Raises:
         UnknownName: `source` is a bare name that neither the registry nor the disk knows.
@@ -87,17 +98,28 @@ def data(
     """
     # settings first: a mistake in them must not wait for 60,000 images
     validation, test, seed = to_share("validation", validation), to_share("test", test), to_seed(seed)
-    options = {"size": None if size is None else list(to_size(size)), "target": target, "header": header}
-    found, origin = _read(source, options)
+    options = {
+        "size": None if size is None else list(to_size(size)),
+        "target": target,
+        "header": header,
+        "max_gigabytes": None if max_gigabytes is None else _to_gigabytes(max_gigabytes),
+    }
+    try:
+        found, origin = _read(source, options)
+    except InputError as error:
+        raise DataError(str(error)) from error
+    for note in found.train.notes:
+        warnings.warn(note, stacklevel=2)
     check_classes(found.train.labels)
     classes = class_names(found.train.labels)
     train, held, final = _divide(found, classes, validation, test, seed)
-    indicators = np.zeros(train.inputs.shape[1], dtype=np.bool_)
-    if found.indicators is not None:
+    indicators = found.indicators
+    if indicators.any():
         # a category that the training part never shows is no feature
-        seen = ~found.indicators | train.inputs.any(0).numpy()
+        seen = ~indicators | train.inputs.any(0).numpy()
         train, held, final = (Part(part.inputs[:, seen], part.targets) for part in (train, held, final))
-        indicators = found.indicators[seen]
+        indicators = indicators[seen]
+        found = replace(found, columns=_seen(found.columns, seen))
     mean, std = _moments(train.inputs, indicators)
     spec = None
     if origin is not None:
@@ -114,7 +136,29 @@ def data(
         mean=mean,
         std=std,
         spec=spec,
+        columns=found.columns,
+        named=found.named,
+        target=found.target,
+        resize=size is not None,
     )
+
+
+def _seen(columns: Sequence[Column], seen: npt.NDArray[np.bool_]) -> tuple[Column, ...]:
+    """Return columns with the categories that are features, given which of all are."""
+    kept, start = [], 0
+    for column in columns:
+        here = seen[start : start + column.features]
+        start += column.features
+        if column.categories is not None:
+            column = Column(column.name, tuple(np.array(column.categories, dtype=object)[here]))
+        kept.append(column)
+    return tuple(kept)
+
+
+def _to_gigabytes(given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, Real) or not 0 < float(given) < math.inf:
+        raise DataError(f"max_gigabytes={given!r} must be a number above 0, such as 8.")
+    return float(given)
 
 
 def _divide(
@@ -162,20 +206,22 @@ def _read(source: Any, options: dict[str, Any]) -> tuple[Source, str | None]:
 
 def _read_path(path: Path, options: dict[str, Any]) -> Source:
     """Read a file or a folder that is there."""
+    gigabytes = options["max_gigabytes"] or GIGABYTES
     if path.is_dir():
         if not any(path.iterdir()):
             raise DataError(f"{path} is empty. Data is {_KINDS}.")
         if is_idx_folder(path):
-            _refuse(options, f"{path}, a folder of idx files,")
-            return read_idx_folder(path)
-        _refuse(options, f"{path}, a folder of images,", but=("size",))
-        return read_image_folder(path, size=options["size"])
-    if path.name.lower().endswith(_TABLES):
-        _refuse(options, f"{path}, a table,", but=("target", "header"))
-        return read_csv(path, target=options["target"], header=options["header"])
+            _refuse(options, f"{path}, a folder of idx files,", but=("max_gigabytes",))
+            return read_idx_folder(path, gigabytes=gigabytes)
+        _refuse(options, f"{path}, a folder of images,", but=("size", "max_gigabytes"))
+        return read_image_folder(path, size=options["size"], gigabytes=gigabytes)
+    check_file(path)
+    if path.name.lower().endswith(TABLES):
+        _refuse(options, f"{path}, a table,", but=("target", "header", "max_gigabytes"))
+        return read_csv(path, target=options["target"], header=options["header"], gigabytes=gigabytes)
     if path.suffix.lower() == ".npz":
-        _refuse(options, f"{path}, a file of arrays,")
-        return read_npz(path)
+        _refuse(options, f"{path}, a file of arrays,", but=("max_gigabytes",))
+        return read_npz(path, gigabytes=gigabytes)
     hint = " Give the folder that holds the idx files." if is_idx_folder(path.parent) else ""
     raise DataError(f"{path} is no kind of file that is read.{hint} Data is {_KINDS}.")
 

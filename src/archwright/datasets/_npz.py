@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,28 @@ import numpy as np
 import numpy.typing as npt
 
 from archwright.datasets._arrays import to_samples
+from archwright.datasets._reading import GIGABYTES, limit_text
 from archwright.datasets._source import Source
 from archwright.errors import DataError
 
 __all__ = ["read_npz"]
 
+_DAMAGED = (EOFError, OSError, zipfile.BadZipFile, zlib.error)
 
-def read_npz(path: Path) -> Source:
+
+def read_npz(path: Path, *, gigabytes: float = GIGABYTES) -> Source:
     """Read the arrays `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
 
     Of the latter four, the last two become the test part as they are.
 
     Args:
         path: A file that `numpy.savez` or `numpy.savez_compressed` wrote.
+        gigabytes: The most memory that the arrays may take.
 
     Raises:
         DataError: It is no such file, holds other names, or arrays that cannot be learnt from.
     """
-    arrays = _load(path)
+    arrays = _load(path, gigabytes)
     names = set(arrays)
     if names == {"x", "y"}:
         return Source(path.stem, to_samples(arrays["x"], arrays["y"]))
@@ -43,10 +48,22 @@ def read_npz(path: Path) -> Source:
     )
 
 
-def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
+def _load(path: Path, gigabytes: float) -> dict[str, npt.NDArray[Any]]:
+    name = None
     try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+        if size > gigabytes * 1e9:
+            raise DataError(f"{path} unpacks to {size / 1e9:,.3g} gigabytes, more than {limit_text(gigabytes)}")
+        arrays = {}
         # pickles stay shut: they could run anything
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, EOFError, ValueError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as arrays of numbers or texts: {error}") from error
+            for name in file.files:
+                arrays[name] = file[name]
+    except (*_DAMAGED, AttributeError, KeyError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error)
+        if "allow_pickle" in reason:
+            reason = "it holds Python objects (a pickle), and opening a pickle runs code. Save numbers or texts"
+        what = "" if name is None else f"the array {name!r}: "
+        raise DataError(f"{path} cannot be read as arrays of numbers or texts: {what}{reason}") from error
+    return arrays

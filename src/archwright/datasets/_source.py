@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from archwright.datasets._preprocess import Column
+
 __all__ = ["Labels", "Samples", "Source"]
 
 Labels = npt.NDArray[Any]
@@ -23,10 +25,12 @@ class Samples:
         inputs: Images, uint8 or float32 of shape (n, channels, height, width), or a table, float32
             of shape (n, features).
         labels: Class names, text of shape (n,).
+        notes: What the user is to be warned of: values that may mean something else than they are taken for.
     """
 
     inputs: torch.Tensor
     labels: Labels
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,23 @@ class Source:
         train: The samples to learn from; the validation part is taken from them, and so is the test
             part where there is no official one.
         test: The official test part, if there is one.
-        indicators: For tables, which features are 0/1 marks of a category: bool of shape
-            (features,).
+        columns: For tables in files, what their columns become, in the order of the features.
+        named: Whether these have names of their own.
+        target: For tables in files, the column of the classes.
     """
 
     name: str
     train: Samples
     test: Samples | None = None
-    indicators: npt.NDArray[np.bool_] | None = None
+    columns: tuple[Column, ...] = ()
+    named: bool = False
+    target: str | None = None
+
+    @property
+    def indicators(self) -> npt.NDArray[np.bool_]:
+        """Which features are 0/1 marks of a category, bool of shape (features,)."""
+        if not self.columns:
+            return np.zeros(self.train.inputs.shape[1], dtype=np.bool_)
+        return np.concatenate(
+            [np.full(each.features, each.categories is not None, dtype=np.bool_) for each in self.columns]
+        )

@@ -1,0 +1,440 @@
+"""Preprocessing: from a picture, a table row or a raw tensor to what a network takes.
+
+It is saved with each network, as `preprocess.json`. This module is a part of the `predict.py` beside it, so it imports
+PyTorch alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archwright.datasets._reading import GIGABYTES, InputError, check_file, read_image, read_rows, to_number
+
+__all__ = ["Column", "ImagePreprocess", "Normalised", "Preprocess", "TablePreprocess", "is_missing", "normalise"]
+
+_MISSING = frozenset({"", "na", "n/a", "nan", "null"})
+_MOST_VALUES = 2**28  # of one sample, so that a damaged file asks for no terabytes
+
+Sample = tuple[int | None, Tensor | InputError]
+"""The row of a table (None for a picture) and the raw values, or why there are none."""
+
+
+@dataclass(frozen=True)
+class ImagePreprocess:
+    """Preprocessing of pictures.
+
+    Args:
+        classes: Names of the classes, in the order of the network's scores.
+        channels: 1 for grey pictures, 3 for colour.
+        height: In pixels.
+        width: In pixels.
+        mean: Of each channel over the training part.
+        std: Standard deviation likewise.
+        bytes: Whether raw values are 0..255, as in picture files; otherwise they are floats of their own scale.
+        resize: Whether pictures of another size are resized (bilinear, without regard to their proportions), as the
+            training pictures were; otherwise they are refused.
+    """
+
+    classes: tuple[str, ...]
+    channels: int
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    bytes: bool = True
+    resize: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return (self.channels, self.height, self.width)
+
+    def normalise(self, raw: Tensor) -> Tensor:
+        """Return raw pictures (n, channels, height, width) less the mean, over the deviation, as float32."""
+        return normalise(raw, self.mean, self.std)
+
+    def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
+        """Yield the picture in a file as uint8 (channels, height, width), or why it cannot be used."""
+        size = (self.height, self.width)
+        try:
+            if not self.bytes:
+                raise InputError(
+                    f"{path}: this network was trained on float arrays of a scale that picture files do not have; give "
+                    f"a tensor of shape (n, {self.channels}, {self.height}, {self.width})."
+                )
+            pixels = read_image(Path(path), self.channels, size if self.resize else None, gigabytes)
+            if tuple(pixels.shape[1:]) != size:
+                raise InputError(
+                    f"{path} is {pixels.shape[1]} x {pixels.shape[2]} pixels (height x width); the network takes "
+                    f"{self.height} x {self.width} and was trained without resizing. Resize the picture."
+                )
+        except InputError as error:
+            yield None, error
+        else:
+            yield None, pixels
+
+    def batch(self, raw: Tensor) -> Tensor:
+        """Return raw pictures as (n, channels, height, width).
+
+        Args:
+            raw: Shape (n, channels, height, width), (n, height, width, channels), or (n, height, width) for grey ones.
+
+        Raises:
+            InputError: The shape is another, or the values are not those of the training data.
+        """
+        shape = tuple(raw.shape)
+        if shape[1:] == self.shape:
+            batch = raw
+        elif shape[1:] == (self.height, self.width, self.channels):
+            batch = raw.permute(0, 3, 1, 2)
+        elif self.channels == 1 and shape[1:] == self.shape[1:]:
+            batch = raw.unsqueeze(1)
+        else:
+            raise InputError(
+                f"the network takes pictures of shape (n, {self.channels}, {self.height}, {self.width}) or (n, "
+                f"{self.height}, {self.width}, {self.channels}), not {shape}."
+            )
+        _check_numbers(batch)
+        if self.bytes and batch.numel() and batch.dtype != torch.uint8:
+            low, high = float(batch.min()), float(batch.max())
+            if low < 0 or high > 255:
+                raise InputError(f"the network takes pixels of 0..255; these are {low:g}..{high:g}.")
+            if high <= 1 and bool((batch != batch.round()).any()):
+                raise InputError(
+                    "the network takes pixels of 0..255; these are fractions within 0..1: multiply by 255."
+                )
+        return batch
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of `preprocess.json`."""
+        return {
+            "version": 1,
+            "kind": "image",
+            "channels": self.channels,
+            "height": self.height,
+            "width": self.width,
+            "bytes": self.bytes,
+            "resize": self.resize,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "classes": list(self.classes),
+        }
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Args:
+        name: Its name, or its place counted from 1 where columns have no names.
+        categories: The texts that become one 0/1 feature each; `None` for a column of numbers.
+        mean: Of a column of numbers over the training part.
+        std: Standard deviation likewise.
+    """
+
+    name: str
+    categories: tuple[str, ...] | None = None
+    mean: float = 0.0
+    std: float = 1.0
+
+    @property
+    def features(self) -> int:
+        """How many features it becomes."""
+        return 1 if self.categories is None else len(self.categories)
+
+    def encode(self, cell: str, where: str) -> list[float]:
+        """Return the features of a cell; a category that training did not have gives zeros and a warning.
+
+        Raises:
+            InputError: The cell is empty, or no number where one is needed.
+        """
+        if is_missing(cell):
+            raise InputError(f"{where}column {self.name!r} is missing ({cell!r}); fill it in.")
+        if self.categories is None:
+            value = to_number(cell)
+            if value is None:
+                raise InputError(f"{where}column {self.name!r} holds {cell[:40]!r} where a number is needed.")
+            return [value]
+        if cell not in self.categories:
+            known = ", ".join(map(repr, self.categories[:8])) + (", ..." if len(self.categories) > 8 else "")
+            warnings.warn(
+                f"column {self.name!r} holds {cell[:40]!r}, which training did not have ({known}): it counts as none "
+                "of them",
+                stacklevel=2,
+            )
+        return [float(cell == category) for category in self.categories]
+
+
+@dataclass(frozen=True)
+class TablePreprocess:
+    """Preprocessing of table rows.
+
+    Args:
+        classes: Names of the classes, in the order of the network's scores.
+        columns: The columns that the network uses, in the order of its features.
+        named: Whether a file's first row holds the names of its columns; otherwise they are found by their places.
+        target: The column that held the classes in training, which a file may have too.
+    """
+
+    classes: tuple[str, ...]
+    columns: tuple[Column, ...]
+    named: bool = False
+    target: str | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return (len(self.mean),)
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of each feature; 0 for the 0/1 features of categories."""
+        return tuple(each.mean for each in self.columns for _ in range(each.features))
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each feature; 1 for the 0/1 features of categories."""
+        return tuple(each.std for each in self.columns for _ in range(each.features))
+
+    def normalise(self, raw: Tensor) -> Tensor:
+        """Return raw features (n, features) less the mean, over the deviation, as float32."""
+        return normalise(raw, self.mean, self.std)
+
+    def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
+        """Yield each row of a table file as float32 (features,), or why it cannot be used.
+
+        Columns that the network does not use are passed over.
+
+        Raises:
+            InputError: The file cannot be read, or lacks a column.
+        """
+        rows = read_rows(Path(path), gigabytes)
+        first = next(rows, None)
+        if first is None:
+            raise InputError(f"{path} is empty.")
+        places, is_header = self._places(first[1], path)
+        for number, cells in rows if is_header else chain([first], rows):
+            try:
+                yield number, self._encode([cells[place] for place in places], f"{path}, row {number}: ")
+            except InputError as error:
+                yield number, error
+
+    def row(self, row: Mapping[str, Any]) -> Tensor:
+        """Return the features of one row, float32 (features,).
+
+        Args:
+            row: Values by the names of columns; others than those that the network uses are passed over.
+
+        Raises:
+            InputError: A column is missing, or holds what cannot be used.
+        """
+        _check_columns([each.name for each in self.columns if each.name not in row], "a row")
+        cells = ["" if row[each.name] is None else str(row[each.name]).strip() for each in self.columns]
+        return self._encode(cells, "")
+
+    def batch(self, raw: Tensor) -> Tensor:
+        """Return raw features as they are.
+
+        Args:
+            raw: Shape (n, features): numbers, and a 0/1 feature for each category.
+
+        Raises:
+            InputError: The shape is another, or a value is no number.
+        """
+        if tuple(raw.shape[1:]) != self.shape:
+            raise InputError(
+                f"the network takes {self.shape[0]} features, shape (n, {self.shape[0]}), not {tuple(raw.shape)}."
+            )
+        _check_numbers(raw)
+        return raw
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of `preprocess.json`."""
+        columns = [
+            {"name": each.name, "mean": each.mean, "std": each.std}
+            if each.categories is None
+            else {"name": each.name, "categories": list(each.categories)}
+            for each in self.columns
+        ]
+        return {
+            "version": 1,
+            "kind": "table",
+            "named": self.named,
+            "target": self.target,
+            "columns": columns,
+            "classes": list(self.classes),
+        }
+
+    def _places(self, first: Sequence[str], path: object) -> tuple[list[int], bool]:
+        """Return where the columns stand, and whether the first row is one of names."""
+        if self.named:
+            held = {name: place for place, name in enumerate(first)}
+            absent = [each.name for each in self.columns if each.name not in held]
+            _check_columns(absent, f"{path}, whose first row should name its columns,")
+            return [held[each.name] for each in self.columns], True
+        places = list(range(len(self.columns)))
+        if self.target is not None and len(first) == len(places) + 1:
+            skipped = int(self.target) - 1
+            places = [place for place in range(len(first)) if place != skipped]
+        elif len(first) != len(places):
+            raise InputError(f"{path} has {len(first)} columns; the network takes {len(places)}.")
+        numbers = [first[place] for place, each in zip(places, self.columns, strict=True) if each.categories is None]
+        return places, bool(numbers) and all(to_number(cell) is None for cell in numbers)
+
+    def _encode(self, cells: Sequence[str], where: str) -> Tensor:
+        values = [value for cell, each in zip(cells, self.columns, strict=True) for value in each.encode(cell, where)]
+        features = torch.tensor(values, dtype=torch.float32)
+        if not bool(features.isfinite().all()):
+            raise InputError(f"{where}a number is infinite or too large for float32.")
+        return features
+
+
+Preprocess = ImagePreprocess | TablePreprocess
+
+
+class Normalised(nn.Module):
+    """A network that takes raw inputs.
+
+    Args:
+        network: What takes normalised inputs.
+        preprocess: Its preprocessing.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.network = network
+        shape = (-1,) + (1,) * (len(preprocess.shape) - 1)
+        self.register_buffer("mean", torch.tensor(preprocess.mean).view(shape))
+        self.register_buffer("std", torch.tensor(preprocess.std).view(shape))
+
+    def forward(self, raw: Tensor) -> Any:
+        """Return the network's output for raw inputs (n, ...)."""
+        return self.network((raw.to(torch.float32) - self.mean) / self.std)
+
+
+def load(path: str | os.PathLike[str]) -> Preprocess:
+    """Return the preprocessing in a `preprocess.json`.
+
+    Raises:
+        InputError: The file cannot be read, or holds something else.
+    """
+    try:
+        check_file(Path(path))
+        return from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be used: {error}") from error
+
+
+def from_json(data: Any) -> Preprocess:
+    """Return what `to_json` wrote down.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if not isinstance(data, dict) or data.get("version") != 1:
+        raise InputError("it is no preprocessing of version 1.")
+    classes = _texts(data, "classes")
+    if data.get("kind") == "image":
+        channels, height, width = (_get(data, name, int) for name in ("channels", "height", "width"))
+        if channels not in (1, 3) or min(height, width) < 1 or channels * height * width > _MOST_VALUES:
+            raise InputError(f"pictures of {height} x {width} pixels and {channels} channels are not possible.")
+        mean, std = (_get(data, name, list) for name in ("mean", "std"))
+        if len(mean) != channels or len(std) != channels:
+            raise InputError(f"there are {channels} channels but {len(mean)} means and {len(std)} deviations.")
+        moments = [_moments(*pair) for pair in zip(mean, std, strict=True)]
+        return ImagePreprocess(
+            classes,
+            channels,
+            height,
+            width,
+            mean=tuple(mean for mean, _ in moments),
+            std=tuple(std for _, std in moments),
+            bytes=_get(data, "bytes", bool),
+            resize=_get(data, "resize", bool),
+        )
+    if data.get("kind") == "table":
+        columns = tuple(_column(each) for each in _get(data, "columns", list))
+        if not columns or len({each.name for each in columns}) < len(columns):
+            raise InputError("a table needs columns, each with a name of its own.")
+        named, target = _get(data, "named", bool), data.get("target")
+        if not (target is None or (isinstance(target, str) and (named or target.isdecimal()))):
+            raise InputError(f"the target {target!r} is no column.")
+        return TablePreprocess(classes, columns, named, target)
+    raise InputError(f"its kind is {data.get('kind')!r}, and not 'image' or 'table'.")
+
+
+def _column(data: Any) -> Column:
+    if not isinstance(data, dict):
+        raise InputError(f"{data!r} is no column.")
+    name = _get(data, "name", str)
+    if "categories" in data:
+        return Column(name, _texts(data, "categories"))
+    return Column(name, None, *_moments(data.get("mean"), data.get("std")))
+
+
+def _get(data: Mapping[str, Any], name: str, kind: type) -> Any:
+    if type(data.get(name)) is not kind:
+        raise InputError(f"{name!r} should be of type {kind.__name__}; it is {data.get(name)!r}.")
+    return data[name]
+
+
+def _texts(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = _get(data, name, list)
+    if not texts or not all(isinstance(text, str) for text in texts) or len(set(texts)) < len(texts):
+        raise InputError(f"{name!r} should be a list of different texts.")
+    return tuple(texts)
+
+
+def _moments(mean: Any, std: Any) -> tuple[float, float]:
+    for value in (mean, std):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 3.5e38:
+            raise InputError(f"{value!r} is no mean or deviation.")
+    if std <= 0:
+        raise InputError(f"the deviation {std!r} is not above zero.")
+    return float(mean), float(std)
+
+
+def normalise(raw: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
+    """Return values less the mean, over the deviation, channel by channel or feature by feature.
+
+    Args:
+        raw: Shape (n, channels, height, width) or (n, features).
+        mean: One number for each channel or feature.
+        std: Likewise.
+
+    Returns:
+        float32 of the same shape, on the same device.
+    """
+    shape = (-1,) + (1,) * (raw.ndim - 2)
+    centre, spread = (torch.as_tensor(each, device=raw.device).view(shape) for each in (mean, std))
+    return (raw.to(torch.float32) - centre).div_(spread)
+
+
+def is_missing(cell: str) -> bool:
+    """Tell whether a cell of a table stands for a value that is missing."""
+    return cell.casefold() in _MISSING
+
+
+def _check_columns(absent: Sequence[str], place: str) -> None:
+    if absent:
+        rest = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
+        word = "column" if len(absent) == 1 else "columns"
+        raise InputError(f"{place} lacks the {word} {', '.join(map(repr, absent[:8]))}{rest}, which the network needs.")
+
+
+def _check_numbers(raw: Tensor) -> None:
+    if raw.is_complex() or (raw.is_floating_point() and not bool(raw.isfinite().all())):
+        raise InputError("the input holds values that are NaN, infinite or complex; replace them.")

@@ -1,0 +1,234 @@
+"""Picture files and tables, read the same way in training and in use.
+
+This module is a part of the `predict.py` that is saved beside a network, so it imports PyTorch alone, and Pillow to
+open pictures.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "GIGABYTES",
+    "IMAGES",
+    "TABLES",
+    "InputError",
+    "check_file",
+    "limit_text",
+    "open_image",
+    "orientation",
+    "pillow",
+    "read_image",
+    "read_rows",
+    "to_number",
+]
+
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+GIGABYTES = 4.0
+_FORMATS = (
+    "BMP",
+    "JPEG",
+    "PNG",
+    "WEBP",
+)  # by content: Pillow hands a PostScript file to Ghostscript, whatever its name
+_DELIMITERS = ",;\t|"
+_TURNS = {  # EXIF orientation: what shows the picture upright, by Pillow's names
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+class InputError(ValueError):
+    """A file, a row or a tensor cannot become the input of the network."""
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no ordinary file: reading a pipe or a device could wait for ever.
+
+    Raises:
+        InputError: It is none, or is not there.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be opened: {error}") from error
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        raise InputError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a file. Give a file.")
+
+
+def pillow() -> Any:
+    """Return Pillow's image module.
+
+    Raises:
+        InputError: Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise InputError("opening pictures needs Pillow: pip install pillow") from error
+    return Image
+
+
+@contextmanager
+def open_image(path: Path, gigabytes: float = GIGABYTES) -> Iterator[Any]:
+    """Open a picture; its pixels are decoded on first use.
+
+    Args:
+        path: A BMP, JPEG, PNG or WebP file, known by its content.
+        gigabytes: The limit; one picture may take a sixteenth of it.
+
+    Raises:
+        InputError: It is none of these or damaged, has 16 bits for a channel, or is too large.
+    """
+    library = pillow()
+    check_file(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(25)
+            if head.startswith(b"\x89PNG") and head[24:] == b"\x10":
+                # Pillow cuts colour of 16 bits down to 8 without a word
+                raise InputError(
+                    f"{path} has more than 8 bits for a channel, and would lose them. Convert it to 8 bits, or give "
+                    "arrays of float32."
+                )
+            file.seek(0)
+            limit, library.MAX_IMAGE_PIXELS = library.MAX_IMAGE_PIXELS, None  # the limit is stated below
+            try:
+                image = library.open(file, formats=_FORMATS)
+            finally:
+                library.MAX_IMAGE_PIXELS = limit
+            with image:
+                if 3 * image.width * image.height > gigabytes / 16 * 1e9:
+                    raise InputError(
+                        f"{path} has {image.height} x {image.width} pixels; one picture may take a sixteenth of "
+                        f"{limit_text(gigabytes)}"
+                    )
+                yield image
+    except InputError:
+        raise
+    except Exception as error:  # whatever a decoder makes of a damaged file
+        told = "it is no BMP, JPEG, PNG or WebP file" if "cannot identify" in str(error) else str(error) or repr(error)
+        raise InputError(f"the image {path} cannot be decoded: {told}. Replace the file or remove it.") from error
+
+
+def orientation(image: Any) -> int:
+    """Return how a picture is to be turned, 1 to 8 as in EXIF; from 5 on height and width change places."""
+    value = image.getexif().get(274)
+    return value if value in _TURNS else 1
+
+
+def read_image(path: Path, channels: int, size: tuple[int, int] | None, gigabytes: float = GIGABYTES) -> Tensor:
+    """Decode a picture, upright as its EXIF data say.
+
+    Args:
+        path: The file.
+        channels: 1 for grey, 3 for colour; the picture is converted, transparency is dropped.
+        size: Height and width to resize to; `None` for as it is.
+        gigabytes: See `open_image`.
+
+    Returns:
+        uint8 of shape (channels, height, width).
+
+    Raises:
+        InputError: It cannot be decoded, or is too large.
+    """
+    library, mode = pillow(), "L" if channels == 1 else "RGB"
+    with open_image(path, gigabytes) as image:
+        turn = orientation(image)
+        if size is not None:
+            height, width = size if turn < 5 else size[::-1]
+            image.draft(None, (2 * width, 2 * height))  # no JPEG in full where a quarter will do
+        plain = image if image.mode == mode else image.convert(mode)
+        if turn in _TURNS:
+            plain = plain.transpose(library.Transpose[_TURNS[turn]])
+        if size is not None and plain.size != size[::-1]:
+            plain = plain.resize(size[::-1], library.Resampling.BILINEAR)
+        pixels = torch.frombuffer(bytearray(plain.tobytes()), dtype=torch.uint8)
+        return pixels.view(plain.height, plain.width, channels).permute(2, 0, 1)
+
+
+def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a table with their numbers in the file, counted from 1; empty ones are left out.
+
+    Args:
+        path: Cells separated by commas, semicolons, tabs or bars, in UTF-8; compressed where its name ends in `.gz`.
+        gigabytes: The limit; one line may take a sixty-fourth of it.
+
+    Raises:
+        InputError: The file cannot be read, or its rows differ in length.
+    """
+    check_file(path)
+    begun: tuple[int, int] | None = None
+    try:
+        with _open_text(path) as file:
+            lines = _lines(file, path, gigabytes)
+            first = next(lines, "")
+            reader = csv.reader(
+                chain([first], lines), delimiter=max(_DELIMITERS, key=first.count), skipinitialspace=True
+            )
+            for cells in reader:
+                row = [cell.strip() for cell in cells]
+                if len(row) <= 1 and not any(row):
+                    continue
+                begun = begun or (reader.line_num, len(row))
+                if len(row) != begun[1]:
+                    raise InputError(
+                        f"{path}: row {reader.line_num} has {len(row)} cells, but row {begun[0]} has {begun[1]}. "
+                        "Give all the same number (put quotes around texts that hold the separator)."
+                    )
+                yield reader.line_num, row
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table in UTF-8: {error}") from error
+
+
+def to_number(cell: str) -> float | None:
+    """Return the number that a cell holds, if it holds one and nothing else."""
+    try:
+        return None if "_" in cell else float(cell)  # Python alone reads 1_000 as a number
+    except ValueError:
+        return None
+
+
+def _open_text(path: Path) -> TextIO:
+    # utf-8-sig drops the mark that Excel puts at the start
+    if path.suffix.lower() == ".gz":
+        return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _lines(file: TextIO, path: Path, gigabytes: float) -> Iterator[str]:
+    most = int(gigabytes * 1e9 / 64)
+    while line := file.readline(most + 1):
+        if len(line) > most:
+            raise InputError(
+                f"{path} has a line of more than {most:,} characters, a sixty-fourth of {limit_text(gigabytes)}"
+            )
+        yield line
+
+
+def limit_text(gigabytes: float) -> str:
+    """Return the end of a message about what is too large: which limit, and how to raise it."""
+    return (
+        f"the limit of {gigabytes:g} gigabytes. If you trust the file and have the memory, raise the limit: "
+        "max_gigabytes=..., or --max-gigabytes on the command line."
+    )
