@@ -13,8 +13,9 @@ from torch._dynamo.utils import counters
 
 import archwright as aw
 from archwright import nn
+from archwright.build import tensors_of
 from archwright.cost import Agreement, Latency, LatencyTable, Target, cost_from_json, time_files, time_networks
-from archwright.cost._operations import operations, tensors_of
+from archwright.cost._operations import operations
 from archwright.cost._runtimes import call_of, inputs_for
 from archwright.errors import CostError
 from archwright.space import TensorSpec

@@ -10,28 +10,34 @@ from archwright.build._mirror import write_layer, write_optimizer
 if TYPE_CHECKING:
     from archwright.build._build import build
     from archwright.build._check import check
-    from archwright.build._infer import ShapesAlone
+    from archwright.build._infer import Shaped, ShapesAlone, innermost, tensors_of
     from archwright.build._make import instantiate_settings
     from archwright.build._onnx import write_onnx
     from archwright.build._source import source
 
 __all__ = [
+    "Shaped",
     "ShapesAlone",
     "build",
     "check",
+    "innermost",
     "instantiate_settings",
     "source",
+    "tensors_of",
     "write_layer",
     "write_onnx",
     "write_optimizer",
 ]
 
 _ROOMS = {
+    "Shaped": "_infer",
     "ShapesAlone": "_infer",
     "build": "_build",
     "check": "_check",
+    "innermost": "_infer",
     "instantiate_settings": "_make",
     "source": "_source",
+    "tensors_of": "_infer",
     "write_onnx": "_onnx",
 }
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch.nn.modules.batchnorm import _LazyNormBase
@@ -18,6 +18,7 @@ from archwright.space import Call, Graph, TensorSpec
 from archwright.space import find as find_callee
 
 __all__ = [
+    "Shaped",
     "ShapesAlone",
     "concrete",
     "counted",
@@ -28,7 +29,11 @@ __all__ = [
     "outline",
     "run_with_paths",
     "size",
+    "tensors_of",
 ]
+
+Shaped: TypeAlias = tuple[tuple[int, ...], torch.dtype]
+"""The shape and the type of a tensor."""
 
 _FILLING = frozenset(
     {torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.fill_, torch.Tensor.zero_, torch.Tensor.clamp_}
@@ -160,6 +165,20 @@ def inputs_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]
         if not isinstance(dtype, torch.dtype):
             raise SpaceError(f"torch has no dtype {spec.dtype!r}, which {spec} asks for")
     return [torch.zeros((2, *s.shape), dtype=dtype, device=device) for s, dtype in zip(specs, dtypes, strict=True)]
+
+
+def tensors_of(shapes: Sequence[Shaped], device: str) -> list[torch.Tensor]:
+    """Return tensors of shapes and types; the same each time.
+
+    Real numbers are normal, whole numbers are 0 or 1, of which every vocabulary has both.
+    """
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for shape, dtype in shapes:
+        real = dtype.is_floating_point
+        drawn = torch.randn(shape, generator=generator) if real else torch.randint(2, shape, generator=generator)
+        made.append(drawn.to(device, dtype))
+    return made
 
 
 def run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: dict[int, str]) -> Any:

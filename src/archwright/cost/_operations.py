@@ -6,17 +6,16 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-__all__ = ["Operation", "Shaped", "on_device", "operations", "tensors_of"]
+from archwright.build import Shaped
 
-Shaped: TypeAlias = tuple[tuple[int, ...], torch.dtype]
-"""The shape and the type of a tensor."""
+__all__ = ["Operation", "on_device", "operations"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _FREE = {"size", "dim", "shape", "__get__", "stride", "numel", "__len__"}  # functions that compute nothing
@@ -35,20 +34,6 @@ class Operation:
     key: str
     run: _Call
     shapes: tuple[Shaped, ...]
-
-
-def tensors_of(shapes: Sequence[Shaped], device: str) -> list[Tensor]:
-    """Return tensors of shapes and types; the same each time.
-
-    Real numbers are normal, whole numbers are 0 or 1, of which every vocabulary has both.
-    """
-    generator = torch.Generator().manual_seed(0)
-    made = []
-    for shape, dtype in shapes:
-        real = dtype.is_floating_point
-        drawn = torch.randn(shape, generator=generator) if real else torch.randint(2, shape, generator=generator)
-        made.append(drawn.to(device, dtype))
-    return made
 
 
 def operations(model: nn.Module, inputs: Sequence[Tensor]) -> list[Operation]:

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archwright.build import write_onnx
-from archwright.cost._operations import Operation, on_device, tensors_of
+from archwright.build import tensors_of, write_onnx
+from archwright.cost._operations import Operation, on_device
 from archwright.cost._target import Target, check_target
 from archwright.cost._timing import Watch
 from archwright.errors import CostError, require
