@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -77,6 +79,121 @@ def test_what_a_choice_refuses(word):
         make({1: "a", "1": "b"})
 
 
+@pytest.mark.parametrize("given", [[1, 2, 3], (16, 32), range(1, 5), {1, 2}, np.arange(3), [], [nn.ReLU(), nn.Tanh()]])
+def test_one_collection_in_place_of_the_options_is_refused(given):
+    with raises("choice takes its options one by one"):
+        aw.choice(given)
+    with raises("ordinal takes its options one by one"):
+        aw.ordinal(given)
+    with raises("subset takes its options one by one"):
+        aw.subset(given, k=1)
+
+
+def test_a_list_may_be_one_of_several_options():
+    assert aw.choice([1, 2], [3, 4]).options == ([1, 2], [3, 4])
+    assert aw.choice({"small": (1, 2), "large": (3, 4)}).options == ((1, 2), (3, 4))
+    assert aw.choice({"alone": [1, 2]}).options == ([1, 2],)
+    assert aw.choice("relu").options == ("relu",)
+    assert aw.choice(np.array([1, 2]), torch.tensor([3, 4])).options == ([1, 2], [3, 4])
+
+
+# ---------------------------------------------------------------------- numbers of other libraries
+
+
+def test_numbers_of_numpy_are_kept_as_plain_numbers():
+    width = aw.ordinal(*np.arange(16, 65, 16), name="width")
+    model = nn.Sequential(
+        nn.LazyLinear(width * np.int64(2)),
+        nn.Dropout(aw.choice(*np.linspace(0, 0.5, 3), name="rate")),
+        aw.repeat(lambda i: nn.LazyLinear(np.int64(8), bias=np.bool_(False)), np.int64(1), np.int64(2), name="depth"),
+        aw.lazy("torch.nn:Unflatten")(1, (np.int64(2), torch.tensor(4))),
+    )
+    options = {"augment": aw.subset(np.str_("a"), "b", k=np.int64(1)), "clip": np.float32(0.5)}
+    rate = aw.real(np.float32(0.5), np.float64(1), name="real")
+    space = aw.Space(model=model, lr=rate, steps=aw.integer(np.int64(1), np.uint8(3), name="steps"), **options)
+    text = json.dumps(space.to_json())
+    assert aw.Space.from_json(json.loads(text)).fingerprint == space.fingerprint
+    decided = {"width": np.int64(32), "rate": np.float64(0.25), "depth": np.int8(2), "augment": [np.str_("b")]}
+    architecture = space.canonical(decided | {"real": np.float16(0.5), "steps": torch.tensor(2)})
+    plain = {"width": 32, "rate": 0.25, "depth": 2, "augment": ("b",), "real": 0.5, "steps": 2}
+    assert architecture == space.canonical(plain)
+    assert all(type(value) in (int, float, tuple) for value in architecture.values())
+    assert "np." not in str(space) + space.source(architecture, (8,))
+
+
+def test_numbers_of_numpy_on_the_left_of_arithmetic():
+    width = aw.ordinal(4, 8, name="width")
+    space = aw.Space(a=np.int64(2) * width, b=np.float32(0.5) * width, c=np.arange(3)[1] + width - np.int8(1))
+    assert space.resolve(space.canonical({"width": 8})) == {"a": 16, "b": 4.0, "c": 8}
+
+
+def test_cells_and_templates_take_numbers_of_numpy():
+    made = aw.cell(lambda i, j: nn.Identity(), nodes=np.int64(2), inputs=np.int64(1), fan_in=np.int64(1))
+    assert len(made.nodes) == 3
+    use = aw.template(lambda width: nn.LazyLinear(width))
+    assert type(use(np.int64(3)).values[0]) is int
+
+
+# ---------------------------------------------------------------------- what a decision cannot be used for
+
+
+WIDTH = aw.ordinal(8, 16, name="width")
+TEST = "while a space is written it has no value, so nothing can depend on it there"
+NUMBER = "+, -, * and // make a new number"
+COUNT = "for a number of parts that is left open write aw.repeat(body, 1, 4)"
+LAYER = "take the same layer from archwright (`from archwright import nn`), or aw.lazy(YourClass)(...)"
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda: 1 if WIDTH else 2, TEST),
+        (lambda: not WIDTH, TEST),
+        (lambda: WIDTH < 3, TEST),
+        (lambda: WIDTH * 2 >= 3, TEST),
+        (lambda: max(WIDTH, 3), TEST),
+        (lambda: WIDTH == 8, TEST),
+        (lambda: WIDTH != 8, TEST),
+        (lambda: aw.choice("a", "b") == "a", TEST),
+        (lambda: range(WIDTH), COUNT),
+        (lambda: [1, 2][aw.integer(0, 1)], COUNT),
+        (lambda: len(aw.subset(1, 2, k=1)), COUNT),
+        (lambda: list(WIDTH), COUNT),
+        (lambda: WIDTH / 2, NUMBER),
+        (lambda: 1 / (WIDTH + 1), NUMBER),
+        (lambda: WIDTH % 2, NUMBER),
+        (lambda: 2**WIDTH, NUMBER),
+        (lambda: -WIDTH, NUMBER),
+        (lambda: round(aw.real(0.1, 0.5)), NUMBER),
+        (lambda: math.sqrt(WIDTH), NUMBER),
+        (lambda: f"{WIDTH:3d}", "is formatted by '3d'"),
+        (lambda: torch.nn.Linear(10, WIDTH), LAYER),
+        (lambda: torch.nn.Conv2d(3, WIDTH, 3), LAYER),
+        (lambda: torch.nn.Dropout(aw.real(0.1, 0.5)), LAYER),
+        (lambda: torch.nn.LayerNorm(WIDTH), LAYER),
+        (lambda: torch.nn.MultiheadAttention(8, aw.choice(1, 2)), LAYER),
+        (lambda: torch.zeros(WIDTH), LAYER),
+        (lambda: torch.nn.functional.relu(nn.Linear(1, 2)), "layers are applied, such as nn.ReLU()(x)"),
+        (lambda: aw.template(lambda width: torch.nn.Linear(10, width)), LAYER),
+        (lambda: aw.Space(model=torch.nn.MaxPool2d(WIDTH)), "write it with archwright.nn, or aw.lazy"),
+        (lambda: aw.repeat(lambda i: nn.ReLU(), 1, WIDTH), "repeat takes whole numbers"),
+        (lambda: aw.integer(1, WIDTH), "integer takes whole numbers; ordinal(8, 16, name='width') is none"),
+    ],
+)
+def test_what_needs_a_value_says_what_to_write_instead(use, message):
+    with raises(message):
+        use()
+
+
+def test_what_stands_for_a_layer_is_true_and_reads_as_it_was_written():
+    assert nn.ReLU()
+    assert aw.choice(nn.ReLU(), None)
+    assert aw.graph(lambda x: nn.ReLU()(x) + x)
+    assert f"{nn.ReLU()} {WIDTH}" == "ReLU() ordinal(8, 16, name='width')"
+    assert WIDTH in [WIDTH]
+    assert None not in (WIDTH, nn.ReLU())
+
+
 # ---------------------------------------------------------------------- numbers
 
 
@@ -113,6 +230,7 @@ def test_what_integer_refuses(low, high, options, message):
         (0.0, 1.0, {"log": True, "name": "lr"}, "real 'lr': a logarithmic range starts above zero; 0.0 was given"),
         (0.0, math.inf, {}, "real takes a finite range; 0 to inf was given"),
         (math.nan, 1.0, {}, "real takes a finite range; nan to 1 was given"),
+        (0, 10**400, {}, "real takes a finite range; 0 to inf was given"),
         (-1e308, 1e308, {}, "real takes a finite range"),
         (1.0, 1.0000001, {}, "real: 1.0 and 1.0000001 are the same to six significant digits; use a constant"),
         (0.5, 0.5, {}, "the same to six significant digits"),
@@ -167,7 +285,7 @@ def test_a_repeat_of_one_depth_leaves_nothing_open():
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 2), (3, 2), (0, 0), (0, None)])
 def test_what_repeat_refuses(low, high):
-    with raises("repeat takes 0 <= low <= high and high >= 1; "):
+    with raises("repeat takes whole numbers 0 <= low <= high with high >= 1; "):
         aw.repeat(lambda i: nn.ReLU(), low, high)
 
 

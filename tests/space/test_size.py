@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import islice
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
@@ -25,6 +26,16 @@ def test_the_size_is_the_number_of_architectures(space):
 
 def test_independent_decisions_multiply():
     assert aw.Space(a=aw.choice(1, 2), b=aw.ordinal(1, 2, 3), c=aw.integer(0, 4), d=aw.subset(1, 2, 3, k=2)).size == 90
+
+
+def test_a_size_may_be_too_large_for_a_float():
+    space = aw.Space(**{f"decision_{index}": aw.choice(0, 1) for index in range(1100)})
+    assert space.size == 2**1100
+    assert "about 10^331 architectures" in str(space)
+    assert "about 10^331" in repr(space)
+    many = aw.subset(*range(1200), k=600, name="many")
+    assert aw.Space(a=many).size == math.comb(1200, 600)
+    assert len(aw.Space(a=many).sample(np.random.default_rng(0))["many"]) == 600
 
 
 def test_options_add_up():

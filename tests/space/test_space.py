@@ -22,6 +22,19 @@ def test_a_space_has_a_part():
         aw.Space()
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("exmaple_input", "example_input"), ("example_inputs", "example_input"), ("wher", "where")]
+)
+def test_misspelt_arguments_are_no_parts(name, meant):
+    with raises(f"a space has no argument {name!r}; did you mean {meant!r}?"):
+        aw.Space(model=nn.LazyLinear(3), **{name: (8,)})
+
+
+def test_parts_are_free_names():
+    for name in ("optimizer", "game", "examples", "inputs", "mode", "node"):
+        assert aw.Space(**{name: aw.choice(1, 2)}).size == 2
+
+
 def test_one_name_is_one_decision():
     with raises("two different decisions are named 'width': choice(1, 2, name='width') and choice(1, 3, name='width')"):
         aw.Space(a=aw.choice(1, 2, name="width"), b=aw.choice(1, 3, name="width"))
@@ -59,7 +72,7 @@ def test_a_constraint_on_what_is_inactive_is_explained():
     ["abc", (), {"a": 1}, ((1, 2), "a"), 3.5, (0, 3), torch.zeros(()), aw.Space, [[1, [2]]]],
 )
 def test_what_is_no_example_input(example):
-    with pytest.raises(SpaceError, match=r"an example input is|sizes of 1 or more"):
+    with pytest.raises(SpaceError, match=r"an example input is|whole numbers of 1 or more"):
         aw.Space(model=nn.ReLU(), example_input=example)
 
 

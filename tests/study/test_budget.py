@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -21,6 +22,8 @@ from archwright.errors import BudgetError
         ({"seconds": math.nan}, "seconds is finite"),
         ({"minutes": "10"}, "minutes is a number, not '10'"),
         ({"trials": 3, "target": math.inf}, "target is finite"),
+        ({"minutes": 10**400}, "minutes is finite"),
+        ({"trials": 10**4000}, "trials has more than 4,000 digits"),
     ],
 )
 def test_what_is_no_budget_is_refused(given, message):
@@ -32,6 +35,12 @@ def test_time_is_in_seconds():
     assert Budget(minutes=2).time == Budget(seconds=120).time == 120
     assert Budget(minutes=1, seconds=30).time == 90
     assert Budget(trials=3).time == math.inf
+
+
+def test_more_trials_than_a_float_can_count():
+    budget = Budget(trials=10**400)
+    assert Budget.from_json(json.loads(json.dumps(budget.to_json()))) == budget
+    assert str(budget) == "about 10^400 trials"
 
 
 def test_json_and_words():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -7,6 +8,16 @@ from tests.study.helpers import SMALL, SPACE, function, value
 
 import archwright as aw
 from archwright.errors import BudgetError, EvaluationError, SpaceError, StrategyError, StudyError
+
+
+@pytest.mark.parametrize("strategy", ["random", "evolution", "local-search", "tpe"])
+def test_sizes_and_budgets_may_be_too_large_for_a_float(strategy, tmp_path):
+    space = aw.Space(**{f"decision_{index}": aw.choice(0, 1) for index in range(1030)})
+    budget = aw.Budget(trials=10**400, target=0.0)
+    study = aw.search(space, lambda candidate: 1.0, strategy=strategy, budget=budget, path=tmp_path)
+    assert study.stopped_by == "target"
+    assert aw.load(tmp_path).budget == budget
+    json.dumps(study.summary())
 
 
 class Clock:

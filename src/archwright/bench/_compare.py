@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from archwright import schedulers
 from archwright import strategies as registry
+from archwright._scalars import scalars
 from archwright.bench._comparison import Comparison, Run
 from archwright.bench._simulate import Judge, Searcher, Task
 from archwright.bench._table import Table
@@ -81,7 +82,8 @@ def compare(
             reports on the way.
     """
     chosen = _labelled(strategies)
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    trials, workers, seconds, seeds = scalars((trials, workers, seconds, seeds))
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(scalars(list(seeds)))
     if min(trials, workers, len(numbers), len(chosen)) < 1:
         raise BudgetError(
             f"a comparison needs at least one trial, worker, seed and strategy; trials={trials}, workers={workers}, "

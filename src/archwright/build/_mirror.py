@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from archwright._scalars import scalars
 from archwright.errors import SpaceError
 from archwright.space import Call, parameter_names
 
@@ -33,7 +34,7 @@ def write_layer(name: str) -> Callable[..., Call]:
                     f"nn.{name} holds {type(value).__name__}(...), a layer that is made already and would be shared by "
                     f"every network; write it with archwright.nn, or aw.lazy for a class of your own"
                 )
-        return Call(f"torch.nn.{name}", args, kwargs, parameter_names(layer, args, kwargs))
+        return Call(f"torch.nn.{name}", scalars(args), scalars(kwargs), parameter_names(layer, args, kwargs))
 
     return write
 
@@ -52,7 +53,7 @@ def write_optimizer(name: str) -> Callable[..., Call]:
     @functools.wraps(optimizer, updated=())
     def write(**kwargs: Any) -> Call:
         parameter_names(optimizer, (), kwargs, partial=True)
-        return Call(f"torch.optim.{name}", (), kwargs)
+        return Call(f"torch.optim.{name}", (), scalars(kwargs))
 
     return write
 

@@ -237,9 +237,10 @@ def _progress(study: Study, spent: float) -> tuple[float, float | None]:
         lefts.append(max(0.0, budget.time - spent))
     ended = study.history.spent
     if budget.trials is not None:
-        shares.append(ended / budget.trials)
+        trials = float(min(budget.trials, 10**300))  # there are whole numbers that are too large for a float
+        shares.append(ended / trials)
         if ended:
-            lefts.append(spent / ended * (budget.trials - ended))
+            lefts.append(spent / ended * (trials - ended))
     return min(1.0, max(shares)), min(lefts, default=None)
 
 

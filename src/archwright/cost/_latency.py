@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archwright._scalars import is_number, scalar
 from archwright.cost._base import Cost, inputs_of
 from archwright.cost._target import Target, check_target
 from archwright.cost._timing import Timing, time_calls
@@ -129,7 +130,8 @@ def as_metrics(timing: Timing, target: Target) -> dict[str, float]:
 
 def check_limit(limit: object) -> None:
     """Refuse a limit of the spread that is no number above 0."""
-    if not isinstance(limit, int | float) or not limit > 0:
+    limit = scalar(limit)
+    if not is_number(limit) or not limit > 0:
         raise CostError(f"limit is the greatest spread that is believed, a share above 0, not {limit!r}")
 
 

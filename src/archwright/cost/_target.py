@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from archwright._registry import split_settings
+from archwright._scalars import is_whole, keep_scalars
 from archwright.errors import CostError, require, unknown
 
 __all__ = ["RUNTIMES", "Runtime", "Target", "check_target"]
@@ -42,10 +43,11 @@ class Target:
         if self.runtime not in RUNTIMES:
             raise unknown("runtime", self.runtime, RUNTIMES)
         for name in _NUMBERS:
+            keep_scalars(self, name)
             value = getattr(self, name)
             if value is None and name == "threads":
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not is_whole(value) or value < 1:
                 raise CostError(f"{name} is a whole number of 1 or more, not {value!r}")
 
     @classmethod

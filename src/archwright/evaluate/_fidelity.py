@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from archwright._scalars import is_number, keep_scalars
 from archwright.errors import EvaluationError
 
 __all__ = ["Fidelity", "Spent"]
@@ -39,9 +40,9 @@ class Fidelity:
 
     def __post_init__(self) -> None:
         """Check the range."""
-        numbers: tuple[object, ...] = (self.least, self.full, *self.values)
-        for value in numbers:
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        keep_scalars(self, "least", "full", "values", "most")
+        for value in (self.least, self.full, *self.values):
+            if not is_number(value) or not 0 < value < math.inf:
                 raise EvaluationError(f"a fidelity goes from a number above 0 to another, not {value!r}")
         if self.least > self.full:
             raise EvaluationError(
@@ -76,6 +77,7 @@ class Fidelity:
                 values that there are.
         """
         asked = Fidelity(low, high)
+        low, high = asked.least, asked.full
         if high > self.most:
             raise EvaluationError(f"the range {low:g} to {high:g} goes beyond {self.most:g}, which is all there is")
         if low == high:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from archwright._scalars import is_number, is_whole, keep_scalars, scalar
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate._augment import AUGMENTATIONS
 from archwright.evaluate._optimizers import OPTIMIZERS, MakeOptimizer
 from archwright.evaluate._schedules import SCHEDULES
 
-__all__ = ["Recipe", "as_names", "check_whole"]
+__all__ = ["Recipe", "as_names", "to_whole"]
 
 _OPTIONAL = ("lr", "weight_decay", "clip")  # may be None
 _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
@@ -46,9 +47,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check each value."""
+        keep_scalars(self, *(field.name for field in dataclasses.fields(self)))
         for name in ("epochs", "batch_size"):
             if getattr(self, name) is not None:
-                check_whole(name, getattr(self, name))
+                to_whole(name, getattr(self, name))
         for name in _RANGES:
             if name not in _OPTIONAL or getattr(self, name) is not None:
                 _check_real(name, getattr(self, name))
@@ -142,14 +144,20 @@ def _check_name(kind: str, given: object, allowed: Iterable[str]) -> None:
         raise unknown(kind, given, allowed)
 
 
-def check_whole(name: str, value: object) -> None:
-    """Check a whole number of 1 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+def to_whole(name: str, value: object) -> int:
+    """Return a whole number of 1 or more as Python's own.
+
+    Raises:
+        EvaluationError: It is none.
+    """
+    value = scalar(value)
+    if not is_whole(value) or value < 1:
         raise EvaluationError(f"{name} is a whole number of 1 or more, not {value!r}")
+    return value
 
 
 def _check_real(name: str, value: object) -> None:
     """Check a number against its range."""
     wanted, good = _RANGES[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not good(value) or math.isinf(value):
+    if not is_number(value) or not good(value) or math.isinf(value):
         raise EvaluationError(f"{name} is a number {wanted}, not {value!r}")

@@ -19,7 +19,7 @@ from archwright.evaluate._feed import Feed
 from archwright.evaluate._judge import judge, seconds_to_judge
 from archwright.evaluate._loop import Pace, Trainer
 from archwright.evaluate._optimizers import MakeOptimizer
-from archwright.evaluate._recipe import Recipe, as_names, check_whole
+from archwright.evaluate._recipe import Recipe, as_names, to_whole
 from archwright.evaluate._setup import Setup, lay_out
 from archwright.evaluate._stages import Cuts, fidelities, stages
 
@@ -101,7 +101,7 @@ class Training(Evaluator):
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
         if final_epochs is not None:
-            check_whole("final_epochs", final_epochs)
+            final_epochs = to_whole("final_epochs", final_epochs)
         if len(data.train) < 2 or len(data.validation) < 1:
             raise EvaluationError(
                 f"{data.name!r} has {len(data.train)} training and {len(data.validation)} validation "

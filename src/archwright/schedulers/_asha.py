@@ -34,7 +34,7 @@ class ASHA(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the setting."""
-        check_eta("asha", self.eta)
+        check_eta("asha", self)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due on the highest rung, or else a new trial on the lowest."""

@@ -44,8 +44,8 @@ class BOHB(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_eta("bohb", self.eta)
-        check_share("bohb", "random", self.random)
+        check_eta("bohb", self)
+        check_share("bohb", self, "random")
 
     def check(self, strategy: Strategy) -> None:
         """Refuse a strategy that learns nothing.

@@ -64,9 +64,9 @@ class DEHB(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_eta("dehb", self.eta)
-        check_share("dehb", "factor", self.factor)
-        check_share("dehb", "crossover", self.crossover)
+        check_eta("dehb", self)
+        check_share("dehb", self, "factor")
+        check_share("dehb", self, "crossover")
 
     def check(self, strategy: Strategy) -> None:
         """Refuse a strategy that would propose in its place.

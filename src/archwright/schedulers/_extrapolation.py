@@ -50,9 +50,9 @@ class Extrapolation(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_share("extrapolation", "doubt", self.doubt)
-        check_count("extrapolation", "startup", self.startup)
-        check_count("extrapolation", "points", self.points, least=2)
+        check_share("extrapolation", self, "doubt")
+        check_count("extrapolation", self, "startup")
+        check_count("extrapolation", self, "points", least=2)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return a full evaluation."""

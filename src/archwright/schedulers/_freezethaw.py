@@ -45,8 +45,8 @@ class FreezeThaw(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_count("freeze-thaw", "startup", self.startup, least=2)
-        check_eta("freeze-thaw", self.eta)
+        check_count("freeze-thaw", self, "startup", least=2)
+        check_eta("freeze-thaw", self)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return what goes on, or a new trial, whichever a draw says comes to more."""

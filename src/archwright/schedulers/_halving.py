@@ -37,9 +37,9 @@ class SuccessiveHalving(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_eta("successive-halving", self.eta)
+        check_eta("successive-halving", self)
         if self.trials is not None:
-            check_count("successive-halving", "trials", self.trials, least=2)
+            check_count("successive-halving", self, "trials", least=2)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due, or a new trial on the lowest rung."""

@@ -37,7 +37,7 @@ class Hyperband(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the setting."""
-        check_eta("hyperband", self.eta)
+        check_eta("hyperband", self)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due in the oldest bracket, or a new trial of the youngest."""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from archwright.errors import EvaluationError, SchedulerError, unknown
 from archwright.evaluate import Fidelity, Spent
-from archwright.schedulers._checks import check_eta
+from archwright.schedulers._checks import to_eta
 
 __all__ = ["Ladder", "Range", "narrowed"]
 
@@ -39,7 +39,7 @@ class Ladder:
         Raises:
             SchedulerError: A range is empty or reversed, or there is none; or `eta` is out of range.
         """
-        check_eta("a ladder", eta)
+        eta = to_eta("a ladder", eta)
         chosen = {name: _as_fidelity(name, each) for name, each in fidelities.items()}
         ratio = math.prod((each.full / each.least) ** each.power for each in chosen.values())
         if ratio <= 1:

@@ -55,8 +55,8 @@ class Median(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_count("median", "startup", self.startup)
-        check_count("median", "grace", self.grace, least=0)
+        check_count("median", self, "startup")
+        check_count("median", self, "grace", least=0)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return a full evaluation."""

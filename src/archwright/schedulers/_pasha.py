@@ -64,8 +64,8 @@ class PASHA(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_eta("pasha", self.eta)
-        check_share("pasha", "quantile", self.quantile)
+        check_eta("pasha", self)
+        check_share("pasha", self, "quantile")
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due below the present end of the ladder, or else a new trial."""

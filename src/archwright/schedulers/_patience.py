@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from archwright._scalars import is_number, keep_scalars
 from archwright.errors import SchedulerError
 from archwright.evaluate import Stopped
 from archwright.schedulers._base import Curve, Job, Scheduler, register
@@ -43,9 +44,9 @@ class Patience(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_count("patience", "points", self.points)
-        least: object = self.least
-        if not isinstance(least, int | float) or isinstance(least, bool) or not 0 <= least < math.inf:
+        check_count("patience", self, "points")
+        keep_scalars(self, "least")
+        if not is_number(self.least) or not 0 <= self.least < math.inf:
             raise SchedulerError(f"patience: least is a number of 0 or more, not {self.least!r}")
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from archwright._scalars import is_number, scalar
 from archwright.errors import ArchitectureError
 from archwright.space._nodes import Node, written
 
@@ -34,6 +35,11 @@ class Decision(Node, ABC):
     """The number of values; `math.inf` for reals."""
     width: int
     """The number of slots that the decision takes in a vector."""
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether each of its values stands for a number or another constant."""
+        return all(part.is_setting for part in self.branches if isinstance(part, Node))
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Value:
@@ -155,7 +161,7 @@ class Choice(_Ranked):
 
     def check(self, value: Any) -> Value:
         try:
-            return self.labels[self._index[value]]
+            return self.labels[self._index[scalar(value)]]
         except (KeyError, TypeError):
             allowed = ", ".join(map(repr, self.labels))
             raise ArchitectureError(f"{value!r} is none of {allowed}") from None
@@ -296,7 +302,8 @@ class Real(Decision):
         raise ArchitectureError("a real number has no list of values")
 
     def check(self, value: Any) -> Value:
-        if not _is_number(value) or not self.low <= value <= self.high:
+        value = scalar(value)
+        if not is_number(value) or not self.low <= value <= self.high:
             raise ArchitectureError(f"{value!r} is not a number from {self.low:g} to {self.high:g}")
         return self._round(float(value))
 
@@ -370,7 +377,7 @@ class Subset(Decision):
                 yield self._pick(indices)
 
     def check(self, value: Any) -> Value:
-        given = list(value) if isinstance(value, list | tuple | set | frozenset) else None
+        given = [scalar(label) for label in value] if isinstance(value, list | tuple | set | frozenset) else None
         inside = [index for index, label in enumerate(self.labels) if label in (given or ())]
         if given is None or len(inside) != len(given) or not self.low <= len(inside) <= self.high:
             allowed = ", ".join(map(repr, self.labels))
@@ -407,13 +414,10 @@ def _call(word: str, arguments: list[str], name: str | None) -> str:
 
 
 def _whole(value: Any, low: int, high: int) -> int:
-    if not _is_number(value) or not low <= value <= high or value != int(value):
+    value = scalar(value)
+    if not is_number(value) or not low <= value <= high or value != int(value):
         raise ArchitectureError(f"{value!r} is not a whole number from {low} to {high}")
     return int(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def _to_unit(value: float, low: float, high: float) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from archwright._scalars import is_number, is_whole, scalar, scalars
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Scalar, Subset
 from archwright.space._names import declare, plain
@@ -32,12 +33,13 @@ def choice(*options: Any, name: str | None = None) -> Choice:
     """Leave open which of several options is taken; no order is meant.
 
     Args:
-        *options: Constants, or calls written with `archwright.nn`, or other open expressions; or one mapping from
-            labels to options. Inside a graph an option may be `None`: no operation, and no value.
+        *options: Constants, or calls written with `archwright.nn`, or other open expressions, one by one
+            (`choice(*widths)` for those in a list); or one mapping from labels to options. Inside a graph an option may
+            be `None`: no operation, and no value. An array is the list of its numbers.
         name: A name for the decision; its path in the expression when not given.
 
     Raises:
-        SpaceError: No option is given, or two are the same.
+        SpaceError: No option is given, two are the same, or a list stands in place of the options.
     """
     return Choice(*_labelled("choice", options), name=name)
 
@@ -62,8 +64,9 @@ def integer(low: int, high: int, *, log: bool = False, name: str | None = None) 
     Raises:
         SpaceError: The range is empty, too long, or reaches zero or below with `log`.
     """
+    low, high = scalar(low), scalar(high)
     for end in (low, high):
-        if isinstance(end, bool) or not isinstance(end, int):
+        if not is_whole(end):
             raise SpaceError(f"integer{_of(name)} takes whole numbers; {end!r} is none")
     _check_range("integer", low, high, log, name)
     if high - low >= 2 ** (40 if log else 53):  # beyond that, a vector cannot tell two values apart
@@ -83,10 +86,11 @@ def real(low: float, high: float, *, log: bool = False, name: str | None = None)
     Raises:
         SpaceError: The range is empty, not finite, or reaches zero or below with `log`.
     """
+    low, high = scalar(low), scalar(high)
     for end in (low, high):
-        if isinstance(end, bool) or not isinstance(end, int | float):
+        if not is_number(end):
             raise SpaceError(f"real{_of(name)} takes numbers; {end!r} is none")
-    low, high = float(low), float(high)
+    low, high = _as_float(low), _as_float(high)
     if not math.isfinite(high - low):
         raise SpaceError(f"real{_of(name)} takes a finite range; {low:g} to {high:g} was given")
     _check_range("real", low, high, log, name)
@@ -112,8 +116,10 @@ def subset(*options: Any, k: int | tuple[int, int], name: str | None = None) -> 
         SpaceError: As in `choice`, or `k` is not within the number of options.
     """
     parts, labels = _labelled("subset", options)
-    low, high = (k, k) if isinstance(k, int) else k
-    if not 0 <= low <= high <= len(parts) or high < 1:
+    count = scalar(k)
+    ends = scalars(list(k)) if isinstance(k, Sequence) and len(k) == 2 else [count, count]
+    low, high = ends
+    if not (is_whole(low) and is_whole(high) and 0 <= low <= high <= len(parts) and high >= 1):
         raise SpaceError(
             f"subset{_of(name)}: k={k!r} is not a number, or a least and a greatest, within the {len(parts)} options"
         )
@@ -138,9 +144,11 @@ def repeat(body: Callable[[int], Any], low: int, high: int | None = None, *, nam
             f"repeat{_of(name)} takes a function that writes each body, such as lambda i: nn.LazyLinear(8); "
             f"{written(body)} was given"
         )
-    high = low if high is None else high
-    if not 0 <= low <= high or high < 1:
-        raise SpaceError(f"repeat{_of(name)} takes 0 <= low <= high and high >= 1; {low} to {high} was given")
+    low, high = scalar(low), scalar(low if high is None else high)
+    if not is_whole(low) or not is_whole(high) or not 0 <= low <= high or high < 1:
+        raise SpaceError(
+            f"repeat{_of(name)} takes whole numbers 0 <= low <= high with high >= 1; {low!r} to {high!r} was given"
+        )
     bodies = tuple(body(index) for index in range(high))
     if low == high:
         return Call("torch.nn.Sequential", bodies)
@@ -226,10 +234,12 @@ def cell(
     Raises:
         SpaceError: A count is below 1, or `output` or `combine` is unknown.
     """
-    if nodes < 1 or inputs < 1 or (fan_in is not None and fan_in < 1):
+    nodes, inputs, fan_in = scalars((nodes, inputs, fan_in))
+    counts = (nodes, inputs) if fan_in is None else (nodes, inputs, fan_in)
+    if not all(is_whole(count) and count >= 1 for count in counts):
         raise SpaceError(
-            f"a cell has at least one computed node, input and kept edge; nodes={nodes}, inputs={inputs}, "
-            f"fan_in={fan_in} was given"
+            f"a cell has at least one computed node, input and kept edge; nodes={nodes!r}, inputs={inputs!r}, "
+            f"fan_in={fan_in!r} was given"
         )
     if output not in ("last", "concat", "sum", "mean"):
         raise SpaceError(f"a cell's output is 'last', 'concat', 'sum' or 'mean', not {output!r}")
@@ -289,7 +299,7 @@ def template(body: Callable[..., Any]) -> Callable[..., Filled]:
         except TypeError as error:
             raise SpaceError(f"template{signature}: {error}") from None
         given.apply_defaults()
-        return Filled(part, tuple(blanks.values()), tuple(given.arguments[name] for name in blanks))
+        return Filled(part, tuple(blanks.values()), tuple(scalars(given.arguments[name]) for name in blanks))
 
     return fill
 
@@ -324,7 +334,7 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
 
     def write(*args: Any, **kwargs: Any) -> Call:
         names = () if isinstance(target, str) else parameter_names(plain(target), args, kwargs)
-        return Call(dotted, args, kwargs, names, callee)
+        return Call(dotted, scalars(args), scalars(kwargs), names, callee)
 
     return write
 
@@ -360,13 +370,14 @@ def parameter_names(
 
 def _labelled(word: str, options: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Scalar, ...]]:
     if len(options) == 1 and isinstance(options[0], Mapping):
-        named = {str(label): part for label, part in options[0].items()}
+        named = {str(label): _constant(part) for label, part in options[0].items()}
         if len(named) < len(options[0]):
             raise SpaceError(f"{word}: two labels read the same: {', '.join(map(repr, options[0]))}")
         labels: list[Any] = list(named)
         parts = tuple(named.values())
     else:
-        parts = options
+        _check_apart(word, options)
+        parts = tuple(_constant(option) for option in options)
         for second, part in enumerate(parts):
             first = next(i for i, other in enumerate(parts) if other is part or _is_equal(other, part))
             if first != second:
@@ -377,6 +388,23 @@ def _labelled(word: str, options: tuple[Any, ...]) -> tuple[tuple[Any, ...], tup
     if not parts:
         raise SpaceError(f"{word} takes one option or more; none was given")
     return parts, tuple(labels)
+
+
+def _check_apart(word: str, options: tuple[Any, ...]) -> None:
+    """Refuse one collection in place of the options that it holds."""
+    if len(options) == 1 and isinstance(options[0], Iterable) and not isinstance(options[0], str | Node):
+        (option,) = options
+        told = written(option) if isinstance(option, list | tuple | range) else f"one {type(option).__name__}"
+        raise SpaceError(
+            f"{word} takes its options one by one, and {told} was given: write aw.{word}(*options); a list can be an "
+            f"option only beside others"
+        )
+
+
+def _constant(option: Any) -> Any:
+    """Return an option with Python's own numbers in place of those of numpy; an array is the list of its numbers."""
+    is_array = bool(getattr(option, "shape", ())) and hasattr(option, "tolist")
+    return option.tolist() if is_array else scalars(option)
 
 
 def _is_equal(first: Any, second: Any) -> bool:
@@ -411,6 +439,13 @@ def _check_range(word: str, low: float, high: float, log: bool, name: str | None
         raise SpaceError(f"{word}{_of(name)}: the range {low} to {high} is empty; write the smaller end first")
     if log and low <= 0:
         raise SpaceError(f"{word}{_of(name)}: a logarithmic range starts above zero; {low} was given")
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number that is too large for one
+        return math.inf if value > 0 else -math.inf
 
 
 def _of(name: str | None) -> str:

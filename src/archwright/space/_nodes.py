@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from archwright._scalars import is_number, scalar
 from archwright.errors import SpaceError
+from archwright.space._undecided import Undecided
 
 __all__ = [
     "SYMBOLS",
@@ -36,7 +38,7 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//"}
 """The arithmetic of the language, by the names of the `operator` module."""
 
 
-class Node:
+class Node(Undecided):
     """Anything in an expression that is not a plain constant."""
 
     name: str | None = None
@@ -108,6 +110,11 @@ class Call(Node):
     callee: Callable[..., Any] | None = None
     path: str = ""
 
+    @property
+    def is_setting(self) -> bool:
+        """Whether it is arithmetic."""
+        return self.target.startswith("operator.")
+
     def __repr__(self) -> str:
         """Return the call as it was written."""
         arguments = [written(value) for value in self.args]
@@ -120,6 +127,11 @@ class Blank(Node):
     """A value that a template leaves blank."""
 
     name: str
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether it stands for a number: always."""
+        return True
 
     def __repr__(self) -> str:
         """Return the blank's name."""
@@ -317,8 +329,9 @@ def _combine(operation: str, left: Any, right: Any) -> Node:
                 f"is not that"
             )
         return Merge("sum", (left, right))
+    left, right = scalar(left), scalar(right)
     for operand in (left, right):
-        if not isinstance(operand, Node | int | float):
+        if not isinstance(operand, Node) and not is_number(operand):
             raise SpaceError(f"arithmetic on decisions takes numbers; {written(operand)} is none")
     return Call(f"operator.{operation}", (left, right))
 

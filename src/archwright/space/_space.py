@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._scalars import scalars
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import _encoding as encoding
 from archwright.space._architecture import Architecture
@@ -34,6 +35,7 @@ __all__ = ["Predicate", "Space"]
 Predicate: TypeAlias = Callable[[Architecture], bool]
 
 _TRIES = 2_000  # how often a constraint may refuse before the space looks for an architecture in another way
+_ARGUMENTS = ("where", "example_input", "name")
 _COUNTABLE = 1_000_000  # the largest space that is counted or searched one by one
 
 
@@ -49,7 +51,8 @@ class Space:
             that an evaluator understands.
 
     Raises:
-        SpaceError: There is no part, two decisions share a name, or no architecture satisfies `where`.
+        SpaceError: There is no part, the name of a part is a misspelt argument, two decisions share a name, or no
+            architecture satisfies `where`.
         ShapeError: Options of one choice differ in shape, or layers do not fit; the message names the path.
     """
 
@@ -64,7 +67,8 @@ class Space:
         if not parts:
             raise SpaceError("a space has at least one part: aw.Space(model=...)")
         self.name = name
-        self.parts: Mapping[str, Any] = MappingProxyType(dict(parts))
+        _check_names(parts)
+        self.parts: Mapping[str, Any] = MappingProxyType(scalars(parts))
         self.where: tuple[Predicate, ...] = (where,) if callable(where) else tuple(where)
         for predicate in self.where:
             if not callable(predicate):
@@ -496,3 +500,11 @@ class Space:
     def _listed(self) -> list[Architecture]:
         """Up to 10,000 architectures, for constraints that few satisfy; none where the space is too large to look."""
         return [] if self.bound > _COUNTABLE else list(islice(self.enumerate(), 10_000))
+
+
+def _check_names(parts: Mapping[str, Any]) -> None:
+    """Refuse parts whose names are misspelt arguments: as parts they would be taken without a word, and do nothing."""
+    for name in parts:
+        near = difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=0.85)
+        if near:
+            raise SpaceError(f"a space has no argument {name!r}; did you mean {near[0]!r}? A part needs another name")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archwright._scalars import is_whole, scalar
 from archwright.errors import SpaceError
 
 __all__ = ["TensorSpec", "as_specs"]
@@ -25,9 +26,9 @@ class TensorSpec:
 
     def __post_init__(self) -> None:
         """Check the sizes and the form of the name."""
-        sizes = tuple(int(size) for size in self.shape)
-        if any(size < 1 for size in sizes):
-            raise SpaceError(f"a sample's shape holds sizes of 1 or more, not {self.shape}")
+        sizes = tuple(map(scalar, self.shape))
+        if not all(is_whole(size) and size >= 1 for size in sizes):
+            raise SpaceError(f"a sample's shape holds whole numbers of 1 or more, not {self.shape}")
         if not str(self.dtype).isidentifier():
             raise SpaceError(f"a sample's dtype is the name of one of torch's, such as 'float32', not {self.dtype!r}")
         object.__setattr__(self, "shape", sizes)
@@ -52,7 +53,7 @@ def as_specs(example: Any) -> tuple[TensorSpec, ...] | None:
             raise SpaceError("an example input is a batch: its first axis is the sample, but a scalar was given")
         return (TensorSpec(tuple(example.shape[1:]), str(example.dtype).removeprefix("torch.")),)
     if isinstance(example, Sequence) and not isinstance(example, str) and example:
-        if all(isinstance(size, int) for size in example):
+        if all(is_whole(scalar(size)) for size in example):
             return (TensorSpec(tuple(example)),)
         specs = [as_specs(item) for item in example]
         if all(spec is not None and len(spec) == 1 for spec in specs):

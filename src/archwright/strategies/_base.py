@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from archwright._registry import Classes
+from archwright._scalars import is_number, is_whole, keep_scalars
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
 from archwright.trials import History
@@ -66,30 +67,34 @@ def check_counts(name: str, strategy: Strategy, *settings: str) -> None:
         StrategyError: One is not.
     """
     for setting in settings:
+        keep_scalars(strategy, setting)
         value = getattr(strategy, setting)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not is_whole(value) or value < 1:
             raise StrategyError(f"{name}: {setting} is an integer of 1 or more, not {value!r}")
 
 
 def check_shares(name: str, strategy: Strategy, *settings: str) -> None:
     """Refuse settings that are not numbers from 0 to 1; arguments and errors are those of `check_counts`."""
     for setting in settings:
+        keep_scalars(strategy, setting)
         value = getattr(strategy, setting)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        if not is_number(value) or not 0 <= value <= 1:
             raise StrategyError(f"{name}: {setting} is a number from 0 to 1, not {value!r}")
 
 
 def check_positive(name: str, strategy: Strategy, *settings: str) -> None:
     """Refuse settings that are not numbers above 0; arguments and errors are those of `check_counts`."""
     for setting in settings:
+        keep_scalars(strategy, setting)
         value = getattr(strategy, setting)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        if not is_number(value) or not 0 < value < math.inf:
             raise StrategyError(f"{name}: {setting} is a number above 0, not {value!r}")
 
 
 def check_options(name: str, strategy: Strategy, **allowed: Iterable[str]) -> None:
     """Refuse settings that are none of the words allowed; errors are those of `check_counts`."""
     for setting, words in allowed.items():
+        keep_scalars(strategy, setting)
         value, words = getattr(strategy, setting), tuple(words)
         if value not in words:
             raise StrategyError(f"{name}: {setting} is one of {', '.join(map(repr, words))}, not {value!r}")

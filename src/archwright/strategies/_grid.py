@@ -40,7 +40,7 @@ class Grid(Strategy):
         Raises:
             StrategyError: The space holds real numbers.
         """
-        if math.isinf(space.size):
+        if space.size == math.inf:
             others = ", ".join(name for name in names() if name != "grid")
             raise StrategyError(
                 "grid tries every architecture, but real numbers make this space infinite. Use integers or "

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archwright._scalars import is_number, is_whole, keep_scalars
 from archwright.errors import BudgetError
+from archwright.space import describe_size
 
 __all__ = ["Budget"]
+
+_DIGITS = 4_000  # of a number; Python reads and writes few more
+_TOO_LONG = 10**_DIGITS
 
 
 @dataclass(frozen=True)
@@ -36,17 +41,20 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Check the values."""
+        keep_scalars(self, *asdict(self))
         given = {name: value for name, value in asdict(self).items() if value is not None}
         if not given:
             raise BudgetError("a budget needs at least one of trials, minutes, seconds, target: Budget(trials=100)")
         for name, value in given.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if not is_number(value):
                 raise BudgetError(f"budget: {name} is a number, not {value!r}")
-            if not math.isfinite(value):
+            if isinstance(value, int) and value >= _TOO_LONG:
+                raise BudgetError(f"budget: {name} has more than {_DIGITS:,} digits; leave it out where it is no limit")
+            if name != "trials" and not _is_finite(value):
                 raise BudgetError(f"budget: {name} is finite, not {value!r}")
             if name != "target" and value <= 0:
                 raise BudgetError(f"budget: {name} is more than 0, not {value!r}")
-        if not isinstance(self.trials, int | None):
+        if not (self.trials is None or is_whole(self.trials)):
             raise BudgetError(f"budget: trials is a whole number, not {self.trials!r}")
 
     @property
@@ -68,5 +76,14 @@ class Budget:
     def __str__(self) -> str:
         """Return the budget in words, such as "100 trials, 10 minutes"."""
         target = [] if self.target is None else [f"target {self.target:g}"]
-        units = [f"{value:g} {name}" for name, value in self.to_json().items() if name != "target"]
-        return ", ".join(units + target)
+        trials = [] if self.trials is None else [f"{describe_size(self.trials)} trials"]
+        times = [f"{value:g} {name}" for name in ("minutes", "seconds") if (value := getattr(self, name)) is not None]
+        return ", ".join(trials + times + target)
+
+
+def _is_finite(value: float) -> bool:
+    """Tell whether a number is finite as a float; a whole number may be too large for one."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
+from archwright._scalars import is_whole
 from archwright.errors import SpaceError, StudyError
 from archwright.evaluate import Evaluator
 from archwright.schedulers import Full, Ladder
@@ -59,7 +59,7 @@ def describe(
     """
     space = planner.space
     seed: object = planner.seed
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+    if not is_whole(seed) or seed < 0:
         raise StudyError(f"a study's seed is a whole number of 0 or more, not {seed!r}")
     return {
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -77,7 +77,7 @@ def describe(
         },
         "objective": str(objectives[0]) if len(objectives) == 1 else list(map(str, objectives)),
         "reference": _checked_reference(objectives, reference),
-        "seed": int(seed),
+        "seed": seed,
         "evaluator": None,
         "budget": None,
         "final": None,

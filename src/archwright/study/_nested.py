@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archwright import strategies
+from archwright._scalars import is_whole, scalar
 from archwright.errors import EvaluationError, Exhausted, SpaceError
 from archwright.evaluate import Candidate, Evaluator, Stopped, Wrapped
 from archwright.space import Architecture, Space
@@ -39,8 +40,9 @@ class Nested(Wrapped):
     def __init__(
         self, evaluator: Evaluator, hyperparameters: Space, *, trials: int = 6, strategy: str | Strategy = "bo"
     ) -> None:
+        trials = scalar(trials)
         unknown = set(hyperparameters.parts) - (evaluator.settings or set(hyperparameters.parts))
-        if "model" in hyperparameters.parts or unknown or trials < 1:
+        if "model" in hyperparameters.parts or unknown or not is_whole(trials) or trials < 1:
             known = ", ".join(sorted(evaluator.settings or ())) or "any"
             raise SpaceError(
                 f"the hyperparameters of a nested search are settings that {type(evaluator).__name__} understands "

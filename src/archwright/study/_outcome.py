@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from archwright._scalars import scalars
 from archwright.errors import EvaluationError
 from archwright.evaluate import Infeasible, Stopped, check_metrics
 from archwright.trials import Constraint, History, Objective, Trial
@@ -45,8 +46,8 @@ def judge(
     Raises:
         EvaluationError: The outcome is none of these.
     """
-    rows = tuple(dict(row) for row in curve)
-    trial = replace(trial, curve=rows, seconds=seconds)
+    rows = tuple(scalars(dict(row)) for row in curve)
+    trial = replace(trial, curve=rows, seconds=float(seconds))
     if isinstance(outcome, Stopped):
         last = {name: value for name, value in rows[-1].items() if name != "step"} if rows else {}
         if not outcome.complete or not last:

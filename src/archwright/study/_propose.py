@@ -21,7 +21,6 @@ __all__ = ["Planner", "preparation_seed", "trial_seed"]
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
 _SAMPLES_WITHIN = 400  # the same where there are bounds: one network in thirty may keep to them
-_CROWDED = 0.9  # the share of a space that has been seen, above which asking again and drawing are of no use
 _HEIRS = 16  # of how many trials, the best, others may inherit the weights
 
 
@@ -135,7 +134,7 @@ class Planner:
 
     def _unseen(self, history: History, level: int | None, rng: np.random.Generator) -> Architecture:
         space, count = self.space, history.count_seen
-        crowded = count >= _CROWDED * space.bound
+        crowded = 10 * count >= 9 * space.bound
         for _ in range(1 if crowded else _ASKS):
             architecture = self.scheduler.propose(self.ladder, level, self.strategy, space, history, rng)
             if not history.seen(architecture):
@@ -151,7 +150,7 @@ class Planner:
                     return architecture
         if self.bounds:
             raise self._infeasible(history)
-        if math.isinf(space.bound):
+        if space.bound == math.inf:
             return architecture
         unseen = history.unseen(space)
         if unseen is None:

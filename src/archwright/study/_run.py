@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from archwright._scalars import scalar
 from archwright.errors import BudgetError, Exhausted, SchedulerError, SpaceError, StudyError
 from archwright.evaluate import Candidate, Evaluator, Preparation, check_metrics
 from archwright.schedulers import Ladder, Scheduler, scores
@@ -51,6 +52,7 @@ def check_run(space: Space, evaluator: Evaluator, budget: object, final: object)
             f"a search needs a budget, such as budget=Budget(trials=100) or budget=Budget(minutes=10); "
             f"{budget!r} was given"
         )
+    final = scalar(final)
     if not isinstance(final, int) or final < 0:
         raise StudyError(f"final is True, False, or how many networks to train, not {final!r}")
     if evaluator.settings is not None:
@@ -228,7 +230,7 @@ class Run:
             and history.objective.reached(best.metrics, budget.target)
         ):
             return "target"
-        if budget.trials is not None and history.spent >= budget.trials - _ROUNDING:
+        if budget.trials is not None and history.spent + _ROUNDING >= budget.trials:
             return "trials"
         return "seconds" if self._search_end <= time.monotonic() else None
 
@@ -287,7 +289,7 @@ class Run:
 
     def _same(self, trial: Trial) -> Trial | None:
         """Return a trial that has measured the same before, as may come in an infinite space."""
-        if trial.origin is not None or math.isfinite(self._study.space.bound):
+        if trial.origin is not None or self._study.space.bound < math.inf:
             return None
         return self._study.history.measured(trial.architecture, trial.share)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Any, TypeGuard
+from typing import Any
 
+from archwright._scalars import is_number, scalars
 from archwright.errors import SchedulerError
 from archwright.evaluate import Fidelity, Spent
 from archwright.schedulers import Ladder, Range, Scheduler, narrowed
@@ -90,7 +91,7 @@ def _as_shares(name: str, given: Range, space: Space) -> Range:
     """Return a range; one of a decision goes up to 1, and the decision has numbers to be made smaller."""
     if isinstance(given, Fidelity) or not matches(space, name):
         return given
-    match given:
+    match scalars(given):
         case (int() | float() as low, 1) if 0 < low < 1:
             return (float(low), 1.0)
     raise SchedulerError(
@@ -107,14 +108,10 @@ def matches(space: Space, pattern: str) -> bool:
 def _numbers(decision: Decision) -> list[float]:
     """Return the values of a decision among several numbers; none where it is about something else."""
     values = list(decision.values()) if 1 < decision.size < _MANY else []
-    return [value for value in values if _is_number(value)] if all(map(_is_number, values)) else []
+    return [value for value in values if is_number(value)] if all(map(is_number, values)) else []
 
 
 def _as_mapping(given: Any) -> Any:
     if not isinstance(given, Mapping):
         raise SchedulerError(f"fidelity is a mapping such as {{'epochs': (1, 27)}}, not {given!r}")
     return given
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

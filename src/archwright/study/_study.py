@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
+from archwright._scalars import scalar
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.schedulers import Ladder, Range, Scheduler
@@ -99,6 +100,7 @@ class Study(Results):
         starts: Iterable[Mapping[str, Any]] = (),
         reference: Mapping[str, float] | None = None,
     ) -> None:
+        seed = scalar(seed)
         strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
         scheduler = schedulers.create(scheduler) if isinstance(scheduler, str) else scheduler
         if not isinstance(strategy, Strategy):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from archwright._registry import Classes
+from archwright._scalars import is_number, is_whole, keep_scalars
 from archwright.errors import RelaxationError
 from archwright.space import Architecture, Choice, Decision, Subset
 from archwright.supernet._frame import Draw, Mix
@@ -67,8 +68,9 @@ class Relaxation:
         Raises:
             RelaxationError: It is not.
         """
+        keep_scalars(self, setting)
         value = getattr(self, setting)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < high:
+        if not is_number(value) or not low <= value < high:
             raise RelaxationError(
                 f"{type(self).__name__}: {setting} is a number from {low:g} to below {high:g}, not {value!r}"
             )
@@ -76,14 +78,16 @@ class Relaxation:
     def check_positive(self, *settings: str) -> None:
         """Refuse settings that are not finite numbers above 0; errors are those of `check_range`."""
         for setting in settings:
+            keep_scalars(self, setting)
             value = getattr(self, setting)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            if not is_number(value) or not 0 < value < math.inf:
                 raise RelaxationError(f"{type(self).__name__}: {setting} is a number above 0, not {value!r}")
 
     def check_count(self, setting: str, least: int = 1) -> None:
         """Refuse a setting that is not an integer of `least` or more; errors are those of `check_range`."""
+        keep_scalars(self, setting)
         value = getattr(self, setting)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if not is_whole(value) or value < least:
             raise RelaxationError(f"{type(self).__name__}: {setting} is an integer of {least} or more, not {value!r}")
 
     def check_words(self, setting: str, *words: str) -> None:

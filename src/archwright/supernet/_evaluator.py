@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from archwright._scalars import is_whole, scalar
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Stopped, Training
 from archwright.evaluate._device import seeded
 from archwright.evaluate._feed import Feed
 from archwright.evaluate._judge import judge
-from archwright.evaluate._recipe import check_whole
+from archwright.evaluate._recipe import to_whole
 from archwright.evaluate._setup import Setup, lay_out
 from archwright.supernet import _base
 from archwright.supernet._base import Relaxation
@@ -91,12 +92,13 @@ class SupernetEvaluator(Evaluator):
         self.training = training if isinstance(training, Training) else Training(training)
         self.relaxation = _base.create(relaxation) if isinstance(relaxation, str) else relaxation
         if epochs is not None:
-            check_whole("epochs", epochs)
+            epochs = to_whole("epochs", epochs)
         if judge not in JUDGES:
             raise unknown("judge", judge, JUDGES)
         if selection not in SELECTIONS:
             raise unknown("selection", selection, SELECTIONS)
-        if type(early_stop) is not int or early_stop < 0:
+        early_stop, arch_lr = scalar(early_stop), scalar(arch_lr)
+        if not is_whole(early_stop) or early_stop < 0:
             raise EvaluationError(f"early_stop is how many skips are too many, or 0 for never; not {early_stop!r}")
         if (early_stop or selection == "perturbation") and not self.relaxation.learns:
             raise EvaluationError(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._scalars import is_whole, keep_scalars
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
 
@@ -88,6 +89,7 @@ def check_whole(name: str, predictor: Predictor, *settings: str) -> None:
         StrategyError: One is not.
     """
     for setting in settings:
+        keep_scalars(predictor, setting)
         value = getattr(predictor, setting)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not is_whole(value) or value < 1:
             raise StrategyError(f"{name}: {setting} is an integer of 1 or more, not {value!r}")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
+from archwright._scalars import scalars
 from archwright.errors import DataError
 from archwright.space import Architecture, Space
 from archwright.surrogates._base import Predictor
@@ -86,7 +87,8 @@ def judge_predictor(
         DataError: There are as many scores as architectures not, sizes or seeds are missing or below 1, or less than 2
             architectures are left to judge by.
     """
-    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    seeds = scalars(seeds)
+    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(map(scalars, seeds))
     values = np.asarray(scores, dtype=np.float64)
     if values.shape != (len(architectures),):
         raise DataError(f"{len(architectures)} architectures need as many scores; scores of shape {values.shape} given")

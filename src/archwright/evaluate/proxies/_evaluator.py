@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from archwright._scalars import scalar
 from archwright.errors import EvaluationError
 from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._evaluator import Evaluator
 from archwright.evaluate._feed import Feed
-from archwright.evaluate._recipe import check_whole
+from archwright.evaluate._recipe import to_whole
 from archwright.evaluate._setup import Setup, lay_out
 from archwright.evaluate._training import Training
 from archwright.evaluate.proxies import _base
@@ -58,7 +59,6 @@ class ProxyEvaluator(Evaluator):
         self.training = training if isinstance(training, Training) else Training(training)
         given = (proxy,) if isinstance(proxy, str | Proxy) else tuple(proxy)
         self.proxies = as_proxies(given)
-        check_whole("batch_size", batch_size)
         first = _base.create(given[0]) if isinstance(given[0], str) else given[0]
         if objective is None and first.parts:
             raise EvaluationError(
@@ -71,7 +71,7 @@ class ProxyEvaluator(Evaluator):
                 f"objective {objective!r} is by none of the proxies asked for: {', '.join(self.proxies)}"
             )
         self.metrics = frozenset(self.proxies)
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed = to_whole("batch_size", batch_size), scalar(seed)
         self.data = self.training.data
         self.settings = self.training.settings
         self.example_input = self.training.example_input

@@ -1,0 +1,97 @@
+"""What a decision cannot be used for while a space is written, each with a message that says what to write instead."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+from archwright.errors import SpaceError
+
+__all__ = ["Undecided"]
+
+_LAYER = (
+    "a layer of torch.nn is made at once, and this is decided later: take the same layer from archwright "
+    "(`from archwright import nn`), or aw.lazy(YourClass)(...) for a class of your own"
+)
+_NUMBER = (
+    "while a space is written it has no value; +, -, * and // make a new number of it, and what depends on it in "
+    "another way goes into a class of your own that takes it: aw.lazy(YourClass)(...)"
+)
+_TEST = (
+    "while a space is written it has no value, so nothing can depend on it there. Let it choose the parts themselves, "
+    "aw.choice(part, other); for what must hold among decisions give the space where="
+)
+_COUNT = "while a space is written it has no value; for a number of parts that is left open write aw.repeat(body, 1, 4)"
+_TEXT = "while a space is written it has no value, so no text can hold it; without a format its expression is shown"
+
+
+class Undecided:
+    """Base of what is written down: refuses what needs a value."""
+
+    __array_ufunc__ = None  # numpy leaves arithmetic with its scalars to this class
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether it stands for a number or another constant, rather than for a layer or a value of a graph."""
+        return False
+
+    def __bool__(self) -> bool:
+        """Refuse `if`, `and`, `or` and `not`; what stands for a layer is true, as any object is."""
+        return True if not self.is_setting else self._refuse("is tested by if, and, or or not", _TEST)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by identity; refuse to compare a number that is left open with one that is known."""
+        if self.is_setting and isinstance(other, bool | int | float | str):
+            self._refuse(f"is compared with {other!r}", _TEST)
+        return self is other
+
+    __hash__ = object.__hash__
+
+    def __lt__(self, other: Any) -> bool:
+        return self._refuse(f"is compared with {other!r}", _TEST)
+
+    __le__ = __gt__ = __ge__ = __lt__
+
+    def __index__(self) -> int:
+        return self._refuse("is taken for a whole number, as range() and indices do", _COUNT)
+
+    def __len__(self) -> int:
+        return self._refuse("is asked for its length", _COUNT)
+
+    def __iter__(self) -> NoReturn:
+        self._refuse("is iterated over", _COUNT)
+
+    def __float__(self) -> float:
+        return self._refuse("is taken for a number", _NUMBER)
+
+    __int__ = __complex__ = __index__
+
+    def __neg__(self) -> NoReturn:
+        self._refuse("has its sign or its fraction changed", _NUMBER)
+
+    __pos__ = __abs__ = __invert__ = __round__ = __floor__ = __ceil__ = __trunc__ = __neg__
+
+    def __truediv__(self, other: Any) -> NoReturn:
+        self._refuse(f"is calculated with {other!r}", _NUMBER)
+
+    __rtruediv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __divmod__ = __rdivmod__ = __truediv__
+    __matmul__ = __rmatmul__ = __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = __truediv__
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __truediv__
+
+    def __format__(self, spec: str) -> str:
+        """Show what was written; refuse to be formatted as a number."""
+        return self._refuse(f"is formatted by {spec!r}", _TEXT) if spec and self.is_setting else format(str(self), spec)
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
+        """Refuse to be an argument of torch's functions, where layers of torch give theirs."""
+        given = [part for value in args for part in (value if isinstance(value, list | tuple) else (value,))]
+        told = ", ".join(repr(part) for part in given if isinstance(part, Undecided)) or "a part of a space"
+        raise SpaceError(
+            f"torch's {getattr(func, '__name__', 'function')} was given {told}, which is not decided yet: {_LAYER}. To "
+            f"values of a graph layers are applied, such as nn.ReLU()(x)"
+        )
+
+    def _refuse(self, what: str, remedy: str) -> NoReturn:
+        caller = sys._getframe(2).f_globals.get("__name__", "")
+        raise SpaceError(f"{self!r} {what}: {_LAYER if caller.partition('.')[0] == 'torch' else remedy}")

@@ -1,0 +1,108 @@
+"""Scalars of numpy and torch are taken wherever a number is, and kept as Python's own."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as np_st
+
+import archwright as aw
+from archwright._scalars import scalar, scalars
+from archwright.evaluate import Fidelity, Repeats
+from archwright.evaluate._recipe import Recipe
+from archwright.schedulers import ASHA, Ladder, Patience
+from archwright.strategies import Evolution, Genetic
+from archwright.supernet import Sandwich
+
+PLAIN = (bool, int, float, str)
+
+
+KINDS = ("?", *"bhilqBHILQefd", "U5")
+
+
+@given(st.sampled_from(KINDS).flatmap(lambda kind: np_st.from_dtype(np.dtype(kind))))
+def test_a_scalar_becomes_the_number_that_it_is(value):
+    found = scalar(value)
+    assert type(found) in PLAIN
+    assert found == value or found != found
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (np.array(3), 3),
+        (torch.tensor(3), 3),
+        (torch.tensor(True), True),
+        (torch.nn.Parameter(torch.tensor(0.5)), 0.5),
+        (np.bool_(False), False),
+        (np.str_("relu"), "relu"),
+    ],
+)
+def test_what_has_no_axes_is_a_scalar(given, wanted):
+    assert scalar(given) == wanted
+    assert type(scalar(given)) is type(wanted)
+
+
+@pytest.mark.parametrize(
+    "item", [None, 3, "3", [1], np.array([1]), torch.zeros(1), np.datetime64("2020"), 1j, object()]
+)
+def test_everything_else_stays_what_it_is(item):
+    assert scalar(item) is item
+
+
+def test_a_tensor_without_data_stays_what_it_is():
+    item = torch.zeros((), device="meta")
+    assert scalar(item) is item
+
+
+def test_lists_tuples_and_dictionaries_are_looked_into():
+    item = [np.int64(1), (np.float64(2.0), {"a": torch.tensor(3)}), "b", None]
+    assert json.dumps(scalars(item)) == '[1, [2.0, {"a": 3}], "b", null]'
+
+
+@pytest.mark.parametrize("whole", [np.int64, np.uint8, torch.tensor, np.array])
+def test_settings_are_kept_as_plain_numbers(whole):
+    real = np.float32 if whole is not torch.tensor else torch.tensor
+    pairs = [
+        (aw.Budget(trials=whole(5), seconds=real(1.5)), aw.Budget(trials=5, seconds=1.5)),
+        (Evolution(population=whole(20), sample=whole(5)), Evolution(population=20, sample=5)),
+        (Genetic(crossover_rate=real(0.5)), Genetic(crossover_rate=0.5)),
+        (ASHA(eta=whole(4)), ASHA(eta=4)),
+        (Patience(points=whole(4), least=real(0.5)), Patience(points=4, least=0.5)),
+        (Sandwich(random=whole(3)), Sandwich(random=3)),
+        (Fidelity(whole(1), whole(9), whole=True), Fidelity(1, 9, whole=True)),
+        (Fidelity(1, 9).between(whole(2), whole(4)), Fidelity(1, 9).between(2, 4)),
+        (Recipe(epochs=whole(2), clip=real(0.5)), Recipe(epochs=2, clip=0.5)),
+        (aw.cost.Target(threads=whole(2)), aw.cost.Target(threads=2)),
+        (aw.TensorSpec((whole(3), whole(8))), aw.TensorSpec((3, 8))),
+        (Ladder.of({"epochs": (whole(1), whole(9))}, eta=whole(3)), Ladder.of({"epochs": (1, 9)}, eta=3)),
+    ]
+    for made, wanted in pairs:
+        assert made == wanted
+        assert repr(made) == repr(wanted)
+
+
+def test_a_study_takes_them_all():
+    space = aw.Space(a=aw.integer(np.int64(1), np.int64(4)))
+    study = aw.Study(space, strategy="random", seed=np.int64(3), starts=[{"a": np.int64(2)}])
+    study.run(
+        lambda candidate: torch.tensor(candidate.architecture["a"]), aw.Budget(trials=np.int64(2)), final=np.int64(1)
+    )
+    plain = aw.Study(space, strategy="random", seed=3, starts=[{"a": 2}])
+    plain.run(lambda candidate: candidate.architecture["a"], aw.Budget(trials=2), final=1)
+    assert [trial.architecture for trial in study.trials] == [trial.architecture for trial in plain.trials]
+    trial = study.ask()
+    told = study.tell(
+        trial, np.float32(0.5), curve=[{"step": np.int64(1), "value": np.float32(0.5)}], seconds=np.float64(2)
+    )
+    json.dumps([dict(told.metrics), [dict(row) for row in told.curve], told.seconds])
+
+
+def test_evaluators_take_them():
+    inner = aw.evaluate.FunctionEvaluator(lambda candidate: 1.0)
+    assert Repeats(inner, np.int64(3)).repeats == 3
