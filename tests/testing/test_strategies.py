@@ -64,8 +64,7 @@ class _Fragile(Strategy):
     "law",
     [
         "test_a_history_is_all_it_needs",
-        "test_one_strategy_serves_several_studies",
-        "test_it_draws_from_its_generator_alone",
+        "test_the_same_seed_proposes_the_same",
     ],
 )
 def test_the_suite_finds_a_strategy_with_a_memory_of_its_own(law):
