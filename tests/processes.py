@@ -24,8 +24,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO
 
-ROOT = Path(__file__).resolve().parent.parent
-
 # What a search loads. The process that all are forked from must have one thread, or the forked ones hang.
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(
@@ -122,7 +120,7 @@ def _main(arguments: list[str], env: dict[str, str], cwd: str, streams: list[Con
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
-    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != ROOT]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs in the background ignore it
     first, *rest = arguments
     if first == "-c":
         code, *rest = rest

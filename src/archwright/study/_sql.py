@@ -146,8 +146,8 @@ class SQLStore(Store):
         if not self._readonly:
             self._complete()
         of_study, of_trials = (
-            sql.select(*[column for column in table.columns if column.name not in self._missing(table)])
-            for table in (_study, _trials)
+            sql.select(*[column for column in table.columns if column.name not in missing])
+            for table, missing in ((table, self._missing(table)) for table in (_study, _trials))
         )
         with self._transaction():
             study = self._connection.execute(of_study).mappings().first()
