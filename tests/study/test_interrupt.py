@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -35,7 +36,7 @@ def interrupted(study, line):
         if event == "line":
             left -= 1
             if left == 0:
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
         return trace
 
     sys.settrace(trace)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 
 import pytest
 from tests.study.helpers import SMALL, SPACE, function, value
@@ -276,15 +277,6 @@ def test_a_candidate_knows_all_it_needs(clock):
     assert all(trial.curve == ({"step": 1, "value": 0.1},) for trial in study.trials)
 
 
-def test_leaving_python_is_not_caught(tmp_path):
-    def leave(candidate):
-        raise SystemExit(3)
-
-    with pytest.raises(SystemExit):
-        aw.search(SPACE, leave, budget=aw.Budget(trials=3), path=tmp_path)
-    assert [t.state for t in aw.load(tmp_path).trials] == ["running"]
-
-
 # --------------------------------------------------------------------------- callbacks
 
 
@@ -439,7 +431,7 @@ def test_ctrl_c_ends_it_cleanly_and_the_trial_is_run_again(tmp_path):
         def evaluate(self, candidate):
             if Interrupted.times < 7 and candidate.architecture == unbroken.trials[5].architecture:
                 Interrupted.times += 1
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
             return {"value": value(candidate.architecture)}
 
         def retrain(self, candidate):
@@ -479,7 +471,7 @@ def test_after_an_error_of_a_callback_the_trial_is_run_again(tmp_path, folder):
 
 def test_trials_asked_for_by_hand_are_left_alone_by_an_interrupt():
     def interrupted(candidate):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     study = aw.Study(SPACE)
     mine = study.ask()

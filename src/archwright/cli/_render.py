@@ -103,7 +103,7 @@ class Screen(Callback):
         if self.live is None:
             names = [objective.metric for objective in study.objectives]
             told = "".join(f"  {name} {trial.metrics[name]:.4f}" for name in names if name in trial.metrics)
-            why = "" if not trial.error else f"  {trial.error.strip().splitlines()[-1]}"
+            why = f"  {trial.cause}" if trial.cause else ""
             given = "" if trial.fidelity is None else f"  {_given(trial)}"
             self.err.line(
                 f"trial {trial.number:>3}  {trial.state:<8} {trial.seconds:6.1f} s{given}{told}{why}  {_best(study)}"
@@ -150,6 +150,7 @@ class Screen(Callback):
             "exhausted": "everything in the space has been tried",
             "interrupt": "interrupted; go on with `archwright resume`",
             "callback": "stopped by a callback",
+            "failures": "trials kept failing in the same way",
         }
         reason = reasons.get(study.stopped_by or "", study.stopped_by)
         self.out.line(f"{_states(study)} in {_clock(study.elapsed)}: {reason}", label="ended")
@@ -209,7 +210,7 @@ class Screen(Callback):
             self.out.line("none: no trial has given a result", label="best")
             for trial in study.trials[-1:]:
                 if trial.error:
-                    self.out.line(f"trial {trial.number}: {trial.error.strip().splitlines()[-1]}", label="")
+                    self.out.line(f"trial {trial.number}: {trial.cause}", label="")
             return
         self.out.line(f"trial {best.trial.number}: {_metrics(_leading(study, best.metrics))}", label="best")
         for name, value in best.architecture.items():

@@ -173,7 +173,7 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         trial = self._evaluate(episode.architecture, int(self.np_random.integers(2**31)))
         told |= {"architecture": trial.architecture, "metrics": dict(trial.metrics)}
         if trial.error is not None:
-            told["error"] = _last_line(trial)
+            told["error"] = trial.cause
         reward = trial.metrics["reward"] if trial.state == "complete" else self._failure()
         return episode.observe(), reward, True, False, self._info() | told
 
@@ -195,7 +195,7 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         ended = replace(ended, seconds=time.monotonic() - start)
         self.history.add(ended)
         if ended.state == "failed" and len(self.history.finished) == 1:
-            warnings.warn(f"the first evaluation failed: {_last_line(ended)}", stacklevel=3)
+            warnings.warn(f"the first evaluation failed: {ended.cause}", stacklevel=3)
         if self.cache:
             self._known[architecture] = ended
         return ended
@@ -224,19 +224,8 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         return replace(trial, state="complete", metrics={**metrics, "reward": reward})
 
 
-def _last_line(trial: Trial) -> str:
-    return (trial.error or "").strip().splitlines()[-1]
-
-
 def _check(space: Space, evaluator: Evaluator) -> None:
     """Refuse, before anything is done, what cannot work."""
     if layout_of(space).most < 2:
         raise SpaceError("the space leaves nothing to decide: it has one architecture")
-    if evaluator.settings is not None:
-        unknown = sorted(set(space.parts) - {"model"} - evaluator.settings)
-        if unknown:
-            raise SpaceError(
-                f"the space has parts that {type(evaluator).__name__} does not understand: {', '.join(unknown)}"
-            )
-    if evaluator.example_input is not None and "model" in space.parts:
-        space.check(evaluator.example_input)
+    evaluator.check(space)

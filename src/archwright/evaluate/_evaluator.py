@@ -8,7 +8,7 @@ from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from archwright.errors import EvaluationError
+from archwright.errors import EvaluationError, SpaceError
 from archwright.evaluate._fidelity import Fidelity, Spent
 
 if TYPE_CHECKING:
@@ -48,6 +48,29 @@ class Evaluator(ABC):
 
         Any exception makes the trial a failed one; `Stopped`, which `candidate.report` raises, is
         to be let pass.
+        """
+
+    def check(self, space: Space) -> None:
+        """Refuse a space that it cannot evaluate, before a search begins.
+
+        Raises:
+            SpaceError: The space has parts that it does not understand.
+            ShapeError: The space's networks do not fit its data.
+        """
+        if self.settings is not None:
+            unknown = sorted(set(space.parts) - {"model"} - self.settings)
+            if unknown:
+                raise SpaceError(
+                    f"the space has parts that {type(self).__name__} does not understand: {', '.join(unknown)}. "
+                    f"Besides the model it understands: {', '.join(sorted(self.settings)) or 'none'}"
+                )
+        if self.example_input is not None and "model" in space.parts:
+            space.check(self.example_input)
+
+    def try_out(self, candidate: Candidate) -> None:  # noqa: B027 - most have nothing that is quicker than an evaluation
+        """Do a little of what `evaluate` does, to learn before a search whether candidates can be evaluated at all.
+
+        It raises what `evaluate` would raise.
         """
 
     def prepare(self, preparation: Preparation) -> Learned | None:

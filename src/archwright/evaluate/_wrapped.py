@@ -52,6 +52,14 @@ class Wrapped(Evaluator):
         """Return what the evaluator says: final trainings are its own."""
         return self.evaluator.seconds_per_epoch(candidate)
 
+    def check(self, space: Space) -> None:
+        """Refuse what the evaluator refuses."""
+        self.evaluator.check(space)
+
+    def try_out(self, candidate: Candidate) -> None:
+        """Try the candidate out as the evaluator does."""
+        self.evaluator.try_out(candidate)
+
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
         """Refuse what the evaluator refuses."""
         self.evaluator.check_fidelities(space, rungs)

@@ -7,29 +7,32 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from archwright._scalars import scalar
-from archwright.errors import BudgetError, Exhausted, SchedulerError, SpaceError, StudyError
-from archwright.evaluate import Candidate, Evaluator, Preparation, check_metrics
-from archwright.schedulers import Ladder, Scheduler, scores
+from archwright.errors import Exhausted, SchedulerError, StudyError
+from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
+from archwright.schedulers import Scheduler, scores
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback, Log
+from archwright.study._failures import Failures
+from archwright.study._guard import Guard, Overdue, say
 from archwright.study._outcome import Outcome, broken_by, judge
 from archwright.study._propose import Planner, preparation_seed
 from archwright.study._relay import Relay
-from archwright.study._shrink import matches, shrunk
+from archwright.study._shrink import shrunk
 from archwright.trials import Trial, metrics_to_json
 
 if TYPE_CHECKING:
-    from archwright.space import Architecture, Space
+    from archwright.space import Architecture
     from archwright.study._best import Shelf
     from archwright.study._ledger import Ledger
     from archwright.study._study import Study
 
-__all__ = ["Run", "check_run", "check_scheduler", "search_time"]
+__all__ = ["Run", "search_time"]
+
+T = TypeVar("T")
 
 _ROUNDING = 1e-9  # of what trials have spent
 _FINAL_SHARE = 0.3  # of a time budget, kept for the final training
@@ -38,71 +41,11 @@ _PREPARATION_SHARE = 0.6  # of what is left for the search, for an evaluator tha
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
 
 
-def check_run(space: Space, evaluator: Evaluator, budget: object, final: object) -> None:
-    """Refuse, before anything is written, a search that cannot work.
-
-    Raises:
-        BudgetError: No budget is given.
-        StudyError: `final` is out of range.
-        SpaceError: The space has parts that the evaluator does not understand.
-        ShapeError: The space's networks do not fit the evaluator's data.
-    """
-    if not isinstance(budget, Budget):
-        raise BudgetError(
-            f"a search needs a budget, such as budget=Budget(trials=100) or budget=Budget(minutes=10); "
-            f"{budget!r} was given"
-        )
-    final = scalar(final)
-    if not isinstance(final, int) or final < 0:
-        raise StudyError(f"final is True, False, or how many networks to train, not {final!r}")
-    if evaluator.settings is not None:
-        unknown = sorted(set(space.parts) - {"model"} - evaluator.settings)
-        if unknown:
-            known = ", ".join(sorted(evaluator.settings)) or "none"
-            raise SpaceError(
-                f"the space has parts that {type(evaluator).__name__} does not understand: "
-                f"{', '.join(unknown)}. Besides the model it understands: {known}"
-            )
-    if evaluator.example_input is not None and "model" in space.parts:
-        space.check(evaluator.example_input)
-
-
 def search_time(budget: Budget, evaluator: Evaluator, scheduler: Scheduler, *, final: bool) -> float:
     """Return how many seconds of a budget are for the search: all but the share that the final training gets."""
     if not final or not evaluator.retrains:
         return budget.time
     return budget.time * (1 - (_LONG_FINAL_SHARE if scheduler.partial else _FINAL_SHARE))
-
-
-def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluator: Evaluator, budget: Budget) -> None:
-    """Refuse a scheduler that cannot do its work with the evaluator or the budget.
-
-    Raises:
-        SchedulerError: The evaluator does not understand what trials are to be given less of, its networks do not run
-            in a lower resolution, or the budget is too small for one round.
-    """
-    if not scheduler.partial:
-        return
-    for name in ladder.rungs[0]:
-        if evaluator.fidelities and name not in evaluator.fidelities and not matches(space, name):
-            raise SchedulerError(
-                f"{type(evaluator).__name__} cannot be given less of {name!r}: it understands "
-                f"{', '.join(evaluator.fidelities)}"
-            )
-    evaluator.check_fidelities(space, ladder.rungs)
-    needed = scheduler.bracket(ladder)
-    seconds = needed * ladder.rungs[-1].get("seconds", 0.0)
-    if seconds > budget.time:
-        raise SchedulerError(
-            f"the first round of {scheduler!r} over {ladder} takes {seconds:.3g} seconds, and the budget is {budget}: "
-            "give more time, fewer or lower rungs, or the scheduler 'asha', which has no rounds"
-        )
-    if budget.trials is not None and budget.trials < needed - _ROUNDING:
-        raise SchedulerError(
-            f"the first round of {scheduler!r} over {ladder} costs as much as {needed:.3g} full evaluations, and the "
-            f"budget is {budget.trials}: give at least {math.ceil(needed)} trials, fewer rungs, or the scheduler "
-            "'asha', which has no rounds"
-        )
 
 
 class Run:
@@ -141,9 +84,16 @@ class Run:
         log = [] if ledger.folder is None else [Log(ledger.folder / "log.txt")]
         self._callbacks = [*log, *callbacks]
         self._end = self._search_end = math.inf  # on the clock of time.monotonic()
+        self._guard = Guard(budget.time, self._give_up)
+        self._failures = Failures(study.history)
+        self._under_way: Trial | None = None
 
     def go(self) -> None:
         """Search, then train the best again; an interrupt ends it cleanly."""
+        with self._guard:
+            self._go()
+
+    def _go(self) -> None:
         study, clock = self._study, self._ledger.clock
         outside = self._ledger.under_way()
         clock.start()
@@ -152,6 +102,7 @@ class Run:
             scheduler, final = self._planner.scheduler, bool(self._finals)
             whole = search_time(self._budget, self._evaluator, scheduler, final=final)
             self._search_end = self._end - (self._budget.time - whole)
+        self._guard.until(self._search_end)
         study.stopped_by = None
         try:
             for callback in self._callbacks:
@@ -189,9 +140,15 @@ class Run:
             for callback in self._callbacks:
                 callback.on_prepare(study, step, metrics)
 
-        learned = self._evaluator.prepare(
-            Preparation(study.space, preparation_seed(study.seed), ledger.folder, deadline, report)
+        preparation = Preparation(study.space, preparation_seed(study.seed), ledger.folder, deadline, report)
+        learned = self._attempt(
+            "the evaluator's preparation", lambda: self._evaluator.prepare(preparation), preparation.seed
         )
+        if isinstance(learned, Overdue):
+            self._problem("the evaluator's preparation did not return when its time was over, and was ended")
+            return
+        if isinstance(learned, BaseException):
+            raise learned
         if learned is not None:
             ledger.learn(learned)
             for callback in self._callbacks:
@@ -205,20 +162,31 @@ class Run:
         while study.stopped_by is None:
             study.stopped_by = self._reason_to_stop()
             if study.stopped_by is None:
-                try:
-                    trial = study._next()
-                except Exhausted:
-                    study.stopped_by = "exhausted"
-                else:
-                    # A trial that even the fastest so far could not have finished is not worth its beginning.
-                    if self._search_end - time.monotonic() < self._least_seconds(trial):
-                        study.stopped_by = "seconds"
-                    else:
-                        self._evaluate(study._begin(trial))
+                study.stopped_by = self._step()
         finished = study.history.finished
-        if finished and study.history.best is None:
-            last = (finished[-1].error or "").strip().splitlines() or ["no error is on record"]
-            self._problem(f"no trial of {len(finished)} gave a result; the last one: {last[-1]}")
+        if finished and study.history.best is None and study.stopped_by != "failures":
+            told = finished[-1].cause or "no error is on record"
+            self._problem(f"no trial of {len(finished)} gave a result; the last one: {told}")
+
+    def _step(self) -> str | None:
+        """Evaluate the next trial; return why the search ends, if it does."""
+        study = self._study
+        trial = self._attempt(f"the strategy {study.strategy!r}", study._next)
+        if isinstance(trial, Exhausted):
+            return "exhausted"
+        if isinstance(trial, Overdue):
+            self._problem(f"the strategy {study.strategy!r} did not return when the time was over, and was ended")
+            return "seconds"
+        if isinstance(trial, BaseException):
+            raise trial
+        # A trial that even the fastest so far could not have finished is not worth its beginning.
+        if self._search_end - time.monotonic() < self._least_seconds(trial):
+            return "seconds"
+        self._evaluate(study._begin(trial))
+        if self._failures.reason is not None:
+            self._problem(self._failures.reason)
+            return "failures"
+        return study.stopped_by  # a callback may have said so
 
     def _reason_to_stop(self) -> str | None:
         budget, history = self._budget, self._study.history
@@ -275,6 +243,7 @@ class Run:
         if several and history.joins_front(ended):
             self._keep(trial, candidate, ended.metrics, "search", on_front=True)
         self._ledger.end(ended)
+        self._failures.note(ended, outcome)
         if several:
             self._shelf.clear(history.front)
         self._relay.clear()
@@ -294,22 +263,34 @@ class Run:
         return self._study.history.measured(trial.architecture, trial.share)
 
     def _outcome(self, trial: Trial, candidate: Candidate) -> Outcome:
-        try:
+        def evaluate() -> dict[str, float]:
             self._relay.inherit(trial, candidate)
             return check_metrics(self._evaluator.evaluate(candidate))
-        except Exception as error:  # whatever a candidate does, the search goes on
-            return error
+
+        # Whatever a candidate does, the search goes on.
+        self._under_way = trial
+        outcome = self._attempt(f"trial {trial.number}", evaluate, trial.seed)
+        self._under_way = None
+        if isinstance(outcome, Overdue):
+            return Stopped("it did not return when the time was over, and was ended")
+        return outcome
 
     def _candidate(self, trial: Trial, architecture: Architecture, deadline: float) -> Candidate:
         noted = time.monotonic()
 
         def listen(step: float, metrics: Mapping[str, float]) -> None:
             nonlocal noted
+            if self._guard.is_child:
+                return
             if not trial.ended and time.monotonic() - noted > _NOTE_EVERY:
                 noted = time.monotonic()
                 self._ledger.note(replace(trial, curve=tuple(candidate.curve)))
             for callback in self._callbacks:
                 callback.on_report(self._study, trial, step, metrics)
+
+        def save(state: Mapping[str, Any]) -> None:
+            if not self._guard.is_child:
+                self._relay.save(trial, state)
 
         candidate = Candidate(
             self._study.space,
@@ -323,7 +304,7 @@ class Run:
             example_input=self._evaluator.example_input,
             stop=lambda curve: self._planner.scheduler.stop(self._study.history, trial, tuple(curve)),
             restore=lambda: self._relay.restore(trial, candidate),
-            save=(lambda state: self._relay.save(trial, state)) if self._planner.checkpoints else None,
+            save=save if self._planner.checkpoints else None,
             judge=lambda metrics: broken_by(metrics, self._study.history.constraints),
         )
         return candidate
@@ -354,21 +335,30 @@ class Run:
             callback.on_final_start(self._study, trial)
         candidate = self._candidate(trial, trial.architecture, deadline)
         start = time.monotonic()
-        try:
+        is_new = True
+
+        def train() -> dict[str, float] | None:
+            nonlocal is_new
             tested = self._tested_as_it_is(trial, candidate, deadline - start)
+            is_new = tested is None
             retrained = self._evaluator.retrain(candidate) if tested is None else tested
-            if retrained is None:
-                return
-            metrics = check_metrics(retrained)
-        except Exception:
+            return None if retrained is None else check_metrics(retrained)
+
+        self._guard.until(deadline)
+        metrics = self._attempt(f"the final training of trial {trial.number}", train, trial.seed)
+        if metrics is None:
+            return
+        if isinstance(metrics, BaseException):
+            late = isinstance(metrics, Overdue)
+            failed = "did not return when its time was over, and was ended" if late else "failed"
             self._problem(
-                f"the final training of trial {trial.number} failed; `resume` tries it again",
-                traceback.format_exc(),
+                f"the final training of trial {trial.number} {failed}; `resume` tries it again",
+                "" if late else "".join(traceback.format_exception(metrics)),
             )
             return
-        if is_best and tested is None:
+        if is_best and is_new:
             self._keep(trial, candidate, metrics, "final")
-        if len(self._study.history.objectives) > 1 and tested is None:
+        if len(self._study.history.objectives) > 1 and is_new:
             self._keep(trial, candidate, metrics, "final", on_front=True)
         result = {
             "metrics": metrics_to_json(metrics),
@@ -402,6 +392,32 @@ class Run:
         return {**trial.metrics, **tested}
 
     # ------------------------------------------------------------------ inside
+
+    def _attempt(self, doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
+        """Return what code of others gives or raises; what the handler of a signal raises in it is raised."""
+        try:
+            with self._guard.inside(doing, seed):
+                return call()
+        except BaseException as error:
+            if self._guard.is_left:
+                raise
+            return error
+
+    def _give_up(self, message: str) -> bool:
+        """Put on record, in another thread, that what runs never returns; tell whether the process is to be ended."""
+        trial, folder = self._under_way, self._ledger.folder
+        end = "so the process is ended" if folder else "and the study is in memory alone: end the process by hand"
+        told = f"{message}, {end}"
+        say(told)
+        if folder is None:
+            return False
+        try:
+            if trial is not None:
+                self._ledger.end(replace(trial, state="failed", error=message))
+            self._callbacks[0].on_problem(self._study, f"{told}; `archwright resume {folder}` goes on")
+        except Exception as error:  # nobody is left to be told
+            say(f"its end could not be put on record: {error!r}")
+        return True
 
     def _keep(
         self,

@@ -20,8 +20,8 @@ from archwright.strategies import OneShot, Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
+from archwright.study._check import check_run, check_scheduler
 from archwright.study._costs import check_metrics_known, costs_of, with_costs
-from archwright.study._run import check_run, check_scheduler
 from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective, parse_objectives

@@ -22,12 +22,13 @@ from archwright.study._best import Shelf
 from archwright.study._bounds import bounds_for
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
+from archwright.study._check import check_run, check_scheduler
 from archwright.study._checkpoints import Checkpoints
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._propose import Planner
 from archwright.study._results import Results
-from archwright.study._run import Run, check_run, check_scheduler
+from archwright.study._run import Run
 from archwright.study._screen import Promise, Screen, promise
 from archwright.study._shrink import as_ladder
 from archwright.trials import Constraint, Objective, Trial, parse_objectives
@@ -67,8 +68,8 @@ class Study(Results):
 
     Attributes:
         path: The run folder, or `None`.
-        stopped_by: What ended the last `run`: "trials", "seconds", "target", "exhausted",
-            "interrupt" or "callback".
+        stopped_by: What ended the last `run`: "trials", "seconds", "target", "exhausted", "interrupt", "callback", or
+            "failures" where trials kept failing in the same way.
 
     Raises:
         UnknownName: No strategy has that name.
@@ -230,8 +231,14 @@ class Study(Results):
     ) -> Self:
         """Evaluate trials until the budget ends, then train the best again; return the study itself.
 
-        Ctrl-C ends it cleanly: the trial under way is run again by the next `run` or `resume`. A
-        candidate that raises is a failed trial. The run folder is locked meanwhile.
+        Ctrl-C ends it cleanly: the trial under way is run again by the next `run` or `resume`. A candidate that raises,
+        whatever it is, is a failed trial; after 30 failures of one kind in a row the search ends. What a trial changes
+        in the process (random states, default dtype, working directory) is put back after it. The run folder is locked
+        meanwhile.
+
+        In the main thread a trial, a strategy or a final training that has not returned 5 seconds and a tenth of the
+        time budget after its time was over is interrupted. Where that is of no use, as in C code, and there is a run
+        folder, the process ends with status 124 after a minute and half the time budget more.
 
         Args:
             evaluator: An `Evaluator`, or a function `f(candidate) -> float | dict`.
@@ -325,9 +332,10 @@ class Study(Results):
         self.stopped_by = None
         self._space, self._strategy, self._evaluator = space, strategy, None
         self._planner = None
-        self._ledger = Ledger(self.path)
-        self._shelf = Shelf(self.path)
-        self._checkpoints = Checkpoints(self.path)
+        folder = None if path is None else Path(path).absolute()  # wherever a candidate goes
+        self._ledger = Ledger(folder)
+        self._shelf = Shelf(folder)
+        self._checkpoints = Checkpoints(folder)
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
     def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:

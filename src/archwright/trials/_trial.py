@@ -55,6 +55,11 @@ class Trial:
         """Whether it is over, in whatever way."""
         return self.state != "running"
 
+    @property
+    def cause(self) -> str:
+        """The last line of its error, which says what went wrong; empty where there is none."""
+        return ((self.error or "").strip().splitlines() or [""])[-1]
+
     def to_json(self) -> dict[str, Any]:
         """Return the trial as a JSON object; values that are not finite become text such as "nan"."""
         return {

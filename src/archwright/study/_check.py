@@ -1,0 +1,68 @@
+"""What is checked before a search writes anything."""
+
+from __future__ import annotations
+
+import math
+
+from archwright._scalars import scalar
+from archwright.errors import BudgetError, SchedulerError, StudyError
+from archwright.evaluate import Evaluator
+from archwright.schedulers import Ladder, Scheduler
+from archwright.space import Space
+from archwright.study._budget import Budget
+from archwright.study._shrink import matches
+
+__all__ = ["check_run", "check_scheduler"]
+
+_ROUNDING = 1e-9  # of what trials have spent
+
+
+def check_run(space: Space, evaluator: Evaluator, budget: object, final: object) -> None:
+    """Refuse, before anything is written, a search that cannot work.
+
+    Raises:
+        BudgetError: No budget is given.
+        StudyError: `final` is out of range.
+        SpaceError: The space has parts that the evaluator does not understand.
+        ShapeError: The space's networks do not fit the evaluator's data.
+    """
+    if not isinstance(budget, Budget):
+        raise BudgetError(
+            f"a search needs a budget, such as budget=Budget(trials=100) or budget=Budget(minutes=10); "
+            f"{budget!r} was given"
+        )
+    final = scalar(final)
+    if not isinstance(final, int) or final < 0:
+        raise StudyError(f"final is True, False, or how many networks to train, not {final!r}")
+    evaluator.check(space)
+
+
+def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluator: Evaluator, budget: Budget) -> None:
+    """Refuse a scheduler that cannot do its work with the evaluator or the budget.
+
+    Raises:
+        SchedulerError: The evaluator does not understand what trials are to be given less of, its networks do not run
+            in a lower resolution, or the budget is too small for one round.
+    """
+    if not scheduler.partial:
+        return
+    for name in ladder.rungs[0]:
+        if evaluator.fidelities and name not in evaluator.fidelities and not matches(space, name):
+            raise SchedulerError(
+                f"{type(evaluator).__name__} cannot be given less of {name!r}: it understands "
+                f"{', '.join(evaluator.fidelities)}"
+            )
+    evaluator.check_fidelities(space, ladder.rungs)
+    needed = scheduler.bracket(ladder)
+    seconds = needed * ladder.rungs[-1].get("seconds", 0.0)
+    if seconds > budget.time:
+        raise SchedulerError(
+            f"the first round of {scheduler!r} over {ladder} takes {seconds:.3g} seconds, and the budget is {budget}: "
+            "give more time, fewer or lower rungs, or the scheduler 'asha', which has no rounds"
+        )
+    if budget.trials is not None and budget.trials < needed - _ROUNDING:
+        raise SchedulerError(
+            f"the first round of {scheduler!r} over {ladder} costs as much as {needed:.3g} full evaluations, and the "
+            f"budget is {budget.trials}: give at least {math.ceil(needed)} trials, fewer rungs, or the scheduler "
+            "'asha', which has no rounds"
+        )

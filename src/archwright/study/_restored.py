@@ -1,0 +1,196 @@
+"""Global state of the process that a candidate may change, put back after it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+__all__ = ["SIGNALS", "restored"]
+
+
+@contextmanager
+def restored(seed: int | None = None) -> Iterator[None]:
+    """Put global state back after a block, so that what one candidate leaves behind is no part of the next.
+
+    These are the working directory, environment variables, random states, warning filters, signal handlers and the
+    alarm, standard streams, the recursion limit, garbage collection and numpy's floating-point errors; and of torch the
+    default dtype and device, whether gradients are recorded, the number of threads, and the flags for deterministic
+    algorithms, anomaly detection, autocast and cuDNN. torch is not loaded for it.
+
+    Args:
+        seed: Of the global generators of Python, numpy and torch inside the block; `None` leaves them as they are.
+    """
+    torch = sys.modules.get("torch")
+    settings = [*_SETTINGS, *_torch_settings(torch)]
+    before = [(each, each.read()) for each in settings]
+    if seed is not None:
+        _seed(seed, torch)
+    try:
+        yield
+    finally:
+        if torch is None and "torch" in sys.modules:
+            _make_as_new(sys.modules["torch"])
+        for setting, value in before:
+            if setting.always or setting.read() != value:
+                setting.write(value)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """Something global.
+
+    Args:
+        read: Returns it.
+        write: Takes what `read` returned before.
+        always: Whether to write it in any case: for what cannot be compared. Else it is written where it has changed,
+            since writing may have effects: when its filters change, Python shows each warning once more.
+    """
+
+    read: Callable[[], Any]
+    write: Callable[[Any], object]
+    always: bool = False
+
+
+def _attribute(owner: Any, name: str) -> _Setting:
+    return _Setting(lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was removed
+        return None
+
+
+def _set_folder(folder: str | None) -> None:
+    with suppress(OSError):  # where it is gone there is nothing to go back to
+        if folder is not None:
+            os.chdir(folder)
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+def _set_filters(filters: list[Any]) -> None:
+    warnings.resetwarnings()  # which also tells Python that there are others now
+    warnings.filters[:] = filters  # type: ignore[index]  # typeshed: a sequence; it is a list
+
+
+def _alarm() -> bool:
+    return hasattr(signal, "getitimer") and signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+
+def _set_alarm(armed: bool) -> None:
+    if not armed:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _handlers() -> dict[int, Any]:
+    return {number: signal.getsignal(number) for number in SIGNALS}
+
+
+def _set_handlers(handlers: dict[int, Any]) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return  # Python sets them in the main thread alone
+    for number, handler in handlers.items():
+        if handler is not None and signal.getsignal(number) != handler:
+            signal.signal(number, handler)
+
+
+SIGNALS = [
+    getattr(signal, f"SIG{name}")
+    for name in [
+        "INT",
+        "TERM",
+        "HUP",
+        "QUIT",
+        "ABRT",
+        "ALRM",
+        "VTALRM",
+        "PROF",
+        "USR1",
+        "USR2",
+        "CHLD",
+        "PIPE",
+        "CONT",
+        "TSTP",
+        "WINCH",
+    ]
+    if hasattr(signal, f"SIG{name}")
+]
+"""The signals for which programs have handlers."""
+
+_SETTINGS = (
+    _Setting(_alarm, _set_alarm),  # before the handler of its signal
+    _Setting(_handlers, _set_handlers),
+    _Setting(_folder, _set_folder),
+    _Setting(lambda: dict(os.environ), _set_environment),
+    _Setting(lambda: list(warnings.filters), _set_filters),
+    _attribute(warnings, "showwarning"),
+    _attribute(sys, "stdin"),
+    _attribute(sys, "stdout"),
+    _attribute(sys, "stderr"),
+    _Setting(sys.getrecursionlimit, sys.setrecursionlimit),
+    _Setting(gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
+    _Setting(np.geterr, lambda errors: np.seterr(**errors)),
+    _Setting(random.getstate, random.setstate, always=True),
+    _Setting(np.random.get_state, np.random.set_state, always=True),
+)
+
+
+def _torch_settings(torch: Any) -> list[_Setting]:
+    if torch is None:
+        return []
+    cudnn, cuda = torch.backends.cudnn, torch.cuda
+    settings = [
+        _attribute(torch, "default_generator"),
+        _Setting(torch.get_rng_state, torch.set_rng_state, always=True),
+        _Setting(torch.get_default_dtype, torch.set_default_dtype),
+        # The CPU is what it is without one; to set it would cost time at each call of torch.
+        _Setting(torch.get_default_device, lambda at: torch.set_default_device(None if at.type == "cpu" else at)),
+        _Setting(torch.is_grad_enabled, torch.set_grad_enabled),
+        _Setting(torch.get_num_threads, torch.set_num_threads),
+        _Setting(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+        _Setting(torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+        *(_attribute(cudnn, name) for name in ("enabled", "benchmark", "deterministic")),
+        *(
+            _Setting(partial(torch.is_autocast_enabled, kind), partial(torch.set_autocast_enabled, kind))
+            for kind in ("cpu", "cuda")
+        ),
+    ]
+    if cuda.is_initialized():
+        settings.append(_Setting(cuda.get_rng_state_all, cuda.set_rng_state_all, always=True))
+    return settings
+
+
+def _seed(seed: int, torch: Any) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    if torch is not None:
+        # Not `torch.manual_seed`: it would also seed devices that are not in use yet, and are not put back.
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)
+
+
+def _make_as_new(torch: Any) -> None:
+    """Give torch the settings with which it is loaded: it was loaded inside the block."""
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+    torch.set_grad_enabled(True)
+    torch.use_deterministic_algorithms(False)
