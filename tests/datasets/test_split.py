@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.processes import run
 
 from archwright.datasets import Data, data
 from archwright.datasets._split import choose, split
@@ -88,7 +86,7 @@ def test_the_split_is_the_same_in_another_process_and_leaves_the_global_generato
         "d = data((x, np.arange(90) % 3), seed=11)\n"
         "print(d.test.inputs.flatten().int().tolist() + d.validation.inputs.flatten().int().tolist())"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = run("-c", program)
     np.random.seed(7)
     before = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     here = numbered(np.arange(90) % 3, seed=11)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
+from tests import processes
 from tests.study.helpers import SPACE, record, value
 from tests.study.killed import search
 
@@ -15,12 +13,7 @@ import archwright as aw
 
 
 def start(folder, *place, strategy="evolution"):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.study.killed", str(folder), strategy, *map(str, place)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    return processes.start("-m", "tests.study.killed", folder, strategy, *place)
 
 
 def kill(process, how=signal.SIGKILL):

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
+from tests import processes
 from tests.study.helpers import SPACE, function, walk
 
 import archwright as aw
@@ -24,13 +23,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def holder(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "run")],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = processes.start("-c", HOLD, tmp_path / "run")
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()

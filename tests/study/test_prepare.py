@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 
 import pytest
+from tests import processes
 from tests.study.helpers import SPACE, value
 
 import archwright as aw
@@ -180,12 +178,7 @@ aw.search(SPACE, Dies(), strategy="darts", budget=aw.Budget(trials=2, minutes=10
 
 
 def test_a_killed_preparation_has_spent_its_time(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path / "run")],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = processes.start("-c", KILLED, tmp_path / "run")
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import torch
+from tests import processes
 
 import archwright as aw
 from archwright.evaluate import Preparation, Stopped
@@ -160,12 +158,7 @@ study = aw.search(
 def test_a_killed_training_goes_on_as_if_nothing_had_been(training, tmp_path):
     options = {"strategy": aw.strategies.GDAS(epochs=4), "budget": aw.Budget(trials=1), "final": False}
     whole = aw.search("digits-cells", training, **options)
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path / "run"), "2"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = processes.start("-c", KILLED, tmp_path / "run", 2)
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGKILL)
     process.communicate()
