@@ -338,13 +338,35 @@ def export(
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
     json: Json = False,
 ) -> None:
-    """Export a network: source that needs torch only, and weights."""
+    """Export a network: source and weights, and what classifies new files with them, for torch alone."""
     from archwright.cli._render import Screen
     from archwright.export import export_network
     from archwright.study import load
 
     space = load(run).space if onnx else None
     Screen(quiet=False).exported(export_network(run, out, trial=trial, onnx=space), as_json=json)
+
+
+@app.command()
+def predict(
+    run: Run,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Pictures, folders of pictures, idx files, or tables (CSV).")
+    ],
+    trial: Annotated[
+        int | None,
+        typer.Option(help="Trial on the front whose network to take; default: the best."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples that the network is given at a time.")] = 256,
+    max_gigabytes: Annotated[float, typer.Option(help="Most memory that a file may unpack to.")] = 4.0,
+    json: Json = False,
+) -> None:
+    """Classify new pictures, or the rows of a table, with a trained network."""
+    from archwright.export import report
+    from archwright.study import load
+
+    status = report(load(run).predictor(trial), files, as_json=json, batch_size=batch_size, max_gigabytes=max_gigabytes)
+    raise typer.Exit(status)
 
 
 @app.command()

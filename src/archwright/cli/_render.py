@@ -179,6 +179,10 @@ class Screen(Callback):
         for file in listed:
             self.out.line(file)
         folder = listed[0].parent
+        if any(file.name == "predict.py" for file in listed):
+            self.out.line(f"\nTo classify new files, without archwright: python {folder / 'predict.py'} FILE...")
+            self.out.line(f"In Python, in {folder}: from predict import load; predictor = load()")
+            return
         self.out.line(
             f"\nIn Python, in {folder}: model = build() from model.py, then\n"
             f'model.load_state_dict(safetensors.torch.load_file("weights.safetensors")); model.eval()'

@@ -1,7 +1,33 @@
-"""Labelled data: where it comes from, its split, and what a network sees of it."""
+"""Labelled data: where it comes from, its split, and the preprocessing that turns it into inputs of a network."""
 
+from archwright.datasets._arrays import to_array
 from archwright.datasets._data import Data, Part
 from archwright.datasets._load import data
 from archwright.datasets._named import registry
+from archwright.datasets._preprocess import (
+    Column,
+    ImagePreprocess,
+    Normalised,
+    Preprocess,
+    TablePreprocess,
+    load_preprocess,
+)
+from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
 
-__all__ = ["Data", "Part", "data", "registry"]
+__all__ = [
+    "GIGABYTES",
+    "IMAGES",
+    "Column",
+    "Data",
+    "ImagePreprocess",
+    "InputError",
+    "Normalised",
+    "Part",
+    "Preprocess",
+    "TablePreprocess",
+    "check_file",
+    "data",
+    "load_preprocess",
+    "registry",
+    "to_array",
+]

@@ -18,9 +18,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archwright.datasets._reading import GIGABYTES, InputError, check_file, read_image, read_rows, to_number
+from archwright.datasets._reading import GIGABYTES, InputError, check_file, read_idx, read_image, read_rows, to_number
 
-__all__ = ["Column", "ImagePreprocess", "Normalised", "Preprocess", "TablePreprocess", "is_missing", "normalise"]
+__all__ = [
+    "Column",
+    "ImagePreprocess",
+    "Normalised",
+    "Preprocess",
+    "TablePreprocess",
+    "is_missing",
+    "load_preprocess",
+    "normalise",
+]
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 _MOST_VALUES = 2**28  # of one sample, so that a damaged file asks for no terabytes
@@ -64,24 +73,27 @@ class ImagePreprocess:
         return normalise(raw, self.mean, self.std)
 
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
-        """Yield the picture in a file as uint8 (channels, height, width), or why it cannot be used."""
-        size = (self.height, self.width)
+        """Yield the picture in a file as uint8 (channels, height, width), or why it cannot be used.
+
+        An idx file, with `idx3` in its name as those of MNIST, yields all of its pictures, with their numbers from 1.
+        """
         try:
             if not self.bytes:
                 raise InputError(
                     f"{path}: this network was trained on float arrays of a scale that picture files do not have; give "
                     f"a tensor of shape (n, {self.channels}, {self.height}, {self.width})."
                 )
-            pixels = read_image(Path(path), self.channels, size if self.resize else None, gigabytes)
-            if tuple(pixels.shape[1:]) != size:
-                raise InputError(
-                    f"{path} is {pixels.shape[1]} x {pixels.shape[2]} pixels (height x width); the network takes "
-                    f"{self.height} x {self.width} and was trained without resizing. Resize the picture."
-                )
+            if "idx3" in Path(path).name:
+                pixels = read_idx(Path(path), 3, gigabytes).unsqueeze(1)
+                self._check_size(path, pixels)
+                yield from enumerate(pixels.expand(-1, self.channels, -1, -1), start=1)
+                return
+            size = (self.height, self.width) if self.resize else None
+            picture = read_image(Path(path), self.channels, size, gigabytes)
+            self._check_size(path, picture)
+            yield None, picture
         except InputError as error:
             yield None, error
-        else:
-            yield None, pixels
 
     def batch(self, raw: Tensor) -> Tensor:
         """Return raw pictures as (n, channels, height, width).
@@ -114,6 +126,14 @@ class ImagePreprocess:
                     "the network takes pixels of 0..255; these are fractions within 0..1: multiply by 255."
                 )
         return batch
+
+    def _check_size(self, path: object, pixels: Tensor) -> None:
+        height, width = pixels.shape[-2:]
+        if (height, width) != (self.height, self.width):
+            raise InputError(
+                f"{path} is {height} x {width} pixels (height x width); the network takes {self.height} x {self.width}, "
+                "to which its training pictures were not resized either. Resize it."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `preprocess.json`."""
@@ -239,7 +259,7 @@ class TablePreprocess:
             InputError: A column is missing, or holds what cannot be used.
         """
         _check_columns([each.name for each in self.columns if each.name not in row], "a row")
-        cells = ["" if row[each.name] is None else str(row[each.name]).strip() for each in self.columns]
+        cells = ["" if _is_absent(row[each.name]) else str(row[each.name]).strip() for each in self.columns]
         return self._encode(cells, "")
 
     def batch(self, raw: Tensor) -> Tensor:
@@ -325,7 +345,7 @@ class Normalised(nn.Module):
         return self.network((raw.to(torch.float32) - self.mean) / self.std)
 
 
-def load(path: str | os.PathLike[str]) -> Preprocess:
+def load_preprocess(path: str | os.PathLike[str]) -> Preprocess:
     """Return the preprocessing in a `preprocess.json`.
 
     Raises:
@@ -333,12 +353,12 @@ def load(path: str | os.PathLike[str]) -> Preprocess:
     """
     try:
         check_file(Path(path))
-        return from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        return preprocess_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be used: {error}") from error
 
 
-def from_json(data: Any) -> Preprocess:
+def preprocess_from_json(data: Any) -> Preprocess:
     """Return what `to_json` wrote down.
 
     Raises:
@@ -426,6 +446,13 @@ def normalise(raw: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] 
 def is_missing(cell: str) -> bool:
     """Tell whether a cell of a table stands for a value that is missing."""
     return cell.casefold() in _MISSING
+
+
+def _is_absent(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        return True  # `pandas.NA`
 
 
 def _check_columns(absent: Sequence[str], place: str) -> None:

@@ -1,4 +1,4 @@
-"""Picture files and tables, read the same way in training and in use.
+"""Picture files, idx files and tables, read the same way in training and in use.
 
 This module is a part of the `predict.py` that is saved beside a network, so it imports PyTorch alone, and Pillow to
 open pictures.
@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 import os
 import stat
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +33,7 @@ __all__ = [
     "open_image",
     "orientation",
     "pillow",
+    "read_idx",
     "read_image",
     "read_rows",
     "to_number",
@@ -39,12 +42,8 @@ __all__ = [
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 GIGABYTES = 4.0
-_FORMATS = (
-    "BMP",
-    "JPEG",
-    "PNG",
-    "WEBP",
-)  # by content: Pillow hands a PostScript file to Ghostscript, whatever its name
+# By content, whatever a file is called: Pillow would hand a PostScript file to Ghostscript.
+_FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
 _DELIMITERS = ",;\t|"
 _TURNS = {  # EXIF orientation: what shows the picture upright, by Pillow's names
     2: "FLIP_LEFT_RIGHT",
@@ -165,6 +164,52 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None, gigabyte
             plain = plain.resize(size[::-1], library.Resampling.BILINEAR)
         pixels = torch.frombuffer(bytearray(plain.tobytes()), dtype=torch.uint8)
         return pixels.view(plain.height, plain.width, channels).permute(2, 0, 1)
+
+
+def read_idx(path: Path, axes: int, gigabytes: float = GIGABYTES) -> Tensor:
+    """Return the array of unsigned bytes that an idx file holds.
+
+    Args:
+        path: The file, compressed where its name ends in `.gz`.
+        axes: How many axes it must have: 3 for images, 1 for labels.
+        gigabytes: The most memory that it may take.
+
+    Returns:
+        uint8.
+
+    Raises:
+        InputError: The file is truncated, too long or too large, or no idx file of that kind.
+    """
+    start = 4 + 4 * axes
+    wanted = bytes((0, 0, 8, axes))  # 8: unsigned bytes
+    check_file(path)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(start)
+            if head[:4] != wanted:
+                raise InputError(
+                    f"{path} starts with the magic number {head[:4].hex() or 'nothing'}, but an idx "
+                    f"file of unsigned bytes with {axes} {'axis' if axes == 1 else 'axes'} starts with "
+                    f"{wanted.hex()}. Is it the right file?"
+                )
+            if len(head) < start:
+                raise InputError(f"{path} is cut short: its header needs {start} bytes, there are {len(head)}.")
+            shape = struct.unpack(f">{axes}I", head[4:])
+            size = math.prod(shape)
+            told = f"{path} says that it holds {' x '.join(map(str, shape))} = {size} bytes"
+            if size > gigabytes * 1e9:
+                raise InputError(f"{told}, which is more than {limit_text(gigabytes)}")
+            content = file.read(size + 1)  # one more, to see that it ends there
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read, it may be damaged or cut short: {error}") from error
+    if len(content) != size:
+        raise InputError(
+            f"{told}, but {len(content)} follow its header{' or more' if len(content) > size else ''}: it is cut short "
+            "or damaged. Fetch it again."
+        )
+    if not size:
+        return torch.empty(shape, dtype=torch.uint8)
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8).view(shape)
 
 
 def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, list[str]]]:

@@ -16,6 +16,7 @@ from archwright.evaluate._fidelity import Spent
 if TYPE_CHECKING:
     import torch
 
+    from archwright.datasets import Preprocess
     from archwright.space import Architecture, Space, TensorSpec
 
 __all__ = ["Candidate", "Infeasible", "Listener", "Saved", "Stopped"]
@@ -83,6 +84,7 @@ class Candidate:
         deadline: When to end, in seconds of `time.monotonic()`.
         listener: Called with the step and the metrics of each report; it may raise `Stopped`.
         example_input: What a network sees; `None` for what the space says.
+        preprocess: How raw inputs become what a network sees; it is saved with the network.
         settings: Settings that go before those of the space, ready for use.
         stop: Asked at each report, with the curve so far; returns why the evaluation is to end now, or `None`.
         restore: Returns what the evaluation before left, or `None` where there is nothing.
@@ -105,6 +107,7 @@ class Candidate:
         deadline: float | None = None,
         listener: Listener | None = None,
         example_input: TensorSpec | None = None,
+        preprocess: Preprocess | None = None,
         settings: Mapping[str, Any] = MappingProxyType({}),
         stop: Callable[[Sequence[Mapping[str, float]]], Stopped | None] = lambda curve: None,
         restore: Callable[[], Saved | None] = lambda: None,
@@ -119,6 +122,7 @@ class Candidate:
         self.device = device
         self.deadline = deadline
         self.example_input = example_input
+        self.preprocess = preprocess
         self.curve: list[dict[str, float]] = []
         self._listener = listener
         self._given = settings
@@ -170,6 +174,7 @@ class Candidate:
             device=self.device,
             deadline=self.deadline,
             example_input=self.example_input,
+            preprocess=self.preprocess,
             settings={**self._given, **settings},
             judge=self._judge,
         )

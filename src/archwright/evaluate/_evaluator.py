@@ -14,6 +14,7 @@ from archwright.evaluate._fidelity import Fidelity, Spent
 if TYPE_CHECKING:
     import torch
 
+    from archwright.datasets import Preprocess
     from archwright.evaluate._candidate import Candidate
     from archwright.evaluate._learned import Learned, Preparation
     from archwright.space import Space, TensorSpec
@@ -97,6 +98,12 @@ class Evaluator(ABC):
             `None` where that is not known: then a search does not look at how large networks are.
         """
         return None
+
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """The preprocessing of its networks' inputs, which is saved with them: that of its data, where it has any."""
+        found: Preprocess | None = getattr(getattr(self, "data", None), "preprocess", None)
+        return found
 
     @property
     def is_paced(self) -> bool:

@@ -16,6 +16,8 @@ from archwright.space import Architecture, Space, TensorSpec
 if TYPE_CHECKING:
     import torch
 
+    from archwright.datasets import Preprocess
+
 __all__ = [
     "FRONT",
     "Saved",
@@ -24,6 +26,7 @@ __all__ = [
     "load_best",
     "onnx_file",
     "read_best",
+    "read_preprocess",
     "save_best",
 ]
 
@@ -65,14 +68,15 @@ def save_best(
 ) -> str | None:
     """Write a network into a folder of a run: architecture.json, model.py, weights.safetensors, metrics.json.
 
+    Where the preprocessing is known, preprocess.json and predict.py are written too, and model.py has its figures.
     The folder is replaced as a whole, so that a reader never sees half of it, whenever the process is killed.
 
     Args:
         folder: The run folder.
         space: The space that the architecture belongs to.
         architecture: The decisions.
-        candidate: The trained candidate, whose `model` holds the weights and whose `example_input` is known; without it
-            there are no weights to save.
+        candidate: The trained candidate, whose `model` holds the weights and whose `example_input` and `preprocess` are
+            known; without it there are no weights to save.
         metrics: The network's figures.
         stage: "search" or "final".
         trial: The number of the trial that found it.
@@ -99,10 +103,19 @@ def save_best(
         },
     )
     _write_json(new / "metrics.json", {"stage": stage, "trial": trial, "metrics": dict(metrics)})
+    preprocess = getattr(candidate, "preprocess", None)
+    if preprocess is not None:
+        from archwright.export._preprocess import model_source, preprocess_files
+
+        for file, content in preprocess_files(preprocess).items():
+            (new / file).write_bytes(content)
     reason = None
     if "model" in space.parts and (candidate is not None or specs is not None):
         try:
-            (new / "model.py").write_text(space.source(architecture, specs), encoding="utf-8")
+            source = space.source(architecture, specs)
+            if preprocess is not None:
+                source = model_source(source, preprocess)
+            (new / "model.py").write_text(source, encoding="utf-8")
         except BuildError as error:
             reason = str(error)
     if candidate is not None:
@@ -161,6 +174,21 @@ def load_best(folder: str | Path, space: Space, name: str = _BEST) -> torch.nn.M
     return model.eval()
 
 
+def read_preprocess(folder: str | Path, name: str = _BEST) -> Preprocess | None:
+    """Return the preprocessing of a network in a run folder; `None` where none was saved with it.
+
+    Raises:
+        StudyError: There is no such network, or its preprocess.json is damaged.
+    """
+    from archwright.datasets import InputError, load_preprocess
+
+    file = _found(folder, name) / "preprocess.json"
+    try:
+        return load_preprocess(file) if file.exists() else None
+    except InputError as error:
+        raise StudyError(str(error)) from error
+
+
 def export_network(
     folder: str | Path, out: str | Path, *, trial: int | None = None, onnx: Space | None = None
 ) -> list[Path]:
@@ -209,7 +237,13 @@ def onnx_file(folder: str | Path, space: Space, name: str = _BEST) -> Path:
         if specs is None:
             raise StudyError(f"{folder} does not say what goes into the network: an ONNX file needs to know")
         new = file.with_suffix(".new")
-        write_onnx(load_best(folder, space, name), specs, new)
+        model, preprocess = load_best(folder, space, name), read_preprocess(folder, name)
+        if preprocess is None:
+            write_onnx(model, specs, new)
+        else:
+            from archwright.export._preprocess import write_raw_onnx
+
+            write_raw_onnx(model, preprocess, specs, new)
         new.replace(file)
     return file
 

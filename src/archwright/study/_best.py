@@ -15,6 +15,7 @@ from archwright.trials import Trial
 if TYPE_CHECKING:
     import torch
 
+    from archwright.datasets import Preprocess
     from archwright.evaluate import Candidate, Spent
 
 __all__ = ["Best", "Shelf"]
@@ -61,6 +62,7 @@ class Shelf:
         self._folder = folder
         self._kept: tuple[Architecture, torch.nn.Module] | None = None
         self._front: dict[int, torch.nn.Module] = {}
+        self._preprocess: Preprocess | None = None
 
     def keep(
         self,
@@ -84,6 +86,7 @@ class Shelf:
             Why its source could not be written, where that is so.
         """
         model = candidate.built
+        self._preprocess = candidate.preprocess
         if self._folder is None:
             if on_front and model is not None:
                 self._front[trial] = model
@@ -149,3 +152,18 @@ class Shelf:
                 "results from outside. space.build(architecture) makes one, untrained."
             )
         return self._kept[1]
+
+    def preprocess(self, trial: int) -> Preprocess | None:
+        """Return the preprocessing of the network of a trial; `None` where none was kept with it.
+
+        Raises:
+            StudyError: There is no network, or its preprocessing is damaged.
+        """
+        if self._folder is None:
+            return self._preprocess
+        from archwright.export import FRONT, read_best, read_preprocess
+
+        on_front = f"{FRONT}/{trial}"
+        if read_best(self._folder, on_front) is not None:
+            return read_preprocess(self._folder, on_front)
+        return read_preprocess(self._folder)

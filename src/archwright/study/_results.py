@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright.evaluate import Evaluator, Learned
 from archwright.schedulers import Ladder, Scheduler
@@ -17,9 +17,13 @@ from archwright.study._budget import Budget
 from archwright.study._diagnosis import diagnose
 from archwright.study._ledger import Ledger
 from archwright.study._picture import draw_front, draw_learned
+from archwright.study._predict import load_predictor, predict
 from archwright.study._propose import Planner
 from archwright.study._summary import summarise
 from archwright.trials import Constraint, History, Objective, Trial, metrics_from_json
+
+if TYPE_CHECKING:
+    from archwright.export import Prediction, Predictor
 
 __all__ = ["Results"]
 
@@ -176,6 +180,38 @@ class Results:
         """
         best = self.history.best
         return None if best is None else self.finals.get(best.number)
+
+    def predictor(self, trial: int | None = None) -> Predictor:
+        """Return a trained network together with its preprocessing, to make predictions more than once.
+
+        Args:
+            trial: The trial whose network it is, one of those that are kept; the best when not given.
+
+        Raises:
+            StudyError: There is no such network, or its preprocessing is not known.
+        """
+        return load_predictor(self, trial)
+
+    def predict(
+        self, inputs: Any, *, trial: int | None = None, batch_size: int = 256, max_gigabytes: float = 4.0
+    ) -> list[Prediction]:
+        """Return what a trained network makes of raw inputs, preprocessed as its training data were.
+
+        Args:
+            inputs: A file or several: pictures, folders of pictures, or tables. Rows of a table: mappings from names of
+                columns to values, or a data frame. Or an array or tensor of raw inputs, as `aw.data` takes it.
+            trial: The trial whose network it is, one of those that are kept; the best when not given.
+            batch_size: How many samples the network is given at a time.
+            max_gigabytes: The limit for what a file may unpack to; a single picture may take a sixteenth of it.
+
+        Returns:
+            For each sample its class, the probability of it, and those of all classes.
+
+        Raises:
+            StudyError: There is no such network, or its preprocessing is not known.
+            DataError: An input cannot be read, or is not of the kind that the network was trained on.
+        """
+        return predict(self.predictor(trial), inputs, batch_size=batch_size, max_gigabytes=max_gigabytes)
 
     @property
     def elapsed(self) -> float:

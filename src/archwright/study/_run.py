@@ -302,6 +302,7 @@ class Run:
             deadline=deadline if math.isfinite(deadline) else None,
             listener=listen,
             example_input=self._evaluator.example_input,
+            preprocess=self._evaluator.preprocess,
             stop=lambda curve: self._planner.scheduler.stop(self._study.history, trial, tuple(curve)),
             restore=lambda: self._relay.restore(trial, candidate),
             save=save if self._planner.checkpoints else None,

@@ -1,0 +1,320 @@
+"""Classify files with the trained network of this folder: `python predict.py FILE...`, or `load()` from Python.
+
+The network takes raw inputs: pictures or table rows as files hold them, or tensors of such values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archwright.datasets import (
+    GIGABYTES,
+    IMAGES,
+    ImagePreprocess,
+    InputError,
+    Normalised,
+    Preprocess,
+    check_file,
+    load_preprocess,
+)
+
+__all__ = ["Prediction", "Predictor", "load", "main", "report"]
+
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+    "C64": torch.complex64,
+}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The class of one sample.
+
+    Args:
+        file: The file that it was read from; `None` for a sample in memory.
+        row: Its row in a table or number in an idx file, from 1, or its place in memory, from 0; `None` for a picture.
+        label: The most probable class.
+        probability: Its probability, the softmax of the network's scores.
+        probabilities: The same for every class.
+    """
+
+    file: str | None
+    row: int | None
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+class Predictor:
+    """A trained network together with its preprocessing.
+
+    Example:
+        >>> predictor = load("network")                         # doctest: +SKIP
+        >>> for found in predictor.predict(["cat.jpg"]):        # doctest: +SKIP
+        ...     print(found.file, found.label, found.probability)
+
+    Args:
+        network: What takes normalised inputs and returns a score for each class.
+        preprocess: Its preprocessing.
+
+    Attributes:
+        network: The same network for raw inputs, in evaluation mode.
+    """
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+        self.preprocess = preprocess
+        self.network = Normalised(network, preprocess).eval()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the scores."""
+        return self.preprocess.classes
+
+    @torch.no_grad()
+    def scores(self, raw: Tensor) -> Tensor:
+        """Return a score for each class.
+
+        Args:
+            raw: Raw inputs: pixels (n, channels, height, width), or features (n, features).
+
+        Returns:
+            Shape (n, classes), float32.
+
+        Raises:
+            InputError: The inputs do not fit, or the network is not one for these classes.
+        """
+        scores = self.network(self.preprocess.batch(raw).to(self.network.mean.device))
+        wanted = (len(raw), len(self.classes))
+        if not isinstance(scores, Tensor) or scores.shape != wanted:
+            got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise InputError(f"the network returned {got}, and not a score for each of the {wanted[1]} classes.")
+        return scores.float().cpu()
+
+    def predict(
+        self,
+        inputs: Any,
+        *,
+        batch_size: int = 256,
+        max_gigabytes: float = GIGABYTES,
+        on_error: Callable[[InputError], None] | None = None,
+    ) -> Iterator[Prediction]:
+        """Yield the class of each sample, in order, reading files as they are needed.
+
+        Args:
+            inputs: A file or several: pictures, folders of pictures, or tables. For tables also rows: mappings from
+                names of columns to values. Or a tensor of raw inputs (n, ...).
+            batch_size: How many samples the network is given at a time.
+            max_gigabytes: The limit for what a file may unpack to; a picture may take a sixteenth of it.
+            on_error: Is told of each file or row that cannot be used, which is then passed over.
+
+        Raises:
+            InputError: A file, a row or the tensor cannot be used, and `on_error` is not given.
+        """
+        batch: list[tuple[str | None, int | None, Tensor]] = []
+        for file, row, raw in self._samples(inputs, max_gigabytes):
+            if isinstance(raw, Tensor):
+                batch.append((file, row, raw))
+            elif on_error is None:
+                raise raw
+            else:
+                on_error(raw)
+            if len(batch) >= batch_size:
+                yield from self._classified(batch)
+                batch.clear()
+        yield from self._classified(batch)
+
+    def _classified(self, batch: Sequence[tuple[str | None, int | None, Tensor]]) -> Iterator[Prediction]:
+        if not batch:
+            return
+        scores = self.scores(torch.stack([raw for _, _, raw in batch]))
+        best, shares = scores.argmax(1).tolist(), scores.softmax(1).tolist()
+        for (file, row, _), place, share in zip(batch, best, shares, strict=True):
+            yield Prediction(file, row, self.classes[place], share[place], dict(zip(self.classes, share, strict=True)))
+
+    def _samples(self, inputs: Any, gigabytes: float) -> Iterator[tuple[str | None, int | None, Tensor | InputError]]:
+        if isinstance(inputs, Tensor):
+            for place, sample in enumerate(self.preprocess.batch(inputs)):
+                yield None, place, sample
+            return
+        for place, each in enumerate([inputs] if isinstance(inputs, str | os.PathLike | Mapping) else inputs):
+            try:
+                if isinstance(each, Mapping):
+                    if isinstance(self.preprocess, ImagePreprocess):
+                        raise InputError("this network takes pictures, not rows of a table.")
+                    yield None, place, self.preprocess.row(each)
+                    continue
+                for file in self.files([each]):
+                    for row, raw in self.preprocess.read(file, gigabytes=gigabytes):
+                        yield str(file), row, raw
+            except InputError as error:
+                yield None, place, error
+
+    def files(self, paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+        """Return the files, and in place of a folder the pictures in it, by name.
+
+        Raises:
+            InputError: A folder holds no pictures.
+        """
+        found: list[Path] = []
+        for path in map(Path, paths):
+            if not (path.is_dir() and isinstance(self.preprocess, ImagePreprocess)):
+                found.append(path)
+                continue
+            inside = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGES and each.name[0] != ".")
+            if not inside:
+                raise InputError(f"the folder {path} holds no pictures ({', '.join(IMAGES)}).")
+            found += inside
+        return found
+
+
+def load(folder: str | os.PathLike[str] | None = None) -> Predictor:
+    """Return the network in a folder of files that belong together, `model.py` and its weights among them.
+
+    Args:
+        folder: The folder; the one in which this file lies when not given.
+
+    Raises:
+        InputError: A file is missing or damaged.
+    """
+    place = Path(__file__).resolve().parent if folder is None else Path(folder)
+    source = place / "model.py"
+    check_file(source)
+    name = f"model_of_{place.resolve().name}"
+    spec = importlib.util.spec_from_file_location(name, source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where its dataclasses look for their module
+    spec.loader.exec_module(module)
+    network = module.build()
+    weights = place / "weights.safetensors"
+    try:
+        network.load_state_dict(read_weights(weights))
+    except RuntimeError as error:
+        raise InputError(f"{weights} does not hold the weights of {source}: {error}") from error
+    return Predictor(network, load_preprocess(place / "preprocess.json"))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in a safetensors file: the length of a JSON header, the header, and the numbers.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    check_file(path)
+    content = path.read_bytes()
+    try:
+        start = 8 + int.from_bytes(content[:8], "little")
+        header = json.loads(content[8:start])
+        tensors = {}
+        for name, entry in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = entry["data_offsets"]
+            values = bytearray(content[start + begin : start + end])
+            dtype = _DTYPES[entry["dtype"]]
+            flat = torch.frombuffer(values, dtype=dtype) if values else torch.empty(0, dtype=dtype)
+            tensors[name] = flat.reshape(entry["shape"])
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged or no safetensors file: {error!r}") from error
+    return tensors
+
+
+def report(
+    predictor: Predictor,
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    as_json: bool = False,
+    batch_size: int = 256,
+    max_gigabytes: float = GIGABYTES,
+) -> int:
+    """Print the class of each file or row, and what cannot be used on standard error.
+
+    Args:
+        predictor: The network.
+        paths: The files.
+        as_json: Whether to print one JSON document: `{"predictions": [...], "errors": [...]}`.
+        batch_size: How many samples the network is given at a time.
+        max_gigabytes: See `Predictor.predict`.
+
+    Returns:
+        0, or 1 where something could not be used.
+    """
+    errors: list[str] = []
+
+    def fail(error: InputError) -> None:
+        errors.append(str(error))
+        sys.stderr.write(f"{_printable(error)}\n")
+
+    with _warnings_in_a_line():
+        found = predictor.predict(paths, batch_size=batch_size, max_gigabytes=max_gigabytes, on_error=fail)
+        if as_json:
+            sys.stdout.write(json.dumps({"predictions": list(map(asdict, found)), "errors": errors}, indent=2) + "\n")
+            return int(bool(errors))
+        width = max([4, *(len(_printable(path)) for path in paths)])
+        names = max([5, *(len(_printable(name)) for name in predictor.classes)])
+        rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3" in str(path) for path in paths)
+        sys.stdout.write(f"{'file':<{width}}  {'row      ' if rows else ''}{'class':<{names}}  probability\n")
+        for each in found:
+            row = f"{each.row or '':<7}  " if rows else ""
+            sys.stdout.write(f"{_printable(each.file):<{width}}  {row}{_printable(each.label):<{names}}  ")
+            sys.stdout.write(f"{each.probability:.4f}\n")
+    return int(bool(errors))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command `python predict.py FILE...`."""
+    parser = argparse.ArgumentParser(description="Classify files with the trained network of this folder.")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a picture, a folder of pictures, or a CSV")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--batch-size", type=int, default=256, help="samples at a time")
+    parser.add_argument("--max-gigabytes", type=float, default=GIGABYTES, help="most memory that a file may unpack to")
+    given = parser.parse_args(arguments)
+    try:
+        return report(
+            load(),
+            given.files,
+            as_json=given.json,
+            batch_size=given.batch_size,
+            max_gigabytes=given.max_gigabytes,
+        )
+    except InputError as error:
+        sys.stderr.write(f"{_printable(error)}\n")
+        return 2
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        sys.stderr.write(f"warning: {_printable(message)}\n")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = show
+        yield
+
+
+def _printable(text: object) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(text))

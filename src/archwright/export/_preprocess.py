@@ -1,0 +1,109 @@
+"""What is saved beside a network so that it takes raw inputs: preprocess.json, predict.py, and the end of model.py."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+from archwright.datasets import ImagePreprocess, InputError, Normalised, Preprocess
+from archwright.export import _predict
+from archwright.space import TensorSpec
+
+__all__ = ["PREPROCESS", "model_source", "preprocess_files", "write_raw_onnx"]
+
+PREPROCESS = "preprocess.json"
+
+
+def preprocess_files(preprocess: Preprocess) -> dict[str, bytes]:
+    """Return the files that make predictions from raw inputs where there is no archwright, by name."""
+    return {PREPROCESS: f"{json.dumps(preprocess.to_json(), indent=2)}\n".encode(), "predict.py": _script().encode()}
+
+
+def model_source(source: str, preprocess: Preprocess) -> str:
+    """Return the source of a network, with its preprocessing and the names of its classes behind it.
+
+    Args:
+        source: What `Space.source` wrote.
+        preprocess: The preprocessing of its inputs.
+    """
+    shape = ", ".join(map(str, preprocess.shape))
+    view = "view(-1, 1, 1)" if isinstance(preprocess, ImagePreprocess) else "view(-1)"
+    scale = ", pixels of 0..255," if isinstance(preprocess, ImagePreprocess) and preprocess.bytes else ""
+    return f'''{source.rstrip()}
+
+
+CLASSES = {preprocess.classes!r}
+MEAN = {preprocess.mean!r}
+STD = {preprocess.std!r}
+
+
+def preprocess(raw):
+    """Return raw inputs (n, {shape}){scale} as the network takes them: less the mean, over the deviation."""
+    raw = raw.float()
+    return (raw - raw.new_tensor(MEAN).{view}) / raw.new_tensor(STD).{view}
+'''
+
+
+def write_raw_onnx(network: nn.Module, preprocess: Preprocess, example: Sequence[TensorSpec], path: Path) -> None:
+    """Write a network as an ONNX file that takes raw inputs, with its preprocessing and classes in the metadata.
+
+    Args:
+        network: What takes normalised inputs.
+        preprocess: Its preprocessing.
+        example: One sample of its input.
+        path: The file.
+
+    Raises:
+        MissingExtra: What torch exports with is not installed.
+        BuildError: The network cannot be exported.
+    """
+    from archwright.build import write_onnx
+
+    write_onnx(Normalised(network, preprocess), example, path)
+    import onnx
+
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {"preprocess": json.dumps(preprocess.to_json())})
+    onnx.save(model, path)
+
+
+@cache
+def _script() -> str:
+    """Return the modules that read files and predict as one file, which does not need archwright."""
+    modules = [inspect.getmodule(each) for each in (InputError, ImagePreprocess)]
+    imports: dict[str, set[str]] = defaultdict(set)
+    bodies = [_body(module, imports) for module in (*modules, _predict) if module is not None]
+    del imports["__future__"]
+    standard = sorted(name for name in imports if name.partition(".")[0] in sys.stdlib_module_names)
+    lines = [f'"""{inspect.getdoc(_predict)}\n"""', "", "from __future__ import annotations", ""]
+    for group in (standard, sorted(imports.keys() - set(standard))):
+        lines += [f"import {name}" for name in group if "" in imports[name]]
+        lines += [f"from {name} import {', '.join(each)}" for name in group if (each := sorted(imports[name] - {""}))]
+        lines.append("")
+    return "\n".join([*lines, *bodies, "", 'if __name__ == "__main__":', "    sys.exit(main())", ""])
+
+
+def _body(module: ModuleType, imports: dict[str, set[str]]) -> str:
+    """Return the text of a module without what stands at its head, and note what it imports."""
+    text = inspect.getsource(module)
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                imports[name.name].add("")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            if not node.module.startswith("archwright."):
+                imports[node.module].update(name.name for name in node.names)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            # what follows is the module itself
+            return "\n".join(text.splitlines()[node.end_lineno or 0 :])
+    raise AssertionError(f"{module.__name__} has no __all__")
