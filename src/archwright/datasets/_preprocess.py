@@ -131,8 +131,8 @@ class ImagePreprocess:
         height, width = pixels.shape[-2:]
         if (height, width) != (self.height, self.width):
             raise InputError(
-                f"{path} is {height} x {width} pixels (height x width); the network takes {self.height} x {self.width}, "
-                "to which its training pictures were not resized either. Resize it."
+                f"{path} is {height} x {width} pixels (height x width); the network takes {self.height} x "
+                f"{self.width}, and its training pictures were not resized either. Resize it."
             )
 
     def to_json(self) -> dict[str, Any]:
