@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from safetensors.torch import save
 from tests.evaluate.stubs import OneSpace
 from torch import nn as plain
+from torch.utils.flop_counter import register_flop_formula
 
 import archwright as aw
 from archwright import nn
@@ -15,6 +18,7 @@ from archwright.errors import CostError, UnknownName
 from archwright.space import TensorSpec
 
 LENGTH, WIDTH, HEADS = 6, 8, 2
+WIDE = aw.Architecture({"w": 3})
 
 
 class Recurrent(plain.Module):
@@ -53,7 +57,90 @@ NETWORKS = {
     "lstm, two ways": (lambda: Recurrent("LSTM", 1, True), (LENGTH, 5), 2 * LENGTH * 4 * 7 * (5 + 7), 2 * 4 * 7 * 14),
     "attention": (Attention, (LENGTH, WIDTH), ATTENTION, 4 * WIDTH * WIDTH + 4 * WIDTH),
     "scaled dot product": (Scaled, (HEADS, LENGTH, 4), 2 * HEADS * LENGTH * LENGTH * 4, 0),
+    "bilinear": (lambda: Twice(plain.Bilinear(5, 5, 7)), (5,), 7 * 5 * 5, 7 * 5 * 5 + 7),
 }  # fmt: skip
+
+
+class Twice(plain.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x, x)
+
+
+class Calls(plain.Module):
+    """Calls a function with a sample, and a weight of ones."""
+
+    def __init__(self, function, *shape):
+        super().__init__()
+        self.function = function
+        self.register_buffer("weight", torch.ones(shape))
+
+    def forward(self, x):
+        return self.function(x, self.weight)
+
+
+def zeros(like, *shape):
+    return torch.zeros(shape, device=like.device)
+
+
+PRODUCTS = {  # a batch of one 4 x 5, and what it is multiplied with
+    "matrix by matrix": (lambda x, w: x[0] @ w, (5, 3), 4 * 5 * 3),
+    "matrix by vector": (lambda x, w: x[0] @ w, (5,), 4 * 5),
+    "vector by matrix": (lambda x, w: x[0, 0] @ w, (5, 3), 5 * 3),
+    "vector by vector": (lambda x, w: x[0, 0] @ w, (5,), 5),
+    "batch by matrix": (lambda x, w: x @ w, (5, 3), 4 * 5 * 3),
+    "batch by vector": (lambda x, w: x @ w, (5,), 4 * 5),
+    "batch by batch": (lambda x, w: x @ w, (2, 5, 3), 2 * 4 * 5 * 3),
+    "dot": (lambda x, w: torch.dot(x[0, 0], w), (5,), 5),
+    "vdot": (lambda x, w: torch.vdot(x[0, 0], w), (5,), 5),
+    "inner": (lambda x, w: torch.inner(x, w), (3, 5), 4 * 5 * 3),
+    "tensordot": (lambda x, w: torch.tensordot(x, w, dims=2), (4, 5, 3), 4 * 5 * 3),
+    "chain": (lambda x, w: torch.linalg.multi_dot([x[0], w, x[0, 0]]), (5, 5), 5 * 5 + 4 * 5),
+    "einsum of two": (lambda x, w: torch.einsum("bij,jk->bik", x, w), (5, 3), 4 * 5 * 3),
+    "einsum to a number": (lambda x, w: torch.einsum("bij,j->", x, w), (5,), 5),  # the sum over i comes first
+    "mv": (lambda x, w: torch.mv(x[0], w), (5,), 4 * 5),
+    "addmv": (lambda x, w: torch.addmv(zeros(x, 4), x[0], w), (5,), 4 * 5),
+    "addmv in place": (lambda x, w: zeros(x, 4).addmv_(x[0], w), (5,), 4 * 5),
+    "addmm": (lambda x, w: torch.addmm(zeros(x, 4, 3), x[0], w), (5, 3), 4 * 5 * 3),
+    "addmm in place": (lambda x, w: zeros(x, 4, 3).addmm_(x[0], w), (5, 3), 4 * 5 * 3),
+    "addbmm": (lambda x, w: torch.addbmm(zeros(x, 4, 3), x, w), (1, 5, 3), 4 * 5 * 3),
+    "addbmm in place": (lambda x, w: zeros(x, 4, 3).addbmm_(x, w), (1, 5, 3), 4 * 5 * 3),
+    "baddbmm": (lambda x, w: torch.baddbmm(zeros(x, 1, 4, 3), x, w), (1, 5, 3), 4 * 5 * 3),
+    "baddbmm in place": (lambda x, w: zeros(x, 1, 4, 3).baddbmm_(x, w), (1, 5, 3), 4 * 5 * 3),
+    "addr": (lambda x, w: torch.addr(zeros(x, 5, 3), x[0, 0], w), (3,), 5 * 3),
+    "cdist": (lambda x, w: torch.cdist(x, w), (1, 3, 5), 4 * 3 * 5),
+    "cdist by city blocks": (lambda x, w: torch.cdist(x, w, p=1.0), (1, 3, 5), 0),
+    "conv_tbc": (lambda x, w: torch.conv_tbc(x.transpose(0, 1), w, zeros(x, 3)), (2, 5, 3), (4 - 1) * 2 * 5 * 3),
+    "element by element": (lambda x, w: (x * w).sum(), (5,), 0),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_whatever_they_are_called_with(name):
+    function, shape, products = PRODUCTS[name]
+    assert counted(lambda: Calls(function, *shape), (4, 5), ("flops",)) == {"flops": 2 * products}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_cpu_counts_as_the_meta_device_does(name):
+    class OnCpu(plain.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
+
+        def forward(self, x):
+            x.flatten()[0].item()  # no value on the meta device
+            return self.network(x)
+
+    network, shape, *_ = NETWORKS[name]
+    found = counted(lambda: OnCpu(network()), shape, batch_size=2)
+    wanted = counted(network, shape, batch_size=2)
+    if name not in ("gru", "lstm", "lstm, two ways"):  # of which the devices keep other parts
+        assert found == pytest.approx(wanted, rel=0.05)  # what is taken to ask for the value
+    assert all(found[each] == wanted[each] for each in ("parameters", "trainable_parameters", "flops", "size_mb"))
 
 
 def counted(network, shape, metrics=COUNTED, dtype="float32", **options):
@@ -116,6 +203,91 @@ def test_training_holds_weights_four_times_and_what_the_way_back_needs():
     training = counted(deep, (64,), ("training_mb",), batch_size=512)["training_mb"]
     assert passing * 1e6 == pytest.approx(3 * 4 * 512 * 64)  # the input, and what goes into a layer and comes out
     assert training * 1e6 > 20 * 4 * 512 * 64  # each activation waits for its gradient
+
+
+class Ramp(plain.Module):
+    def __init__(self):
+        super().__init__()
+        widths = [int(width.item()) for width in torch.linspace(4, 8, 3)]
+        self.layers = plain.Sequential(*(plain.Linear(a, b) for a, b in pairwise(widths)))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class Picks(plain.Module):
+    def forward(self, x):
+        return x[:, x[0].abs().nonzero().flatten()] @ torch.ones(4, 2)
+
+
+def test_networks_that_the_meta_device_does_not_serve():
+    state = torch.get_rng_state()
+    assert counted(Ramp, (4,), ("parameters", "flops")) == {"parameters": 4 * 6 + 6 + 6 * 8 + 8, "flops": 2 * (24 + 48)}
+    assert counted(Picks, (4,), ("flops",)) == {"flops": 2 * 4 * 2}
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_does_not_run_is_an_error_that_names_the_layer():
+    class Broken(plain.Module):
+        def forward(self, x):
+            raise ValueError("out of order")
+
+    network = lambda: plain.Sequential(plain.Linear(4, 4), plain.Sequential(plain.ReLU(), Broken()))  # noqa: E731
+    for metric in ("flops", "activation_mb", "training_mb"):
+        with pytest.raises(CostError, match=r"cannot be counted: 1\.1 \(Broken\): out of order"):
+            counted(network, (4,), (metric,))
+    assert counted(network, (4,), ("parameters",)) == {"parameters": 20}
+
+
+def test_an_operation_that_nobody_knows_is_an_error_until_it_is_told():
+    @torch.library.custom_op("archwright_tests::scaled", mutates_args=())
+    def scaled(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        return x @ w
+
+    scaled.register_fake(lambda x, w: x @ w)
+    network = lambda: plain.Sequential(Calls(scaled, 5, 3))  # noqa: E731
+    with pytest.raises(CostError, match=r"0 \(Calls\): nobody knows how many multiply-adds archwright_tests.scaled"):
+        counted(network, (4, 5), ("flops",))
+
+    @register_flop_formula(torch.ops.archwright_tests.scaled)
+    def of_scaled(x, w, **options):
+        return 2 * x[1] * x[2] * w[1]
+
+    assert counted(network, (4, 5), ("flops",)) == {"flops": 2 * 4 * 5 * 3}
+
+
+def test_what_learns_and_what_is_frozen():
+    def network(frozen):
+        model = plain.Sequential(plain.Linear(50, 60), plain.Linear(60, 2))
+        return model[0].requires_grad_(not frozen) and model
+
+    first, last = 50 * 60 + 60, 60 * 2 + 2
+    names = ("parameters", "trainable_parameters", "training_mb")
+    every, some = (counted(lambda frozen=frozen: network(frozen), (50,), names) for frozen in (False, True))
+    assert (every["parameters"], every["trainable_parameters"]) == (first + last, first + last)
+    assert (some["parameters"], some["trainable_parameters"]) == (first + last, last)
+    assert (every["training_mb"] - some["training_mb"]) * 1e6 == pytest.approx(3 * 4 * first, rel=0.05)
+
+
+@pytest.mark.parametrize("network", [plain.ReLU, lambda: plain.Linear(50, 60).requires_grad_(False)])
+def test_networks_of_which_nothing_learns(network):
+    found = counted(network, (50,))
+    assert found["trainable_parameters"] == 0
+    assert found["training_mb"] == pytest.approx(found["activation_mb"] + found["size_mb"])
+
+
+def test_the_memory_of_training_is_told_where_a_single_sample_cannot_be_normalised():
+    network = lambda: plain.Sequential(plain.Linear(4, 1000), plain.BatchNorm1d(1000))  # noqa: E731
+    one, two, three = (counted(network, (4,), ("training_mb",), batch_size=size)["training_mb"] for size in (1, 2, 3))
+    assert three - two == pytest.approx(two - one)
+
+
+def test_parameters_need_no_input_unless_layers_are_lazy():
+    fixed = aw.Space(model=nn.Linear(2, aw.choice(1, 3, name="w")))
+    assert Counted(("parameters",)).of(fixed, WIDE) == {"parameters": 9}
+    lazy = aw.Space(model=nn.LazyLinear(aw.choice(1, 3, name="w")))
+    with pytest.raises(CostError, match="example_input"):
+        Counted(("parameters",)).of(lazy, WIDE)
 
 
 def test_a_space_is_counted_by_its_own_input_or_the_one_given():

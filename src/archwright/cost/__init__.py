@@ -1,7 +1,15 @@
-"""What networks cost: parameters, operations, memory, latency, energy; counted, looked up, or measured."""
+"""What networks cost: parameters, operations, memory, latency, energy; counted, looked up, or measured.
+
+Importing this room loads no torch; the first use does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from archwright.cost._base import Cost, named_twice
-from archwright.cost._count import COUNTED, Counted, count_flops, measures
+from archwright.cost._count import COUNTED, Counted, measures
 from archwright.cost._energy import Energy
 from archwright.cost._json import cost_from_json
 from archwright.cost._latency import Latency, time_files, time_networks
@@ -10,6 +18,10 @@ from archwright.cost._table import Agreement, LatencyTable
 from archwright.cost._target import RUNTIMES, Target
 from archwright.cost._targets import targets
 from archwright.cost._timing import Timing, time_calls
+
+if TYPE_CHECKING:
+    from archwright.cost._flops import count_flops
+    from archwright.cost._network import on_meta_or_cpu
 
 __all__ = [
     "COUNTED",
@@ -27,8 +39,19 @@ __all__ = [
     "count_flops",
     "measures",
     "named_twice",
+    "on_meta_or_cpu",
     "targets",
     "time_calls",
     "time_files",
     "time_networks",
 ]
+
+
+_ROOMS = {"count_flops": "_flops", "on_meta_or_cpu": "_network"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is asked for."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)

@@ -10,7 +10,6 @@ from statistics import median
 from typing import Any
 
 from archwright.cost._base import Cost, inputs_of
-from archwright.cost._latency import fresh
 from archwright.cost._target import Target, check_target
 from archwright.errors import CostError
 from archwright.space import Architecture, Space, TensorSpec
@@ -64,13 +63,14 @@ class Energy(Cost):
         Raises:
             CostError: The machine does not tell its energy, or the network does not run on the target.
         """
+        from archwright.cost._network import fresh
         from archwright.cost._runtimes import call_of, running
 
         target = Target.parse(self.target)
         meter = meter_of(target.device)
         specs = inputs_of(space, example_input)
         with running(target):
-            call = call_of(fresh(space, architecture, specs), specs, target)
+            call = call_of(fresh(space, architecture, specs, "cpu"), specs, target)
             return {"energy_mj": median(_joules(call, meter, self.seconds) for _ in range(_ROUNDS)) * 1e3}
 
     def __repr__(self) -> str:

@@ -67,9 +67,11 @@ class Latency(Cost):
         self, space: Space, architectures: Sequence[Architecture], example_input: TensorSpec | None = None
     ) -> list[dict[str, float]]:
         """Return the latencies of several networks, which take turns."""
+        from archwright.cost._network import fresh
+
         specs = inputs_of(space, example_input)
         target = Target.parse(self.target)
-        models = [fresh(space, architecture, specs) for architecture in architectures]
+        models = [fresh(space, architecture, specs, "cpu") for architecture in architectures]
         return [as_metrics(timing, target) for timing in time_networks(models, specs, target, limit=self.limit)]
 
     def __repr__(self) -> str:
@@ -109,15 +111,6 @@ def time_files(
     from archwright.cost._runtimes import call_of_onnx
 
     return _timed(lambda: [call_of_onnx(file, specs, target) for file in files], target, limit)
-
-
-def fresh(space: Space, architecture: Architecture, specs: Sequence[TensorSpec]) -> torch.nn.Module:
-    """Return the network of an architecture with fresh weights; torch's generator is left as it is."""
-    import torch
-
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(0)
-        return space.build(architecture, specs).eval()
 
 
 def as_metrics(timing: Timing, target: Target) -> dict[str, float]:

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from archwright.build import Shaped
+from archwright.cost._network import run
 
 __all__ = ["Operation", "on_device", "operations"]
 
@@ -57,7 +58,7 @@ def operations(model: nn.Module, inputs: Sequence[Tensor]) -> list[Operation]:
         inside[0] -= 1
 
     with _hooks(model, before, after), _Functions(found, inside), torch.no_grad():
-        model(*inputs)
+        run(model, inputs)
     return found
 
 

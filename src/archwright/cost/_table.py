@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archwright.cost._base import Cost, inputs_of
-from archwright.cost._latency import check_limit, fresh, time_networks
+from archwright.cost._latency import check_limit, time_networks
 from archwright.cost._target import Target, check_target
 from archwright.cost._timing import time_calls
 from archwright.errors import CostError
@@ -140,10 +140,12 @@ class LatencyTable(Cost):
         Raises:
             CostError: The times waver too much, or a network does not run on the target.
         """
+        from archwright.cost._network import fresh
+
         check_limit(limit)
         specs = inputs_of(space, example_input)
         expected = [self.of(space, architecture, example_input)["latency_ms"] for architecture in architectures]
-        models = [fresh(space, architecture, specs) for architecture in architectures]
+        models = [fresh(space, architecture, specs, "cpu") for architecture in architectures]
         return Agreement.of(
             expected, [timing.milliseconds for timing in time_networks(models, specs, self.target, limit=limit)]
         )
@@ -170,17 +172,14 @@ class LatencyTable(Cost):
             raise CostError(f"{path} holds no latency table, as LatencyTable.save writes it: {error!r}") from error
 
     def _operations(self, space: Space, architecture: Architecture, specs: Sequence[TensorSpec]) -> list[Operation]:
-        import torch
-
+        from archwright.cost._network import fresh, on_meta_or_cpu, samples
         from archwright.cost._operations import operations
 
-        with torch.random.fork_rng(devices=()), torch.device("meta"):
-            model = space.build(architecture, specs).eval()
-        inputs = [
-            torch.zeros((self.target.batch_size, *spec.shape), dtype=getattr(torch, spec.dtype), device="meta")
-            for spec in specs
-        ]
-        return operations(model, inputs)
+        def listed(device: str) -> list[Operation]:
+            model = fresh(space, architecture, specs, device)
+            return operations(model, samples(specs, self.target.batch_size, device))
+
+        return on_meta_or_cpu(listed)
 
     def _measure(self, missing: Sequence[Operation]) -> None:
         if not missing:

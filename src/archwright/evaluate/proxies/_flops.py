@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-from archwright.cost import count_flops
+from archwright.cost import count_flops, on_meta_or_cpu
 from archwright.errors import EvaluationError
 from archwright.evaluate.proxies._base import Proxy, register
 from archwright.evaluate.proxies._passes import Passes
@@ -20,7 +20,7 @@ _SAMPLES = 2  # one is too few for batch normalisation
 class Flops(Proxy):
     """How many floating-point operations one sample takes, 2 for a multiply-add.
 
-    Those of convolutions and matrix products are counted, in a pass of its own over two samples.
+    Those of convolutions and products are counted, in a pass of its own over two samples: see `cost.count_flops`.
 
     A baseline that is hard to beat: White, Khodak, Tu, Shah, Bubeck and Dey, "A Deeper Look at Zero-Cost Proxies for
     Lightweight NAS", ICLR Blog Track 2022.
@@ -28,8 +28,8 @@ class Flops(Proxy):
 
     def score(self, passes: Passes) -> float:
         """Return the number."""
-        model = copy.deepcopy(passes.model).to("meta")  # elsewhere fused kernels, such as an LSTM's, hide theirs
-        total = count_flops(model, [passes.inputs[:_SAMPLES].to("meta")])
+        inputs = passes.inputs[:_SAMPLES]
+        total = on_meta_or_cpu(lambda device: count_flops(copy.deepcopy(passes.model).to(device), [inputs.to(device)]))
         if not total:
-            raise EvaluationError("the network has no convolution and no matrix product that could be counted")
+            raise EvaluationError("the network has no convolution and no product")
         return total / _SAMPLES

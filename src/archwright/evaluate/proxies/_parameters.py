@@ -13,7 +13,7 @@ __all__ = ["Parameters"]
 @register("parameters")
 @dataclass(frozen=True)
 class Parameters(Proxy):
-    """How many numbers the network learns.
+    """How many numbers the network has that can be learned, frozen ones too.
 
     A baseline that is hard to beat: White, Khodak, Tu, Shah, Bubeck and Dey, "A Deeper Look at Zero-Cost Proxies for
     Lightweight NAS", ICLR Blog Track 2022.
@@ -21,4 +21,4 @@ class Parameters(Proxy):
 
     def score(self, passes: Passes) -> float:
         """Return the number."""
-        return float(sum(weight.numel() for weight in passes.model.parameters() if weight.requires_grad))
+        return float(sum(weight.numel() for weight in passes.model.parameters()))

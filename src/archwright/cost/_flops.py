@@ -1,0 +1,119 @@
+"""The multiply-adds of a forward pass. Importing this loads torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from archwright.build import ShapesAlone
+from archwright.cost._network import run
+from archwright.errors import CostError
+
+__all__ = ["count_flops"]
+
+_Shape = Sequence[int]
+
+
+def count_flops(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int:
+    """Return the FLOPs of a forward pass, 2 per multiply-add of convolutions, attention, and products of all kinds.
+
+    Those are products of matrices and vectors, whatever they are called with: `matmul`, `einsum`, `Bilinear`, distances
+    of all pairs. What is done element by element, sums, pooling, lookups and Fourier transforms are not counted.
+
+    Args:
+        model: A network, on the meta device or on the CPU.
+        inputs: What goes in.
+
+    Raises:
+        CostError: It does not run, or nobody knows what one of its operations takes; the message names the layer.
+    """
+    counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
+    with counter, _Foreign(counter.flop_registry), torch.no_grad(), ShapesAlone():
+        run(model, inputs)
+    return int(counter.get_total_flops())
+
+
+class _Foreign(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Refuses operations from elsewhere, of which the counter would take for granted that they multiply nothing."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, known: dict[Any, Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._known = known
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation."""
+        is_own = isinstance(func, HigherOrderOperator) or func.namespace in ("aten", "prim", "prims", "profiler")
+        if not is_own and func.overloadpacket not in self._known:
+            _refuse(func)
+        return func(*args, **(kwargs or {}))
+
+
+def _refuse(operation: object, *_: object, **__: object) -> NoReturn:
+    raise CostError(
+        f"nobody knows how many multiply-adds {operation} takes: tell it with "
+        "torch.utils.flop_counter.register_flop_formula"
+    )
+
+
+def _product(one: _Shape, other: _Shape, **_: object) -> int:
+    """Of (..., n, k) or (k,) by (..., k, m) or (k,)."""
+    return 2 * math.prod(one) * (other[-1] if len(other) > 1 else 1)
+
+
+def _added(_: _Shape, one: _Shape, other: _Shape, **__: object) -> int:
+    return _product(one, other)
+
+
+def _outer(_: _Shape, one: _Shape, other: _Shape, **__: object) -> int:
+    return 2 * one[0] * other[0]
+
+
+def _trilinear(one: _Shape, two: _Shape, three: _Shape, *axes: Any, **_: object) -> int:
+    """Of three tensors that are broadcast, multiplied and summed up; `axes` has the new ones of each."""
+    shapes = []
+    for shape, new in zip((one, two, three), axes, strict=False):
+        shapes.append(list(shape))
+        for axis in sorted(new):
+            shapes[-1].insert(axis, 1)
+    sizes: list[int] = [max(size) for size in zip(*shapes, strict=True)]
+    return 2 * math.prod(sizes)
+
+
+def _conv_tbc(_: _Shape, weight: _Shape, *__: object, out_shape: _Shape, **___: object) -> int:
+    return 2 * math.prod(out_shape) * weight[0] * weight[1]
+
+
+def _distances(one: _Shape, _: _Shape, norm: float = 2.0, *__: object, out_shape: _Shape, **___: object) -> int:
+    return 2 * math.prod(out_shape) * one[-1] if norm == 2.0 else 0
+
+
+_ATEN = torch.ops.aten
+_FORMULAS = {
+    **dict.fromkeys((_ATEN.mv, _ATEN.dot, _ATEN.vdot, _ATEN._int_mm, _ATEN._grouped_mm), _product),
+    **dict.fromkeys((_ATEN.addmv, _ATEN.addmv_, _ATEN.addmm_, _ATEN._addmm_activation), _added),
+    **dict.fromkeys((_ATEN.addbmm, _ATEN.addbmm_, _ATEN.baddbmm_), _added),
+    **dict.fromkeys((_ATEN.addr, _ATEN.addr_), _outer),
+    **dict.fromkeys((_ATEN._cdist_forward, _ATEN._euclidean_dist), _distances),
+    _ATEN._trilinear: _trilinear,
+    _ATEN.conv_tbc: _conv_tbc,
+}
+"""What torch's own counter takes for nothing. Whatever is composed of others is counted as those."""
+
+_HIDING = (
+    *("_native_multi_head_attention", "_transformer_encoder_layer_fwd", "_scaled_dot_product_flash_attention_for_cpu"),
+    *("_scaled_dot_product_fused_attention_overrideable", "mkldnn_rnn_layer", "mkldnn_linear", "mkldnn_convolution"),
+    *("_cudnn_rnn", "miopen_rnn", "quantized_gru", "quantized_lstm", "_foreach_mm", "_scaled_grouped_mm"),
+    *("_sparse_addmm", "_sparse_mm_reduce_impl", "_sparse_sparse_matmul", "hspmm", "sspaddmm", "sparse_sampled_addmm"),
+    *("_weight_int8pack_mm", "_weight_int4pack_mm", "_mixed_dtypes_linear", "_dyn_quant_matmul_4bit"),
+)
+_FORMULAS |= {getattr(_ATEN, name): partial(_refuse, f"aten.{name}") for name in _HIDING if hasattr(_ATEN, name)}

@@ -1,0 +1,83 @@
+"""The network that is counted, on the meta device or on the CPU, and how it is run. Importing this loads torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from archwright.build import innermost, tensors_of
+from archwright.errors import CostError
+from archwright.space import Space, TensorSpec
+
+__all__ = ["fresh", "on_meta_or_cpu", "run", "samples"]
+
+_T = TypeVar("_T")
+
+
+def on_meta_or_cpu(count: Callable[[str], _T]) -> _T:
+    """Return what is counted on the meta device, where nothing is computed, or where that is impossible on the CPU.
+
+    Layers that ask for values (`item()`, an `if` on a tensor, sizes that depend on the data) or bring tensors of their
+    own do not run on the meta device. What depends on values is counted for fresh weights and noise.
+
+    Args:
+        count: Counts on the device whose name it is given.
+
+    Raises:
+        CostError: It fails on the CPU too.
+    """
+    try:
+        return count("meta")
+    except Exception:
+        pass
+    try:
+        return count("cpu")
+    except Exception as error:  # whatever a layer raises
+        raise CostError(f"what the network costs cannot be counted: {error}") from error
+
+
+def fresh(space: Space, architecture: Mapping[str, Any], specs: Sequence[TensorSpec] | None, device: str) -> nn.Module:
+    """Return the network of an architecture with fresh weights, in evaluation mode; no generator goes on by it."""
+    with torch.random.fork_rng(devices=()), torch.device(device):
+        torch.manual_seed(0)
+        return space.build(architecture, specs).eval()
+
+
+def samples(specs: Sequence[TensorSpec], count: int, device: str) -> list[Tensor]:
+    """Return so many samples of what goes into a network: noise, the same each time."""
+    return tensors_of([((count, *spec.shape), getattr(torch, spec.dtype)) for spec in specs], device)
+
+
+def run(model: nn.Module, inputs: Sequence[Tensor]) -> Any:
+    """Run a network operation by operation, also where the CPU has one kernel for several of them.
+
+    Raises:
+        CostError: It does not run; the message names the layer.
+    """
+    try:
+        with _unfused(), torch.random.fork_rng(devices=()):
+            return model(*inputs)
+    except Exception as error:  # whatever a layer raises, its name must be known
+        names = {id(layer): f"{name or 'model'} ({type(layer).__name__})" for name, layer in model.named_modules()}
+        raise CostError(f"{innermost(error, names)}: {error}") from error
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Keep recurrent layers, attention and transformers from kernels that hide what they are made of."""
+    kernels: Any = torch.backends.mkldnn
+    mha = torch.backends.mha
+    before = kernels.enabled, mha.get_fastpath_enabled()
+    kernels.enabled = False
+    mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        kernels.enabled = before[0]
+        mha.set_fastpath_enabled(before[1])
