@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import archwright as aw
-from archwright.errors import StudyError
+from archwright.errors import CostError, StudyError
 
 WIDTHS = range(1, 21)
 SPACE = aw.Space(model=aw.nn.LazyLinear(aw.ordinal(*WIDTHS, name="width")), example_input=aw.TensorSpec((4,)))
@@ -58,3 +59,77 @@ def test_they_are_on_record_and_a_resumed_search_keeps_to_them(tmp_path):
 def test_what_is_no_bound_of_a_cost_is_refused(text, message):
     with pytest.raises(StudyError, match=message):
         aw.search(SPACE, width, constraints=[text], budget=aw.Budget(trials=2))
+
+
+class Odd(torch.nn.Module):
+    """Cannot be run on a single sample, which is what is counted, where its width is even."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+
+    def forward(self, x):
+        if self.width % 2 == 0 and len(x) == 1:
+            raise ValueError("two samples are wanted")
+        return x
+
+
+ODD = aw.Space(
+    model=aw.nn.Sequential(aw.nn.Linear(4, 4), aw.lazy(Odd)(aw.ordinal(*range(1, 7), name="width"))),
+    example_input=(4,),
+)
+
+
+def test_where_a_constraint_cannot_be_told_the_trial_fails_without_an_evaluation():
+    evaluated = []
+
+    def measure(candidate):
+        evaluated.append(candidate.architecture["width"])
+        return 1.0
+
+    study = aw.search(ODD, measure, constraints=["flops <= 100"], strategy="grid", budget=aw.Budget(trials=6))
+    assert sorted(evaluated) == [1, 3, 5]
+    for trial in study.trials:
+        assert trial.state == ("complete" if trial.architecture["width"] % 2 else "failed")
+    errors = [trial.error for trial in study.trials if trial.state == "failed"]
+    assert all("cannot be told whether the network keeps to the constraints" in error for error in errors)
+    assert all("1 (Odd): two samples are wanted" in error for error in errors)
+
+
+def test_the_same_holds_of_trials_that_are_told_also_by_another_process(tmp_path):
+    options = {"strategy": "grid", "objective": "max value", "constraints": ["flops <= 100"], "path": tmp_path}
+    study = aw.Study(ODD, **options)
+    asked = [study.ask() for _ in range(6)]
+    told = [study.tell(trial, 1.0) for trial in asked[:3]]
+    study.close()
+    with aw.Study(ODD, **options, resume=True) as study:
+        told += [study.tell(trial, 1.0) for trial in asked[3:5]]
+        told.append(study.tell(asked[5], {"value": 1.0, "flops": 32.0}))  # whoever knows it better may tell it
+    assert [trial.state for trial in told] == [
+        "complete" if trial.architecture["width"] % 2 or trial is told[5] else "failed" for trial in told
+    ]
+    assert "'flops <= 100' cannot be judged: what the network costs cannot be counted: 1 (Odd)" in told[1].error
+
+
+def test_a_constraint_that_needs_the_input_is_refused_before_the_search_where_nobody_says_it():
+    space = aw.Space(model=aw.nn.Linear(4, aw.ordinal(*WIDTHS, name="width")))
+    with pytest.raises(CostError, match="give the space an example_input"):
+        aw.search(space, width, constraints=["flops <= 60"], budget=aw.Budget(trials=3))
+    study = aw.search(space, width, constraints=["parameters <= 60"], budget=aw.Budget(trials=3))
+    assert {trial.state for trial in study.trials} == {"complete"}
+
+
+@pytest.mark.filterwarnings("ignore:no trial")
+def test_what_is_near_a_trial_that_broke_a_measured_bound_keeps_to_the_counted_ones():
+    def measure(candidate):
+        return {"value": 1.0, "noise": 1000.0 - width(candidate)}  # the wider the better, but never good enough
+
+    study = aw.search(
+        SPACE,
+        measure,
+        constraints=["parameters <= 60", "noise <= 1"],
+        budget=aw.Budget(trials=10),
+        objective="max value",
+    )
+    assert len(study.trials) == 10
+    assert all(parameters(trial.architecture["width"]) <= 60 for trial in study.trials)

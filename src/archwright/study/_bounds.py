@@ -23,7 +23,7 @@ class Bounds:
         example_input: What goes into the networks; what the space says where it is `None`.
 
     Attributes:
-        judged: The metrics that are judged before anything is trained.
+        metrics: Those that are judged before anything is trained.
     """
 
     def __init__(
@@ -38,27 +38,53 @@ class Bounds:
         names = {name for cost in said for name in cost.metrics}
         counted = tuple(name for name in COUNTED if name in asked - names) if "model" in space.parts else ()
         self._costs = (*([Counted(counted)] if counted else []), *said)
-        self.judged = frozenset(name for cost in self._costs for name in cost.metrics)
-        self._constraints = [each for each in constraints if each.metric in self.judged]
+        self.metrics = frozenset(name for cost in self._costs for name in cost.metrics)
+        self._constraints = [each for each in constraints if each.metric in self.metrics]
         self._space, self._example_input = space, example_input
         self._known: dict[Architecture, dict[str, float]] = {}
+        self._failures: dict[Architecture, str] = {}
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
         return bool(self._constraints)
 
+    def check(self) -> None:
+        """Refuse, before a search, what can be told of no network.
+
+        Raises:
+            CostError: It is not known what goes into the networks.
+        """
+        for cost in self._costs:
+            cost.check(self._space, self._example_input)
+
     def keep(self, architecture: Architecture) -> bool:
-        """Tell whether the network of an architecture keeps to them, as far as that can be told."""
+        """Tell whether the network of an architecture keeps to them.
+
+        One of which that cannot be told is let through, to become a trial that fails: see `failure`.
+        """
+        if architecture in self._failures:
+            return True
         known = self._known.setdefault(architecture, {})
         for cost in self._costs:  # the cheapest first, and no more than it takes to refuse
             if not known.keys() >= set(cost.metrics):
                 try:
                     known |= cost.of(self._space, architecture, self._example_input)
-                except Exception:  # a layer may raise anything: the trial of such a network fails, and says why
+                except Exception as error:  # a layer may raise anything
+                    self._failures[architecture] = str(error) or type(error).__name__
                     return True
             if not all(each.keeps(known) for each in self._constraints if each.metric in known):
                 return False
         return True
+
+    def failure(self, architecture: Architecture) -> str | None:
+        """Return why it cannot be told whether the network of an architecture keeps to them; `None` where it can."""
+        if self:
+            self.keep(architecture)
+        return self._failures.get(architecture)
+
+    def judged(self, architecture: Architecture) -> frozenset[str]:
+        """Return the metrics that were judged before the network of an architecture was trained."""
+        return frozenset(self._known[architecture]) if self.failure(architecture) else self.metrics
 
     def closest(self) -> str:
         """Return what came closest to each of them, of all networks that were looked at."""

@@ -39,6 +39,7 @@ class Doubts:
         history: History,
         propose: Callable[[], Architecture],
         near: Callable[[Architecture], Architecture],
+        keep: Callable[[Architecture], bool],
     ) -> Architecture:
         """Return a proposal that is likely to keep the constraints, or else the likeliest of some.
 
@@ -47,6 +48,7 @@ class Doubts:
             history: What has been tried.
             propose: Returns a proposal.
             near: Returns something near an architecture.
+            keep: Tells whether what is near may be proposed.
 
         Raises:
             Exhausted: There is nothing to propose.
@@ -59,7 +61,8 @@ class Doubts:
         self._learn(space, history, measured)
         if not history.complete:  # nothing is good yet, so what is near the least evil is worth a look
             least = min(history.infeasible, key=history.violation).architecture
-            proposals |= {found: None for found in (near(least) for _ in range(_MUTANTS)) if not history.seen(found)}
+            around = [near(least) for _ in range(_MUTANTS)]
+            proposals |= {found: None for found in around if not history.seen(found) and keep(found)}
             return self._likeliest(space, proposals)
         for _ in range(_ASKS):
             last = next(reversed(proposals))

@@ -28,6 +28,7 @@ def judge(
     curve: Iterable[Mapping[str, float]],
     seconds: float,
     judged: Collection[str] = (),
+    unjudged: str | None = None,
 ) -> Trial:
     """Return a trial as it ends with an outcome.
 
@@ -42,6 +43,7 @@ def judge(
         curve: What was reported on the way, in order.
         seconds: How long it took.
         judged: Metrics whose constraints were judged before it began.
+        unjudged: Why not all of them could be.
 
     Raises:
         EvaluationError: The outcome is none of these.
@@ -74,8 +76,8 @@ def judge(
             return replace(trial, state="failed", metrics=metrics, error=error_text)
     missing = [each for each in history.constraints if each.metric not in {*metrics, *judged}]
     if missing and trial.share >= 1:
-        came = ", ".join(metrics)
-        error_text = f"the constraint {str(missing[0])!r} cannot be judged: the metrics that came are {came}"
+        why = unjudged or f"the metrics that came are {', '.join(metrics)}"
+        error_text = f"the constraint {str(missing[0])!r} cannot be judged: {why}"
         return replace(trial, state="failed", metrics=metrics, error=error_text)
     return replace(trial, state="complete", metrics=metrics)
 

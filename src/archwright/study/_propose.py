@@ -117,6 +117,7 @@ class Planner:
             history,
             lambda: self._unseen(history, level, rng),
             lambda architecture: self.space.mutate(architecture, rng),
+            self.bounds.keep,
         )
         if self.screen is None:
             return found

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from archwright.errors import Exhausted, SchedulerError, StudyError
+from archwright.errors import CostError, Exhausted, SchedulerError, StudyError
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
 from archwright.schedulers import Scheduler, scores
 from archwright.study._budget import Budget
@@ -224,7 +224,11 @@ class Run:
 
     def _measure(self, trial: Trial) -> Trial:
         history, space = self._study.history, self._study.space
-        refused, architecture, same = None, trial.architecture, self._same(trial)
+        refused: Exception | None = None
+        bounds, architecture, same = self._planner.bounds, trial.architecture, self._same(trial)
+        unjudged, judged = bounds.failure(architecture), bounds.judged(architecture)
+        if unjudged is not None:
+            refused = CostError(f"it cannot be told whether the network keeps to the constraints: {unjudged}")
         try:
             architecture = shrunk(space, architecture, trial.fidelity)
         except SchedulerError as error:  # of this one; of another there may be a smaller form
@@ -234,8 +238,7 @@ class Run:
         outcome = same.metrics if same else refused or self._outcome(trial, candidate)
         curve = same.curve if same else candidate.curve
         seconds = time.monotonic() - start
-        judged = self._planner.bounds.judged
-        ended = judge(trial, outcome, history, curve=curve, seconds=seconds, judged=judged)
+        ended = judge(trial, outcome, history, curve=curve, seconds=seconds, judged=judged, unjudged=unjudged)
         # Before it is on record: a process that dies in between runs it again, and none is missing.
         if history.beaten_by(ended):
             self._keep(trial, candidate, ended.metrics, "search")

@@ -215,7 +215,10 @@ class Study(Results):
         if held.ended:
             raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
         seconds = ledger.seconds(trial.number) if seconds is None else seconds
-        ended = judge(held, outcome, self.history, curve=curve, seconds=seconds, judged=self._plan.bounds.judged)
+        bounds, network = self._plan.bounds, held.architecture
+        unjudged = bounds.failure(network)
+        judged = bounds.judged(network)
+        ended = judge(held, outcome, self.history, curve=curve, seconds=seconds, judged=judged, unjudged=unjudged)
         ledger.end(ended)
         return ended
 
@@ -364,6 +367,7 @@ class Study(Results):
         plan = self._plan
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
         plan.promise, plan.bounds = promised, bounds_for(self.space, plan.constraints, evaluator)
+        plan.bounds.check()
         if plan.screen is not None and promised is None:
             plan.promise = promise(plan.screen, self.space, evaluator)
         self._ledger.hold()
