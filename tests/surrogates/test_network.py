@@ -252,7 +252,7 @@ def test_networks_that_cannot_be_built_are_left_out():
     assert np.isfinite(predicted).all()
     # Of 8, 12 and 16 channels: width + bias, one input channel each; 4 places.
     np.testing.assert_allclose(predicted[1:], [[16, 64], [24, 96], [32, 128]], rtol=1e-5)
-    with pytest.raises(aw.errors.BuildError):
+    with pytest.raises(aw.errors.CostError, match="cannot be counted: model: Conv2d"):
         measures(space, {"model.out_channels": 6})
 
 

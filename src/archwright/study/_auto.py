@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from archwright import schedulers, spaces, strategies
-from archwright.cost import COUNTED, measures
+from archwright.cost import COUNTED, Counted
 from archwright.errors import SchedulerError, StrategyError
 from archwright.evaluate import Evaluator, Fidelity, TrainingPace
 from archwright.schedulers import Ladder, Range, Scheduler
@@ -130,7 +130,9 @@ def choose(
     expected = _expected(scheduler, budget)
     if scheduler.partial and is_timed:
         seconds = search_time(budget, evaluator, scheduler, final=final)
-        paces = Paces.of(space, evaluator)
+        paces = Paces.of(space, evaluator) if evaluator.is_paced else None
+        if paces is None and evaluator.is_paced:
+            why.append(f"pace any: none of {_DRAWN} networks could be counted and timed")
         slowest = None if paces is None else paces.middle
         if paces is not None and not _is_sized(constraints) and seconds < budget.time:
             bounds, reason = paces.affordable(budget.time - seconds, several=len(objectives) > 1)
@@ -243,19 +245,19 @@ class Paces:
 
     @classmethod
     def of(cls, space: Space, evaluator: Evaluator) -> Paces | None:
-        """Draw, count and time them; `None` where the evaluator does not say how long an epoch takes."""
-        if not evaluator.is_paced:
-            return None
-        rng, pace = np.random.default_rng(0), TrainingPace(evaluator)
+        """Draw, count and time them; `None` where none of them can be."""
+        rng, pace, counted = np.random.default_rng(0), TrainingPace(evaluator), Counted(("flops",))
         flops: list[float] = []
         per_flop: list[float] = []
         for architecture in (space.sample(rng) for _ in range(_DRAWN)):
             try:
-                flops.append(float(measures(space, architecture)[1]))
-                if len(per_flop) < _TIMED:
-                    per_flop.append(pace.of(space, architecture)["seconds_per_epoch"] / flops[-1])
-            except Exception:  # a layer may raise anything: the trial of such a network fails, and says why
+                count = counted.of(space, architecture, evaluator.example_input)["flops"]
+                seconds = pace.of(space, architecture)["seconds_per_epoch"] if len(per_flop) < _TIMED else None
+            except Exception:
                 continue
+            if count:
+                flops.append(count)
+                per_flop += [] if seconds is None else [seconds / count]
         return cls(tuple(flops), tuple(per_flop)) if per_flop else None
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archwright.cost import measures
+from archwright.errors import CostError
 from archwright.space import Architecture, CellEncoding, Choice, Decision, Filled, Graph, Space, Value
 from archwright.surrogates._ridge import Ridge
 
@@ -23,10 +24,10 @@ _weights: WeakKeyDictionary[Space, dict[str, dict[str, float]]] = WeakKeyDiction
 
 
 def _counted(space: Space, architecture: Architecture) -> tuple[int, int] | None:
-    """Return the measures of a network, or `None` for one that cannot be built: a trial of it will say why."""
+    """Return the measures of a network, or `None` for one that cannot be counted: a trial of it will say why."""
     try:
         return measures(space, architecture)
-    except Exception:  # a layer of the user's may raise anything
+    except CostError:
         return None
 
 
@@ -63,7 +64,7 @@ class CostModel:
     logarithms, on the decisions, on what the cells compute, or on both. Where costs add up, as they do in a cell space,
     the prediction is exact.
 
-    Architectures whose network cannot be built are left out.
+    Architectures whose network cannot be counted are left out.
 
     Args:
         space: A space of networks, with an example input.
