@@ -239,7 +239,10 @@ def test_the_layers_of_an_encoder_are_copies_with_weights_of_their_own():
     names = [name for name in supernet.bank.state_dict() if name.endswith("linear1/Linear/weight")]
     assert len(names) == 2
     first, second = (supernet.bank.state_dict()[name] for name in names)
-    assert not torch.equal(first, second)
+    assert torch.equal(first, second)  # at first, for torch copies the layer that it is given
+    with torch.no_grad():
+        first.zero_()
+    assert second.any()
     assert not supernet.branches
 
 

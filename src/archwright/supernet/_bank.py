@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from archwright.errors import RelaxationError
-from archwright.space import Call
+from archwright.space import Call, Value
 from archwright.supernet.elastic import Part, cut, fill, own_tensors, paste, rule_of
 
-__all__ = ["Bank", "Record", "Slot", "seeded"]
+__all__ = ["CONTAINERS", "Bank", "Record", "Slot", "agree", "fixed", "seeded"]
 
+CONTAINERS = frozenset(f"torch.nn.{name}" for name in ("Sequential", "ModuleList", "ModuleDict"))
+"""Modules that leave the layers in them as they are."""
 
 _BUFFER = "~"
 
@@ -35,7 +37,9 @@ class Slot:
         origin: What the entry calls the tensor: another name than the layer's where two layers share one.
         shape: The tensor's shape.
         part: How it lies in the largest one.
-        is_parameter: Whether it is learned, rather than a buffer.
+        is_parameter: Whether it is a parameter, rather than a buffer.
+        is_given: Whether its first values are those that it has in the layer. Otherwise nothing but the layer's
+            `reset_parameters` says how it begins, and the bank draws values of the size that is wanted.
     """
 
     layer: nn.Module
@@ -45,11 +49,18 @@ class Slot:
     shape: torch.Size
     part: Part
     is_parameter: bool
+    is_given: bool
 
     @functools.cached_property
     def key(self) -> str:
         """The name of the tensor in the bank: without points, which stand for submodules; buffers are marked."""
         return f"{'' if self.is_parameter else _BUFFER}{self.entry}/{self.origin}".replace(".", "/")
+
+    @property
+    def tensor(self) -> Tensor:
+        """The tensor as the layer holds it."""
+        tensor: Tensor = self.store[self.name]
+        return tensor
 
     @property
     def store(self) -> dict[str, Any]:
@@ -59,7 +70,10 @@ class Slot:
 
 @dataclass
 class _Wanted:
-    """What has been asked for since the bank was last settled: shapes, and the largest layer that each is needed by."""
+    """What has been asked for since the bank was last settled: shapes, and the layers that the first values are of.
+
+    Of several layers it is the largest one that gives values, and the last of those that are equally large.
+    """
 
     shapes: dict[str, torch.Size] = field(default_factory=dict)
     largest: dict[str, Slot] = field(default_factory=dict)
@@ -67,7 +81,8 @@ class _Wanted:
     def add(self, slot: Slot, held: Tensor | None) -> None:
         before = self.shapes.get(slot.origin) or (slot.shape if held is None else held.shape)
         self.shapes[slot.origin] = torch.Size(map(max, before, slot.shape))
-        if slot.origin not in self.largest or slot.shape.numel() > self.largest[slot.origin].shape.numel():
+        known = self.largest.get(slot.origin)
+        if known is None or _rank(slot) > _rank(known) or (slot.is_given and _rank(slot) == _rank(known)):
             self.largest[slot.origin] = slot
 
     def by_layer(self) -> list[list[tuple[str, Slot]]]:
@@ -82,13 +97,15 @@ class Bank(nn.Module):
     """Holds for each place of each layer the largest weights that were asked for.
 
     A place is named by the path of the call that makes the layer, the layer's name in what the call returns, and its
-    kind: what has no rule of its own has one entry for each of its sizes.
+    kind: what has no rule of its own has one entry for each of its sizes. Where the first weights hang on a decision,
+    each of its values has an entry.
 
     Args:
         seed: The first weights follow from it and from the place alone.
 
     Attributes:
         version: Counts how often weights came, grew or were loaded: an optimizer that holds them looks at it.
+        parted: The names of the decisions of which each value has weights of its own, by the path below which it does.
         calibrating: The momentum of batch normalisation while its statistics are measured; None otherwise.
     """
 
@@ -96,20 +113,34 @@ class Bank(nn.Module):
         super().__init__()
         self.seed = seed
         self.version = 0
+        self.parted: dict[str, tuple[str, ...]] = {}
         self.calibrating: float | None = None
         self._wanted: dict[str, _Wanted] = {}
+
+    def parting(self, path: str) -> list[str]:
+        """Return the names of the decisions of which each value has weights of its own at a path."""
+        found = (names for at, names in self.parted.items() if f"{path}.".startswith(f"{at}."))
+        return list(dict.fromkeys(name for names in found for name in names))
+
+    def note(self, values: Mapping[str, Value]) -> Record:
+        """Return what notes the tensors of layers that are made for some decisions."""
+        return Record(lambda path: "".join(f"[{name}={values[name]}]" for name in self.parting(path)))
 
     def want(self, slots: list[Slot]) -> bool:
         """Ask that there be room for some layers; return whether there is already.
 
         Args:
-            slots: Their tensors, as `Record` gives them. Layers without a rule hold real values, which are kept.
+            slots: Their tensors, as `Record` gives them. What is given holds real values.
         """
         for slot in slots:
             held = self.held(slot.key)
             if held is None or any(have < need for have, need in zip(held.shape, slot.shape, strict=True)):
                 self._wanted.setdefault(slot.entry, _Wanted()).add(slot, held)
         return not self._wanted
+
+    def forget(self) -> None:
+        """Take back what was asked for since the bank was last settled."""
+        self._wanted.clear()
 
     def settle(self) -> None:
         """Make room for all that was asked for: new weights are drawn, and what is there keeps its values.
@@ -144,13 +175,18 @@ class Bank(nn.Module):
     def _fresh(self, entry: str, group: list[tuple[str, Slot]], shapes: dict[str, torch.Size]) -> list[Tensor]:
         """Return new tensors for what is made from one layer."""
         layer = group[0][1].layer
+        given = {slot.name: slot.tensor.detach().clone() for _, slot in group if slot.is_given}
+        if all(slot.name in given and slot.shape == shapes[origin] for origin, slot in group):
+            return list(given.values())
         rule = rule_of(layer)
-        if rule is None:
-            return [_tensor(slot).detach().clone() for _, slot in group]
+        assert rule is not None
         wanted = {slot.name: shapes[origin] for origin, slot in group}
         sizes = {name: wanted.get(name, tensor.shape) for name, tensor, _ in own_tensors(layer)}
         with seeded(self.seed, entry):
             filled = fill(layer, rule, sizes)
+        for _, slot in group:
+            if slot.name in given:
+                paste(filled[slot.name], given[slot.name], slot.part)
         return [filled[slot.name] for _, slot in group]
 
     def _put(self, slot: Slot, fresh: Tensor) -> None:
@@ -165,8 +201,7 @@ class Bank(nn.Module):
                 held.grad = torch.zeros_like(held)
                 paste(held.grad, grad, slot.part)
         elif slot.is_parameter:
-            needs = _tensor(slot).requires_grad
-            self.register_parameter(slot.key, nn.Parameter(fresh, requires_grad=needs))
+            self.register_parameter(slot.key, nn.Parameter(fresh, requires_grad=slot.tensor.requires_grad))
         else:
             self.register_buffer(slot.key, fresh)
 
@@ -201,55 +236,93 @@ class Record:
     """Notes what the calls of an expression make; it is what `make` tells of each.
 
     What has been thrown away since, such as a layer of which only copies are in use, is forgotten.
+
+    Args:
+        mark: Returns what is added to the names of the entries of a path.
     """
 
-    def __init__(self) -> None:
-        self._made: list[tuple[str, weakref.ref[nn.Module]]] = []
+    def __init__(self, mark: Callable[[str], str] = lambda path: "") -> None:
+        self._mark = mark
+        self._made: list[tuple[Call, weakref.ref[nn.Module]]] = []
 
     def __call__(self, call: Call, result: Any) -> None:
         """Note what a call made."""
         if isinstance(result, nn.Module):
-            self._made.append((call.path, weakref.ref(result)))
+            self._made.append((call, weakref.ref(result)))
 
     def slots(self) -> list[Slot]:
         """Return the tensors of all that was made; each layer's from the innermost call that made it."""
         found: list[Slot] = []
         taken: set[int] = set()
         held: dict[int, tuple[str, str]] = {}
-        for path, made in self._made:
+        given = self._given()
+        for call, made in self._made:
             module = made()
             if module is not None:
-                found += _slots_of(path, module, taken, held)
+                found += self._slots_of(call.path, module, taken, held, given)
         return found
 
+    def _given(self) -> set[int]:
+        """Return the ids of the layers that begin as somebody's code says, and not as their class alone does.
 
-def _slots_of(path: str, module: nn.Module, taken: set[int], held: dict[int, tuple[str, str]]) -> Iterator[Slot]:
-    for name, layer in module.named_modules():
-        if id(layer) in taken:
-            continue
-        taken.add(id(layer))
-        tensors = list(own_tensors(layer))
-        if not tensors:
-            continue
-        if any(is_lazy(tensor) for _, tensor, _ in tensors):
-            raise RelaxationError(f"{path}: {layer!r} is never reached, so its sizes are not known")
-        rule = rule_of(layer)
-        kind = rule.kind(layer) if rule else _sizes(layer)
-        parts = rule.parts(layer) if rule else {}
-        for place, tensor, is_parameter in tensors:
-            where = f"{path}/{name}/{kind}" if name else f"{path}/{kind}"
-            entry, origin = held.setdefault(id(tensor), (where, place))  # two layers may share one
-            yield Slot(layer, place, entry, origin, tensor.shape, parts.get(place, Part()), is_parameter)
+        Those are the layers inside of others, and whatever a class or function of the user's own returns.
+        """
+        found: set[int] = set()
+        for call, made in self._made:
+            module = made()
+            if module is not None and call.target not in CONTAINERS:
+                is_own = not call.target.startswith("torch.nn.")
+                found.update(id(layer) for layer in module.modules() if is_own or layer is not module)
+        return found
+
+    def _slots_of(
+        self, path: str, module: nn.Module, taken: set[int], held: dict[int, tuple[str, str]], given: set[int]
+    ) -> Iterator[Slot]:
+        for name, layer in module.named_modules():
+            if id(layer) in taken:
+                continue
+            taken.add(id(layer))
+            tensors = list(own_tensors(layer))
+            if not tensors:
+                continue
+            if any(is_lazy(tensor) for _, tensor, _ in tensors):
+                raise RelaxationError(f"{path}: {layer!r} is never reached, so its sizes are not known")
+            rule = rule_of(layer)
+            kind = (rule.kind(layer) if rule else _sizes(layer)) + self._mark(path)
+            parts = rule.parts(layer) if rule else {}
+            is_given = rule is None or id(layer) in given
+            for place, tensor, is_parameter in tensors:
+                where = f"{path}/{name}/{kind}" if name else f"{path}/{kind}"
+                entry, origin = held.setdefault(id(tensor), (where, place))  # two layers may share one
+                part = parts.get(place, Part())
+                yield Slot(layer, place, entry, origin, tensor.shape, part, is_parameter, is_given)
+
+
+def agree(one: Slot, other: Slot) -> bool:
+    """Tell whether two tensors hold the same values as far as both reach."""
+    shape = torch.Size(map(min, one.shape, other.shape))
+    first, second = cut(one.tensor.detach(), shape, one.part), cut(other.tensor.detach(), shape, other.part)
+    return torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
+
+
+def fixed(slots: Mapping[str, Slot], again: Mapping[str, Slot]) -> set[str]:
+    """Return the keys of the tensors that are the same for every seed.
+
+    Args:
+        slots: Tensors by key.
+        again: The same, made from another seed.
+    """
+    pairs = ((key, slot, again[key]) for key, slot in slots.items() if key in again)
+    return {key for key, slot, other in pairs if slot.shape == other.shape and agree(slot, other)}
+
+
+def _rank(slot: Slot) -> tuple[bool, int]:
+    return slot.is_given, slot.shape.numel()
 
 
 def _sizes(layer: nn.Module) -> str:
     shapes = (f"{name} {'x'.join(map(str, tensor.shape))}" for name, tensor, _ in own_tensors(layer))
     return f"{type(layer).__name__}({', '.join(shapes)})"
-
-
-def _tensor(slot: Slot) -> Tensor:
-    tensor: Tensor = slot.store[slot.name]
-    return tensor
 
 
 def _replace(held: Tensor, fresh: Tensor) -> None:

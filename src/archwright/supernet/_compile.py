@@ -9,7 +9,8 @@ from archwright.build._probe import is_layer, is_row
 from archwright.errors import RelaxationError
 from archwright.space import Apply, Call, Choice, Decision, Filled, Graph, Repeat, Subset, children, is_value, written
 from archwright.space._decisions import place_of
-from archwright.supernet._leaf import Engine, Leaf, decisions_in
+from archwright.supernet._engine import Engine
+from archwright.supernet._leaf import Leaf, decisions_in
 from archwright.supernet._nodes import Branch, Depth, Node, Row, Scope, Wiring
 
 __all__ = ["Compiler"]
@@ -75,6 +76,7 @@ class Compiler:
 
     def _leaf(self, call: Call, path: str) -> Leaf:
         parts: list[tuple[Any, Node | None]] = []
+        before = len(self.leaves)
         stack = [(part, f"{path}.{place}") for place, part in children(call)]
         while stack:
             part, at = stack.pop()
@@ -83,7 +85,7 @@ class Compiler:
                     parts.append((part, self.compile(part, at)))
             elif isinstance(part, list | tuple | Mapping):
                 stack += [(inner, f"{at}.{place}") for place, inner in children(part)]
-        leaf = Leaf(self.engine, call, path, parts)
+        leaf = Leaf(self.engine, call, path, parts, self.leaves[before:])
         self.leaves.append(leaf)
         return leaf
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archwright.supernet._frame import Draw, Frame
-from archwright.supernet._leaf import Made
+from archwright.supernet._made import Made
 from archwright.supernet._nodes import Visit
 from archwright.supernet._observe import observed, visits
 

@@ -61,13 +61,14 @@ class Frame:
         filled: What blanks stand for.
         divisor: How many times fewer channels layers have than they would.
         used: The names of the values that were asked for; added to while running.
+        taken: Of the decisions that are mixed, the values of those options inside of which something is run.
 
     Attributes:
         shared: In a graph: what layers that have no state gave, by what they do and by the `id` of what they were
             given, which is kept beside it. Edges that begin alike share that work.
     """
 
-    __slots__ = ("divisor", "draw", "filled", "shared", "used")
+    __slots__ = ("divisor", "draw", "filled", "shared", "taken", "used")
 
     def __init__(
         self,
@@ -75,11 +76,13 @@ class Frame:
         filled: Mapping[Blank, Any] | None = None,
         divisor: int = 1,
         used: set[str] | None = None,
+        taken: tuple[tuple[str, Value], ...] = (),
     ) -> None:
         self.draw = draw
         self.filled = {} if filled is None else filled
         self.divisor = divisor
         self.used = set[str]() if used is None else used
+        self.taken = taken
         self.shared: dict[tuple[str, int], tuple[Tensor, Any]] | None = None
 
     def value(self, name: str) -> Value:
@@ -97,11 +100,17 @@ class Frame:
         frame.draw = draw
         return frame
 
+    def taking(self, name: str, value: Value) -> Frame:
+        """Return a frame inside of an option of a decision that is mixed."""
+        frame = self._like(self.filled, self.divisor)
+        frame.taken = (*self.taken, (name, value))
+        return frame
+
     def narrowed(self, divisor: int) -> Frame:
         """Return a frame in which layers have fewer channels."""
         return self._like(self.filled, self.divisor * divisor)
 
     def _like(self, filled: Mapping[Blank, Any], divisor: int) -> Frame:
-        frame = Frame(self.draw, filled, divisor, self.used)
+        frame = Frame(self.draw, filled, divisor, self.used, self.taken)
         frame.shared = self.shared
         return frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from archwright.build._make import make
 from archwright.errors import BuildError, RelaxationError
 from archwright.evaluate._device import seeded
 from archwright.space import Space, TensorSpec
-from archwright.supernet._bank import Record, Slot
+from archwright.supernet._bank import Record, Slot, agree, fixed
 from archwright.supernet._growth import alike, begin
 from archwright.supernet._morphism import Matched, Morphism
 from archwright.supernet._traced import trace
@@ -84,6 +84,9 @@ def inherit(
     branch as zeros where the branch is added to a value that goes on. Batch normalisation is the identity by its
     running statistics; while it is trained, it goes by those of the batch.
 
+    A layer that is frozen, or loads its weights, stays what it is: a frozen one that is of another size or not frozen
+    in the parent begins as it is built, and so does one that loads other weights than the parent's did.
+
     The function may differ, and `Inherited.preserving` is false, where a layer is taken away or shrinks; where an
     operation is changed; where `LayerNorm`, `GroupNorm` or attention mixes new channels with old ones; where channels
     grow in front of others that they are joined with; and where a new layer is followed by an activation that changes
@@ -110,6 +113,10 @@ def inherit(
         new = _Network(space, child, example_input)
     with seeded(seed, "cpu"):  # nothing is drawn from outside
         old = _Network(space, parent, example_input)
+        if any(slot.is_given for slot in new.slots):
+            new.note_fixed(_Network(space, child, example_input))
+            old.note_fixed(_Network(space, parent, example_input))
+            new.part(_apart(new, old))
         old.load(weights)
         matched = _match(new, old)
         starts, is_same = _compared(new, old, matched)
@@ -138,6 +145,7 @@ class _Network:
         names: The names that its layers have in it, by the `id` of the layer.
         slots: The tensors of its layers.
         by_key: The first one at each place.
+        fixed: The keys of those that do not hang on the seed, where that is known.
     """
 
     def __init__(self, space: Space, architecture: Mapping[str, Any], example_input: Any) -> None:
@@ -156,9 +164,24 @@ class _Network:
         self.specs: tuple[TensorSpec, ...] = specs
         self.names = {id(layer): name for name, layer in made.named_modules()}
         self.slots = [slot for slot in record.slots() if id(slot.layer) in self.names]
-        self.by_key: dict[str, Slot] = {}
-        for slot in self.slots:
-            self.by_key.setdefault(slot.key, slot)
+        self.by_key = {slot.key: slot for slot in reversed(self.slots)}
+        self.fixed: set[str] = set()
+
+    def note_fixed(self, twin: _Network) -> None:
+        """Note which tensors are the same in a network of the architecture that was built from another seed."""
+        self.fixed = fixed(self.by_key, twin.by_key)
+
+    def is_kept(self, slot: Slot) -> bool:
+        """Tell whether a parameter begins as it is built wherever it is new: it is frozen, or it is loaded."""
+        is_loaded = slot.is_given and slot.key in self.fixed and bool((slot.tensor != slot.tensor.flatten()[:1]).any())
+        return slot.is_parameter and (is_loaded or _is_frozen(slot))
+
+    def part(self, layers: set[int]) -> None:
+        """Let layers be none of the parent's, whatever stands at their places there; by `id`."""
+        for number, slot in enumerate(self.slots):
+            if id(slot.layer) in layers:
+                self.slots[number] = replace(slot, entry=f"{slot.entry} apart")
+        self.by_key = {slot.key: slot for slot in reversed(self.slots)}
 
     @property
     def weighted(self) -> frozenset[str]:
@@ -186,6 +209,26 @@ def _size(item: Any) -> Any:
     return tuple(item.shape) if isinstance(item, Tensor) else type(item).__name__
 
 
+def _apart(new: _Network, old: _Network) -> set[int]:
+    """Return the layers of a network that are not those of another one that stand at their places, by `id`.
+
+    Args:
+        new: The child, as it is built.
+        old: The parent, as it is built.
+    """
+    pairs = [(slot, old.by_key[slot.key]) for slot in new.slots if slot.is_given and slot.key in old.by_key]
+    return {
+        id(slot.layer)
+        for slot, former in pairs
+        if (slot.key in new.fixed & old.fixed and not agree(slot, former))
+        or (_is_frozen(slot) and (slot.shape != former.shape or not _is_frozen(former)))
+    }
+
+
+def _is_frozen(slot: Slot) -> bool:
+    return slot.is_parameter and not slot.tensor.requires_grad
+
+
 def _match(new: _Network, old: _Network) -> Matched:
     """Return which layers of one network are layers of the other."""
     holders: dict[str, list[Slot]] = {}
@@ -210,12 +253,13 @@ def _match(new: _Network, old: _Network) -> Matched:
     counts = [Counter(each.names[id(slot.layer)] for slot in each.slots) for each in (new, old)]
     same = {name for name, former in layers.items() if counts[0][name] == counts[1][former]}
     shared = {new.names[id(slot.layer)] for slot in new.slots if met[slot.key] > 1}
-    return Matched(layers, frozenset(same - changed), new.weighted - found.keys() - shared)
+    kept = {new.names[id(slot.layer)] for slot in new.slots if new.is_kept(slot)}
+    return Matched(layers, frozenset(same - changed), new.weighted - found.keys() - shared - kept)
 
 
 def _is_bias(slot: Slot) -> bool:
     """Tell whether a tensor is added to what a layer gives, so that it may be new and zero."""
-    return slot.name == "bias" and isinstance(slot.layer, _WEIGHTED)
+    return slot.name == "bias" and isinstance(slot.layer, _WEIGHTED) and not _is_frozen(slot)
 
 
 def _is_kept(slot: Slot, former: Slot) -> bool:

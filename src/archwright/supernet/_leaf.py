@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from contextlib import nullcontext
 from itertools import combinations
 from typing import Any
@@ -13,63 +12,21 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.overrides import TorchFunctionMode
 
-from archwright.build._infer import counted, is_unsized
+from archwright.build._infer import concrete, counted, has_lazy, is_unsized
 from archwright.build._make import headline, make
-from archwright.errors import RelaxationError
-from archwright.space import Blank, Call, Decision, Resolver, children
-from archwright.space._program import Program
-from archwright.supernet._bank import Bank, Record, Slot, seeded
-from archwright.supernet._frame import Frame
-from archwright.supernet.elastic import cut, rule_of
+from archwright.errors import BuildError, RelaxationError
+from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, children
+from archwright.supernet._bank import CONTAINERS, Slot, seeded
+from archwright.supernet._engine import Engine
+from archwright.supernet._frame import Draw, Frame
+from archwright.supernet._made import Made
+from archwright.supernet.elastic import rule_of
 
-__all__ = ["Engine", "Leaf", "StandIn", "decisions_in"]
+__all__ = ["Leaf", "StandIn", "decisions_in"]
 
 _SHAPELESS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid)
 _FILLING = frozenset((Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_))
 _KEPT = 256  # sizes of a layer that are kept, the latest
-
-
-_STATELESS = frozenset(
-    getattr(nn, name)
-    for name in (
-        *("ReLU", "ReLU6", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Hardswish", "Mish", "Softplus"),
-        *("MaxPool1d", "MaxPool2d", "MaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "ZeroPad2d", "Hardshrink"),
-        *("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d"),
-    )
-)
-"""Layers that give the same for the same, whenever they are run."""
-
-
-class Engine:
-    """What all parts of a supernet share.
-
-    Args:
-        program: The decisions of the space.
-        bank: The weights.
-
-    Attributes:
-        discovering: Whether shapes are being found out.
-        remembers: Whether a shape that was found out is not found out again.
-        device: Where they are found out: "meta", or "cpu" if something cannot be run there.
-        training: Whether layers run in training mode.
-        frame: What is being run.
-        met: Branches and layers in the order in which they were run, while somebody wants to know; else None.
-    """
-
-    def __init__(self, program: Program, bank: Bank) -> None:
-        self.program = program
-        self.bank = bank
-        self.discovering = False
-        self.remembers = False
-        self.device = "meta"
-        self.training = True
-        self.frame: Frame | None = None
-        self.met: list[Any] | None = None
-
-    def meet(self, part: Any) -> None:
-        """Take down that a branch or a layer is run."""
-        if self.met is not None:
-            self.met.append(part)
 
 
 class StandIn(nn.Module):
@@ -96,78 +53,6 @@ class _Unfilled(TorchFunctionMode):
         return args[0] if func in _FILLING else func(*args, **(kwargs or {}))
 
 
-class Made:
-    """A layer of one size.
-
-    Args:
-        module: The layer, without weights of its own.
-        slots: Its tensors.
-    """
-
-    def __init__(self, module: nn.Module, slots: list[Slot]) -> None:
-        self.module = module
-        self.slots = slots
-        layers = {id(slot.layer): slot.layer for slot in slots}.values()
-        rules = [(rule_of(layer), layer) for layer in layers]
-        self._bound = [(rule.bound, layer) for rule, layer in rules if rule is not None and rule.bound is not None]
-        self._norms = [layer for layer in module.modules() if isinstance(layer, _NormBase)]
-        self.does = repr(module) if type(module) in _STATELESS and not getattr(module, "inplace", False) else None
-        self._version = -1
-        self._sliced: list[tuple[Slot, Tensor]] = []
-        self._buffers: list[tuple[Slot, Tensor]] = []
-
-    def bind(self, bank: Bank) -> bool:
-        """Give the layer its part of the weights; return whether there is such a part."""
-        if self._version != bank.version:
-            held = [(slot, bank.held(slot.key)) for slot in self.slots]
-            known = [(slot, tensor) for slot, tensor in held if tensor is not None]
-            if len(known) < len(held) or any(any(map(operator.lt, tensor.shape, slot.shape)) for slot, tensor in known):
-                return False
-            for slot, tensor in known:
-                slot.store[slot.name] = cut(tensor, slot.shape, slot.part)
-            self._sliced = [(slot, tensor) for slot, tensor in known if slot.shape != tensor.shape]
-            self._buffers = [each for each in known if not each[0].is_parameter and rule_of(each[0].layer) is None]
-            self._version = bank.version
-        else:
-            for slot, tensor in self._sliced:
-                slot.store[slot.name] = cut(tensor, slot.shape, slot.part)
-        for bound, layer in self._bound:
-            bound(layer)
-        return True
-
-    def run(self, inputs: tuple[Tensor, ...], engine: Engine) -> Any:
-        """Run the layer with the weights that it is bound to."""
-        if self.module.training != engine.training:
-            self.module.train(engine.training)
-        if engine.bank.calibrating is None or not self._norms:
-            result = self.module(*inputs)
-        else:
-            result = self._calibrate(inputs, engine.bank.calibrating)
-        for slot, tensor in self._buffers:
-            self._keep(slot, tensor)
-        return result
-
-    def _keep(self, slot: Slot, tensor: Tensor) -> None:
-        """Take over a buffer that the layer has put another tensor in the place of."""
-        value = slot.store[slot.name]
-        if value is not tensor and value.data_ptr() != tensor.data_ptr():
-            part = cut(tensor, slot.shape, slot.part)
-            part.copy_(value.detach())
-            slot.store[slot.name] = part
-
-    def _calibrate(self, inputs: tuple[Tensor, ...], momentum: float) -> Any:
-        held = [norm.momentum for norm in self._norms]
-        for norm in self._norms:
-            norm.train()
-            norm.momentum = momentum
-        try:
-            return self.module(*inputs)
-        finally:
-            for norm, value in zip(self._norms, held, strict=True):
-                norm.eval()
-                norm.momentum = value
-
-
 class Leaf:
     """A call that makes a layer.
 
@@ -180,11 +65,26 @@ class Leaf:
         call: The call.
         path: Where it stands.
         parts: The parts of the expression among its arguments, each with what runs it.
+        inner: The leaves in those parts.
+
+    Attributes:
+        names: The decisions that it is made by, by name.
+        is_own: Whether code of the user's own makes it, or a part of it.
+        parting: The decisions of which each value has weights of its own, by name.
+        runs: While sizes are found out: what went in first with each draw, and the frame; by the `id` of the draw.
+        met: While sizes are found out: for each of its sizes the frame in which it was met first, and its tensors.
     """
 
-    def __init__(self, engine: Engine, call: Call, path: str, parts: list[tuple[Any, Any]]) -> None:
+    def __init__(self, engine: Engine, call: Call, path: str, parts: list[tuple[Any, Any]], inner: list[Leaf]) -> None:
         self.engine, self.call, self.path = engine, call, path
-        self.parts = parts
+        self.parts, self.inner = parts, inner
+        self.parting: list[str] = []
+        self.runs: dict[int, tuple[tuple[Any, ...], Frame]] = {}
+        self.met: list[tuple[Frame, list[Slot]]] = []
+        self._within: Leaf | None = None
+        self._running: tuple[Any, ...] = ()
+        for leaf in inner:
+            leaf._within = leaf._within or self
         self.is_whole = self._is_settled = False
         self._set_up()
 
@@ -198,6 +98,32 @@ class Leaf:
         self.names = [self.engine.program.names[decision] for decision in decisions]
         self._is_lazy = _holds(item, "torch.nn.Lazy") or _holds(item, ":")  # a user's own class may hold lazy layers
         self.is_own = _holds(item, ":")
+        self.runs.clear()
+        self.met.clear()
+
+    @property
+    def takes(self) -> bool:
+        """Whether it is given parts that run by themselves, and may have done something to them."""
+        return bool(self.parts) and not self.is_whole and self.call.target not in CONTAINERS
+
+    @property
+    def is_special(self) -> bool:
+        """Whether its first weights are what somebody's code makes of them."""
+        return self.is_own or self.takes
+
+    @property
+    def taker(self) -> Leaf | None:
+        """The outermost layer around it that takes it as a part."""
+        around: list[Leaf] = []
+        leaf = self._within
+        while leaf is not None:
+            around += [leaf] if leaf.takes else []
+            leaf = leaf._within
+        return around[-1] if around else None
+
+    def inner_names(self) -> list[str]:
+        """Return all decisions in the call, those in its parts included, by name."""
+        return [self.engine.program.names[decision] for decision in decisions_in(self.call)[0]]
 
     def _opened(self) -> Any:
         """Return the call, with stand-ins for the parts that are run by themselves."""
@@ -224,6 +150,14 @@ class Leaf:
             if len(self._made) > _KEPT:
                 del self._made[next(iter(self._made))]
         self.engine.meet(made)
+        if self.takes:
+            self._running = inputs
+        try:
+            return self._shared(made, inputs, frame)
+        finally:
+            self._running = ()
+
+    def _shared(self, made: Made, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
         if made.does is None or frame.shared is None:
             return made.run(inputs, self.engine)
         place = made.does, id(inputs[0])
@@ -234,6 +168,7 @@ class Leaf:
     def _discover(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
         """Run the layer without weights; with its parts inside it, if it looks into them or copies them."""
         key = self._key(inputs, frame)
+        self.runs.setdefault(id(frame.draw), (inputs, frame))
         given = key, _described(inputs)
         if given in self._given and self.engine.remembers:
             return self._given[given]
@@ -272,20 +207,21 @@ class Leaf:
     def forget(self) -> None:
         """Let go of the layers that were made; what has been found out about sizes is settled."""
         self._is_settled = True
-        self._made.clear()
-        self._probed.clear()
-        self._given.clear()
+        for held in (self._made, self._probed, self._given, self.runs, self.met):
+            held.clear()
 
     def restore(self) -> None:
         """Begin anew to find out about the layer."""
         self.is_whole = self._is_settled = False
+        self.parting = self.engine.bank.parting(self.path)
         self._set_up()
 
     def _key(self, inputs: tuple[Tensor, ...], frame: Frame) -> Hashable:
-        if not (self.names or self._blanks or self._is_lazy):
+        if not (self.names or self._blanks or self._is_lazy or self.parting):
             return (frame.divisor,)
         values = frame.draw.values
         frame.used.update(self.names)
+        frame.used.update(self.parting)
         key: list[Any] = [frame.divisor]
         key += [values.get(name) for name in self.names]
         for blank in self._blanks:
@@ -293,6 +229,7 @@ class Leaf:
             key.append(filled if isinstance(filled, Hashable) else repr(filled))
         if self._is_lazy:
             key.append(_shapes(inputs))
+        key += [values.get(name) for name in self.parting]
         return tuple(key)
 
     def _make(self, inputs: tuple[Tensor, ...], frame: Frame) -> Made:
@@ -301,26 +238,55 @@ class Leaf:
         if engine.discovering:
             module, slots = self._made_on(engine.device, inputs, frame)
             real = slots
-            if engine.device == "meta" and any(rule_of(slot.layer) is None for slot in slots):
+            if engine.device == "meta" and any(slot.is_given for slot in slots) and not self.takes:
                 _, real = self._made_on("cpu", inputs, frame)
             engine.bank.want(real)
+            self.met.append((frame, real))
             return Made(module, slots)
         device = "cpu" if self.is_own else "meta"  # whatever it holds besides its parameters must be real
         module, slots = self._made_on(device, inputs, frame)
-        if device == "meta" and any(rule_of(slot.layer) is None for slot in slots):
+        if device == "meta" and any(slot.is_given for slot in slots):
             module, slots = self._made_on("cpu", inputs, frame)
         if not engine.bank.want(slots):
+            taker = self.taker
+            if taker is not None:
+                engine.bank.want(taker.built(taker._running, frame))
+            elif self.takes:
+                engine.bank.want(self.built(inputs, frame))
             engine.bank.settle()
         like = engine.bank.like
         if self.is_own and (like.device.type != "cpu" or like.dtype != torch.get_default_dtype()):
             module.to(like.device, like.dtype)
         return Made(module, slots)
 
-    def _made_on(self, device: str, inputs: tuple[Tensor, ...], frame: Frame) -> tuple[nn.Module, list[Slot]]:
-        record = Record()
-        closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(self._opened(), self.path)
+    def built(
+        self, inputs: tuple[Any, ...], frame: Frame, values: Mapping[str, Value] | None = None, *, again: bool = False
+    ) -> list[Slot]:
+        """Return the tensors of the layer as it is built: what it takes are real modules, whatever runs them here.
+
+        Args:
+            inputs: What goes in.
+            frame: What is run; of decisions that are mixed the options inside of which it is.
+            values: Decisions that are made otherwise, by name.
+            again: Whether to draw from another seed.
+        """
+        draw = Draw({**self.engine.high, **frame.draw.values, **dict(frame.taken), **(values or {})})
+        return self._made_on("cpu", inputs, Frame(draw, frame.filled), self.call, again=again)[1]
+
+    def _made_on(
+        self, device: str, inputs: tuple[Any, ...], frame: Frame, call: Call | None = None, *, again: bool = False
+    ) -> tuple[nn.Module, list[Slot]]:
+        call = call or self._opened()
+        record = self.engine.bank.note(frame.draw.values)
+        closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(call, self.path)
+        specs = _specs(inputs)
+        if device == "cpu" and call is self.call and self.is_special and specs is not None and has_lazy(closed):
+            try:
+                closed = concrete(closed, specs)  # what is done to its layers is done when they have their sizes
+            except BuildError as error:
+                raise RelaxationError(str(error)) from error
         filling = _Unfilled() if device == "meta" else nullcontext()
-        with seeded(self.engine.bank.seed, self.path), torch.device(device), filling:
+        with seeded(self.engine.bank.seed, f"{self.path} again" if again else self.path), torch.device(device), filling:
             module = make(closed, record)
             if not isinstance(module, nn.Module):
                 raise RelaxationError(f"{self.path}: {headline(closed)} makes {type(module).__name__}, and no module")
@@ -360,7 +326,16 @@ class Leaf:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what was made: layers hold views of the weights, and stand-ins are not copied."""
-        return {**self.__dict__, "_made": {}, "_probed": {}, "_given": {}, "_open": None}
+        left: dict[str, Any] = {
+            "_made": {},
+            "_probed": {},
+            "_given": {},
+            "_open": None,
+            "_running": (),
+            "runs": {},
+            "met": [],
+        }
+        return {**self.__dict__, **left}
 
 
 def decisions_in(item: Any) -> tuple[list[Decision], list[Blank]]:
@@ -420,6 +395,13 @@ def _shapes(item: Any) -> Hashable:
     if isinstance(item, Tensor):
         return item.shape[1:]
     return tuple(map(_shapes, item)) if isinstance(item, list | tuple) else None
+
+
+def _specs(inputs: tuple[Any, ...]) -> tuple[TensorSpec, ...] | None:
+    """Return what goes into a layer; None where it is more than tensors."""
+    if not all(isinstance(each, Tensor) for each in inputs):
+        return None
+    return tuple(TensorSpec(tuple(each.shape[1:]), str(each.dtype).removeprefix("torch.")) for each in inputs)
 
 
 def _described(item: Any) -> Hashable:

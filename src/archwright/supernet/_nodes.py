@@ -23,9 +23,9 @@ from archwright.space import (
     Subset,
     Value,
 )
+from archwright.supernet._engine import Engine
 from archwright.supernet._frame import Frame, Mix
 from archwright.supernet._fused import weighted_sum
-from archwright.supernet._leaf import Engine
 
 __all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Visit", "Wiring", "mixed"]
 
@@ -134,7 +134,8 @@ class Branch:
         for number in range(len(self.nodes)) if mix.active is None else mix.active:
             node = self.nodes[number]
             if node is not None:
-                found.append((None if mix.weights is None else mix.weights[number], node.run(inputs, frame)))
+                value = node.run(inputs, frame.taking(self.name, self.choice.labels[number]))
+                found.append((None if mix.weights is None else mix.weights[number], value))
         return found
 
     def _partial(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> Tensor | None:
@@ -245,6 +246,7 @@ class Wiring:
             if mix is None:
                 chosen = [option for option in part.chosen(frame.value(name)) if option is not None]
                 weights: list[Tensor | None] = [None] * len(chosen)
+                frames = [frame] * len(chosen)
                 if edges is not None:
                     numbers = [next(n for n, each in enumerate(part.options) if each is option) for option in chosen]
                     weights = [edges[number] for number in numbers]
@@ -254,12 +256,13 @@ class Wiring:
                 chosen = [part.options[number] for number in numbers]
                 by = edges if edges is not None else mix.weights
                 weights = [None if by is None else by[number] for number in numbers]
+                frames = [frame.taking(name, _taken(part, number)) for number in numbers]
             if not chosen:
                 return [(None, _Absent(memo[self.graph.inputs[0]]))]
             return [
                 (_times(weight, inner), value)
-                for weight, option in zip(weights, chosen, strict=True)
-                for inner, value in self._operands(option, None, memo, frame)
+                for weight, option, inside in zip(weights, chosen, frames, strict=True)
+                for inner, value in self._operands(option, None, memo, inside)
             ]
         weight = None if edges is None else edges[index]
         if part is None:
@@ -280,6 +283,14 @@ def mixed(terms: list[Term]) -> Any:
     if not terms:
         return None
     return weighted_sum([weight for weight, _ in terms], [value for _, value in terms])
+
+
+def _taken(decision: Choice | Subset, number: int) -> Value:
+    """Return a value of a decision between values of a graph by which one of its options is taken."""
+    if isinstance(decision, Choice):
+        return decision.labels[number]
+    others = [each for each in range(len(decision.options)) if each != number]
+    return decision._pick([number, *others[: max(0, decision.low - 1)]])
 
 
 def _times(first: Tensor | None, second: Tensor | None) -> Tensor | None:

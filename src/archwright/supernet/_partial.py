@@ -12,7 +12,8 @@ from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import Choice, Subset
 from archwright.supernet._base import Relaxation, register
 from archwright.supernet._frame import Mix
-from archwright.supernet._leaf import Made, decisions_in
+from archwright.supernet._leaf import decisions_in
+from archwright.supernet._made import Made
 from archwright.supernet._observe import observed, on_meta, visits
 
 if TYPE_CHECKING:

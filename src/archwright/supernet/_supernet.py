@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,12 +17,14 @@ from archwright.build._make import make
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import Architecture, Choice, Decision, Space, Subset, Value, as_specs
 from archwright.supernet import _base
-from archwright.supernet._bank import Bank, Record, seeded
+from archwright.supernet._bank import Bank, seeded
 from archwright.supernet._base import Relaxation
 from archwright.supernet._compile import Compiler
 from archwright.supernet._derive import choice_of
+from archwright.supernet._engine import Engine
 from archwright.supernet._frame import Draw, Frame, Mix
-from archwright.supernet._leaf import Engine, Leaf, decisions_in
+from archwright.supernet._leaf import Leaf, decisions_in
+from archwright.supernet._start import begin, parted
 from archwright.supernet.elastic import rule_of
 
 __all__ = ["Path", "Supernet"]
@@ -89,7 +92,7 @@ class Supernet(nn.Module):
         if self._root is None:
             raise RelaxationError("the model of the space is None")
         self._discover()
-        self.branches, self.sizes = self._divided(compiler.branches)
+        self.branches, self.sizes = self._divided()
         self.logits: dict[str, nn.Parameter] = {}
         self._edges: dict[str, nn.Parameter] = {}
         if self.relaxation.learns and self.relaxation.apart:
@@ -164,7 +167,7 @@ class Supernet(nn.Module):
             BuildError: A layer refuses its arguments.
         """
         closed, specs = closed_model(self.space, architecture, self.example_input)
-        record = Record()
+        record = self.bank.note(self.space.canonical(architecture))
         with seeded(self.bank.seed, "extract"):  # all weights are overwritten: nothing is drawn from outside
             module = make(closed, record)
             assert specs is not None
@@ -177,8 +180,7 @@ class Supernet(nn.Module):
         module.to(like.device, like.dtype)
         with torch.no_grad():
             for slot in slots:
-                tensor = slot.store[slot.name]
-                tensor.copy_(self.bank.view(slot))
+                slot.tensor.copy_(self.bank.view(slot))
         return module.train(self.training)
 
     def derive(self) -> Architecture:
@@ -306,37 +308,63 @@ class Supernet(nn.Module):
                     found.add(name)
         return found
 
-    def _divided(self, found: Mapping[str, Choice | Subset]) -> tuple[dict[str, Choice | Subset], dict[str, Decision]]:
+    def _divided(self) -> tuple[dict[str, Choice | Subset], dict[str, Decision]]:
         """Divide the decisions of the model into those that can be mixed and those that size layers."""
         names = self.space.program.names
-        whole = self._whole()
-        branches = {name: decision for name, decision in found.items() if name not in whole}
+        branches = self._mixed()
         ours = [names[decision] for decision in decisions_in(self.space.parts["model"])[0]]
         decisions = self.space.decisions
         sizes = {name: decisions[name] for name in decisions if name in set(ours) - set(branches)}
         return branches, {name: decision for name, decision in sizes.items() if decision.size <= _MOST}
 
-    def _whole(self) -> set[str]:
-        """Return the decisions inside of layers that look into what they take, by name: they size those."""
-        return {name for leaf in self._leaves if leaf.is_whole for name in leaf.names}
+    def _mixed(self) -> dict[str, Choice | Subset]:
+        """Return the branches, without those inside of layers that look into what they take: they size those."""
+        whole = {name for leaf in self._leaves if leaf.is_whole for name in leaf.names}
+        return {name: decision for name, decision in self.branches.items() if name not in whole}
 
     def _discover(self) -> None:
         """Run every option and size on the meta device, to find out how large the weights must be.
 
         A class of the user's own may be unable to run there; then it is done on the CPU.
         """
+        device = "meta"
         try:
-            self._discover_on("meta")
+            self._discover_on(device)
         except Exception:  # whatever a layer raises
             if not any(leaf.is_own for leaf in self._leaves):
                 raise
-            for leaf in self._leaves:
-                leaf.restore()
-            self._discover_on("cpu")
+            device = "cpu"
+            self._discover_again(device)
+        if self._part():
+            self._discover_again(device)
         for leaf in self._leaves:
+            if leaf.takes and leaf.taker is None:
+                begin(leaf)
             self._check_sizes(leaf)
+        for leaf in self._leaves:
             leaf.forget()
         self.bank.settle()
+
+    def _discover_again(self, device: str) -> None:
+        self.bank.forget()
+        for leaf in self._leaves:
+            leaf.restore()
+        self._discover_on(device)
+
+    def _part(self) -> bool:
+        """Find the decisions of which each value needs weights of its own; return whether there are any."""
+        for leaf in self._leaves:
+            if leaf.is_special and leaf.taker is None:
+                names, many = parted(leaf, self._mixed())
+                if names:
+                    self.bank.parted[leaf.path] = tuple(names)
+                if many:
+                    warnings.warn(
+                        f"{leaf.path}: the first weights hang on {', '.join(many)}, of too many values to have weights "
+                        f"for each: all share the weights that begin as those of the greatest",
+                        stacklevel=4,
+                    )
+        return bool(self.bank.parted)
 
     def _discover_on(self, device: str) -> None:
         inputs = tuple(inputs_for(self.example_input, device))
@@ -369,7 +397,7 @@ class Supernet(nn.Module):
         """Yield settings of all decisions, the largest first, that together show the largest of everything."""
         decisions = self.space.decisions
         rng = np.random.default_rng(0)
-        high = {name: decision.decode([1.0] * decision.width) for name, decision in decisions.items()}
+        high = self._engine.high
         if self.space.where:
             for _ in range(_MOST):
                 yield high | dict(self.space.sample(rng))
@@ -377,7 +405,7 @@ class Supernet(nn.Module):
         yield high
         yield {name: decision.decode([0.0] * decision.width) for name, decision in decisions.items()}
         for name, decision in decisions.items():
-            if name in self.branches and name not in self._whole():
+            if name in self._mixed():
                 continue
             values = list(decision.values()) if decision.size <= _PROBES else [decision.decode([0.0])]
             for value in values:
@@ -385,13 +413,19 @@ class Supernet(nn.Module):
                     yield high | {name: value}
 
     def _check_sizes(self, leaf: Leaf) -> None:
-        """Refuse a layer that has no rule and too many sizes to have weights for each."""
+        """Refuse a layer that would have too many sets of weights."""
+        sizes = {name: self.space.decisions[name].size for name in (*leaf.names, *leaf.parting)}
+        count = math.prod(sizes[name] for name in leaf.parting)
+        if count > _MOST:
+            raise RelaxationError(
+                f"{leaf.path}: its first weights hang on {', '.join(leaf.parting)}, which together have {count:,.0f} "
+                f"values, and each would need weights of its own; leave at most {_MOST} of them open"
+            )
         ruleless = sorted({type(layer).__name__ for layer in leaf.layers() if rule_of(layer) is None})
         if not ruleless:
             return
-        count = 1.0
         for name in leaf.names:
-            count *= self.space.decisions[name].size if leaf.is_sized_by(name) else 1
+            count *= sizes[name] if name not in leaf.parting and leaf.is_sized_by(name) else 1
         if count > _MOST:
             raise RelaxationError(
                 f"{leaf.path}: {', '.join(ruleless)} has {count:,.0f} sizes and no rule by which they could share "

@@ -224,7 +224,8 @@ class Trainer:
         if first:
             for weight in self.supernet.weight_parameters():
                 weight.grad = None
-        torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
+        if loss.requires_grad:  # else nothing learns on the path that was drawn: all of it is frozen
+            torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
 
     def step_weights(self, loss: Tensor | None = None) -> None:
         """Make a step of the weights against a loss, or with the gradients that are there."""

@@ -1,0 +1,143 @@
+"""How the weights of a supernet begin: as in the networks that are built.
+
+Layers of torch that stand by themselves begin by their own rules. Whatever a class or a function of the user's own
+makes, or does to the modules that it is given, is made here as it is built, and its weights are taken over.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from archwright.space import Value
+from archwright.supernet._bank import Slot, agree, fixed
+from archwright.supernet._frame import Frame
+from archwright.supernet._leaf import Leaf
+from archwright.supernet.elastic import rule_of
+
+__all__ = ["MOST", "begin", "covers", "parted"]
+
+MOST = 16  # values of a decision that are built to see whether the first weights hang on it
+
+
+def parted(leaf: Leaf, branches: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return the decisions on which the first weights of a leaf hang: weights that begin differently are not shared.
+
+    Two sizes may share weights that are drawn at random, or of which the smaller ones are a part of the larger. They do
+    not share weights that are loaded, such as those of two networks that were trained before, nor a tensor that one of
+    them freezes. Where nothing but the decision differs and the same seed gives other values, as for schemes of
+    initialization, they do not share either.
+
+    Args:
+        leaf: A layer of the user's own, after sizes were found out; or one that takes parts that run by themselves.
+        branches: The names of the decisions that are mixed.
+
+    Returns:
+        The names of those of which each value is to have weights of its own, and of those that have too many values.
+    """
+    if not leaf.runs:
+        return [], []
+    inputs, frame = next(iter(leaf.runs.values()))
+    references = [_Built(leaf, inputs, frame, taken) for taken in _rounds(leaf, frame)]
+    names = list(leaf.names)
+    if leaf.inner and any(reference.is_loaded for reference in references):
+        names += [name for name in leaf.inner_names() if name not in branches and name not in names]
+    found: tuple[list[str], list[str]] = ([], [])
+    for name in names:
+        decision = leaf.engine.program.decisions[name]
+        is_large = decision.size > MOST
+        values = [decision.decode([0.0] * decision.width)] if is_large else list(decision.values())
+        if any(_hangs_on(name, value, references) for value in values):
+            found[is_large].append(name)
+    return found
+
+
+def begin(leaf: Leaf) -> None:
+    """Give the bank the first weights of a leaf that takes parts which run by themselves, and of those parts."""
+    largest: dict[str, tuple[int, Frame]] = {}
+    for each in (leaf, *leaf.inner):
+        for frame, slots in each.met:
+            for slot in slots:
+                known = largest.get(slot.key)
+                if known is None or slot.shape.numel() > known[0]:
+                    largest[slot.key] = slot.shape.numel(), frame
+    by_draw: dict[int, list[Frame]] = {}
+    for _, frame in largest.values():
+        by_draw.setdefault(id(frame.draw), []).append(frame)
+    for draw, frames in by_draw.items():
+        for taken in covers(dict(frame.taken) for frame in frames):
+            leaf.engine.bank.want(leaf.built(*leaf.runs[draw], taken))
+
+
+def covers(wanted: Iterable[Mapping[str, Value]]) -> list[dict[str, Value]]:
+    """Return a few sets of decisions of which each that is wanted is a part of one."""
+    found: list[dict[str, Value]] = []
+    for each in wanted:
+        for known in found:
+            if all(known.get(name, value) == value for name, value in each.items()):
+                known.update(each)
+                break
+        else:
+            found.append(dict(each))
+    return found
+
+
+class _Built:
+    """The layers of a leaf as they are built, with some decisions made."""
+
+    def __init__(self, leaf: Leaf, inputs: tuple[Any, ...], frame: Frame, values: Mapping[str, Value]) -> None:
+        self.leaf, self.inputs, self.frame, self.values = leaf, inputs, frame, dict(values)
+
+    @functools.cached_property
+    def slots(self) -> dict[str, Slot]:
+        """Their tensors by key."""
+        return {slot.key: slot for slot in self.leaf.built(self.inputs, self.frame, self.values)}
+
+    @functools.cached_property
+    def fixed(self) -> set[str]:
+        """The keys of the tensors that are the same for every seed."""
+        again = self.leaf.built(self.inputs, self.frame, self.values, again=True)
+        return fixed(self.slots, {slot.key: slot for slot in again})
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a layer that has a rule holds weights that are neither drawn nor all the same."""
+        shared = (self.slots[key] for key in self.fixed if rule_of(self.slots[key].layer) is not None)
+        return any(bool((slot.tensor != slot.tensor.flatten()[:1]).any()) for slot in shared)
+
+    def at(self, name: str, value: Value) -> _Built | None:
+        """Return the same with one more decision made; None where it cannot be built."""
+        wanted = {**self.frame.draw.values, name: value}
+        runs = self.leaf.runs.values()
+        run = next((run for run in runs if run[1].draw.values == wanted), None)
+        other = _Built(self.leaf, *(run or (self.inputs, self.frame)), {**self.values, name: value})
+        if run is None:  # constraints keep it from being run, and it may not even fit
+            try:
+                return other if other.slots else None
+            except Exception:  # whatever a layer raises
+                return None
+        return other
+
+
+def _rounds(leaf: Leaf, frame: Frame) -> list[dict[str, Value]]:
+    """Return what has to be decided to have every option inside of a leaf made once."""
+    return covers(dict(met.taken) for inner in leaf.inner for met, _ in inner.met if met.draw is frame.draw) or [{}]
+
+
+def _hangs_on(name: str, value: Value, references: list[_Built]) -> bool:
+    for reference in references:
+        other = None if value == reference.frame.draw.values[name] else reference.at(name, value)
+        if other is not None and _differ(reference, other):
+            return True
+    return False
+
+
+def _differ(one: _Built, other: _Built) -> bool:
+    """Tell whether tensors of the same place cannot begin as one."""
+    pairs = {key: (slot, other.slots[key]) for key, slot in one.slots.items() if key in other.slots}
+    if any(a.tensor.requires_grad != b.tensor.requires_grad for a, b in pairs.values()):
+        return True
+    if len(pairs) == len(one.slots) == len(other.slots) and all(a.shape == b.shape for a, b in pairs.values()):
+        return not all(agree(*pair) for pair in pairs.values())
+    return any(key in one.fixed and key in other.fixed and not agree(*pair) for key, pair in pairs.items())
