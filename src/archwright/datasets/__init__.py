@@ -11,6 +11,7 @@ from archwright.datasets._preprocess import (
     Preprocess,
     TablePreprocess,
     load_preprocess,
+    preprocess_from_json,
 )
 from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
 
@@ -28,6 +29,7 @@ __all__ = [
     "check_file",
     "data",
     "load_preprocess",
+    "preprocess_from_json",
     "registry",
     "to_array",
 ]

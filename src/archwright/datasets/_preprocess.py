@@ -29,6 +29,7 @@ __all__ = [
     "is_missing",
     "load_preprocess",
     "normalise",
+    "preprocess_from_json",
 ]
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null"})

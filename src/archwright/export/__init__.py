@@ -3,34 +3,34 @@
 from typing import TYPE_CHECKING, Any
 
 from archwright.export._best import (
+    BEST,
     FRONT,
-    Saved,
-    clear_front,
+    TOP,
+    clear_all_but,
     export_network,
     load_best,
-    onnx_file,
     read_best,
-    read_preprocess,
     save_best,
 )
 from archwright.export._measure import Measured, measure_networks
+from archwright.export._saved import Saved
 
 if TYPE_CHECKING:
     from archwright.export._predict import Prediction, Predictor, report
 
 __all__ = [
+    "BEST",
     "FRONT",
+    "TOP",
     "Measured",
     "Prediction",
     "Predictor",
     "Saved",
-    "clear_front",
+    "clear_all_but",
     "export_network",
     "load_best",
     "measure_networks",
-    "onnx_file",
     "read_best",
-    "read_preprocess",
     "report",
     "save_best",
 ]

@@ -2,57 +2,42 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from archwright import _disk
 from archwright.errors import BuildError, StudyError
+from archwright.export._folder import Folder, as_json
+from archwright.export._saved import FIGURES, WEIGHTS, Saved
 from archwright.space import Architecture, Space, TensorSpec
+from archwright.trials import metrics_to_json
 
 if TYPE_CHECKING:
     import torch
 
-    from archwright.datasets import Preprocess
-
 __all__ = [
+    "BEST",
     "FRONT",
-    "Saved",
-    "clear_front",
+    "TOP",
+    "clear_all_but",
     "export_network",
+    "kept_trials",
     "load_best",
-    "onnx_file",
     "read_best",
-    "read_preprocess",
     "save_best",
+    "write_onnx_file",
 ]
+
+BEST = "best"
+"""The folder of a run that holds its best network."""
 
 FRONT = "front"
 """The folder of a run in which each network of the front has a folder, named after its trial."""
 
-_BEST = "best"
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What a `best` folder says, without its weights.
-
-    Args:
-        architecture: The network's decisions.
-        example_input: What goes into the network, where that is known.
-        metrics: Its figures.
-        stage: "search", or "final" after the longer training on train and validation data.
-        trial: The number of the trial that found it.
-    """
-
-    architecture: Architecture
-    example_input: tuple[TensorSpec, ...] | None
-    metrics: dict[str, float]
-    stage: str
-    trial: int | None
+TOP = "top"
+"""The same for the few best networks of a search for one objective."""
 
 
 def save_best(
@@ -64,12 +49,12 @@ def save_best(
     metrics: Mapping[str, float],
     stage: str = "search",
     trial: int | None = None,
-    name: str = _BEST,
+    name: str = BEST,
 ) -> str | None:
     """Write a network into a folder of a run: architecture.json, model.py, weights.safetensors, metrics.json.
 
     Where the preprocessing is known, preprocess.json and predict.py are written too, and model.py has its figures.
-    The folder is replaced as a whole, so that a reader never sees half of it, whenever the process is killed.
+    The files are replaced together, so that a reader never sees half of them, whenever the process is killed.
 
     Args:
         folder: The run folder.
@@ -84,71 +69,70 @@ def save_best(
 
     Returns:
         Why there is no model.py, where the source cannot be written; else None.
+
+    Raises:
+        StudyError: Something else is in the place of the folder.
+        OSError: The files cannot be written; the network before is left as it is.
     """
-    place = Path(folder) / name
-    new = place.with_name(f"{place.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
     specs = getattr(candidate, "example_input", None) or space.example_input
     specs = (specs,) if isinstance(specs, TensorSpec) else specs
-    _write_json(
-        new / "architecture.json",
-        {
-            "id": architecture.id,
-            "space": space.name,
-            "fingerprint": space.fingerprint,
-            "trial": trial,
-            "example_input": specs and [{"shape": list(spec.shape), "dtype": spec.dtype} for spec in specs],
-            "decisions": architecture.to_json(),
-        },
-    )
-    _write_json(new / "metrics.json", {"stage": stage, "trial": trial, "metrics": dict(metrics)})
+    index = {
+        "id": architecture.id,
+        "space": space.name,
+        "fingerprint": space.fingerprint,
+        "trial": trial,
+        "example_input": specs and [{"shape": list(spec.shape), "dtype": spec.dtype} for spec in specs],
+        "decisions": architecture.to_json(),
+    }
+    files = {FIGURES: as_json({"stage": stage, "trial": trial, "metrics": metrics_to_json(metrics)})}
     preprocess = getattr(candidate, "preprocess", None)
     if preprocess is not None:
         from archwright.export._preprocess import model_source, preprocess_files
 
-        for file, content in preprocess_files(preprocess).items():
-            (new / file).write_bytes(content)
+        files |= preprocess_files(preprocess)
     reason = None
     if "model" in space.parts and (candidate is not None or specs is not None):
         try:
             source = space.source(architecture, specs)
             if preprocess is not None:
                 source = model_source(source, preprocess)
-            (new / "model.py").write_text(source, encoding="utf-8")
+            files["model.py"] = source.encode()
         except BuildError as error:
             reason = str(error)
     if candidate is not None:
-        _save_weights(candidate.model, new / "weights.safetensors", architecture)
-    _swap(place)
+        files[WEIGHTS] = _weights(candidate.model, architecture)
+    Folder(folder, name).write(index, files)
     return reason
 
 
-def read_best(folder: str | Path, name: str = _BEST) -> Saved | None:
-    """Return what the folder of a network in a run says; None where there is none."""
-    best = _settled(Path(folder) / name)
-    if best is None:
-        return None
-    written = json.loads((best / "architecture.json").read_text(encoding="utf-8"))
-    figures = json.loads((best / "metrics.json").read_text(encoding="utf-8"))
-    specs = written["example_input"]
-    return Saved(
-        Architecture.from_json(written["decisions"]),
-        specs and tuple(TensorSpec(tuple(spec["shape"]), spec["dtype"]) for spec in specs),
-        figures["metrics"],
-        figures["stage"],
-        figures["trial"],
-    )
+def read_best(folder: str | Path, name: str = BEST) -> Saved | None:
+    """Return the network in a folder of a run; None where there is none.
+
+    Raises:
+        StudyError: Its files are damaged.
+    """
+    place = Folder(folder, name)
+    files = place.read()
+    return None if files is None else Saved.parse(place.path, files)
 
 
-def clear_front(folder: str | Path, keep: Collection[int]) -> None:
-    """Remove the networks of trials that are not on the front any more."""
-    for place in (Path(folder) / FRONT).glob("*"):
-        if not place.name.isdecimal() or int(place.name) not in keep:
-            shutil.rmtree(place, ignore_errors=True)
+def kept_trials(folder: str | Path, name: str) -> list[int]:
+    """Return the trials that have a folder in a folder of a run, `FRONT` or `TOP`."""
+    above = Path(folder) / name
+    if not _disk.is_folder(above):
+        return []
+    names = {place.name.removeprefix(f"{_disk.RESERVED}old-") for place in above.iterdir()}
+    return sorted(int(each) for each in names if each.isdecimal() and each.isascii())
 
 
-def load_best(folder: str | Path, space: Space, name: str = _BEST) -> torch.nn.Module:
+def clear_all_but(folder: str | Path, name: str, keep: Collection[int]) -> None:
+    """Remove the networks of other trials from a folder of a run, `FRONT` or `TOP`."""
+    for trial in kept_trials(folder, name):
+        if trial not in keep:
+            Folder(folder, f"{name}/{trial}").clear()
+
+
+def load_best(folder: str | Path, space: Space, name: str = BEST) -> torch.nn.Module:
     """Return the trained network of a run folder, in evaluation mode, on the CPU.
 
     It is built from the space; the code in `model.py` is not executed.
@@ -159,34 +143,9 @@ def load_best(folder: str | Path, space: Space, name: str = _BEST) -> torch.nn.M
         name: The network's folder in the run folder.
 
     Raises:
-        StudyError: Nothing has been found yet, or the search kept no weights.
+        StudyError: Nothing has been found yet, the search kept no weights, or the files are damaged.
     """
-    from safetensors.torch import load_file
-
-    best = _found(folder, name)
-    weights = best / "weights.safetensors"
-    if not weights.exists():
-        raise StudyError(f"{folder} holds no weights: the evaluator of this study trained no network (candidate.model)")
-    saved = read_best(folder, name)
-    assert saved is not None
-    model = space.build(saved.architecture, saved.example_input)
-    model.load_state_dict(load_file(weights))
-    return model.eval()
-
-
-def read_preprocess(folder: str | Path, name: str = _BEST) -> Preprocess | None:
-    """Return the preprocessing of a network in a run folder; `None` where none was saved with it.
-
-    Raises:
-        StudyError: There is no such network, or its preprocess.json is damaged.
-    """
-    from archwright.datasets import InputError, load_preprocess
-
-    file = _found(folder, name) / "preprocess.json"
-    try:
-        return load_preprocess(file) if file.exists() else None
-    except InputError as error:
-        raise StudyError(str(error)) from error
+    return _found(folder, name).network(space)
 
 
 def export_network(
@@ -195,103 +154,91 @@ def export_network(
     """Copy a network of a run folder to where it will be used.
 
     Args:
-        folder: The run folder.
-        out: A new or empty folder; it gets model.py, weights.safetensors, architecture.json and metrics.json.
-        trial: The trial on the front whose network it is to be; the best when not given.
+        folder: The run folder; it is left as it is.
+        out: A new or empty folder; it gets model.py, weights.safetensors and the other files of the network.
+        trial: The trial whose network it is to be, one of those on the front or of the best that are kept; the best
+            when not given.
         onnx: The space that was searched, where it is to get model.onnx too.
 
     Returns:
         The files written.
 
     Raises:
-        StudyError: Nothing has been found yet, no network of the trial is kept, or `out` holds files already.
+        StudyError: Nothing has been found yet, no network of the trial is kept, its files are damaged, or `out` holds
+            files already.
         BuildError: The network cannot be written as an ONNX file.
         MissingExtra: What writes ONNX files is not installed.
     """
-    name = _BEST if trial is None else _name_of(Path(folder), trial)
-    found = _found(folder, name)
+    saved = _found(folder, BEST) if trial is None else _of_trial(Path(folder), trial)
     target = Path(out)
-    if target.exists() and any(target.iterdir()):
-        raise StudyError(f"{target} is not empty; name a new folder")
-    target.mkdir(parents=True, exist_ok=True)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise StudyError(f"{target} is not an empty folder; name a new one")
+    files = dict(saved.files)
     if onnx is not None:
-        onnx_file(folder, onnx, name)
-    return [Path(shutil.copy2(file, target)) for file in sorted(found.iterdir())]
+        with TemporaryDirectory() as temporary:
+            file = Path(temporary) / "model.onnx"
+            write_onnx_file(saved, onnx, file)
+            files[file.name] = file.read_bytes()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            _disk.write(target / name, content)
+    except OSError as error:
+        raise StudyError(f"{target} cannot be written to: {error}") from error
+    return sorted(target / name for name in files)
 
 
-def onnx_file(folder: str | Path, space: Space, name: str = _BEST) -> Path:
-    """Return the ONNX file of a network of a run, which is written beside its weights where it is not there yet.
+def write_onnx_file(saved: Saved, space: Space, file: Path) -> None:
+    """Write a network of a run as an ONNX file.
 
     Raises:
-        StudyError: There is no such network, or it is not known what goes into it.
+        StudyError: The network has no weights, or it is not known what goes into it.
         BuildError: It cannot be written as an ONNX file.
         MissingExtra: What writes ONNX files is not installed.
     """
     from archwright.build import write_onnx
 
-    place = _found(folder, name)
-    file = place / "model.onnx"
-    if not file.exists():
+    specs = saved.example_input or space.example_input
+    if specs is None:
+        raise StudyError(f"{saved.place} does not say what goes into the network: an ONNX file needs to know")
+    network, preprocess = saved.network(space), saved.preprocess()
+    if preprocess is None:
+        write_onnx(network, specs, file)
+    else:
+        from archwright.export._preprocess import write_raw_onnx
+
+        write_raw_onnx(network, preprocess, specs, file)
+
+
+def _of_trial(folder: Path, trial: int) -> Saved:
+    """Return the network of a trial."""
+    for name in (f"{FRONT}/{trial}", f"{TOP}/{trial}"):
         saved = read_best(folder, name)
-        specs = None if saved is None else saved.example_input or space.example_input
-        if specs is None:
-            raise StudyError(f"{folder} does not say what goes into the network: an ONNX file needs to know")
-        new = file.with_suffix(".new")
-        model, preprocess = load_best(folder, space, name), read_preprocess(folder, name)
-        if preprocess is None:
-            write_onnx(model, specs, new)
-        else:
-            from archwright.export._preprocess import write_raw_onnx
-
-            write_raw_onnx(model, preprocess, specs, new)
-        new.replace(file)
-    return file
+        if saved is not None:
+            return saved
+    best = _found(folder, BEST)
+    if best.trial == trial:
+        return best
+    kept = sorted({*kept_trials(folder, FRONT), *kept_trials(folder, TOP)})
+    listed = ", ".join(map(str, kept)) or f"{best.trial}, the best"
+    raise StudyError(
+        f"{folder} keeps no network of trial {trial}; it keeps those of the trials {listed}. "
+        "A search for several objectives keeps the front, and one that is told final=3 the three best"
+    )
 
 
-def _name_of(folder: Path, trial: int) -> str:
-    """Return the folder that holds the network of a trial."""
-    name = f"{FRONT}/{trial}"
-    if _settled(folder / name) is not None:
-        return name
-    best = read_best(folder)
-    if best is not None and best.trial == trial:
-        return _BEST
-    kept = sorted(int(place.name) for place in (folder / FRONT).glob("*") if place.name.isdecimal())
-    listed = ", ".join(map(str, kept)) or ("none but the best" if best is not None else "none")
-    raise StudyError(f"{folder} keeps no network of trial {trial}; it keeps those of the trials on the front: {listed}")
-
-
-def _save_weights(model: torch.nn.Module, path: Path, architecture: Architecture) -> None:
-    from safetensors.torch import save_file
+def _weights(model: torch.nn.Module, architecture: Architecture) -> bytes:
+    from safetensors.torch import save
 
     # A clone of its own for each tensor: the format refuses tensors that share memory, such as tied weights.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
-    save_file(tensors, path, metadata={"architecture": architecture.id})
+    return save(tensors, metadata={"architecture": architecture.id})
 
 
-def _write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _swap(place: Path) -> None:
-    old = place.with_name(f"{place.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
-        os.rename(place, old)
-    os.rename(place.with_name(f"{place.name}.new"), place)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _found(folder: str | Path, name: str) -> Path:
-    best = _settled(Path(folder) / name)
-    if best is None:
-        raise StudyError(f"{folder} holds no network yet: no trial has ended with a result")
-    return best
-
-
-def _settled(place: Path) -> Path | None:
-    """Return a network's folder; a process killed between the two renames left it under its old name."""
-    old = place.with_name(f"{place.name}.old")
-    if place.exists():
-        return place
-    return old if old.exists() else None
+def _found(folder: str | Path, name: str) -> Saved:
+    saved = read_best(folder, name)
+    if saved is not None:
+        return saved
+    if not Path(folder).is_dir():
+        raise StudyError(f"there is no folder {folder}: name a run folder, as a search makes it")
+    raise StudyError(f"{folder} holds no network yet: no trial has ended with a result")

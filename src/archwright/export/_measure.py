@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from archwright.cost import Counted, Target, Timing, time_files, time_networks
 from archwright.errors import StudyError
-from archwright.export._best import FRONT, Saved, load_best, onnx_file, read_best
+from archwright.export._best import BEST, FRONT, kept_trials, read_best, write_onnx_file
+from archwright.export._saved import Saved
 from archwright.space import Space
 
 __all__ = ["Measured", "measure_networks"]
@@ -35,13 +37,12 @@ class Measured:
 def measure_networks(
     folder: str | Path, space: Space, target: Target | str = "eager", *, limit: float = 0.1
 ) -> list[Measured]:
-    """Measure the best network of a run, and those on its front, on a target of this machine.
+    """Measure the best network of a run, or those on its front, on a target of this machine.
 
-    They are run with their trained weights, and take turns. For ONNX Runtime the file that is measured stays beside the
-    weights: it is the one that `export_network` gives away.
+    They are run with their trained weights, and take turns. ONNX Runtime is given a file as `export_network` writes it.
 
     Args:
-        folder: The run folder.
+        folder: The run folder; it is left as it is.
         space: The space that was searched.
         target: On what.
         limit: The greatest spread of the times that is believed.
@@ -53,23 +54,24 @@ def measure_networks(
     """
     target = Target.parse(target)
     root = Path(folder)
-    numbers = sorted(int(place.name) for place in (root / FRONT).glob("*") if place.name.isdecimal())
-    names = [f"{FRONT}/{number}" for number in numbers] or ["best"]
-    found = {name: saved for name in names if (saved := read_best(root, name)) is not None}
+    names = [f"{FRONT}/{number}" for number in kept_trials(root, FRONT)] or [BEST]
+    found = [saved for name in names if (saved := read_best(root, name)) is not None]
     if not found:
         raise StudyError(f"{folder} holds no network yet: no trial has ended with a result")
-    inputs = {name: saved.example_input or space.example_input for name, saved in found.items()}
-    specs = next(iter(inputs.values()))
+    specs = found[0].example_input or space.example_input
     if specs is None:
         raise StudyError(f"{folder} does not say what goes into its networks, so they cannot be run")
     if target.runtime == "onnx":
-        timings = time_files([onnx_file(root, space, name) for name in found], specs, target, limit=limit)
+        with TemporaryDirectory() as temporary:
+            files = [Path(temporary) / f"{position}.onnx" for position in range(len(found))]
+            for saved, file in zip(found, files, strict=True):
+                write_onnx_file(saved, space, file)
+            timings = time_files(files, specs, target, limit=limit)
     else:
-        models = [load_best(root, space, name) for name in found]
-        timings = time_networks(models, specs, target, limit=limit)
+        timings = time_networks([saved.network(space) for saved in found], specs, target, limit=limit)
     counted = Counted()
     rows = []
-    for saved, timing in zip(found.values(), timings, strict=True):
+    for saved, timing in zip(found, timings, strict=True):
         costs = counted.of(space, saved.architecture, specs[0] if len(specs) == 1 else None)
         per_second = target.batch_size / timing.milliseconds * 1e3
         rows.append(Measured(saved, timing, per_second, costs["parameters"], costs["flops"]))

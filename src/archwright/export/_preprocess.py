@@ -16,11 +16,10 @@ from torch import nn
 
 from archwright.datasets import ImagePreprocess, InputError, Normalised, Preprocess
 from archwright.export import _predict
+from archwright.export._saved import PREPROCESS
 from archwright.space import TensorSpec
 
-__all__ = ["PREPROCESS", "model_source", "preprocess_files", "write_raw_onnx"]
-
-PREPROCESS = "preprocess.json"
+__all__ = ["model_source", "preprocess_files", "write_raw_onnx"]
 
 
 def preprocess_files(preprocess: Preprocess) -> dict[str, bytes]:

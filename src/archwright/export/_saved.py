@@ -1,0 +1,133 @@
+"""A network of a run folder, as it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archwright import _disk
+from archwright._fields import fields, items, text, whole
+from archwright.errors import ArchwrightError, StudyError
+from archwright.export._folder import INDEX
+from archwright.space import Architecture, Space, TensorSpec
+from archwright.trials import metrics_from_json
+
+if TYPE_CHECKING:
+    import torch
+
+    from archwright.datasets import Preprocess
+
+__all__ = ["FIGURES", "PREPROCESS", "WEIGHTS", "Saved"]
+
+FIGURES = "metrics.json"
+PREPROCESS = "preprocess.json"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A network of a run folder, as it was when it was read.
+
+    Args:
+        place: The folder that it was read from.
+        architecture: The network's decisions.
+        example_input: What goes into the network, where that is known.
+        metrics: Its figures.
+        stage: "search", or "final" after the longer training on train and validation data.
+        trial: The number of the trial that found it.
+        files: The content of its files, by name.
+    """
+
+    place: Path
+    architecture: Architecture
+    example_input: tuple[TensorSpec, ...] | None
+    metrics: dict[str, float]
+    stage: str
+    trial: int | None
+    files: Mapping[str, bytes] = field(repr=False)
+
+    @classmethod
+    def parse(cls, place: Path, files: Mapping[str, bytes]) -> Saved:
+        """Return what the files of a network say.
+
+        Raises:
+            StudyError: They are damaged; the message names the file and the field.
+        """
+        try:
+            name = INDEX
+            said = fields(_disk.parse_json(files[name], name), "the file", "decisions", "example_input")
+            architecture = Architecture.from_json(said["decisions"])
+            specs = said["example_input"] and tuple(map(_spec, items(said["example_input"], "'example_input'")))
+            name = FIGURES
+            if name not in files:
+                raise ValueError("the file is missing")
+            figures = fields(_disk.parse_json(files[name], name), "the file", "metrics", "stage", "trial")
+            return cls(
+                place,
+                architecture,
+                specs or None,
+                metrics_from_json(figures["metrics"]),
+                text(figures["stage"], "'stage'"),
+                None if figures["trial"] is None else whole(figures["trial"], "'trial'"),
+                files,
+            )
+        except (ArchwrightError, ValueError) as error:
+            raise StudyError(f"{place / name} is damaged: {error}") from error
+
+    def network(self, space: Space) -> torch.nn.Module:
+        """Return the trained network, in evaluation mode, on the CPU.
+
+        It is built from the space; the code in `model.py` is not executed.
+
+        Args:
+            space: The space that was searched.
+
+        Raises:
+            StudyError: The search kept no weights, or they are damaged or those of another network.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        if WEIGHTS not in self.files:
+            raise StudyError(
+                f"{self.place} holds no weights: the evaluator of this study trained no network (candidate.model)"
+            )
+        weights = self.place / WEIGHTS
+        try:
+            tensors = load(self.files[WEIGHTS])
+        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
+            raise StudyError(f"{weights} is damaged: {error}") from error
+        try:
+            model = space.build(self.architecture, self.example_input)
+        except ArchwrightError as error:
+            raise StudyError(f"{self.place / INDEX} does not describe a network of the space: {error}") from error
+        try:
+            model.load_state_dict(tensors)
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise StudyError(f"{weights} does not hold the weights of this network: {error}") from error
+        return model.eval()
+
+
+    def preprocess(self) -> Preprocess | None:
+        """Return the preprocessing of the network's inputs; `None` where none was saved with it.
+
+        Raises:
+            StudyError: It is damaged.
+        """
+        if PREPROCESS not in self.files:
+            return None
+        from archwright.datasets import InputError, preprocess_from_json
+
+        place = self.place / PREPROCESS
+        try:
+            return preprocess_from_json(_disk.parse_json(self.files[PREPROCESS], place))
+        except (InputError, ValueError) as error:
+            raise StudyError(f"{place} cannot be used: {error}") from error
+
+
+def _spec(written: object) -> TensorSpec:
+    said = fields(written, "an input of 'example_input'", "shape", "dtype")
+    sizes = [whole(size, "a size of 'example_input'", least=1) for size in items(said["shape"], "'shape'")]
+    return TensorSpec(tuple(sizes), text(said["dtype"], "'dtype'"))
