@@ -52,7 +52,7 @@ def read(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise StudyError(f"{path} is not a file")
-        with path.open("rb", opener=no_follow) as file:
+        with open(path, "rb", opener=no_follow) as file:
             return file.read()
     except FileNotFoundError:
         raise

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archwright._fields import fields, items, number
 from archwright.space import Architecture
 
 if TYPE_CHECKING:
@@ -61,10 +62,28 @@ class Learned:
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> Learned:
-        """Return what `to_json` wrote."""
+        """Return what `to_json` wrote.
+
+        Raises:
+            ValueError: A field is missing or holds what does not belong there; the message names it.
+            ArchitectureError: What is preferred are no decisions.
+        """
+        said = fields(written, "what was learned", "architectures", "probabilities", "curve", "diagnosis")
+        curve = [fields(row, "a row of the curve") for row in items(said["curve"], "the curve")]
+        steps = [fields(step, "a step of probabilities") for step in items(said["probabilities"], "probabilities")]
+        diagnosis = fields(said["diagnosis"], "the diagnosis")
+        for name, value in [item for row in curve for item in row.items()]:
+            number(value, f"{name!r} of the curve")
+        for name, value in diagnosis.items():
+            if not isinstance(value, str | None):
+                number(value, f"{name!r} of the diagnosis")
         return cls(
-            tuple(Architecture.from_json(each) for each in written["architectures"]),
-            tuple({name: tuple(each) for name, each in step.items()} for step in written["probabilities"]),
-            tuple(written["curve"]),
-            written["diagnosis"],
+            tuple(Architecture.from_json(each) for each in items(said["architectures"], "architectures")),
+            tuple({name: _shares(each) for name, each in step.items()} for step in steps),
+            tuple(curve),
+            diagnosis,
         )
+
+
+def _shares(written: object) -> tuple[float, ...]:
+    return tuple(number(each, "a probability") for each in items(written, "probabilities"))

@@ -171,8 +171,10 @@ def export_network(
     """
     saved = _found(folder, BEST) if trial is None else _of_trial(Path(folder), trial)
     target = Path(out)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise StudyError(f"{target} is not an empty folder; name a new one")
+    if target.exists() and not target.is_dir():
+        raise StudyError(f"{target} is a file; name a new folder")
+    if target.exists() and any(target.iterdir()):
+        raise StudyError(f"{target} is not empty; name a new folder")
     files = dict(saved.files)
     if onnx is not None:
         with TemporaryDirectory() as temporary:

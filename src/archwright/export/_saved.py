@@ -109,7 +109,6 @@ class Saved:
             raise StudyError(f"{weights} does not hold the weights of this network: {error}") from error
         return model.eval()
 
-
     def preprocess(self) -> Preprocess | None:
         """Return the preprocessing of the network's inputs; `None` where none was saved with it.
 

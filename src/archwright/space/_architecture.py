@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from archwright.errors import ArchitectureError
 from archwright.space._decisions import Value
 
 __all__ = ["Architecture"]
@@ -43,7 +44,21 @@ class Architecture(Mapping[str, Value]):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
-        """Return the architecture that `to_json` wrote."""
+        """Return the architecture that `to_json` wrote.
+
+        Raises:
+            ArchitectureError: The data are no object of decisions, each a number, a text, a truth value, null, or an
+                array of these.
+        """
+        if not isinstance(data, Mapping):
+            raise ArchitectureError(f"decisions are an object, by name, not {type(data).__name__}")
+        for name, value in data.items():
+            for each in value if isinstance(value, list) else [value]:
+                if not isinstance(each, bool | int | float | str | None):
+                    raise ArchitectureError(
+                        f"the decision {name!r} is a number, a text, true, false, null or an array of these, and holds "
+                        f"{type(each).__name__}"
+                    )
         return cls({name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
 
     def __getitem__(self, name: str) -> Value:

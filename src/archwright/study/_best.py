@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -52,7 +52,10 @@ class Best:
 
 
 class Shelf:
-    """Holds the best network: in the run folder, or in memory where there is none.
+    """Holds the best network, and those beside it: in the run folder, or in memory where there is none.
+
+    Beside the best are the networks of the front, with several objectives; with one, the few best that are trained
+    again.
 
     Args:
         folder: The run folder.
@@ -60,8 +63,8 @@ class Shelf:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._kept: tuple[Architecture, torch.nn.Module] | None = None
-        self._front: dict[int, torch.nn.Module] = {}
+        self._kept: tuple[int, Architecture, torch.nn.Module | None] | None = None
+        self._beside: dict[int, torch.nn.Module | None] = {}
         self._preprocess: Preprocess | None = None
 
     def keep(
@@ -71,16 +74,16 @@ class Shelf:
         stage: Literal["search", "final"],
         trial: int,
         *,
-        on_front: bool = False,
+        beside: Literal["front", "top"] | None = None,
     ) -> str | None:
-        """Take in a network, in place of the best one before, or beside those of the front.
+        """Take in a network, in place of the best one before, or beside it.
 
         Args:
             candidate: What was evaluated; where its model was never built, there is no network.
             metrics: What was measured.
             stage: Whether it comes from the search or from the final training.
             trial: The number of the trial that found it.
-            on_front: Whether it is one of the front.
+            beside: Where it is one of those beside the best: the folder of these.
 
         Returns:
             Why its source could not be written, where that is so.
@@ -88,12 +91,12 @@ class Shelf:
         model = candidate.built
         self._preprocess = candidate.preprocess
         if self._folder is None:
-            if on_front and model is not None:
-                self._front[trial] = model
-            elif not on_front:
-                self._kept = None if model is None else (candidate.architecture, model)
+            if beside is None:
+                self._kept = trial, candidate.architecture, model
+            else:
+                self._beside[trial] = model
             return None
-        from archwright.export import FRONT, save_best
+        from archwright.export import BEST, save_best
 
         return save_best(
             self._folder,
@@ -103,67 +106,73 @@ class Shelf:
             metrics=metrics,
             stage=stage,
             trial=trial,
-            **({"name": f"{FRONT}/{trial}"} if on_front else {}),
+            name=BEST if beside is None else f"{beside}/{trial}",
         )
 
-    def clear(self, front: Sequence[Trial]) -> None:
-        """Remove the networks that are not on the front any more."""
-        keep = {trial.number for trial in front}
-        for number in self._front.keys() - keep:
-            del self._front[number]
-        if self._folder is not None and (self._folder / "front").is_dir():
-            from archwright.export import clear_front
+    def clear(self, beside: Literal["front", "top"], keep: Collection[int]) -> None:
+        """Remove the networks of other trials from those beside the best."""
+        for number in self._beside.keys() - keep:
+            del self._beside[number]
+        if self._folder is not None and (self._folder / beside).exists():
+            from archwright.export import clear_all_but
 
-            clear_front(self._folder, keep)
+            clear_all_but(self._folder, beside, keep)
+
+    def holds(self, trial: Trial, *, is_best: bool) -> bool:
+        """Tell whether the network of a trial is kept.
+
+        Args:
+            trial: The trial.
+            is_best: Whether it is the best of the study, and so belongs into the folder of the best too.
+        """
+        if self._folder is None:
+            best = self._kept is not None and self._kept[0] == trial.number
+            return best if is_best else trial.number in self._beside
+        from archwright.export import BEST, FRONT, TOP, read_best
+
+        names = [BEST] if is_best else [f"{FRONT}/{trial.number}", f"{TOP}/{trial.number}"]
+        try:
+            return any((saved := read_best(self._folder, name)) and saved.trial == trial.number for name in names)
+        except StudyError:
+            return False  # what is damaged is as good as lost
 
     def load(
         self, space: Space, architecture: Architecture, fidelity: Spent | None = None, trial: int | None = None
-    ) -> torch.nn.Module:
+    ) -> tuple[torch.nn.Module, Preprocess | None]:
         """Return the network of an architecture, or the smaller one by which the search judged it.
+
+        With it comes the preprocessing of its inputs; `None` where none was kept with it.
 
         Args:
             space: The space.
             architecture: The architecture.
             fidelity: What its trial was given.
-            trial: The number of the trial, by which networks of the front are kept.
+            trial: The number of the trial that found it.
 
         Raises:
-            StudyError: It is not there.
+            StudyError: It is not there, or damaged.
         """
         either = (architecture, shrunk(space, architecture, fidelity))
-        if trial in self._front:
-            return self._front[trial]
-        if self._folder is not None:
-            from archwright.export import FRONT, load_best, read_best
-
-            if read_best(self._folder, f"{FRONT}/{trial}") is not None:
-                return load_best(self._folder, space, f"{FRONT}/{trial}")
-            saved = read_best(self._folder)
-            if saved is not None and saved.architecture not in either:
-                raise StudyError(
-                    f"{self._folder / 'best'} holds the network of {saved.architecture.id}, not that of "
-                    f"{architecture.id}, the best on record; after a process was killed between the two, "
-                    "study.resume() puts it right"
-                )
-            return load_best(self._folder, space)
-        if self._kept is None or self._kept[0] not in either:
-            raise StudyError(
-                "no trained network is kept: the evaluator trained none, or the study was told its "
-                "results from outside. space.build(architecture) makes one, untrained."
-            )
-        return self._kept[1]
-
-    def preprocess(self, trial: int) -> Preprocess | None:
-        """Return the preprocessing of the network of a trial; `None` where none was kept with it.
-
-        Raises:
-            StudyError: There is no network, or its preprocessing is damaged.
-        """
         if self._folder is None:
-            return self._preprocess
-        from archwright.export import FRONT, read_best, read_preprocess
+            model = None if trial is None else self._beside.get(trial)
+            if model is None and self._kept is not None and self._kept[1] in either:
+                model = self._kept[2]
+            if model is None:
+                raise StudyError(
+                    "no trained network is kept: the evaluator trained none, or the study was told its "
+                    "results from outside. space.build(architecture) makes one, untrained."
+                )
+            return model, self._preprocess
+        from archwright.export import BEST, FRONT, TOP, read_best
 
-        on_front = f"{FRONT}/{trial}"
-        if read_best(self._folder, on_front) is not None:
-            return read_preprocess(self._folder, on_front)
-        return read_preprocess(self._folder)
+        for name in (f"{FRONT}/{trial}", f"{TOP}/{trial}", BEST):
+            saved = read_best(self._folder, name)
+            if saved is not None and saved.architecture in either:
+                return saved.network(space), saved.preprocess()
+        if saved is None:
+            raise StudyError(f"{self._folder} holds no network: the evaluator of this study trained none")
+        raise StudyError(
+            f"{self._folder / BEST} holds the network of {saved.architecture.id}, not that of {architecture.id}. Kept "
+            "are the best, the front of several objectives, and with final=3 the three best; where a process was "
+            "killed before the best was on record, study.resume() puts it right"
+        )

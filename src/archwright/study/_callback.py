@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archwright._disk import no_follow
 from archwright.trials import Trial
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class Log(Callback):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._is_told = False
 
     def on_start(self, study: Study) -> None:
         """Note the beginning."""
@@ -125,8 +128,13 @@ class Log(Callback):
         # Opened for each line: a file that is kept open would lose its last lines in a killed process.
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         lines = text.rstrip().splitlines() or [""]
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write("".join([f"{now} {lines[0]}\n", *(f"    {line}\n" for line in lines[1:])]))
+        try:
+            with open(self._path, "a", encoding="utf-8", errors="backslashreplace", opener=no_follow) as file:
+                file.write("".join([f"{now} {lines[0]}\n", *(f"    {line}\n" for line in lines[1:])]))
+        except OSError as error:  # a full disk, say, is no reason to lose a trial
+            if not self._is_told:
+                warnings.warn(f"{self._path} cannot be written to, and will lack lines: {error}", stacklevel=2)
+            self._is_told = True
 
 
 def describe_metrics(metrics: Mapping[str, float]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+from archwright import _disk
 
 __all__ = ["Checkpoints"]
 
@@ -21,10 +24,12 @@ class Checkpoints:
         self._folder = None if folder is None else folder / "checkpoints"
         self._kept: dict[int, bytes] = {}
 
+    def is_taken(self, number: int) -> bool:
+        """Tell whether there is a file of the name that a trial's state has."""
+        return self._folder is not None and os.path.lexists(self._file(number))
+
     def keep(self, number: int, state: Mapping[str, Any]) -> None:
         """Keep a copy of a trial's state, at once and as a whole."""
-        import io
-
         import torch
 
         if self._folder is None:
@@ -32,10 +37,9 @@ class Checkpoints:
             torch.save(dict(state), buffer)
             self._kept[number] = buffer.getvalue()
             return
+        _disk.refuse_links([self._folder])
         self._folder.mkdir(exist_ok=True)
-        new = self._file(number).with_suffix(".new")
-        torch.save(dict(state), new)
-        os.replace(new, self._file(number))
+        _disk.write(self._file(number), lambda file: torch.save(dict(state), file))
 
     def load(self, number: int) -> dict[str, Any]:
         """Return a trial's state.
@@ -43,13 +47,11 @@ class Checkpoints:
         Raises:
             LookupError: It is not there, or it is damaged; the message says which.
         """
-        import io
-
         import torch
 
         try:
-            source = io.BytesIO(self._kept[number]) if self._folder is None else self._file(number)
-            state: dict[str, Any] = torch.load(source, weights_only=True, map_location="cpu")
+            content = self._kept[number] if self._folder is None else self._read(self._folder, number)
+            state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
         except (FileNotFoundError, KeyError):
             raise LookupError("is gone") from None
         except Exception as error:  # whatever a damaged file makes torch raise
@@ -58,19 +60,16 @@ class Checkpoints:
             raise LookupError(f"cannot be read (it is a {type(state).__name__})")
         return state
 
-    def numbers(self) -> list[int]:
-        """Return the trials whose state is kept."""
-        if self._folder is None:
-            return sorted(self._kept)
-        return sorted(int(file.stem) for file in self._folder.glob("*.pt") if file.stem.isdecimal())
+    def drop(self, numbers: Collection[int]) -> None:
+        """Remove the states of trials."""
+        for number in numbers:
+            self._kept.pop(number, None)
+            if self._folder is not None and _disk.is_folder(self._folder):
+                self._file(number).unlink(missing_ok=True)
 
-    def drop_all_but(self, wanted: Collection[int]) -> None:
-        """Remove the states of all other trials."""
-        for number in self.numbers():
-            if number not in wanted:
-                self._kept.pop(number, None)
-                if self._folder is not None:
-                    self._file(number).unlink(missing_ok=True)
+    def _read(self, folder: Path, number: int) -> bytes:
+        _disk.refuse_links([folder])
+        return _disk.read(self._file(number))
 
     def _file(self, number: int) -> Path:
         assert self._folder is not None

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archwright.errors import StoreError
+from archwright.errors import ArchwrightError, StoreError
 from archwright.evaluate import Learned
 from archwright.study._clock import Clock
+from archwright.study._document import check_document
+from archwright.study._folder import DATABASE, check_database, check_links, claim
 from archwright.study._store import MemoryStore, Record, Snapshot, Store
 from archwright.trials import Constraint, History, Trial, parse_objectives
 
@@ -54,22 +56,27 @@ class Ledger:
     def create(self, document: Mapping[str, Any]) -> bool:
         """Begin a study, and tell whether that was possible: not where there is one, which is read instead.
 
+        One that has neither a trial nor a budget is begun anew.
+
         Raises:
+            StudyError: The folder is not empty and holds no study, or symbolic links.
             StudyLocked: Another process writes to the folder.
             StoreError: The folder cannot be used.
         """
         if self.folder is not None:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(f"{self.folder} cannot be made a run folder: {error}") from error
+            claim(self.folder)
             self._store = self._lock_and_open(new=True)
-        assert self._store is not None
-        empty = self._store.is_empty()
-        if empty:
-            self._store.create(document)
-        self._take(self._store.read())
-        return empty
+        store = self._store
+        assert store is not None
+        is_new = store.is_empty()
+        if is_new:
+            store.create(document)
+        snapshot = store.read()
+        if not is_new and snapshot.has_never_run:  # a process was killed in the first moment
+            store.update(**document)
+            snapshot, is_new = store.read(), True
+        self._take(snapshot)
+        return is_new
 
     def read(self) -> None:
         """Read what is on record, without the right to add to it.
@@ -221,6 +228,9 @@ class Ledger:
         from archwright.study._lock import Lock
 
         assert self.folder is not None
+        check_links(self.folder)
+        if not new:
+            check_database(self.folder)
         lock = Lock(self.folder)
         lock.acquire()
         self._lock = lock
@@ -234,33 +244,45 @@ class Ledger:
         from archwright.study._sql import SQLStore  # loads SQLAlchemy
 
         assert self.folder is not None
-        path = self.folder / "study.db"
-        if not new and not path.is_file():
-            raise StoreError(f"{self.folder} holds no study: there is no study.db in it")
-        return SQLStore(path, readonly=readonly)
+        return SQLStore(self.folder / DATABASE if new else check_database(self.folder), readonly=readonly)
 
     def _take(self, snapshot: Snapshot) -> None:
         document = snapshot.document
-        bounds = (document["scheduler"] or {}).get("constraints", ())
-        history = History(
-            parse_objectives(document["objective"]),
-            constraints=map(Constraint.parse, bounds),
-            reference=document["reference"],
-        )
-        for record in snapshot.records:
-            history.add(replace(record.trial, state="running"))
-        over = [record for record in snapshot.records if record.ended is not None]
-        for record in sorted(over, key=lambda record: record.ended or 0):
-            history.add(record.trial)
-        learned = snapshot.document["learned"] or {"elapsed": 0.0, "outcome": None}
+        try:
+            check_document(document)
+            history = _history(snapshot)
+        except (ValueError, ArchwrightError) as error:
+            raise StoreError(f"{self._place} is damaged: {error}") from error
+        learned = document["learned"] or {"elapsed": 0.0, "outcome": None}
         if learned["outcome"] is not None:
             history.learned = Learned.from_json(learned["outcome"])
-        self.document, self.history = snapshot.document, history
+        self.document, self.history = document, history
         self.interrupted = deque(
             record.trial.number
             for record in snapshot.records
             if record.ended is None and record.trial.number not in self._begun
         )
-        results = snapshot.document["results"].values()
+        results = document["results"].values()
         elapsed = [self.clock.elapsed, learned["elapsed"], *(record.elapsed for record in snapshot.records)]
         self.clock.set(max([*elapsed, *(result["elapsed"] for result in results)]))
+
+    @property
+    def _place(self) -> str:
+        return "the study" if self.folder is None else str(self.folder / DATABASE)
+
+
+def _history(snapshot: Snapshot) -> History:
+    """Return the history of what is on record, in the order in which trials ended."""
+    document = snapshot.document
+    bounds = (document["scheduler"] or {}).get("constraints", ())
+    history = History(
+        parse_objectives(document["objective"]),
+        constraints=map(Constraint.parse, bounds),
+        reference=document["reference"],
+    )
+    for record in snapshot.records:
+        history.add(replace(record.trial, state="running"))
+    over = [record for record in snapshot.records if record.ended is not None]
+    for record in sorted(over, key=lambda record: record.ended or 0):
+        history.add(record.trial)
+    return history

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from archwright.errors import StoreError, StudyLocked
+from archwright import _disk
+from archwright.errors import StoreError, StudyError, StudyLocked
 
 __all__ = ["Lock"]
 
@@ -38,7 +39,7 @@ class Lock:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         try:
             self._lock.acquire(blocking=False)
-            self._holder.write_text(json.dumps(holder) + "\n", encoding="utf-8")
+            _disk.write(self._holder, json.dumps(holder).encode() + b"\n")
         except Timeout:
             raise StudyLocked(
                 f"{self._folder} is being written to by {self._who()}. Wait until it ends, or stop it; "
@@ -56,7 +57,7 @@ class Lock:
 
     def _who(self) -> str:
         try:
-            holder = json.loads(self._holder.read_text(encoding="utf-8"))
+            holder = json.loads(_disk.read(self._holder))
             return f"process {holder['pid']} on {holder['host']} (since {holder['since']})"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, StudyError):
             return "another process"  # it has only just taken the lock

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archwright.errors import ArchwrightError
+from archwright.errors import ArchwrightError, StudyError
 from archwright.evaluate import Candidate, Saved, Spent
 from archwright.study._checkpoints import Checkpoints
 from archwright.study._propose import Planner
@@ -85,6 +85,8 @@ class Relay:
     def _left(self, origin: Trial, trial: Trial, instead: str) -> Saved | None:
         """Return what a trial left for another; where it is lost or of no use, say what the other does instead."""
         try:
+            if origin.number not in self._recorded:
+                raise LookupError("was not among the few that are kept")
             state = self._checkpoints.load(origin.number)
             return Saved(state, origin.curve, self._grown(origin, trial, state))
         except LookupError as error:
@@ -92,8 +94,6 @@ class Relay:
         except ArchwrightError as error:
             reason = f"is of no use ({error})"
         if self._recorded:  # else the evaluator saves nothing
-            if origin.number not in self._recorded:
-                reason = "was not among the few that are kept"
             self._problem(f"the checkpoint of trial {origin.number} {reason}: trial {trial.number} {instead}", "")
         return None
 
@@ -112,21 +112,32 @@ class Relay:
         if trial.share == 1 and not self._planner.inherit:
             return
         try:
+            self._claim(trial.number)
             self._checkpoints.keep(trial.number, state)
         except Exception:  # whatever an evaluator saves, and however full the disk is
             message = f"the checkpoint of trial {trial.number} could not be kept; what goes on from it starts again"
             self._problem(message, traceback.format_exc())
 
     def clear(self) -> None:
-        """Remove the checkpoints that are of no use any more, and put on record which there are."""
+        """Remove the checkpoints that are of no use any more."""
         if self._planner.checkpoints:
-            kept = self._planner.kept(self._history)
-            self._checkpoints.drop_all_but(kept)
-            recorded = sorted(kept & {*self._recorded, *self._checkpoints.numbers()})
-            if recorded != self._recorded:
-                self._ledger.update(checkpoints=recorded)
+            unwanted = set(self._recorded) - self._planner.kept(self._history)
+            if unwanted:
+                self._checkpoints.drop(unwanted)
+                self._ledger.update(checkpoints=[number for number in self._recorded if number not in unwanted])
+
+    def _claim(self, number: int) -> None:
+        """Put on record, before it is written, that the file of a trial's checkpoint is the study's.
+
+        Raises:
+            StudyError: There is a file of that name already, which the study did not write.
+        """
+        if number not in self._recorded:
+            if self._checkpoints.is_taken(number):
+                raise StudyError(f"checkpoints/{number}.pt is there already, and was not written by this study")
+            self._ledger.update(checkpoints=sorted([*self._recorded, number]))
 
     @property
     def _recorded(self) -> list[int]:
-        """The trials whose checkpoints are on record; one that was lost is among them."""
+        """The trials whose checkpoints are the study's; one that was lost is among them."""
         return self._ledger.document["checkpoints"] or []

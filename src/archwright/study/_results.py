@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archwright.errors import StudyError
 from archwright.evaluate import Evaluator, Learned
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
@@ -156,6 +158,22 @@ class Results:
         trial = self.history.best
         return None if trial is None else self._found(trial)
 
+    def top(self, count: int) -> list[Best]:
+        """Return the best trials of different architectures, the best first; with several objectives by their fronts.
+
+        The network of the first can be loaded; those of the others where the study was run with `final=count` or more.
+
+        Args:
+            count: How many, at least 1; there may be fewer.
+
+        Raises:
+            StudyError: The count is not a whole number of 1 or more.
+        """
+        given: object = count
+        if isinstance(given, bool) or not isinstance(given, Integral) or given < 1:
+            raise StudyError(f"top takes how many of the best there are to be, such as top(3), not {count!r}")
+        return [self._found(trial) for trial in self.history.top(int(count))]
+
     @property
     def front(self) -> list[Best]:
         """What nothing else that keeps to the constraints beats in all objectives, the best in the first one first."""
@@ -242,6 +260,6 @@ class Results:
 
     def _found(self, trial: Trial) -> Best:
         def load() -> Any:
-            return self._shelf.load(self.space, trial.architecture, trial.fidelity, trial.number)
+            return self._shelf.load(self.space, trial.architecture, trial.fidelity, trial.number)[0]
 
         return Best(trial, load)

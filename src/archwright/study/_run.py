@@ -8,10 +8,11 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from archwright.errors import CostError, Exhausted, SchedulerError, StudyError
+from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
 from archwright.schedulers import Scheduler, scores
 from archwright.study._budget import Budget
@@ -81,6 +82,8 @@ class Run:
         self._relay = Relay(planner, ledger, study._checkpoints, evaluator.example_input, self._problem)
         self._budget = budget
         self._finals = finals if evaluator.retrains else 0
+        self._top = finals if finals > 1 else 0  # networks that are kept beside the best, which one is anyway
+        self._beside: Literal["front", "top"] = "front" if len(ledger.history.objectives) > 1 else "top"
         log = [] if ledger.folder is None else [Log(ledger.folder / "log.txt")]
         self._callbacks = [*log, *callbacks]
         self._end = self._search_end = math.inf  # on the clock of time.monotonic()
@@ -242,13 +245,11 @@ class Run:
         # Before it is on record: a process that dies in between runs it again, and none is missing.
         if history.beaten_by(ended):
             self._keep(trial, candidate, ended.metrics, "search")
-        several = len(history.objectives) > 1
-        if several and history.joins_front(ended):
-            self._keep(trial, candidate, ended.metrics, "search", on_front=True)
+        if self._is_beside(ended):
+            self._keep(trial, candidate, ended.metrics, "search", beside=True)
         self._ledger.end(ended)
         self._failures.note(ended, outcome)
-        if several:
-            self._shelf.clear(history.front)
+        self._clear_beside()
         self._relay.clear()
         scheduler = self._planner.scheduler
         if scheduler.needs_curve and ended.state == "complete" and not scores(ended.curve, history.objective):
@@ -258,6 +259,19 @@ class Run:
                 f"{history.objective.metric}=...) in the evaluator, or take the scheduler 'full'"
             )
         return ended
+
+    def _is_beside(self, ended: Trial) -> bool:
+        """Tell whether the network of a trial that has ended is kept beside the best: on the front, or in the top."""
+        history = self._study.history
+        if self._beside == "front" and history.joins_front(ended):
+            return True
+        return ended.state == "complete" and ended in history.top(self._top, also=ended)
+
+    def _clear_beside(self) -> None:
+        history = self._study.history
+        front = history.front if self._beside == "front" else []
+        if front or self._top:
+            self._shelf.clear(self._beside, {trial.number for trial in [*front, *history.top(self._top)]})
 
     def _same(self, trial: Trial) -> Trial | None:
         """Return a trial that has measured the same before, as may come in an infinite space."""
@@ -287,7 +301,8 @@ class Run:
                 return
             if not trial.ended and time.monotonic() - noted > _NOTE_EVERY:
                 noted = time.monotonic()
-                self._ledger.note(replace(trial, curve=tuple(candidate.curve)))
+                with suppress(StoreError):  # the curve is put on record with the trial, or ends the search then
+                    self._ledger.note(replace(trial, curve=tuple(candidate.curve)))
             for callback in self._callbacks:
                 callback.on_report(self._study, trial, step, metrics)
 
@@ -316,16 +331,10 @@ class Run:
     # ------------------------------------------------------------------ the final training
 
     def _train_finals(self) -> None:
-        history, done = self._study.history, self._study.finals
-        ranked = history.best_first(history.complete)
-        if history.best is not None:
-            ranked.insert(0, history.best)  # with several objectives that in the first of them
-        best: dict[Architecture, Trial] = {}
-        for trial in ranked:
-            best.setdefault(trial.architecture, trial)  # and not what it went on from
-        chosen = list(best.values())[: self._finals]
+        done = self._study.finals
+        chosen = self._study.history.top(self._finals)
         for position, trial in enumerate(chosen):
-            if trial.number in done:
+            if trial.number in done and self._shelf.holds(trial, is_best=position == 0):
                 continue
             left = self._end - time.monotonic()
             if left <= 0:
@@ -360,10 +369,12 @@ class Run:
                 "" if late else "".join(traceback.format_exception(metrics)),
             )
             return
-        if is_best and is_new:
-            self._keep(trial, candidate, metrics, "final")
-        if len(self._study.history.objectives) > 1 and is_new:
-            self._keep(trial, candidate, metrics, "final", on_front=True)
+        beside = self._beside == "front" or self._top > 0
+        if is_new and not all(
+            self._keep(trial, candidate, metrics, "final", beside=place)
+            for place in ([True] if beside else []) + ([False] if is_best else [])
+        ):
+            return  # figures of a network that is lost are of no use
         result = {
             "metrics": metrics_to_json(metrics),
             "seconds": time.monotonic() - start,
@@ -383,7 +394,7 @@ class Run:
         if left >= trained:
             return None
         try:
-            model = self._shelf.load(self._study.space, trial.architecture, trial.fidelity, trial.number)
+            model, _ = self._shelf.load(self._study.space, trial.architecture, trial.fidelity, trial.number)
         except StudyError:
             return None  # there is none, and some training is better than none
         tested = self._evaluator.held_out(candidate, model)
@@ -430,16 +441,19 @@ class Run:
         metrics: Mapping[str, float],
         stage: Literal["search", "final"],
         *,
-        on_front: bool = False,
-    ) -> None:
+        beside: bool = False,
+    ) -> bool:
+        """Keep a network, and tell whether that was possible."""
+        place = self._beside if beside else None
         try:
-            without = self._shelf.keep(candidate, metrics, stage, trial.number, on_front=on_front)
+            without = self._shelf.keep(candidate, metrics, stage, trial.number, beside=place)
         except Exception:
-            message = f"the network of trial {trial.number} could not be kept; its metrics are on record"
-            self._problem(message, traceback.format_exc())
-        else:
-            if without is not None:
-                self._problem(f"the network of trial {trial.number} is kept without source: {without}")
+            then = "its metrics are on record" if stage == "search" else "`resume` trains it again"
+            self._problem(f"the network of trial {trial.number} could not be kept; {then}", traceback.format_exc())
+            return False
+        if without is not None:
+            self._problem(f"the network of trial {trial.number} is kept without source: {without}")
+        return True
 
     def _problem(self, message: str, details: str = "") -> None:
         for callback in self._callbacks:

@@ -22,6 +22,7 @@ from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler
 from archwright.study._costs import check_metrics_known, costs_of, with_costs
+from archwright.study._folder import holds_study, inside_of
 from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective, parse_objectives
@@ -82,7 +83,9 @@ def search(
         budget: The search budget, such as `Budget(trials=100, minutes=10)`.
         final: Whether to train the best network again, from scratch, for longer, on all but the test part, and to test
             it; or how many of the best.
-        path: The run folder to keep everything in, made if need be; `None` keeps it in memory.
+        path: The run folder to keep everything in, made if need be; `None` keeps it in memory. A folder that is not
+            empty and holds no study is left as it is, with a warning: the search is kept in a new folder inside it,
+            "archwright-run".
         resume: Whether to continue the study in the run folder, if there is one.
         seed: The random seed; 0 or more.
         callbacks: Callbacks that follow the search.
@@ -114,7 +117,8 @@ def search(
     check_run(where, measure, budget, final)
     assert budget is not None
     given: Mapping[str, tuple[float, float]] | Ladder | None = fidelity
-    if resume and path is not None and (Path(path) / "study.db").is_file():
+    path = None if path is None else inside_of(Path(path))
+    if resume and path is not None and holds_study(path):
         before = Study.open(path, space=where, strategy=strategy if isinstance(strategy, Strategy) else None)
         strategy = before.strategy if strategy == "auto" else strategy
         scheduler = before.scheduler if scheduler == "auto" else scheduler

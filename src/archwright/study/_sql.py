@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sql
 from sqlalchemy import event
 
-from archwright.errors import StoreError
+from archwright._fields import number, whole
+from archwright.errors import ArchitectureError, StoreError
 from archwright.study._store import DOCUMENTS, FORMAT, Record, Snapshot, Store
 from archwright.trials import Trial
 
 __all__ = ["SQLStore"]
 
 _PATIENCE = 30.0  # seconds to wait for another process's transaction
+_SETTLE_PAGES, _SETTLE_SECONDS = 16, 0.5  # of changes, after which they are moved into the file itself
 _schema = sql.MetaData()
 _study = sql.Table(
     "study",
@@ -87,7 +93,9 @@ class SQLStore(Store):
 
     One connection is kept open, and each call is one short transaction. SQLite runs in write-ahead mode, where
     readers and the writer do not wait for each other; a transaction that is on record survives the death of the
-    process, and a power cut may cost the last few, but never the file. Values are JSON text.
+    process, and a power cut may cost the last few, but never the file. The log of changes is moved into the file
+    every few transactions, so that its loss costs no more than these. A file in a place that cannot be written to can
+    be read all the same. Values are JSON text.
 
     Args:
         place: The path of an SQLite file, or a database URL such as "postgresql+psycopg://user@host/name".
@@ -101,10 +109,11 @@ class SQLStore(Store):
         self._place = str(place)
         self._readonly = readonly
         self._file: sqlite3.Connection | None = None
+        self._copy: TemporaryDirectory[str] | None = None
+        self._settled = time.monotonic()
         if isinstance(place, Path):
-            uri = f"file:{quote(str(place.absolute()))}?mode={'ro' if readonly else 'rwc'}"
             self._engine = sql.create_engine(
-                "sqlite://", poolclass=sql.pool.NullPool, creator=lambda: self._open_file(uri)
+                "sqlite://", poolclass=sql.pool.NullPool, creator=lambda: self._open_file(place)
             )
             event.listen(self._engine, "begin", self._begin_sqlite)
         else:
@@ -133,6 +142,7 @@ class SQLStore(Store):
         with self._transaction():
             _schema.create_all(self._connection)
             self._connection.execute(sql.insert(_study), {"id": 1, "format": FORMAT, **row})
+        self._settle()
 
     def read(self) -> Snapshot:
         """Return all that is kept.
@@ -141,8 +151,13 @@ class SQLStore(Store):
             StoreError: The database is damaged, or holds no study that this version can read.
         """
         found = self._tables()
+        if not found:
+            raise StoreError(
+                f"{self._place} holds no study yet: its process was stopped before anything was on record. Begin the "
+                "search again, in the same folder"
+            )
         if not {"study", "trials"} <= set(found):
-            raise StoreError(f"{self._place} holds no study: its tables are {', '.join(found) or 'none'}")
+            raise StoreError(f"{self._place} holds no study: its tables are {', '.join(found)}")
         if not self._readonly:
             self._complete()
         of_study, of_trials = (
@@ -154,11 +169,14 @@ class SQLStore(Store):
             rows = self._connection.execute(of_trials.order_by(_trials.c.number)).mappings().all()
         if study is None:
             raise StoreError(f"{self._place} holds no study: its table 'study' is empty")
-        if study["format"] > FORMAT:
-            raise StoreError(
-                f"{self._place} was written by a later version of archwright (format {study['format']}, "
-                f"this version reads up to {FORMAT})"
-            )
+        try:
+            if whole(study["format"], "format") > FORMAT:
+                raise StoreError(
+                    f"{self._place} was written by a later version of archwright (format {study['format']}, "
+                    f"this version reads up to {FORMAT})"
+                )
+        except ValueError as error:
+            raise StoreError(f"{self._place} is damaged: {error}") from error
         document = {name: self._load(study[name], name) if name in study else None for name in DOCUMENTS}
         return Snapshot(document, [self._record(i, dict(row)) for i, row in enumerate(rows)])
 
@@ -188,21 +206,68 @@ class SQLStore(Store):
         finally:
             self._close_file()
 
-    def _open_file(self, uri: str) -> sqlite3.Connection:
-        file = self._file = sqlite3.connect(
-            uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, factory=_File
-        )
-        if not self._readonly:
-            file.execute("PRAGMA journal_mode = WAL")
-            file.execute("PRAGMA synchronous = NORMAL")
+    def _open_file(self, place: Path) -> sqlite3.Connection:
+        file = self._open_to_read(place) if self._readonly else self._connect(place, "mode=rwc")
         found = file.execute("PRAGMA quick_check(1)").fetchone()
         if found != ("ok",):
             raise StoreError(f"{self._place} is damaged: {found[0]}")
+        kinds = dict(file.execute("SELECT name, type FROM sqlite_master"))
+        odd = [name for name, kind in kinds.items() if kind not in ("table", "index")]
+        if odd:  # what runs by itself when a table is read or written
+            raise StoreError(f"{self._place} holds no study: besides tables there is the {kinds[odd[0]]} {odd[0]!r}")
+        tables = sorted(name for name, kind in kinds.items() if kind == "table" and not name.startswith("sqlite_"))
+        if tables and not {"study", "trials"} <= set(tables):  # it is somebody else's, and stays as it is
+            raise StoreError(f"{self._place} holds no study: its tables are {', '.join(tables)}")
+        if not self._readonly:
+            file.execute("PRAGMA journal_mode = WAL")
+            file.execute("PRAGMA synchronous = NORMAL")
+            file.execute(f"PRAGMA wal_autocheckpoint = {_SETTLE_PAGES}")
         return file
+
+    def _open_to_read(self, place: Path) -> sqlite3.Connection:
+        """Open a file to read it, also where SQLite cannot make the files that it needs beside it."""
+        try:
+            file = self._connect(place, "mode=ro")
+            file.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            if os.access(place.parent, os.W_OK):
+                raise
+        else:
+            return file
+        self._close_file()
+        log = place.with_name(f"{place.name}-wal")
+        if not log.exists() or not log.stat().st_size:
+            return self._connect(place, "immutable=1")
+        # A process was killed before its changes were in the file: they are put there in a copy.
+        self._copy = TemporaryDirectory()
+        for each in (place, log):
+            shutil.copyfile(each, Path(self._copy.name) / each.name)
+        return self._connect(Path(self._copy.name) / place.name, "mode=rw")
+
+    def _connect(self, place: Path, how: str) -> sqlite3.Connection:
+        self._file = sqlite3.connect(
+            f"file:{quote(os.fsencode(place.absolute()))}?{how}",
+            uri=True,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_File,
+        )
+        self._file.execute("PRAGMA trusted_schema = OFF")
+        return self._file
 
     def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    def _settle(self) -> None:
+        """Move the changes from SQLite's log into the file; they are on record either way."""
+        if self._file is not None:
+            with suppress(sqlite3.OperationalError):  # the disk is full, or a reader is in the way: later, then
+                self._file.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._settled = time.monotonic()
 
     def _begin_sqlite(self, connection: sql.Connection) -> None:
         # Python's driver would begin a writing transaction only at its first change, when another writer may
@@ -221,6 +286,8 @@ class SQLStore(Store):
     def _transaction(self) -> Iterator[None]:
         with self._told(), self._connection.begin():
             yield
+        if not self._readonly and time.monotonic() - self._settled > _SETTLE_SECONDS:
+            self._settle()
 
     def _tables(self) -> list[str]:
         with self._transaction():
@@ -243,25 +310,32 @@ class SQLStore(Store):
     def _load(self, text: str | None, what: str) -> Any:
         try:
             return None if text is None else json.loads(text)
-        except ValueError as error:
+        except RecursionError:
+            raise StoreError(f"{self._place} is damaged: {what} is nested too deeply") from None
+        except (TypeError, ValueError) as error:
             raise StoreError(f"{self._place} is damaged: {what} is not JSON ({error})") from error
 
     def _record(self, position: int, row: dict[str, Any]) -> Record:
         what = f"trial {row['number']}"
         if row["number"] != position:
             raise StoreError(f"{self._place} is damaged: trial {position} is missing, {what} follows")
-        elapsed, ended = row.pop("elapsed"), row.pop("ended")
         row |= {name: self._load(row[name], f"{name} of {what}") for name in _JSON}
         if row.get("share") is None:
-            row.pop("share", None)  # a trial of a version in which each was a full one
+            row |= {"share": 1.0, "origin": None}  # a trial of a version in which each was a full one
         try:
-            return Record(Trial.from_json(row), elapsed, ended)
-        except (TypeError, ValueError, AttributeError) as error:
+            trial = Trial.from_json(row)
+            ended = None if row["ended"] is None else whole(row["ended"], "ended")
+            if trial.ended != (ended is not None):
+                raise ValueError(f"state is {trial.state!r}, and ended is {ended}")
+            return Record(trial, number(row["elapsed"], "elapsed", least=0.0), ended)
+        except (ValueError, ArchitectureError) as error:
             raise StoreError(f"{self._place} is damaged: {what} cannot be read ({error})") from error
 
     @staticmethod
     def _row(record: Record) -> dict[str, Any]:
         row = record.trial.to_json()
+        for name in ("worker", "error"):  # text that is no Unicode cannot be stored as it is
+            row[name] = row[name] and row[name].encode(errors="backslashreplace").decode()
         row |= {name: json.dumps(row[name], allow_nan=False) for name in _JSON}
         row |= {"elapsed": record.elapsed, "ended": record.ended}
         return row

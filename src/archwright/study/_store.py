@@ -63,6 +63,11 @@ class Snapshot:
     document: dict[str, Any]
     records: list[Record]
 
+    @property
+    def has_never_run(self) -> bool:
+        """Whether nothing is on record but what the study is to be."""
+        return not self.records and not any(self.document[name] for name in ("budget", "learned", "results"))
+
 
 class Store(ABC):
     """Keeps one study: its description and its trials. Each call is one transaction."""

@@ -76,7 +76,8 @@ class Study(Results):
         StrategyError: The strategy cannot serve the space.
         SchedulerError: The scheduler cannot work with the strategy or the fidelities.
         ArchitectureError: A start does not belong to the space.
-        StudyError: The folder holds a study, and `resume` is not set or that study differs.
+        StudyError: The folder holds a study, and `resume` is not set or that study differs; or it is not empty and
+            holds no study.
         StudyLocked: Another process writes to the folder.
         StoreError: The folder cannot be used.
     """

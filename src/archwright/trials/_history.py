@@ -215,6 +215,24 @@ class History:
                 rooms[of_front] = crowding(points[of_front])
         return [listed[index] for index in np.lexsort((np.arange(len(listed)), -rooms, fronts, -shares))]
 
+    def top(self, count: int, *, also: Trial | None = None) -> list[Trial]:
+        """Return the best trials of different architectures, the best first.
+
+        Args:
+            count: How many.
+            also: A trial that is not on record yet and is ranked with those that are.
+        """
+        if count < 1:
+            return []
+        ranked = self.best_first([*self._complete, *([] if also is None else [also])])
+        best = also if also is not None and self.beaten_by(also) else self._best
+        if best is not None:
+            ranked.insert(0, best)  # with several objectives that in the first of them
+        found: dict[Architecture, Trial] = {}
+        for trial in ranked:
+            found.setdefault(trial.architecture, trial)  # and not what it went on from
+        return list(found.values())[:count]
+
     def beaten_by(self, trial: Trial) -> bool:
         """Tell whether a trial that has ended would be the new best."""
         if trial.state == "complete":

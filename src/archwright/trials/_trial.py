@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from archwright._fields import fields, items, text, whole
+from archwright._fields import number as number_
 from archwright.space import Architecture
 
 __all__ = ["State", "Trial", "metrics_from_json", "metrics_to_json"]
+
+_NOT_FINITE = ("nan", "inf", "-inf")
 
 State = Literal["running", "complete", "pruned", "infeasible", "failed"]
 """What became of a trial: under way, measured, stopped early, against a constraint, or broken."""
@@ -80,14 +85,33 @@ class Trial:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Trial:
-        """Return the trial that `to_json` wrote."""
+        """Return the trial that `to_json` wrote.
+
+        Raises:
+            ValueError: A field is missing or holds what does not belong there; the message names it.
+            ArchitectureError: The decisions are none.
+        """
+        given = fields(dict(data), "the trial", *(field.name for field in dataclasses.fields(cls)))
+        number = whole(given["number"], "number")
+        if given["state"] not in get_args(State):
+            raise ValueError(f"state is {given['state']!r}, not one of {', '.join(get_args(State))}")
+        share, origin = number_(given["share"], "share", least=0.0), given["origin"]
+        if not 0 < share <= 1:
+            raise ValueError(f"share is {share}, not a number above 0 and up to 1")
         return cls(
-            **{
-                **data,
-                "architecture": Architecture.from_json(data["architecture"]),
-                "metrics": metrics_from_json(data["metrics"]),
-                "curve": tuple(metrics_from_json(row) for row in data["curve"]),
-            }
+            number=number,
+            architecture=Architecture.from_json(given["architecture"]),
+            state=given["state"],
+            metrics=metrics_from_json(given["metrics"]),
+            curve=tuple(metrics_from_json(row, "a row of curve") for row in items(given["curve"], "curve")),
+            seconds=number_(given["seconds"], "seconds", least=0.0),
+            seed=whole(given["seed"], "seed"),
+            fidelity=None if given["fidelity"] is None else _fidelity(given["fidelity"]),
+            share=share,
+            origin=None if origin is None else whole(origin, "origin", below=number),
+            worker=text(given["worker"], "worker"),
+            error=None if given["error"] is None else text(given["error"], "error"),
+            attempts=whole(given["attempts"], "attempts"),
         )
 
 
@@ -96,6 +120,21 @@ def metrics_to_json(row: Mapping[str, float]) -> dict[str, float | str]:
     return {name: value if math.isfinite(value) else str(value) for name, value in row.items()}
 
 
-def metrics_from_json(row: Mapping[str, float | str]) -> dict[str, float]:
-    """Return the metrics that `metrics_to_json` wrote."""
-    return {name: float(value) for name, value in row.items()}
+def metrics_from_json(row: object, what: str = "metrics") -> dict[str, float]:
+    """Return the metrics that `metrics_to_json` wrote.
+
+    Raises:
+        ValueError: They are not an object of numbers.
+    """
+    return {
+        name: float(value) if value in _NOT_FINITE else number_(value, f"{name!r} of {what}")
+        for name, value in fields(row, what).items()
+    }
+
+
+def _fidelity(given: object) -> dict[str, float]:
+    """Return what a trial was given, where whole numbers stay whole."""
+    found = fields(given, "fidelity")
+    for name, value in found.items():
+        number_(value, f"{name!r} of fidelity", least=0.0)
+    return found

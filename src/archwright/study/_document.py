@@ -1,0 +1,137 @@
+"""What is on record about a study itself, checked as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archwright._fields import fields, items, number, text, whole
+from archwright.errors import ArchwrightError
+from archwright.evaluate import Learned
+from archwright.study._budget import Budget
+from archwright.trials import Constraint, metrics_from_json, parse_objectives
+
+__all__ = ["check_document"]
+
+
+def check_document(document: Mapping[str, Any]) -> None:
+    """Refuse a document with a field that holds what does not belong there.
+
+    Args:
+        document: What a store keeps about a study, by the names in `DOCUMENTS`.
+
+    Raises:
+        ValueError: There is such a field; the message names it.
+    """
+    for name, check in _CHECKS.items():
+        if document[name] is None and name in _NEEDED:
+            raise ValueError(f"{name} is missing")
+        if document[name] is not None:
+            try:
+                check(document[name], name)
+            except ArchwrightError as error:
+                raise ValueError(f"{name}: {error}") from error
+
+
+def _texts(value: Any, what: str) -> None:
+    for each in items(value, what):
+        text(each, f"a line of {what}")
+
+
+def _named_texts(value: Any, what: str) -> None:
+    for name, each in fields(value, what).items():
+        text(each, f"{name!r} of {what}")
+
+
+def _seed(value: Any, what: str) -> None:
+    whole(value, what, below=10**1000)
+
+
+def _objective(value: Any, what: str) -> None:
+    if isinstance(value, list):
+        _texts(value, what)
+    else:
+        text(value, what)
+    parse_objectives(value)
+
+
+def _made(value: Any, what: str) -> None:
+    """Check what makes a strategy or a scheduler again."""
+    said = fields(value, what, "name", "class", "options")
+    if said["name"] is not None:
+        text(said["name"], f"the name of {what}")
+    text(said["class"], f"the class of {what}")
+    if said["options"] is not None:
+        fields(said["options"], f"the options of {what}")
+
+
+def _scheduler(value: Any, what: str) -> None:
+    _made(value, what)
+    for each in items(value.get("rungs", []), f"the rungs of {what}"):
+        said = fields(each, f"a rung of {what}", "rung", "cost")
+        number(said["cost"], f"the cost of a rung of {what}", least=0.0)
+        for name, given in fields(said["rung"], f"a rung of {what}").items():
+            number(given, f"{name!r} of a rung of {what}", least=0.0)
+    if not isinstance(value.get("inherit", False), bool):
+        raise ValueError(f"'inherit' of {what} is neither true nor false")
+    if value.get("screen") is not None:
+        text(value["screen"], f"the screen of {what}")
+    _texts(value.get("constraints", []), f"the constraints of {what}")
+    for each in value.get("constraints", []):
+        Constraint.parse(each)
+    for each in items(value.get("starts", []), f"the starts of {what}"):
+        fields(each, f"a start of {what}")
+
+
+def _evaluator(value: Any, what: str) -> None:
+    text(fields(value, what, "type")["type"], f"the type of {what}")
+
+
+def _budget(value: Any, what: str) -> None:
+    known = {"trials", "minutes", "seconds", "target"}
+    if not fields(value, what).keys() <= known:
+        raise ValueError(f"{what} holds {', '.join(sorted(value.keys() - known))}, besides {', '.join(sorted(known))}")
+    Budget.from_json(value)
+
+
+def _results(value: Any, what: str) -> None:
+    for trial, result in fields(value, what).items():
+        if not (trial.isascii() and trial.isdecimal()):
+            raise ValueError(f"{what} holds {trial[:50]!r}, which is not the number of a trial")
+        said = fields(result, f"the result of trial {trial}", "metrics", "seconds", "elapsed")
+        metrics_from_json(said["metrics"], f"the result of trial {trial}")
+        number(said["seconds"], f"the seconds of the result of trial {trial}", least=0.0)
+        number(said["elapsed"], f"the elapsed time of the result of trial {trial}", least=0.0)
+
+
+def _learned(value: Any, what: str) -> None:
+    said = fields(value, what, "elapsed", "outcome")
+    number(said["elapsed"], f"the elapsed time of {what}", least=0.0)
+    if said["outcome"] is not None:
+        Learned.from_json(said["outcome"])
+
+
+def _checkpoints(value: Any, what: str) -> None:
+    for each in items(value, what):
+        whole(each, f"a trial of {what}")
+
+
+_CHECKS: dict[str, Callable[[Any, str], object]] = {
+    "created": text,
+    "versions": _named_texts,
+    "space": fields,
+    "fingerprint": text,
+    "strategy": _made,
+    "scheduler": _scheduler,
+    "objective": _objective,
+    "reference": metrics_from_json,
+    "seed": _seed,
+    "evaluator": _evaluator,
+    "budget": _budget,
+    "final": whole,
+    "results": _results,
+    "learned": _learned,
+    "checkpoints": _checkpoints,
+    "why": _texts,
+}
+_NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}

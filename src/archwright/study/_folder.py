@@ -1,0 +1,105 @@
+"""Which folder a study may be kept in, and what of it is the study's."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from archwright import _disk
+from archwright.errors import StoreError, StudyError
+
+__all__ = ["DATABASE", "INSIDE", "check_database", "check_links", "claim", "holds_study", "inside_of"]
+
+DATABASE = "study.db"
+INSIDE = "archwright-run"
+"""The folder that a search makes for itself inside a folder that holds something else."""
+
+_BIRTH = (DATABASE, "study.db-journal", "study.db-shm", "study.db-wal", "study.lock", "study.lock.json")
+"""What a process that is killed while it begins a study may leave."""
+
+_LATER = ("best", "checkpoints", "front", "log.txt", "supernet.pt", "top")
+
+
+def check_links(folder: Path) -> None:
+    """Refuse a run folder in which files or folders of a study are symbolic links.
+
+    Raises:
+        StudyError: One of them is.
+    """
+    _disk.refuse_links([folder / name for name in (*_BIRTH, *_LATER)])
+
+
+def check_database(folder: Path) -> Path:
+    """Return the database of a run folder.
+
+    Raises:
+        StoreError: There is none.
+        StudyError: It is a symbolic link.
+    """
+    path = folder / DATABASE
+    _disk.refuse_links([folder / name for name in _BIRTH[:4]])
+    if not folder.is_dir():
+        raise StoreError(f"there is no folder {folder}, and so no {DATABASE} in it: name a run folder")
+    if not path.is_file():
+        inside = folder / INSIDE
+        hint = f"; there is one in {inside}" if (inside / DATABASE).is_file() else ""
+        raise StoreError(f"{folder} holds no study: there is no {DATABASE} in it{hint}")
+    return path
+
+
+def holds_study(folder: Path) -> bool:
+    """Tell whether a study was begun in a folder, however little is on record.
+
+    Raises:
+        StoreError: There is a database which is damaged, or holds something else.
+        StudyError: The database is a symbolic link.
+    """
+    if not (folder / DATABASE).exists():
+        return False
+    from archwright.study._sql import SQLStore  # loads SQLAlchemy
+
+    store = SQLStore(check_database(folder), readonly=True)
+    try:
+        return not store.is_empty()
+    finally:
+        store.close()
+
+
+def claim(folder: Path) -> None:
+    """Make a run folder, or take one that is empty or holds a study.
+
+    Raises:
+        StudyError: The folder holds something else, or parts of the study are symbolic links.
+        StoreError: It cannot be made, or holds a damaged database or one of somebody else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strange = _strange(folder)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made a run folder: {error}") from error
+    check_links(folder)
+    if not holds_study(folder) and strange:
+        raise StudyError(
+            f"{folder} is not empty and holds no study, so it is left as it is ({strange[0]!r} is there, for one): "
+            f"name a new folder, such as {folder / 'run'}"
+        )
+
+
+def inside_of(folder: Path) -> Path:
+    """Return the folder that a search is kept in that is given a folder: another one inside, if need be.
+
+    A folder that is not empty and holds no study belongs to somebody: it is warned of, and left as it is.
+    """
+    if not folder.is_dir() or not _strange(folder) or holds_study(folder):
+        return folder
+    warnings.warn(
+        f"{folder} is not empty and holds no study, so it is left as it is: the search is kept in {folder / INSIDE}",
+        stacklevel=3,
+    )
+    return folder / INSIDE
+
+
+def _strange(folder: Path) -> list[str]:
+    """Return the names in a folder that are not left by a study that has only just begun."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    return [name for name in names if name not in _BIRTH and not name.startswith(_disk.RESERVED)]
