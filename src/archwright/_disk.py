@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from archwright.errors import StudyError
 
-__all__ = ["RESERVED", "is_folder", "no_follow", "parse_json", "read", "refuse_links", "set_aside", "write"]
+__all__ = ["RESERVED", "is_folder", "no_follow", "parse_json", "read", "refuse_links", "remove", "set_aside", "write"]
 
 RESERVED = ".archwright-"
 """What the names of archwright's temporary files and folders begin with; nothing else in a folder has such a name."""
@@ -79,6 +79,12 @@ def write(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file that `write` has written, and what it left where its process was killed."""
+    for each in (path, path.with_name(f"{RESERVED}{path.name}")):
+        each.unlink(missing_ok=True)
 
 
 def set_aside(path: Path, to: Path | None = None) -> Path:

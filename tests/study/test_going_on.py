@@ -193,9 +193,25 @@ def test_what_a_killed_process_had_no_time_to_remove_is_removed(tmp_path):
     study = aw.search(SPACE, Growing(), budget=aw.Budget(trials=6), **options)
     kept = files(tmp_path)
     Checkpoints(tmp_path).keep(0, {"epochs": 1})
-    Checkpoints(tmp_path).keep(99, {"epochs": 1})
+    (tmp_path / "checkpoints" / ".archwright-0.pt").write_bytes(b"half a file")
+    ledger = study._ledger
+    ledger.update(checkpoints=[0, *ledger.document["checkpoints"]])
+    study.close()
     aw.load(tmp_path, evaluator=Growing()).resume()
     assert files(tmp_path) == kept <= wanted(study)
+
+
+def test_a_file_that_the_study_did_not_write_is_neither_removed_nor_replaced_nor_read(tmp_path):
+    options = {"strategy": "evolution", "scheduler": "asha", "path": tmp_path}
+    study = aw.search(SPACE, Growing(), budget=aw.Budget(trials=2), **options)
+    mine = {f"{number}.pt" for number in range(len(study.trials), 40)} | {"mine.pt", "7.new"}
+    for name in mine:
+        torch.save({"epochs": 3, "value": 0.25}, tmp_path / "checkpoints" / name)
+    before = {name: (tmp_path / "checkpoints" / name).read_bytes() for name in mine}
+    with pytest.warns(UserWarning, match=r"checkpoints/\d+.pt is there already, and was not written by this study"):
+        study = aw.load(tmp_path, evaluator=Growing()).resume(aw.Budget(trials=6))
+    assert {name: (tmp_path / "checkpoints" / name).read_bytes() for name in mine} == before
+    assert_unbroken(study)
 
 
 def test_an_infinite_space_in_which_little_is_different_measures_nothing_twice():

@@ -65,7 +65,7 @@ class Checkpoints:
         for number in numbers:
             self._kept.pop(number, None)
             if self._folder is not None and _disk.is_folder(self._folder):
-                self._file(number).unlink(missing_ok=True)
+                _disk.remove(self._file(number))
 
     def _read(self, folder: Path, number: int) -> bytes:
         _disk.refuse_links([folder])
