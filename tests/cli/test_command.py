@@ -47,6 +47,17 @@ def test_threads_are_told_to_rest_before_torch_is_loaded(chosen, told):
     assert done.stdout.strip() == told, done.stderr
 
 
+def test_what_data_may_mean_is_said_in_a_line(tmp_path, in_process):
+    table = tmp_path / "wine.csv"
+    table.write_text("acid,quality\n" + "".join(f"{row},{3 + row % 7}\n" for row in range(70)))
+    _, out, err = in_process(
+        "search", table, "--trials", 1, "--epochs", 1, "--no-final", "--out", tmp_path / "run", "--json"
+    )
+    assert json.loads(out)["trials"]["complete"] == 1
+    assert err.startswith(f"warning: {table}: the labels in the column 'quality' are whole numbers from 3 to 9")
+    assert err.count("\n") == 1
+
+
 def test_json_is_one_document_and_nothing_else(tmp_path, in_process):
     status, out, err = in_process(*SEARCH, "--trials", 2, "--no-final", "--out", tmp_path / "run", "--json")
     assert status == 0, err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from archwright.datasets import Data, data, registry
-from archwright.errors import DataError, UnknownName
+from archwright.errors import DataError, EvaluationError, UnknownName
+from archwright.evaluate import Training, as_evaluator
 
 
 def same(first: Data, second: Data) -> bool:
@@ -174,3 +177,50 @@ def test_a_data_set_of_ones_own_can_be_registered():
         assert found.spec == {"source": "two-points", "validation": 0.1, "test": 0.2, "seed": 0}
     finally:
         del registry._entries["two-points"]
+
+
+class Samples(Dataset):
+    """A torch data set of one's own."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return torch.zeros(2), index
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (Samples(), r"zip\(\*dataset\).*torch\.stack.*a function of the candidate"),
+        (DataLoader(Samples()), r"zip\(\*loader\.dataset\)"),
+        (TensorDataset(torch.zeros(3)), r"aw\.data\(dataset\.tensors\)"),
+        (DataLoader(TensorDataset(torch.zeros(3))), r"aw\.data\(loader\.dataset\.tensors\)"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_torch_loads_is_told_how_to_become_data(given, told):
+    for take in (data, Training, as_evaluator):
+        with pytest.raises((DataError, EvaluationError), match=told):
+            take(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("digits", r"not 'digits' \(str\)\. Load it: aw\.data\('digits'\)"),
+        (Path("a/b"), r"Load it: aw\.data\('a/b'\)"),
+        ((torch.zeros(9, 2), torch.zeros(9)), r"Load the pair: aw\.data\(\(inputs, targets\)\)"),
+    ],
+    ids=["name", "path", "pair"],
+)
+def test_what_is_not_loaded_yet_is_told_how(given, told):
+    for take in (Training, as_evaluator):
+        with pytest.raises(EvaluationError, match=told) as caught:
+            take(given)
+        assert "\n" not in str(caught.value)
+
+
+def test_loaded_data_are_not_loaded_again():
+    with pytest.raises(DataError, match="It is loaded already"):
+        data(data("iris"))

@@ -196,6 +196,7 @@ def search(
     if workers != 1:
         raise BudgetError(f"--workers {workers}: this version runs one trial at a time; leave it at 1")
     from archwright import spaces
+    from archwright.cli._console import warnings_as_lines
     from archwright.cli._named import (
         default_trials,
         evaluator_for,
@@ -212,7 +213,8 @@ def search(
 
     chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
     given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes}
-    loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
+    with warnings_as_lines():
+        loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
     shape = loaded.example_input.shape
     name = space or spaces.default_for(shape)
     chosen = spaces.create(name, input_shape=shape, classes=len(loaded.classes))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Output", "document"]
+__all__ = ["Output", "document", "warnings_as_lines"]
 
 _LABEL = 10  # columns of a label, the space behind it included
 _ENDLESS = 1_000_000  # columns, where there is no terminal
@@ -73,6 +75,18 @@ class Output:
         for row, architecture in zip(cells[1:], architectures, strict=True):
             made.add_row(*map(_plain, row), _plain(_fitting(architecture, room)))
         self.console.print(made)
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print warnings on standard error as a line each, without the place in the code that they come from."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        Output(stderr=True).line(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def document(content: Any) -> None:

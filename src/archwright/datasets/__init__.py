@@ -1,5 +1,6 @@
 """Labelled data: where it comes from, its split, and the preprocessing that turns it into inputs of a network."""
 
+from archwright.datasets._advice import advice
 from archwright.datasets._arrays import to_array
 from archwright.datasets._data import Data, Part
 from archwright.datasets._load import data
@@ -26,6 +27,7 @@ __all__ = [
     "Part",
     "Preprocess",
     "TablePreprocess",
+    "advice",
     "check_file",
     "data",
     "load_preprocess",

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from archwright.datasets._advice import advice
 from archwright.datasets._arrays import to_samples
 from archwright.datasets._csv import read_csv
 from archwright.datasets._data import Data, Part
@@ -199,8 +200,8 @@ def _read(source: Any, options: dict[str, Any]) -> tuple[Source, str | None]:
         return Source("arrays", to_samples(*source)), None
     count = f" of {len(source)} items" if isinstance(source, tuple | list) else ""
     raise DataError(
-        f"a {type(source).__name__}{count} is no data; give a name "
-        f"({', '.join(registry.names())}), a path, or a pair (inputs, targets)."
+        f"a {type(source).__name__}{count} is no data; give a name ({', '.join(registry.names())}), a path, or a pair "
+        f"(inputs, targets). {advice(source)}".rstrip()
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from archwright.evaluate._learned import Learned, Preparation
     from archwright.space import Space, TensorSpec
 
-__all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics"]
+__all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics", "not_data"]
 
 
 class Evaluator(ABC):
@@ -199,10 +199,20 @@ def as_evaluator(evaluator: Evaluator | Callable[[Candidate], Any], *, metric: s
             f"{evaluator.__name__} is an evaluator's class; give an object of it: {evaluator.__name__}(...)"
         )
     if not callable(evaluator):
-        raise EvaluationError(
-            f"an evaluator is an Evaluator or a function f(candidate) -> float | dict, not {_show(evaluator)}"
-        )
+        raise not_data("an evaluator is an Evaluator, a function f(candidate) -> float | dict, or data", evaluator)
     return FunctionEvaluator(evaluator, metric=metric)
+
+
+def not_data(wanted: str, given: object) -> EvaluationError:
+    """Return the error for what was given in place of an evaluator or of data, with what to do about it.
+
+    Args:
+        wanted: What should be given, as the start of a sentence.
+        given: What was given.
+    """
+    from archwright.datasets import advice
+
+    return EvaluationError(f"{wanted}, not {_show(given)}. {advice(given)}".rstrip(" ."))
 
 
 def check_metrics(metrics: Mapping[Any, Any]) -> dict[str, float]:
@@ -241,6 +251,6 @@ def _number(value: Any) -> float | None:
 
 def _show(value: object) -> str:
     """Return a value and its type, cut to what fits on a line."""
-    text = repr(value)
+    text = " ".join(repr(value).split())
     text = text if len(text) <= 60 else text[:57] + "..."
     return text if value is None else f"{text} ({type(value).__name__})"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from archwright.datasets import Data
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate._candidate import Candidate, Stopped
 from archwright.evaluate._device import choose_device, is_bf16_faster, seeded
-from archwright.evaluate._evaluator import Evaluator
+from archwright.evaluate._evaluator import Evaluator, not_data
 from archwright.evaluate._feed import Feed
 from archwright.evaluate._judge import judge, seconds_to_judge
 from archwright.evaluate._loop import Pace, Trainer
@@ -24,7 +25,6 @@ from archwright.evaluate._setup import Setup, lay_out
 from archwright.evaluate._stages import Cuts, fidelities, stages
 
 if TYPE_CHECKING:
-    from archwright.datasets import Data
     from archwright.evaluate._fidelity import Spent
     from archwright.space import Space
 
@@ -98,6 +98,8 @@ class Training(Evaluator):
         device: str = "auto",
         final_epochs: int | None = None,
     ) -> None:
+        if not isinstance(data, Data):
+            raise not_data("networks are trained on data that aw.data(...) loaded", data)
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
         if final_epochs is not None:
