@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from tests.evaluate.stubs import table
 from tests.study.helpers import SPACE, value
 
 import archwright as aw
+from archwright import nn
 
 LETTERS = aw.Space(**{f"e{i}": aw.choice(*"abcde") for i in range(12)})
 
@@ -96,3 +99,56 @@ def test_the_rarer_success_was_the_longer_it_takes():
     row = len(study.trials) - max(trial.number for trial in study.history.complete) - 1
     assert row > 60
     assert (1 - len(study.history.complete) / 100) ** row == pytest.approx(1e-9, abs=1e-8)
+
+
+# --------------------------------------------------------------------------- before the first trial
+
+WIDTHS = aw.integer(4, 4000)
+
+
+class Whole(torch.nn.Module):
+    def forward(self, inputs):
+        return inputs[:, :3].long()
+
+
+@pytest.mark.parametrize(
+    ("last", "cause"),
+    [
+        (nn.LazyLinear(10), r"batch of \d+ is of shape \(\d+, 10\); wanted is shape \(\d+, 3\)"),
+        (nn.Sequential(nn.LazyLinear(3), nn.Unflatten(1, (3, 1))), r"is of shape \(\d+, 3, 1\)"),
+        (aw.lazy(Whole)(), r"is of shape \(\d+, 3\) and type torch.int64"),
+    ],
+)
+@pytest.mark.parametrize("scheduler", ["full", "asha"])
+def test_an_output_that_does_not_fit_the_data_is_told_after_one_trial(last, cause, scheduler):
+    space = aw.Space(model=nn.Sequential(nn.LazyLinear(WIDTHS), last))
+    with pytest.warns(UserWarning, match=f"the first trial and 29 networks that were tried out before.*{cause}"):
+        study = aw.search(
+            space, aw.Training(table(), epochs=4), strategy="random", scheduler=scheduler, budget=aw.Budget(trials=100)
+        )
+    assert (study.stopped_by, len(study.trials)) == ("failures", 1)
+
+
+def test_the_first_network_that_can_be_trained_will_do():
+    tried = []
+
+    class Watched(aw.Training):
+        def try_out(self, candidate):
+            tried.append(candidate.architecture)
+            super().try_out(candidate)
+
+    space = aw.Space(model=nn.Sequential(nn.LazyLinear(8), nn.LazyLinear(aw.choice(3, 4, 5))))
+    study = aw.search(
+        space, Watched(table(), epochs=1), scheduler="full", strategy="random", budget=aw.Budget(trials=3), final=False
+    )
+    assert sorted(trial.state for trial in study.trials) == ["complete", "failed", "failed"]
+    assert 1 <= len(tried) < 29
+    count = len(tried)
+    study.resume(aw.Budget(trials=4))
+    assert len(tried) == count  # what has been evaluated can be
+
+
+def test_a_metric_that_is_known_not_to_be_measured_is_refused():
+    study = aw.Study(aw.Space(model=nn.LazyLinear(3)), objective="max acuracy", constraints=["parameters <= 1e6"])
+    with pytest.raises(aw.errors.StudyError, match=r"nobody measures 'acuracy'.*Did you mean 'accuracy'"):
+        study.run(aw.Training(table()), aw.Budget(trials=2))

@@ -102,11 +102,12 @@ class Screen(Callback):
         self._update(study, f"trial {trial.number} {trial.state}")
         if self.live is None:
             names = [objective.metric for objective in study.objectives]
-            told = "".join(f"  {name} {trial.metrics[name]:.4f}" for name in names if name in trial.metrics)
+            metrics = "".join(f"  {name} {trial.metrics[name]:.4f}" for name in names if name in trial.metrics)
             why = f"  {trial.cause}" if trial.cause else ""
-            given = "" if trial.fidelity is None else f"  {_given(trial)}"
+            origin = "" if trial.origin is None else f", from trial {trial.origin}"
+            given = f"  {told}{origin}" if (told := study.given(trial)) else ""
             self.err.line(
-                f"trial {trial.number:>3}  {trial.state:<8} {trial.seconds:6.1f} s{given}{told}{why}  {_best(study)}"
+                f"trial {trial.number:>3}  {trial.state:<8} {trial.seconds:6.1f} s{given}{metrics}{why}  {_best(study)}"
             )
 
     def on_final_start(self, study: Study, trial: Trial) -> None:
@@ -247,12 +248,6 @@ def _progress(study: Study, spent: float) -> tuple[float, float | None]:
         if ended:
             lefts.append(spent / ended * (trials - ended))
     return min(1.0, max(shares)), min(lefts, default=None)
-
-
-def _given(trial: Trial) -> str:
-    """Return what a trial was given, and which it went on from."""
-    told = ", ".join(f"{name} {value:g}" for name, value in (trial.fidelity or {}).items())
-    return told if trial.origin is None else f"{told}, from trial {trial.origin}"
 
 
 def _best(study: Study) -> str:

@@ -15,6 +15,7 @@ from archwright.evaluate._evaluator import (
     FunctionEvaluator,
     as_evaluator,
     check_metrics,
+    decided_settings,
 )
 from archwright.evaluate._fidelity import Fidelity, Spent
 from archwright.evaluate._learned import Learned, Preparation
@@ -46,6 +47,7 @@ __all__ = [
     "Wrapped",
     "as_evaluator",
     "check_metrics",
+    "decided_settings",
     "proxies",
 ]
 

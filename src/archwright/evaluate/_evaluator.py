@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from archwright.evaluate._learned import Learned, Preparation
     from archwright.space import Space, TensorSpec
 
-__all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics", "not_data"]
+__all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics", "decided_settings", "not_data"]
 
 
 class Evaluator(ABC):
@@ -27,7 +27,8 @@ class Evaluator(ABC):
 
     Attributes:
         objective: What a search optimises when it is not told: "max" or "min" and a metric's name.
-        settings: The parts of a space besides "model" that it understands; `None` for any.
+        settings: The parts of a space besides "model" by which it goes in an evaluation; `None` for any. A space that
+            decides something else is refused, for that would be left to chance.
         example_input: What a network sees, one sample of it; `None` where the evaluator does not
             know.
         device: Where the candidates' networks are to live, as torch names it.
@@ -63,7 +64,8 @@ class Evaluator(ABC):
             if unknown:
                 raise SpaceError(
                     f"the space has parts that {type(self).__name__} does not understand: {', '.join(unknown)}. "
-                    f"Besides the model it understands: {', '.join(sorted(self.settings)) or 'none'}"
+                    f"Besides the model it understands: {', '.join(sorted(self.settings)) or 'none'}. Leave the others "
+                    "out of the space; what is not searched is given to the evaluator"
                 )
         if self.example_input is not None and "model" in space.parts:
             space.check(self.example_input)
@@ -213,6 +215,13 @@ def not_data(wanted: str, given: object) -> EvaluationError:
     from archwright.datasets import advice
 
     return EvaluationError(f"{wanted}, not {_show(given)}. {advice(given)}".rstrip(" ."))
+
+
+def decided_settings(space: Space) -> list[str]:
+    """Return the names of the parts of a space, besides the model, in which something is decided."""
+    from archwright.space import Space
+
+    return [name for name, part in space.parts.items() if name != "model" and Space(**{name: part}).decisions]
 
 
 def check_metrics(metrics: Mapping[Any, Any]) -> dict[str, float]:

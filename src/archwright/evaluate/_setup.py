@@ -50,12 +50,15 @@ class Setup:
         with torch.autocast(kind, torch.bfloat16, enabled=self.bf16):
             scores = model(inputs)
         wanted = (len(inputs), classes)
-        if isinstance(scores, Tensor) and scores.shape == wanted:
+        if isinstance(scores, Tensor) and scores.shape == wanted and scores.is_floating_point():
             return scores.float()
-        got = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
+        got = type(scores).__name__
+        if isinstance(scores, Tensor):
+            kind = "" if scores.is_floating_point() else f" and type {scores.dtype}"
+            got = f"shape {tuple(scores.shape)}{kind}"
         raise EvaluationError(
             f"the network's output for a batch of {len(inputs)} is of {got}; wanted is shape {wanted}: "
-            f"one score for each of the {classes} classes"
+            f"one score, a floating-point number, for each of the {classes} classes"
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from archwright.datasets import Data
+from archwright.datasets import Data, Part
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate._candidate import Candidate, Stopped
 from archwright.evaluate._device import choose_device, is_bf16_faster, seeded
@@ -131,6 +131,19 @@ class Training(Evaluator):
         samples = len(data.train)
         self.fidelities = fidelities(data, self.recipe.epochs_for(samples), self.recipe.batch_for(samples))
         self._cuts = Cuts(data)
+
+    def try_out(self, candidate: Candidate) -> None:
+        """Run the candidate's network on two samples.
+
+        Raises:
+            EvaluationError: Its output does not fit the data, or a setting of the space is wrong.
+        """
+        self._recipe_of(candidate)
+        train = self.data.train
+        with self._running(candidate.model.eval(), candidate) as setup, torch.no_grad():
+            feed = Feed(self.data, Part(train.inputs[:2], train.targets[:2]), setup)
+            for inputs, _ in feed.in_order(2):
+                setup.scores(candidate.model, inputs, feed.classes)
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network as it stands, and return its metrics after the last epoch.
@@ -269,8 +282,14 @@ class Training(Evaluator):
         """Refuse a lower resolution for networks that run in the full one alone, as those that end in a flattening.
 
         Raises:
-            EvaluationError: A network of the space does not run.
+            EvaluationError: A network of the space does not run; or the space decides epochs, and seconds would end
+                trainings in their place.
         """
+        if "epochs" in space.parts and any("seconds" in rung and "epochs" not in rung for rung in rungs):
+            raise EvaluationError(
+                "the space decides the number of epochs, which trainings of so many seconds do not go by: take another "
+                "fidelity than seconds, such as epochs, or leave epochs out of the space"
+            )
         sides = sorted({int(rung["resolution"]) for rung in rungs if "resolution" in rung})
         if not sides:
             return

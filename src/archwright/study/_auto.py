@@ -103,11 +103,13 @@ def choose(
     """
     why: list[str] = []
     asked = fidelity is not None and not isinstance(fidelity, Ladder)
+    own = sorted(space.parts.keys() & evaluator.fidelities.keys())
     is_timed = (
         fidelity is None
         and "seconds" in evaluator.fidelities
         and budget.trials is None  # else the time is only a limit
         and math.isfinite(budget.time)
+        and not own  # else it would be in vain that the space decides them
     )
     ranges: Mapping[str, Range] | Ladder
     if isinstance(fidelity, Ladder):
@@ -145,6 +147,10 @@ def choose(
             "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time; it "
             f"is for about {expected:.0f} networks of {least:g} seconds, and more for the best of them"
         )
+    ladder = as_ladder(scheduler, ranges, space)
+    for name in ladder.rungs[0] if ladder.rungs else ():
+        if name in own:
+            why.append(f"fidelity {name}: the space decides them, so that each trial is given a share of its own")
     if strategy == "auto":
         if starts is None and (starts := _starts(space, evaluator, constraints)):
             why.append(f"starts {len(starts)}: networks of a design that is known to do well are tried first")
@@ -152,7 +158,7 @@ def choose(
         why.append(f"strategy {strategies.name_of(strategy)}: {reason}")
     elif isinstance(strategy, str):
         strategy = strategies.create(strategy)
-    return Way(strategy, scheduler, as_ladder(scheduler, ranges, space), constraints, starts or (), tuple(why))
+    return Way(strategy, scheduler, ladder, constraints, starts or (), tuple(why))
 
 
 def _scheduler(

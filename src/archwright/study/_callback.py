@@ -91,7 +91,7 @@ class Log(Callback):
     def on_trial_start(self, study: Study, trial: Trial) -> None:
         """Note the architecture, what it is given and what it begins with."""
         again = f", attempt {trial.attempts}" if trial.attempts > 1 else ""
-        given = "".join(f", {name} {value:g}" for name, value in (trial.fidelity or {}).items())
+        given = f", {told}" if (told := study.given(trial)) else ""
         origin = "" if trial.origin is None else f", from trial {trial.origin}"
         decided = ", ".join(f"{name}={value}" for name, value in trial.architecture.items())
         self._note(f"trial {trial.number} begins{again}{given}{origin}: {trial.architecture.id} ({decided})")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 from archwright._scalars import scalar
-from archwright.errors import BudgetError, SchedulerError, StudyError
-from archwright.evaluate import Evaluator
+from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
+from archwright.evaluate import Evaluator, decided_settings
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Space
+from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
 from archwright.study._shrink import matches
 
-__all__ = ["check_run", "check_scheduler"]
+__all__ = ["check_run", "check_scheduler", "check_strategy"]
 
 _ROUNDING = 1e-9  # of what trials have spent
 
@@ -35,6 +36,21 @@ def check_run(space: Space, evaluator: Evaluator, budget: object, final: object)
     if not isinstance(final, int) or final < 0:
         raise StudyError(f"final is True, False, or how many networks to train, not {final!r}")
     evaluator.check(space)
+
+
+def check_strategy(space: Space, strategy: Strategy, evaluator: Evaluator) -> None:
+    """Refuse a strategy that goes by a supernet for a space that decides more than the network.
+
+    Raises:
+        StrategyError: It does; the message names what.
+    """
+    decided = decided_settings(space) if "model" in space.parts else []
+    if isinstance(strategy, OneShot) and evaluator.prepares and decided:
+        raise StrategyError(
+            f"a supernet learns which network is best, and {strategy!r} goes by nothing else, so that "
+            f"{', '.join(decided)} would be left to chance. Leave that out of the space and give it to the Training, "
+            "or take another strategy, such as 'bo'"
+        )
 
 
 def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluator: Evaluator, budget: Budget) -> None:

@@ -6,6 +6,7 @@ import math
 import re
 import traceback
 
+from archwright._words import counted
 from archwright.trials import History, Trial
 
 __all__ = ["Failures"]
@@ -36,32 +37,46 @@ class Failures:
     def __init__(self, history: History) -> None:
         self._history = history
         self._kind: str | None = None
-        self._row = self._before = self._failed_before = 0
+        self._row = self._before = self._failed_before = self._tried = 0
         self.reason: str | None = None
+
+    def expect(self, error: BaseException) -> None:
+        """Take note of a network that was tried out before the first trial and failed; it counts as a trial."""
+        self._count(_kind(error))
+        self._tried = self._row
 
     def note(self, trial: Trial, outcome: object) -> None:
         """Take note of a trial that has ended, with what its evaluation gave or raised."""
-        kind = _kind(trial, outcome) if trial.state == "failed" else None
-        if kind is None or kind != self._kind:
-            self._before += self._row
-            self._failed_before += self._row if self._kind is not None else 0
-            self._kind, self._row = kind, 0
-        self._row += 1
-        if kind is None:
+        if trial.state != "failed":
+            self._count(None)
             return
+        self._count(_kind(outcome if isinstance(outcome, BaseException) else trial.cause))
         unnamed = bool(trial.metrics) and any(each.metric not in trial.metrics for each in self._history.objectives)
         chance = self._row * math.log((self._failed_before + 1) / (self._before + 2))
         if (self._row >= _ROW and chance < math.log(_CHANCE)) or (
             unnamed and not self._before and self._row >= _ROW_UNNAMED
         ):
-            which = "trials in a row" if self._before else "trials"
-            first = "" if self._before else "the first "
+            count = self._row if self._before else self._row - self._tried
+            trials = counted(count, "trial")
+            failed = (
+                f"{trials} in a row" if self._before else "the first trial" if count == 1 else f"the first {trials}"
+            )
+            if self._tried and not self._before:
+                failed += f" and {counted(self._tried, 'network')} that were tried out before"
             self.reason = (
-                f"{first}{self._row} {which} failed in the same way, and the search was ended: {trial.cause}. When the "
-                "cause is mended, `resume` goes on"
+                f"{failed} failed in the same way, and the search was ended: {trial.cause}. When the cause is mended, "
+                "`resume` goes on"
             )
 
+    def _count(self, kind: str | None) -> None:
+        """Count one more of a kind, or of what did not fail."""
+        if kind is None or kind != self._kind:
+            self._before += self._row
+            self._failed_before += self._row if self._kind is not None else 0
+            self._kind, self._row = kind, 0
+        self._row += 1
 
-def _kind(trial: Trial, outcome: object) -> str:
-    error = "".join(traceback.format_exception_only(outcome)) if isinstance(outcome, BaseException) else trial.cause
-    return _NUMBER.sub("#", error)
+
+def _kind(error: BaseException | str) -> str:
+    text = error if isinstance(error, str) else "".join(traceback.format_exception_only(error))
+    return _NUMBER.sub("#", text)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archwright import strategies
 from archwright._scalars import is_whole, scalar
 from archwright.errors import EvaluationError, Exhausted, SpaceError
-from archwright.evaluate import Candidate, Evaluator, Stopped, Wrapped
+from archwright.evaluate import Candidate, Evaluator, Spent, Stopped, Wrapped
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study._study import Study
@@ -41,19 +41,49 @@ class Nested(Wrapped):
         self, evaluator: Evaluator, hyperparameters: Space, *, trials: int = 6, strategy: str | Strategy = "bo"
     ) -> None:
         trials = scalar(trials)
-        unknown = set(hyperparameters.parts) - (evaluator.settings or set(hyperparameters.parts))
+        unknown = set() if evaluator.settings is None else set(hyperparameters.parts) - evaluator.settings
         if "model" in hyperparameters.parts or unknown or not is_whole(trials) or trials < 1:
-            known = ", ".join(sorted(evaluator.settings or ())) or "any"
+            known = "any" if evaluator.settings is None else ", ".join(sorted(evaluator.settings)) or "none"
             raise SpaceError(
                 f"the hyperparameters of a nested search are settings that {type(evaluator).__name__} understands "
                 f"({known}), tried at least once; given were {', '.join(hyperparameters.parts)} and trials={trials}"
             )
         super().__init__(evaluator)
         self.hyperparameters = hyperparameters
+        self._own = sorted(hyperparameters.parts.keys() & evaluator.fidelities.keys())
+        if self._own:
+            self.fidelities = {}  # what it finds by itself, it cannot be given less of
         self.trials = trials
         self.strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
         self.strategy.check(hyperparameters)
         self._found: dict[tuple[Architecture, int], Architecture] = {}
+
+    def check(self, space: Space) -> None:
+        """Refuse what the evaluator refuses, and settings that both the space and the nested search decide.
+
+        Raises:
+            SpaceError: There is such a setting.
+        """
+        super().check(space)
+        twice = sorted((space.parts.keys() - {"model"}) & self.hyperparameters.parts.keys())
+        if twice:
+            raise SpaceError(
+                f"the space decides {', '.join(twice)}, and so does the nested search, which would go before it: leave "
+                "it out of one of them"
+            )
+
+    def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
+        """Refuse what the evaluator refuses, and any where the nested search decides a fidelity itself.
+
+        Raises:
+            EvaluationError: It does.
+        """
+        if self._own:
+            raise EvaluationError(
+                f"the nested search decides {', '.join(self._own)} by itself, so that its trials cannot be given less "
+                "than all: take the scheduler 'full'"
+            )
+        super().check_fidelities(space, rungs)
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the metrics with the best settings, and the settings that are numbers under their own names.

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archwright.errors import ArchwrightError, StudyError
-from archwright.evaluate import Candidate, Saved, Spent
+from archwright.evaluate import Candidate, Evaluator, Saved, Spent
 from archwright.study._checkpoints import Checkpoints
 from archwright.study._propose import Planner
-from archwright.study._shrink import shrunk
+from archwright.study._shrink import own_share, shrunk
 from archwright.trials import History, Trial
 
 if TYPE_CHECKING:
     import torch
 
-    from archwright.space import TensorSpec
+    from archwright.space import Architecture
     from archwright.study._ledger import Ledger
 
 __all__ = ["Relay"]
@@ -29,7 +29,7 @@ class Relay:
         planner: What says who goes on from whom.
         ledger: The study's record.
         checkpoints: What trials have left.
-        example_input: What a network sees.
+        evaluator: What measures.
         problem: Is told, with details, of what was lost.
     """
 
@@ -38,13 +38,13 @@ class Relay:
         planner: Planner,
         ledger: Ledger,
         checkpoints: Checkpoints,
-        example_input: TensorSpec | None,
+        evaluator: Evaluator,
         problem: Callable[[str, str], None],
     ) -> None:
         self._planner = planner
         self._ledger = ledger
         self._checkpoints = checkpoints
-        self._example_input = example_input
+        self._evaluator = evaluator
         self._problem = problem
         self._space = planner.space
 
@@ -52,12 +52,26 @@ class Relay:
     def _history(self) -> History:
         return self._ledger.history
 
+    def network(self, trial: Trial) -> Architecture:
+        """Return the architecture that a trial evaluates: its own, or a smaller form of it.
+
+        Raises:
+            SchedulerError: The space has no such smaller form.
+        """
+        return shrunk(self._space, trial.architecture, trial.fidelity, self._evaluator.fidelities)
+
+    def given(self, trial: Trial) -> Spent | None:
+        """Return how much of a full evaluation a trial gets; `None` for all."""
+        rungs = self._planner.ladder.rungs
+        full = rungs[-1] if rungs else {}
+        return own_share(self._space, trial.architecture, trial.fidelity, full, self._evaluator.fidelities)
+
     def stages(self, trial: Trial) -> list[Spent]:
         """Return the fidelities of the trials that this one goes on from, and its own."""
         found: list[Spent] = []
         stage: Trial | None = trial
         while stage is not None:
-            found.insert(0, stage.fidelity or {})
+            found.insert(0, self.given(stage) or {})
             stage = self._history.before(stage)
         return found
 
@@ -100,12 +114,14 @@ class Relay:
     def _grown(self, before: Trial, trial: Trial, state: Mapping[str, Any]) -> torch.nn.Module | None:
         """Return a trial's network with the weights of another's; `None` where the two are the same network."""
         space = self._space
-        old, new = (shrunk(space, each.architecture, each.fidelity) for each in (before, trial))
+        old, new = self.network(before), self.network(trial)
         if old == new or "model" not in state:
             return None
         from archwright.supernet import inherit
 
-        network, _ = inherit(space, new, old, state["model"], seed=trial.seed, example_input=self._example_input)
+        network, _ = inherit(
+            space, new, old, state["model"], seed=trial.seed, example_input=self._evaluator.example_input
+        )
         return network
 
     def save(self, trial: Trial, state: Mapping[str, Any]) -> None:

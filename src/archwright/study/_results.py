@@ -21,6 +21,7 @@ from archwright.study._ledger import Ledger
 from archwright.study._picture import draw_front, draw_learned
 from archwright.study._predict import load_predictor, predict
 from archwright.study._propose import Planner
+from archwright.study._shrink import describe_spent
 from archwright.study._summary import summarise
 from archwright.trials import Constraint, History, Objective, Trial, metrics_from_json
 
@@ -125,6 +126,10 @@ class Results:
     def trials(self) -> Sequence[Trial]:
         """All trials, by number."""
         return self.history.trials
+
+    def given(self, trial: Trial) -> str:
+        """Return in words what a trial is given of a full evaluation, such as "epochs 3"; empty where it is all."""
+        return "" if trial.fidelity is None else describe_spent(self.space, self.ladder, trial.fidelity)
 
     @property
     def learned(self) -> Learned | None:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import numpy as np
+
 from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
 from archwright.schedulers import Scheduler, scores
@@ -22,7 +24,6 @@ from archwright.study._guard import Guard, Overdue, say
 from archwright.study._outcome import Outcome, broken_by, judge
 from archwright.study._propose import Planner, preparation_seed
 from archwright.study._relay import Relay
-from archwright.study._shrink import shrunk
 from archwright.trials import Trial, metrics_to_json
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _ROUNDING = 1e-9  # of what trials have spent
 _FINAL_SHARE = 0.3  # of a time budget, kept for the final training
 _LONG_FINAL_SHARE = 0.6  # the same where trials are given little, so that nothing of it has been trained for long
 _PREPARATION_SHARE = 0.6  # of what is left for the search, for an evaluator that gets ready first
+_TRIED = 29  # networks that are tried out before the first trial, as long as none of them can be evaluated
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
 
 
@@ -79,7 +81,7 @@ class Run:
         self._ledger = ledger
         self._shelf = shelf
         self._evaluator = evaluator
-        self._relay = Relay(planner, ledger, study._checkpoints, evaluator.example_input, self._problem)
+        self._relay = Relay(planner, ledger, study._checkpoints, evaluator, self._problem)
         self._budget = budget
         self._finals = finals if evaluator.retrains else 0
         self._top = finals if finals > 1 else 0  # networks that are kept beside the best, which one is anyway
@@ -110,6 +112,7 @@ class Run:
         try:
             for callback in self._callbacks:
                 callback.on_start(study)
+            self._try_out()
             self._prepare()
             self._search()
             self._train_finals()
@@ -125,6 +128,27 @@ class Run:
                 callback.on_end(study)
 
     # ------------------------------------------------------------------ before the first trial
+
+    def _try_out(self) -> None:
+        """Learn whether any network can be evaluated at all, where nothing has been yet; the first that can will do."""
+        space, evaluator, rng = self._study.space, self._evaluator, np.random.default_rng(0)
+        for number in range(0 if self._study.history.complete else _TRIED):
+
+            def look(seed: int = number) -> None:
+                candidate = Candidate(
+                    space,
+                    space.sample(rng),
+                    seed=seed,
+                    device=evaluator.device,
+                    example_input=evaluator.example_input,
+                )
+                evaluator.try_out(candidate)
+
+            failed = self._attempt("a look at the networks before the first trial", look, number)
+            if not isinstance(failed, Exception):
+                self._failures = Failures(self._study.history)
+                return
+            self._failures.expect(failed)
 
     def _prepare(self) -> None:
         """Let the evaluator get ready, and put on record what it learned."""
@@ -226,14 +250,14 @@ class Run:
             callback.on_trial_end(self._study, ended)
 
     def _measure(self, trial: Trial) -> Trial:
-        history, space = self._study.history, self._study.space
+        history = self._study.history
         refused: Exception | None = None
         bounds, architecture, same = self._planner.bounds, trial.architecture, self._same(trial)
         unjudged, judged = bounds.failure(architecture), bounds.judged(architecture)
         if unjudged is not None:
             refused = CostError(f"it cannot be told whether the network keeps to the constraints: {unjudged}")
         try:
-            architecture = shrunk(space, architecture, trial.fidelity)
+            architecture = self._relay.network(trial)
         except SchedulerError as error:  # of this one; of another there may be a smaller form
             refused = error
         candidate = self._candidate(trial, architecture, self._search_end)
@@ -314,7 +338,7 @@ class Run:
             self._study.space,
             architecture,
             seed=trial.seed,
-            fidelity=trial.fidelity,
+            fidelity=self._relay.given(trial),
             stages=self._relay.stages(trial),
             device=self._evaluator.device,
             deadline=deadline if math.isfinite(deadline) else None,

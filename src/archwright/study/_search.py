@@ -20,7 +20,7 @@ from archwright.strategies import OneShot, Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._check import check_run, check_scheduler
+from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._costs import check_metrics_known, costs_of, with_costs
 from archwright.study._folder import holds_study, inside_of
 from archwright.study._screen import Screen, promise
@@ -137,6 +137,7 @@ def search(
         starts=None if starts is None else tuple(map(where.canonical, starts)),
         final=bool(final),
     )
+    check_strategy(where, way.strategy, measure)
     check_scheduler(where, way.scheduler, way.ladder, measure, budget)
     promised = None if screen is None else promise(Screen.parse(screen), where, measure)
     study = Study(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,18 +12,19 @@ from archwright.evaluate import Fidelity, Spent
 from archwright.schedulers import Ladder, Range, Scheduler, narrowed
 from archwright.space import Architecture, Decision, Space, Value
 
-__all__ = ["as_ladder", "matches", "shrunk", "wanted_ranges"]
+__all__ = ["as_ladder", "describe_spent", "matches", "own_share", "shrunk", "wanted_ranges"]
 
 _MANY = 10_000  # values that a decision has, from which it is no size of a layer
 
 
-def shrunk(space: Space, architecture: Architecture, spent: Spent | None) -> Architecture:
+def shrunk(space: Space, architecture: Architecture, spent: Spent | None, known: Collection[str] = ()) -> Architecture:
     """Return an architecture whose decisions have shares of their values.
 
     Args:
         space: The space.
         architecture: What is made smaller.
         spent: Shares by patterns of decisions, such as `{"*.width": 0.5}`; other fidelities are the evaluator's.
+        known: The names of the evaluator's fidelities, which are no patterns.
 
     Returns:
         The architecture in which each such decision has the largest value that is not above its share of the number it
@@ -32,7 +33,8 @@ def shrunk(space: Space, architecture: Architecture, spent: Spent | None) -> Arc
     Raises:
         SchedulerError: A constraint of the space refuses the smaller architecture.
     """
-    shares = {pattern: share for pattern, share in (spent or {}).items() if share < 1 and matches(space, pattern)}
+    given = {name: share for name, share in (spent or {}).items() if name not in known}
+    shares = {pattern: share for pattern, share in given.items() if share < 1 and matches(space, pattern)}
     if not shares:
         return architecture
     changed: dict[str, Value] = dict(architecture)
@@ -49,6 +51,37 @@ def shrunk(space: Space, architecture: Architecture, spent: Spent | None) -> Arc
             "Take other fidelities, such as epochs"
         )
     return smaller
+
+
+def own_share(
+    space: Space, architecture: Architecture, spent: Spent | None, full: Spent, known: Collection[str]
+) -> Spent | None:
+    """Return what a trial gets where the space decides what all of it is, such as the number of epochs.
+
+    Args:
+        space: The space.
+        architecture: The trial's architecture.
+        spent: What its rung gives.
+        full: What the last rung gives.
+        known: The names of the evaluator's fidelities.
+
+    Returns:
+        What the rung gives; of a fidelity that the space has as a part, the same share of the part's value as the rung
+        is of the last one. That may be a fraction where the rungs are whole numbers.
+    """
+    parts = [name for name in spent or {} if name in known and name in space.parts]
+    if spent is None or not parts:
+        return spent
+    values = space.resolve(architecture)
+    return {**spent, **{name: spent[name] / full[name] * values[name] for name in parts}}
+
+
+def describe_spent(space: Space, ladder: Ladder, spent: Spent) -> str:
+    """Return in words what a trial is given: "epochs 3", or "30% of its epochs" where the space decides them."""
+    return ", ".join(
+        f"{value / ladder.rungs[-1][name]:.0%} of its {name}" if name in space.parts else f"{name} {value:g}"
+        for name, value in spent.items()
+    )
 
 
 def as_ladder(scheduler: Scheduler, fidelity: Mapping[str, Range] | Ladder | None, space: Space) -> Ladder:

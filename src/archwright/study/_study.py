@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright._scalars import scalar
+from archwright.cost import COUNTED
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.schedulers import Ladder, Range, Scheduler
@@ -22,8 +23,9 @@ from archwright.study._best import Shelf
 from archwright.study._bounds import bounds_for
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._check import check_run, check_scheduler
+from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._checkpoints import Checkpoints
+from archwright.study._costs import check_metrics_known
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
 from archwright.study._propose import Planner
@@ -255,9 +257,14 @@ class Study(Results):
         Raises:
             SpaceError: The space has parts that the evaluator does not understand.
             ShapeError: The space's networks do not fit the evaluator's data.
+            StrategyError: The strategy goes by a supernet, and the space decides more than the network.
+            StudyError: An objective or a constraint asks for a metric that nobody measures.
             StudyLocked: Another process goes on with the study.
         """
         evaluator = as_evaluator(evaluator, metric=self.objective.metric)
+        check_metrics_known(
+            evaluator, self.objectives, [each for each in self.constraints if each.metric not in COUNTED]
+        )
         check_run(self.space, evaluator, budget, final)
         return self._run(evaluator, budget, final, callbacks)
 
@@ -366,6 +373,7 @@ class Study(Results):
     ) -> Self:
         """Run what has been checked; the budget's time counts from `began`."""
         plan = self._plan
+        check_strategy(self.space, plan.strategy, evaluator)
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
         plan.promise, plan.bounds = promised, bounds_for(self.space, plan.constraints, evaluator)
         plan.bounds.check()

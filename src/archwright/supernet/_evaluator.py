@@ -55,6 +55,9 @@ class SupernetEvaluator(Evaluator):
     al. 2020). With `judge="alone"` a trial trains the architecture by itself, as `Training` does; what the supernet
     gives is then the order in which architectures are tried, by a strategy such as "darts".
 
+    A supernet is trained once, by the settings of its training: with `judge="shared"` a space may decide nothing else
+    than the network, and with "alone" nothing else under a strategy that goes by the supernet.
+
     Args:
         training: How a network is trained: a `Training`, or data for one with its defaults. The supernet is trained by
             its recipe on the same training part; the final training is its own.
@@ -107,7 +110,7 @@ class SupernetEvaluator(Evaluator):
         self.epochs, self.judge, self.early_stop, self.selection = epochs, judge, early_stop, selection
         self.arch_lr = arch_lr
         self.data = self.training.data
-        self.settings = self.training.settings
+        self.settings = frozenset() if judge == "shared" else self.training.settings
         self.example_input = self.training.example_input
         self.device = self.training.device
         self.supernet: Supernet | None = None

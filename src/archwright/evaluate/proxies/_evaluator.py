@@ -31,7 +31,8 @@ class ProxyEvaluator(Evaluator):
     """Scores a candidate's untrained network by zero-cost proxies, on one batch of the training part.
 
     All candidates see the same batch; their weights, and what a proxy draws, follow from the candidate's seed. It
-    computes in float32. The final training, and what a space may decide besides the network, are those of `Training`.
+    computes in float32. The final training is that of `Training`. Scores do not depend on how networks are trained, so
+    a space may decide nothing else than the network.
 
     Args:
         training: How the network that was found is trained in the end: a `Training`, or data for one with its defaults.
@@ -46,6 +47,8 @@ class ProxyEvaluator(Evaluator):
             given.
         UnknownName: No proxy has a name.
     """
+
+    settings = frozenset()
 
     def __init__(
         self,
@@ -73,7 +76,6 @@ class ProxyEvaluator(Evaluator):
         self.metrics = frozenset(self.proxies)
         self.batch_size, self.seed = to_whole("batch_size", batch_size), scalar(seed)
         self.data = self.training.data
-        self.settings = self.training.settings
         self.example_input = self.training.example_input
         self.device = self.training.device
         self._batches: dict[str, tuple[Tensor, Tensor]] = {}
