@@ -27,6 +27,7 @@ __all__ = [
     "StudyLocked",
     "TableError",
     "UnknownName",
+    "Unsteady",
     "require",
     "unknown",
 ]
@@ -66,6 +67,10 @@ class DataError(ArchwrightError):
 
 class CostError(ArchwrightError):
     """What a network costs cannot be told: on this machine, on this target, or at all."""
+
+
+class Unsteady(CostError):
+    """Times waver too much to be believed: something else keeps the machine busy. Later it may be idle."""
 
 
 class EvaluationError(ArchwrightError):

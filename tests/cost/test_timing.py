@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import torch
 
-from archwright.cost import Target, Timing, time_calls
-from archwright.errors import CostError, UnknownName
+from archwright.cost import Target, Timing, _latency, _runtimes, _turn, time_calls, time_networks
+from archwright.errors import CostError, UnknownName, Unsteady
+from archwright.space import TensorSpec
 
 
 class Clock:
@@ -61,10 +66,71 @@ def test_what_wavers_for_a_while_is_measured_for_longer():
 def test_what_always_wavers_is_no_number():
     noise = np.random.default_rng(0).uniform(1, 3, size=1000)
     clock = Clock({first: lambda turn: 0.02 * noise[turn]})
-    with pytest.raises(CostError, match=r"waver by \d+% of their median .* more than 10% says nothing.*idle"):
+    with pytest.raises(Unsteady, match=r"waver by \d+% of their median .* more than 10% says nothing.*idle"):
         time_calls([first], watch=clock)
     (timing,) = time_calls([first], limit=2.0, watch=Clock({first: lambda turn: 0.02 * noise[turn]}))
     assert isinstance(timing, Timing)
+
+
+@pytest.mark.parametrize("busy", [1, 3, 4])
+def test_a_network_is_measured_again_later_when_the_machine_is_busy(busy, monkeypatch):
+    paused = []
+    noise = np.random.default_rng(0).uniform(1, 3, size=1000)
+
+    def watch(call, count):
+        return count * 0.02 * (noise[len(paused) * 100 + watch.turns] if len(paused) < busy else 1.0)
+
+    def sleep(seconds):
+        paused.append(seconds)
+        watch.turns = 0
+
+    def counted(call, count):
+        watch.turns += 1
+        return watch(call, count)
+
+    watch.turns = 0
+    monkeypatch.setattr(_runtimes, "watch_of", lambda target: counted)
+    monkeypatch.setattr(_latency.time, "sleep", sleep)
+    if busy > 3:
+        with pytest.raises(Unsteady):
+            time_networks([torch.nn.ReLU()], [TensorSpec((3,))], Target())
+    else:
+        (timing,) = time_networks([torch.nn.ReLU()], [TensorSpec((3,))], Target())
+        assert timing.milliseconds == pytest.approx(20)
+    assert len(paused) == min(busy, 3)
+    assert sorted(paused) == paused
+
+
+HOLDS = "from archwright.cost._turn import turn\nwith turn():\n print('held', flush=True)\n input()"
+
+
+def test_processes_that_measure_take_turns(monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(_turn.tempfile, "tempdir", None)  # looked up again
+    monkeypatch.setattr(_turn, "_LONGEST", 0.0)
+    other = subprocess.Popen([sys.executable, "-c", HOLDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(CostError, match="another process has been measuring"), _turn.turn():
+            pass
+        other.communicate("\n")
+    with _turn.turn():
+        pass
+
+
+def test_a_lock_that_somebody_else_laid_out_is_not_taken(monkeypatch, tmp_path):
+    target = tmp_path / "mine"
+    target.mkdir()
+    monkeypatch.setattr(_turn.tempfile, "tempdir", str(tmp_path))
+    with _turn.turn():
+        (folder,) = tmp_path.glob("archwright-*")
+        assert folder.stat().st_mode & 0o77 == 0
+    (folder / "measuring.lock").unlink(missing_ok=True)
+    folder.rmdir()
+    folder.symlink_to(target)
+    with pytest.raises(CostError, match="belongs to somebody else"), _turn.turn():
+        pass
+    assert not list(target.iterdir())
 
 
 @pytest.mark.parametrize("count", [7, 8])

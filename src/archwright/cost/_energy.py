@@ -11,6 +11,7 @@ from typing import Any
 
 from archwright.cost._base import Cost, inputs_of
 from archwright.cost._target import Target, check_target
+from archwright.cost._turn import turn
 from archwright.errors import CostError
 from archwright.space import Architecture, Space, TensorSpec
 
@@ -71,7 +72,8 @@ class Energy(Cost):
         specs = inputs_of(space, example_input)
         with running(target):
             call = call_of(fresh(space, architecture, specs, "cpu"), specs, target)
-            return {"energy_mj": median(_joules(call, meter, self.seconds) for _ in range(_ROUNDS)) * 1e3}
+            with turn():
+                return {"energy_mj": median(_joules(call, meter, self.seconds) for _ in range(_ROUNDS)) * 1e3}
 
     def __repr__(self) -> str:
         return f"Energy({str(self.target)!r})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,16 @@ from archwright._scalars import is_number, scalar
 from archwright.cost._base import Cost, inputs_of
 from archwright.cost._target import Target, check_target
 from archwright.cost._timing import Timing, time_calls
-from archwright.errors import CostError
+from archwright.cost._turn import turn
+from archwright.errors import CostError, Unsteady
 from archwright.space import Architecture, Space, TensorSpec
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["Latency", "time_files", "time_networks"]
+
+_PAUSES = (1.0, 3.0, 9.0)  # seconds until it is measured again where the machine is busy
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Latency(Cost):
         """Return the latency of the network of an architecture.
 
         Raises:
-            CostError: The network does not run on the target, the device is absent, or the times waver too much.
+            CostError: The network does not run on the target, or the device is absent.
+            Unsteady: The times waver too much, each time.
             MissingExtra: The runtime is not installed.
         """
         (found,) = self.of_all(space, [architecture], example_input)
@@ -87,7 +92,8 @@ def time_networks(
 ) -> list[Timing]:
     """Return how long a forward pass of each of several networks takes on a target.
 
-    All take turns, so that what slows the machine down for a while slows all of them.
+    All take turns, so that what slows the machine down for a while slows all of them; and so do processes that measure
+    on one machine. Where the times waver too much, they are measured up to three times again, a few seconds later.
 
     Args:
         models: The networks; they are left as they are.
@@ -96,7 +102,8 @@ def time_networks(
         limit: The greatest spread that is believed.
 
     Raises:
-        CostError: A network does not run on the target, the device is absent, or the times waver too much.
+        CostError: A network does not run on the target, or the device is absent.
+        Unsteady: The times waver too much, each time.
         MissingExtra: The runtime is not installed.
     """
     from archwright.cost._runtimes import call_of
@@ -129,7 +136,16 @@ def check_limit(limit: object) -> None:
 
 
 def _timed(make: Callable[[], list[Callable[[], object]]], target: Target, limit: float) -> list[Timing]:
+    """Return the times of calls, which are measured again after a while where the machine is busy."""
     from archwright.cost._runtimes import running, watch_of
 
     with running(target):
-        return time_calls(make(), limit=limit, watch=watch_of(target))
+        calls, watch = make(), watch_of(target)
+        for pause in _PAUSES:
+            try:
+                with turn():
+                    return time_calls(calls, limit=limit, watch=watch)
+            except Unsteady:
+                time.sleep(pause)
+        with turn():
+            return time_calls(calls, limit=limit, watch=watch)

@@ -16,6 +16,7 @@ from archwright.cost._base import Cost, inputs_of
 from archwright.cost._latency import check_limit, time_networks
 from archwright.cost._target import Target, check_target
 from archwright.cost._timing import time_calls
+from archwright.cost._turn import turn
 from archwright.errors import CostError
 from archwright.space import Architecture, Space, TensorSpec
 
@@ -191,9 +192,9 @@ class LatencyTable(Cost):
                 part = missing[start : start + _AT_ONCE]
                 # Operations of microseconds waver by themselves: their sum counts, and `agreement` judges it.
                 calls = [call_of_operation(operation, self.target) for operation in part]
-                for operation, timing in zip(
-                    part, time_calls(calls, limit=math.inf, watch=watch_of(self.target)), strict=True
-                ):
+                with turn():
+                    timings = time_calls(calls, limit=math.inf, watch=watch_of(self.target))
+                for operation, timing in zip(part, timings, strict=True):
                     self.times[operation.key] = timing.milliseconds
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.errors import CostError
+from archwright.errors import Unsteady
 
 __all__ = ["Timing", "Watch", "time_calls"]
 
@@ -58,7 +58,7 @@ def time_calls(
         watch: The clock; the wall clock when not given.
 
     Raises:
-        CostError: The rounds disagree more than the limit.
+        Unsteady: The rounds disagree more than the limit.
     """
     watch = watch or _by_the_wall
     repeats = [_warm(call, watch) for call in calls]
@@ -72,7 +72,7 @@ def time_calls(
         if all(timing.spread <= limit for timing in found):
             return found
     worst = max(found, key=lambda timing: timing.spread)
-    raise CostError(
+    raise Unsteady(
         f"the times waver by {worst.spread:.0%} of their median ({worst.milliseconds:.3g} ms), and more than "
         f"{limit:.0%} says nothing: something else keeps the machine busy. Measure when it is idle, on fewer threads, "
         "or raise the limit"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from archwright.cost import Cost, named_twice
-from archwright.errors import EvaluationError
-from archwright.evaluate._candidate import Candidate
+from archwright.errors import EvaluationError, Unsteady
+from archwright.evaluate._candidate import Candidate, Stopped
 from archwright.evaluate._evaluator import Evaluator
 from archwright.evaluate._wrapped import Wrapped
 from archwright.space import Architecture
@@ -21,7 +22,8 @@ __all__ = ["Costed"]
 class Costed(Wrapped):
     """Evaluates by means of another evaluator, and adds what each network costs to its metrics.
 
-    Costs come first, before a network is trained. Each architecture is measured once, however often it is trained.
+    Costs come first, before a network is trained; what cannot be measured then because the machine is busy is measured
+    after the training. Each architecture is measured once, however often it is trained.
     Where the other evaluator says the same metric, the cost is what counts.
 
     Args:
@@ -44,35 +46,42 @@ class Costed(Wrapped):
 
     def costs_of(self, candidate: Candidate) -> dict[str, float]:
         """Return what the candidate's network costs."""
-        known = self._known.get(candidate.architecture)
-        if known is None:
-            known = {}
-            for cost in self.costs:
+        known = self._known.setdefault(candidate.architecture, {})
+        for cost in self.costs:
+            if not known.keys() >= set(cost.metrics):
                 known |= cost.of(candidate.space, candidate.architecture, candidate.example_input)
-            self._known[candidate.architecture] = known
         return known
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the metrics of the other evaluator with the costs, which the candidate is told first.
 
         Raises:
-            CostError: A cost cannot be told.
+            CostError: A cost cannot be told, or times waver too much before the training and after it.
             Infeasible: The costs break a constraint.
-            Stopped: As the other evaluator does.
+            Stopped: As the other evaluator does, but where the last report is the result.
         """
-        costs = self.costs_of(candidate)
-        candidate.check(costs)
-        return {**self.evaluator.evaluate(candidate), **costs}
+        with suppress(Unsteady):  # the machine is busy, and may be idle when the network has been trained
+            self.costs_of(candidate)
+        candidate.check(self._known[candidate.architecture])
+        try:
+            metrics = self.evaluator.evaluate(candidate)
+        except Stopped as stopped:
+            if not (stopped.complete and candidate.curve):
+                raise
+            metrics = {name: value for name, value in candidate.curve[-1].items() if name != "step"}
+        return {**metrics, **self.costs_of(candidate)}
 
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
-        """Train the candidate from scratch as the other evaluator does, and add the costs."""
+        """Train the candidate from scratch as the other evaluator does, and add the costs, which come first again."""
+        costs = self.costs_of(candidate)
         metrics = self.evaluator.retrain(candidate)
-        return None if metrics is None else {**metrics, **self.costs_of(candidate)}
+        return None if metrics is None else {**metrics, **costs}
 
     def held_out(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
         """Test a network as the other evaluator does, and add the costs."""
+        costs = self.costs_of(candidate)
         metrics = self.evaluator.held_out(candidate, model)
-        return None if metrics is None else {**metrics, **self.costs_of(candidate)}
+        return None if metrics is None else {**metrics, **costs}
 
     def to_json(self) -> dict[str, Any] | None:
         """Return what makes it again, or `None` where the evaluator or a cost cannot be written down."""

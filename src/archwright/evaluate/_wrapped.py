@@ -10,6 +10,9 @@ from archwright.evaluate._evaluator import Evaluator
 from archwright.evaluate._learned import Learned, Preparation
 
 if TYPE_CHECKING:
+    import torch
+
+    from archwright.datasets import Preprocess
     from archwright.evaluate._fidelity import Spent
     from archwright.space import Space
 
@@ -17,7 +20,7 @@ __all__ = ["Wrapped"]
 
 
 class Wrapped(Evaluator):
-    """Evaluates in its own way by means of another evaluator, which answers everything else.
+    """Evaluates in its own way by means of another evaluator, which answers everything else but `to_json`.
 
     Args:
         evaluator: The other.
@@ -25,13 +28,14 @@ class Wrapped(Evaluator):
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
-        self.objective = evaluator.objective
-        self.settings = evaluator.settings
-        self.example_input = evaluator.example_input
-        self.device = evaluator.device
-        self.metrics = evaluator.metrics
-        self.fidelities = evaluator.fidelities
+        for name in Evaluator.__annotations__:
+            setattr(self, name, getattr(evaluator, name))
         self.data = getattr(evaluator, "data", None)
+
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """What the evaluator does to raw inputs before a network sees them."""
+        return self.evaluator.preprocess
 
     @property
     def prepares(self) -> bool:
@@ -71,3 +75,7 @@ class Wrapped(Evaluator):
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
         """Train the candidate from scratch, once, as the evaluator does."""
         return self.evaluator.retrain(candidate)
+
+    def held_out(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
+        """Test a network that was trained before as the evaluator does."""
+        return self.evaluator.held_out(candidate, model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright import strategies
 from archwright._scalars import is_whole, scalar
@@ -12,6 +12,9 @@ from archwright.evaluate import Candidate, Evaluator, Spent, Stopped, Wrapped
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study._study import Study
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Nested"]
 
@@ -136,6 +139,11 @@ class Nested(Wrapped):
         if one.built is not None:
             candidate.adopt(one.built)
         return metrics
+
+    def held_out(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
+        """Test a network that was trained before, with the settings that it was trained with where they are known."""
+        chosen = self._found.get((candidate.architecture, candidate.seed))
+        return self.evaluator.held_out(candidate if chosen is None else self._with(candidate, chosen), model)
 
     def _with(self, candidate: Candidate, chosen: Architecture) -> Candidate:
         """Return a candidate of the same architecture and seed, with settings of the hyperparameters' space."""

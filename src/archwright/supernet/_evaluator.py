@@ -241,6 +241,10 @@ class SupernetEvaluator(Evaluator):
         """Train the candidate's network from scratch, by itself, for longer, and test it once, as `Training` does."""
         return self.training.retrain(candidate)
 
+    def held_out(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
+        """Test a network that was trained before, as `Training` does."""
+        return self.training.held_out(candidate, model)
+
     # ------------------------------------------------------------------ on record
 
     def to_json(self) -> dict[str, Any] | None:

@@ -98,6 +98,10 @@ class ProxyEvaluator(Evaluator):
         """Train the candidate's network from scratch and test it once, as `Training` does."""
         return self.training.retrain(candidate)
 
+    def held_out(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
+        """Test a network that was trained before, as `Training` does."""
+        return self.training.held_out(candidate, model)
+
     def to_json(self) -> dict[str, Any] | None:
         """Return what makes the evaluator again, or `None` where its training cannot be written down."""
         training = self.training.to_json()

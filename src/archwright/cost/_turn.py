@@ -1,0 +1,44 @@
+"""Processes that measure on one machine take turns."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from archwright.errors import CostError
+
+__all__ = ["turn"]
+
+_LONGEST = 600.0  # seconds to wait: a measurement takes a few
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Wait until no other process of the same user measures on this machine, and have the others wait meanwhile.
+
+    Raises:
+        CostError: One has been measuring for ten minutes, or the folder for temporary files cannot be used.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    folder = Path(tempfile.gettempdir()) / f"archwright-{user}"
+    lock = FileLock(folder / "measuring.lock", timeout=_LONGEST)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if user != "" and (folder.is_symlink() or folder.stat().st_uid != user):
+            raise CostError(f"{folder} belongs to somebody else: remove it, or set TMPDIR to a folder of your own")
+        lock.acquire()
+    except Timeout:
+        raise CostError(
+            f"another process has been measuring for {_LONGEST:.0f} seconds: end it, or measure when it is done"
+        ) from None
+    except OSError as error:
+        raise CostError(f"{folder}, where processes that measure take turns, cannot be used: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()

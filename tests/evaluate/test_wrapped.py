@@ -1,0 +1,122 @@
+"""Evaluators over others: they offer all that the others do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.evaluate.stubs import candidate, linear, table
+
+from archwright.cost import Cost
+from archwright.errors import Unsteady
+from archwright.evaluate import Costed, Evaluator, ProxyEvaluator, Repeats, Stopped, Training, Wrapped
+from archwright.supernet import SupernetEvaluator
+
+OWN = {"evaluate", "to_json"}  # what an evaluator over another does for itself
+OFFERED = {name for name in (*vars(Evaluator), *Evaluator.__annotations__) if not name.startswith("_")} - OWN
+
+
+class Noting(Evaluator):
+    """Answers with the name of what was asked for, and notes what it was given."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+
+    def evaluate(self, candidate: object) -> dict[str, float]:
+        return {"value": 1.0}
+
+
+def noting(name: str) -> Any:
+    def method(self: Noting, *given: object) -> str:
+        self.asked.append((name, *given))
+        return name
+
+    return method
+
+
+for each in OFFERED:
+    given = getattr(Evaluator, each)
+    made = property(lambda self, each=each: each) if isinstance(given, property) else each
+    setattr(Noting, each, noting(each) if callable(given) else made)
+
+
+class Same(Wrapped):
+    def evaluate(self, candidate: object) -> dict[str, float]:
+        return {"value": 1.0}
+
+
+class Priced(Cost):
+    metrics = ("price",)
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+
+    def of(self, space: object, architecture: object, example_input: object = None) -> dict[str, float]:
+        found = self.answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return {"price": found}
+
+
+@pytest.mark.parametrize("name", sorted(OFFERED))
+def test_all_that_an_evaluator_offers_is_forwarded(name: str) -> None:
+    for make in (Same, lambda inner: Same(Same(inner)), lambda inner: Repeats(inner, 2)):
+        inner = Noting()
+        outer, signature = make(inner), getattr(Evaluator, name)
+        if not callable(signature):
+            assert getattr(outer, name) == name
+            continue
+        given = tuple(range(signature.__code__.co_argcount - 1))
+        returned = getattr(outer, name)(*given)
+        assert inner.asked == [(name, *given)]
+        assert returned == (None if signature.__annotations__["return"] == "None" else name)
+
+
+def test_evaluators_that_train_in_the_end_test_a_trained_network_as_training_does() -> None:
+    training = Training(table(), device="cpu")
+    one = candidate(lambda: linear(5))
+    wanted = training.held_out(one, one.model)
+    assert "test_accuracy" in wanted
+    for evaluator in (ProxyEvaluator(training), SupernetEvaluator(training), Repeats(training, 2)):
+        assert evaluator.held_out(one, one.model) == wanted
+
+
+# --------------------------------------------------------------------------- costs
+
+
+class Reports(Evaluator):
+    def __init__(self, end: Exception | None = None) -> None:
+        self.end = end
+        self.evaluated = 0
+
+    def evaluate(self, candidate: Any) -> dict[str, float]:
+        self.evaluated += 1
+        candidate.report(1, value=0.5)
+        if self.end is not None:
+            raise self.end
+        return {"value": 1.0}
+
+    def retrain(self, candidate: Any) -> dict[str, float]:
+        return self.evaluate(candidate)
+
+
+def test_times_that_waver_are_measured_again_when_the_network_has_been_trained() -> None:
+    inner = Reports()
+    assert Costed(inner, [Priced(Unsteady("busy"), 3.0)]).evaluate(candidate(linear)) == {"value": 1.0, "price": 3.0}
+    with pytest.raises(Unsteady):
+        Costed(inner, [Priced(Unsteady("busy"), Unsteady("busy"))]).evaluate(candidate(linear))
+    assert inner.evaluated == 2
+
+
+def test_a_final_training_is_not_thrown_away_for_a_cost() -> None:
+    inner = Reports()
+    with pytest.raises(Unsteady):
+        Costed(inner, [Priced(Unsteady("busy"))]).retrain(candidate(linear))
+    assert inner.evaluated == 0
+
+
+def test_costs_belong_to_the_last_report_where_that_is_the_result() -> None:
+    costed = Costed(Reports(Stopped("converged", complete=True)), [Priced(3.0)])
+    assert costed.evaluate(candidate(linear)) == {"value": 0.5, "price": 3.0}
+    with pytest.raises(Stopped):
+        Costed(Reports(Stopped("poor")), [Priced(3.0)]).evaluate(candidate(linear))
