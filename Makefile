@@ -38,7 +38,7 @@ test: lint tests  ## style, types, the order of imports, and every test
 
 .PHONY: tests
 tests: $(DEV)  ## every test
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: lint
 lint: $(DEV)  ## style, types and the order of imports

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.data import ROOT, absent
 
 # One thread: workers side by side would fight for the cores, and networks as small as the tests' lose time with more.
 # This is set before torch is first imported, and reaches the processes that the tests start.
@@ -33,7 +33,19 @@ settings.load_profile("default")
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of real data: `ARCHWRIGHT_DATA`, or `../shared/data` beside the project."""
-    folder = Path(os.environ.get("ARCHWRIGHT_DATA") or ROOT.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no data at {folder}; set ARCHWRIGHT_DATA to the folder that holds it")
-    return folder
+    if not ROOT.is_dir():
+        absent(f"there is no folder {ROOT}")
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data_file(data_root: Path) -> Callable[[str], Path]:
+    """Tell where a file or folder of the real data lies, by its place below the folder of data."""
+
+    def find(place: str) -> Path:
+        path = data_root / place
+        if not path.exists():
+            absent(f"there is no {path}")
+        return path
+
+    return find

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tarfile
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,14 +11,8 @@ import torch
 from archwright.datasets import data
 
 
-def need(path: Path) -> Path:
-    if not path.exists():
-        pytest.skip(f"there is no {path}")
-    return path
-
-
-def test_fashion_mnist(data_root):
-    found = data(need(data_root / "train" / "fashion"))
+def test_fashion_mnist(data_file):
+    found = data(data_file("train/fashion"))
     assert str(found) == (
         "Data('fashion': 1x28x28 images, 10 classes, 54,000 training + 6,000 validation + 10,000 test samples)"
     )
@@ -32,9 +25,9 @@ def test_fashion_mnist(data_root):
     assert found.test.targets[:5].tolist() == [9, 2, 1, 1, 6]  # ankle boot, pullover, trousers, trousers, shirt
 
 
-def test_a_slice_of_cifar10(data_root, tmp_path):
+def test_a_slice_of_cifar10(data_file, tmp_path):
     taken: Counter[str] = Counter()
-    with tarfile.open(need(data_root / "train" / "cifar10_jpg.tar.xz")) as archive:
+    with tarfile.open(data_file("train/cifar10_jpg.tar.xz")) as archive:
         for member in archive:  # the test images come first, so little is unpacked
             part, _, name = member.name.partition("/")
             label = name.partition("/")[0]

@@ -7,6 +7,7 @@ import csv
 import functools
 import gzip
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,8 @@ NAMES = ["input", CONV3, CONV1, POOL, CONV3, CONV1, "output"]
 
 
 @pytest.fixture(scope="module")
-def table(data_root: Path) -> list[dict[str, str]]:
-    path = data_root / "benchmarks" / "nasbench101_subset_30001.csv.gz"
-    if not path.is_file():
-        pytest.skip(f"no table at {path}")
-    with gzip.open(path, "rt") as file:
+def table(data_file: Callable[[str], Path]) -> list[dict[str, str]]:
+    with gzip.open(data_file("benchmarks/nasbench101_subset_30001.csv.gz"), "rt") as file:
         return list(csv.DictReader(file))
 
 

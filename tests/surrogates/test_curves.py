@@ -329,12 +329,9 @@ def test_steps_and_settings_are_checked():
 
 
 @pytest.fixture(scope="module")
-def real(data_root):
+def real(data_file):
     """(runs, 50) minus validation losses of NAS-Bench-NLP."""
-    path = data_root / "benchmarks" / "nasbench_nlp_wikitext2.json.gz"
-    if not path.is_file():
-        pytest.skip(f"no file at {path}")
-    with gzip.open(path) as file:
+    with gzip.open(data_file("benchmarks/nasbench_nlp_wikitext2.json.gz")) as file:
         rows = [run["val_losses"] for run in json.load(file)]
     whole = np.array([row for row in rows if len(row) == 50], dtype=float)
     return -whole[np.isfinite(whole).all(1)]
