@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
+from archwright.errors import SpaceError
+
 __all__ = ["is_number", "is_whole", "keep_scalars", "scalar", "scalars"]
 
 _PLAIN = (bool, int, float, str)
+_WITHIN: Any = object()
 
 
 def scalar(value: Any) -> Any:
@@ -26,12 +29,29 @@ def scalar(value: Any) -> Any:
 
 
 def scalars(item: Any) -> Any:
-    """Return an item with its scalars as Python's own, also those inside lists, tuples and dictionaries."""
-    if type(item) in (list, tuple):
-        return type(item)(map(scalars, item))
-    if type(item) is dict:
-        return {key: scalars(value) for key, value in item.items()}
-    return scalar(item)
+    """Return an item with its scalars as Python's own, also those inside lists, tuples and dictionaries.
+
+    Raises:
+        SpaceError: A list or dictionary contains itself.
+    """
+    done: dict[int, Any] = {}  # what is met again is the same again
+
+    def copied(item: Any) -> Any:
+        if type(item) not in (list, tuple, dict):
+            return scalar(item)
+        if id(item) not in done:
+            done[id(item)] = _WITHIN
+            is_dict = type(item) is dict
+            inside = {key: copied(value) for key, value in item.items()} if is_dict else type(item)(map(copied, item))
+            done[id(item)] = inside
+        if done[id(item)] is _WITHIN:
+            raise SpaceError(f"a {type(item).__name__} contains itself")
+        return done[id(item)]
+
+    try:
+        return copied(item)
+    except RecursionError:
+        raise SpaceError("lists or dictionaries are nested too deep") from None
 
 
 def keep_scalars(settings: Any, *names: str) -> None:

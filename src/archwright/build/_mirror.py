@@ -71,10 +71,13 @@ def _class_in(module: Any, name: str, base: type, kind: str) -> Any:
 
 
 def _inside(item: Any) -> Iterator[Any]:
-    if isinstance(item, list | tuple):
-        for value in item:
-            yield from _inside(value)
-    elif isinstance(item, Mapping):
-        yield from _inside(list(item.values()))
-    else:
-        yield item
+    """Iterate over what stands in lists, tuples and dictionaries, each object once."""
+    stack, visited = [item], set[int]()
+    while stack:
+        part = stack.pop()
+        if isinstance(part, list | tuple | Mapping):
+            if id(part) not in visited:
+                visited.add(id(part))
+                stack += part.values() if isinstance(part, Mapping) else part
+        else:
+            yield part

@@ -50,6 +50,7 @@ class Probe:
         self._settled = dict(settled)
         self._names = {decision: name for name, decision in space.decisions.items()}
         self._memo: dict[Any, Any] = {}
+        self._absent: dict[int, tuple[Any, dict[str, Value] | None]] = {}
         self._filled: Mapping[Blank, Any] = {}
 
     def apply(self, item: Any, inputs: list[Any], path: str) -> Any:
@@ -244,6 +245,11 @@ class Probe:
 
     def _nothing(self, item: Any) -> dict[str, Value] | None:
         """Return decisions under which there is no operation or no value; None where there is always one."""
+        if id(item) not in self._absent:
+            self._absent[id(item)] = item, self._without(item)
+        return self._absent[id(item)][1]
+
+    def _without(self, item: Any) -> dict[str, Value] | None:
         if item is None:
             return {}
         if isinstance(item, Apply):
@@ -301,14 +307,22 @@ def is_run_whole(decision: Decision) -> bool:
 
 def is_layer(item: Any) -> bool:
     """Tell whether an item stands for a module, rather than for a number or a setting."""
-    if isinstance(item, Choice):
-        return any(map(is_layer, item.options))
-    if isinstance(item, Filled):
-        return is_layer(item.body)
-    if isinstance(item, Call) and ":" in item.target:
-        callee = find(item.target, item.callee)
-        return not inspect.isclass(callee) or issubclass(callee, torch.nn.Module)
-    return isinstance(item, Graph | Repeat) or (isinstance(item, Call) and item.target.startswith("torch.nn."))
+    stack, visited = [item], set[int]()
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Graph | Repeat) or (isinstance(part, Call) and _makes_layer(part)):
+            return True
+        if isinstance(part, Choice | Filled) and id(part) not in visited:
+            visited.add(id(part))
+            stack += part.options if isinstance(part, Choice) else (part.body,)
+    return False
+
+
+def _makes_layer(call: Call) -> bool:
+    if ":" not in call.target:
+        return call.target.startswith("torch.nn.")
+    callee = find(call.target, call.callee)
+    return not inspect.isclass(callee) or issubclass(callee, torch.nn.Module)
 
 
 def _is_open(item: Any) -> bool:

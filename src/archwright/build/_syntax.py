@@ -108,8 +108,10 @@ def literal(value: Any, other: Callable[[Any], ast.expr | None] = lambda value: 
 
 
 def _number(value: int | float) -> ast.expr:
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return call("float", ast.Constant(str(value)))
+    if isinstance(value, int) and value.bit_length() > 1024:
+        raise BuildError(f"a whole number of {value.bit_length():,} bits cannot be written into source")
     if math.copysign(1, value) < 0:
         return ast.UnaryOp(ast.USub(), ast.Constant(-value))
     return ast.Constant(value)

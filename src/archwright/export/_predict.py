@@ -275,7 +275,7 @@ def report(
             return int(bool(errors))
         width = max([4, *(len(_printable(path)) for path in paths)])
         names = max([5, *(len(_printable(name)) for name in predictor.classes)])
-        rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3-ubyte" in str(path) for path in paths)
+        rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3" in str(path) for path in paths)
         sys.stdout.write(f"{'file':<{width}}  {'row      ' if rows else ''}{'class':<{names}}  probability\n")
         for each in found:
             row = f"{each.row or '':<7}  " if rows else ""

@@ -18,6 +18,7 @@ from archwright.space._language import (
     subset,
     template,
 )
+from archwright.space._limits import MAX_PARTS
 from archwright.space._names import find, plain
 from archwright.space._nodes import (
     Apply,
@@ -39,6 +40,7 @@ from archwright.space._space import Predicate, Space
 from archwright.space._spec import TensorSpec, as_specs
 
 __all__ = [
+    "MAX_PARTS",
     "Apply",
     "Architecture",
     "Blank",

@@ -175,6 +175,10 @@ class Choice(_Ranked):
     def decode(self, slots: Sequence[float]) -> Value:
         return super().decode(slots) if self.ordered else self.labels[int(np.argmax(slots))]
 
+    def indices(self, value: Any) -> list[int]:
+        """Return which of the options a value takes."""
+        return [self._rank(value)]
+
     def chosen(self, value: Any) -> tuple[Any, ...]:
         return (self.options[self._rank(value)],)
 
@@ -336,7 +340,11 @@ class Subset(Decision):
 
     def __post_init__(self) -> None:
         n = len(self.options)
-        object.__setattr__(self, "size", sum(math.comb(n, k) for k in range(self.low, self.high + 1)))
+        count, size = math.comb(n, self.low), 0
+        for k in range(self.low, self.high + 1):
+            size += count
+            count = count * (n - k) // (k + 1)
+        object.__setattr__(self, "size", size)
         object.__setattr__(self, "width", n)
 
     def __repr__(self) -> str:
@@ -346,7 +354,8 @@ class Subset(Decision):
     def _pick(self, indices: Any) -> Value:
         return tuple(self.labels[index] for index in sorted(int(index) for index in indices))
 
-    def _indices(self, value: Any) -> list[int]:
+    def indices(self, value: Any) -> list[int]:
+        """Return which of the options a value takes."""
         return [self.labels.index(label) for label in value]
 
     def sample(self, rng: np.random.Generator) -> Value:
@@ -362,7 +371,7 @@ class Subset(Decision):
         return near[int(rng.integers(len(near)))]
 
     def neighbours(self, value: Any) -> list[Value]:
-        inside = set(self._indices(value))
+        inside = set(self.indices(value))
         outside = [index for index in range(len(self.options)) if index not in inside]
         near = [self._pick(inside - {out} | {into}) for out in sorted(inside) for into in outside]
         if len(inside) < self.high:
@@ -386,7 +395,7 @@ class Subset(Decision):
         return self._pick(inside)
 
     def encode(self, value: Any) -> list[float]:
-        inside = set(self._indices(value))
+        inside = set(self.indices(value))
         return [float(index in inside) for index in range(len(self.options))]
 
     def decode(self, slots: Sequence[float]) -> Value:
@@ -395,7 +404,7 @@ class Subset(Decision):
         return self._pick(ranked[: min(max(k, self.low), self.high)])
 
     def chosen(self, value: Any) -> tuple[Any, ...]:
-        return tuple(self.options[index] for index in self._indices(value))
+        return tuple(self.options[index] for index in self.indices(value))
 
     @property
     def branches(self) -> tuple[Any, ...]:

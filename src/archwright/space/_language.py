@@ -191,8 +191,6 @@ def merge(*values: Any, kind: str = "sum", name: str | None = None) -> Merge:
     Raises:
         SpaceError: The kind is unknown, there is no value, or something else than values is given.
     """
-    if kind not in ("sum", "mean", "concat"):
-        raise SpaceError(f"values are merged by 'sum', 'mean' or 'concat', not {kind!r}")
     if not values:
         raise SpaceError("merge takes one value or more; none was given")
     for value in values:

@@ -3,9 +3,9 @@
 A space that a program writes itself may call anything. A space that is read from a file may not: whoever wrote the file
 chooses what is called, and with which arguments. So a file may name
 
-- layers of torch.nn, optimizers of torch.optim, and the functions of torch.nn.functional and torch.nn.init;
-- classes of layers and optimizers in modules that the program has imported;
-- the helpers of `archwright.spaces`;
+- layers of torch.nn, optimizers of torch.optim, and the functions of torch that work on tensors alone;
+- classes of layers and optimizers in modules that the program has imported, those of torch and archwright excepted;
+- the helpers of ready-made spaces, of which `_HELPERS` is the list;
 - other classes and functions only if the program has itself put them into a space (`aw.lazy`, `where=`).
 
 Anything else, such as `os:system` or `torch:load`, is refused where the file is read.
@@ -30,22 +30,41 @@ from typing import Any
 from archwright.errors import SpaceError
 
 __all__ = [
+    "OPERATORS",
     "Unread",
     "allowed",
     "allowed_call",
     "declare",
     "digest",
     "find",
+    "is_target",
     "plain",
     "restore",
     "write_callable",
     "write_predicate",
 ]
 
-_OPERATORS = ("add", "sub", "mul", "floordiv")
-_PURE = ("torch.nn.functional", "torch.nn.init")
-"""Modules of torch whose functions work on tensors alone."""
+OPERATORS = ("add", "sub", "mul", "floordiv")
+"""The arithmetic that a space may write down, by the names of the `operator` module."""
+_HELPERS = frozenset(
+    {
+        "archwright.spaces._dag_cell:conv_norm_relu",
+        "archwright.spaces._dag_cell:dag_cell",
+        "archwright.spaces._initialise:initialised",
+        "archwright.spaces._mobile:inverted_bottleneck",
+        "archwright.spaces._shortcut:shortcut",
+    }
+)
+"""The functions that ready-made spaces call by name."""
 
+_PURE = ("torch.nn.functional", "torch.nn.init", "torch", "torch.special", "torch.fft", "torch.linalg")
+"""Modules of torch with functions that work on tensors alone."""
+_ORIGINS = ("torch.nn.functional", "torch.nn.init", "torch.functional", "torch._C._nn")
+"""Where these are defined; what such a module has from elsewhere is not among them."""
+_RAW = re.compile("from|fbgemm|cudnn|miopen|mkldnn|quantize|fake_|fused|sym_|choose_|batch_norm_")
+"""Beginnings of the names of functions of torch that read files or memory, or belong to one kind of hardware."""
+
+_NOTHING: Any = object()
 _declared: dict[str, Any] = {}
 """What this program itself has put into a space, by name; None where it gave the name alone."""
 
@@ -60,6 +79,11 @@ def plain(item: Any) -> Any:
     """Return the class of torch that stands behind a name of the mirrors, and anything else as it is."""
     wrapped = getattr(item, "__wrapped__", None) if inspect.isfunction(item) else None
     return wrapped if inspect.isclass(wrapped) and _is_from(wrapped, "torch") else item
+
+
+def is_target(target: str) -> bool:
+    """Tell whether a text has the form of what a call names; what it names is another question."""
+    return re.fullmatch(r"(torch\.nn|torch\.optim|operator)\.\w+|\w+(\.\w+)*:[\w<>]+(\.[\w<>]+)*", target) is not None
 
 
 # ---------------------------------------------------------------------- names in a program
@@ -88,19 +112,17 @@ def find(target: str, callee: Any) -> Any:
     if ":" not in target:
         return _find_built_in(target)
     module_name, _, name = target.partition(":")
+    _refuse_own(module_name, target)
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise SpaceError(f"the space uses {target}, and {module_name} cannot be imported: {error}") from error
-    found = _look_up(module, name, target)
-    if module_name.split(".")[0] == "archwright" and not _is_helper(f"{getattr(found, '__module__', '')}:{name}"):
-        raise SpaceError(f"{target} is not a helper of archwright.spaces, and cannot be called by that name")
-    return found
+    return _look_up(module, name, target)
 
 
 def _find_built_in(target: str) -> Any:
     module_name, _, name = target.rpartition(".")
-    if module_name == "operator" and name in _OPERATORS:
+    if module_name == "operator" and name in OPERATORS:
         return getattr(operator, name)
     if module_name in ("torch.nn", "torch.optim"):
         found = getattr(importlib.import_module(module_name), name, None)
@@ -153,9 +175,12 @@ def allowed_call(target: str) -> Any:
     Raises:
         SpaceError: A file may not name it.
     """
-    if re.fullmatch(rf"torch\.(nn|optim)\.\w+|operator\.({'|'.join(_OPERATORS)})", target):
+    if ":" not in target or target in _HELPERS:
         return None
-    return None if _is_helper(target) else allowed(target)
+    found = allowed(target)
+    if target not in _declared and not inspect.isclass(found):  # functions of torch are constants that layers take
+        raise SpaceError(f"the space calls {target}, which makes no layer and no optimizer")
+    return found
 
 
 def allowed(target: str) -> Any:
@@ -164,11 +189,14 @@ def allowed(target: str) -> Any:
     Raises:
         SpaceError: It may not, or there is no such thing here.
     """
-    if target in _declared or _is_helper(target):
+    if target in _declared or target in _HELPERS:
         return find(target, _declared.get(target))
     module_name, _, name = target.partition(":")
-    if module_name in ("torch", "torch.nn", *_PURE):
+    _refuse_own(module_name, target)
+    if module_name in ("torch.nn", *_PURE):
         importlib.import_module(module_name)
+        if name.removeprefix("Tensor.") in _functions(module_name):
+            return operator.attrgetter(name)(sys.modules[module_name])
     module = sys.modules.get(module_name)
     if module is None:
         raise SpaceError(
@@ -176,9 +204,9 @@ def allowed(target: str) -> Any:
             f"(space=...)"
         )
     found = _look_up(module, name, target)
-    is_pure = module_name in _PURE and "." not in name and _is_from(found, "torch") and inspect.isroutine(found)
     is_dtype = type(found).__module__ == "torch" and type(found).__name__ == "dtype"
-    if not (is_pure or is_dtype or _is_torch_class(found)):
+    is_known = module_name.split(".")[0] != "torch" or _public(found) is not None
+    if not (is_dtype or (_is_torch_class(found) and is_known)):
         raise SpaceError(
             f"the space uses {target}, which is no class of layers or optimizers: a file may name other things only "
             f"where the program itself has used them with aw.lazy or where=. Give the space again (space=...)"
@@ -198,17 +226,49 @@ class Unread:
         return True
 
 
-def _is_helper(target: str) -> bool:
-    return re.fullmatch(r"archwright\.spaces(\.\w+)*:\w+", target) is not None
-
-
 def _look_up(module: ModuleType, name: str, target: str) -> Any:
-    found: Any = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise SpaceError(f"{module.__name__} has no {name}, which the space uses as {target}")
-        found = getattr(found, part)
+    first, *rest = name.split(".")
+    found = vars(module).get(first, _NOTHING)  # `getattr` may import what a module has on demand
+    for part in rest:
+        found = getattr(found, part, _NOTHING)
+    if found is _NOTHING:
+        raise SpaceError(f"{module.__name__} has no {name}, which the space uses as {target}")
     return found
+
+
+@functools.cache
+def _functions(module_name: str) -> Mapping[str, Any]:
+    """Return the functions of a module of torch that work on tensors alone, by name."""
+    if module_name not in _PURE:
+        return {}
+    module = sys.modules[module_name]
+    return {
+        name: item
+        for name, item in vars(module).items()
+        if not name.startswith("_") and inspect.isroutine(item) and _is_pure(module, name, item)
+    }
+
+
+def _is_pure(module: ModuleType, name: str, item: Any) -> bool:
+    origin = str(getattr(item, "__module__", ""))
+    if origin in _ORIGINS or origin == f"torch._C._{module.__name__.rpartition('.')[2]}":
+        return True
+    torch = sys.modules["torch"]  # which has much else, such as torch.load
+    return getattr(torch._C._VariableFunctions, name, None) is item and _RAW.match(name) is None
+
+
+def _refuse_own(module_name: str, target: str) -> None:
+    if module_name.split(".")[0] == "archwright" and target not in _HELPERS:
+        raise SpaceError(f"{target} is not a helper of archwright.spaces, and cannot be called by that name")
+
+
+def _public(item: Any) -> str | None:
+    """Return the name under which torch offers one of its classes of layers or optimizers."""
+    name = getattr(item, "__name__", "")
+    for module_name in ("torch.nn", "torch.optim"):
+        if getattr(sys.modules.get(module_name), name, None) is item:
+            return f"{module_name}:{name}"
+    return None
 
 
 def _is_torch_class(item: Any) -> bool:
@@ -225,10 +285,15 @@ def _name(item: Any) -> str | None:
     """Return "module:name" for what is found again by it; None for lambdas, local functions and objects."""
     if type(item).__module__ == "torch" and type(item).__name__ == "dtype":
         return str(item).replace(".", ":")
-    for module_name in ("torch.nn", *_PURE) if _is_from(item, "torch") else ():
-        short = getattr(item, "__name__", "")
-        if getattr(sys.modules.get(module_name), short, None) is item:
-            return f"{module_name}:{short}"
+    if _is_from(item, "torch"):
+        if _public(item) is not None:
+            return _public(item)
+        for module_name in _PURE:  # a function may bear another name than the one under which it is found
+            for known, function in _functions(module_name).items():
+                if function is item:
+                    return f"{module_name}:{known}"
+    if inspect.ismethoddescriptor(item) and _is_from(getattr(item, "__objclass__", None), "torch"):
+        return f"torch:Tensor.{item.__name__}" if item.__name__ in _functions("torch") else None
     if not (inspect.isclass(item) or inspect.isroutine(item)):
         return None
     module, name = getattr(item, "__module__", None), item.__qualname__

@@ -10,6 +10,7 @@ import itertools
 import keyword
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from archwright.errors import SpaceError
 from archwright.space._undecided import Undecided
 
 __all__ = [
+    "MERGES",
     "SYMBOLS",
     "Apply",
     "Blank",
@@ -38,6 +40,10 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//"}
 """The arithmetic of the language, by the names of the `operator` module."""
 
 
+MERGES = ("sum", "mean", "concat")
+"""The ways in which values of a graph are joined."""
+
+
 class Node(Undecided):
     """Anything in an expression that is not a plain constant."""
 
@@ -53,7 +59,7 @@ class Node(Undecided):
         if not values or not all(is_value(value) for value in values):
             raise SpaceError(
                 f"{self!r} is a layer written down, not a layer: inside aw.graph it can be called with the "
-                f"graph's values, elsewhere put it into nn.Sequential; it was called with {values!r}"
+                f"graph's values, elsewhere put it into nn.Sequential; it was called with {written(values)}"
             )
         return Apply(self, values, name)
 
@@ -155,7 +161,7 @@ class Filled(Node):
     def __repr__(self) -> str:
         """Return the body with what fills the blanks."""
         inside = ", ".join(f"{blank.name}={written(v)}" for blank, v in zip(self.blanks, self.values, strict=True))
-        return f"{self.body!r} with {inside}"
+        return f"{written(self.body)} with {inside}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +201,11 @@ class Merge(Node):
     kind: str
     operands: tuple[Any, ...]
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a kind that there is not."""
+        if self.kind not in (*MERGES, "zeros"):
+            raise SpaceError(f"values are merged by 'sum', 'mean' or 'concat', not {self.kind!r}")
 
     def __repr__(self) -> str:
         """Return the merge as it was written."""
@@ -257,7 +268,26 @@ def last_name(target: str) -> str:
 
 
 def written(item: Any) -> str:
-    """Return an item as it reads in an expression; the same text in every process."""
+    """Return an item as it reads in an expression, cut where it is very long; the same text in every process."""
+    room = _room.get()
+    if room is None:
+        token = _room.set(_Room())
+        try:
+            return written(item)
+        finally:
+            _room.reset(token)
+    if room.letters <= 0 or room.depth <= 0:
+        return "…"
+    room.depth -= 1
+    try:
+        text = _written(item)
+    finally:
+        room.depth += 1
+    room.letters -= len(text) if not isinstance(item, Node | list | tuple | Mapping) else 2
+    return text
+
+
+def _written(item: Any) -> str:
     if isinstance(item, tuple):
         return f"({', '.join(map(written, item))}{',' * (len(item) == 1)})"
     if isinstance(item, list):
@@ -270,6 +300,17 @@ def written(item: Any) -> str:
     return str(getattr(item, "__name__", type(item).__name__))
 
 
+@dataclass
+class _Room:
+    """How much more of an expression may be written, whose parts are shared and may unfold without end."""
+
+    letters: int = 10_000
+    depth: int = 60
+
+
+_room: ContextVar[_Room | None] = ContextVar("room", default=None)
+
+
 def _brief(value: Any) -> str:
     """Return a value without what it is made from, which may be most of a network."""
     return repr(value) if isinstance(value, Input) else "…"
@@ -277,10 +318,18 @@ def _brief(value: Any) -> str:
 
 def is_value(item: Any) -> bool:
     """Tell whether an item stands for a value of a graph, rather than for a module or a number."""
-    if isinstance(item, Input | Apply | Merge):
-        return True
-    options = getattr(item, "options", ())
-    return any(is_value(option) for option in options)
+    return any(isinstance(part, Input | Apply | Merge) for part in _with_options(item))
+
+
+def _with_options(item: Any) -> Iterator[Any]:
+    """Iterate over an item, the options of a decision, the body of a template, and so on, each object once."""
+    stack, visited = [item], set[int]()
+    while stack:
+        part = stack.pop()
+        yield part
+        if isinstance(part, Node) and id(part) not in visited:
+            visited.add(id(part))
+            stack += [part.body] if isinstance(part, Filled) else getattr(part, "options", ())
 
 
 def children(item: Any) -> Iterator[tuple[str, Any]]:
@@ -397,18 +446,10 @@ def _check_present(values: tuple[Any, ...], what: str) -> None:
 
 
 def _may_be_absent(value: Any) -> bool:
-    if isinstance(value, Apply):
-        return _may_be_none(value.module)
-    if isinstance(value, Input | Merge):
-        return False
-    is_subset = hasattr(value, "low")
-    return is_subset or value is None or any(map(_may_be_absent, getattr(value, "options", ())))
-
-
-def _may_be_none(module: Any) -> bool:
-    if isinstance(module, Filled):
-        return _may_be_none(module.body)
-    return module is None or any(map(_may_be_none, getattr(module, "options", ())))
+    return any(
+        part is None or hasattr(part, "low") or (isinstance(part, Apply) and None in _with_options(part.module))
+        for part in _with_options(value)
+    )
 
 
 def _stem(item: Apply | Merge) -> str:

@@ -25,6 +25,8 @@ from archwright.space._program import Program
 __all__ = ["called", "describe_decision", "describe_size", "tree"]
 
 _WIDTH = 100
+_LONG = 1_000  # letters that are written in one line, of what may hold one part many times over
+_LINES = 20_000  # of an outline
 
 
 def tree(program: Program, parts: Mapping[str, Any]) -> Iterator[str]:
@@ -58,12 +60,21 @@ def describe_size(size: int | float) -> str:
 
 
 class _Printer:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, texts: dict[int, str] | None = None) -> None:
         self.program = program
+        self.texts = {} if texts is None else texts  # of bodies, each by itself
+        self.shorts: dict[int, tuple[Any, str | None]] = {}
+        self.left = _LINES
         self.printed: set[int] = set()
         self.options: dict[str, str] = {}
+        self.values: dict[Decision, str] = {}
 
     def lines(self, prefix: str, item: Any, depth: int) -> Iterator[str]:
+        self.left -= 1
+        if self.left <= 0:
+            if self.left == 0:
+                yield "  " * depth + "…"
+            return
         if isinstance(item, Filled):
             given = [f"{blank}={self.short(part)}" for blank, part in zip(item.blanks, item.values, strict=True)]
             yield from self.lines(f"{prefix}with {', '.join(given)}: ", item.body, depth)
@@ -94,6 +105,12 @@ class _Printer:
 
     def short(self, item: Any) -> str | None:
         """Return an item in one line, or None where it needs an outline."""
+        if id(item) not in self.shorts:
+            text = self.in_one_line(item)
+            self.shorts[id(item)] = item, text if text is None or len(text) <= _LONG else None
+        return self.shorts[id(item)][1]
+
+    def in_one_line(self, item: Any) -> str | None:
         if isinstance(item, Decision):
             if any(isinstance(part, Node) for part in item.branches):
                 return None
@@ -110,9 +127,11 @@ class _Printer:
         symbol = SYMBOLS.get(item.target.removeprefix("operator."))
         if symbol is None:
             return self.joined(f"{last_name(item.target)}(", item.args, ")", item.kwargs)
+        terms = [self.short(value) for value in item.args]
+        if None in terms:
+            return None
         nested = [isinstance(value, Call) for value in item.args]
-        terms = [f"({self.short(v)})" if n else str(self.short(v)) for v, n in zip(item.args, nested, strict=True)]
-        return f" {symbol} ".join(terms)
+        return f" {symbol} ".join(f"({term})" if n else str(term) for term, n in zip(terms, nested, strict=True))
 
     def joined(
         self, opening: str, items: Sequence[Any], closing: str, named: Mapping[str, Any] | None = None
@@ -146,7 +165,9 @@ class _Printer:
         """Return the bodies of a repeat; of those in a row that read alike, the first."""
         shown: list[tuple[int, str, Any]] = []
         for index, body in enumerate(item.bodies):
-            text = "\n".join(_Printer(self.program).lines("", body, 0))
+            if id(body) not in self.texts:
+                self.texts[id(body)] = "\n".join(_Printer(self.program, self.texts).lines("", body, 0))
+            text = self.texts[id(body)]
             if not shown or shown[-1][1] != text:
                 shown.append((index, text, body))
         ends = [index for index, _, _ in shown[1:]] + [len(item.bodies)]
@@ -168,8 +189,11 @@ class _Printer:
         if isinstance(item, Input):
             return f"x{item.index}" if len(graph.inputs) > 1 else "x"
         if isinstance(item, Choice | Subset):
-            count = "one" if isinstance(item, Choice) else _count(item)
-            return f"{count} of ({', '.join(self.value(option, graph) for option in item.options)})"
+            if item not in self.values:
+                count = "one" if isinstance(item, Choice) else _count(item)
+                text = f"{count} of ({', '.join(self.value(option, graph) for option in item.options)})"
+                self.values[item] = text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
+            return self.values[item]
         return graph.labels.get(item, "nothing")
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Decision, Value, place_of
+from archwright.space._limits import extent_of
 from archwright.space._nodes import Apply, Graph, Merge, children
 
 __all__ = ["Program", "Rule"]
@@ -19,6 +20,8 @@ Rule: TypeAlias = Callable[[str, Decision], Value]
 Scope: TypeAlias = tuple[Graph, str] | None
 
 _END: Any = object()
+_CASES = 30_000
+"""How many cases of tied decisions are counted before a space is taken for uncountable."""
 
 
 class Program:
@@ -28,10 +31,11 @@ class Program:
         parts: The expressions of a space, by part name.
 
     Raises:
-        SpaceError: One name belongs to two different decisions.
+        SpaceError: One name belongs to two different decisions, or an expression is beyond the limits.
     """
 
     def __init__(self, parts: Mapping[str, Any]) -> None:
+        self.extent = extent_of(parts)
         self.names: dict[Decision, str] = {}
         self.decisions: dict[str, Decision] = {}
         self._memo: dict[int, tuple[Decision, ...]] = {}
@@ -102,6 +106,9 @@ class Program:
 
         Decisions that share nothing multiply. Decisions that are tied across branches are counted by cases, with
         equal cases counted once.
+
+        Raises:
+            SpaceError: There are too many such cases.
         """
         if any(decision.size == math.inf for root in self.roots for decision in self._reached(root)):
             return math.inf
@@ -120,6 +127,8 @@ class Program:
             reach = frozenset[Decision]().union(*(self._reached(d) for d in group))
             key = (group, decided & reach)
             if key not in memo:
+                if len(memo) >= _CASES:
+                    raise RecursionError
                 first = min(group, key=self._order)
                 rest, after = group - {first}, decided | {first}
                 ways: dict[frozenset[Decision], int] = {}
@@ -129,7 +138,13 @@ class Program:
                 memo[key] = sum(n * product(rest | opened, after) for opened, n in ways.items())
             return memo[key]
 
-        return product(frozenset(self.roots), frozenset())
+        try:
+            return product(frozenset(self.roots), frozenset())
+        except RecursionError:
+            raise SpaceError(
+                f"the architectures cannot be counted: too many of the {len(self.names):,} decisions are tied to each "
+                f"other across options, where one that is decided in several of them is decided once; tie fewer"
+            ) from None
 
     def _order(self, decision: Decision) -> int:
         return self._position[decision]

@@ -42,7 +42,10 @@ def compute(call: Call, operands: list[Any], path: str) -> Any:
     try:
         if not all(isinstance(operand, int | float) for operand in operands):
             raise TypeError("arithmetic takes numbers")
-        return find(call.target, call.callee)(*operands)
+        result = find(call.target, call.callee)(*operands)
+        if abs(result) >= 2**64:
+            raise OverflowError("the result is beyond 64 bits")
+        return result
     except (ArithmeticError, TypeError) as error:
         symbol = SYMBOLS.get(call.target.removeprefix("operator."), call.target)
         terms = f" {symbol} ".join(map(written, operands))
@@ -80,11 +83,9 @@ class Resolver:
     def close(self, item: Any, path: str) -> Any:
         """Return an item, which stands at a path, with every decision made."""
         if isinstance(item, Choice | Subset):
-            chosen = {id(part) for part in item.chosen(self.value(item))}
             closed = [
-                self.close(part, f"{path}.{place_of(item, index)}")
-                for index, part in enumerate(item.options)
-                if id(part) in chosen
+                self.close(item.options[index], f"{path}.{place_of(item, index)}")
+                for index in sorted(item.indices(self.value(item)))
             ]
             return closed if isinstance(item, Subset) else closed[0]
         if isinstance(item, Repeat):

@@ -19,11 +19,12 @@ from archwright.space import _encoding as encoding
 from archwright.space._architecture import Architecture
 from archwright.space._crossover import Crossover, inherit
 from archwright.space._decisions import Decision, Value
-from archwright.space._json import dump_parts, load_parts
+from archwright.space._json import dump_parts
 from archwright.space._names import Unread, declare, digest, restore, write_predicate
 from archwright.space._nodes import Graph
 from archwright.space._print import called, describe_decision, describe_size, tree
 from archwright.space._program import Program
+from archwright.space._read import Reader
 from archwright.space._resolve import resolve
 from archwright.space._spec import TensorSpec, as_specs
 
@@ -176,13 +177,7 @@ class Space:
 
     @classmethod
     def _read(cls, data: Mapping[str, Any], code: Callable[[Mapping[str, Any]], Any]) -> Space:
-        try:
-            specs = data["example_input"]
-            example = specs and tuple(TensorSpec(tuple(s["shape"]), s["dtype"]) for s in specs)
-            where = tuple(code(predicate) for predicate in data["where"])
-            return cls._of(load_parts(data, code), where, example, data["name"])
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise SpaceError(f"this is no space as Space.to_json writes it: {error!r}") from error
+        return cls._of(**Reader(code).space(data))
 
     @classmethod
     def _of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ class TensorSpec:
         sizes = tuple(map(scalar, self.shape))
         if not all(is_whole(size) and size >= 1 for size in sizes):
             raise SpaceError(f"a sample's shape holds whole numbers of 1 or more, not {self.shape}")
+        if math.prod(sizes) >= 2**48:
+            raise SpaceError(f"a sample of shape {self.shape} holds more numbers than any memory")
         if not str(self.dtype).isidentifier():
             raise SpaceError(f"a sample's dtype is the name of one of torch's, such as 'float32', not {self.dtype!r}")
         object.__setattr__(self, "shape", sizes)

@@ -103,7 +103,8 @@ class Compiler:
         return wiring
 
     def _note_values(self, part: Any) -> None:
-        if isinstance(part, Choice | Subset) and any(map(is_value, part.options)):
+        is_known = isinstance(part, Decision) and self.engine.program.names[part] in self.branches
+        if isinstance(part, Choice | Subset) and is_value(part) and not is_known:
             self._note(part)
             for option in part.options:
                 self._note_values(option)

@@ -15,7 +15,7 @@ from archwright.build._build import closed_model
 from archwright.build._infer import inputs_for, size
 from archwright.build._make import make
 from archwright.errors import ArchwrightError, RelaxationError
-from archwright.space import Architecture, Choice, Decision, Space, Subset, Value, as_specs
+from archwright.space import MAX_PARTS, Architecture, Choice, Decision, Space, Subset, Value, as_specs
 from archwright.supernet import _base
 from archwright.supernet._bank import Bank, seeded
 from archwright.supernet._base import Relaxation
@@ -76,6 +76,11 @@ class Supernet(nn.Module):
         if "model" not in space.parts or specs is None:
             lacks = "part named 'model'" if "model" not in space.parts else "known input: give example_input"
             raise RelaxationError(f"a supernet cannot be made of {space.name or 'the space'}, which has no {lacks}")
+        if space.program.extent.places > MAX_PARTS:
+            raise RelaxationError(
+                f"a supernet holds all options of all decisions side by side: more than {MAX_PARTS:,} parts here, as "
+                f"what several options share is in each of them; write it as a row or a graph of choices instead"
+            )
         if example_input is not None:
             space.check(example_input)
         self.space = space

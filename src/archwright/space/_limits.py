@@ -1,0 +1,141 @@
+"""How large an expression may be: a shared part is written once, and built as often as it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from archwright.errors import SpaceError
+from archwright.space._decisions import Decision, Repeat, Subset
+from archwright.space._nodes import Apply, Call, Filled, Graph, Merge, is_value
+
+__all__ = ["MAX_PARTS", "Extent", "extent_of"]
+
+MAX_DEPTH = 160
+"""How deep calls, graphs and decisions may be nested; values of a graph that follow each other are not nested."""
+MAX_PARTS = 200_000
+"""How many calls, containers and constants the largest network of a space may consist of."""
+MAX_OPTIONS = 100_000
+"""How many options a decision may have."""
+
+
+class Extent(NamedTuple):
+    """How large an expression is with every shared part written out as often as it is used.
+
+    Args:
+        depth: How deep it is nested.
+        parts: Of how many calls, containers and constants the largest network consists.
+        places: The same, with all options of all decisions side by side.
+    """
+
+    depth: int
+    parts: int
+    places: int
+
+
+_ONE = Extent(0, 1, 1)
+_WITHIN = Extent(-1, 0, 0)  # of what is being walked
+
+
+def extent_of(parts: Mapping[str, Any]) -> Extent:
+    """Return how large the expressions of a space are together.
+
+    Args:
+        parts: The expressions, by part name.
+
+    Raises:
+        SpaceError: An expression contains itself, is nested too deep, has a decision with too many options, or one of
+            its networks would have too many parts.
+    """
+    extents: dict[int, Extent] = {}
+    for name, part in parts.items():
+        stack = [(part, False)]
+        while stack:
+            item, is_ready = stack.pop()
+            key = id(item)
+            if is_ready:
+                extents[key] = _extent(item, extents)
+                _refuse_above(name, item, extents[key])
+            elif extents.get(key) is _WITHIN:
+                raise SpaceError(f"{name} holds a {type(item).__name__} that contains itself")
+            elif key not in extents and _is_compound(item):
+                extents[key] = _WITHIN
+                stack.append((item, True))
+                stack += [(each, False) for each in _below(item)]
+    whole = [extents.get(id(part), _ONE) for part in parts.values()]
+    return Extent(max(each.depth for each in whole), sum(e.parts for e in whole), sum(e.places for e in whole))
+
+
+def _refuse_above(name: str, item: Any, extent: Extent) -> None:
+    kind = type(item).__name__
+    if isinstance(item, Decision) and len(item.branches) > MAX_OPTIONS:
+        raise SpaceError(f"{name} holds a {kind} of {len(item.branches):,} options; {MAX_OPTIONS:,} are allowed")
+    if extent.depth > MAX_DEPTH:
+        raise SpaceError(
+            f"{name} is nested more than {MAX_DEPTH} deep; write what follows each other side by side in one "
+            f"nn.Sequential or in one graph"
+        )
+    if extent.parts > MAX_PARTS:
+        raise SpaceError(
+            f"{name} describes networks of more than {MAX_PARTS:,} parts: a part that is used several times is built "
+            f"as often, and so are the parts inside it"
+        )
+
+
+def _is_compound(item: Any) -> bool:
+    return isinstance(item, Call | Graph | Apply | Merge | Filled | Decision | list | tuple | Mapping)
+
+
+def _below(item: Any) -> Iterator[Any]:
+    """Iterate over what an item is made from."""
+    if isinstance(item, Call):
+        yield from item.args
+        yield from item.kwargs.values()
+    elif isinstance(item, Graph):
+        yield from item.labels
+        yield item.output
+    elif isinstance(item, Apply):
+        yield item.module
+        yield from item.inputs
+    elif isinstance(item, Merge):
+        yield from item.operands
+    elif isinstance(item, Filled):
+        yield item.body
+        yield from item.values
+    elif isinstance(item, Decision):
+        yield from item.branches
+    elif isinstance(item, Mapping):
+        yield from item.values()
+    else:
+        yield from item
+
+
+def _extent(item: Any, extents: Mapping[int, Extent]) -> Extent:
+    """Return how large an item is, of whose parts that is known."""
+
+    def of(part: Any) -> Extent:
+        return extents.get(id(part), _ONE)
+
+    below = [of(each) for each in _below(item)]
+    depth = 1 + max((each.depth for each in below), default=0)
+    parts, places = [each.parts for each in below], [each.places for each in below]
+    if isinstance(
+        item, Apply | Merge
+    ):  # a graph computes each of its values once: what they are made from is elsewhere
+        inputs = item.inputs if isinstance(item, Apply) else item.operands
+        module = of(item.module) if isinstance(item, Apply) else _ONE
+        depths = [of(each).depth + isinstance(each, Decision) for each in inputs]
+        open_ = sum(of(each).places for each in inputs if isinstance(each, Decision))
+        return Extent(max([1 + module.depth, *depths]), 1 + module.parts, 1 + module.places + open_)
+    if isinstance(item, Graph):
+        open_ = places[-1] if isinstance(item.output, Decision) else 0
+        return Extent(depth - 1, 1 + sum(parts[:-1]), 1 + sum(places[:-1]) + open_)
+    if isinstance(item, Decision) and is_value(item):
+        places = [1 if isinstance(each, Apply | Merge) else of(each).places for each in item.branches]
+    if isinstance(item, Filled):
+        body, *values = below
+        nested = 1 + body.depth + max((each.depth for each in values), default=0)
+        return Extent(nested, body.parts * max([1, *parts[1:]]), body.places * max([1, *places[1:]]))
+    if isinstance(item, Decision) and not isinstance(item, Subset | Repeat):
+        return Extent(depth, 1 + max(parts, default=0), 1 + sum(places))
+    return Extent(depth, 1 + sum(parts), 1 + sum(places))
