@@ -371,3 +371,26 @@ def test_a_copy_and_a_state_know_what_is_frozen() -> None:
         for architecture in supernet.space.enumerate():
             one, two = (each.eval().select(architecture)(x.float()) for each in (supernet, twin))
             torch.testing.assert_close(one, two, rtol=0, atol=0)
+
+
+class Gain(torch.nn.Module):
+    """Weights without a rule, which are not learned."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.rand(channels), requires_grad=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.gain
+
+
+def test_what_a_state_brings_along_stays_frozen() -> None:
+    wide = aw.integer(2, 40, name="width")
+    model = nn.Sequential(nn.LazyLinear(wide), aw.lazy(Gain)(wide), nn.LazyLinear(2))
+    supernet, fresh = supernet_of(model), supernet_of(model, seed=1)
+    supernet.select({"width": 17})(torch.zeros(2, 6))
+    count = len(supernet.weight_parameters())
+    fresh.load_state_dict(supernet.state_dict())
+    fresh.select({"width": 17})(torch.zeros(2, 6))
+    assert len(fresh.weight_parameters()) == count
+    assert torch.equal(fresh.extract({"width": 17})[1].gain, supernet.extract({"width": 17})[1].gain)

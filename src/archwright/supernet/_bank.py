@@ -63,6 +63,11 @@ class Slot:
         return tensor
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether it is a parameter that is not learned, as far as the call that made it says."""
+        return self.is_parameter and not self.tensor.requires_grad
+
+    @property
     def store(self) -> dict[str, Any]:
         """Where the layer keeps its tensors of this kind."""
         return self.layer._parameters if self.is_parameter else self.layer._buffers
@@ -136,6 +141,9 @@ class Bank(nn.Module):
             held = self.held(slot.key)
             if held is None or any(have < need for have, need in zip(held.shape, slot.shape, strict=True)):
                 self._wanted.setdefault(slot.entry, _Wanted()).add(slot, held)
+            elif held.requires_grad and slot.is_frozen:  # it came with a state, which does not say so
+                held.requires_grad_(False)
+                self.version += 1
         return not self._wanted
 
     def forget(self) -> None:

@@ -174,7 +174,7 @@ class _Network:
     def is_kept(self, slot: Slot) -> bool:
         """Tell whether a parameter begins as it is built wherever it is new: it is frozen, or it is loaded."""
         is_loaded = slot.is_given and slot.key in self.fixed and bool((slot.tensor != slot.tensor.flatten()[:1]).any())
-        return slot.is_parameter and (is_loaded or _is_frozen(slot))
+        return slot.is_parameter and (is_loaded or slot.is_frozen)
 
     def part(self, layers: set[int]) -> None:
         """Let layers be none of the parent's, whatever stands at their places there; by `id`."""
@@ -221,12 +221,8 @@ def _apart(new: _Network, old: _Network) -> set[int]:
         id(slot.layer)
         for slot, former in pairs
         if (slot.key in new.fixed & old.fixed and not agree(slot, former))
-        or (_is_frozen(slot) and (slot.shape != former.shape or not _is_frozen(former)))
+        or (slot.is_frozen and (slot.shape != former.shape or not former.is_frozen))
     }
-
-
-def _is_frozen(slot: Slot) -> bool:
-    return slot.is_parameter and not slot.tensor.requires_grad
 
 
 def _match(new: _Network, old: _Network) -> Matched:
@@ -259,7 +255,7 @@ def _match(new: _Network, old: _Network) -> Matched:
 
 def _is_bias(slot: Slot) -> bool:
     """Tell whether a tensor is added to what a layer gives, so that it may be new and zero."""
-    return slot.name == "bias" and isinstance(slot.layer, _WEIGHTED) and not _is_frozen(slot)
+    return slot.name == "bias" and isinstance(slot.layer, _WEIGHTED) and not slot.is_frozen
 
 
 def _is_kept(slot: Slot, former: Slot) -> bool:
