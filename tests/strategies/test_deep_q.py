@@ -110,6 +110,32 @@ def test_it_converges_to_the_exact_values_of_a_small_problem():
     assert found.numpy() == pytest.approx(exact, abs=0.03)
 
 
+def test_with_all_nine_measured_it_is_near_the_values_of_value_iteration():
+    space = aw.Space(first=aw.choice(*range(3)), second=aw.choice(*range(3)))
+    worth = dict(zip(space.enumerate(), (6.0, 9.0, 1.0, 8.0, 2.0, 3.0, 5.0, 4.0, 0.0), strict=True))
+    history = History(Objective("a"))
+    for number, (architecture, score) in enumerate(worth.items()):
+        history.add(Trial(number, architecture, seed=number))
+        history.add(Trial(number, architecture, "complete", {"a": score}, seed=number))
+    agent = DeepAgent(space, **SETTINGS | {"hidden": 32, "replay": 9, "updates": 100, "renewal": 20})
+    agent.learn(history)
+    for _ in range(20):
+        agent._update(agent.memory)
+    episode = Episode(space)
+    with torch.no_grad():
+        seen, step = torch.from_numpy(episode.observe())[None], torch.tensor([episode.due.number])
+        found = agent.online(seen, step)[0, :3]
+    assert found.numpy() == pytest.approx([8.5 / 9, 7.5 / 9, 5.5 / 9], abs=0.08)
+
+
+def test_rewards_come_with_the_last_step_or_are_shaped():
+    architecture = NESTED.canonical({"kind": "wide", "width": 2, "last": "y"})
+    for shaped, expected in ((False, [0.0, 0.0, 0.5]), (True, [0.5 / 3] * 3)):
+        agent = DeepAgent(NESTED, **SETTINGS, shaped=shaped)
+        agent.ladder = [1.0]
+        assert agent.rewards([(Record.of(NESTED, architecture), 1.0)]) == pytest.approx(expected)
+
+
 # ---------------------------------------------------------------------- the agent
 
 

@@ -91,6 +91,14 @@ def check_positive(name: str, strategy: Strategy, *settings: str) -> None:
             raise StrategyError(f"{name}: {setting} is a number above 0, not {value!r}")
 
 
+def check_switches(name: str, strategy: Strategy, *settings: str) -> None:
+    """Refuse settings that are neither True nor False; arguments and errors are those of `check_counts`."""
+    for setting in settings:
+        value = getattr(strategy, setting)
+        if not isinstance(value, bool):
+            raise StrategyError(f"{name}: {setting} is True or False, not {value!r}")
+
+
 def check_options(name: str, strategy: Strategy, **allowed: Iterable[str]) -> None:
     """Refuse settings that are none of the words allowed; errors are those of `check_counts`."""
     for setting, words in allowed.items():

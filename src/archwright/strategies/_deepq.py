@@ -10,7 +10,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_positive, check_shares, register
+from archwright.strategies._base import (
+    Strategy,
+    check_counts,
+    check_positive,
+    check_shares,
+    check_switches,
+    register,
+)
 from archwright.strategies._episode import first_new
 from archwright.strategies._qlearning import exploration_at
 from archwright.trials import History
@@ -31,9 +38,9 @@ class DeepQ(Strategy):
     Mnih et al., "Human-level control through deep reinforcement learning", Nature 2015: replay memory, target network,
     epsilon-greedy episodes; van Hasselt, Guez and Silver, "Deep reinforcement learning with double Q-learning", AAAI
     2016. The state is all that has been decided, as the space's vector, and what is due. After each trial the network
-    makes `updates` steps of Adam, each on that episode and `replay` - 1 from memory. Rewards are those of `q-learning`:
-    the share of trials that an architecture beats, evenly divided over its steps. A decision of many values or of a
-    real number has an action for each of twelve parts of its range.
+    makes `updates` steps of Adam, each on that episode and `replay` - 1 from memory. The reward is that of
+    `q-learning`: the share of trials that an architecture beats, which comes with the last step. A decision of many
+    values or of a real number has an action for each of twelve parts of its range.
 
     Args:
         exploration: Trials over which epsilon, the share of random actions, falls evenly from 1 toward 0; at least 1.
@@ -45,6 +52,7 @@ class DeepQ(Strategy):
         updates: Updates after each trial, at least 1.
         renewal: Updates from one renewal of the target network to the next, at least 1.
         hidden: Units of each of the network's two layers, at least 1.
+        shaped: Whether the reward is evenly divided over the steps instead.
 
     Raises:
         StrategyError: A setting is out of range.
@@ -59,6 +67,7 @@ class DeepQ(Strategy):
     updates: int = 4
     renewal: int = 20
     hidden: int = 64
+    shaped: bool = False
     _agents: WeakKeyDictionary[History, DeepAgent] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
@@ -68,6 +77,7 @@ class DeepQ(Strategy):
         check_counts("deep-q", self, "exploration", "memory", "replay", "updates", "renewal", "hidden")
         check_shares("deep-q", self, "epsilon", "discount")
         check_positive("deep-q", self, "rate")
+        check_switches("deep-q", self, "shaped")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the architecture of an epsilon-greedy episode, a new one where there is one."""
@@ -83,6 +93,7 @@ class DeepQ(Strategy):
                 replay=self.replay,
                 updates=self.updates,
                 renewal=self.renewal,
+                shaped=self.shaped,
             )
         agent = self._agents[history]
         agent.learn(history)

@@ -13,7 +13,7 @@ import numpy as np
 
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_shares, register
+from archwright.strategies._base import Strategy, check_counts, check_shares, check_switches, register
 from archwright.strategies._episode import Episode, Move, first_new, moves
 from archwright.trials import History, Trial
 
@@ -25,6 +25,8 @@ Values: TypeAlias = "defaultdict[State, dict[int, float]]"
 
 _DRAWS = 16  # episodes drawn for a proposal until one is new; the later, the more random
 _INITIAL = 0.5  # what an action is worth that was never taken; the paper's
+_AVERAGING = 0.1  # the learning rate of what decisions are worth on the average
+_AVERAGED = 16  # episodes that those averages learn from after each trial
 
 
 def bellman(values: Values, visit: Visit, reward: float, *, rate: float, discount: float = 1.0) -> None:
@@ -60,12 +62,12 @@ def exploration_at(trials: int, exploration: int, least: float) -> float:
     return max(least, 1.0 - trials / exploration)
 
 
-def visits(path: Sequence[Move], context: int) -> list[Visit]:
+def visits(path: Sequence[Move], context: int | None) -> list[Visit]:
     """Return the states that an episode goes through.
 
     Args:
         path: The moves of the episode.
-        context: How many actions before the step that is due belong to a state.
+        context: How many actions before the step that is due belong to a state; None for all of them.
     """
     states = [_state(path[:place], move.step.number, context) for place, move in enumerate(path)]
     following = [*states[1:], None]
@@ -78,8 +80,15 @@ class _Agent:
 
     replayed: int = 0
     values: Values = field(default_factory=lambda: defaultdict(dict))
+    averages: Values = field(default_factory=lambda: defaultdict(dict))  # by the step alone, from shaped rewards
     memory: list[tuple[list[Visit], float]] = field(default_factory=list)  # episodes with their scores
     ladder: list[float] = field(default_factory=list)  # the scores in order
+
+    def episode(self, index: int) -> tuple[list[Visit], float]:
+        """Return an episode of the memory, and its reward now."""
+        episode, score = self.memory[index]
+        beaten = bisect_left(self.ladder, score) + bisect_right(self.ladder, score)
+        return episode, beaten / (2 * len(self.ladder))
 
 
 @register("q-learning")
@@ -88,23 +97,31 @@ class QLearning(Strategy):
     """Q-learning (MetaQNN): learn in a table what each decision is worth, and take the best one more and more often.
 
     Baker, Gupta, Naik and Raskar, "Designing neural network architectures using reinforcement learning", ICLR 2017. An
-    episode makes one decision after the other; all of the reward comes at the end, evenly divided over the steps (the
-    paper's shaped rewards). After each trial `replay` episodes are drawn from memory, the new one first, and learnt
-    from, last step first. The reward is the share of trials that an architecture beats, and half of those it equals, at
-    the time of learning: so it means the same for every metric and scale.
+    episode makes one decision after the other; the reward comes with the last one. After each trial `replay` episodes
+    are learnt from, last step first: the new one last, and before it others from memory, none of them again while
+    others are left. The reward is the share of trials that an architecture beats, and half of those it equals, at the
+    time of learning: so it means the same for every metric and scale.
 
-    The state is the decision that is due, with the `context` actions just before it. The paper has 1, the layer before,
-    and thousands of trials; without any a decision is judged by all trials that it was made in, which is the better
-    choice for some hundred. Where one decision opens another, what was chosen is in the name of the one that is due.
-    A decision of many values or of a real number has an action for each of twelve parts of its range.
+    The state is what is due and all that was decided before. So Q-learning ends at the solution of Bellman's optimality
+    equation: an action is worth the best reward that it can still lead to. An architecture has one score, so a learning
+    rate of 1 is the fastest way there. Most states of a large space are met once, if ever. Therefore a greedy step
+    first tries the action that is worth most on the average, whatever was decided before; after that, what was learnt
+    in the state itself counts.
+
+    With a number as `context` the state is what is due and so many actions just before it. The paper has 1, the layer
+    before. That is not enough to tell what follows, so values are averages over what was left out, and want a lower
+    learning rate. With `shaped` the reward is evenly divided over the steps, as in the paper; what a step brings is
+    then no function of its state and action. A decision of many values or of a real number has an action for each of
+    twelve parts of its range.
 
     Args:
         exploration: Trials over which epsilon, the share of random actions, falls evenly from 1 toward 0; at least 1.
         epsilon: Where it stops, from 0 to 1.
         rate: The learning rate, above 0 and at most 1.
         discount: What the future counts, from 0 to 1; the paper's is 1.
-        replay: Episodes learnt from after each trial, at least 1.
-        context: How many actions before the one that is due belong to the state, at least 0.
+        replay: Episodes learnt from after each trial, at least 1; the paper's are 100.
+        context: How many actions before the one that is due belong to the state, at least 0; None for all.
+        shaped: Whether the reward is divided over the steps.
 
     Raises:
         StrategyError: A setting is out of range.
@@ -112,10 +129,11 @@ class QLearning(Strategy):
 
     exploration: int = 60
     epsilon: float = 0.1
-    rate: float = 0.1
+    rate: float = 1.0
     discount: float = 1.0
-    replay: int = 16
-    context: int = 0
+    replay: int = 100
+    context: int | None = None
+    shaped: bool = False
     _agents: WeakKeyDictionary[History, _Agent] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
@@ -126,8 +144,11 @@ class QLearning(Strategy):
         check_shares("q-learning", self, "epsilon", "rate", "discount")
         if not self.rate:
             raise StrategyError("q-learning: rate is a number above 0 and at most 1; with 0 nothing is learnt")
-        if type(self.context) is not int or self.context < 0:
-            raise StrategyError(f"q-learning: context is an integer of 0 or more, not {self.context!r}")
+        if self.context is not None and (type(self.context) is not int or self.context < 0):
+            raise StrategyError(
+                f"q-learning: context is an integer of 0 or more, not {self.context!r}; leave it out for all actions"
+            )
+        check_switches("q-learning", self, "shaped")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the architecture of an epsilon-greedy episode, a new one where there is one."""
@@ -135,22 +156,29 @@ class QLearning(Strategy):
         for trial in history.complete[agent.replayed :]:
             self._learn(agent, space, history, trial)
         epsilon = exploration_at(len(history.complete), self.exploration, self.epsilon)
-        return first_new(self._draws(agent.values, epsilon, space, rng), space, history, rng)
+        return first_new(self._draws(agent, epsilon, space, rng), space, history, rng)
 
-    def _draws(self, values: Values, epsilon: float, space: Space, rng: np.random.Generator) -> Iterator[Architecture]:
+    def _draws(self, agent: _Agent, epsilon: float, space: Space, rng: np.random.Generator) -> Iterator[Architecture]:
         """Iterate over epsilon-greedy episodes, the first few with the epsilon given, then with more and more."""
         for number in range(_DRAWS):
             share = epsilon + (1 - epsilon) * max(0, number - 3) / _DRAWS
             episode = Episode(space)
             while episode.due is not None:
-                known = values.get(_state(episode.moves, episode.due.number, self.context))
+                known = self._known(agent, episode.moves, episode.due.number)
                 if known is None or rng.random() < share:
                     episode.take(episode.draw(rng), rng)
                 else:
-                    best = max(known.values())
-                    ties = sorted(action for action, value in known.items() if value == best)
-                    episode.take(ties[int(rng.integers(len(ties)))], rng)
+                    best = _best(known)
+                    episode.take(best[int(rng.integers(len(best)))], rng)
             yield episode.architecture
+
+    def _known(self, agent: _Agent, path: Sequence[Move], due: int) -> dict[int, float] | None:
+        """Return what actions are worth, by which a greedy step goes; None where nothing is known."""
+        known = agent.values.get(_state(path, due, self.context))
+        average = agent.averages.get((due,)) if self.context is None else None
+        if average is None or (known is not None and known.keys() >= set(_best(average))):
+            return known
+        return average
 
     def _learn(self, agent: _Agent, space: Space, history: History, trial: Trial) -> None:
         score = history.score(trial)
@@ -159,13 +187,26 @@ class QLearning(Strategy):
         agent.replayed += 1
         rng = np.random.default_rng([trial.seed, 2])
         last = len(agent.memory) - 1
-        for index in (last, *rng.integers(last + 1, size=self.replay - 1).tolist()):
-            episode, score = agent.memory[index]
-            beaten = bisect_left(agent.ladder, score) + bisect_right(agent.ladder, score)
+        rounds = -(-(self.replay - 1) // (last + 1))
+        drawn = [index for _ in range(rounds) for index in rng.permutation(last + 1).tolist()]
+        for index in (*drawn[: self.replay - 1], last):
+            episode, total = agent.episode(index)
             for visit in reversed(episode):
-                reward = beaten / (2 * len(agent.ladder) * len(episode))
+                reward = total / len(episode) if self.shaped else total if visit[2] is None else 0.0
                 bellman(agent.values, visit, reward, rate=self.rate, discount=self.discount)
+        if self.context is None:
+            for index in (last, *rng.integers(last + 1, size=_AVERAGED - 1).tolist()):
+                episode, total = agent.episode(index)
+                for state, action, after in reversed(episode):
+                    alone = state[:1], action, None if after is None else after[:1]
+                    bellman(agent.averages, alone, total / len(episode), rate=_AVERAGING)
 
 
-def _state(path: Sequence[Move], due: int, context: int) -> State:
-    return (due, *(move.action for move in path[max(0, len(path) - context) :]))
+def _best(values: dict[int, float]) -> list[int]:
+    """Return the actions that are worth most, in order."""
+    most = max(values.values())
+    return sorted(action for action, value in values.items() if value == most)
+
+
+def _state(path: Sequence[Move], due: int, context: int | None) -> State:
+    return (due, *(move.action for move in path[0 if context is None else max(0, len(path) - context) :]))

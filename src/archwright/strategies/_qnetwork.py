@@ -135,6 +135,7 @@ class DeepAgent:
         replay: Episodes learnt from in each update.
         updates: Updates after each trial.
         renewal: Updates from one renewal of the target network to the next.
+        shaped: Whether the reward is divided over the steps; else it comes with the last.
     """
 
     def __init__(
@@ -148,6 +149,7 @@ class DeepAgent:
         replay: int,
         updates: int,
         renewal: int,
+        shaped: bool = False,
     ) -> None:
         self.space = space
         self.discount = discount
@@ -155,6 +157,7 @@ class DeepAgent:
         self.replay = replay
         self.updates = updates
         self.renewal = renewal
+        self.shaped = shaped
         self.online = QNetwork(space, hidden=hidden)
         self.target = copy.deepcopy(self.online)
         self.optimizer = torch.optim.Adam(self.online.parameters(), lr=rate, fused=True)
@@ -177,16 +180,21 @@ class DeepAgent:
                 if ((self.replayed - 1) * self.updates + number + 1) % self.renewal == 0:
                     self.target.load_state_dict(self.online.state_dict())
 
+    def rewards(self, episodes: Sequence[tuple[Record, float]]) -> list[float]:
+        """Return what each step of some episodes, given with their scores, brings at the time."""
+        rewards: list[float] = []
+        for one, score in episodes:
+            beaten = bisect_left(self.ladder, score) + bisect_right(self.ladder, score)
+            total, length = beaten / (2 * len(self.ladder)), len(one.steps)
+            rewards += [total / length] * length if self.shaped else ([0.0] * (length - 1) + [total] if length else [])
+        return rewards
+
     def _update(self, episodes: Sequence[tuple[Record, float]]) -> None:
         record = Record.joined([record for record, _ in episodes])
         if not len(record.steps):
             return
-        rewards: list[float] = []
-        for one, score in episodes:
-            beaten = bisect_left(self.ladder, score) + bisect_right(self.ladder, score)
-            length = len(one.steps)
-            rewards += [beaten / (2 * len(self.ladder) * length)] * length if length else []
-        values, goals = temporal_difference(self.online, self.target, record, torch.tensor(rewards), self.discount)
+        rewards = torch.tensor(self.rewards(episodes))
+        values, goals = temporal_difference(self.online, self.target, record, rewards, self.discount)
         self.optimizer.zero_grad()
         nn.functional.smooth_l1_loss(values, goals).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
