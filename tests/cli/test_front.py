@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-AIMS = ["--objective", "max accuracy", "--objective", "min latency_ms", "--constraint", "params<=3000"]
+AIMS = ["--objective", "max accuracy", "--objective", "min latency_ms", "--constraint", "parameters<=3000"]
 has_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
     reason="the extra onnx is not installed",
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
         "mlp",
         Training(datasets.data("iris"), epochs=2),
         objective=["max accuracy", "min latency_ms"],
-        constraints=["params <= 3000"],
+        constraints=["parameters <= 3000"],
         costs=[Latency(limit=1e9)],
         budget=Budget(trials=8),
         path=path,
@@ -124,7 +124,7 @@ def test_devices_are_listed(in_process):
     [
         (["--objective", "min latency"], "Did you mean 'latency_ms'"),
         (["--objective", "max accuracy", "--objective", "min accuracy"], "contradict"),
-        (["--constraint", "params<=1"], "is the closest of"),
+        (["--constraint", "parameters<=1"], "is the closest of"),
         (["--on", "pixel9", "--objective", "min latency_ms"], "pixel9"),
         (["--on", "pixel3", "--objective", "max accuracy", "--objective", "min latency_ms"], "NAS-Bench-201"),
     ],

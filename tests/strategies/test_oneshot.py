@@ -45,7 +45,7 @@ def test_architectures_that_were_tried_are_left_out():
         ("drnas", {"selection": "luck"}, "selection is one of 'strength', 'perturbation', not 'luck'"),
         ("pc-darts", {"channels": 0}, "channels is an integer of 1 or more, not 0"),
         ("gdas", {"end": 0.0}, "end is a number above 0, not 0.0"),
-        ("proxyless", {"cost": "beauty"}, "cost is one of '', 'latency', 'flops', 'params', not 'beauty'"),
+        ("proxyless", {"cost": "beauty"}, "cost is one of '', 'latency', 'flops', 'parameters', not 'beauty'"),
         ("enas", {"warmup": 2}, "warmup is a number from 0 to 1, not 2"),
     ],
 )

@@ -198,7 +198,7 @@ def test_a_bound_that_few_keep_to_does_not_end_the_search_early():
             space,
             lambda candidate: 1.0,
             strategy="random",
-            constraints=["params <= 34"],
+            constraints=["parameters <= 34"],
             budget=aw.Budget(trials=10),
             seed=seed,
         )

@@ -23,7 +23,7 @@ def parameters(width):
 @pytest.mark.parametrize("strategy", ["random", "evolution", "grid"])
 def test_what_breaks_a_bound_is_never_evaluated_and_the_rest_is(strategy):
     options = {"strategy": strategy, "budget": aw.Budget(trials=100)}
-    study = aw.search(SPACE, width, constraints=["params <= 60", "flops >= 16"], **options)
+    study = aw.search(SPACE, width, constraints=["parameters <= 60", "flops >= 16"], **options)
     seen = sorted(trial.architecture["width"] for trial in study.trials)
     assert all(parameters(each) <= 60 for each in seen)
     assert seen[-1] == 12  # the largest that keeps to it
@@ -33,12 +33,12 @@ def test_what_breaks_a_bound_is_never_evaluated_and_the_rest_is(strategy):
 
 def test_bounds_that_nothing_keeps_to_are_told_with_what_comes_closest():
     with pytest.raises(StudyError, match=r"parameters <= 4: 5 is the closest of \d+ networks\); loosen them"):
-        aw.search(SPACE, width, constraints=["params <= 4"], budget=aw.Budget(trials=100))
+        aw.search(SPACE, width, constraints=["parameters <= 4"], budget=aw.Budget(trials=100))
 
 
 def test_they_are_on_record_and_a_resumed_search_keeps_to_them(tmp_path):
     options = {"strategy": "random", "path": tmp_path}
-    first = aw.search(SPACE, width, constraints=["params <= 60"], budget=aw.Budget(trials=3), **options)
+    first = aw.search(SPACE, width, constraints=["parameters <= 60"], budget=aw.Budget(trials=3), **options)
     for study in (
         aw.load(tmp_path, evaluator=width).resume(aw.Budget(trials=5)),
         aw.search(SPACE, width, resume=True, budget=aw.Budget(trials=8), **options),
@@ -46,14 +46,14 @@ def test_they_are_on_record_and_a_resumed_search_keeps_to_them(tmp_path):
         assert study.constraints == first.constraints
         assert all(parameters(trial.architecture["width"]) <= 60 for trial in study.trials)
     with pytest.raises(StudyError, match=r"constraints=\['parameters <= 60'\] is on record.*<= 50'\] was given"):
-        aw.search(SPACE, width, constraints=["params <= 50"], resume=True, budget=aw.Budget(trials=9), **options)
+        aw.search(SPACE, width, constraints=["parameters <= 50"], resume=True, budget=aw.Budget(trials=9), **options)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("params < 5", "reads"),
-        ("params <= many", "reads"),
+        ("parameters < 5", "reads"),
+        ("parameters <= many", "reads"),
     ],
 )
 def test_what_is_no_bound_of_a_cost_is_refused(text, message):

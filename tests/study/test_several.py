@@ -187,7 +187,7 @@ def test_what_is_counted_is_never_proposed():
     study = aw.search(
         NET,
         Training(images(), epochs=1),
-        constraints=["params <= 1000", "flops >= 600"],
+        constraints=["parameters <= 1000", "flops >= 600"],
         budget=aw.Budget(trials=6),
         final=False,
     )
@@ -213,7 +213,7 @@ def test_a_search_learns_where_constraints_are_broken():
 
 def test_a_bound_that_nothing_meets_is_told_with_what_comes_closest():
     with pytest.raises(StudyError, match=r"params|parameters <= 10: \d+ is the closest of \d+ networks\); loosen"):
-        aw.search(NET, Training(images(), epochs=1), constraints=["params <= 10"], budget=aw.Budget(trials=3))
+        aw.search(NET, Training(images(), epochs=1), constraints=["parameters <= 10"], budget=aw.Budget(trials=3))
 
 
 def test_an_evaluation_may_say_that_it_is_infeasible():

@@ -46,7 +46,7 @@ def test_those_that_break_a_bound_are_left_out():
     space = aw.Space(model=aw.nn.LazyLinear(aw.ordinal(1, 2, 3, 4, name="width")), example_input=(3,))
     starts = [{"width": width} for width in (4, 2, 3, 1)]
     study = aw.search(
-        space, lambda candidate: 1.0, starts=starts, constraints=["params <= 12"], budget=aw.Budget(trials=3)
+        space, lambda candidate: 1.0, starts=starts, constraints=["parameters <= 12"], budget=aw.Budget(trials=3)
     )
     assert [architecture["width"] for architecture in tried(study)] == [2, 3, 1]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tests.supernet import relaxing
 
-from archwright import nn
-from archwright.space import Space, choice, template
+from archwright import nn, strategies
+from archwright.space import Space, choice, lazy, template
 from archwright.supernet import Supernet, create
 from archwright.supernet._costs import Costs
 from archwright.supernet._unrolled import _cut_off
@@ -40,7 +40,7 @@ def test_the_gradient_is_that_of_the_two_gates() -> None:
 def test_other_probabilities_keep_their_values() -> None:
     options = {str(number): nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for number in range(5)}
     space = Space(model=nn.Sequential(choice(options, name="op"), nn.Linear(3, 2)), example_input=(3,))
-    supernet = Supernet(space, create("gates", cost="params"), seed=1)
+    supernet = Supernet(space, create("gates", cost="parameters"), seed=1)
     training = relaxing.trainer(supernet, relaxing.table())
     given = (GIVEN[0].float(), GIVEN[1])
     for _ in range(5):
@@ -96,11 +96,32 @@ def measured(kind: str) -> tuple[Supernet, Costs, str]:
 
 
 def test_parameters_are_counted_in_all_places() -> None:
-    _, plan, shared = measured("params")
+    _, plan, shared = measured("parameters")
     small, large = 4 * 4 * 9 + 4, 8 * 8 * 9 + 8
     assert plan.of(shared).tolist() == [0, small + large]
     assert plan.of("last").tolist() == [0, 8 * 32 + 32 + 32 * 8 + 8]
     assert plan.total == plan.of(shared)[1] + plan.of("last")[1]
+
+
+def test_the_short_name_is_the_same_cost() -> None:
+    assert create("gates", cost="params") == create("gates", cost="parameters")
+    assert strategies.create("proxyless", cost="params") == strategies.create("proxyless", cost="parameters")
+
+
+def test_products_of_matrices_and_vectors_count_too() -> None:
+    class Weighted(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.outer(x @ self.weight, self.weight)
+
+    options = {"weighted": lazy(Weighted)(), "none": nn.Identity()}
+    space = Space(model=nn.Sequential(choice(options, name="op"), nn.Linear(3, 2)), example_input=(3,))
+    supernet = Supernet(space, create("gates", cost="flops"))
+    supernet.plan.measure(supernet, torch.zeros(5, 3))
+    assert supernet.plan.of("op").tolist() == [2 * 5 * 3, 0]
 
 
 def test_operations_are_those_of_the_batch() -> None:
@@ -120,7 +141,7 @@ def test_latencies_are_positive_and_weights_stay() -> None:
 
 
 def test_the_expected_cost_has_its_slope() -> None:
-    supernet, plan, shared = measured("params")
+    supernet, plan, shared = measured("parameters")
     supernet.double()
     with torch.no_grad():
         supernet.logits[shared].copy_(torch.tensor([0.4, -0.3]))
@@ -139,7 +160,7 @@ def test_the_expected_cost_has_its_slope() -> None:
     torch.testing.assert_close(found, relaxing.slope(penalty, logits), rtol=1e-5, atol=1e-10)
 
 
-@pytest.mark.parametrize("cost", ["params", "flops"])
+@pytest.mark.parametrize("cost", ["parameters", "flops"])
 def test_cost_leads_to_the_cheap_option(cost: str) -> None:
     def shares(**settings: Any) -> dict[str, torch.Tensor]:
         supernet = Supernet(costly(), create("gates", warmup=0.0, rate=0.1, **settings))

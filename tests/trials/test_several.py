@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,9 +101,44 @@ def test_objectives_that_make_no_sense(given_, said):
         parse_objectives(given_)
 
 
-def test_one_objective_is_a_text_and_aliases_are_known():
+def test_one_objective_is_a_text():
     assert parse_objectives("max accuracy") == (ACCURACY,)
-    assert parse_objectives(["accuracy", "min params"]) == (ACCURACY, Objective("parameters", False))
+    assert parse_objectives(["accuracy", "min loss"]) == (ACCURACY, Objective("loss", False))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "min {}",
+        "max accuracy - 1e-06*{}",
+        "max {} + accuracy",
+        "max accuracy * ({} / 1000.0) ^ -0.07",
+    ],
+)
+def test_the_short_name_of_a_metric_is_the_same_metric(text):
+    short, full = Objective.parse(text.format("params")), Objective.parse(text.format("parameters"))
+    assert short == full
+    assert "parameters" in str(short)
+    assert Constraint.parse("parameters <= 5") == Constraint.parse("parameters <= 5")
+
+
+def test_a_metric_that_is_reported_by_its_short_name_is_told_its_own():
+    with pytest.raises(EvaluationError, match="that came are: accuracy, params: report 'params' as 'parameters'"):
+        Objective.parse("min params").score({"accuracy": 1.0, "params": 5.0})
+
+
+def test_the_reference_may_use_the_short_name():
+    objectives = parse_objectives(["accuracy", "min parameters"])
+    for name in ("params", "parameters"):
+        assert History(objectives, reference={"accuracy": 0.5, name: 100.0}).reference == (0.5, -100.0)
+
+
+def test_an_infeasible_trial_of_which_nothing_is_measured_is_infinitely_far_off():
+    history = History(ACCURACY, constraints=[Constraint("a", 1.0)])
+    trial = Trial(0, Architecture({}), seed=0)
+    assert history.violation(replace(trial, state="infeasible")) == math.inf
+    assert history.violation(replace(trial, state="infeasible", metrics={"a": 3.0})) == 2.0
+    assert history.violation(replace(trial, state="complete", metrics={"accuracy": 1.0})) == 0.0
 
 
 # --------------------------------------------------------------------------- fronts

@@ -20,7 +20,7 @@ from archwright.cost._targets import targets
 from archwright.cost._timing import Timing, time_calls
 
 if TYPE_CHECKING:
-    from archwright.cost._flops import count_flops
+    from archwright.cost._flops import count_flops, counting
     from archwright.cost._network import on_meta_or_cpu
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Timing",
     "cost_from_json",
     "count_flops",
+    "counting",
     "measures",
     "named_twice",
     "on_meta_or_cpu",
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 
-_ROOMS = {"count_flops": "_flops", "on_meta_or_cpu": "_network"}
+_ROOMS = {"count_flops": "_flops", "counting": "_flops", "on_meta_or_cpu": "_network"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -14,10 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from archwright.build import ShapesAlone
-from archwright.cost._network import run
+from archwright.cost._network import run, unfused
 from archwright.errors import CostError
 
-__all__ = ["count_flops"]
+__all__ = ["count_flops", "counting"]
 
 _Shape = Sequence[int]
 
@@ -29,16 +30,27 @@ def count_flops(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int:
     of all pairs. What is done element by element, sums, pooling, lookups and Fourier transforms are not counted.
 
     Args:
-        model: A network, on the meta device or on the CPU.
+        model: A network, on any device.
         inputs: What goes in.
 
     Raises:
         CostError: It does not run, or nobody knows what one of its operations takes; the message names the layer.
     """
-    counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
-    with counter, _Foreign(counter.flop_registry), torch.no_grad(), ShapesAlone():
+    with counting() as counter, torch.no_grad(), ShapesAlone():
         run(model, inputs)
-    return int(counter.get_total_flops())
+    return counter.get_total_flops()
+
+
+@contextmanager
+def counting() -> Iterator[FlopCounterMode]:
+    """Count the FLOPs of all that runs inside, by the rules of `count_flops`.
+
+    Raises:
+        CostError: Nobody knows what an operation takes.
+    """
+    counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
+    with unfused(), counter, _Foreign(counter.flop_registry):
+        yield counter
 
 
 class _Foreign(TorchDispatchMode):  # type: ignore[no-untyped-call]

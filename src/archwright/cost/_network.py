@@ -14,7 +14,7 @@ from archwright.build import innermost, tensors_of
 from archwright.errors import CostError
 from archwright.space import Space, TensorSpec
 
-__all__ = ["fresh", "on_meta_or_cpu", "run", "samples"]
+__all__ = ["fresh", "on_meta_or_cpu", "run", "samples", "unfused"]
 
 _T = TypeVar("_T")
 
@@ -60,7 +60,7 @@ def run(model: nn.Module, inputs: Sequence[Tensor]) -> Any:
         CostError: It does not run; the message names the layer.
     """
     try:
-        with _unfused(), torch.random.fork_rng(devices=()):
+        with unfused(), torch.random.fork_rng(devices=()):
             return model(*inputs)
     except Exception as error:  # whatever a layer raises, its name must be known
         names = {id(layer): f"{name or 'model'} ({type(layer).__name__})" for name, layer in model.named_modules()}
@@ -68,7 +68,7 @@ def run(model: nn.Module, inputs: Sequence[Tensor]) -> Any:
 
 
 @contextmanager
-def _unfused() -> Iterator[None]:
+def unfused() -> Iterator[None]:
     """Keep recurrent layers, attention and transformers from kernels that hide what they are made of."""
     kernels: Any = torch.backends.mkldnn
     mha = torch.backends.mha
@@ -76,7 +76,7 @@ def _unfused() -> Iterator[None]:
     kernels.enabled = False
     mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
             yield
     finally:
         kernels.enabled = before[0]

@@ -10,7 +10,7 @@ import numpy as np
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_counts, check_options, check_positive, check_shares, register
-from archwright.trials import History
+from archwright.trials import History, canonical
 
 __all__ = ["DARTS", "ENAS", "GDAS", "PCDARTS", "DrNAS", "OneShot", "ProxylessNAS"]
 
@@ -182,7 +182,8 @@ class ProxylessNAS(OneShot):
     Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019.
 
     Args:
-        cost: What counts besides the loss: "latency" (measured on this machine), "flops", "params", or "" for nothing.
+        cost: What counts besides the loss: "latency" (measured on this machine), "flops", "parameters", or ""
+            for nothing.
         cost_weight: By how much: the loss that all of the cost of the most expensive network is worth.
         epochs: As in `OneShot`.
         early_stop: As in `OneShot`.
@@ -198,7 +199,9 @@ class ProxylessNAS(OneShot):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        check_options("proxyless", self, cost=("", "latency", "flops", "params"))
+        if isinstance(self.cost, str):
+            object.__setattr__(self, "cost", canonical(self.cost))
+        check_options("proxyless", self, cost=("", "latency", "flops", "parameters"))
         check_positive("proxyless", self, "cost_weight")
 
     def relaxation_settings(self) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def standing(history: History, trials: Sequence[Trial]) -> Standing:
     fronts = np.zeros(len(trials), dtype=np.int64)
     fronts[feasible] = ranks(points[feasible])
     if not feasible.all():
-        broken = np.array([history.violation(trial) or np.inf for trial in trials])[~feasible]
+        broken = np.array([history.violation(trial) for trial in trials])[~feasible]
         first = fronts[feasible].max(initial=-1) + 1
         fronts[~feasible] = first + np.unique(broken, return_inverse=True)[1]
     rooms = np.zeros(len(trials))

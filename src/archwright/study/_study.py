@@ -60,9 +60,9 @@ class Study(Results):
         inherit: Whether a new trial begins with the weights of the nearest of the best, where the evaluator can.
         screen: A zero-cost proxy by which the best of several proposals is chosen: "naswot", or "naswot:16" for the
             best of 16. The evaluator has to have data.
-        constraints: Bounds of metrics, such as "params <= 1e6" or "accuracy >= 0.9". Those of what can be counted (see
-            `archwright.cost.COUNTED`) hold for whatever is proposed, and networks that break them cost nothing. A trial
-            that breaks another one is on record as infeasible, and proposals keep away from such trials.
+        constraints: Bounds of metrics, such as "parameters <= 1e6" or "accuracy >= 0.9". Those of what can be counted
+            (see `archwright.cost.COUNTED`) hold for whatever is proposed, and networks that break them cost nothing. A
+            trial that breaks another one is on record as infeasible, and proposals keep away from such trials.
         starts: Architectures to try before the strategy is asked, in this order; those that break a constraint which
             is judged before a training are left out.
         reference: Values of the objectives, by metric, from which the front's hypervolume is measured; a little beyond

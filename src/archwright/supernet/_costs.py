@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from archwright.cost import counting
 from archwright.supernet._frame import Draw, Frame
 from archwright.supernet._made import Made
 from archwright.supernet._nodes import Visit
@@ -88,7 +88,7 @@ class Costs(nn.Module):
         return torch.stack(parts).sum() / self.total.clamp_min(1e-30) if parts else self.total
 
 
-def _params(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> float:
+def _parameters(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> float:
     met, _ = observed(supernet, node, visit.inputs, frame)
     slots = {
         slot.key: slot.shape.numel()
@@ -101,7 +101,7 @@ def _params(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> flo
 
 
 def _flops(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> float:
-    with FlopCounterMode(display=False) as counter:
+    with counting() as counter:
         observed(supernet, node, visit.inputs, frame)
     return float(counter.get_total_flops())
 
@@ -122,5 +122,5 @@ def _latency(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> fl
 KINDS: dict[str, Callable[[Supernet, object, Visit, Frame], float]] = {
     "latency": _latency,
     "flops": _flops,
-    "params": _params,
+    "parameters": _parameters,
 }

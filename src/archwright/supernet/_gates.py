@@ -13,6 +13,7 @@ from archwright.space import Choice, Subset
 from archwright.supernet._base import Batch, Relaxation, register
 from archwright.supernet._costs import KINDS, Costs
 from archwright.supernet._frame import Draw, Mix
+from archwright.trials import canonical
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
@@ -36,7 +37,7 @@ class Gates(Relaxation):
 
     Args:
         cost: "latency" (median seconds of a forward pass, on the machine and device of the training), "flops",
-            "params", or "" for none.
+            "parameters", or "" for none.
         cost_weight: What the expected cost, from 0 to 1, is multiplied by, above 0.
         rate: The learning rate of Adam, above 0; None for one that suits the number of steps.
     """
@@ -50,6 +51,8 @@ class Gates(Relaxation):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
+        if isinstance(self.cost, str):
+            object.__setattr__(self, "cost", canonical(self.cost))
         self.check_words("cost", "", *KINDS)
         self.check_positive("cost_weight", *(["rate"] if self.rate is not None else []))
 

@@ -2,7 +2,7 @@
 
 from archwright.trials._constraint import Constraint
 from archwright.trials._history import History
-from archwright.trials._objective import Objective, SoftReward, WeightedSum, parse_objectives
+from archwright.trials._objective import Objective, SoftReward, WeightedSum, canonical, parse_objectives
 from archwright.trials._pareto import crowding, dominates, hypervolume, is_on_front, ranks
 from archwright.trials._trial import State, Trial, metrics_from_json, metrics_to_json
 
@@ -14,6 +14,7 @@ __all__ = [
     "State",
     "Trial",
     "WeightedSum",
+    "canonical",
     "crowding",
     "dominates",
     "hypervolume",

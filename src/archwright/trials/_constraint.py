@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archwright.errors import StudyError
-from archwright.trials._objective import ALIASES
+from archwright.trials._objective import canonical
 
 __all__ = ["Constraint"]
 
@@ -29,7 +29,7 @@ class Constraint:
 
     @classmethod
     def parse(cls, text: str | Constraint) -> Constraint:
-        """Return the constraint that a text such as "params <= 1e6" or "accuracy >= 0.9" describes.
+        """Return the constraint that a text such as "parameters <= 1e6" or "accuracy >= 0.9" describes.
 
         Raises:
             StudyError: It does not read so.
@@ -42,8 +42,8 @@ class Constraint:
         except ValueError:
             bound = math.nan
         if match is None or not math.isfinite(bound):
-            raise StudyError(f'a constraint reads "params <= 1e6" or "accuracy >= 0.9"; {text!r} was given')
-        return cls(ALIASES.get(match[1], match[1]), bound, match[2] == "<=")
+            raise StudyError(f'a constraint reads "parameters <= 1e6" or "accuracy >= 0.9"; {text!r} was given')
+        return cls(canonical(match[1]), bound, match[2] == "<=")
 
     def keeps(self, metrics: Mapping[str, float]) -> bool:
         """Tell whether metrics keep to it; NaN does not.

@@ -11,7 +11,7 @@ from archwright.errors import EvaluationError, StudyError
 from archwright.evaluate import Learned
 from archwright.space import Architecture, Space
 from archwright.trials._constraint import Constraint
-from archwright.trials._objective import Objective
+from archwright.trials._objective import Objective, canonical
 from archwright.trials._pareto import crowding, dominates, hypervolume, ranks
 from archwright.trials._trial import Trial
 
@@ -53,7 +53,9 @@ class History:
         self.objectives = (objective,) if isinstance(objective, Objective) else tuple(objective)
         self.objective = self.objectives[0]
         self.constraints = tuple(constraints)
-        self._reference = None if reference is None else self.values(reference)
+        self._reference = None
+        if reference is not None:
+            self._reference = self.values({canonical(name): value for name, value in reference.items()})
         self.learned: Learned | None = None
         self._trials: list[Trial] = []
         self._finished: list[Trial] = []
@@ -182,9 +184,10 @@ class History:
     def violation(self, trial: Trial) -> float:
         """Return how far a trial is beyond the constraints, each excess as a share of its bound; 0 where it keeps them.
 
-        What was not measured of it counts as kept.
+        It is infinite for an infeasible trial of which nothing measured says how far.
         """
-        return sum(each.violation(trial.metrics) for each in self.constraints if each.metric in trial.metrics)
+        beyond = sum(each.violation(trial.metrics) for each in self.constraints if each.metric in trial.metrics)
+        return math.inf if trial.state == "infeasible" and not beyond else beyond
 
     def rank(self, trial: Trial) -> tuple[float, ...]:
         """Return what trials are ranked by: how much they were given, the objectives, the lower "loss" among equals.

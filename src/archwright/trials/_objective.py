@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from archwright.errors import EvaluationError, StudyError
 
-__all__ = ["ALIASES", "Objective", "SoftReward", "WeightedSum", "parse_objectives"]
+__all__ = ["Objective", "SoftReward", "WeightedSum", "canonical", "parse_objectives"]
 
 _DIRECTIONS = {
     "max": True,
@@ -24,8 +24,7 @@ _KNOWN = {
     **dict.fromkeys(("parameters", "flops", "size_mb", "activation_mb", "training_mb"), False),
     **dict.fromkeys(("latency_ms", "energy_mj"), False),
 }
-ALIASES = {"params": "parameters"}
-"""Other names of metrics."""
+_OTHER_NAMES = {"params": "parameters"}
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _TERM = re.compile(rf"\s*([+-])?\s*(?:({_NUMBER})\s*\*\s*)?([A-Za-z_]\w*)\s*")
@@ -33,6 +32,11 @@ _SOFT = re.compile(
     rf"\s*([A-Za-z_]\w*)\s*\*\s*\(\s*([A-Za-z_]\w*)\s*/\s*({_NUMBER})\s*\)\s*\^\s*"
     rf"(?:({_NUMBER})|\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\))\s*"
 )
+
+
+def canonical(metric: str) -> str:
+    """Return the name under which a metric is on record: "parameters" for "params"."""
+    return _OTHER_NAMES.get(metric, metric)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Objective:
         match = re.fullmatch(r"\s*(?:(\S+)\s+)?(\S+)\s*", str(text))
         if match is None:
             raise StudyError(f'an objective reads "max accuracy" or "min loss"; {text!r} was given')
-        direction, metric = match[1], ALIASES.get(match[2], match[2])
+        direction, metric = match[1], canonical(match[2])
         if direction is not None:
             if direction.lower() not in _DIRECTIONS:
                 raise StudyError(
@@ -199,7 +203,8 @@ def _parse_reward(text: str, direction: str, rest: str) -> Objective:
         raise StudyError(f"objective {text!r}: of several metrics that make one number more is better: begin with max")
     soft = _SOFT.fullmatch(rest)
     if soft is not None:
-        metric, cost, target, both, below, above = soft.groups()
+        target, both, below, above = soft.groups()[2:]
+        metric, cost = canonical(soft[1]), canonical(soft[2])
         if float(target) <= 0:
             raise StudyError(f"objective {text!r}: the target of {cost} is above 0, not {target}")
         return SoftReward(metric, True, cost, float(target), float(both or below), float(both or above))
@@ -212,7 +217,7 @@ def _parse_reward(text: str, direction: str, rest: str) -> Objective:
                 f'an objective reads "max accuracy", "max accuracy - 0.01*latency_ms" or "max accuracy * (latency_ms / '
                 f'5) ^ -0.07"; {text!r} was given'
             )
-        weights.append((term[3], (-1.0 if term[1] == "-" else 1.0) * float(term[2] or 1.0)))
+        weights.append((canonical(term[3]), (-1.0 if term[1] == "-" else 1.0) * float(term[2] or 1.0)))
         place = term.end()
     return WeightedSum(weights[0][0], True, tuple(weights))
 
@@ -222,4 +227,7 @@ def _value(objective: Objective, metrics: Mapping[str, float], name: str) -> flo
         return metrics[name]
     except KeyError:
         came = ", ".join(metrics) or "none"
-        raise EvaluationError(f"the objective is {str(objective)!r}, but the metrics that came are: {came}") from None
+        other = next((other for other in metrics if canonical(other) == name), None)
+        hint = "" if other is None else f": report {other!r} as {name!r}"
+        told = f"the objective is {str(objective)!r}, but the metrics that came are: {came}{hint}"
+        raise EvaluationError(told) from None
