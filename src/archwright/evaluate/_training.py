@@ -158,7 +158,7 @@ class Training(Evaluator):
         Returns:
             "accuracy", "precision", "recall", "f1" (macro averages in 0..1) and "loss"
             (cross-entropy in nats, without smoothing) on the validation part; "train_loss" as it
-            was minimised; "epochs"; "parameters", how many numbers the network learns.
+            was minimised; "epochs"; "parameters", how many numbers the network has that can be learned.
 
         Raises:
             EvaluationError: The loss became NaN or infinite, the network's output does not fit, or

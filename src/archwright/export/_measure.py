@@ -23,7 +23,7 @@ class Measured:
         saved: What is on record of it.
         timing: How long a batch takes.
         throughput: Samples in a second.
-        parameters: How many numbers it learned.
+        parameters: How many numbers it has that can be learned.
         flops: Of one sample, 2 per multiply-add.
     """
 

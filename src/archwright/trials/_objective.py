@@ -21,7 +21,8 @@ _DIRECTIONS = {
 _KNOWN = {
     **dict.fromkeys(("accuracy", "precision", "recall", "f1", "auc", "r2", "throughput"), True),
     **dict.fromkeys(("loss", "error", "mae", "mse", "rmse", "perplexity", "seconds"), False),
-    **dict.fromkeys(("parameters", "flops", "size_mb", "activation_mb", "training_mb"), False),
+    **dict.fromkeys(("parameters", "trainable_parameters", "flops"), False),
+    **dict.fromkeys(("size_mb", "activation_mb", "training_mb"), False),
     **dict.fromkeys(("latency_ms", "energy_mj"), False),
 }
 _OTHER_NAMES = {"params": "parameters"}
