@@ -45,6 +45,8 @@ class Best:
     def load(self) -> torch.nn.Module:
         """Return its trained network: that of the final training once there was one.
 
+        It takes normalised inputs, as `data.normalise` gives them; `Study.predict` takes raw ones.
+
         Raises:
             StudyError: No network was trained, or it is not kept any more.
         """
