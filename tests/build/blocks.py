@@ -18,7 +18,8 @@ SLOPE = 0.1
 NAMES = ["first", "it's", 'a "b"']
 SIZES = {"small": (1, 2), "large": 3}
 DTYPE = torch.float32
-LIMIT = np.float64(3.0)
+LIMIT = np.array([3.0])
+HALF = np.float64(0.5)
 
 
 def scaled(x, factor=SLOPE):
@@ -213,3 +214,14 @@ def holds_rarely(architecture):
 
 def dangerous(*_):
     os._exit(3)
+
+
+class Keeping(nn.Module):
+    """Keeps a function that it is given."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from textwrap import dedent
 
 import pytest
 import torch
-from tests.build import blocks
+from tests.build import blocks, tables
 from tests.build.helpers import executed, ruff, write
 
 import archwright as aw
 from archwright import nn
-from archwright.build._inline import used_names
+from archwright.build._definitions import used_names
 from archwright.errors import BuildError
 from archwright.testing._spaces import check_build_and_source
 
@@ -143,7 +144,7 @@ def test_the_names_of_the_source_itself_are_taken():
     ("target", "message"),
     [
         (blocks.WithNumpy, "WithNumpy uses np: it is the module numpy, and the source imports torch and the standard"),
-        (blocks.WithArray, "WithArray uses LIMIT: np.float64(3.0) cannot be written into source"),
+        (blocks.WithArray, "WithArray uses LIMIT: LIMIT uses np: it is the module numpy, and the source imports torch"),
         (blocks.Outer.Inner, "Outer.Inner cannot be copied; define it at the top of a module, by def or class"),
         (blocks.Block.wide, "Block.wide cannot be copied; define it at the top of a module, by def or class"),
         (lambda channels=1: torch.nn.ReLU(), "<lambda> cannot be copied; define it at the top of a module"),
@@ -155,9 +156,12 @@ def test_what_cannot_be_copied_is_named(target, message):
         write(model)
 
 
-def test_a_class_without_a_text_is_named():
+def test_a_class_without_a_text_is_named(monkeypatch):
     namespace = {"__name__": "tests.build.blocks", "nn": torch.nn}
     exec("class Typed(nn.Module):\n    pass", namespace)
+    with pytest.raises(BuildError, match="Typed cannot be copied; define it at the top of a module, by def or class"):
+        write(nn.Sequential(aw.lazy(namespace["Typed"])()))
+    monkeypatch.setattr(blocks, "Typed", namespace["Typed"], raising=False)
     with pytest.raises(BuildError, match="the text of Typed cannot be found"):
         write(nn.Sequential(aw.lazy(namespace["Typed"])()))
 
@@ -228,3 +232,141 @@ def test_names_that_a_text_uses():
         *("register", "Base", "Size", "DEFAULT", "Tensor", "Other", "EMPTY", "Result", "helper", "Mixin", "offset"),
         "super",
     } - {"super"}
+
+
+# ---------------------------------------------------------------------- what a module has at its top
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *(("ByTable", (4, operation, activation)) for operation, activation in [("conv", "sin"), ("none", "square")]),
+        ("Base", ()),
+        ("Leaf", ()),
+        ("ByRegistry", (4, "conv")),
+        ("ByRegistry", (4, "nothing")),
+    ],
+)
+def test_tables_of_classes_and_functions_are_copied(name, arguments):
+    space = aw.Space(model=aw.lazy(getattr(tables, name))(*arguments), example_input=(4, 5, 5))
+    check_build_and_source(space, {}, [torch.randn(2, 4, 5, 5)])
+
+
+def test_names_are_bound_as_the_module_binds_them():
+    text = write(aw.lazy(tables.ByTable)(4))
+    for line in (
+        "from types import FunctionType",
+        "from types import SimpleNamespace as Bag",
+        "from math import pi",
+        "Kind = FunctionType",
+        "Method = types.MethodType",
+        "integer = int",
+        'Shape = namedtuple("Shape", "height width")',
+        'ACTIVATIONS = {"relu": F.relu, "sin": torch.sin, "silu": F.silu, "square": square}',
+        'LAYERS = {"relu": nn.ReLU, "none": None}',
+        'NAMES = ["none", "conv", "pool"]',
+        "norm = partial(nn.BatchNorm2d, eps=1e-3)",
+        '    "none": lambda channels, stride: Zero(stride),',
+    ):
+        assert f"\n{line}\n" in text
+    assert text.index("class Mode") < text.index("class ConvNorm") < text.index("class ByTable")
+
+
+def test_a_function_type_is_imported_and_not_called_by_its_own_name(tmp_path, monkeypatch):
+    """As torchvision's ResNet has it by way of its helpers."""
+    other = _other_module(
+        tmp_path,
+        monkeypatch,
+        """
+        import torch
+        from types import FunctionType
+        from torch import nn
+
+        Generator = type(x for x in ())
+
+        def logged(item):
+            return isinstance(item, (FunctionType, Generator))
+
+        class Logged(nn.Module):
+            def forward(self, x):
+                return x if logged(self.forward) else x + 1
+        """,
+        "logged_blocks",
+    )
+    space = aw.Space(model=aw.lazy(other.Logged)(), example_input=(3,))
+    text = space.source({})
+    assert "from types import FunctionType\n" in text
+    assert "Generator = type(x for x in ())" in text
+    check_build_and_source(space, {}, [torch.randn(4, 3)])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ByChanged", r"ByChanged uses CHANGED: .*<lambda> cannot be copied"),
+        ("ByNoted", "need each other when their module is imported"),
+    ],
+)
+def test_tables_that_are_changed_later_are_refused(name, message):
+    with pytest.raises(BuildError, match=message):
+        write(aw.lazy(getattr(tables, name))())
+
+
+def test_a_table_of_another_module_of_one_s_own(tmp_path, monkeypatch):
+    (tmp_path / "own_ops.py").write_text("from torch import nn\nOPS = {'a': lambda n: nn.Linear(n, n)}\n")
+    other = _other_module(
+        tmp_path,
+        monkeypatch,
+        """
+        from own_ops import OPS as TABLE
+        from torch import nn
+
+        class Takes(nn.Module):
+            def __init__(self, n):
+                super().__init__()
+                self.layer = TABLE["a"](n)
+
+            def forward(self, x):
+                return self.layer(x)
+        """,
+        "own_blocks",
+    )
+    text = write(aw.lazy(other.Takes)(3))
+    assert "OPS = {'a': lambda n: nn.Linear(n, n)}\nTABLE = OPS\n" in text
+    assert executed(text)["build"]().layer.in_features == 3
+
+
+def test_packages_are_imported_where_the_space_says_so(tmp_path, monkeypatch):
+    (tmp_path / "a_package.py").write_text(
+        "import torch\n\n\nclass Twice(torch.nn.Module):\n    def forward(self, x):\n        return 2 * x\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    package = __import__("a_package")
+    model = nn.Sequential(aw.lazy(package.Twice)(), aw.lazy(blocks.WithNumpy)())
+    with pytest.raises(BuildError, match=r"where more may be imported, say so: Space\(imports=\['numpy'\], ...\)"):
+        write(model)
+    assert "class Twice(torch.nn.Module):" in write(nn.Sequential(aw.lazy(package.Twice)()))
+    space = aw.Space(model=model, imports=["a_package", "numpy"], example_input=(3,))
+    text = space.source({})
+    assert text.split("\n\n\n")[0].endswith("import numpy as np\nfrom a_package import Twice\nfrom torch import nn")
+    assert "class Twice" not in text
+    check_build_and_source(space, {}, [torch.randn(4, 3)])
+    again = aw.Space.from_json(space.to_json())
+    assert (again.source({}), again.fingerprint) == (text, space.fingerprint)
+    assert aw.Space(model=model, example_input=(3,)).source({}, imports=("a_package", "numpy")) == text
+    for wrong in (["a.b"], ["import os"], [3]):
+        with pytest.raises(aw.errors.SpaceError, match="imports are the names of packages, such as"):
+            aw.Space(model=model, imports=wrong)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [torch.relu, torch.sin, torch.nn.functional.logsigmoid, torch.Tensor.tanh, torch.special.expit, torch.fft.fft],
+)
+def test_functions_of_torch_are_called_by_their_public_names(function):
+    model = nn.Sequential(aw.lazy(blocks.Keeping)(function))
+    space = aw.Space.from_json(json.loads(json.dumps(aw.Space(model=model).to_json())))
+    text = space.source({})
+    assert executed(text)["build"]()[0].function is function
+    assert space.build({})[0].function is function
+    assert ruff(text) == ""

@@ -3,44 +3,48 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import inspect
-import symtable
 import sys
 import textwrap
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
 import torch
 
+from archwright._scalars import scalars
+from archwright.build._definitions import Definition, Definitions, used_names
 from archwright.build._layout import source_of
-from archwright.build._syntax import Import, identifier, literal
+from archwright.build._module import Module
+from archwright.build._syntax import Import, dotted, identifier, literal
 from archwright.errors import BuildError
-from archwright.space import find
+from archwright.space import find, name_in_torch
 
-__all__ = ["Inliner", "used_names"]
-
-_HOMES = {"torch.nn": "nn", "torch": "torch", "torch.nn.functional": "nn.functional", "torch.nn.init": "nn.init"}
-"""What source can reach without further imports."""
+__all__ = ["Inliner"]
 
 
 class Inliner:
     """Collects the text of what a network calls, with what that text needs.
 
+    Args:
+        packages: What source may import besides torch and the standard library.
+
     Attributes:
-        texts: Definitions, in an order in which they can be executed.
+        definitions: Texts that define a name.
         imports: What stands above them.
         names: All names that the source defines or imports, with what each stands for.
         postpones: Whether annotations are not to be evaluated.
     """
 
-    def __init__(self) -> None:
-        self.texts: list[str] = []
+    def __init__(self, packages: Iterable[str] = ()) -> None:
+        self.definitions = Definitions()
         self.imports: list[Import] = []
         self.postpones = False
         self.names: dict[str, Any] = {"nn": torch.nn, "torch": torch, "OrderedDict": OrderedDict, "build": self}
+        self._roots = {"torch", *sys.stdlib_module_names, *packages}
 
     def name(self, target: str, callee: Any) -> str:
         """Return how source calls a target, after its text or import has been collected."""
@@ -52,12 +56,14 @@ class Inliner:
         Raises:
             BuildError: Its text cannot be found or copied, or two different things have the same name.
         """
+        home = name_in_torch(item)
+        if home is not None:
+            return home.replace(":", ".").replace("torch.nn.", "nn.")
         name = str(getattr(item, "__name__", ""))
-        if _home(item) in _HOMES:
-            return f"{_HOMES[_home(item)]}.{name}"
-        if _is_importable(item):
-            self._import(name, item)
-        elif item.__module__ != "builtins":
+        origin = self._origin(item)
+        if origin is not None:
+            self._import(Import(*origin, name), item)
+        elif getattr(builtins, name, None) is not item:
             self._copy(item)
         return name
 
@@ -75,91 +81,125 @@ class Inliner:
             raise BuildError(f"two different things named {name!r} would meet in one source file; rename one")
         return False
 
+    # ------------------------------------------------------------------ classes and functions
+
     def _copy(self, item: Any) -> None:
         is_plain = (inspect.isclass(item) or inspect.isfunction(item)) and item.__qualname__.isidentifier()
-        if not is_plain:
-            raise BuildError(f"{item.__qualname__} cannot be copied; define it at the top of a module, by def or class")
+        if not is_plain or not _leads_back(item):
+            name = getattr(item, "__qualname__", repr(item))
+            raise BuildError(f"{name} cannot be copied; define it at the top of a module, by def or class")
         try:
             text = textwrap.dedent(inspect.getsource(item))
         except (OSError, TypeError) as error:
             raise BuildError(f"the text of {item.__name__} cannot be found ({error}); define it in a file") from error
-        if not self.claim(item.__name__, item):
-            return
-        scope = vars(sys.modules[item.__module__])
-        self.postpones = self.postpones or scope.get("annotations") is annotations
-        for name in sorted(used_names(text) - {item.__name__}):
-            if name in scope:
+        if self.claim(item.__name__, item):
+            self._define(item.__name__, text, Module.of(item.__module__))
+
+    def _define(self, name: str, text: str, module: Module) -> None:
+        """Collect a definition after what it needs."""
+        self.postpones = self.postpones or module.postpones
+        for used in sorted(used_names(text) - {name}):
+            if used in module.scope:
                 try:
-                    self._need(name, scope[name])
+                    self._need(used, module.scope[used], module)
                 except BuildError as error:
-                    raise BuildError(f"{item.__qualname__} uses {name}: {error}") from error
-        self.texts.append(text)
+                    raise BuildError(f"{name} uses {used}: {error}") from error
+        self.definitions.add(Definition.of(name, text))
 
-    def _need(self, name: str, value: Any) -> None:
+    # ------------------------------------------------------------------ what they need
+
+    def _need(self, name: str, value: Any, module: Module) -> None:
         """Make a name of the user's module known in the source."""
-        if isinstance(value, ModuleType) or _is_importable(value):
-            self._import(name, value)
-        elif inspect.isclass(value) or inspect.isfunction(value):
-            if self.name_of(value) != name and self.claim(name, value):
-                self.texts.append(f"{name} = {value.__name__}")
+        if self.names.get(name, self) is value:
+            return
+        imported = module.imported(name)
+        if isinstance(value, ModuleType):
+            self._import_module(name, value)
+        elif imported is not None and self._may_import(imported.module):
+            self._import(imported, value)  # as the module itself has it
+        elif (origin := self._origin(value)) is not None:
+            self._import(Import(*origin, name), value)
         else:
-            text = source_of(ast.Assign([ast.Name(identifier(name), ast.Store())], literal(value)))
-            if self.claim(name, value):
-                self.texts.append(text)
+            self._need_own(name, value, module, imported)
 
-    def _import(self, name: str, value: Any) -> None:
-        """Import a module, class or function of torch or of the standard library under a name."""
-        if not isinstance(value, ModuleType):
-            wanted = Import(_home(value), value.__name__, name)
-        elif not _is_everywhere(value.__name__):
-            raise BuildError(
-                f"it is the module {value.__name__}, and the source imports torch and the standard library alone"
-            )
-        else:
-            package, _, last = value.__name__.rpartition(".")
-            wanted = Import(package, last, name) if package else Import(last, "", name)
-        self.claim(name, value)
+    def _need_own(self, name: str, value: Any, module: Module, imported: Import | None) -> None:
+        """Make a name known that stands for something of the user's own, or for a constant."""
+        if isinstance(value, dict) and value and all(map(_is_decorated, value.values())):
+            text = module.filled_later(name)
+            if text is not None:  # by what decorates its values, which does it again where they are copied
+                if self.claim(name, value):
+                    self._define(name, text, module)
+                    for each in value.values():
+                        self.name_of(each)
+                return
+        try:
+            if inspect.isclass(value) or inspect.isfunction(value):
+                called = self.name_of(value)
+                if called != name:
+                    self._assign(name, value, dotted(called))
+            else:
+                self._assign(name, value, literal(scalars(value), self._expression))
+        except BuildError:  # what has no name of its own is what its module says it is
+            if imported is not None:
+                module, original = Module.of(imported.module), imported.name
+            else:
+                original = name
+            text = module.assignment(original, value)
+            if text is None:
+                raise
+            if self.claim(original, value):
+                self._define(original, text, module)
+            if original != name:
+                self._assign(name, value, dotted(original))
+
+    def _assign(self, name: str, value: Any, expression: ast.expr) -> None:
+        text = source_of(ast.Assign([ast.Name(identifier(name), ast.Store())], expression))
+        if self.claim(name, value):
+            self.definitions.add(Definition.of(name, text))
+
+    def _expression(self, value: Any) -> ast.expr | None:
+        """Return how source calls a class or function that a table holds."""
+        return dotted(self.name_of(value)) if inspect.isclass(value) or inspect.isroutine(value) else None
+
+    # ------------------------------------------------------------------ imports
+
+    def _import(self, wanted: Import, value: Any) -> None:
+        self.claim(wanted.alias, value)
         self.imports.append(wanted)
 
+    def _import_module(self, name: str, value: ModuleType) -> None:
+        if not self._may_import(value.__name__):
+            package = value.__name__.split(".")[0]
+            raise BuildError(
+                f"it is the module {value.__name__}, and the source imports torch and the standard library alone; "
+                f"where more may be imported, say so: Space(imports=[{package!r}], ...)"
+            )
+        package, _, last = value.__name__.rpartition(".")
+        self._import(Import(package, last, name) if package else Import(last, "", name), value)
 
-def used_names(text: str) -> set[str]:
-    """Return the names that a text takes from its module."""
-    names = {
-        symbol.get_name()
-        for table in _tables(symtable.symtable(text, "<source>", "exec"))
-        for symbol in table.get_symbols()
-        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module")
-    }
-    for node in ast.walk(ast.parse(text)):
-        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):
-            if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-                quoted = ast.walk(ast.parse(annotation.value, mode="eval"))
-                names |= {part.id for part in quoted if isinstance(part, ast.Name)}
-    return names
+    def _may_import(self, module: str) -> bool:
+        return module.split(".")[0] in self._roots
 
-
-def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-    yield table
-    for child in table.get_children():
-        yield from _tables(child)
-
-
-def _is_everywhere(module: str) -> bool:
-    root = module.split(".")[0]
-    return root == "torch" or root in sys.stdlib_module_names
+    def _origin(self, item: Any) -> tuple[str, str] | None:
+        """Return from where something can be imported by its own name, where source may import from there."""
+        home = name_in_torch(item)
+        if home is not None:
+            module, _, name = home.partition(":")
+            return None if "." in name else (module, name)
+        module, name = str(getattr(item, "__module__", None) or ""), str(getattr(item, "__name__", ""))
+        if module in ("", "builtins", "__main__") or not self._may_import(module):
+            return None
+        return (module, name) if getattr(importlib.import_module(module), name, None) is item else None
 
 
-def _is_importable(item: Any) -> bool:
-    """Tell whether something can be imported by its own name from torch or the standard library."""
-    module, name = _home(item), getattr(item, "__name__", "")
-    if module in ("", "builtins", "__main__") or not _is_everywhere(module):
+def _is_decorated(item: Any) -> bool:
+    try:
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(item))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
         return False
-    return getattr(importlib.import_module(module), name, None) is item
+    return bool(getattr(definition, "decorator_list", []))
 
 
-def _home(item: Any) -> str:
-    """Return the module to import something from: for what is torch's, the one where people look for it."""
-    module, name = str(getattr(item, "__module__", None) or ""), getattr(item, "__name__", "")
-    if module.split(".")[0] != "torch":
-        return module
-    return next((home for home in _HOMES if getattr(sys.modules[home], name, None) is item), module)
+def _leads_back(item: Any) -> bool:
+    """Tell whether something is what its module has under its name."""
+    return getattr(sys.modules.get(item.__module__), item.__name__, None) is item

@@ -5,23 +5,30 @@ from __future__ import annotations
 import ast
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archwright.build._build import closed_model
+from archwright.build._definitions import used_names
 from archwright.build._infer import has_lazy
-from archwright.build._inline import Inliner, used_names
+from archwright.build._inline import Inliner
 from archwright.build._layout import LINE, layout, source_of
 from archwright.build._make import class_name
 from archwright.build._syntax import Import, call, dotted, import_statements, literal, method
 from archwright.build._wiring import modules, wiring
 from archwright.errors import BuildError
-from archwright.space import Architecture, Call, Graph, Space, last_name
+from archwright.space import Architecture, Call, Graph, Space, last_name, package_names
 
 __all__ = ["source"]
 
 
-def source(space: Space, architecture: Mapping[str, Any], example_input: Any = None) -> str:
+def source(
+    space: Space,
+    architecture: Mapping[str, Any],
+    example_input: Any = None,
+    *,
+    imports: Sequence[str] | None = None,
+) -> str:
     """Return a Python module whose `build()` returns the network of an architecture, with fresh weights.
 
     The module imports torch and nothing of archwright; classes of the user's own are copied into it. The network has
@@ -31,6 +38,8 @@ def source(space: Space, architecture: Mapping[str, Any], example_input: Any = N
         space: The space.
         architecture: One of its architectures.
         example_input: What goes in; the space's own when not given.
+        imports: Packages that the module may import besides torch and the standard library; the space's own when not
+            given.
 
     Raises:
         BuildError: Lazy layers have no input to take their sizes from, or something cannot be written down: a value
@@ -42,13 +51,14 @@ def source(space: Space, architecture: Mapping[str, Any], example_input: Any = N
     named = f"Network {architecture.id}," if isinstance(architecture, Architecture) else "A network"
     title = f"{named} in plain PyTorch."
     inputs = ", ".join(f"{spec.dtype} ({', '.join(['batch', *map(str, spec.shape)])})" for spec in specs or ())
-    return _Writer(closed).text(f"{title}\n\nInput: {inputs}.\n" if inputs else title)
+    packages = space.imports if imports is None else package_names(imports)
+    return _Writer(closed, packages).text(f"{title}\n\nInput: {inputs}.\n" if inputs else title)
 
 
 class _Writer:
-    def __init__(self, closed: Any) -> None:
+    def __init__(self, closed: Any, packages: Sequence[str]) -> None:
         self.closed = closed
-        self.inliner = Inliner()
+        self.inliner = Inliner(packages)
         self.classes: dict[str, str] = {}  # name of each wiring by its text, less the name
         self.wirings: list[str] = []
         self.functions: list[str] = []
@@ -58,7 +68,7 @@ class _Writer:
     def text(self, docstring: str) -> str:
         self._collect(self.closed, "model")  # what has a name of its own comes first, and our names make way for it
         main = self._function("build", self.closed, "Return the network with fresh weights.")
-        blocks = [*self.inliner.texts, *self.wirings, *self.functions, main]
+        blocks = [*self.inliner.definitions.texts(), *self.wirings, *self.functions, main]
         code = _spaced([block.strip("\n") for block in blocks])
         used = used_names(code)
         imports = [Import("torch", "nn", "nn"), *self.inliner.imports]

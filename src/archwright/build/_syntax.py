@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import keyword
 import math
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -141,11 +142,11 @@ def import_statements(imports: Iterable[Import]) -> list[list[ast.stmt]]:
             joined.setdefault(each.module, []).append(each)
         else:
             key = (bool(each.name), each.module, _rank(each.name), each.alias)
-            sections[_is_torch(each.module)].append((key, each.statement))
+            sections[_is_installed(each.module)].append((key, each.statement))
     for module, together in joined.items():
         names = sorted((each.name for each in together), key=_rank)
         key = (True, module, _rank(names[0]), "")
-        sections[_is_torch(module)].append((key, _import_from(module, [ast.alias(name) for name in names])))
+        sections[_is_installed(module)].append((key, _import_from(module, [ast.alias(name) for name in names])))
     return [[line for _, line in sorted(lines, key=lambda each: each[0])] for lines in sections.values() if lines]
 
 
@@ -161,8 +162,8 @@ def _checked(alias: ast.alias) -> ast.alias:
     return alias
 
 
-def _is_torch(module: str) -> bool:
-    return module.split(".")[0] == "torch"
+def _is_installed(module: str) -> bool:
+    return module.split(".")[0] not in sys.stdlib_module_names
 
 
 def _rank(name: str) -> tuple[int, str, str]:

@@ -142,10 +142,8 @@ def parse_start(text: str) -> dict[str, Any]:
             raise StudyError(f"--start {text}: nothing has been found in that run yet")
         return dict(best.architecture)
     try:
-        if path.exists() and not path.is_file():
-            raise OSError("it is a pipe or a device")
         decisions = json.loads(path.read_text())
-    except (OSError, RecursionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ArchitectureError(
             f"--start {text}: a run folder, or a JSON file with the decisions of an architecture ({error})"
         ) from None

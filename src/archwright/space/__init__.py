@@ -19,7 +19,7 @@ from archwright.space._language import (
     template,
 )
 from archwright.space._limits import MAX_PARTS
-from archwright.space._names import find, plain
+from archwright.space._names import find, name_in_torch, package_names, plain
 from archwright.space._nodes import (
     Apply,
     Blank,
@@ -76,7 +76,9 @@ __all__ = [
     "last_name",
     "lazy",
     "merge",
+    "name_in_torch",
     "ordinal",
+    "package_names",
     "parameter_names",
     "place_of",
     "plain",

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archwright.space._names import write_callable
+from archwright.space._names import write_callable, write_predicate
 from archwright.space._nodes import Call, Graph, Node
 from archwright.space._read import FIELDS
 from archwright.space._spec import TensorSpec
 
-__all__ = ["dump_parts"]
+if TYPE_CHECKING:
+    from archwright.space._space import Space
+
+__all__ = ["dump_space"]
 
 
-def dump_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
+def dump_space(space: Space) -> dict[str, Any]:
+    """Return a space as a JSON object."""
+    specs = space.example_input
+    return {
+        "name": space.name,
+        "example_input": specs and [{"shape": list(spec.shape), "dtype": spec.dtype} for spec in specs],
+        "where": [write_predicate(predicate) for predicate in space.where],
+        **({"imports": list(space.imports)} if space.imports else {}),
+        **_dump_parts(space.parts),
+    }
+
+
+def _dump_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return expressions as a JSON object: a table of nodes, in which ties are kept, and the parts that refer to it.
 
     What cannot be written down (a lambda, any other object) is written as {"opaque": its description}: enough to

@@ -14,6 +14,7 @@ Anything else, such as `os:system` or `torch:load`, is refused where the file is
 from __future__ import annotations
 
 import ast
+import difflib
 import functools
 import hashlib
 import importlib
@@ -34,10 +35,13 @@ __all__ = [
     "Unread",
     "allowed",
     "allowed_call",
+    "check_part_names",
     "declare",
     "digest",
     "find",
     "is_target",
+    "name_in_torch",
+    "package_names",
     "plain",
     "restore",
     "write_callable",
@@ -64,6 +68,9 @@ _ORIGINS = ("torch.nn.functional", "torch.nn.init", "torch.functional", "torch._
 _RAW = re.compile("from|fbgemm|cudnn|miopen|mkldnn|quantize|fake_|fused|sym_|choose_|batch_norm_")
 """Beginnings of the names of functions of torch that read files or memory, or belong to one kind of hardware."""
 
+_ARGUMENTS = ("where", "example_input", "name", "imports")
+"""What a space takes besides its parts."""
+
 _NOTHING: Any = object()
 _declared: dict[str, Any] = {}
 """What this program itself has put into a space, by name; None where it gave the name alone."""
@@ -84,6 +91,27 @@ def plain(item: Any) -> Any:
 def is_target(target: str) -> bool:
     """Tell whether a text has the form of what a call names; what it names is another question."""
     return re.fullmatch(r"(torch\.nn|torch\.optim|operator)\.\w+|\w+(\.\w+)*:[\w<>]+(\.[\w<>]+)*", target) is not None
+
+
+def check_part_names(parts: Mapping[str, Any]) -> None:
+    """Refuse parts whose names are misspelt arguments: as parts they would be taken without a word, and do nothing."""
+    for name in parts:
+        near = difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=0.85)
+        if near:
+            raise SpaceError(f"a space has no argument {name!r}; did you mean {near[0]!r}? A part needs another name")
+
+
+def package_names(names: Any) -> tuple[str, ...]:
+    """Return the names of packages, checked.
+
+    Raises:
+        SpaceError: One is no name of a package.
+    """
+    found = [names] if isinstance(names, str) else list(names)
+    for name in found:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise SpaceError(f"imports are the names of packages, such as ['torchvision'], not {name!r}")
+    return tuple(dict.fromkeys(found))
 
 
 # ---------------------------------------------------------------------- names in a program
@@ -262,6 +290,18 @@ def _refuse_own(module_name: str, target: str) -> None:
         raise SpaceError(f"{target} is not a helper of archwright.spaces, and cannot be called by that name")
 
 
+def name_in_torch(item: Any) -> str | None:
+    """Return the "module:name" under which torch offers a class, or a function that works on tensors alone."""
+    if inspect.ismethoddescriptor(item) and _is_from(getattr(item, "__objclass__", None), "torch"):
+        return f"torch:Tensor.{item.__name__}" if item.__name__ in _functions("torch") else None
+    if not _is_from(item, "torch"):
+        return None
+    return _public(item) or next(
+        (f"{module}:{name}" for module in _PURE for name, function in _functions(module).items() if function is item),
+        None,  # a function may bear another name than the one under which it is found
+    )
+
+
 def _public(item: Any) -> str | None:
     """Return the name under which torch offers one of its classes of layers or optimizers."""
     name = getattr(item, "__name__", "")
@@ -285,15 +325,9 @@ def _name(item: Any) -> str | None:
     """Return "module:name" for what is found again by it; None for lambdas, local functions and objects."""
     if type(item).__module__ == "torch" and type(item).__name__ == "dtype":
         return str(item).replace(".", ":")
-    if _is_from(item, "torch"):
-        if _public(item) is not None:
-            return _public(item)
-        for module_name in _PURE:  # a function may bear another name than the one under which it is found
-            for known, function in _functions(module_name).items():
-                if function is item:
-                    return f"{module_name}:{known}"
-    if inspect.ismethoddescriptor(item) and _is_from(getattr(item, "__objclass__", None), "torch"):
-        return f"torch:Tensor.{item.__name__}" if item.__name__ in _functions("torch") else None
+    known = name_in_torch(item)
+    if known is not None:
+        return known
     if not (inspect.isclass(item) or inspect.isroutine(item)):
         return None
     module, name = getattr(item, "__module__", None), item.__qualname__

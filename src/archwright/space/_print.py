@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from archwright.space._nodes import (
 )
 from archwright.space._program import Program
 
-__all__ = ["called", "describe_decision", "describe_size", "tree"]
+__all__ = ["called", "changed_lines", "describe_decision", "describe_size", "tree"]
 
 _WIDTH = 100
 _LONG = 1_000  # letters that are written in one line, of what may hold one part many times over
@@ -57,6 +58,12 @@ def describe_size(size: int | float) -> str:
         return f"{size:,}"
     about = f"about 10^{math.floor(math.log10(size))}"
     return f"{size:,} ({about})" if size < 10**30 else about
+
+
+def changed_lines(before: str, after: str) -> list[str]:
+    """Return the lines in which two texts differ: those of the first with a minus, of the second with a plus."""
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0))[2:]
+    return [line for line in lines if not line.startswith("@@")]
 
 
 class _Printer:

@@ -10,7 +10,7 @@ from typing import Any
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Subset
 from archwright.space._language import integer, real
-from archwright.space._names import OPERATORS, allowed_call, is_target, restore
+from archwright.space._names import OPERATORS, allowed_call, is_target, package_names, restore
 from archwright.space._nodes import MERGES, Apply, Blank, Call, Filled, Graph, Input, Merge, Node, is_value
 from archwright.space._spec import TensorSpec
 
@@ -80,6 +80,7 @@ class Reader:
             "where": tuple(map(self._predicate, self._need(data["where"], list, "where"))),
             "example_input": read_specs(data["example_input"]),
             "name": self._name_or_none(data["name"]),
+            "imports": package_names(self._need(data.get("imports", []), list, "imports")),
         }
 
     def _predicate(self, written: Any) -> Any:

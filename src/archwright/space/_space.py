@@ -19,10 +19,10 @@ from archwright.space import _encoding as encoding
 from archwright.space._architecture import Architecture
 from archwright.space._crossover import Crossover, inherit
 from archwright.space._decisions import Decision, Value
-from archwright.space._json import dump_parts
-from archwright.space._names import Unread, declare, digest, restore, write_predicate
+from archwright.space._json import dump_space
+from archwright.space._names import Unread, check_part_names, declare, digest, package_names, restore
 from archwright.space._nodes import Graph
-from archwright.space._print import called, describe_decision, describe_size, tree
+from archwright.space._print import called, changed_lines, describe_decision, describe_size, tree
 from archwright.space._program import Program
 from archwright.space._read import Reader
 from archwright.space._resolve import resolve
@@ -36,7 +36,6 @@ __all__ = ["Predicate", "Space"]
 Predicate: TypeAlias = Callable[[Architecture], bool]
 
 _TRIES = 2_000  # how often a constraint may refuse before the space looks for an architecture in another way
-_ARGUMENTS = ("where", "example_input", "name")
 _COUNTABLE = 1_000_000  # the largest space that is counted or searched one by one
 
 
@@ -48,6 +47,7 @@ class Space:
         example_input: What goes into the model: the shape of one sample without the batch, such as `(3, 32, 32)`; a
             `TensorSpec`; a batch; or a sequence of these. With it the shapes are checked here and now.
         name: What to call the space.
+        imports: Packages that written source may import besides torch, such as `["torchvision"]`.
         **parts: Expressions by name. `model` is the network; others, such as `optimizer` or `batch_size`, are settings
             that an evaluator understands.
 
@@ -63,12 +63,14 @@ class Space:
         where: Predicate | Sequence[Predicate] = (),
         example_input: Any = None,
         name: str | None = None,
+        imports: Sequence[str] = (),
         **parts: Any,
     ) -> None:
         if not parts:
             raise SpaceError("a space has at least one part: aw.Space(model=...)")
         self.name = name
-        _check_names(parts)
+        self.imports = package_names(imports)
+        check_part_names(parts)
         self.parts: Mapping[str, Any] = MappingProxyType(scalars(parts))
         self.where: tuple[Predicate, ...] = (where,) if callable(where) else tuple(where)
         for predicate in self.where:
@@ -118,7 +120,7 @@ class Space:
 
     @cached_property
     def memo(self) -> dict[Any, Any]:
-        """What others have worked out of the space once and for all, by keys of theirs; forgotten with the space."""
+        """What others have worked out of the space, by keys of theirs; forgotten with the space."""
         return {}
 
     def __contains__(self, architecture: object) -> bool:
@@ -153,22 +155,14 @@ class Space:
 
     def to_json(self) -> dict[str, Any]:
         """Return the space as a JSON object, ties and all; `from_json` reads it where every part has a name."""
-        return {
-            "name": self.name,
-            "example_input": None
-            if self.example_input is None
-            else [{"shape": list(spec.shape), "dtype": spec.dtype} for spec in self.example_input],
-            "where": [write_predicate(predicate) for predicate in self.where],
-            **dump_parts(self.parts),
-        }
+        return dump_space(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Space:
         """Return the space that `to_json` wrote.
 
         A file may name layers and optimizers, of torch and of modules that the program has imported; other classes and
-        functions only if the program has itself put them into a space. So reading a space executes nothing that the
-        program does not know.
+        functions only if the program has itself put them into a space. Reading executes nothing else.
 
         Raises:
             SpaceError: It is no such object, a part could not be written down, or names what a file may not name.
@@ -186,10 +180,12 @@ class Space:
         where: tuple[Predicate, ...],
         example_input: tuple[TensorSpec, ...] | None,
         name: str | None,
+        imports: tuple[str, ...] = (),
     ) -> Space:
         """Return a space of what was checked before."""
         space = cls.__new__(cls)
         space.name = name
+        space.imports = imports
         space.parts = MappingProxyType(dict(parts))
         space.where = where
         space.example_input = example_input
@@ -199,7 +195,7 @@ class Space:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle by what the space is made of."""
-        return type(self)._of, (dict(self.parts), self.where, self.example_input, self.name)
+        return type(self)._of, (dict(self.parts), self.where, self.example_input, self.name, self.imports)
 
     def differences(self, other: Space | Mapping[str, Any]) -> list[str]:
         """Return how another space differs from this one, as lines of a diff; none where they are the same.
@@ -214,9 +210,8 @@ class Space:
             theirs = other if isinstance(other, Space) else Space._read(written, Unread)
         except SpaceError as error:
             return [f"the other space cannot be read here: {error}"]
-        lines = list(difflib.unified_diff(str(theirs).splitlines(), str(self).splitlines(), lineterm="", n=0))[2:]
-        changed = [line for line in lines if not line.startswith("@@")]
-        return changed or ["the spaces read alike, and differ in code that they call or in their constraints"]
+        alike = "the spaces read alike, and differ in code that they call or in their constraints"
+        return changed_lines(str(theirs), str(self)) or [alike]
 
     # ------------------------------------------------------------------ moves
 
@@ -401,7 +396,7 @@ class Space:
         values = self.canonical(architecture)
         return {name: resolve(self.program, values, part, name) for name, part in self.parts.items()}
 
-    # Building begins one room further on, and loads torch: these imports wait until they are needed.
+    # Building loads torch: these imports wait until they are needed.
 
     def build(self, architecture: Mapping[str, Any], example_input: Any = None) -> torch.nn.Module:
         """Return the network, in plain PyTorch, with fresh weights from torch's generator.
@@ -418,14 +413,22 @@ class Space:
 
         return build(self, architecture, example_input)
 
-    def source(self, architecture: Mapping[str, Any], example_input: Any = None) -> str:
+    def source(
+        self, architecture: Mapping[str, Any], example_input: Any = None, *, imports: Sequence[str] | None = None
+    ) -> str:
         """Return a Python module that needs torch alone and whose `build()` returns the network.
 
-        Arguments and errors are those of `build`; lazy layers need an example input here.
+        Args:
+            architecture: An architecture of this space.
+            example_input: What goes in, as for `build`; lazy layers need it here.
+            imports: Packages that it may import as well; the space's own when not given.
+
+        Raises:
+            BuildError: As in `build`; or something cannot be written down, such as a class that needs other packages.
         """
         from archwright.build import source
 
-        return source(self, architecture, example_input)
+        return source(self, architecture, example_input, imports=imports)
 
     def check(self, example_input: Any) -> None:
         """Check on the meta device that the options of each choice agree in shape and that the layers fit.
@@ -495,11 +498,3 @@ class Space:
     def _listed(self) -> list[Architecture]:
         """Up to 10,000 architectures, for constraints that few satisfy; none where the space is too large to look."""
         return [] if self.bound > _COUNTABLE else list(islice(self.enumerate(), 10_000))
-
-
-def _check_names(parts: Mapping[str, Any]) -> None:
-    """Refuse parts whose names are misspelt arguments: as parts they would be taken without a word, and do nothing."""
-    for name in parts:
-        near = difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=0.85)
-        if near:
-            raise SpaceError(f"a space has no argument {name!r}; did you mean {near[0]!r}? A part needs another name")

@@ -1,0 +1,128 @@
+"""A module of the user's own, as its text has it."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from archwright.build._syntax import Import
+
+__all__ = ["Module"]
+
+
+class Module:
+    """What is bound at the top of a module, and by which statements.
+
+    Args:
+        name: The name of a module that is imported.
+
+    Attributes:
+        scope: What its names stand for.
+        postpones: Whether its annotations are not evaluated.
+    """
+
+    def __init__(self, name: str) -> None:
+        module = sys.modules[name]
+        self.scope: Mapping[str, Any] = vars(module)
+        self.postpones = self.scope.get("annotations") is annotations
+        self._package = str(self.scope.get("__package__") or "")
+        try:
+            self._text = inspect.getsource(module)
+            self._statements = tuple(_at_the_top(ast.parse(self._text).body))
+        except (OSError, TypeError, SyntaxError):  # typed at a prompt
+            self._text, self._statements = "", ()
+
+    @classmethod
+    def of(cls, name: str) -> Module:
+        """Return a module by its name; its text is read once."""
+        return _modules(name)
+
+    def imported(self, name: str) -> Import | None:
+        """Return the import that a name comes from; None where the module does not import it by that name."""
+        for statement in reversed(self._statements):
+            if not isinstance(statement, ast.ImportFrom):
+                continue
+            origin = self._resolved(statement)
+            for alias in statement.names if origin is not None else ():
+                is_bound = (alias.asname or alias.name) == name
+                if origin and is_bound and getattr(sys.modules.get(origin), alias.name, self) is self.scope[name]:
+                    return Import(origin, alias.name, name)
+        return None
+
+    def assignment(self, name: str, value: Any) -> str | None:
+        """Return the text of the statement that gives a name its value; None where that is not told for certain.
+
+        What is changed after it was made, or is bound twice, is not what its statement says.
+        """
+        binding = [statement for statement in self._statements if name in _bound(statement)]
+        statement = binding[0] if len(binding) == 1 else None
+        if not isinstance(statement, ast.Assign | ast.AnnAssign):
+            return None
+        made = statement.value
+        if isinstance(made, ast.Dict | ast.List | ast.Set | ast.Tuple):
+            count = len(made.values if isinstance(made, ast.Dict) else made.elts)
+            if count != len(value):
+                return None
+        elif not callable(value) and any(_may_change(other, name) for other in self._statements):
+            return None
+        return ast.get_source_segment(self._text, statement)
+
+    def filled_later(self, name: str) -> str | None:
+        """Return the text of the statement that makes an empty table; None where there is none, or others fill it."""
+        binding = [each for each in self._statements if name in _bound(each)]
+        statement = binding[0] if len(binding) == 1 else None
+        made = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+        if statement is None or made is None or ast.unparse(made) not in ("{}", "dict()"):
+            return None
+        plain = [each for each in self._statements if not getattr(each, "decorator_list", [])]
+        is_changed = any(_may_change(each, name) for each in plain)
+        return None if is_changed else ast.get_source_segment(self._text, statement)
+
+    def _resolved(self, statement: ast.ImportFrom) -> str | None:
+        name = "." * statement.level + (statement.module or "")
+        try:
+            return importlib.util.resolve_name(name, self._package)
+        except ImportError:
+            return None
+
+
+@functools.lru_cache(maxsize=64)
+def _modules(name: str) -> Module:
+    return Module(name)
+
+
+def _at_the_top(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Iterate over statements that are executed with a module, those under conditions included."""
+    for statement in statements:
+        yield statement
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for field in ("body", "orelse", "finalbody"):
+                yield from _at_the_top(getattr(statement, field, []))
+            for handler in getattr(statement, "handlers", []):
+                yield from _at_the_top(handler.body)
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement binds itself."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
+    targets: list[ast.expr] = list(getattr(statement, "targets", []))
+    targets += [statement.target] if isinstance(statement, ast.AnnAssign | ast.AugAssign | ast.For) else []
+    parts = [part for target in targets for part in ast.walk(target)]
+    return {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store | ast.Del)}
+
+
+def _may_change(statement: ast.stmt, name: str) -> bool:
+    """Tell whether a statement may change what a name stands for: a call for its effect, a decorator, an item set."""
+    looked_at: list[ast.AST] = list(getattr(statement, "decorator_list", []))
+    if isinstance(statement, ast.Expr):
+        looked_at.append(statement.value)
+    looked_at += [each for each in getattr(statement, "targets", []) if not isinstance(each, ast.Name)]
+    return any(isinstance(part, ast.Name) and part.id == name for each in looked_at for part in ast.walk(each))
