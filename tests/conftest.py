@@ -49,3 +49,15 @@ def data_file(data_root: Path) -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def few_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 400 of scikit-learn's digits: real images, for trainings that last no longer than they must."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    path = tmp_path_factory.mktemp("data") / "few-digits.npz"
+    np.savez(path, x=images[:400].reshape(-1, 1, 8, 8).astype("float32"), y=labels[:400])
+    return path

@@ -17,8 +17,8 @@ from archwright.evaluate._judge import judge
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return aw.data("digits")
+def digits(few_digits):
+    return aw.data(few_digits)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_darts_tries_what_it_derives_alone(digits, training, tmp_path):
 def test_the_network_that_is_kept_has_the_accuracy_on_record(training, tmp_path):
     study = aw.search(
         "resnet",
-        aw.SupernetEvaluator(training),
+        aw.SupernetEvaluator(training, epochs=1),
         strategy="evolution",
         budget=aw.Budget(trials=4),
         final=False,
@@ -132,8 +132,10 @@ def test_half_the_precision_and_a_table(digits):
     learned = aw.SupernetEvaluator(training, "softmax", epochs=1).prepare(Preparation(aw.spaces.create("digits-cells")))
     assert np.isfinite(learned.curve[0]["loss"])
     iris = aw.Training(aw.data("iris"), epochs=1)
-    for strategy in ("darts", "pc-darts", "enas"):
-        study = aw.search("mlp", iris, strategy=strategy, budget=aw.Budget(trials=1), final=False)
+    space = aw.spaces.create("mlp", input_shape=(4,), classes=3, depth=(1, 2), widths=(4, 8))
+    for name in ("darts", "pc-darts", "enas"):
+        strategy = aw.strategies.create(name, epochs=2)
+        study = aw.search(space, iris, strategy=strategy, budget=aw.Budget(trials=1), final=False)
         assert study.trials[0].architecture == study.learned.architectures[0]
 
 
@@ -147,7 +149,7 @@ class Waits(aw.Callback):
         if step == int(sys.argv[2]):
             print("waiting", flush=True)
             time.sleep(600)
-training = aw.Training(aw.data("digits"), epochs=1)
+training = aw.Training(aw.data(sys.argv[3]), epochs=1)
 study = aw.search(
     "digits-cells", training, strategy=aw.strategies.GDAS(epochs=4), budget=aw.Budget(trials=1), final=False,
     path=sys.argv[1], callbacks=[Waits()], resume=True,
@@ -155,10 +157,10 @@ study = aw.search(
 """
 
 
-def test_a_killed_training_goes_on_as_if_nothing_had_been(training, tmp_path):
+def test_a_killed_training_goes_on_as_if_nothing_had_been(training, few_digits, tmp_path):
     options = {"strategy": aw.strategies.GDAS(epochs=4), "budget": aw.Budget(trials=1), "final": False}
     whole = aw.search("digits-cells", training, **options)
-    process = processes.start("-c", KILLED, tmp_path / "run", 2)
+    process = processes.start("-c", KILLED, tmp_path / "run", 2, few_digits)
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGKILL)
     process.communicate()
