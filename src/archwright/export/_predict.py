@@ -268,14 +268,20 @@ def report(
         errors.append(str(error))
         sys.stderr.write(f"{_printable(error)}\n")
 
+    files: list[Path] = []
+    for path in paths:
+        try:
+            files += predictor.files([path])
+        except InputError as error:
+            fail(error)
     with _warnings_in_a_line():
-        found = predictor.predict(paths, batch_size=batch_size, max_gigabytes=max_gigabytes, on_error=fail)
+        found = predictor.predict(files, batch_size=batch_size, max_gigabytes=max_gigabytes, on_error=fail)
         if as_json:
             sys.stdout.write(json.dumps({"predictions": list(map(asdict, found)), "errors": errors}, indent=2) + "\n")
             return int(bool(errors))
-        width = max([4, *(len(_printable(path)) for path in paths)])
+        width = max([4, *(len(_printable(path)) for path in files)])
         names = max([5, *(len(_printable(name)) for name in predictor.classes)])
-        rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3" in str(path) for path in paths)
+        rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3" in str(path) for path in files)
         sys.stdout.write(f"{'file':<{width}}  {'row      ' if rows else ''}{'class':<{names}}  probability\n")
         for each in found:
             row = f"{each.row or '':<7}  " if rows else ""
