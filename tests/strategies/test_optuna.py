@@ -7,12 +7,22 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import (
+    CmaEsSampler,
+    GPSampler,
+    GridSampler,
+    NSGAIIISampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.trial import TrialState, create_trial
 
 import archwright as aw
 from archwright.errors import StrategyError
 from archwright.strategies import TPE, Optuna
+from archwright.strategies._optuna_study import moved
 from archwright.testing import StrategySuite
 from archwright.testing._strategies import _SPACES, proposals
 from archwright.trials import History, Objective, Trial
@@ -212,14 +222,136 @@ def test_nothing_is_suggested_twice_in_a_small_space():
         study.tell(study.ask(), 1.0 if number % 5 else ValueError("no"))
 
 
+# ---------------------------------------------------------------------- samplers that note something on trials
+
+
+NUMBERS = aw.Space(
+    width=aw.ordinal(*range(16, 80)), depth=aw.integer(1, 60), rate=aw.real(1e-4, 1e-1, log=True), x=aw.real(0.0, 1.0)
+)
+
+
+def ask_numbers(trial):
+    return {
+        "width": 16 + trial.suggest_int("width", 0, 63),
+        "depth": trial.suggest_int("depth", 1, 60),
+        "rate": trial.suggest_float("rate", 1e-4, 1e-1, log=True),
+        "x": trial.suggest_float("x", 0.0, 1.0),
+    }
+
+
+def bowl(params):
+    """Best in the middle of everything."""
+    return -abs(params["width"] - 48) / 32 - abs(params["depth"] - 30) / 30 - abs(params["x"] - 0.5)
+
+
+SEPARABLE = partial(CmaEsSampler, use_separable_cma=True)
+
+
+def cmaes(seed):
+    return CmaEsSampler(seed=seed, independent_sampler=TPESampler(seed=seed))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "theirs", "space", "ask"),
+    [
+        ("cmaes", cmaes, NUMBERS, ask_numbers),
+        (partial(CmaEsSampler, popsize=4), partial(CmaEsSampler, popsize=4), NUMBERS, ask_numbers),
+        (
+            partial(CmaEsSampler, use_separable_cma=True),
+            partial(CmaEsSampler, use_separable_cma=True),
+            NUMBERS,
+            ask_numbers,
+        ),
+        (partial(NSGAIISampler, population_size=6), partial(NSGAIISampler, population_size=6), SPACE, ask_flat),
+        (partial(NSGAIIISampler, population_size=6), partial(NSGAIIISampler, population_size=6), SPACE, ask_flat),
+    ],
+    ids=["cmaes", "cmaes-popsize", "cmaes-separable", "nsga2", "nsga3"],
+)
+def test_generations_are_those_of_optuna(sampler, theirs, space, ask):
+    """An ordinary study of Optuna, asked and told one trial after the other, suggests the same."""
+    study = optuna.create_study(direction="maximize")
+    history, strategy = History(Objective("value")), Optuna(sampler)
+    strategy.check(space)
+    for number in range(40):
+        study.sampler = theirs(seed=int(np.random.default_rng([3, number]).integers(2**31)))
+        trial = study.ask()
+        expected = space.canonical(ask(trial))
+        proposed = strategy.propose(space, history, np.random.default_rng([3, number]))
+        if not history.seen(expected):  # reals are kept to six digits here
+            np.testing.assert_allclose(space.encode(proposed), space.encode(expected), atol=1e-4)
+        value = bowl(expected) if space is NUMBERS else expected["rate"] + expected["depth"]
+        study.tell(trial, value)
+        history.add(Trial(number, expected, seed=number))
+        history.add(Trial(number, expected, "complete", {"value": value}, seed=number))
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", partial(NSGAIISampler, population_size=8)], ids=["cmaes", "nsga2"])
+def test_generations_lead_to_what_is_good(sampler):
+    best = {}
+    for name, strategy in {"theirs": Optuna(sampler), "random": "random"}.items():
+        study = aw.Study(NUMBERS, strategy=strategy, seed=2)
+        for _ in range(120):
+            trial = study.ask()
+            study.tell(trial, bowl(trial.architecture))
+        best[name] = np.mean(sorted(study.history.scores)[-20:])
+    assert best["theirs"] > best["random"] + 0.05
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", partial(NSGAIISampler, population_size=5)], ids=["cmaes", "nsga2"])
+def test_conditional_and_unordered_decisions_are_no_obstacle(sampler):
+    width = aw.ordinal(*range(8, 40), name="width")
+    options = {"small": aw.real(0.0, 1.0, name="size"), "large": aw.integer(3, 900, name="height")}
+    space = aw.Space(
+        kind=aw.choice(options, name="kind"),
+        width=width,
+        depth=aw.repeat(lambda i: aw.integer(1, 20, name=f"layer_{i}"), 1, 4, name="depth"),
+        parts=aw.subset("x", "y", "z", k=2, name="parts"),
+    )
+    strategy = Optuna(sampler)
+    strategy.check(space)
+    states = ("complete", "complete", "failed", "complete", "running", "pruned", "infeasible")
+    first = proposals(strategy, space, 40, states=states)
+    assert all(architecture in space for architecture in first)
+    assert proposals(Optuna(sampler), space, 40, states=states) == first
+    assert len({architecture["width"] for architecture in first}) > 5
+
+
+def test_what_cma_es_can_move_is_what_every_architecture_has():
+    numbers = moved(
+        aw.Space(
+            kind=aw.choice({"a": [aw.integer(1, 9, name="both"), aw.integer(1, 9, name="one")], "b": 3}, name="kind"),
+            depth=aw.repeat(lambda i: aw.integer(1, 20, name=f"layer_{i}"), 2, 4, name="depth"),
+            only=aw.choice("this"),
+        )
+    )
+    assert sorted(numbers) == ["depth", "layer_0", "layer_1"]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        aw.Space(a=aw.choice(*"xyz"), b=aw.choice(*"xyz")),
+        aw.Space(
+            kind=aw.choice({"a": [aw.integer(1, 9, name="p"), aw.integer(1, 9, name="q")], "b": 3}), n=aw.integer(1, 9)
+        ),
+    ],
+    ids=["unordered", "conditional"],
+)
+def test_a_space_in_which_cma_es_has_nothing_to_move_is_refused(space):
+    with pytest.raises(StrategyError, match=r"moves two or more ordered decisions .* Take sampler='tpe' or 'nsga2'"):
+        Optuna("cmaes").check(space)
+    Optuna("nsga2").check(space)
+
+
 def test_settings_are_checked_at_once():
-    with pytest.raises(StrategyError, match=r"one of tpe, gp, random, qmc, or a function .*'cma' was given"):
+    with pytest.raises(StrategyError, match=r"one of tpe, gp, random, qmc, cmaes, nsga2, or a function .*'cma' was"):
         Optuna("cma")
     with pytest.raises(StrategyError, match="returned 3, which is no sampler"):
         Optuna(lambda seed: 3)
-    for noting in (CmaEsSampler, NSGAIISampler):
-        with pytest.raises(StrategyError, match=f"{noting.__name__} notes on each trial .*'nevergrad' for CMA-ES"):
-            Optuna(noting)
+    with pytest.raises(StrategyError, match="GridSampler wants a grid of its own; use the strategy 'grid'"):
+        Optuna(lambda seed: GridSampler({"x": [1, 2]}, seed=seed))
+    with pytest.raises(StrategyError, match=r"with_margin=True notes on each trial .* leave it out"):
+        Optuna(partial(CmaEsSampler, with_margin=True))
 
 
 def test_optuna_logs_and_warns_as_before():
@@ -247,3 +379,19 @@ class TestQuasiRandom(StrategySuite):
     @pytest.fixture
     def strategy(self):
         return Optuna("qmc")
+
+
+class TestEvolutionStrategy(StrategySuite):
+    trials = 24
+
+    @pytest.fixture
+    def strategy(self):
+        return Optuna("cmaes")
+
+
+class TestGenetic(StrategySuite):
+    trials = 60  # of which the first 50 are random
+
+    @pytest.fixture
+    def strategy(self):
+        return Optuna("nsga2")

@@ -1,4 +1,4 @@
-"""Any sampler of Optuna that needs no notes of its own."""
+"""The samplers of Optuna."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -22,8 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["TPE", "Optuna"]
 
-_SAMPLERS = {"tpe": "TPESampler", "gp": "GPSampler", "random": "RandomSampler", "qmc": "QMCSampler"}
-_NOTING = ("CmaEsSampler", "GridSampler", "NSGAIISampler", "NSGAIIISampler")
+_SAMPLERS = {
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "random": "RandomSampler",
+    "qmc": "QMCSampler",
+    "cmaes": "CmaEsSampler",
+    "nsga2": "NSGAIISampler",
+}
+_NOTING = ("CmaEsSampler", "NSGAIISampler", "NSGAIIISampler")
 
 
 @register("optuna")
@@ -36,16 +44,19 @@ class Optuna(Strategy):
     failed or were pruned are told as such. A sampler suggests what follows from the trials, and from a seed that is
     new for each proposal. Where that was proposed before, or constraints refuse it, a mutation of it is proposed.
 
-    Samplers that note something of their own on each trial cannot go on from a history, and are refused; CMA-ES and
-    evolution are to be had from the strategy "nevergrad".
+    CMA-ES moves numbers alone: ordered choices, depths, integers and reals that every architecture has. The other
+    decisions are left to a sampler beside it, which is TPE with "cmaes". NSGA-II crosses the decisions that all
+    architectures have, unordered ones too; what only some of them have is drawn at random. It sees one objective here,
+    as all samplers do; for several take the strategy "nsga2".
 
     Args:
-        sampler: "tpe", "gp", "random", "qmc"; or a function that takes `seed` and returns a sampler, such as
-            `functools.partial(optuna.samplers.TPESampler, multivariate=False)`, which cannot be kept in a run folder.
+        sampler: "tpe", "gp", "random", "qmc", "cmaes", "nsga2"; or a function that takes `seed` and returns a sampler,
+            such as `functools.partial(optuna.samplers.NSGAIISampler, population_size=20)`, which cannot be kept in a
+            run folder.
 
     Raises:
-        MissingExtra: Optuna is not installed.
-        StrategyError: There is no such sampler, or it is refused.
+        MissingExtra: Optuna is not installed, or for CMA-ES the package cmaes.
+        StrategyError: There is no such sampler, or it cannot go on from a history.
     """
 
     sampler: str | Callable[..., Any] = "tpe"
@@ -64,10 +75,33 @@ class Optuna(Strategy):
             sampler = self._make(optuna, 0)
             if not isinstance(sampler, optuna.samplers.BaseSampler):
                 raise StrategyError(f"optuna: sampler returned {sampler!r}, which is no sampler of Optuna")
-            if isinstance(sampler, tuple(getattr(optuna.samplers, name) for name in _NOTING)):
+            if isinstance(sampler, optuna.samplers.GridSampler):
+                raise StrategyError("optuna: GridSampler wants a grid of its own; use the strategy 'grid'")
+            if isinstance(sampler, optuna.samplers.CmaEsSampler):
+                require("cmaes", extra="optuna", purpose="Optuna's CmaEsSampler")
+                if sampler._with_margin:
+                    raise StrategyError(
+                        "optuna: with_margin=True notes on each trial a number that a history does not hold; leave it "
+                        "out, and ordered decisions are rounded"
+                    )
+
+    def check(self, space: Space) -> None:
+        """Refuse a space in which CMA-ES has nothing to move.
+
+        Raises:
+            StrategyError: Less than two of its decisions are numbers that every architecture has.
+        """
+        with _silenced() as optuna:
+            if not isinstance(self._make(optuna, 0), optuna.samplers.CmaEsSampler):
+                return
+            from archwright.strategies._optuna_study import moved
+
+            numbers = moved(space)
+            if len(numbers) < 2:
                 raise StrategyError(
-                    f"optuna: {type(sampler).__name__} notes on each trial what a history does not hold. Use the "
-                    f"strategy 'nevergrad' for CMA-ES and evolution, 'grid' for a grid"
+                    f"optuna: CMA-ES moves two or more ordered decisions that every architecture has; of the space it "
+                    f"could move {', '.join(numbers) or 'none'}. Take sampler='tpe' or 'nsga2', or the strategy "
+                    f"'evolution', which take unordered and conditional decisions too"
                 )
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
@@ -76,7 +110,8 @@ class Optuna(Strategy):
             if history not in self._mirrors:
                 from archwright.strategies._optuna_study import Mirror
 
-                self._mirrors[history] = Mirror(space)
+                is_noting = isinstance(self._make(optuna, 0), tuple(getattr(optuna.samplers, name) for name in _NOTING))
+                self._mirrors[history] = Mirror(space, partial(self._make, optuna) if is_noting else None)
             mirror = self._mirrors[history]
             mirror.tell(history)
             suggested = mirror.ask(space, self._make(optuna, int(rng.integers(2**31))))
@@ -85,6 +120,8 @@ class Optuna(Strategy):
     def _make(self, optuna: Any, seed: int) -> Any:
         if callable(self.sampler):
             return self.sampler(seed=seed)
+        if self.sampler == "cmaes":
+            return optuna.samplers.CmaEsSampler(seed=seed, independent_sampler=optuna.samplers.TPESampler(seed=seed))
         return getattr(optuna.samplers, _SAMPLERS[self.sampler])(seed=seed)
 
 
