@@ -182,8 +182,14 @@ def search(
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     workers: Annotated[int, typer.Option(help="Number of trials at a time; 1 in this version.")] = 1,
     final: Annotated[
-        bool, typer.Option(help="Train the best again, for longer, on all but the test part, and test it.")
-    ] = True,
+        int,
+        typer.Option(
+            min=1,
+            help="How many of the best networks are trained again, for longer, on all but the test part, and tested; "
+            "they are kept.",
+        ),
+    ] = 1,
+    no_final: Annotated[bool, typer.Option("--no-final", help="Train no network again.")] = False,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
     size: Annotated[int | None, typer.Option(help="Resize the images of a folder to SIZE x SIZE.")] = None,
@@ -208,9 +214,11 @@ def search(
     from archwright.cli._render import Screen
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
-    from archwright.study import Budget
+    from archwright.study import Budget, check_run_folder
     from archwright.study import search as run_search
 
+    path = out or _free_folder(Path("runs") / Path(data).stem)
+    check_run_folder(path)
     chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
     given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes}
     with warnings_as_lines():
@@ -228,7 +236,6 @@ def search(
     )
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)
-    path = out or _free_folder(Path("runs") / Path(data).stem)
     shown = Screen(quiet=json, data=loaded)
     study = run_search(
         chosen,
@@ -245,7 +252,7 @@ def search(
         budget=Budget(trials=trials, minutes=minutes, target=target),
         path=path,
         seed=seed,
-        final=final,
+        final=0 if no_final else final,
         callbacks=[shown],
     )
     _conclude(shown, study, as_json=json)
@@ -260,6 +267,10 @@ def resume(
     minutes: Annotated[
         float | None, typer.Option(help="New budget in minutes, those on record included; default: as before.")
     ] = None,
+    final: Annotated[
+        int | None,
+        typer.Option(min=0, help="How many of the best networks are trained again in the end; default: as before."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Continue a search, also with a larger budget."""
@@ -269,7 +280,7 @@ def resume(
     screen = Screen(quiet=json)
     study = load(run)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
-    study.resume(budget=budget, callbacks=[screen])
+    study.resume(budget=budget, final=final, callbacks=[screen])
     _conclude(screen, study, as_json=json)
 
 
@@ -333,9 +344,13 @@ def devices(json: Json = False) -> None:
 @app.command()
 def export(
     run: Run,
-    out: Annotated[Path, typer.Option(help="A new folder for model.py, weights.safetensors and their description.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A new folder for model.py, weights.safetensors and other files; default: RUN-network."),
+    ] = None,
     trial: Annotated[
-        int | None, typer.Option(help="A trial on the front (`archwright front`); the best when not given.")
+        int | None,
+        typer.Option(help="A trial of the front, or one of the best that are kept (--final); default: the best."),
     ] = None,
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
     json: Json = False,
@@ -346,7 +361,8 @@ def export(
     from archwright.study import load
 
     space = load(run).space if onnx else None
-    Screen(quiet=False).exported(export_network(run, out, trial=trial, onnx=space), as_json=json)
+    target = out or Path(f"{run.resolve().name}-{'network' if trial is None else f'trial-{trial}'}")
+    Screen(quiet=False).exported(export_network(run, target, trial=trial, onnx=space), as_json=json)
 
 
 @app.command()

@@ -143,7 +143,7 @@ def parse_start(text: str) -> dict[str, Any]:
         return dict(best.architecture)
     try:
         decisions = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArchitectureError(
             f"--start {text}: a run folder, or a JSON file with the decisions of an architecture ({error})"
         ) from None
