@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright._scalars import is_whole
-from archwright.errors import ArchwrightError, SpaceError, StudyError
+from archwright.errors import ArchwrightError, DataError, MissingExtra, SpaceError, StudyError
 from archwright.evaluate import Evaluator
 from archwright.schedulers import Full, Ladder
 from archwright.space import Architecture, Space
@@ -223,19 +223,30 @@ def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
 
 @contextmanager
 def _restored(what: str) -> Iterator[None]:
-    """Say which part of a record cannot be used, where making it again fails by the wrong types or values in it.
+    """Say which part of a record cannot be used, where making it again fails.
 
     Raises:
-        StudyError: It fails.
+        StudyError: It fails by what is on record.
+        MissingExtra: It fails by what is not installed.
+        DataError: It fails by data that are not there any more.
     """
     try:
         yield
-    except ArchwrightError:
+    except (StudyError, MissingExtra, DataError):
         raise
-    except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
+    except (
+        ArchwrightError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        kind = "" if isinstance(error, ArchwrightError) else f"{type(error).__name__}: "
         raise StudyError(
-            f"the study's {what} cannot be made again from its record, which is damaged: "
-            f"{type(error).__name__}: {error}"
+            f"the study's {what} cannot be made again from its record (field {what!r} of study.db): {kind}{error}"
         ) from error
 
 
