@@ -10,10 +10,11 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
+from tests.build import blocks
 
 import archwright as aw
 from archwright import nn
-from archwright.errors import StudyError
+from archwright.errors import BuildError, StudyError
 from archwright.evaluate import Candidate
 from archwright.export import clear_all_but, export_network, load_best, read_best, save_best
 from archwright.export._folder import Folder
@@ -362,6 +363,19 @@ def test_source_that_cannot_be_written_is_said_and_loses_nothing(tmp_path):
         "metrics.json",
         "weights.safetensors",
     }
+
+
+def test_an_export_may_write_the_source_anew_with_more_imports(tmp_path):
+    space = aw.Space(model=nn.Sequential(nn.Flatten(), aw.lazy(blocks.WithNumpy)()), example_input=(2, 2))
+    made = Candidate(space, space.canonical({}), seed=0)
+    reason = save_best(tmp_path, space=space, architecture=made.architecture, candidate=made, metrics={})
+    assert "imports=['numpy']" in reason
+    with pytest.raises(StudyError, match="the space that was searched is needed"):
+        export_network(tmp_path, tmp_path / "out", imports=["numpy"])
+    with pytest.raises(BuildError, match="it is the module numpy"):
+        export_network(tmp_path, tmp_path / "out", space=space, imports=["scipy"])
+    export_network(tmp_path, tmp_path / "out", space=space, imports=["numpy"])
+    assert "import numpy as np\n" in (tmp_path / "out" / "model.py").read_text()
 
 
 def test_nothing_found_is_an_error_with_its_reason(tmp_path):

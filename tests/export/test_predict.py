@@ -223,7 +223,7 @@ def test_without_its_preprocessing_a_network_is_wrong(tmp_path):
 def test_an_onnx_file_takes_raw_inputs(photographs, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     data, run, study = photographs
-    export_network(run, tmp_path / "network", onnx=study.space)
+    export_network(run, tmp_path / "network", space=study.space, onnx=True)
     session = onnxruntime.InferenceSession(tmp_path / "network" / "model.onnx")
     raw = aw.data(data, size=(12, 10)).test.inputs
     (scores,) = session.run(None, {"input": raw.float().numpy()})

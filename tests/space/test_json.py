@@ -240,7 +240,7 @@ def test_a_module_that_is_not_imported_stays_so(tmp_path, monkeypatch):
     (tmp_path / "stranger.py").write_text("raise SystemExit('executed')")
     monkeypatch.syspath_prepend(tmp_path)
     for write in (call, constant, predicate):
-        with pytest.raises(SpaceError, match="stranger is not imported; import it first, or give the space again"):
+        with pytest.raises(SpaceError, match="stranger is not imported; import it first, or name the file that"):
             Space.from_json(write("stranger:Thing"))
     assert "stranger" not in sys.modules
 

@@ -34,6 +34,14 @@ app = typer.Typer(
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")
 ]
+Code = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--code",
+        metavar="FILE",
+        help="Python file with the classes and functions of the space; it is executed. May be repeated.",
+    ),
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as `search` makes it.")]
 Trials = Annotated[
     int | None,
@@ -105,7 +113,10 @@ def search(
     ],
     space: Annotated[
         str | None,
-        typer.Option(help="The search space (`archwright list spaces`); one that suits the data when not given."),
+        typer.Option(
+            help="Search space (`archwright list spaces`), or FILE.py:NAME for your own: a Space, or a function of "
+            "input_shape and classes that returns one. The file is executed. Default: one that suits the data."
+        ),
     ] = None,
     strategy: Annotated[
         str,
@@ -182,14 +193,8 @@ def search(
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     workers: Annotated[int, typer.Option(help="Number of trials at a time; 1 in this version.")] = 1,
     final: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="How many of the best networks are trained again, for longer, on all but the test part, and tested; "
-            "they are kept.",
-        ),
-    ] = 1,
-    no_final: Annotated[bool, typer.Option("--no-final", help="Train no network again.")] = False,
+        bool, typer.Option(help="Train the best again, for longer, on all but the test part, and test it.")
+    ] = True,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
     size: Annotated[int | None, typer.Option(help="Resize the images of a folder to SIZE x SIZE.")] = None,
@@ -208,24 +213,22 @@ def search(
         evaluator_for,
         parse_fidelity,
         parse_scheduler,
+        parse_space,
         parse_start,
         parse_strategy,
     )
     from archwright.cli._render import Screen
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
-    from archwright.study import Budget, check_run_folder
+    from archwright.study import Budget
     from archwright.study import search as run_search
 
-    path = out or _free_folder(Path("runs") / Path(data).stem)
-    check_run_folder(path)
     chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
     given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes}
     with warnings_as_lines():
         loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
     shape = loaded.example_input.shape
-    name = space or spaces.default_for(shape)
-    chosen = spaces.create(name, input_shape=shape, classes=len(loaded.classes))
+    chosen = parse_space(space or spaces.default_for(shape), input_shape=shape, classes=len(loaded.classes))
     training = Training(
         loaded,
         epochs=epochs,
@@ -236,6 +239,7 @@ def search(
     )
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)
+    path = out or _free_folder(Path("runs") / Path(data).stem)
     shown = Screen(quiet=json, data=loaded)
     study = run_search(
         chosen,
@@ -252,7 +256,7 @@ def search(
         budget=Budget(trials=trials, minutes=minutes, target=target),
         path=path,
         seed=seed,
-        final=0 if no_final else final,
+        final=final,
         callbacks=[shown],
     )
     _conclude(shown, study, as_json=json)
@@ -267,10 +271,7 @@ def resume(
     minutes: Annotated[
         float | None, typer.Option(help="New budget in minutes, those on record included; default: as before.")
     ] = None,
-    final: Annotated[
-        int | None,
-        typer.Option(min=0, help="How many of the best networks are trained again in the end; default: as before."),
-    ] = None,
+    code: Code = None,
     json: Json = False,
 ) -> None:
     """Continue a search, also with a larger budget."""
@@ -278,9 +279,9 @@ def resume(
     from archwright.study import Budget, load
 
     screen = Screen(quiet=json)
-    study = load(run)
+    study = load(run, code=code or ())
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
-    study.resume(budget=budget, final=final, callbacks=[screen])
+    study.resume(budget=budget, callbacks=[screen])
     _conclude(screen, study, as_json=json)
 
 
@@ -291,13 +292,14 @@ def show(
     picture: Annotated[
         Path | None, typer.Option(help="Plot the training of the supernet into this file (png, svg, pdf).")
     ] = None,
+    code: Code = None,
     json: Json = False,
 ) -> None:
     """Show the results of a search, also of a running one."""
     from archwright.cli._render import Screen
     from archwright.study import load
 
-    study = load(run)
+    study = load(run, code=code or ())
     if picture is not None:
         study.draw_learned(picture)
     Screen(quiet=False).show(study, top=top, as_json=json)
@@ -323,6 +325,7 @@ def cost(
     run: Run,
     on: Annotated[str, typer.Option("--on", help="Device of this machine (`archwright devices`).")] = "eager",
     limit: Annotated[float, typer.Option(help="Largest relative spread of the times that is accepted.")] = 0.1,
+    code: Code = None,
     json: Json = False,
 ) -> None:
     """Measure the latency of found networks on this machine."""
@@ -330,7 +333,7 @@ def cost(
     from archwright.export import measure_networks
     from archwright.study import load
 
-    show_costs(measure_networks(run, load(run).space, on, limit=limit), on, as_json=json)
+    show_costs(measure_networks(run, load(run, code=code or ()).space, on, limit=limit), on, as_json=json)
 
 
 @app.command()
@@ -344,15 +347,16 @@ def devices(json: Json = False) -> None:
 @app.command()
 def export(
     run: Run,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="A new folder for model.py, weights.safetensors and other files; default: RUN-network."),
-    ] = None,
+    out: Annotated[Path, typer.Option(help="A new folder for model.py, weights.safetensors and their description.")],
     trial: Annotated[
-        int | None,
-        typer.Option(help="A trial of the front, or one of the best that are kept (--final); default: the best."),
+        int | None, typer.Option(help="A trial on the front (`archwright front`); the best when not given.")
     ] = None,
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
+    imports: Annotated[
+        list[str] | None,
+        typer.Option(help="Write model.py anew, which may import this package besides torch; may be repeated."),
+    ] = None,
+    code: Code = None,
     json: Json = False,
 ) -> None:
     """Export a network: source and weights, and what classifies new files with them, for torch alone."""
@@ -360,9 +364,9 @@ def export(
     from archwright.export import export_network
     from archwright.study import load
 
-    space = load(run).space if onnx else None
-    target = out or Path(f"{run.resolve().name}-{'network' if trial is None else f'trial-{trial}'}")
-    Screen(quiet=False).exported(export_network(run, target, trial=trial, onnx=space), as_json=json)
+    space = load(run, code=code or ()).space if onnx or imports else None
+    files = export_network(run, out, trial=trial, space=space, onnx=onnx, imports=imports or ())
+    Screen(quiet=False).exported(files, as_json=json)
 
 
 @app.command()
@@ -377,13 +381,20 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples that the network is given at a time.")] = 256,
     max_gigabytes: Annotated[float, typer.Option(help="Most memory that a file may unpack to.")] = 4.0,
+    code: Code = None,
     json: Json = False,
 ) -> None:
     """Classify new pictures, or the rows of a table, with a trained network."""
     from archwright.export import report
     from archwright.study import load
 
-    status = report(load(run).predictor(trial), files, as_json=json, batch_size=batch_size, max_gigabytes=max_gigabytes)
+    status = report(
+        load(run, code=code or ()).predictor(trial),
+        files,
+        as_json=json,
+        batch_size=batch_size,
+        max_gigabytes=max_gigabytes,
+    )
     raise typer.Exit(status)
 
 

@@ -92,8 +92,14 @@ def warnings_as_lines() -> Iterator[None]:
 def document(content: Any) -> None:
     """Print a JSON document on standard output."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
-    # Bytes of a file's name that are no text are escaped as JSON has it.
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+    # What is no text, such as bytes of a file's name and controls of a terminal, is escaped as JSON has it.
+    shown = (each if each.isprintable() or each == "\n" else _escaped(each) for each in text)
+    sys.stdout.write("".join(shown) + "\n")
+
+
+def _escaped(character: str) -> str:
+    code = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{code[start : start + 4]}" for start in range(0, len(code), 4))
 
 
 def _plain(text: object, style: str = "") -> Text:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archwright import schedulers, strategies
+from archwright import schedulers, spaces, strategies
 from archwright._registry import split_settings
-from archwright.errors import ArchitectureError, SchedulerError, StrategyError, StudyError, unknown
+from archwright.errors import ArchitectureError, SchedulerError, SpaceError, StrategyError, StudyError, unknown
 from archwright.schedulers import Scheduler
-from archwright.space import Architecture
+from archwright.space import Architecture, Space, load_code
 from archwright.strategies import OneShot, Strategy
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "evaluator_for",
     "parse_fidelity",
     "parse_scheduler",
+    "parse_space",
     "parse_start",
     "parse_strategies",
     "parse_strategy",
@@ -102,6 +104,45 @@ def parse_scheduler(text: str) -> Scheduler:
     return schedulers.create(name, **{key: _value(value) for key, value in settings.items()})
 
 
+def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int) -> Space:
+    """Return a ready-made space by its name, or one of the user's own: "my_spaces.py:small".
+
+    Args:
+        text: The name; or a file, which is executed, and a name in it, of a space or of a function of `input_shape`
+            and `classes` that returns one.
+        input_shape: The shape of one sample, without the batch.
+        classes: The number of classes.
+
+    Raises:
+        UnknownName: There is no ready-made space of that name.
+        SpaceError: The file cannot be executed, or has no such space.
+    """
+    file, _, name = text.rpartition(":")
+    if not file.endswith(".py"):
+        if text.endswith(".py"):
+            raise SpaceError(f"--space {text}: name the space in the file too, such as {text}:space")
+        return spaces.create(text, input_shape=input_shape, classes=classes)
+    found = vars(load_code(file)).get(name)
+    if callable(found):
+        options = {"input_shape": input_shape, "classes": classes}
+        parameters = inspect.signature(found).parameters
+        takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        wanted = {key: value for key, value in options.items() if takes_all or key in parameters}
+        try:
+            inspect.signature(found).bind(**wanted)
+        except TypeError as error:
+            raise SpaceError(
+                f"--space {text}: a function that returns a space is called with the keywords input_shape and classes, "
+                f"as far as it has them: {error}"
+            ) from None
+        found = found(**wanted)
+    if not isinstance(found, Space):
+        there = [key for key, value in vars(load_code(file)).items() if isinstance(value, Space)]
+        told = f"the spaces in it are {', '.join(there)}" if there else "there is none in it"
+        raise SpaceError(f"--space {text}: {name} is no Space and no function that returns one; {told}")
+    return found
+
+
 def parse_strategies(text: str) -> dict[str, Entry]:
     """Return the strategies of a text such as "random,evolution:population=20,sample=5", by their labels.
 
@@ -143,7 +184,7 @@ def parse_start(text: str) -> dict[str, Any]:
         return dict(best.architecture)
     try:
         decisions = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ArchitectureError(
             f"--start {text}: a run folder, or a JSON file with the decisions of an architecture ({error})"
         ) from None

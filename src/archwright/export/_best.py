@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ __all__ = [
 
 BEST = "best"
 """The folder of a run that holds its best network."""
+
+SOURCE = "model.py"
 
 FRONT = "front"
 """The folder of a run in which each network of the front has a folder, named after its trial."""
@@ -87,16 +89,13 @@ def save_best(
     files = {FIGURES: as_json({"stage": stage, "trial": trial, "metrics": metrics_to_json(metrics)})}
     preprocess = getattr(candidate, "preprocess", None)
     if preprocess is not None:
-        from archwright.export._preprocess import model_source, preprocess_files
+        from archwright.export._preprocess import preprocess_files
 
         files |= preprocess_files(preprocess)
     reason = None
     if "model" in space.parts and (candidate is not None or specs is not None):
         try:
-            source = space.source(architecture, specs)
-            if preprocess is not None:
-                source = model_source(source, preprocess)
-            files["model.py"] = source.encode()
+            files[SOURCE] = _source(space, architecture, specs, preprocess)
         except BuildError as error:
             reason = str(error)
     if candidate is not None:
@@ -149,7 +148,13 @@ def load_best(folder: str | Path, space: Space, name: str = BEST) -> torch.nn.Mo
 
 
 def export_network(
-    folder: str | Path, out: str | Path, *, trial: int | None = None, onnx: Space | None = None
+    folder: str | Path,
+    out: str | Path,
+    *,
+    trial: int | None = None,
+    space: Space | None = None,
+    onnx: bool = False,
+    imports: Sequence[str] = (),
 ) -> list[Path]:
     """Copy a network of a run folder to where it will be used.
 
@@ -158,7 +163,9 @@ def export_network(
         out: A new or empty folder; it gets model.py, weights.safetensors and the other files of the network.
         trial: The trial whose network it is to be, one of those on the front or of the best that are kept; the best
             when not given.
-        onnx: The space that was searched, where it is to get model.onnx too.
+        space: The space that was searched; needed for `onnx` and `imports`.
+        onnx: Whether to write model.onnx too.
+        imports: Packages that model.py may import besides torch; where there are any, it is written anew.
 
     Returns:
         The files written.
@@ -166,9 +173,11 @@ def export_network(
     Raises:
         StudyError: Nothing has been found yet, no network of the trial is kept, its files are damaged, or `out` holds
             files already.
-        BuildError: The network cannot be written as an ONNX file.
+        BuildError: The network cannot be written as an ONNX file, or as source.
         MissingExtra: What writes ONNX files is not installed.
     """
+    if space is None and (onnx or imports):
+        raise StudyError("to write model.onnx, or model.py anew, the space that was searched is needed: space=...")
     saved = _found(folder, BEST) if trial is None else _of_trial(Path(folder), trial)
     target = Path(out)
     if target.exists() and not target.is_dir():
@@ -176,11 +185,14 @@ def export_network(
     if target.exists() and any(target.iterdir()):
         raise StudyError(f"{target} is not empty; name a new folder")
     files = dict(saved.files)
-    if onnx is not None:
+    if space is not None and onnx:
         with TemporaryDirectory() as temporary:
             file = Path(temporary) / "model.onnx"
-            write_onnx_file(saved, onnx, file)
+            write_onnx_file(saved, space, file)
             files[file.name] = file.read_bytes()
+    if space is not None and imports:
+        specs = saved.example_input or space.example_input
+        files[SOURCE] = _source(space, saved.architecture, specs, saved.preprocess(), imports)
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -210,6 +222,18 @@ def write_onnx_file(saved: Saved, space: Space, file: Path) -> None:
         from archwright.export._preprocess import write_raw_onnx
 
         write_raw_onnx(network, preprocess, specs, file)
+
+
+def _source(
+    space: Space, architecture: Architecture, specs: Any, preprocess: Any, imports: Sequence[str] | None = None
+) -> bytes:
+    """Return the text of model.py."""
+    source = space.source(architecture, specs, imports=imports)
+    if preprocess is not None:
+        from archwright.export._preprocess import model_source
+
+        source = model_source(source, preprocess)
+    return source.encode()
 
 
 def _of_trial(folder: Path, trial: int) -> Saved:

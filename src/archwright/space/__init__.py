@@ -1,6 +1,7 @@
 """The language, the space that is written in it, and architectures. No torch here."""
 
 from archwright.space._architecture import Architecture
+from archwright.space._code import load_code
 from archwright.space._crossover import Crossover
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, place_of
 from archwright.space._encoding import CellEncoding
@@ -75,6 +76,7 @@ __all__ = [
     "is_value",
     "last_name",
     "lazy",
+    "load_code",
     "merge",
     "name_in_torch",
     "ordinal",

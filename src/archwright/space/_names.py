@@ -6,6 +6,7 @@ chooses what is called, and with which arguments. So a file may name
 - layers of torch.nn, optimizers of torch.optim, and the functions of torch that work on tensors alone;
 - classes of layers and optimizers in modules that the program has imported, those of torch and archwright excepted;
 - the helpers of ready-made spaces, of which `_HELPERS` is the list;
+- what is defined in a file that the user has named as the code of the space (`load_code`);
 - other classes and functions only if the program has itself put them into a space (`aw.lazy`, `where=`).
 
 Anything else, such as `os:system` or `torch:load`, is refused where the file is read.
@@ -29,6 +30,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from archwright.errors import SpaceError
+from archwright.space._code import loaded_code
 
 __all__ = [
     "OPERATORS",
@@ -71,7 +73,14 @@ _RAW = re.compile("from|fbgemm|cudnn|miopen|mkldnn|quantize|fake_|fused|sym_|cho
 _ARGUMENTS = ("where", "example_input", "name", "imports")
 """What a space takes besides its parts."""
 
+_REMEDY = (
+    "or name the file that defines it (--code FILE on the command line, aw.load(path, code=FILE) in Python), or give "
+    "the space again (space=...)"
+)
 _NOTHING: Any = object()
+_restored: dict[int, tuple[Any, str]] = {}
+"""What was found in files of code, with the name by which a record knows it: it is written down as it was."""
+
 _declared: dict[str, Any] = {}
 """What this program itself has put into a space, by name; None where it gave the name alone."""
 
@@ -206,7 +215,8 @@ def allowed_call(target: str) -> Any:
     if ":" not in target or target in _HELPERS:
         return None
     found = allowed(target)
-    if target not in _declared and not inspect.isclass(found):  # functions of torch are constants that layers take
+    is_constant = target.startswith("torch") and not inspect.isclass(found)  # what layers take, and nothing to call
+    if is_constant and target not in _declared:
         raise SpaceError(f"the space calls {target}, which makes no layer and no optimizer")
     return found
 
@@ -225,19 +235,19 @@ def allowed(target: str) -> Any:
         importlib.import_module(module_name)
         if name.removeprefix("Tensor.") in _functions(module_name):
             return operator.attrgetter(name)(sys.modules[module_name])
-    module = sys.modules.get(module_name)
+    module = _module(module_name, name)
     if module is None:
-        raise SpaceError(
-            f"the space uses {target}, and {module_name} is not imported; import it first, or give the space again "
-            f"(space=...)"
-        )
+        raise SpaceError(f"the space uses {target}, and {module_name} is not imported; import it first, {_REMEDY}")
     found = _look_up(module, name, target)
+    if getattr(found, "__module__", None) in loaded_code():
+        _restored[id(found)] = found, target
+        return found
     is_dtype = type(found).__module__ == "torch" and type(found).__name__ == "dtype"
     is_known = module_name.split(".")[0] != "torch" or _public(found) is not None
     if not (is_dtype or (_is_torch_class(found) and is_known)):
         raise SpaceError(
             f"the space uses {target}, which is no class of layers or optimizers: a file may name other things only "
-            f"where the program itself has used them with aw.lazy or where=. Give the space again (space=...)"
+            f"where the program itself has used them with aw.lazy or where=, {_REMEDY}"
         )
     return found
 
@@ -259,9 +269,20 @@ def _look_up(module: ModuleType, name: str, target: str) -> Any:
     found = vars(module).get(first, _NOTHING)  # `getattr` may import what a module has on demand
     for part in rest:
         found = getattr(found, part, _NOTHING)
+    if found is _NOTHING and module.__name__ == "__main__":
+        told = "which the program that wrote it defines, and this program does not"
+        raise SpaceError(f"the space uses {target}, {told}; {_REMEDY[3:]}")
     if found is _NOTHING:
         raise SpaceError(f"{module.__name__} has no {name}, which the space uses as {target}")
     return found
+
+
+def _module(module_name: str, name: str) -> ModuleType | None:
+    """Return a module that is imported; in place of `__main__` a file of code that has the name."""
+    if module_name == "__main__":
+        having = [module for module in loaded_code().values() if name.partition(".")[0] in vars(module)]
+        return having[-1] if having else sys.modules[module_name]
+    return sys.modules.get(module_name)
 
 
 @functools.cache
@@ -325,7 +346,8 @@ def _name(item: Any) -> str | None:
     """Return "module:name" for what is found again by it; None for lambdas, local functions and objects."""
     if type(item).__module__ == "torch" and type(item).__name__ == "dtype":
         return str(item).replace(".", ":")
-    known = name_in_torch(item)
+    held, restored = _restored.get(id(item), (None, ""))
+    known = restored if held is item else name_in_torch(item)
     if known is not None:
         return known
     if not (inspect.isclass(item) or inspect.isroutine(item)):

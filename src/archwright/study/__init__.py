@@ -3,7 +3,6 @@
 from archwright.study._best import Best
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._folder import check_run_folder
 from archwright.study._nested import Nested
 from archwright.study._search import load, search
 from archwright.study._store import MemoryStore, Record, Snapshot, Store
@@ -19,7 +18,6 @@ __all__ = [
     "Snapshot",
     "Store",
     "Study",
-    "check_run_folder",
     "load",
     "search",
 ]

@@ -7,15 +7,14 @@ import json
 import math
 import platform
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright._scalars import is_whole
-from archwright.errors import ArchwrightError, DataError, MissingExtra, SpaceError, StudyError
+from archwright.errors import SpaceError, StudyError
 from archwright.evaluate import Evaluator
 from archwright.schedulers import Full, Ladder
 from archwright.space import Architecture, Space
@@ -184,8 +183,7 @@ def restore_strategy(document: Mapping[str, Any]) -> Strategy:
             f"the study's strategy, {stored['class']}, cannot be made again from its record: give it, as "
             "load(path, strategy=...), or register it under a name before the study is made"
         )
-    with _restored("strategy"):
-        return strategies.create(stored["name"], **stored["options"])
+    return strategies.create(stored["name"], **stored["options"])
 
 
 def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strategy) -> Planner:
@@ -200,11 +198,10 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
             f"the study's scheduler, {stored['class']}, cannot be made again from its record: register it under a name "
             "before the study is opened"
         )
-    with _restored("scheduler"):
-        scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
-        screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
-        constraints = tuple(map(Constraint.parse, stored["constraints"]))
-        starts = tuple(map(Architecture.from_json, stored.get("starts", ())))
+    scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
+    screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
+    constraints = tuple(map(Constraint.parse, stored["constraints"]))
+    starts = tuple(map(Architecture.from_json, stored.get("starts", ())))
     return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen, constraints, starts)
 
 
@@ -217,37 +214,7 @@ def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
     stored = document["evaluator"]
     if stored is None:
         raise StudyError(_NO_EVALUATOR)
-    with _restored("evaluator"):
-        return _made_evaluator(stored)
-
-
-@contextmanager
-def _restored(what: str) -> Iterator[None]:
-    """Say which part of a record cannot be used, where making it again fails.
-
-    Raises:
-        StudyError: It fails by what is on record.
-        MissingExtra: It fails by what is not installed.
-        DataError: It fails by data that are not there any more.
-    """
-    try:
-        yield
-    except (StudyError, MissingExtra, DataError):
-        raise
-    except (
-        ArchwrightError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        OSError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        kind = "" if isinstance(error, ArchwrightError) else f"{type(error).__name__}: "
-        raise StudyError(
-            f"the study's {what} cannot be made again from its record (field {what!r} of study.db): {kind}{error}"
-        ) from error
+    return _made_evaluator(stored)
 
 
 def _made_evaluator(stored: Mapping[str, Any]) -> Evaluator:

@@ -16,7 +16,7 @@ from archwright.cost import COUNTED
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.schedulers import Ladder, Range, Scheduler
-from archwright.space import Space
+from archwright.space import Space, load_code
 from archwright.strategies import Strategy, for_objectives
 from archwright.study import _describe as describe
 from archwright.study._best import Shelf
@@ -142,6 +142,7 @@ class Study(Results):
         space: Space | None = None,
         strategy: Strategy | None = None,
         evaluator: Any = None,
+        code: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
     ) -> Self:
         """Return the study in a run folder.
 
@@ -152,11 +153,16 @@ class Study(Results):
             space: The study's space; needed only where its record cannot make it again.
             strategy: The study's strategy; needed only where it is not registered under a name.
             evaluator: What to go on with; needed only where the record cannot make it again.
+            code: Python files with the classes and functions of the space, where this program does not import them.
+                They are executed.
 
         Raises:
+            SpaceError: A file of code cannot be executed.
             StoreError: There is no study there, or it is damaged.
             StudyError: The space is not the one on record; the message shows what changed.
         """
+        for file in [code] if isinstance(code, str | os.PathLike) else code:
+            load_code(file)
         study = cls.__new__(cls)
         study._set_up(path, space, strategy)
         study._ledger.read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 import warnings
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from archwright import _disk
 from archwright._scalars import is_whole, scalar
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Stopped, Training
@@ -167,19 +165,10 @@ class SupernetEvaluator(Evaluator):
             )
             checkpoint = _Checkpoint(preparation.folder, self._key(space, seed))
             state = checkpoint.read()
-            is_over = False
             if state is not None:
-                try:
-                    trainer.load_state(state["trainer"])
-                    steps = [{name: list(each) for name, each in step.items()} for step in state["probabilities"]]
-                    done = Learned.from_json(
-                        {"architectures": [], "probabilities": steps, "curve": state["curve"], "diagnosis": {}}
-                    )
-                    curve, shares = list(map(dict, done.curve)), list(map(dict, done.probabilities))
-                    is_over = bool(state["is_over"])
-                except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-                    checkpoint.dismiss(f"is damaged ({type(error).__name__})")
-                    return self.prepare(preparation)
+                trainer.load_state(state["trainer"])
+                curve, shares = state["curve"], state["probabilities"]
+            is_over = state is not None and bool(state["is_over"])
             while not is_over and trainer.epochs_done < epochs:
                 start = time.monotonic()
                 row = trainer.epoch()
@@ -318,16 +307,15 @@ class _Checkpoint:
 
     def read(self) -> dict[str, Any] | None:
         """Return what was written last; None where there is nothing, or nothing of use, which is said."""
-        if self._file is None or not os.path.lexists(self._file):
+        if self._file is None or not self._file.exists():
             return None
-        content = _disk.read(self._file)
         try:
-            state: Any = torch.load(io.BytesIO(content), weights_only=True)
+            state: dict[str, Any] = torch.load(self._file, weights_only=True)
         except Exception as error:  # whatever a damaged file makes torch raise
-            self.dismiss(f"cannot be read ({type(error).__name__})")
+            self._say(f"cannot be read ({type(error).__name__})")
             return None
-        if not isinstance(state, dict) or state.get("key") != self._key:
-            self.dismiss("is that of another supernet")
+        if state.get("key") != self._key:
+            self._say("is that of another supernet")
             return None
         return state
 
@@ -335,16 +323,12 @@ class _Checkpoint:
         """Put a state in place of the one before, at once and as a whole."""
         if self._file is None:
             return
-        _disk.write(self._file, lambda file: torch.save({**state, "key": self._key}, file))
+        new = self._file.with_suffix(".new")
+        torch.save({**state, "key": self._key}, new)
+        os.replace(new, self._file)
 
-    def dismiss(self, why: str) -> None:
-        """Give a file that is of no use another name, and say so."""
-        assert self._file is not None
-        kept = _disk.set_aside(self._file)
-        warnings.warn(
-            f"the checkpoint {self._file} {why} and is kept as {kept.name}; the supernet is trained from the start",
-            stacklevel=4,
-        )
+    def _say(self, what: str) -> None:
+        warnings.warn(f"the checkpoint {self._file} {what}; the supernet is trained from the start", stacklevel=4)
 
 
 def _diagnosis(supernet: Supernet, preferred: list[Architecture]) -> dict[str, Any]:

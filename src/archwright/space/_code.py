@@ -1,0 +1,76 @@
+"""Files of a user's own code. They are executed because the user names them, and never because a record does."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from archwright.errors import SpaceError
+
+__all__ = ["load_code", "loaded_code"]
+
+_loaded: dict[str, ModuleType] = {}
+"""The modules that were made from such files, by name."""
+
+
+def load_code(path: str | os.PathLike[str]) -> ModuleType:
+    """Execute a Python file, so that spaces and records may name what it defines; once in a process.
+
+    It becomes a module that is called like the file, and stands in for `__main__` where a record was written by it as a
+    program. What stands under `if __name__ == "__main__":` is not executed. Its folder is where it imports from.
+
+    Args:
+        path: The file.
+
+    Raises:
+        SpaceError: There is no such file, it cannot be executed, or another module has its name.
+    """
+    file = Path(path).resolve()
+    if file.suffix != ".py" or not file.is_file():
+        raise SpaceError(f"{os.fspath(path)} is not a Python file: name the file that defines the classes of the space")
+    name = re.sub(r"\W", "_", file.stem)
+    held = sys.modules.get(name)
+    if held is not None and _is_at(held, file):
+        _loaded[name] = held
+        return held
+    if held is not None or name in sys.builtin_module_names:
+        raise SpaceError(f"{file.name} is called like the module {name}, which is in use already: rename the file")
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))  # as for a program
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # whatever a user's file raises
+        del sys.modules[name]
+        raise SpaceError(f"{file.name} cannot be executed: {_told(error, file)}") from error
+    _loaded[name] = module
+    return module
+
+
+def loaded_code() -> Mapping[str, ModuleType]:
+    """Return the modules that were made from files by `load_code`, by name."""
+    return _loaded
+
+
+def _is_at(module: ModuleType, file: Path) -> bool:
+    place = getattr(module, "__file__", None)
+    return place is not None and Path(place).resolve() == file
+
+
+def _told(error: BaseException, file: Path) -> str:
+    """Return an error in one line, with the last line of the file that it passed through."""
+    if isinstance(error, SystemExit):
+        return 'it ends the program; let it do what it does as a program under `if __name__ == "__main__":`'
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    place = f" (line {lines[-1]})" if lines else ""
+    return f"{type(error).__name__}: {error}{place}"
