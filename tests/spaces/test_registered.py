@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archwright import spaces
+from archwright.build._infer import ShapesAlone
 from archwright.errors import SpaceError
 from archwright.space import Architecture, Space
 
@@ -49,7 +50,7 @@ def sampled(space: Space, seed: int) -> Architecture:
 
 def shape_of_output(space: Space, architecture: Architecture, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return what comes out for a batch of two; on the meta device, where sizes cost nothing."""
-    with torch.device("meta"):
+    with torch.device("meta"), torch.no_grad(), ShapesAlone():
         return tuple(space.build(architecture).eval()(torch.zeros(2, *shape)).shape)
 
 
