@@ -152,7 +152,7 @@ def test_other_optimisers_keep_the_laws(optimizer, kind):
     space, states = _SPACES[kind](), ("complete", "complete", "failed", "complete", "running")
     first = proposals(Nevergrad(optimizer), space, 20)
     assert all(architecture in space for architecture in first)
-    assert proposals(Nevergrad(optimizer), space, 8, after=_told(space, first[:12])) == first[12:]
+    assert proposals(Nevergrad(optimizer), space, 8, after=_told(first[:12])) == first[12:]
     mixed = proposals(Nevergrad(optimizer), space, 20, states=states)
     np.random.seed(1)
     random.seed(1)

@@ -147,11 +147,8 @@ class StrategySuite:
         """A strategy that is given a history at once goes on like the one that saw it grow."""
         half = self.trials // 2
         grown = _expected(strategy, any_space, self.trials, _MIXED)
-        trials = [
-            _outcome(Trial(number, architecture, seed=number), _MIXED)
-            for number, architecture in enumerate(grown[:half])
-        ]
-        following = proposals(_fresh(strategy), any_space, self.trials - half, states=_MIXED, after=trials)
+        after = _told(grown[:half], _MIXED)
+        following = proposals(_fresh(strategy), any_space, self.trials - half, states=_MIXED, after=after)
         assert following == grown[half:]
 
     def test_workers_side_by_side_leave_no_trace(self, strategy: Strategy, any_space: Space) -> None:
@@ -303,6 +300,11 @@ def _expected(
     if key not in _known:
         _known[key] = proposals(_fresh(strategy), space, count, states=states)
     return _known[key]
+
+
+def _told(proposed: Sequence[Architecture], states: Sequence[State] = ("complete",)) -> list[Trial]:
+    """Return the trials of what was proposed, as they have become."""
+    return [_outcome(Trial(number, each, seed=number), states) for number, each in enumerate(proposed)]
 
 
 def _outcome(trial: Trial, states: Sequence[State], value: Callable[[Architecture], float] | None = None) -> Trial:
