@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+import types
 
 import pytest
 from tests import processes
@@ -40,7 +42,7 @@ def test_a_search_says_what_it_does_and_where_the_network_lies(run):
 def test_threads_are_told_to_rest_before_torch_is_loaded(chosen, told):
     script = (
         "import os, sys; from archwright.cli import _app; "
-        "_app.app = lambda: print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules); _app.main()"
+        "_app.app = lambda **_: print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules); _app.main()"
     )
     env = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env | chosen, timeout=60)
@@ -257,6 +259,21 @@ def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path, in_process):
     after = json.loads(in_process("resume", folder, "--trials", ended + 2, "--json")[1])
     assert after["trials"]["complete"] == ended + 2
     assert after["trials"]["running"] == 0
+
+
+def test_starting_and_reading_count_towards_the_minutes(tmp_path, in_process, monkeypatch):
+    started = types.SimpleNamespace(monotonic=lambda: time.monotonic() - 100)
+    monkeypatch.setattr("archwright.cli._app.time", started)
+    folder = tmp_path / "run"
+    status, out, err = in_process(*SEARCH, "--minutes", 1, "--out", folder)
+    assert status == 1
+    assert "the time was over before the first trial began: 1" in err
+    assert "ended     no trials" in out
+    shown = json.loads(in_process("show", folder, "--json")[1])
+    assert 100 < shown["seconds"] < 160
+    status, _, err = in_process("resume", folder, "--minutes", 10, "--trials", 1)
+    assert status == 0, err
+    assert json.loads(in_process("show", folder, "--json")[1])["seconds"] > 200
 
 
 def test_a_search_by_weight_sharing_says_what_it_learned(tmp_path, in_process):

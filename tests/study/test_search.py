@@ -8,6 +8,7 @@ import pytest
 from tests.study.helpers import SMALL, SPACE, function, value
 
 import archwright as aw
+import archwright.study
 from archwright.errors import BudgetError, EvaluationError, SpaceError, StrategyError, StudyError
 
 
@@ -160,6 +161,31 @@ def test_seconds_are_summed_over_resumes(clock, tmp_path):
     assert study.elapsed == 50
     clock.now += 1e6
     assert len(study.resume(aw.Budget(seconds=71)).trials) == 7
+
+
+def test_what_goes_before_a_search_may_count_towards_its_time(clock, tmp_path):
+    began = clock.now - 25  # such as the loading of torch and of data
+    with aw.study.counting_from(began):
+        study = aw.search(SPACE, Slow(clock), budget=aw.Budget(seconds=61), path=tmp_path)
+    assert len(study.trials) == 3
+    assert study.elapsed == 55
+    began = clock.now
+    clock.now += 20
+    with aw.study.counting_from(began):
+        study = aw.load(tmp_path, evaluator=Slow(clock)).resume(aw.Budget(seconds=110))
+    assert len(study.trials) == 6
+    assert study.elapsed == 105
+    clock.now += 1e6
+    assert len(study.resume(aw.Budget(seconds=121)).trials) == 7  # nothing counts before it any more
+
+
+def test_a_start_that_takes_all_the_time_is_told(clock):
+    with (
+        aw.study.counting_from(clock.now - 70),
+        pytest.warns(UserWarning, match="the time was over before the first trial began: 70 seconds"),
+    ):
+        study = aw.search(SPACE, Slow(clock), budget=aw.Budget(seconds=61))
+    assert (study.stopped_by, len(study.trials)) == ("seconds", 0)
 
 
 # --------------------------------------------------------------------------- before the first trial

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,9 +69,10 @@ class Kind(StrEnum):
 
 def main() -> None:
     """Run the command; what a user can mend is told in one line, without a traceback."""
+    began = time.monotonic()
     _let_threads_rest()
     try:
-        app()
+        app(obj=began)
     except ArchwrightError as error:
         from archwright.cli._console import Output
 
@@ -105,6 +107,7 @@ def _options(
 
 @app.command()
 def search(
+    context: typer.Context,
     data: Annotated[
         str,
         typer.Argument(
@@ -220,7 +223,7 @@ def search(
     from archwright.cli._render import Screen
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
-    from archwright.study import Budget
+    from archwright.study import Budget, counting_from
     from archwright.study import search as run_search
 
     chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
@@ -241,29 +244,31 @@ def search(
         trials = default_trials(chosen_strategy, evaluator)
     path = out or _free_folder(Path("runs") / Path(data).stem)
     shown = Screen(quiet=json, data=loaded)
-    study = run_search(
-        chosen,
-        evaluator_for(evaluator, training, chosen_strategy, repeats),
-        strategy=chosen_strategy,
-        scheduler=scheduler if scheduler == "auto" else parse_scheduler(scheduler),
-        fidelity=None if fidelity is None else parse_fidelity(fidelity),
-        screen=screen,
-        constraints=constraint or (),
-        starts=None if start is None else [parse_start(each) for each in start],
-        inherit=inherit,
-        objective=objective or ["max accuracy"],
-        costs=on or (),
-        budget=Budget(trials=trials, minutes=minutes, target=target),
-        path=path,
-        seed=seed,
-        final=final,
-        callbacks=[shown],
-    )
+    with counting_from(context.obj):
+        study = run_search(
+            chosen,
+            evaluator_for(evaluator, training, chosen_strategy, repeats),
+            strategy=chosen_strategy,
+            scheduler=scheduler if scheduler == "auto" else parse_scheduler(scheduler),
+            fidelity=None if fidelity is None else parse_fidelity(fidelity),
+            screen=screen,
+            constraints=constraint or (),
+            starts=None if start is None else [parse_start(each) for each in start],
+            inherit=inherit,
+            objective=objective or ["max accuracy"],
+            costs=on or (),
+            budget=Budget(trials=trials, minutes=minutes, target=target),
+            path=path,
+            seed=seed,
+            final=final,
+            callbacks=[shown],
+        )
     _conclude(shown, study, as_json=json)
 
 
 @app.command()
 def resume(
+    context: typer.Context,
     run: Run,
     trials: Annotated[
         int | None, typer.Option(help="New budget in full evaluations, those on record included; default: as before.")
@@ -276,12 +281,13 @@ def resume(
 ) -> None:
     """Continue a search, also with a larger budget."""
     from archwright.cli._render import Screen
-    from archwright.study import Budget, load
+    from archwright.study import Budget, counting_from, load
 
     screen = Screen(quiet=json)
     study = load(run, code=code or ())
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
-    study.resume(budget=budget, callbacks=[screen])
+    with counting_from(context.obj):
+        study.resume(budget=budget, callbacks=[screen])
     _conclude(screen, study, as_json=json)
 
 

@@ -3,8 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "began", "counting_from"]
+
+_began: ContextVar[float | None] = ContextVar("began", default=None)
+
+
+@contextmanager
+def counting_from(moment: float) -> Iterator[None]:
+    """Let the time budgets of searches in the block count from a moment before them, such as the start of a program.
+
+    Args:
+        moment: In seconds of `time.monotonic()`.
+    """
+    token = _began.set(moment)
+    try:
+        yield
+    finally:
+        _began.reset(token)
+
+
+def began() -> float:
+    """Return when the search that is called now has begun, in seconds of `time.monotonic()`."""
+    moment = _began.get()
+    return time.monotonic() if moment is None else moment
 
 
 class Clock:
@@ -26,6 +51,11 @@ class Clock:
     def set(self, elapsed: float) -> None:
         """Go on from a number of seconds."""
         self._before, self._since = elapsed, time.monotonic()
+
+    def add(self, seconds: float) -> None:
+        """Count what has been done in so many seconds until now, unless other work was under way and counts it."""
+        if not self._under_way:
+            self._before += seconds
 
     def start(self) -> None:
         """Note that a piece of work begins."""

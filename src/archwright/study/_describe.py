@@ -85,6 +85,7 @@ def describe(
         "learned": None,
         "checkpoints": [],
         "why": [],
+        "elapsed": 0.0,
     }
 
 

@@ -43,6 +43,10 @@ def _named_texts(value: Any, what: str) -> None:
         text(each, f"{name!r} of {what}")
 
 
+def _elapsed(value: Any, what: str) -> None:
+    number(value, what, least=0.0)
+
+
 def _seed(value: Any, what: str) -> None:
     whole(value, what, below=10**1000)
 
@@ -133,5 +137,6 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "learned": _learned,
     "checkpoints": _checkpoints,
     "why": _texts,
+    "elapsed": _elapsed,
 }
 _NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}

@@ -263,7 +263,12 @@ class Ledger:
             if record.ended is None and record.trial.number not in self._begun
         )
         results = document["results"].values()
-        elapsed = [self.clock.elapsed, learned["elapsed"], *(record.elapsed for record in snapshot.records)]
+        elapsed = [
+            self.clock.elapsed,
+            document["elapsed"] or 0.0,
+            learned["elapsed"],
+            *(record.elapsed for record in snapshot.records),
+        ]
         self.clock.set(max([*elapsed, *(result["elapsed"] for result in results)]))
 
     @property

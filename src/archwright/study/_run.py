@@ -124,6 +124,8 @@ class Run:
             raise
         finally:
             clock.stop()
+            with suppress(StoreError):  # whose disk is full, say: it is the time alone that is lost
+                self._ledger.update(elapsed=clock.elapsed)
             for callback in self._callbacks:
                 callback.on_end(study)
 
@@ -191,6 +193,8 @@ class Run:
             if study.stopped_by is None:
                 study.stopped_by = self._step()
         finished = study.history.finished
+        if study.stopped_by == "seconds" and not study.history.trials:
+            self._problem(f"the time was over before the first trial began: {self._ledger.clock.elapsed:.3g} seconds")
         if finished and study.history.best is None and study.stopped_by != "failures":
             told = finished[-1].cause or "no error is on record"
             self._problem(f"no trial of {len(finished)} gave a result; the last one: {told}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
+from archwright.study._clock import began
 from archwright.study._costs import check_metrics_known, costs_of, with_costs
 from archwright.study._folder import holds_study, inside_of
 from archwright.study._screen import Screen, promise
@@ -102,7 +102,7 @@ def search(
         StudyError: The folder holds a study, and `resume` is not set or that study differs.
         StudyLocked: Another process writes to the folder.
     """
-    began = time.monotonic()
+    start = began()
     wanted = None if objective is None else parse_objectives(objective)
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)
@@ -154,7 +154,7 @@ def search(
         path=path,
         resume=resume,
     )
-    return study._run(measure, budget, final, callbacks, why=way.why, promised=promised, began=began)
+    return study._run(measure, budget, final, callbacks, why=way.why, promised=promised, start=start)
 
 
 load = Study.open

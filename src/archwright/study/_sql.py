@@ -59,6 +59,7 @@ _LATER = {
     "scheduler",
     "checkpoints",
     "why",
+    "elapsed",
     "share",
     "origin",
 }  # columns that the first version did not have

@@ -32,6 +32,7 @@ DOCUMENTS = (
     "learned",
     "checkpoints",
     "why",
+    "elapsed",
 )
 """What is kept about a study itself, each a JSON value."""
 

@@ -25,6 +25,7 @@ from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._checkpoints import Checkpoints
+from archwright.study._clock import began
 from archwright.study._costs import check_metrics_known
 from archwright.study._ledger import Ledger
 from archwright.study._outcome import Outcome, judge
@@ -267,12 +268,13 @@ class Study(Results):
             StudyError: An objective or a constraint asks for a metric that nobody measures.
             StudyLocked: Another process goes on with the study.
         """
+        start = began()
         evaluator = as_evaluator(evaluator, metric=self.objective.metric)
         check_metrics_known(
             evaluator, self.objectives, [each for each in self.constraints if each.metric not in COUNTED]
         )
         check_run(self.space, evaluator, budget, final)
-        return self._run(evaluator, budget, final, callbacks)
+        return self._run(evaluator, budget, final, callbacks, start=start)
 
     def resume(
         self,
@@ -375,9 +377,9 @@ class Study(Results):
         *,
         why: Sequence[str] = (),
         promised: Promise | None = None,
-        began: float | None = None,
+        start: float,
     ) -> Self:
-        """Run what has been checked; the budget's time counts from `began`."""
+        """Run what has been checked; the budget's time counts from `start`."""
         plan = self._plan
         check_strategy(self.space, plan.strategy, evaluator)
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
@@ -386,8 +388,7 @@ class Study(Results):
         if plan.screen is not None and promised is None:
             plan.promise = promise(plan.screen, self.space, evaluator)
         self._ledger.hold()
-        if began is not None:
-            self._ledger.clock.set(self.elapsed + time.monotonic() - began)
+        self._ledger.clock.add(time.monotonic() - start)
         try:
             if why:
                 self._ledger.update(why=list(why))
