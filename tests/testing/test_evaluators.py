@@ -55,3 +55,13 @@ def test_the_suite_finds_what_is_random():
         EvaluatorSuite().test_the_same_seed_measures_the_same(
             as_evaluator(lambda candidate: float(next(draws))), aw.Space(x=aw.choice(1, 2))
         )
+
+
+def test_the_suite_finds_what_goes_on_when_its_time_is_over():
+    def busy(candidate):
+        for step in range(5):
+            candidate.record(step, value=0.5)
+        return 0.5
+
+    with pytest.raises(AssertionError):
+        EvaluatorSuite().test_its_time_ends_it(as_evaluator(busy), aw.Space(x=aw.choice(1, 2)))

@@ -9,7 +9,8 @@ import pytest
 
 import archwright as aw
 from archwright.strategies import Strategy
-from archwright.testing import StrategySuite
+from archwright.study._run import Run
+from archwright.testing import SchedulerSuite, StrategySuite
 from archwright.testing._strategies import _SPACES
 
 # "tpe" is one of the samplers of "optuna"; a model of BoTorch takes too long for histories of this length, and has
@@ -75,3 +76,13 @@ def test_the_suite_finds_a_strategy_with_a_memory_of_its_own(law):
 def test_the_suite_finds_a_strategy_that_breaks():
     with pytest.raises(AttributeError):
         StrategySuite().test_it_goes_on_where_nothing_is_complete(_Fragile(), _SPACES["flat"](), "failed")
+
+
+def test_the_suite_finds_a_search_that_goes_on_when_its_time_is_over(monkeypatch):
+    reason = Run._reason_to_stop
+    monkeypatch.setattr(Run, "_reason_to_stop", lambda run: None if reason(run) == "seconds" else reason(run))
+    monkeypatch.setattr(Run, "_least_seconds", lambda run, trial: -1e9)
+    with pytest.raises(AssertionError):
+        StrategySuite().test_every_budget_ends_the_search(aw.strategies.create("random"), _SPACES["real"]())
+    with pytest.raises(AssertionError):
+        SchedulerSuite().test_a_budget_ends_the_search(aw.schedulers.create("full"))

@@ -46,11 +46,14 @@ class Infeasible(Exception):
     Args:
         reason: Which one, and by how much.
         metrics: What is known of the candidate.
+
+    Raises:
+        EvaluationError: A metric is not a number.
     """
 
     def __init__(self, reason: str, metrics: Mapping[str, float] = MappingProxyType({})) -> None:
         super().__init__(reason)
-        self.metrics = metrics
+        self.metrics = check_metrics(metrics) if metrics else {}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from archwright._scalars import scalars
 from archwright.errors import EvaluationError
 from archwright.evaluate import Infeasible, Stopped, check_metrics
 from archwright.trials import Constraint, History, Objective, Trial
@@ -48,18 +47,17 @@ def judge(
     Raises:
         EvaluationError: The outcome is none of these.
     """
-    rows = tuple(scalars(dict(row)) for row in curve)
+    rows = tuple(check_metrics(row) for row in curve)
     trial = replace(trial, curve=rows, seconds=float(seconds))
     if isinstance(outcome, Stopped):
         last = {name: value for name, value in rows[-1].items() if name != "step"} if rows else {}
         if not outcome.complete or not last:
-            return replace(trial, state="pruned", metrics=last, error=str(outcome) or None)
+            return replace(trial, state="pruned", metrics=last, error=_said(outcome) or None)
         outcome = last
     if isinstance(outcome, Infeasible):
-        return replace(trial, state="infeasible", metrics=dict(outcome.metrics), error=str(outcome))
+        return replace(trial, state="infeasible", metrics=outcome.metrics, error=_said(outcome))
     if isinstance(outcome, BaseException):
-        text = "".join(traceback.format_exception(outcome))
-        return replace(trial, state="failed", error=_shortened(text))
+        return replace(trial, state="failed", error=_written("".join(traceback.format_exception(outcome))))
     metrics = check_metrics(outcome if isinstance(outcome, Mapping) else {history.objective.metric: outcome})
     broken = broken_by(metrics, history.constraints) if trial.share >= 1 else None
     if broken is not None:
@@ -90,8 +88,17 @@ def broken_by(metrics: Mapping[str, float], constraints: Iterable[Constraint]) -
     return None
 
 
-def _shortened(text: str) -> str:
-    if len(text) <= _LONGEST:
-        return text
-    half = _LONGEST // 2
-    return f"{text[:half]}\n  ... {len(text) - 2 * half:,} characters ...\n{text[-half:]}"
+def _said(error: BaseException) -> str:
+    """Return what an exception says, if it is able to."""
+    try:
+        return _written(str(error))
+    except Exception:
+        return f"{type(error).__name__}, whose text cannot be told"
+
+
+def _written(text: str) -> str:
+    """Return a text as it can be put on record: of a bounded length, with what UTF-8 does not have escaped."""
+    if len(text) > _LONGEST:
+        half = _LONGEST // 2
+        text = f"{text[:half]}\n  ... {len(text) - 2 * half:,} characters ...\n{text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -269,7 +269,10 @@ class Run:
         outcome = same.metrics if same else refused or self._outcome(trial, candidate)
         curve = same.curve if same else candidate.curve
         seconds = time.monotonic() - start
-        ended = judge(trial, outcome, history, curve=curve, seconds=seconds, judged=judged, unjudged=unjudged)
+        try:
+            ended = judge(trial, outcome, history, curve=curve, seconds=seconds, judged=judged, unjudged=unjudged)
+        except Exception as error:  # of a curve that the evaluator has made something else of
+            ended = judge(trial, error, history, curve=(), seconds=seconds)
         # Before it is on record: a process that dies in between runs it again, and none is missing.
         if history.beaten_by(ended):
             self._keep(trial, candidate, ended.metrics, "search")

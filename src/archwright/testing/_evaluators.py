@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 import numpy as np
@@ -64,6 +66,13 @@ class EvaluatorSuite:
             evaluator.evaluate(candidate)
         assert len(steps) == 1
 
+    def test_its_time_ends_it(self, evaluator: Evaluator, space: Space) -> None:
+        """When the deadline has passed, it returns or is stopped at its first report."""
+        candidate = _candidate(evaluator, space, deadline=time.monotonic())
+        with suppress(Stopped):
+            evaluator.evaluate(candidate)
+        assert len(candidate.curve) <= 1
+
     def test_it_understands_the_space(self, evaluator: Evaluator, space: Space) -> None:
         """The parts of the space besides the model are settings that it knows."""
         assert evaluator.settings is None or set(space.parts) - {"model"} <= evaluator.settings
@@ -74,12 +83,15 @@ class EvaluatorSuite:
         assert written is None or json.loads(json.dumps(written)) == written
 
 
-def _candidate(evaluator: Evaluator, space: Space, listener: Listener | None = None) -> Candidate:
+def _candidate(
+    evaluator: Evaluator, space: Space, listener: Listener | None = None, deadline: float | None = None
+) -> Candidate:
     return Candidate(
         space,
         space.sample(np.random.default_rng(0)),
         seed=3,
         device=evaluator.device,
+        deadline=deadline,
         listener=listener,
         example_input=evaluator.example_input,
     )

@@ -21,6 +21,7 @@ from archwright.space import Architecture, Space, choice, integer, real
 from archwright.strategies import Strategy
 from archwright.study import Budget, Study
 from archwright.study._propose import Planner
+from archwright.testing._overtime import Overtime
 from archwright.testing._strategies import _again
 from archwright.trials import Trial
 
@@ -233,6 +234,10 @@ class SchedulerSuite:
         study = _study(scheduler).run(_evaluate, Budget(trials=6))
         assert 6 <= study.history.spent + 1e-9 < 7
         assert study.stopped_by == "trials"
+        overtime = Overtime()
+        study.run(_evaluate, Budget(seconds=study.elapsed + 0.01), callbacks=[overtime])
+        assert overtime.trials <= 1
+        assert study.stopped_by == "seconds"
 
     def test_settings_can_be_written_down(self, scheduler: Scheduler) -> None:
         """A registered scheduler is made again from its settings."""

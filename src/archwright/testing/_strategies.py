@@ -24,6 +24,7 @@ from archwright.evaluate import Candidate
 from archwright.space import Architecture, Space, choice, integer, ordinal, real, subset
 from archwright.strategies import Strategy
 from archwright.study import Budget, Study
+from archwright.testing._overtime import Overtime
 from archwright.trials import History, Objective, State, Trial
 
 __all__ = ["StrategySuite"]
@@ -221,7 +222,10 @@ class StrategySuite:
         study = Study(any_space, strategy=strategy)
         study.run(_evaluate, Budget(trials=5))
         assert len(study.history.finished) == min(5, any_space.bound)
-        study.run(_evaluate, Budget(seconds=study.elapsed + 1e-3))
+        overtime = Overtime()
+        study.run(_evaluate, Budget(seconds=study.elapsed + 1e-3), callbacks=[overtime])
+        assert overtime.trials <= 1
+        assert study.stopped_by in ("seconds", "exhausted")
         study.run(_evaluate, Budget(target=0.5))
         best = max(trial.metrics["value"] for trial in study.history.complete)
         assert study.stopped_by == "exhausted" or best >= 0.5
