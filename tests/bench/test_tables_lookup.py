@@ -185,11 +185,11 @@ def test_what_is_not_listed_is_refused() -> None:
 
 
 def test_a_network_that_stands_twice_is_refused() -> None:
-    with pytest.raises(TableError, match="1 networks of the table have more than one row"):
+    with pytest.raises(TableError, match="1 network of the table has more than one row"):
         table(listed=[*LISTED[:4], LISTED[0]])
     with pytest.raises(TableError, match="2 networks of the table have more than one row"):
         table(key=lambda architecture: architecture["x"] // 2)
-    with pytest.raises(TableError, match="no network of the table has its accuracy after 1 epochs"):
+    with pytest.raises(TableError, match="no network of the table has its accuracy after 1 epoch"):
         bench.Table(SPACE, LISTED, {1: np.full(5, NAN)})
     with pytest.raises(TableError, match="no rows"):
         bench.Table(SPACE, [], {1: np.array([])})

@@ -113,7 +113,7 @@ def test_graphs_templates_and_constraints_print():
 
 def test_a_space_in_one_line():
     assert repr(joint()) == "<Space small 6 decisions, infinitely many>"
-    assert repr(aw.Space(a=aw.choice(1, 2))) == "<Space 1 decisions, 2>"
+    assert repr(aw.Space(a=aw.choice(1, 2))) == "<Space 1 decision, 2>"
 
 
 @pytest.mark.parametrize(

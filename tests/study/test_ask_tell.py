@@ -111,9 +111,9 @@ def test_telling_of_an_unknown_trial(study):
     other = aw.Study(SPACE, seed=1)
     foreign = other.ask()
     assert foreign.architecture != trial.architecture
-    with pytest.raises(StudyError, match="not one of this study's 1 trials"):
+    with pytest.raises(StudyError, match="not one of this study's 1 trial;"):
         study.tell(foreign, 0.5)
-    with pytest.raises(StudyError, match="not one of this study's 1 trials"):
+    with pytest.raises(StudyError, match="not one of this study's 1 trial;"):
         study.tell(other.ask(), 0.5)
 
 

@@ -47,3 +47,4 @@ def test_json_and_words():
     budget = Budget(trials=100, minutes=1.5, target=-2.0)
     assert Budget.from_json(budget.to_json()) == budget
     assert str(budget) == "100 trials, 1.5 minutes, target -2"
+    assert str(Budget(trials=1, minutes=1, seconds=1.0)) == "1 trial, 1 minute, 1 second"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._words import counted
 from archwright.errors import EvaluationError, TableError
 from archwright.evaluate import Candidate, Evaluator, Fidelity
 from archwright.space import Architecture, Space
@@ -83,12 +84,14 @@ class Table(Evaluator):
             keys = architectures if key is None else list(map(key, architectures))
         self._rows = {found: row for row, found in enumerate(keys)}
         if len(self._rows) < len(architectures):
-            raise TableError(f"{len(architectures) - len(self._rows):,} networks of the table have more than one row")
+            twice = len(architectures) - len(self._rows)
+            have = "network of the table has" if twice == 1 else "networks of the table have"
+            raise TableError(f"{twice:,} {have} more than one row")
         self._validation = validation
         self._test = None if test is None or np.isnan(test).all() else test
         last = self.epochs[-1]
         if np.isnan(validation[last]).all():
-            raise TableError(f"no network of the table has its {self.metric} after {last} epochs")
+            raise TableError(f"no network of the table has its {self.metric} after {counted(last, 'epoch')}")
         if isinstance(seconds, np.ndarray):
             seconds = {epochs: seconds * (epochs / last) for epochs in self.epochs}
         self._seconds = seconds
@@ -162,9 +165,8 @@ class Table(Evaluator):
             if row is not None:
                 return row
         if not self.nearest:
-            raise TableError(
-                f"{known!r} is not in the table, which lists {len(self._rows):,} networks of {self.space.name!r}"
-            )
+            rows = counted(len(self._rows), "network")
+            raise TableError(f"{known!r} is not in the table, which lists {rows} of {self.space.name!r}")
         return self._nearest(known) if self.nearest is True else self.nearest(known)
 
     def _report(self, candidate: Candidate, row: int, last: int) -> None:
@@ -194,7 +196,7 @@ class Table(Evaluator):
 
     def __repr__(self) -> str:
         """Return what the table holds, in one line."""
-        return f"Table({len(self._rows):,} networks of {self.space.name!r}, {self.objective!r})"
+        return f"Table({counted(len(self._rows), 'network')} of {self.space.name!r}, {self.objective!r})"
 
 
 @dataclass(frozen=True)

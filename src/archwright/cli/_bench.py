@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from archwright import bench
+from archwright._words import counted
 from archwright.cli._console import Output, document
 from archwright.cli._named import parse_strategies
 
@@ -51,8 +52,12 @@ def run(
             scale=loaded.scale,
             progress=progress,
         )
-    budget = f"{trials} evaluations" if comparison.seconds is None else f"the time of {trials} full trainings"
-    title = f"{loaded.name}, {loaded.dataset}: {budget}, {seeds} seeds"
+    budget = (
+        counted(trials, "evaluation")
+        if comparison.seconds is None
+        else f"the time of {counted(trials, 'full training')}"
+    )
+    title = f"{loaded.name}, {loaded.dataset}: {budget}, {counted(seeds, 'seed')}"
     written = comparison.save(out, title=title) if out is not None else []
     if as_json:
         document({"table": loaded.name, "dataset": loaded.dataset, **comparison.to_json()})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archwright._words import counted
 from archwright.cli._console import Output, document
 from archwright.cost import Published, targets
 from archwright.trials import metrics_to_json
@@ -50,7 +51,7 @@ def show_front(study: Study, picture: Path | None, *, as_json: bool) -> None:
     out.table(["trial", *names], rows, [each.architecture for each in found])
     broken = len(study.history.infeasible)
     volume = f", hypervolume {study.hypervolume:.6g}" if study.hypervolume else ""
-    out.line(f"{len(found)} of {len(study.history.complete)} complete trials, {broken} infeasible{volume}")
+    out.line(f"{len(found)} of {counted(len(study.history.complete), 'complete trial')}, {broken} infeasible{volume}")
     if picture is not None:
         out.line(f"drawn into {picture}")
     if study.path is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
+from archwright._words import counted
 from archwright.cli._console import Output, document
 from archwright.study import Callback
 
@@ -49,10 +50,11 @@ class Screen(Callback):
         """Show what is searched and how, and begin the live line."""
         from archwright.space import describe_size
 
-        size = f"{describe_size(study.space.bound)} architectures, {len(study.space.decisions)} decisions"
+        size = counted(describe_size(study.space.bound), "architecture")
+        decisions = counted(len(study.space.decisions), "decision")
         if self.data is not None:
             self.out.line(self.data, label="data")
-        self.out.line(f"{study.space.name or 'custom'}: {size}", label="space")
+        self.out.line(f"{study.space.name or 'custom'}: {size}, {decisions}", label="space")
         self.out.line(study.evaluator, label="measure")
         where = f", in {study.path}" if study.path else ""
         aims = ", ".join(map(str, study.objectives))
@@ -224,7 +226,7 @@ class Screen(Callback):
             self.out.line(_metrics(_leading(study, study.test)), label="final")
         if len(study.objectives) > 1:
             shown = f"; `archwright front {study.path}` shows them" if study.path is not None else ""
-            self.out.line(f"{len(study.front)} networks that nothing beats in all{shown}", label="front")
+            self.out.line(f"{counted(len(study.front), 'network')} that nothing beats in all{shown}", label="front")
         for line in _diagnosis(study):
             self.out.line(line, label="supernet")
         if study.path is not None and (Path(study.path) / "best").exists():
@@ -262,7 +264,7 @@ def _diagnosis(study: Study) -> list[str]:
     found = study.diagnosis()
     if found is None:
         return []
-    lines = [f"{found['epochs']} epochs in {_clock(found['seconds'])}"]
+    lines = [f"{counted(found['epochs'], 'epoch')} in {_clock(found['seconds'])}"]
     if "derived" in found:
         undecided = f", entropy {found['entropy']:.2f}" if "entropy" in found else ""
         shares = f"{found['skips']:.0%} skips, {found['nothing']:.0%} nothing{undecided}"

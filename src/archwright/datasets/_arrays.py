@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from archwright._words import counted
 from archwright.datasets._labels import scale_doubts, to_labels
 from archwright.datasets._source import Samples
 from archwright.errors import DataError
@@ -31,7 +32,7 @@ def to_samples(inputs: Any, targets: Any) -> Samples:
     labels = to_array(targets, "targets")
     if array.ndim and labels.ndim and len(array) != len(labels):
         raise DataError(
-            f"there are {len(array)} inputs but {len(labels)} targets; give one target for each "
+            f"there are {counted(len(array), 'input')} but {counted(len(labels), 'target')}; give one target for each "
             "input, in the same order."
         )
     names = to_labels(labels)

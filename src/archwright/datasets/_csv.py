@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from archwright._words import counted
 from archwright.datasets._arrays import check_finite
 from archwright.datasets._labels import scale_doubts, to_labels
 from archwright.datasets._preprocess import Column, is_missing
@@ -150,7 +151,7 @@ def _check_complete(table: _Table) -> None:
             word = "missing cell" if len(missing) == 1 else "missing cells"
             gaps.append(f"column {name!r} has {len(missing)} {word}, the first in row {missing[0]} of the file")
     if gaps:
-        rest = f"; {len(gaps) - 5} more columns have some too" if len(gaps) > 5 else ""
+        rest = f"; {counted(len(gaps) - 5, 'more column')} with some" if len(gaps) > 5 else ""
         raise table.error(f"{'; '.join(gaps[:5])}{rest}. Fill the cells in or remove these rows.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from archwright._words import counted
 from archwright.datasets._preprocess import Column, ImagePreprocess, Preprocess, TablePreprocess, normalise
 from archwright.space import TensorSpec
 
@@ -127,10 +128,10 @@ class Data:
         """Return one line: name, kind, shape, number of classes, sizes of the parts."""
         noun = f"{_shape(self.train.inputs)} images" if self.kind == "image" else "a table"
         if self.kind == "table":
-            noun += f" of {self.train.inputs.shape[1]} features"
+            noun += f" of {counted(self.train.inputs.shape[1], 'feature')}"
         return (
             f"Data({self.name!r}: {noun}, {len(self.classes)} classes, {len(self.train):,} "
-            f"training + {len(self.validation):,} validation + {len(self.test):,} test samples)"
+            f"training + {len(self.validation):,} validation + {counted(len(self.test), 'test sample')})"
         )
 
 

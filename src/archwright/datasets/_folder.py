@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from archwright._words import counted
 from archwright.datasets._images import Size, read_images
 from archwright.datasets._reading import GIGABYTES, IMAGES
 from archwright.datasets._source import Samples, Source
@@ -76,11 +77,11 @@ def _list(root: Path) -> list[tuple[Path, str]]:
     folders, lying = _folders(root), _images(root)
     if folders and lying:
         raise DataError(
-            f"{root} holds {len(lying)} images beside its class folders, such as {lying[0].name}, which would not be "
-            "read. Put them into a class folder or remove them."
+            f"{root} holds {counted(len(lying), 'image')} beside its class folders, such as {lying[0].name}, which "
+            "would not be read. Put them into a class folder or remove them."
         )
     if not folders:
-        have = f"{len(lying)} images but no class folders" if lying else "neither images nor class folders"
+        have = f"{counted(len(lying), 'image')} but no class folders" if lying else "neither images nor class folders"
         raise DataError(f"{root} holds {have}; {_LAYOUT}.")
     files = [(path, folder.name) for folder in folders for path in _images(folder)]
     if not files:

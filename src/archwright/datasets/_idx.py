@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from archwright._words import counted
 from archwright.datasets._reading import GIGABYTES, read_idx
 from archwright.datasets._source import Samples, Source
 from archwright.errors import DataError
@@ -49,7 +50,7 @@ def _read_pair(folder: Path, part: str, gigabytes: float) -> Samples:
     pixels, classes = read_idx(images, 3, gigabytes), read_idx(labels, 1, gigabytes)
     if len(pixels) != len(classes):
         raise DataError(
-            f"{images.name} holds {len(pixels)} images but {labels.name} {len(classes)} labels "
+            f"{images.name} holds {counted(len(pixels), 'image')} but {labels.name} {counted(len(classes), 'label')} "
             f"(in {folder}); the two files do not belong together."
         )
     if pixels.numel() == 0:

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from archwright._scalars import is_number, keep_scalars
+from archwright._words import counted
 from archwright.errors import SchedulerError
 from archwright.evaluate import Stopped
 from archwright.schedulers._base import Curve, Job, Scheduler, register
@@ -59,4 +60,4 @@ class Patience(Scheduler):
         before, last = values[: -self.points], values[-self.points :]
         if not before or max(last) > max(before) + self.least:
             return None
-        return Stopped(f"patience: nothing better in {self.points} points", complete=True)
+        return Stopped(f"patience: nothing better in {counted(self.points, 'point')}", complete=True)

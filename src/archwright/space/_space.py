@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archwright._scalars import scalars
+from archwright._words import counted
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import _encoding as encoding
 from archwright.space._architecture import Architecture
@@ -104,7 +105,7 @@ class Space:
         if self.bound > _COUNTABLE:
             raise SpaceError(
                 f"a space with constraints is counted one by one, up to {_COUNTABLE:,}; this one has "
-                f"{describe_size(self.bound)} architectures before them (Space.bound)"
+                f"{counted(describe_size(self.bound), 'architecture')} before them (Space.bound)"
             )
         return sum(1 for _ in self.enumerate())
 
@@ -136,14 +137,14 @@ class Space:
     def __repr__(self) -> str:
         """Return the space in one line."""
         size = describe_size(self.bound)
-        return f"<Space {self.name or ''} {len(self.decisions)} decisions, {size}>".replace("  ", " ")
+        return f"<Space {self.name or ''} {counted(len(self.decisions), 'decision')}, {size}>".replace("  ", " ")
 
     def __str__(self) -> str:
         """Return the space as a person reads it: its size, its expression, its decisions."""
         most = "at most " if self.where else ""
         lines = [
-            f"Space{f' {self.name}' if self.name else ''}: {most}{describe_size(self.bound)} architectures, "
-            f"{len(self.decisions)} decisions",
+            f"Space{f' {self.name}' if self.name else ''}: {most}{counted(describe_size(self.bound), 'architecture')}, "
+            f"{counted(len(self.decisions), 'decision')}",
             *("  " + line for line in tree(self.program, self.parts)),
         ]
         if self.decisions:

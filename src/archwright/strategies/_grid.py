@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from archwright._words import counted
 from archwright.errors import Exhausted, StrategyError
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, names, register
@@ -31,7 +32,7 @@ class Grid(Strategy):
         """
         architecture = history.unseen(space)
         if architecture is None:
-            raise Exhausted(f"grid has proposed all {len(history.trials):,} architectures of the space")
+            raise Exhausted(f"grid has proposed all {counted(len(history.trials), 'architecture')} of the space")
         return architecture
 
     def check(self, space: Space) -> None:

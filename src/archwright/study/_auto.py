@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 
 from archwright import schedulers, spaces, strategies
+from archwright._words import counted
 from archwright.cost import COUNTED, Counted
 from archwright.errors import SchedulerError, StrategyError
 from archwright.evaluate import Evaluator, Fidelity, TrainingPace
@@ -145,7 +146,8 @@ def choose(
         ranges, expected = {"seconds": (least, most)}, seconds / (2 * least)  # as much again for those that go on
         why.append(
             "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time; it "
-            f"is for about {expected:.0f} networks of {least:g} seconds, and more for the best of them"
+            f"is for about {counted(f'{expected:.0f}', 'network')} of {counted(least, 'second')}, and more for the "
+            "best of them"
         )
     ladder = as_ladder(scheduler, ranges, space)
     for name in ladder.rungs[0] if ladder.rungs else ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from archwright._words import counted
 from archwright.cost import COUNTED, Cost, Counted
 from archwright.evaluate import Evaluator
 from archwright.space import Architecture, Space, TensorSpec
@@ -93,7 +94,7 @@ class Bounds:
             values = [known[each.metric] for known in self._known.values() if each.metric in known]
             if values:
                 value = (min if each.at_most else max)(values)
-                told.append(f"{each}: {value:g} is the closest of {len(values)} networks")
+                told.append(f"{each}: {value:g} is the closest of {counted(len(values), 'network')}")
         return ", ".join(told)
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from archwright._scalars import is_number, is_whole, keep_scalars
+from archwright._words import counted
 from archwright.errors import BudgetError
 from archwright.space import describe_size
 
@@ -76,8 +77,10 @@ class Budget:
     def __str__(self) -> str:
         """Return the budget in words, such as "100 trials, 10 minutes"."""
         target = [] if self.target is None else [f"target {self.target:g}"]
-        trials = [] if self.trials is None else [f"{describe_size(self.trials)} trials"]
-        times = [f"{value:g} {name}" for name in ("minutes", "seconds") if (value := getattr(self, name)) is not None]
+        trials = [] if self.trials is None else [counted(describe_size(self.trials), "trial")]
+        times = [
+            counted(value, unit) for unit in ("minute", "second") if (value := getattr(self, f"{unit}s")) is not None
+        ]
         return ", ".join(trials + times + target)
 
 

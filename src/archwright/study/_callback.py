@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archwright._disk import no_follow
+from archwright._words import counted
 from archwright.trials import Trial
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Log(Callback):
     def on_start(self, study: Study) -> None:
         """Note the beginning."""
         done = len(study.history.finished)
-        goes = f"goes on after {done} trials" if done else "begins"
+        goes = f"goes on after {counted(done, 'trial')}" if done else "begins"
         self._note(f"search {goes}: {', '.join(map(str, study.objectives))}, budget {study.budget}, seed {study.seed}")
         if study.ladder.rungs:
             self._note(f"{study.scheduler} over {study.ladder}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from archwright._scalars import scalar
+from archwright._words import counted
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, decided_settings
 from archwright.schedulers import Ladder, Scheduler
@@ -73,12 +74,12 @@ def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluato
     seconds = needed * ladder.rungs[-1].get("seconds", 0.0)
     if seconds > budget.time:
         raise SchedulerError(
-            f"the first round of {scheduler!r} over {ladder} takes {seconds:.3g} seconds, and the budget is {budget}: "
-            "give more time, fewer or lower rungs, or the scheduler 'asha', which has no rounds"
+            f"the first round of {scheduler!r} over {ladder} takes {counted(f'{seconds:.3g}', 'second')}, and the "
+            f"budget is {budget}: give more time, fewer or lower rungs, or the scheduler 'asha', which has no rounds"
         )
     if budget.trials is not None and budget.trials < needed - _ROUNDING:
         raise SchedulerError(
-            f"the first round of {scheduler!r} over {ladder} costs as much as {needed:.3g} full evaluations, and the "
-            f"budget is {budget.trials}: give at least {math.ceil(needed)} trials, fewer rungs, or the scheduler "
-            "'asha', which has no rounds"
+            f"the first round of {scheduler!r} over {ladder} costs as much as "
+            f"{counted(f'{needed:.3g}', 'full evaluation')}, and the budget is {budget.trials}: give at least "
+            f"{counted(math.ceil(needed), 'trial')}, fewer rungs, or the scheduler 'asha', which has no rounds"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from archwright._words import counted
 from archwright.errors import ArchwrightError, Exhausted, StrategyError, StudyError
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
@@ -155,7 +156,7 @@ class Planner:
             return architecture
         unseen = history.unseen(space)
         if unseen is None:
-            raise Exhausted(f"all {count:,} architectures of the space have been proposed")
+            raise Exhausted(f"all {counted(count, 'architecture')} of the space have been proposed")
         return unseen
 
     def _infeasible(self, history: History) -> ArchwrightError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
+from archwright._words import counted
 from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
 from archwright.schedulers import Scheduler, scores
@@ -194,7 +195,8 @@ class Run:
                 study.stopped_by = self._step()
         finished = study.history.finished
         if study.stopped_by == "seconds" and not study.history.trials:
-            self._problem(f"the time was over before the first trial began: {self._ledger.clock.elapsed:.3g} seconds")
+            elapsed = counted(f"{self._ledger.clock.elapsed:.3g}", "second")
+            self._problem(f"the time was over before the first trial began: {elapsed}")
         if finished and study.history.best is None and study.stopped_by != "failures":
             told = finished[-1].cause or "no error is on record"
             self._problem(f"no trial of {len(finished)} gave a result; the last one: {told}")

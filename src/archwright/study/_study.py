@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright._scalars import scalar
+from archwright._words import counted
 from archwright.cost import COUNTED
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, as_evaluator
@@ -220,7 +221,7 @@ class Study(Results):
         if held is None or held.architecture != trial.architecture:
             raise StudyError(
                 f"trial {trial.number} ({trial.architecture.id}) is not one of this study's "
-                f"{len(self.trials)} trials; tell takes what ask returned"
+                f"{counted(len(self.trials), 'trial')}; tell takes what ask returned"
             )
         if held.ended:
             raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
@@ -325,7 +326,7 @@ class Study(Results):
         best = "" if self.best is None else f", best {dict(self.best.metrics)}"
         place = "in memory" if self.path is None else f"in {self.path}"
         aims = ", ".join(map(str, self.objectives))
-        return f"<Study {aims} {place}, {len(self.history.finished)} trials{best}>"
+        return f"<Study {aims} {place}, {counted(len(self.history.finished), 'trial')}{best}>"
 
     # ------------------------------------------------------------------ inside
 
@@ -362,7 +363,7 @@ class Study(Results):
         told = "".join(f"\n  {line}" for line in changed)
         if not resume:
             raise StudyError(
-                f"{self.path} holds a study already, with {len(self.trials)} trials. Go on with it "
+                f"{self.path} holds a study already, with {counted(len(self.trials), 'trial')}. Go on with it "
                 f"(resume=True, or load(path).resume()), or take another path.{told}"
             )
         if changed:
