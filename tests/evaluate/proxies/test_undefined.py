@@ -87,7 +87,7 @@ class Once(nn.Module):
         ("synflow", lambda: Constant(bias=False), "no weight leads from"),
         ("grasp", Once, "cannot be differentiated again .*first order"),
         ("fisher", lambda: nn.Sequential(nn.Flatten(), Matrix()), "no convolution or linear layer"),
-        ("flops", lambda: nn.BatchNorm1d(5), "no convolution and no matrix product"),
+        ("flops", lambda: nn.BatchNorm1d(5), "no convolution and no product"),
         ("snip", lambda: nn.BatchNorm1d(5), "no weight of two axes or more that is learnt"),
         ("zico", lambda: mlp().requires_grad_(False), "no weight of two axes or more that is learnt"),
         ("expressivity", Constant, "block 0 of the network gives the same"),
