@@ -214,7 +214,6 @@ def search(
     from archwright.cli._named import (
         default_trials,
         evaluator_for,
-        free_folder,
         parse_fidelity,
         parse_scheduler,
         parse_space,
@@ -243,7 +242,7 @@ def search(
     )
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)
-    path = out or free_folder(Path("runs") / Path(data).stem)
+    path = out or _free_folder(Path("runs") / Path(data).stem)
     shown = Screen(quiet=json, data=loaded)
     with counting_from(context.obj):
         study = run_search(
@@ -492,3 +491,12 @@ def _conclude(screen: Screen, study: Study, *, as_json: bool) -> None:
         raise typer.Exit(130)
     if study.best is None:
         raise typer.Exit(1)
+
+
+def _free_folder(path: Path) -> Path:
+    """Return the path, or the first of path-2, path-3, ... that is not there yet."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free

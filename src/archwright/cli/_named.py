@@ -23,7 +23,6 @@ __all__ = [
     "EVALUATORS",
     "default_trials",
     "evaluator_for",
-    "free_folder",
     "parse_fidelity",
     "parse_scheduler",
     "parse_space",
@@ -221,12 +220,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-
-
-def free_folder(path: Path) -> Path:
-    """Return the path, or the first of path-2, path-3, ... that is not there yet."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}-{number}")
-    return free

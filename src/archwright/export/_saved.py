@@ -99,6 +99,7 @@ class Saved:
             tensors = load(self.files[WEIGHTS])
         except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
             raise StudyError(f"{weights} is damaged: {error}") from error
+        self._check_shapes(space, tensors)
         try:
             model = space.build(self.architecture, self.example_input)
         except ArchwrightError as error:
@@ -108,6 +109,25 @@ class Saved:
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
             raise StudyError(f"{weights} does not hold the weights of this network: {error}") from error
         return model.eval()
+
+    def _check_shapes(self, space: Space, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Refuse weights of another network before memory is taken for this one: a record may describe one of any size.
+
+        Raises:
+            StudyError: They are.
+        """
+        import torch
+
+        try:
+            with torch.device("meta"), torch.random.fork_rng(devices=[]):
+                state = space.build(self.architecture, self.example_input).state_dict()
+        except (ArchwrightError, NotImplementedError, RuntimeError):
+            return  # perhaps because the meta device does not serve a class of the user's own
+        wanted, given = ({name: tuple(each.shape) for name, each in of.items()} for of in (state, tensors))
+        if wanted != given and not any(map(torch.nn.parameter.is_lazy, state.values())):
+            name = next(name for name in {**wanted, **given} if wanted.get(name) != given.get(name))
+            told = f"{name} has shape {given.get(name, 'none')} there, and {wanted.get(name, 'none')} in the network"
+            raise StudyError(f"{self.place / WEIGHTS} does not hold the weights of this network: {told}")
 
     def preprocess(self) -> Preprocess | None:
         """Return the preprocessing of the network's inputs; `None` where none was saved with it.

@@ -20,8 +20,8 @@ Rule: TypeAlias = Callable[[str, Decision], Value]
 Scope: TypeAlias = tuple[Graph, str] | None
 
 _END: Any = object()
-_CASES = 30_000
-"""How many cases of tied decisions are counted before a space is taken for uncountable."""
+_WORK = 2_000_000
+"""How many decisions are looked at in cases of tied ones before a space is taken for uncountable."""
 
 
 class Program:
@@ -113,6 +113,7 @@ class Program:
         if any(decision.size == math.inf for root in self.roots for decision in self._reached(root)):
             return math.inf
         memo: dict[tuple[frozenset[Decision], frozenset[Decision]], int] = {}
+        work = 0
 
         def product(agenda: frozenset[Decision], decided: frozenset[Decision]) -> int:
             agenda -= decided
@@ -127,12 +128,15 @@ class Program:
             reach = frozenset[Decision]().union(*(self._reached(d) for d in group))
             key = (group, decided & reach)
             if key not in memo:
-                if len(memo) >= _CASES:
-                    raise RecursionError
+                nonlocal work
+                work += len(reach)
                 first = min(group, key=self._order)
                 rest, after = group - {first}, decided | {first}
                 ways: dict[frozenset[Decision], int] = {}
                 for value in first.values():
+                    work += 1
+                    if work > _WORK:
+                        raise RecursionError
                     opened = frozenset(self.opened(first, value)) - after
                     ways[opened] = ways.get(opened, 0) + 1
                 memo[key] = sum(n * product(rest | opened, after) for opened, n in ways.items())
@@ -151,17 +155,20 @@ class Program:
 
     def _groups(self, agenda: frozenset[Decision], decided: frozenset[Decision]) -> list[frozenset[Decision]]:
         """Split an agenda into groups that have no undecided decision in common."""
-        groups: list[tuple[frozenset[Decision], frozenset[Decision]]] = []
-        for decision in sorted(agenda, key=self._order):
-            members, reach = frozenset((decision,)), self._reached(decision) - decided
-            apart = []
-            for other, other_reach in groups:
-                if reach & other_reach:
-                    members, reach = members | other, reach | other_reach
-                else:
-                    apart.append((other, other_reach))
-            groups = [*apart, (members, reach)]
-        return [members for members, _ in groups]
+        above: dict[Decision, Decision] = {}  # each decision's way to the one that stands for its group
+
+        def leader(decision: Decision) -> Decision:
+            while above.setdefault(decision, decision) is not decision:
+                above[decision] = decision = above[above[decision]]
+            return decision
+
+        for decision in agenda:
+            for other in self._reached(decision) - decided:
+                above[leader(other)] = leader(decision)
+        groups: dict[Decision, set[Decision]] = {}
+        for decision in agenda:
+            groups.setdefault(leader(decision), set()).add(decision)
+        return list(map(frozenset, groups.values()))
 
     def _reached(self, decision: Decision) -> frozenset[Decision]:
         if decision not in self._reach:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from archwright import _disk
+from archwright._states import parse_state
+from archwright.errors import ArchwrightError
 
 __all__ = ["Checkpoints"]
 
@@ -47,18 +49,14 @@ class Checkpoints:
         Raises:
             LookupError: It is not there, or it is damaged; the message says which.
         """
-        import torch
-
         try:
-            content = self._kept[number] if self._folder is None else self._read(self._folder, number)
-            state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+            return parse_state(self._kept[number] if self._folder is None else self._read(self._folder, number))
         except (FileNotFoundError, KeyError):
             raise LookupError("is gone") from None
-        except Exception as error:  # whatever a damaged file makes torch raise
-            raise LookupError(f"cannot be read ({type(error).__name__})") from error
-        if not isinstance(state, dict):
-            raise LookupError(f"cannot be read (it is a {type(state).__name__})")
-        return state
+        except ArchwrightError as error:
+            raise LookupError(f"cannot be read ({error})") from error
+        except ValueError as error:
+            raise LookupError(str(error)) from error
 
     def drop(self, numbers: Collection[int]) -> None:
         """Remove the states of trials."""

@@ -7,14 +7,15 @@ import json
 import math
 import platform
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright._scalars import is_whole
-from archwright.errors import SpaceError, StudyError
+from archwright.errors import ArchwrightError, SpaceError, StudyError
 from archwright.evaluate import Evaluator
 from archwright.schedulers import Full, Ladder
 from archwright.space import Architecture, Space
@@ -184,7 +185,8 @@ def restore_strategy(document: Mapping[str, Any]) -> Strategy:
             f"the study's strategy, {stored['class']}, cannot be made again from its record: give it, as "
             "load(path, strategy=...), or register it under a name before the study is made"
         )
-    return strategies.create(stored["name"], **stored["options"])
+    with _from_record("strategy"):
+        return strategies.create(stored["name"], **stored["options"])
 
 
 def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strategy) -> Planner:
@@ -199,11 +201,13 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
             f"the study's scheduler, {stored['class']}, cannot be made again from its record: register it under a name "
             "before the study is opened"
         )
-    scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
-    screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
-    constraints = tuple(map(Constraint.parse, stored["constraints"]))
-    starts = tuple(map(Architecture.from_json, stored.get("starts", ())))
-    return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen, constraints, starts)
+    with _from_record("scheduler"):
+        scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
+        screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
+        constraints = tuple(map(Constraint.parse, stored["constraints"]))
+        starts = tuple(map(Architecture.from_json, stored.get("starts", ())))
+        inherit, seed = stored["inherit"], document["seed"]
+        return Planner(space, strategy, scheduler, ladder, seed, inherit, screen, constraints, starts)
 
 
 def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
@@ -215,7 +219,19 @@ def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
     stored = document["evaluator"]
     if stored is None:
         raise StudyError(_NO_EVALUATOR)
-    return _made_evaluator(stored)
+    with _from_record("evaluator"):
+        return _made_evaluator(stored)
+
+
+@contextmanager
+def _from_record(what: str) -> Iterator[None]:
+    """Tell of settings on record that are of another type than is taken."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        if isinstance(error, ArchwrightError):
+            raise
+        raise StudyError(f"the study's {what} cannot be made again, as its record is damaged: {error}") from error
 
 
 def _made_evaluator(stored: Mapping[str, Any]) -> Evaluator:

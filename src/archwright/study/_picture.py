@@ -21,6 +21,7 @@ __all__ = ["draw_front", "draw_learned"]
 _COLOURS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
 _STYLES = ("-", "--", ":")
 _ACROSS = 4  # panels in a row
+_PANELS = 400  # in a picture
 
 
 def draw_learned(space: Space, learned: Learned | None, path: Path) -> None:
@@ -32,7 +33,8 @@ def draw_learned(space: Space, learned: Learned | None, path: Path) -> None:
         path: The file to write; its ending says what it is, such as ".png" or ".svg".
 
     Raises:
-        StudyError: Nothing was learned that could be drawn, or the file cannot be of that kind.
+        StudyError: Nothing was learned that could be drawn, it is of another space or of too many decisions, or the
+            file cannot be of that kind.
         MissingExtra: Matplotlib is not installed.
     """
     if learned is None or not learned.probabilities or not learned.probabilities[-1]:
@@ -40,8 +42,12 @@ def draw_learned(space: Space, learned: Learned | None, path: Path) -> None:
             "nothing was learned epoch by epoch that could be drawn: the strategies darts, pc-darts, gdas, drnas and "
             "proxyless do"
         )
-    figures = require("matplotlib.figure", extra="plots", purpose="drawing what was learned")
     names = list(learned.probabilities[-1])
+    if not _fits(space, learned):
+        raise StudyError("what was learned cannot be drawn: its decisions are not those of the space")
+    if len(names) > _PANELS:
+        raise StudyError(f"what was learned of {len(names):,} decisions cannot be drawn: {_PANELS} fit into a picture")
+    figures = require("matplotlib.figure", extra="plots", purpose="drawing what was learned")
     columns = min(_ACROSS, len(names))
     rows = math.ceil(len(names) / columns)
     figure = figures.Figure(figsize=(3.6 * columns, 2.4 * rows + 0.6), layout="constrained")
@@ -49,11 +55,21 @@ def draw_learned(space: Space, learned: Learned | None, path: Path) -> None:
     epochs = [row["step"] for row in learned.curve]
     for axes, name in zip(panels, names, strict=False):
         _draw_decision(axes, space.decisions[name], epochs, [step[name] for step in learned.probabilities])
-        axes.set_title(name, fontsize=9)
+        axes.set_title(name, fontsize=9, parse_math=False)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     figure.suptitle("How much each option is preferred, by epoch of the supernet")
     _save(figure, path)
+
+
+def _fits(space: Space, learned: Learned) -> bool:
+    """Tell whether there is a share of each option of the same decisions in each epoch."""
+    first = learned.probabilities[0]
+    options = {name: space.decisions[name].size for name in first if name in space.decisions}
+    return len(learned.curve) == len(learned.probabilities) and all(
+        "step" in row and {name: len(shares) for name, shares in step.items()} == options
+        for row, step in zip(learned.curve, learned.probabilities, strict=True)
+    )
 
 
 def draw_front(history: History, path: Path) -> None:
@@ -99,8 +115,8 @@ def draw_front(history: History, path: Path) -> None:
     line = sorted(zip(spots(front, 1), spots(front, 0), strict=True))
     where = "pre" if objectives[1].maximise else "post"
     axes.step(*zip(*line, strict=True), where=where, color="#CC6677", marker="o", label="front")
-    axes.set_xlabel(str(objectives[1]))
-    axes.set_ylabel(str(objectives[0]))
+    axes.set_xlabel(str(objectives[1]), parse_math=False)
+    axes.set_ylabel(str(objectives[0]), parse_math=False)
     axes.legend(frameon=False, fontsize=8)
     volumes = history.hypervolumes()
     if volumes:
@@ -133,4 +149,5 @@ def _draw_decision(axes: Any, decision: Decision, epochs: list[float], shares: l
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=7)
-    axes.legend(fontsize=6, frameon=False, ncols=2 if len(labels) > 4 else 1)
+    for text in axes.legend(fontsize=6, frameon=False, ncols=2 if len(labels) > 4 else 1).get_texts():
+        text.set_parse_math(False)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from archwright import _disk
 from archwright._scalars import is_whole, scalar
+from archwright._states import parse_state
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Stopped, Training
 from archwright.evaluate._device import seeded
@@ -166,8 +168,14 @@ class SupernetEvaluator(Evaluator):
             checkpoint = _Checkpoint(preparation.folder, self._key(space, seed))
             state = checkpoint.read()
             if state is not None:
-                trainer.load_state(state["trainer"])
-                curve, shares = state["curve"], state["probabilities"]
+                try:
+                    trainer.load_state(state["trainer"])
+                    curve, shares = list(state["curve"]), list(state["probabilities"])
+                except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+                    raise EvaluationError(
+                        f"{checkpoint.file} holds no training of this supernet ({error}); remove it, and the supernet "
+                        "is trained from the start"
+                    ) from error
             is_over = state is not None and bool(state["is_over"])
             while not is_over and trainer.epochs_done < epochs:
                 start = time.monotonic()
@@ -302,17 +310,17 @@ class _Checkpoint:
     """A file that holds the training of a supernet after its last epoch."""
 
     def __init__(self, folder: FilePath | None, key: str) -> None:
-        self._file = None if folder is None else folder / _CHECKPOINT
+        self.file = None if folder is None else folder / _CHECKPOINT
         self._key = key
 
     def read(self) -> dict[str, Any] | None:
         """Return what was written last; None where there is nothing, or nothing of use, which is said."""
-        if self._file is None or not self._file.exists():
+        if self.file is None or not os.path.lexists(self.file):
             return None
         try:
-            state: dict[str, Any] = torch.load(self._file, weights_only=True)
-        except Exception as error:  # whatever a damaged file makes torch raise
-            self._say(f"cannot be read ({type(error).__name__})")
+            state = parse_state(_disk.read(self.file))
+        except ValueError as error:
+            self._say(str(error))
             return None
         if state.get("key") != self._key:
             self._say("is that of another supernet")
@@ -321,14 +329,11 @@ class _Checkpoint:
 
     def write(self, state: dict[str, Any]) -> None:
         """Put a state in place of the one before, at once and as a whole."""
-        if self._file is None:
-            return
-        new = self._file.with_suffix(".new")
-        torch.save({**state, "key": self._key}, new)
-        os.replace(new, self._file)
+        if self.file is not None:
+            _disk.write(self.file, lambda file: torch.save({**state, "key": self._key}, file))
 
     def _say(self, what: str) -> None:
-        warnings.warn(f"the checkpoint {self._file} {what}; the supernet is trained from the start", stacklevel=4)
+        warnings.warn(f"the checkpoint {self.file} {what}; the supernet is trained from the start", stacklevel=4)
 
 
 def _diagnosis(supernet: Supernet, preferred: list[Architecture]) -> dict[str, Any]:
