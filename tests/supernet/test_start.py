@@ -394,3 +394,43 @@ def test_what_a_state_brings_along_stays_frozen() -> None:
     fresh.select({"width": 17})(torch.zeros(2, 6))
     assert len(fresh.weight_parameters()) == count
     assert torch.equal(fresh.extract({"width": 17})[1].gain, supernet.extract({"width": 17})[1].gain)
+
+
+def test_decisions_that_are_not_always_made_part_weights_where_they_are() -> None:
+    nested = aw.choice({"one": 1.0, "more": aw.ordinal(2.0, 3.0, name="more")}, name="scale")
+    model = nn.Sequential(
+        aw.lazy(Loaded)(scale=nested, frozen=False), aw.choice(nn.ReLU(), nn.Tanh()), nn.LazyLinear(2)
+    )
+    supernet = supernet_of(model)
+    for architecture in supernet.space.enumerate():
+        scale = architecture.get("more", 1.0)
+        same(supernet.extract(architecture)[0], Loaded(scale=scale, frozen=False))
+    held = len(supernet.bank.state_dict())
+    for architecture in supernet.space.enumerate():  # a path looks where the network does
+        supernet.select(architecture)(torch.zeros(2, 6))
+    assert len(supernet.bank.state_dict()) == held
+    check(made(model, VECTOR, "softmax"))
+
+
+def test_loaded_weights_that_hang_on_what_is_inside_of_an_option_are_refused() -> None:
+    wide = aw.ordinal(4, 8, name="width")
+    part = nn.Sequential(nn.Linear(6, wide), nn.Linear(wide, 6))
+    body = nn.Sequential(nn.Linear(6, 6), aw.choice({"plain": nn.Identity(), "wide": part}, name="inner"))
+    with pytest.raises(RelaxationError, match=r"model: ramped.* loads weights that hang on width, .* settle width"):
+        supernet_of(aw.lazy(ramped)(body))
+
+
+@aw.template
+def _loaded(channels: Any) -> Any:
+    return nn.Sequential(aw.lazy(Loaded)(channels, frozen=False), nn.Linear(channels, 6))
+
+
+def test_what_a_template_is_filled_with_parts_weights_too() -> None:
+    widths = [aw.ordinal(4, 8, name=name) for name in ("one", "two")]
+    model = nn.Sequential(*map(_loaded, widths), aw.choice(nn.ReLU(), nn.Tanh()))
+    supernet = supernet_of(model)
+    for architecture in supernet.space.enumerate():
+        network = supernet.extract(architecture)
+        for place, name in enumerate(("one", "two")):
+            same(network[place][0], Loaded(architecture[name], frozen=False))
+    check(made(model, VECTOR, "softmax"))

@@ -101,6 +101,10 @@ class Program:
             )
         return self._opens[key]
 
+    def exposed(self, item: Any) -> tuple[Decision, ...]:
+        """Return the decisions that a part of the expression holds outside of any other decision."""
+        return () if item is None or isinstance(item, bool | int | float | str) else self._memo.get(id(item), ())
+
     def count(self) -> int | float:
         """Return the exact number of architectures; `math.inf` where a real number may be decided.
 

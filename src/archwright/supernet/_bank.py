@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from archwright.errors import RelaxationError
 from archwright.space import Call, Value
+from archwright.supernet._parting import Parting
 from archwright.supernet.elastic import Part, cut, fill, own_tensors, paste, rule_of
 
 __all__ = ["CONTAINERS", "Bank", "Record", "Slot", "agree", "fixed", "seeded"]
@@ -110,7 +111,7 @@ class Bank(nn.Module):
 
     Attributes:
         version: Counts how often weights came, grew or were loaded: an optimizer that holds them looks at it.
-        parted: The names of the decisions of which each value has weights of its own, by the path below which it does.
+        parted: Which decisions have weights of their own for each value, by the path below which they do.
         calibrating: The momentum of batch normalisation while its statistics are measured; None otherwise.
     """
 
@@ -118,18 +119,22 @@ class Bank(nn.Module):
         super().__init__()
         self.seed = seed
         self.version = 0
-        self.parted: dict[str, tuple[str, ...]] = {}
+        self.parted: dict[str, Parting] = {}
         self.calibrating: float | None = None
         self._wanted: dict[str, _Wanted] = {}
 
-    def parting(self, path: str) -> list[str]:
-        """Return the names of the decisions of which each value has weights of its own at a path."""
-        found = (names for at, names in self.parted.items() if f"{path}.".startswith(f"{at}."))
-        return list(dict.fromkeys(name for names in found for name in names))
+    def parting(self, path: str) -> list[Parting]:
+        """Return what divides the weights at a path."""
+        return [parting for at, parting in self.parted.items() if f"{path}.".startswith(f"{at}.")]
 
     def note(self, values: Mapping[str, Value]) -> Record:
         """Return what notes the tensors of layers that are made for some decisions."""
-        return Record(lambda path: "".join(f"[{name}={values[name]}]" for name in self.parting(path)))
+
+        def mark(path: str) -> str:
+            decided = {name: value for each in self.parting(path) for name, value in each.decided(values).items()}
+            return "".join(f"[{name}={value}]" for name, value in decided.items())
+
+        return Record(mark)
 
     def want(self, slots: list[Slot]) -> bool:
         """Ask that there be room for some layers; return whether there is already.

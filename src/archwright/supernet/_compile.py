@@ -7,7 +7,20 @@ from typing import Any
 
 from archwright.build._probe import is_layer, is_row
 from archwright.errors import RelaxationError
-from archwright.space import Apply, Call, Choice, Decision, Filled, Graph, Repeat, Subset, children, is_value, written
+from archwright.space import (
+    Apply,
+    Blank,
+    Call,
+    Choice,
+    Decision,
+    Filled,
+    Graph,
+    Repeat,
+    Subset,
+    children,
+    is_value,
+    written,
+)
 from archwright.space._decisions import place_of
 from archwright.supernet._engine import Engine
 from archwright.supernet._leaf import Leaf, decisions_in
@@ -33,6 +46,7 @@ class Compiler:
         self.leaves: list[Leaf] = []
         self.branches: dict[str, Choice | Subset] = {}
         self.wirings: list[Wiring] = []
+        self._filled: dict[Blank, Any] = {}
 
     def compile(self, item: Any, path: str) -> Node | None:
         """Return what runs a module of the expression; None where there is no operation.
@@ -57,7 +71,10 @@ class Compiler:
         if isinstance(item, Graph):
             return self._graph(item, path)
         if isinstance(item, Filled):
-            return Scope(self.engine, item, self.compile(item.body, path), path)
+            outside, self._filled = self._filled, {**self._filled, **dict(zip(item.blanks, item.values, strict=True))}
+            body = self.compile(item.body, path)
+            self._filled = outside
+            return Scope(self.engine, item, body, path)
         if isinstance(item, Call):
             places = list(children(item))
             if is_row(item):
@@ -85,9 +102,19 @@ class Compiler:
                     parts.append((part, self.compile(part, at)))
             elif isinstance(part, list | tuple | Mapping):
                 stack += [(inner, f"{at}.{place}") for place, inner in children(part)]
-        leaf = Leaf(self.engine, call, path, parts, self.leaves[before:])
+        leaf = Leaf(self.engine, call, path, parts, self.leaves[before:], self._roots(call))
         self.leaves.append(leaf)
         return leaf
+
+    def _roots(self, call: Call) -> tuple[Any, ...]:
+        """Return a call, and what the blanks in it stand for."""
+        roots: list[Any] = [call]
+        seen: set[Blank] = set()
+        for root in roots:
+            blanks = [blank for blank in decisions_in(root)[1] if blank in self._filled and blank not in seen]
+            seen.update(blanks)
+            roots += [self._filled[blank] for blank in blanks]
+        return tuple(roots)
 
     def _graph(self, graph: Graph, path: str) -> Wiring:
         nodes: dict[Apply, Node | None] = {}

@@ -20,6 +20,7 @@ from archwright.supernet._bank import CONTAINERS, Slot, seeded
 from archwright.supernet._engine import Engine
 from archwright.supernet._frame import Draw, Frame
 from archwright.supernet._made import Made
+from archwright.supernet._parting import Parting
 from archwright.supernet.elastic import rule_of
 
 __all__ = ["Leaf", "StandIn", "decisions_in"]
@@ -66,19 +67,28 @@ class Leaf:
         path: Where it stands.
         parts: The parts of the expression among its arguments, each with what runs it.
         inner: The leaves in those parts.
+        roots: The call, and what the blanks of templates in it stand for.
 
     Attributes:
         names: The decisions that it is made by, by name.
         is_own: Whether code of the user's own makes it, or a part of it.
-        parting: The decisions of which each value has weights of its own, by name.
+        parting: What divides its weights by the values of decisions.
         runs: While sizes are found out: what went in first with each draw, and the frame; by the `id` of the draw.
         met: While sizes are found out: for each of its sizes the frame in which it was met first, and its tensors.
     """
 
-    def __init__(self, engine: Engine, call: Call, path: str, parts: list[tuple[Any, Any]], inner: list[Leaf]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        call: Call,
+        path: str,
+        parts: list[tuple[Any, Any]],
+        inner: list[Leaf],
+        roots: tuple[Any, ...],
+    ) -> None:
         self.engine, self.call, self.path = engine, call, path
-        self.parts, self.inner = parts, inner
-        self.parting: list[str] = []
+        self.parts, self.inner, self.roots = parts, inner, roots
+        self.parting: list[Parting] = []
         self.runs: dict[int, tuple[tuple[Any, ...], Frame]] = {}
         self.met: list[tuple[Frame, list[Slot]]] = []
         self._within: Leaf | None = None
@@ -121,9 +131,9 @@ class Leaf:
             leaf = leaf._within
         return around[-1] if around else None
 
-    def inner_names(self) -> list[str]:
-        """Return all decisions in the call, those in its parts included, by name."""
-        return [self.engine.program.names[decision] for decision in decisions_in(self.call)[0]]
+    def exposed(self) -> list[Decision]:
+        """Return the decisions that are active wherever the call is."""
+        return [decision for root in self.roots for decision in self.engine.program.exposed(root)]
 
     def _opened(self) -> Any:
         """Return the call, with stand-ins for the parts that are run by themselves."""
@@ -221,7 +231,6 @@ class Leaf:
             return (frame.divisor,)
         values = frame.draw.values
         frame.used.update(self.names)
-        frame.used.update(self.parting)
         key: list[Any] = [frame.divisor]
         key += [values.get(name) for name in self.names]
         for blank in self._blanks:
@@ -229,7 +238,10 @@ class Leaf:
             key.append(filled if isinstance(filled, Hashable) else repr(filled))
         if self._is_lazy:
             key.append(_shapes(inputs))
-        key += [values.get(name) for name in self.parting]
+        for parting in self.parting:
+            decided = parting.decided({**values, **dict(frame.taken)})
+            frame.used.update(decided)
+            key += decided.items()
         return tuple(key)
 
     def _make(self, inputs: tuple[Tensor, ...], frame: Frame) -> Made:
@@ -277,7 +289,7 @@ class Leaf:
         self, device: str, inputs: tuple[Any, ...], frame: Frame, call: Call | None = None, *, again: bool = False
     ) -> tuple[nn.Module, list[Slot]]:
         call = call or self._opened()
-        record = self.engine.bank.note(frame.draw.values)
+        record = self.engine.bank.note({**frame.draw.values, **dict(frame.taken)})
         closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(call, self.path)
         specs = _specs(inputs)
         if device == "cpu" and call is self.call and self.is_special and specs is not None and has_lazy(closed):

@@ -10,14 +10,17 @@ import functools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from archwright.space import Value
+from archwright.build._make import headline
+from archwright.errors import RelaxationError
+from archwright.space import Decision, Value
 from archwright.supernet._bank import Slot, agree, fixed
 from archwright.supernet._frame import Frame
-from archwright.supernet._leaf import Leaf
+from archwright.supernet._leaf import Leaf, decisions_in
 from archwright.supernet.elastic import rule_of
 
 __all__ = ["MOST", "begin", "covers", "parted"]
 
+_LISTED = 64  # values of a decision that are looked through for what they open
 MOST = 16  # values of a decision that are built to see whether the first weights hang on it
 
 
@@ -35,21 +38,37 @@ def parted(leaf: Leaf, branches: Collection[str]) -> tuple[list[str], list[str]]
 
     Returns:
         The names of those of which each value is to have weights of its own, and of those that have too many values.
+
+    Raises:
+        RelaxationError: Loaded weights hang on a decision that is not made in all networks of the leaf.
     """
     if not leaf.runs:
         return [], []
+    program = leaf.engine.program
     inputs, frame = next(iter(leaf.runs.values()))
-    references = [_Built(leaf, inputs, frame, taken) for taken in _rounds(leaf, frame)]
-    names = list(leaf.names)
-    if leaf.inner and any(reference.is_loaded for reference in references):
-        names += [name for name in leaf.inner_names() if name not in branches and name not in names]
+    rounds = _rounds(leaf, frame)
+    built: dict[str, _Built] = {}
+
+    def references(settled: Mapping[str, Value]) -> list[_Built]:
+        """Return the networks in which some decisions are made, with every option in one of them."""
+        wanted = [{**taken, **settled} for taken in rounds]
+        return [built.setdefault(repr(each), _Built(leaf, inputs, frame, each)) for each in wanted]
+
+    names = leaf.names + [program.names[each] for root in leaf.roots[1:] for each in decisions_in(root)[0]]
+    exposed = [*names, *(program.names[decision] for decision in leaf.exposed())]
+    if leaf.inner and any(reference.is_loaded for reference in references({})):
+        names += [program.names[decision] for decision in decisions_in(leaf.call)[0]]
+    names = [name for name in names if name not in branches]
     found: tuple[list[str], list[str]] = ([], [])
-    for name in names:
-        decision = leaf.engine.program.decisions[name]
-        is_large = decision.size > MOST
-        values = [decision.decode([0.0] * decision.width)] if is_large else list(decision.values())
-        if any(_hangs_on(name, value, references) for value in values):
-            found[is_large].append(name)
+    for name, settled in _reached(leaf).items():
+        if name in names and _hangs_on(name, program.decisions[name], references(settled)):
+            if name not in exposed:
+                raise RelaxationError(
+                    f"{leaf.path}: {headline(leaf.call)} loads weights that hang on {name}, which only some of its "
+                    f"networks decide, so they can be no part of one set of weights: settle {name}, or write a choice "
+                    f"between several such calls"
+                )
+            found[program.decisions[name].size > MOST].append(name)
     return found
 
 
@@ -106,6 +125,10 @@ class _Built:
         shared = (self.slots[key] for key in self.fixed if rule_of(self.slots[key].layer) is not None)
         return any(bool((slot.tensor != slot.tensor.flatten()[:1]).any()) for slot in shared)
 
+    def decided(self, name: str) -> Value:
+        """Return the value of a decision."""
+        return self.values.get(name, self.frame.draw.values[name])
+
     def at(self, name: str, value: Value) -> _Built | None:
         """Return the same with one more decision made; None where it cannot be built."""
         wanted = {**self.frame.draw.values, name: value}
@@ -125,11 +148,30 @@ def _rounds(leaf: Leaf, frame: Frame) -> list[dict[str, Value]]:
     return covers(dict(met.taken) for inner in leaf.inner for met, _ in inner.met if met.draw is frame.draw) or [{}]
 
 
-def _hangs_on(name: str, value: Value, references: list[_Built]) -> bool:
+def _reached(leaf: Leaf) -> dict[str, dict[str, Value]]:
+    """Return each decision in the call of a leaf, with the decisions by which it is active there, by name."""
+    program = leaf.engine.program
+    left = leaf.exposed()
+    found: dict[str, dict[str, Value]] = {program.names[decision]: {} for decision in left}
+    while left:
+        decision = left.pop(0)
+        name = program.names[decision]
+        for value in decision.values() if decision.branches and decision.size <= _LISTED else ():
+            for inner in program.opened(decision, value):
+                if program.names[inner] not in found:
+                    found[program.names[inner]] = {**found[name], name: value}
+                    left.append(inner)
+    return found
+
+
+def _hangs_on(name: str, decision: Decision, references: list[_Built]) -> bool:
+    """Tell whether another value of a decision makes weights that cannot begin as one with those of a reference."""
+    values = list(decision.values()) if decision.size <= MOST else [decision.decode([0.0] * decision.width)]
     for reference in references:
-        other = None if value == reference.frame.draw.values[name] else reference.at(name, value)
-        if other is not None and _differ(reference, other):
-            return True
+        for value in values:
+            other = None if value == reference.decided(name) else reference.at(name, value)
+            if other is not None and _differ(reference, other):
+                return True
     return False
 
 

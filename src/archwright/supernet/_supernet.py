@@ -24,6 +24,7 @@ from archwright.supernet._derive import choice_of
 from archwright.supernet._engine import Engine
 from archwright.supernet._frame import Draw, Frame, Mix
 from archwright.supernet._leaf import Leaf, decisions_in
+from archwright.supernet._parting import Parting
 from archwright.supernet._start import begin, parted
 from archwright.supernet.elastic import rule_of
 
@@ -362,7 +363,7 @@ class Supernet(nn.Module):
             if leaf.is_special and leaf.taker is None:
                 names, many = parted(leaf, self._mixed())
                 if names:
-                    self.bank.parted[leaf.path] = tuple(names)
+                    self.bank.parted[leaf.path] = Parting(self.space.program, leaf.roots, tuple(names))
                 if many:
                     warnings.warn(
                         f"{leaf.path}: the first weights hang on {', '.join(many)}, of too many values to have weights "
@@ -419,18 +420,19 @@ class Supernet(nn.Module):
 
     def _check_sizes(self, leaf: Leaf) -> None:
         """Refuse a layer that would have too many sets of weights."""
-        sizes = {name: self.space.decisions[name].size for name in (*leaf.names, *leaf.parting)}
-        count = math.prod(sizes[name] for name in leaf.parting)
+        parting = list(dict.fromkeys(name for each in leaf.parting for name in each.names))
+        sizes = {name: self.space.decisions[name].size for name in (*leaf.names, *parting)}
+        count = math.prod(sizes[name] for name in parting)
         if count > _MOST:
             raise RelaxationError(
-                f"{leaf.path}: its first weights hang on {', '.join(leaf.parting)}, which together have {count:,.0f} "
+                f"{leaf.path}: its first weights hang on {', '.join(parting)}, which together have {count:,.0f} "
                 f"values, and each would need weights of its own; leave at most {_MOST} of them open"
             )
         ruleless = sorted({type(layer).__name__ for layer in leaf.layers() if rule_of(layer) is None})
         if not ruleless:
             return
         for name in leaf.names:
-            count *= sizes[name] if name not in leaf.parting and leaf.is_sized_by(name) else 1
+            count *= sizes[name] if name not in parting and leaf.is_sized_by(name) else 1
         if count > _MOST:
             raise RelaxationError(
                 f"{leaf.path}: {', '.join(ruleless)} has {count:,.0f} sizes and no rule by which they could share "

@@ -43,8 +43,7 @@ class Rule:
         parts: Takes a layer; returns how its parameters and buffers lie in the largest ones, by name, as far as they
             are not simply the beginning.
         kind: Takes a layer; returns what tells it from layers of the class that must not share weights with it.
-        narrow: Takes a layer without data and a divisor; makes its channels that many times fewer. None where that is
-            not possible.
+        narrow: Takes a layer and a divisor; makes its channels that many times fewer. None where that is not possible.
         bound: Is called after the tensors of a layer have been put in place, where the layer keeps them twice.
     """
 
@@ -226,10 +225,10 @@ def paste(full: Tensor, value: Tensor, part: Part) -> None:
 
 
 def _shrunk(layer: nn.Module, name: str, shape: tuple[int, ...]) -> None:
-    """Give a layer without data a tensor of another shape."""
+    """Give a layer a smaller tensor: the beginning of the one that it has."""
     old = getattr(layer, name)
     if old is not None:
-        new = torch.empty(shape, dtype=old.dtype, device=old.device)
+        new = old.detach()[tuple(map(slice, shape))].clone()
         is_parameter = name in layer._parameters
         setattr(layer, name, nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new)
 
