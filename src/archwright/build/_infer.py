@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch.nn.modules.batchnorm import _LazyNormBase
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
@@ -38,31 +39,56 @@ Shaped: TypeAlias = tuple[tuple[int, ...], torch.dtype]
 _FILLING = frozenset(
     {torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.fill_, torch.Tensor.zero_, torch.Tensor.clamp_}
 )
-_ELEMENTWISE = frozenset(
-    {torch.nn.functional.relu, torch.nn.functional.gelu, torch.nn.functional.silu, torch.nn.functional.hardswish}
-)
+_ELEMENTWISE = frozenset({F.relu, F.gelu, F.silu, F.hardswish, F.elu, F.leaky_relu, F.selu, F.celu, F.mish, F.softplus})
+
+_SHORT = _ELEMENTWISE | {F.batch_norm, F.layer_norm, F.linear}
 
 
 class ShapesAlone(TorchFunctionMode):
     """Spares the meta device what it works out step by step in Python although only the shape is wanted.
 
-    That is batch normalization and activations, which take most of the time of a pass there and have neither products
-    nor a shape of their own, and what fills new weights. A normalization that does not fit its input is left to torch,
-    which refuses it.
+    That is normalization and activations, which take most of the time of a pass there and have neither products nor a
+    shape of their own, linear layers, and what fills new weights. What does not fit its input is left to torch, which
+    refuses it.
+
+    Args:
+        products: Whether somebody counts products, so that linear layers are left to torch as well.
     """
+
+    def __init__(self, *, products: bool = False) -> None:
+        super().__init__()
+        self._products = products
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run a function of torch."""
         kwargs = kwargs or {}
         if func in _FILLING and args[0].is_meta:
             return args[0]
-        if func in _ELEMENTWISE and args[0].is_meta:
-            return torch.empty_like(args[0])
-        if func is torch.nn.functional.batch_norm and args[0].is_meta and args[0].ndim > 1:
-            of_channels = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, torch.Tensor)]
-            if all(value.shape == args[0].shape[1:2] for value in of_channels):
-                return torch.empty_like(args[0])
+        if func in _SHORT and args and args[0].is_meta and args[0].is_floating_point():
+            given = _given(func, *args, *kwargs.values())
+            if given is not None and not (func is F.linear and self._products):
+                return given
         return func(*args, **kwargs)
+
+
+def _given(func: Any, x: torch.Tensor, *others: Any) -> torch.Tensor | None:
+    """Return a tensor of the shape that a function gives, or None where something does not fit."""
+    tensors = [other for other in others if isinstance(other, torch.Tensor)]
+    if any(not tensor.is_meta or tensor.dtype != x.dtype for tensor in tensors):
+        return None
+    sizes = [tuple(tensor.shape) for tensor in tensors]
+    if func is F.linear:
+        weight, *bias = sizes
+        fits = len(weight) == 2 and x.shape[-1:] == weight[1:] and bias in ([], [weight[:1]])
+        return x.new_empty((*x.shape[:-1], weight[0])) if fits else None
+    if func is F.batch_norm:
+        fits = x.ndim > 1 and all(size == x.shape[1:2] for size in sizes)
+    elif func is F.layer_norm:
+        normalized = tuple(others[0])
+        fits = normalized == x.shape[-len(normalized) :] and {*sizes} <= {normalized}
+    else:
+        fits = True
+    return torch.empty_like(x) if fits else None
 
 
 def outline(item: Any, specs: tuple[TensorSpec, ...], device: str = "meta") -> tuple[Any, dict[Call, Any]]:

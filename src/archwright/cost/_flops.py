@@ -36,7 +36,7 @@ def count_flops(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int:
     Raises:
         CostError: It does not run, or nobody knows what one of its operations takes; the message names the layer.
     """
-    with counting() as counter, torch.no_grad(), ShapesAlone():
+    with counting() as counter, torch.no_grad(), ShapesAlone(products=True):
         run(model, inputs)
     return counter.get_total_flops()
 

@@ -44,7 +44,7 @@ def on_meta_or_cpu(count: Callable[[str], _T]) -> _T:
 def fresh(space: Space, architecture: Mapping[str, Any], specs: Sequence[TensorSpec] | None, device: str) -> nn.Module:
     """Return the network of an architecture with fresh weights, in evaluation mode; no generator goes on by it."""
     with torch.random.fork_rng(devices=()), torch.device(device):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # `torch.manual_seed` would seed devices that are not put back
         return space.build(architecture, specs).eval()
 
 

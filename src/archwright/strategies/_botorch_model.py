@@ -157,5 +157,5 @@ def _quiet(seed: int) -> Iterator[None]:
     """Seed torch's generator, from which BoTorch draws, and keep warnings back; afterwards all is as before."""
     with torch.random.fork_rng(devices=()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield

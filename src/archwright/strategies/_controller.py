@@ -73,7 +73,7 @@ class Controller(nn.Module):
         self.most = layout.most
         count = max(1, len(layout.steps))
         with torch.random.fork_rng(devices=()):  # weights of their own seed, and the global generator as it was
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             self.embed = nn.Embedding(1 + layout.total, hidden, dtype=dtype)
             self.lstm = nn.LSTM(hidden, hidden, batch_first=True, dtype=dtype)
             self.heads = nn.Embedding(count, layout.most * hidden, dtype=dtype)  # a linear layer for each step

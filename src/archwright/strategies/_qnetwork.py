@@ -37,7 +37,7 @@ class QNetwork(nn.Module):
         count = max(1, len(layout.steps))
         self.most = layout.most
         with torch.random.fork_rng(devices=()):  # weights of their own seed, and the global generator as it was
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             self.body = nn.Sequential(
                 nn.Linear(layout.length, hidden, dtype=dtype),
                 nn.ReLU(),

@@ -1,0 +1,58 @@
+"""What is spared on the meta device gives the shapes that torch works out there, and what torch refuses is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from archwright.build import ShapesAlone
+from archwright.build._infer import _ELEMENTWISE
+
+SHAPES = [(5,), (2, 5), (2, 5, 3), (2, 3, 5), (2, 5, 4, 3), (2, 5, 5, 5, 5), (0, 5)]
+DTYPES = [torch.float32, torch.float64, torch.int64]
+
+
+def ones(*shape, dtype=torch.float32):
+    return torch.ones(shape, dtype=dtype)
+
+
+CALLS = {
+    **{function.__name__: function for function in _ELEMENTWISE},
+    "linear": lambda x: F.linear(x, ones(7, 5), ones(7)),
+    "linear without bias": lambda x: F.linear(x, weight=ones(7, 5)),
+    "linear with a bias that does not fit": lambda x: F.linear(x, ones(7, 5), ones(6)),
+    "linear of one output": lambda x: F.linear(x, ones(5)),
+    "batch_norm": lambda x: F.batch_norm(x, ones(5), ones(5), ones(5), ones(5)),
+    "batch_norm in training": lambda x: F.batch_norm(x, None, None, training=True),
+    "layer_norm": lambda x: F.layer_norm(x, (5,), ones(5), ones(5)),
+    "layer_norm over two": lambda x: F.layer_norm(x, (5, 3)),
+    "layer_norm with weights that do not fit": lambda x: F.layer_norm(x, (5,), ones(3)),
+}
+
+
+def outcome(call, shape, dtype):
+    """The shape, strides and type of what a call gives on the meta device, or that it is refused."""
+    try:
+        found = call(ones(*shape, dtype=dtype))
+    except (RuntimeError, ValueError, NotImplementedError, AssertionError):
+        return "refused"
+    return tuple(found.shape), found.stride(), found.dtype
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("products", [False, True])
+def test_it_gives_what_torch_gives(name, products):
+    for shape in SHAPES:
+        for dtype in DTYPES:
+            with torch.device("meta"), torch.no_grad():
+                expected = outcome(CALLS[name], shape, dtype)
+                with ShapesAlone(products=products):
+                    assert outcome(CALLS[name], shape, dtype) == expected, (shape, dtype)
+
+
+def test_what_is_not_on_the_meta_device_is_computed():
+    x, weight = torch.randn(2, 5), torch.randn(3, 5)
+    with ShapesAlone():
+        assert torch.equal(F.linear(x, weight), x @ weight.T)
+        assert torch.equal(F.relu(x), x.clamp(min=0))
