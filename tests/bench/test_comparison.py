@@ -92,7 +92,10 @@ def test_one_seed_has_no_standard_error_and_one_strategy_no_test():
 
 
 def test_files_hold_every_run_and_a_picture(comparison, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.json").write_text("mine")
     paths = comparison.save(tmp_path / "out", title="A <title>")
+    assert (tmp_path / "out" / "results.json.old").read_text() == "mine"
     assert [path.name for path in paths] == ["results.json", "runs.csv", "curves.png", "curves.svg", "report.html"]
     assert json.loads(paths[0].read_text())["results"].keys() == {"good", "bad"}
     with paths[1].open() as file:

@@ -1,17 +1,19 @@
-"""Shapes are checked when a space is made: what does not fit is refused, with its path, and what fits is not."""
+"""Shapes are checked when a space is made: what does not fit is refused, with its path, and what runs is not."""
 
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.build import blocks
 
 import archwright as aw
 from archwright import nn
-from archwright.errors import ShapeError
+from archwright.errors import BuildError, ShapeError
 from archwright.space import template
 from archwright.testing import random_spaces
 
@@ -27,11 +29,11 @@ def refused(message, model, example=(3, 8, 8), **options):
 
 
 def fits(model, example=(3, 8, 8), **options):
-    """Check that a space is accepted, and that all of its architectures (or some, of many) can be built."""
+    """Check that a space is accepted, and that all of its architectures (or some, of many) run."""
     space = aw.Space(model=model, example_input=example, **options)
-    for index, architecture in enumerate(space.enumerate()):
-        if index < 40:
-            space.build(architecture)
+    inputs = [torch.zeros((2, *spec.shape), dtype=getattr(torch, spec.dtype)) for spec in space.example_input]
+    for architecture in islice(space.enumerate(), 40):
+        space.build(architecture)(*inputs)
     return space
 
 
@@ -43,8 +45,21 @@ WIDE = {"narrow": nn.LazyConv2d(4, 1), "wide": nn.LazyConv2d(8, 1)}
 
 def test_in_a_row():
     refused(
-        "model.1.narrow and model.1.wide disagree in shape: (2, 4, 8, 8) and (2, 8, 8, 8) (the batch is 2)",
-        nn.Sequential(nn.ReLU(), aw.choice(WIDE), nn.Flatten(), nn.LazyLinear(2)),
+        "model.1.narrow and model.1.wide disagree in shape: with model.1.wide, model.2: Conv2d(4, 2, 1), where model.2 "
+        "is given shape (2, 8, 8, 8): Given groups=1, weight of size [2, 4, 1, 1]",
+        nn.Sequential(nn.ReLU(), aw.choice(WIDE), nn.Conv2d(4, 2, 1)),
+    )
+    refused(
+        "model.0.narrow and model.0.wide disagree in shape: with model.0.narrow, model.3: Linear(512, 2), where "
+        "model.3 is given shape (2, 256): mat1 and mat2",
+        nn.Sequential(aw.choice(WIDE), nn.ReLU(), nn.Flatten(), nn.Linear(512, 2)),
+    )
+
+
+def test_no_layer_takes_what_comes_out():
+    refused(
+        "model.1: Conv2d(5, 2, 1), where model.1 is given shape (2, 4, 8, 8)",
+        nn.Sequential(aw.choice(WIDE), nn.Conv2d(5, 2, 1)),
     )
 
 
@@ -93,15 +108,15 @@ def test_in_a_late_body_of_a_deep_repeat():
 
 def test_in_what_a_user_s_class_takes():
     refused(
-        "model.0.0.narrow and model.0.0.wide disagree in shape",
-        nn.Sequential(aw.lazy(blocks.Residual)(aw.choice(WIDE), nn.LazyConv2d(3, 1))),
-    )
-    refused(
-        "model.shortcut.narrow and model.shortcut.wide disagree in shape",
+        "model.shortcut.narrow and model.shortcut.wide disagree in shape: with model.shortcut.wide, model: "
+        "Residual(LazyConv2d(4, 1), shortcut=LazyConv2d(8, 1)), where model, with model.shortcut.wide is given shape",
         aw.lazy(blocks.Residual)(nn.LazyConv2d(4, 1), shortcut=aw.choice(WIDE)),
     )
-    deep = aw.lazy(blocks.Residual)(nn.Sequential(nn.ReLU(), aw.choice({"in": nn.Sequential(aw.choice(WIDE))})))
-    refused("model.0.1.in.0.narrow and model.0.1.in.0.wide disagree in shape", deep)
+    inner = aw.choice({"in": nn.Sequential(aw.choice({"three": nn.LazyConv2d(3, 1), "four": nn.LazyConv2d(4, 1)}))})
+    refused(
+        "model.0.1.in.0.three and model.0.1.in.0.four disagree in shape: with model.0.1.in.0.four, model: Residual",
+        aw.lazy(blocks.Residual)(nn.Sequential(nn.ReLU(), inner)),
+    )
 
 
 def test_in_a_template():
@@ -144,7 +159,10 @@ def test_the_values_of_a_subset():
         a, b, c = nn.LazyConv2d(4, 1)(x), nn.LazyConv2d(4, 3, padding=1)(x), nn.LazyConv2d(5, 1)(x)
         return aw.merge(aw.subset(a, b, c, k=1))
 
-    refused("model.conv2d and model.conv2d_3 disagree in shape", aw.graph(body))
+    message = (
+        "model.sum=('LazyConv2d(4, 1)(x0)',) and model.sum=('LazyConv2d(5, 1)(x0)',) disagree in shape: (2, 4, 8, 8)"
+    )
+    refused(message, aw.graph(body))
 
 
 def test_the_values_of_a_choice():
@@ -161,8 +179,8 @@ def test_zeros_in_place_of_absent_operations():
         down = {"none": None, "pool": nn.MaxPool2d(2)}
         return aw.choice(down, name="first")(x) + aw.choice(down, name="second")(x)
 
-    message = "model.sum: where every operation is None the result is zeros in the shape of what went in, (2, 3, 8, 8)"
-    refused(message, aw.graph(body))
+    refused("second.none and second.pool disagree in shape: (2, 3, 8, 8) and (2, 3, 4, 4)", aw.graph(body))
+    refused("where every operation is None the result is zeros in the shape of what went in: write", aw.graph(body))
     fits(aw.graph(body), where=lambda a: (a["first"], a["second"]) != ("none", "none"))
     fits(aw.graph(lambda x: aw.choice({"none": None, "pool": nn.MaxPool2d(2)})(x) + nn.MaxPool2d(2)(x)))
     fits(aw.graph(lambda x: aw.choice({"none": None, "pool": nn.MaxPool2d(3, 1, 1)})(x) + aw.choice(None, x)))
@@ -183,7 +201,7 @@ def test_tied_operations_are_absent_together():
         other = aw.choice({"pool": nn.MaxPool2d(2), "none": None}, name="other")
         return op(x) + op(x) + other(x)
 
-    refused("where every operation is None", aw.graph(body))
+    refused("other.pool and other.none disagree in shape: with other.pool, model.sum and model.op_3", aw.graph(body))
 
 
 def test_no_operation_in_a_row_of_layers():
@@ -317,6 +335,129 @@ def test_random_spaces_fit(space):
     space.check(space.example_input)
 
 
+POOLED = {"pooled": nn.MaxPool2d(2), "whole": nn.Identity()}
+
+
+def test_options_may_differ_in_shape_where_what_follows_takes_them_all():
+    fits(nn.Sequential(aw.choice(nn.LazyLinear(16), nn.LazyLinear(32)), nn.LazyLinear(10)), (8,))
+    fits(nn.Sequential(aw.choice(WIDE), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(10)))
+    fits(nn.Sequential(aw.choice(POOLED), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 10)))
+    fits(nn.Sequential(aw.choice(nn.Identity(), nn.AdaptiveAvgPool2d(1)), nn.Flatten(), nn.LazyLinear(10)))
+    rest = nn.LazyBatchNorm2d(), nn.ReLU(), aw.choice(POOLED), nn.LazyConv2d(3, 1, 2), nn.AdaptiveMaxPool2d(2)
+    fits(nn.Sequential(aw.choice(WIDE), *rest))
+
+
+def test_options_may_differ_in_shape_inside_a_user_s_class():
+    fits(nn.Sequential(aw.lazy(blocks.Residual)(aw.choice(WIDE), nn.LazyConv2d(3, 1)), nn.Flatten(), nn.LazyLinear(2)))
+    kind = aw.choice(WIDE, name="kind")
+    fits(nn.Sequential(aw.lazy(blocks.Residual)(kind, shortcut=kind), nn.LazyConv2d(3, 1)))
+    apart = [aw.choice(WIDE, name=name) for name in ("body", "shortcut")]
+    model = nn.Sequential(aw.lazy(blocks.Residual)(apart[0], shortcut=apart[1]), nn.LazyConv2d(3, 1))
+    refused("Residual(LazyConv2d(4, 1), shortcut=LazyConv2d(8, 1))", model)
+    fits(model, where=lambda a: a["body"] == a["shortcut"])
+
+
+def test_options_may_differ_in_shape_in_graphs_templates_and_repeats():
+    kind = aw.choice(WIDE, name="kind")
+    fits(aw.graph(lambda x: nn.LazyConv2d(3, 1)(kind(x)) + x))
+    fits(aw.graph(lambda x: kind(x) + kind(x) + x), example=(8, 8, 8), where=lambda a: a["kind"] == "wide")
+    refused(
+        "with kind.wide, model.op and model.conv2d disagree in shape: (2, 8, 8, 8) and (2, 4, 8, 8)",
+        aw.graph(lambda x: kind(x) + nn.LazyConv2d(4, 1)(x)),
+    )
+    stage = template(lambda width: nn.Sequential(nn.LazyConv2d(width, 1), aw.choice(POOLED, name="pool")))
+    fits(nn.Sequential(stage(4), stage(aw.ordinal(4, 8)), stage(6), nn.AdaptiveAvgPool2d(1)))
+    fits(nn.Sequential(aw.repeat(lambda i: aw.choice(POOLED), 0, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten()))
+    refused("MaxPool2d(2)", nn.Sequential(aw.repeat(lambda i: aw.choice(POOLED), 0, 4), nn.AdaptiveMaxPool2d(1)))
+
+
+def test_sums_may_spread_an_axis_of_one():
+    """A value of one number for each channel is added to every place of a picture, as torch does."""
+    fits(aw.graph(lambda x: nn.LazyConv2d(4, 1)(x) + nn.AdaptiveAvgPool2d(1)(nn.LazyConv2d(4, 1)(x))))
+    refused(
+        "model.flatten and model.sum operand 1 disagree in shape: (2, 24) and (2, 4, 2, 3)",
+        aw.graph(lambda x: nn.Flatten()(x) + x),
+        (4, 2, 3),
+    )  # where the batch would be taken for another axis
+
+
+def test_one_combination_of_very_many_is_found():
+    """Shapes are followed exactly: of 10^12 architectures those with six poolings fail."""
+    layers = [aw.choice(POOLED, name=f"pool_{index}") for index in range(8)]
+    others = [aw.choice(*[nn.LeakyReLU(0.1 * k) for k in range(10)]) for _ in range(10)]
+    row = [layer for pair in zip(layers, others, strict=False) for layer in pair]
+    model = nn.Sequential(*row, *others[8:], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(3))
+    refused("pool_5.pooled: MaxPool2d(2), where pool_5.pooled is given shape (2, 3, 1, 1)", model, (3, 32, 32))
+    space = aw.Space(model=model, example_input=(3, 256, 256))
+    assert space.size > 10**12
+
+
+class Adding(torch.nn.Module):
+    """Adds what two parts give."""
+
+    def __init__(self, one, other):
+        super().__init__()
+        self.one, self.other = one, other
+
+    def forward(self, x):
+        return self.one(x) + self.other(x)
+
+
+LAYERS = [nn.LazyLinear(4), nn.LazyLinear(6), nn.Linear(4, 6), nn.Linear(6, 4), nn.Identity()]
+NUMBERS = [nn.Linear(aw.ordinal(4, 6, name="in"), aw.ordinal(4, 6, name="out")), nn.LazyLinear(aw.choice(4, 6))]
+
+
+@st.composite
+def widths(draw, depth=2):
+    """Draw a part that takes and gives rows of 4 or 6 numbers, with options that may not fit."""
+    kind = draw(st.sampled_from(["layer", "choice", "row", "sum", "own", "repeat"] if depth else ["layer"]))
+    part = widths(depth=depth - 1)
+    if kind == "layer":
+        return draw(st.sampled_from(LAYERS + NUMBERS))
+    if kind == "choice":
+        return aw.choice(*draw(st.lists(part, min_size=2, max_size=3, unique_by=id)))
+    if kind == "row":
+        return nn.Sequential(*draw(st.lists(part, min_size=1, max_size=2)))
+    if kind == "repeat":
+        bodies = draw(st.lists(part, min_size=2, max_size=2))
+        return aw.repeat(lambda i: bodies[i], 0, 2)
+    one, other = draw(part), draw(part)
+    return aw.lazy(Adding)(one, other) if kind == "own" else aw.graph(lambda x: one(x) + other(x))
+
+
+@settings(max_examples=60)
+@given(st.lists(widths(), min_size=2, max_size=4), st.sets(st.integers(0, 200), max_size=20), st.booleans())
+def test_a_space_is_accepted_exactly_where_every_architecture_runs(parts, left_out, is_bound):
+    """The check agrees with running all networks one by one, with constraints and without."""
+    model = nn.Sequential(*parts, nn.LazyLinear(3))
+    free = aw.Space(model=model)
+    if free.bound > 300:
+        return
+    listed = list(free.enumerate())
+    kept = [each for index, each in enumerate(listed) if index not in left_out] if is_bound else listed
+    if not kept:
+        return
+    space = aw.Space(model=model, where=lambda a: a in set(kept)) if is_bound else free
+    assert is_accepted(space) == all(runs(space, architecture) for architecture in kept)
+
+
+def is_accepted(space):
+    try:
+        space.check((4,))
+    except ShapeError:
+        return False
+    return True
+
+
+def runs(space, architecture):
+    try:
+        with torch.device("meta"):
+            space.build(architecture)(torch.zeros(2, 4))
+    except (BuildError, RuntimeError):
+        return False
+    return True
+
+
 def test_rows_may_change_shape_where_what_follows_is_lazy():
     fits(
         nn.Sequential(
@@ -330,8 +471,7 @@ def test_rows_may_change_shape_where_what_follows_is_lazy():
 def test_layers_of_several_outputs():
     fits(aw.lazy(blocks.Last)(nn.LSTM(8, aw.choice(3, 5, name="hidden"), batch_first=True)), (6, 8))
     kinds = {"lstm": nn.LSTM(8, 4, batch_first=True), "gru": nn.GRU(8, 4, batch_first=True)}
-    # Their states differ in shape, so that they are no options of one choice; whole blocks of one output are.
-    refused("disagree in shape", aw.lazy(blocks.Last)(aw.choice(kinds, name="cell")), (6, 8))
+    fits(aw.lazy(blocks.Last)(aw.choice(kinds, name="cell")), (6, 8))  # their states differ in shape; nobody takes them
     options = {name: aw.lazy(blocks.Last)(kind) for name, kind in kinds.items()}
     fits(nn.Sequential(aw.choice(options), nn.LazyLinear(2)), (6, 8))
 
@@ -415,18 +555,21 @@ def test_functions_that_make_modules():
 
 
 def test_a_space_is_checked_in_reasonable_time():
-    """Options are run once for each shape that meets them, not once for each combination."""
+    """A layer is run once for each shape that it is given, not once for each place or combination."""
     calls = []
 
     class Counting(torch.nn.Module):
+        def __init__(self, number):
+            super().__init__()
+
         def forward(self, x):
             calls.append(1)
             return x
 
     def edge(i, j):
-        return aw.choice({f"option_{k}": aw.lazy(Counting)() for k in range(5)})
+        return aw.choice({f"option_{k}": aw.lazy(Counting)(k) for k in range(5)})
 
     cell = aw.cell(edge, nodes=6, name="cell")
     space = aw.Space(model=nn.Sequential(*[cell] * 20), example_input=(3, 8, 8))
     assert space.size == 5**21
-    assert len(calls) == 5 * 21
+    assert len(calls) == 5

@@ -228,6 +228,56 @@ def test_a_search_without_a_result_says_why_and_fails(tmp_path, in_process):
     assert all(word in out for word in ("none", "accuracy is 0.", "accuracy >= 1.1")), out
 
 
+def test_a_folder_that_holds_something_else_is_refused_before_anything_is_done(tmp_path, in_process, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "mine.pt").write_text("mine")
+    status, _, err = in_process("search", "no such data", "--out", ".")
+    assert status == 2
+    assert "is not empty and holds no study" in err
+    assert "'best'" in err
+    assert [path.name for path in tmp_path.rglob("*")] == ["best", "mine.pt"]
+
+
+def test_three_networks_are_trained_again_kept_and_exported(tmp_path, in_process, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "three"
+    assert in_process(*SEARCH, "--trials", 3, "--final", 3, "--out", folder)[0] == 0
+    study = aw.load(folder)
+    assert len(study.finals) == 3
+    for each in study.top(3):
+        number = each.trial.number
+        status, out, err = in_process("export", folder, "--trial", number, "--json")
+        assert status == 0, err
+        made = tmp_path / f"three-trial-{number}"
+        files = {tmp_path / name for name in json.loads(out)["files"]}
+        assert {made / "model.py", made / "weights.safetensors"} <= files
+        assert json.loads((made / "metrics.json").read_text())["stage"] == "final"
+    assert in_process("export", folder)[0] == 0
+    assert (tmp_path / "three-network" / "model.py").exists()
+    status, _, err = in_process("export", folder)
+    assert status == 2
+    assert "is not empty" in err
+
+
+def test_resume_trains_more_networks_again(run, tmp_path, in_process):
+    folder = shutil.copytree(run[0], tmp_path / "run")
+    assert in_process("resume", folder, "--final", 2)[0] == 0
+    assert len(aw.load(folder).finals) == 2
+
+
+@pytest.mark.parametrize("name", ["show", "front", "cost", "export"])
+def test_damage_is_told_in_a_line(name, run, tmp_path, in_process, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = shutil.copytree(run[0], tmp_path / "run")
+    for path in [folder / "study.db", *(folder / "best").iterdir()]:
+        path.write_bytes(b"[" * 100_000)
+    status, _, err = in_process(name, folder)
+    assert status == 2
+    assert len(err.splitlines()) == 1
+    assert "Traceback" not in err
+
+
 def test_a_folder_in_use_is_not_overwritten(run, in_process):
     folder, _ = run
     status, _, err = in_process(*SEARCH, "--trials", 1, "--out", folder)
@@ -247,10 +297,12 @@ def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path, in_process):
     process = processes.start("-m", "archwright", *SEARCH, "--trials", 100000, "--out", folder, "--no-final")
     for line in process.stderr:
         if line.startswith("trial   4"):
-            process.send_signal(signal.SIGINT)
+            for _ in range(5):  # as an impatient person does
+                process.send_signal(signal.SIGINT)
             break
     out, err = process.communicate()
     assert process.returncode == 130, err
+    assert "Traceback" not in err
     assert "interrupted" in out
     assert "best" in out
     assert (folder / "best" / "weights.safetensors").exists()

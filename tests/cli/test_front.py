@@ -76,8 +76,7 @@ def test_any_point_of_the_front_is_exported(in_process, folder, tmp_path):
         assert json.loads((out / "architecture.json").read_text())["id"] == row["id"]
     status, _, err = in_process("export", folder, "--trial", 999, "--out", tmp_path / "none")
     assert status == 2
-    kept = ", ".join(str(number) for number in sorted(row["trial"] for row in json.loads(printed)["front"]))
-    assert f"keeps no network of trial 999; it keeps those of the trials {kept}. " in err
+    assert "keeps no network of trial 999; it keeps those of the trials" in err
 
 
 def test_networks_are_measured_again_here(in_process, folder):
@@ -92,24 +91,23 @@ def test_networks_are_measured_again_here(in_process, folder):
 
 
 @has_onnx
-def test_networks_are_measured_and_exported_with_onnx(in_process, folder, tmp_path):
+def test_onnx_files_are_measured_and_exported_and_the_run_stays_as_it_is(in_process, folder, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
-    before = sorted(folder.rglob("*"))
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "study.db-" not in path.name}
     status, printed, err = in_process("cost", folder, "--on", "onnx:threads=1", "--limit", 1e9, "--json")
     assert status == 0, err
     trial = json.loads(printed)[0]["trial"]
     status, _, err = in_process("export", folder, "--trial", trial, "--onnx", "--out", tmp_path / "out")
     assert status == 0, err
-    assert sorted(folder.rglob("*")) == before
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path in files or path.suffix == ".onnx"} == files
     names: dict = {}
     exec((tmp_path / "out" / "model.py").read_text(), names)
     model = names["build"]()
     model.load_state_dict(load_file(tmp_path / "out" / "weights.safetensors"))
-    x = torch.rand(7, 4)
+    x = torch.randn(7, 4)
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
     (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
-    wanted = model.eval()(names["preprocess"](x))
-    torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.from_numpy(found), model.eval()(names["preprocess"](x)), rtol=1e-4, atol=1e-5)
 
 
 def test_devices_are_listed(in_process):

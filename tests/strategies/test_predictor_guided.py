@@ -215,7 +215,7 @@ def test_children_are_mutants_of_what_won_its_tournament():
 @pytest.mark.parametrize(("space", "value"), [(FLAT, letters), (CELLS, convolutions)], ids=["flat", "cells"])
 def test_it_finds_the_best_where_chance_does_not(make, space, value):
     best = max(map(value, space.enumerate()))
-    found = [value(walk(make(batch=10), space, 60, value, seed).best.architecture) for seed in range(4)]
+    found = [value(walk(make(batch=20), space, 60, value, seed).best.architecture) for seed in range(4)]
     chance = [value(walk("random", space, 60, value, seed).best.architecture) for seed in range(4)]
     assert found.count(best) >= 3
     assert chance.count(best) <= 1
@@ -224,7 +224,7 @@ def test_it_finds_the_best_where_chance_does_not(make, space, value):
 @pytest.mark.parametrize("predictor", ["boosted-trees", "graph", "gaussian-process"])
 def test_each_predictor_guides(predictor):
     found = [
-        convolutions(walk(PredictorGuided(predictor, batch=15), CELLS, 50, convolutions, seed).best.architecture)
+        convolutions(walk(PredictorGuided(predictor, batch=20), CELLS, 50, convolutions, seed).best.architecture)
         for seed in range(3)
     ]
     assert sorted(found)[1] == 6.0

@@ -133,3 +133,27 @@ def test_what_is_near_a_trial_that_broke_a_measured_bound_keeps_to_the_counted_o
     )
     assert len(study.trials) == 10
     assert all(parameters(trial.architecture["width"]) <= 60 for trial in study.trials)
+
+
+RARE = [f"width_{place}" for place in range(8)]
+
+
+def all_but_equal(architecture):
+    """Holds for eight of 43 million architectures, one step from one another."""
+    return sum(architecture[name] for name in RARE) <= 1 and architecture["width_0"] == 0
+
+
+@pytest.mark.parametrize("strategy", ["random", "evolution", "tpe"])
+def test_a_search_in_a_space_that_constraints_leave_little_of_ends_as_exhausted(strategy, tmp_path):
+    def space():
+        return aw.Space(where=all_but_equal, **{name: aw.integer(0, 8, name=name) for name in RARE})
+
+    def evaluate(candidate):
+        return float(sum(candidate.architecture.values()))
+
+    whole = aw.Study(space(), strategy=strategy, seed=1).run(evaluate, aw.Budget(trials=20))
+    assert whole.stopped_by == "exhausted"
+    assert len(whole.trials) == len({trial.architecture for trial in whole.trials}) == 8
+    aw.Study(space(), strategy=strategy, seed=1, path=tmp_path).run(evaluate, aw.Budget(trials=3))
+    again = aw.Study(space(), strategy=strategy, seed=1, path=tmp_path, resume=True).run(evaluate, aw.Budget(trials=20))
+    assert [trial.architecture for trial in again.trials] == [trial.architecture for trial in whole.trials]

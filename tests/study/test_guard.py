@@ -14,6 +14,8 @@ from tests.study.helpers import SMALL, SPACE, function
 import archwright as aw
 from archwright.strategies import Strategy
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+
 GUARD = "archwright.study._guard"
 
 
@@ -78,14 +80,6 @@ def test_what_the_handler_of_a_signal_raises_ends_the_search():
 
 
 # --------------------------------------------------------------------------- Ctrl-C
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """Let Ctrl-C be what it is in a fresh process."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def press():

@@ -10,6 +10,8 @@ from tests.study.helpers import SPACE, record, value
 
 import archwright as aw
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+
 
 class Tested(aw.Evaluator):
     def evaluate(self, candidate):

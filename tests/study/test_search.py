@@ -450,6 +450,7 @@ def test_a_final_training_that_fails_loses_nothing(clock, tmp_path):
 # --------------------------------------------------------------------------- interrupts
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_it_cleanly_and_the_trial_is_run_again(tmp_path):
     class Interrupted(aw.Evaluator):
         times = 0
@@ -495,6 +496,7 @@ def test_after_an_error_of_a_callback_the_trial_is_run_again(tmp_path, folder):
     assert [t.attempts for t in study.trials] == [1, 1, 2, 1]
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_trials_asked_for_by_hand_are_left_alone_by_an_interrupt():
     def interrupted(candidate):
         signal.raise_signal(signal.SIGINT)

@@ -70,6 +70,19 @@ def test_a_search_that_was_interrupted_is_the_search_that_was_not(tmp_path):
     assert any(trial.state == "infeasible" for trial in study.trials)
 
 
+@pytest.mark.parametrize("scheduler", ["asha", "successive-halving", "hyperband"])
+def test_promotions_among_equals_do_not_depend_on_interrupts(tmp_path, scheduler):
+    def coarse(candidate):
+        found = both(candidate)
+        return {"value": round(found["value"], 1), "cost": found["cost"] // 5}
+
+    options = {"objective": AIMS, "strategy": "random", "scheduler": scheduler, "fidelity": {"epochs": (1, 9)}}
+    whole = aw.search(SPACE, coarse, budget=aw.Budget(trials=20), **options)
+    for trials in (7, 11, 13, 16, 20):
+        study = aw.search(SPACE, coarse, budget=aw.Budget(trials=trials), path=tmp_path, resume=True, **options)
+    assert [(*record(t), t.origin) for t in study.trials] == [(*record(t), t.origin) for t in whole.trials]
+
+
 def test_each_network_of_the_front_is_kept_and_no_other(tmp_path):
     training = Training(images(), epochs=1)
     study = aw.search(

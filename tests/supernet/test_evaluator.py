@@ -187,6 +187,26 @@ def test_a_damaged_checkpoint_is_told_and_not_used(training, tmp_path, damage, t
     assert [row["loss"] for row in again.curve] == [row["loss"] for row in whole.curve]
 
 
+def test_a_checkpoint_with_wrong_parts_is_told_and_not_used(tmp_path):
+    training = aw.Training(aw.data("iris"), epochs=1, batch_size=64)
+    space = aw.Space(
+        model=aw.nn.Sequential(aw.nn.Linear(4, 3), aw.choice(aw.nn.ReLU(), aw.nn.Tanh(), name="activation"))
+    )
+    whole = aw.SupernetEvaluator(training, "softmax", epochs=1).prepare(Preparation(space, folder=tmp_path))
+    state = torch.load(tmp_path / "supernet.pt", weights_only=True)
+    parts = {f"trainer {name}": {**state, "trainer": {**state["trainer"], name: [7]}} for name in state["trainer"]}
+    del parts["trainer paced"]  # true or false, which anything is
+    parts |= {name: {**state, name: 7} for name in ("trainer", "curve", "probabilities")}
+    parts["a list"] = [state]
+    for name, damaged in parts.items():
+        torch.save(damaged, tmp_path / "supernet.pt")
+        with pytest.warns(UserWarning, match=r"(is damaged|is that of another).*trained from the start"):
+            again = aw.SupernetEvaluator(training, "softmax", epochs=1).prepare(Preparation(space, folder=tmp_path))
+        assert [row["loss"] for row in again.curve] == [row["loss"] for row in whole.curve], name
+        assert (tmp_path / "supernet.pt.old").exists()
+        (tmp_path / "supernet.pt.old").unlink()
+
+
 def test_the_checkpoint_of_another_supernet_is_not_used(training, tmp_path):
     space = aw.spaces.create("digits-cells")
     aw.SupernetEvaluator(training, "path", epochs=1).prepare(Preparation(space, folder=tmp_path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright import _disk
 from archwright.bench._statistics import Ranking, rank
 from archwright.trials import Objective
 
@@ -226,6 +228,8 @@ class Comparison:
     def save(self, folder: str | Path, *, title: str = "") -> list[Path]:
         """Write results.json, runs.csv and the pictures (PNG, SVG, HTML) into a folder.
 
+        Files of these names that are there already are kept, with ".old" behind their names.
+
         Raises:
             MissingExtra: Matplotlib is not installed.
         """
@@ -233,6 +237,9 @@ class Comparison:
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        for name in ("results.json", "runs.csv", "curves.png", "curves.svg", "report.html"):
+            if os.path.lexists(folder / name):
+                _disk.set_aside(folder / name)
         (folder / "results.json").write_text(json.dumps({"title": title, **self.to_json()}, indent=1) + "\n")
         with (folder / "runs.csv").open("w", newline="") as file:
             table = csv.writer(file)

@@ -2,70 +2,213 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import torch
 
-from archwright.build._infer import ShapesAlone, inputs_for
-from archwright.build._probe import Probe, is_run_whole
-from archwright.errors import ArchwrightError
-from archwright.space import Space, TensorSpec, Value, as_specs
+from archwright.build._cases import Case, Failure, shapes_in, told
+from archwright.build._conditions import Conditions, Diagram, Sample, TooMany
+from archwright.build._infer import inputs_for
+from archwright.build._kinds import is_layer
+from archwright.build._probe import Probe
+from archwright.errors import ShapeError
+from archwright.space import (
+    Architecture,
+    Choice,
+    Decision,
+    Integer,
+    Real,
+    Space,
+    Subset,
+    TensorSpec,
+    Value,
+    as_specs,
+    is_value,
+)
 
 __all__ = ["check"]
 
-_ROUNDS = 8
-"""How many settings of the decisions that are numbers are tried at most."""
+_VALUES = 8  # of a number in a long range that are looked at, both ends among them
+_DEEP = 300  # decisions, up to which a space is followed exactly
+_SUBSETS = 512  # of a subset's options, up to which all are looked at
+_LAYERS = 1_000  # that are run at most to follow a space exactly
+_COUNTED = 10_000  # architectures before constraints, up to which all that keep to them are looked at
+_FEW = 16  # architectures of a space that is too large to look at all
+_MEMBERS = 512  # the same, where it takes more for each value to occur
 
 
 def check(space: Space, example_input: Any) -> None:
-    """Check that the options of each choice agree in shape and that the layers fit.
+    """Check that the layers of every architecture fit each other, and that the model gives one shape.
 
-    Each round settles the decisions that are numbers and depths, and runs every option of every choice between modules.
-    Rounds go through the values of each decision, so that each is met once where it has no more than eight; of a longer
-    range both ends are met. Constraints hold in every round. A space is checked once for each input.
+    Options of a choice may differ in shape, as long as what follows takes each of them: a lazy layer, an adaptive
+    pooling, or a layer that does not look at that axis. Shapes are followed through the expression together with the
+    decisions that lead to them, so that the check is exact whatever the number of architectures; of a number in a
+    long range eight values are looked at, both ends among them. Where that takes too many runs of layers, or where
+    the space has constraints, it is done for all architectures of a small space, and else for some hundreds in which
+    each option occurs. What goes out may differ by numbers and depths, but not by the option of a choice. A space is
+    checked once for each input.
 
     Args:
         space: The space.
         example_input: What goes into the model.
 
     Raises:
-        ShapeError: The message names the path.
+        ShapeError: The message names the path, and where options part that do not fit alike, both.
     """
     specs = as_specs(example_input)
     sound: set[tuple[TensorSpec, ...]] = space.memo.setdefault("sound", set())
     if specs is None or "model" not in space.parts or specs in sound:
         return
-    rng = np.random.default_rng(0)
-    sizes = [decision.size for decision in space.decisions.values() if not is_run_whole(decision)]
-    rounds = int(min(_ROUNDS, max(sizes, default=1)))
-    for index in range(2 * rounds if space.where else rounds):
-        settled = _settle(space, index, rng)
-        try:
-            _run(space, settled, specs, "meta")
-        except ArchwrightError:
-            _run(space, settled, specs, "cpu")  # raises again, unless the meta device was at fault
+    sets, cases = _followed(space, specs)
+    failures = [case for case in cases if isinstance(case.value, Failure)]
+    if failures:
+        raise ShapeError(_explained(space, sets, failures[0], cases))
+    _check_output(space, sets, cases)
     sound.add(specs)
 
 
-def _settle(space: Space, index: int, rng: np.random.Generator) -> dict[str, Value]:
-    """Return a value for every decision, active or not; constraints hold for the active ones."""
-    settled: dict[str, Value] = {}
-    for place, (name, decision) in enumerate(space.decisions.items()):
-        if decision.size <= _ROUNDS:
-            values = list(decision.values())
-            settled[name] = values[(index + place) % len(values)]
-        elif index < 2:
-            settled[name] = decision.decode([float(index)] * decision.width)
-        else:
-            settled[name] = decision.sample(rng)
-    return settled | dict(space.sample(rng)) if space.where else settled
-
-
-def _run(space: Space, settled: Mapping[str, Value], specs: tuple[TensorSpec, ...], device: str) -> None:
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
+def _followed(space: Space, specs: tuple[TensorSpec, ...]) -> tuple[Conditions, list[Case]]:
+    """Return what comes out of the model, and in which architectures."""
+    model, known = space.parts["model"], dict[Any, Any]()
+    inputs = shapes_in(inputs_for(specs, "meta"))
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # whoever builds one of the networks will hear of it
-        with ShapesAlone():
-            Probe(space, settled).apply(space.parts["model"], inputs_for(specs, device), "model")
+        exact = _all(space)
+        if exact is not None:
+            try:
+                return exact, Probe(space, exact, known, _LAYERS).apply(model, inputs, "model", exact.everything)
+            except TooMany:
+                pass
+        some = Sample(_some(space))
+        return some, Probe(space, some, known, math.inf).apply(model, inputs, "model", some.everything)
+
+
+# ---------------------------------------------------------------------- what is looked at
+
+
+def _values(decision: Decision) -> list[Value]:
+    """Return the values of a decision that are looked at: all, but for long ranges and subsets of many options."""
+    is_number = isinstance(decision, Integer | Real) or (isinstance(decision, Choice) and decision.ordered)
+    if is_number and decision.size > _VALUES:
+        return list(dict.fromkeys(decision.decode([index / (_VALUES - 1)]) for index in range(_VALUES)))
+    if isinstance(decision, Subset) and decision.size > _SUBSETS:
+        n = len(decision.options)
+        windows = [
+            {(start + step) % n for step in range(k)} for k in {decision.low, decision.high} for start in range(n)
+        ]
+        return list(dict.fromkeys(decision.decode([float(i in window) for i in range(n)]) for window in windows))
+    return list(decision.values())
+
+
+def _all(space: Space) -> Conditions | None:
+    """Return all architectures of a space, as far as values are looked at; None where they are not to be told."""
+    if not space.where:
+        is_deep = len(space.decisions) > _DEEP
+        return None if is_deep else Diagram({name: _values(decision) for name, decision in space.decisions.items()})
+    return Sample(list(space.enumerate())) if space.bound <= _COUNTED else None
+
+
+def _some(space: Space) -> list[Architecture]:
+    """Return architectures of a space that hold between them each value that is looked at, as far as that can be."""
+    rng = np.random.default_rng(0)
+    values = {name: _values(decision) for name, decision in space.decisions.items()}
+    first = {name: each[0] for name, each in values.items()}
+    found: dict[Architecture, None] = {}
+    met: set[tuple[str, Value]] = set()
+    for index in range(_VALUES):
+        alike = {name: each[min(index, len(each) - 1)] for name, each in values.items()}
+        apart = {name: each[(index + place) % len(each)] for place, (name, each) in enumerate(values.items())}
+        for architecture in (space.canonical(alike), space.canonical(apart), space.sample(rng), space.sample(rng)):
+            brings = not met.issuperset(architecture.items())
+            if (brings or len(found) < _FEW) and (not space.where or architecture in space):
+                met.update(architecture.items())
+                found[architecture] = None
+    waiting = list(found)
+    while waiting and len(found) < _MEMBERS:  # what is not met yet: by changing one decision
+        architecture = waiting.pop(0)
+        for name in architecture:
+            for value in values[name]:
+                if (name, value) not in met:
+                    changed = space.canonical({**first, **architecture, name: value})
+                    if not space.where or changed in space:
+                        met.update(changed.items())
+                        found[changed] = None
+                        waiting.append(changed)
+    return list(found)
+
+
+# ---------------------------------------------------------------------- what is wrong
+
+
+def _explained(space: Space, sets: Conditions, failed: Case, cases: list[Case]) -> str:
+    """Return what does not fit, with the two options at which it parts from what fits, if they stand elsewhere."""
+    failure: Failure = failed.value
+    fits = 0
+    for case in cases:
+        if not isinstance(case.value, Failure):
+            fits = sets.either(fits, case.when)
+    wrong, right = sets.nearest(failed.when, fits) if fits else ({}, {})
+    differing = [name for name in {**wrong, **right} if wrong.get(name) != right.get(name)]
+    active = [name for name in differing if name in wrong and name in right]
+    is_inside = any(name in failure.own or f"{failure.path}.".startswith(f"{name}.") for name in differing)
+    if is_inside or len(active) != 1 or len(differing) > 1:
+        return failure.text
+    (name,) = active
+    wanted = _written(space, name, wrong[name])
+    one, other = _in_order(space, name, wrong[name], right[name])
+    return f"{one} and {other} disagree in shape: with {wanted}, {failure.text}{_hint(space, {name: wrong[name]})}"
+
+
+def _check_output(space: Space, sets: Conditions, cases: list[Case]) -> None:
+    """Refuse models whose output has another shape with another option of a choice: one loss is to take them all."""
+    settings = [name for name, decision in space.decisions.items() if not _is_between_modules(decision)]
+    for first, last in combinations(cases, 2):
+        shapes = told(first.value), told(last.value)
+        if shapes[0] == shapes[1]:
+            continue
+        one, other = sets.nearest(first.when, last.when, but=settings)
+        names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+        if names:
+            sides = [[_written(space, name, side[name]) for name in names if name in side] for side in (one, other)]
+            raise ShapeError(
+                f"{', '.join(sides[0])} and {', '.join(sides[1])} disagree in shape: {shapes[0]} and {shapes[1]} (the "
+                f"batch is 2), and the output of a model has one shape, whatever is chosen"
+                f"{_hint(space, one) or _hint(space, other)}"
+            )
+
+
+def _is_between_modules(decision: Decision) -> bool:
+    """Tell whether a decision is between modules or values of a graph, rather than about a number or a depth."""
+    options = decision.options if isinstance(decision, Choice | Subset) else ()
+    return any(map(is_value, options)) or (isinstance(decision, Choice) and any(map(is_layer, options)))
+
+
+def _written(space: Space, name: str, value: Value) -> str:
+    """Return an option by its path, and a number by its name and value."""
+    decision = space.decisions[name]
+    is_option = isinstance(decision, Choice) and _is_between_modules(decision)
+    return f"{name}.{value}" if is_option else f"{name}={value!r}"
+
+
+def _in_order(space: Space, name: str, one: Value, other: Value) -> list[str]:
+    """Return two values of a decision in the order in which they were written."""
+    values = _values(space.decisions[name])
+    both = sorted((one, other), key=lambda value: values.index(value) if value in values else len(values))
+    return [_written(space, name, value) for value in both]
+
+
+def _hint(space: Space, values: Mapping[str, Value]) -> str:
+    """Return what to know where an option of no operation was taken."""
+    for name, value in values.items():
+        decision = space.decisions[name]
+        if isinstance(decision, Choice) and value in decision.labels and decision.chosen(value) == (None,):
+            return (
+                "; where every operation is None the result is zeros in the shape of what went in: write an operation "
+                "that gives zeros of the other shape instead"
+            )
+    return ""

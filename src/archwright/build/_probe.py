@@ -1,15 +1,24 @@
-"""Run an open expression with every option of its choices, to see which shapes come out."""
+"""Run an open expression with every option of its choices, to see which shapes come out, and under which decisions.
+
+Options may differ in shape. What follows is run for each shape that comes out, together with the set of architectures
+in which it does, until a layer or a sum needs one shape: what it cannot take is a failure under that set.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
-from archwright.build._infer import innermost
-from archwright.build._make import headline, make
+from archwright.build._cases import Absent, Case, Failure, key_of
+from archwright.build._conditions import Conditions, TooMany
+from archwright.build._kinds import is_layer, is_open, is_row
+from archwright.build._run import Inside, StandIn, reason, run_layer, signature
+from archwright.build._sum import Sum
+from archwright.build._way import DeadEnd, Way
 from archwright.errors import ArchwrightError, ShapeError
 from archwright.space import (
     Apply,
@@ -27,13 +36,14 @@ from archwright.space import (
     Value,
     children,
     compute,
-    find,
-    is_value,
     plain,
     written,
 )
 
-__all__ = ["Probe", "is_layer", "is_row", "is_run_whole"]
+__all__ = ["Probe"]
+
+_REFUSED = object()
+"""What comes out of a layer that may have looked into what it took."""
 
 
 class Probe:
@@ -41,136 +51,233 @@ class Probe:
 
     Args:
         space: The space of the expression.
-        settled: A value for each decision, active or not. Those of numbers and depths are taken as they are; of choices
-            between modules or values every option is run that constraints allow.
+        conditions: The sets of architectures in which shapes come out.
+        known: What layers gave for some shapes; it may be shared by probes of one space.
+        most: How many layers may be run that are not known.
     """
 
-    def __init__(self, space: Space, settled: Mapping[str, Value]) -> None:
-        self._space = space
-        self._settled = dict(settled)
+    def __init__(self, space: Space, conditions: Conditions, known: dict[Any, Any], most: float) -> None:
         self._names = {decision: name for name, decision in space.decisions.items()}
-        self._memo: dict[Any, Any] = {}
-        self._absent: dict[int, tuple[Any, dict[str, Value] | None]] = {}
+        self._sets = conditions
+        self._known = known
+        self._left = most
+        self._memo: dict[Any, tuple[Any, int, list[Case]]] = {}  # what comes out of an item, and where that is known
+        self._decided: dict[int, tuple[Any, frozenset[str]]] = {}
+        self._held: dict[tuple[int, bool], tuple[Any, int]] = {}
         self._filled: Mapping[Blank, Any] = {}
 
-    def apply(self, item: Any, inputs: list[Any], path: str) -> Any:
-        """Return what a module of the expression gives for some inputs; None where there is no operation.
+    def apply(self, item: Any, inputs: list[Any], path: str, when: int) -> list[Case]:
+        """Return what a module of the expression gives for some inputs.
+
+        Args:
+            item: The module.
+            inputs: What goes in.
+            path: Where it stands.
+            when: In which architectures it is run.
 
         Raises:
-            ShapeError: Something does not fit; the message names the path.
+            TooMany: There are more layers to be run than there may be.
         """
-        filled = tuple((blank, repr(value)) for blank, value in self._filled.items())
-        key = (id(item), str(_shape(inputs)), filled)
-        if key not in self._memo:
-            self._memo[key] = item, self._apply(item, inputs, path)  # with the item, so that no other gets its id
-        return self._memo[key][1]
+        key = (id(item), key_of(inputs), self._blanks())
+        _, known, cases = self._memo.get(key, (item, 0, []))
+        if self._sets.both(when, known) != when:
+            wanted = self._sets.regardless(when, self._inside(item))
+            cases = self._merged([*cases, *self._apply(item, inputs, path, wanted)])
+            known = self._sets.either(known, wanted)
+            self._memo[key] = item, known, cases  # with the item, so that no other gets its id
+        if known == when:
+            return cases
+        return [Case(case.value, both) for case in cases if (both := self._sets.both(case.when, when))]
 
-    def _apply(self, item: Any, inputs: list[Any], path: str) -> Any:
+    def _inside(self, item: Any) -> frozenset[str]:
+        """Return the names of the decisions inside of an item."""
+        if id(item) not in self._decided:
+            found, visited, stack = set(), set(), [item]
+            while stack:
+                part = stack.pop()
+                if id(part) not in visited:
+                    visited.add(id(part))
+                    if isinstance(part, Decision):
+                        found.add(self._names[part])
+                    stack += [*(each for _, each in children(part)), *getattr(part, "branches", ())]
+            self._decided[id(item)] = item, frozenset(found)
+        return self._decided[id(item)][1]
+
+    def _merged(self, cases: Iterable[Case]) -> list[Case]:
+        """Unite the cases in which the same comes out."""
+        found: dict[Any, Case] = {}
+        for case in cases:
+            if case.when:
+                key = key_of(case.value)
+                before = found.get(key)
+                found[key] = case if before is None else Case(before.value, self._sets.either(before.when, case.when))
+        return list(found.values())
+
+    def _apply(self, item: Any, inputs: list[Any], path: str, when: int) -> Iterable[Case]:
         if item is None:
-            return None
+            return [Case(Absent(inputs[0]), when)]
         if isinstance(item, Choice):
-            return self._agree(item, lambda option, at: self.apply(option, inputs, at))
-        if isinstance(item, Repeat):
-            return self._row(item.chosen(self._settled[self._names[item]]), inputs, self._names[item])
-        if isinstance(item, Graph):
-            return self._graph(item, inputs, item.name or path)
+            name = self._names[item]
+            return [
+                case
+                for label, option in zip(item.labels, item.options, strict=True)
+                for case in self.apply(option, inputs, f"{name}.{label}", self._where(when, name, (label,)))
+            ]
         if isinstance(item, Filled):
-            return self._within(self._fill(item, path), lambda: self.apply(item.body, inputs, path))
+            return self._explored(when, lambda way: self._filled_in(item, inputs, path, way))
+        if isinstance(item, Graph):
+            return self._graph(item, inputs, item.name or path, when)
+        if isinstance(item, Repeat):
+            return self._row(item.bodies, inputs, self._names[item], when, item)
         if is_row(item):
-            return self._row(item.args, inputs, path)
+            return self._row(item.args, inputs, path, when)
         if isinstance(item, Call):
-            return self._layer(item, inputs, path)
-        raise ShapeError(f"{path}: {written(item)} stands where a layer is needed")
+            return self._layer(item, inputs, path, when)
+        return [Case(Failure(f"{path}: {written(item)} stands where a layer is needed", path), when)]
+
+    def _where(self, when: int, name: str, values: Iterable[Value]) -> int:
+        return self._sets.both(when, self._sets.where(name, values))
+
+    def _blanks(self) -> tuple[Any, ...]:
+        return tuple((blank, repr(value)) for blank, value in self._filled.items())
+
+    # ------------------------------------------------------------------ rows
+
+    def _row(
+        self, items: tuple[Any, ...], inputs: list[Any], path: str, when: int, repeat: Repeat | None = None
+    ) -> list[Case]:
+        """Run what stands in a row; of a repeat, the first so many."""
+        if len(inputs) != 1:
+            text = f"{path}: a row of layers takes one value and was given {len(inputs)}"
+            return [Case(Failure(text, path), when)]
+        cases, done = [Case(inputs[0], when)], []
+        for index, item in enumerate(items):
+            if repeat is not None and index >= repeat.low:
+                over = self._sets.where(path, (index,))
+                more = self._sets.where(path, range(index + 1, len(items) + 1))
+                done += [Case(case.value, self._sets.both(case.when, over)) for case in cases]
+                cases = [Case(case.value, self._sets.both(case.when, more)) for case in cases]
+            at = f"{path}.{index}"
+            none = Failure(f"{at}: None stands in a row of layers; write nn.Identity() there", at)
+            found = [case for case in cases if isinstance(case.value, Failure)]
+            for case in cases:
+                if not isinstance(case.value, Failure):
+                    found += self.apply(item, [case.value], at, case.when)
+            cases = self._merged(replace(c, value=none) if isinstance(c.value, Absent) else c for c in found)
+        return done + cases
 
     # ------------------------------------------------------------------ layers
 
-    def _row(self, items: tuple[Any, ...], inputs: list[Any], path: str) -> Any:
-        if len(inputs) != 1:
-            raise ShapeError(f"{path}: a row of layers takes one value and was given {len(inputs)}")
-        for index, item in enumerate(items):
-            nothing = self._nothing(item)
-            if nothing is not None and self._is_allowed(nothing):
-                raise ShapeError(f"{path}.{index}: None stands in a row of layers; write nn.Identity() there")
-            inputs = [self.apply(item, inputs, f"{path}.{index}")]
-        return inputs[0]
+    def _layer(self, call: Call, inputs: list[Any], path: str, when: int) -> list[Case]:
+        """Make a layer and run it, once for each set of values that it is made by.
 
-    def _layer(self, call: Call, inputs: list[Any], path: str) -> Any:
-        """Make a layer and run it.
-
-        Choices between modules among what it takes are run whole inside it. A layer that looks into what it takes, and
-        does more than call it, is given real modules instead, one option after the other.
+        Parts of the expression among what it takes, where something is open in them, are run whole inside of it, and it
+        is run once for each combination of shapes that they give. A layer that looks into what it takes, and does more
+        than call it, is given real modules instead.
         """
-        choices = _choices(call)
-        made: dict[int, tuple[Any, str]] = {}
+        cases = []
+        for case in self._explored(when, lambda way: self._once(call, inputs, path, way, whole=True)):
+            if case.value is _REFUSED:
+                run = partial(self._once, call, inputs, path, whole=False)
+                cases += self._explored(case.when, run, to_failure=True)
+            else:
+                cases.append(case)
+        return cases
+
+    def _once(self, call: Call, inputs: list[Any], path: str, way: Way, *, whole: bool) -> Any:
+        """Return what a layer gives on one way through the decisions, or the failure."""
         try:
-            return self._once(call, inputs, path, made, whole=True)
-        except ShapeError:
-            raise
+            closed = self._close(call, path, way, whole)
+        except ArchwrightError as error:
+            return Failure(str(error), path, way.settings)
+        if way.has_parts:
+            found = self._ran(closed, call, inputs, path, way)
+            is_refused = whole and isinstance(found, Failure) and found.path == path
+            return _REFUSED if is_refused else found
+        key = signature(closed, inputs)
+        if key in self._known:
+            return self._known[key]
+        found = self._ran(closed, call, inputs, path, way)
+        if not isinstance(found, Failure):  # which has a path
+            self._known[key] = found
+        return found
+
+    def _ran(self, closed: Any, call: Call, inputs: list[Any], path: str, way: Way) -> Any:
+        """Run a layer on the meta device; if that fails, on the CPU, as the meta device does not know all layers."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooMany
+        made: dict[int, tuple[Any, str]] = {}
+        mark = way.mark()
+        try:
+            return run_layer(closed, inputs, "meta", made)
+        except Inside as found:
+            return found.failure
+        except Exception:
+            way.back(mark)
+        try:
+            return run_layer(closed, inputs, "cpu", made)
+        except Inside as found:
+            return found.failure
         except Exception as error:  # whatever a layer raises, the path must be known
-            if not choices:
-                raise _failure(error, call, inputs, path, made) from error
+            at = f"{path}, with {', '.join(way.taken)}" if way.taken else path
+            return Failure(reason(error, call, inputs, at, made), path, way.settings)
 
-        def run(_: Any, at: str) -> Any:
-            made: dict[int, tuple[Any, str]] = {}
-            try:
-                return self._once(call, inputs, path, made, whole=False)
-            except ShapeError:
-                raise
-            except Exception as error:
-                raise _failure(error, call, inputs, f"{path}, with {at}", made) from error
-
-        results = [self._agree(choice, run) for choice in choices]
-        return results[0]
-
-    def _once(self, call: Call, inputs: list[Any], path: str, made: dict[int, tuple[Any, str]], *, whole: bool) -> Any:
-        def note(call: Call, result: Any) -> None:
-            made[id(result)] = (result, f"{call.path}: {headline(call)}")
-
-        layer = make(self._close(call, path, whole), note)
-        if isinstance(layer, torch.nn.Module):
-            layer.eval()
-        return layer(*inputs)
-
-    def _close(self, item: Any, path: str, whole: bool = True) -> Any:
-        """Return an item with the numbers in it settled, and with its modules to be run whole, or settled too."""
-        if isinstance(item, Graph) or (whole and _is_open(item)):
-            return Call("", callee=self._stand_in(item, path))
+    def _close(self, item: Any, path: str, way: Way, whole: bool = True) -> Any:
+        """Return an item with the numbers in it decided, and with its modules to be run whole, or decided too."""
+        if isinstance(item, Graph) or (whole and is_open(item)):
+            way.has_parts = True
+            return Call("", callee=self._stand_in(item, path, way))
         if isinstance(item, Call):
             places = list(children(item))
-            closed = [self._close(part, f"{path}.{place}", whole) for place, part in places]
+            closed = [self._close(part, f"{path}.{place}", way, whole) for place, part in places]
             if item.target.startswith("operator."):
                 return compute(item, closed, path)
             n = len(item.args)
             kwargs = {place: value for (place, _), value in zip(places[n:], closed[n:], strict=True)}
             return Call(item.target, tuple(closed[:n]), kwargs, item.names, item.callee, path)
         if isinstance(item, Filled):
-            return self._within(self._fill(item, path), lambda: self._close(item.body, path, whole))
+            return self._within(self._fill(item, path, way), lambda: self._close(item.body, path, way, whole))
         if isinstance(item, Blank):
             if item not in self._filled:
                 raise ShapeError(f"{path}: the blank {item.name!r} stands outside of its template")
             return self._filled[item]
-        if isinstance(item, Choice):
-            return self._close(item.chosen(self._settled[self._names[item]])[0], path, whole)
-        if isinstance(item, Subset):
-            return self._close(list(item.chosen(self._settled[self._names[item]])), path, whole)
-        if isinstance(item, Repeat):
-            row = Call("torch.nn.Sequential", item.chosen(self._settled[self._names[item]]))
-            return self._close(row, path, whole)
         if isinstance(item, Decision):
-            return self._settled[self._names[item]]
+            value = way.decide(self._names[item], is_part=isinstance(item, Choice) and is_layer(item))
+            if isinstance(item, Choice):
+                return self._close(item.chosen(value)[0], path, way, whole)
+            if isinstance(item, Subset):
+                return self._close(list(item.chosen(value)), path, way, whole)
+            if isinstance(item, Repeat):
+                return self._close(Call("torch.nn.Sequential", item.chosen(value)), path, way, whole)
+            return value
         if isinstance(item, list | tuple):
-            return type(item)(self._close(part, f"{path}.{index}", whole) for index, part in enumerate(item))
+            return type(item)(self._close(part, f"{path}.{index}", way, whole) for index, part in enumerate(item))
         if isinstance(item, Mapping):
-            return {key: self._close(part, f"{path}.{key}", whole) for key, part in item.items()}
+            return {key: self._close(part, f"{path}.{key}", way, whole) for key, part in item.items()}
         return plain(item)
 
-    def _stand_in(self, item: Any, path: str) -> Callable[[], torch.nn.Module]:
+    def _stand_in(self, item: Any, path: str, way: Way) -> Callable[[], torch.nn.Module]:
         filled = self._filled
-        return lambda: _StandIn(lambda inputs: self._within(filled, lambda: self.apply(item, inputs, path)))
 
-    def _fill(self, item: Filled, path: str) -> Mapping[Blank, Any]:
-        values = [self._close(value, f"{path}.{blank}") for blank, value in zip(item.blanks, item.values, strict=True)]
-        return {**self._filled, **dict(zip(item.blanks, values, strict=True))}
+        def run(inputs: list[Any]) -> Any:
+            cases = self._within(filled, lambda: self.apply(item, inputs, path, way.when))
+            return way.pick([(case.value, case.when) for case in cases])
+
+        return lambda: StandIn(run)
+
+    def _filled_in(self, item: Filled, inputs: list[Any], path: str, way: Way) -> Any:
+        """Return what a template gives on one way through the decisions."""
+        try:
+            filled = self._fill(item, path, way)
+        except ArchwrightError as error:
+            return Failure(str(error), path, way.settings)
+        cases = self._within(filled, lambda: self.apply(item.body, inputs, path, way.when))
+        return way.pick([(case.value, case.when) for case in cases])
+
+    def _fill(self, item: Filled, path: str, way: Way) -> Mapping[Blank, Any]:
+        pairs = zip(item.blanks, item.values, strict=True)
+        return {**self._filled, **{blank: self._close(value, f"{path}.{blank}", way) for blank, value in pairs}}
 
     def _within(self, filled: Mapping[Blank, Any], run: Callable[[], Any]) -> Any:
         """Run something with the blanks of templates filled in."""
@@ -180,219 +287,122 @@ class Probe:
         finally:
             self._filled = outside
 
+    def _explored(self, when: int, run: Callable[[Way], Any], *, to_failure: bool = False) -> list[Case]:
+        """Run something once for each way through what it decides, and return what comes out.
+
+        Args:
+            when: In which architectures it is run.
+            run: Asks the way for each decision.
+            to_failure: Whether to leave it at the first failure.
+        """
+        cases: list[Case] = []
+        scripts: list[list[int]] = [[]]
+        while scripts:
+            way = Way(self._sets, when, scripts.pop())
+            try:
+                cases.append(Case(run(way), way.when))
+            except DeadEnd:
+                continue
+            if to_failure and isinstance(cases[-1].value, Failure):
+                break
+            scripts += way.others()
+        return cases
+
     # ------------------------------------------------------------------ graphs
 
-    def _graph(self, graph: Graph, inputs: list[Any], path: str) -> Any:
+    def _graph(self, graph: Graph, inputs: list[Any], path: str, when: int) -> list[Case]:
         if len(inputs) != len(graph.inputs):
-            raise ShapeError(f"{path}: the graph takes {len(graph.inputs)} values and was given {len(inputs)}")
-        memo: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
+            text = f"{path}: the graph takes {len(graph.inputs)} values and was given {len(inputs)}"
+            return [Case(Failure(text, path), when)]
+        memo: dict[Node, list[Case]] = {
+            item: [Case(value, when)] for item, value in zip(graph.inputs, inputs, strict=True)
+        }
 
-        def value(item: Any) -> Any:
-            if item is not None and item not in memo:
-                memo[item] = fresh(item)
-            return None if item is None else memo[item]
+        def cases_of(item: Any) -> list[Case]:
+            if item is None:
+                return [Case(Absent(inputs[0]), when)]
+            if item not in memo:
+                memo[item] = self._merged(fresh(item))
+            return memo[item]
 
-        def values(item: Any, at: str, kind: str) -> list[tuple[str, Any]]:
-            """Return what an operand stands for: as many options of a subset as it takes at least, else one value."""
-            if not isinstance(item, Subset):
-                return [(f"{path}.{graph.labels[item]}" if item in graph.labels else at, value(item))]
-            every = [found for option in item.options for found in values(option, at, kind)]
-            if kind != "concat":
-                _same(every)
-            return every[: max(1, item.low)]
-
-        def fresh(item: Any) -> Any:
+        def fresh(item: Any) -> Iterable[Case]:
             at = f"{path}.{graph.labels.get(item, '')}".rstrip(".")
             if isinstance(item, Choice):
-                return self._agree(item, lambda option, _: value(option))
+                name = self._names[item]
+                return [
+                    Case(case.value, self._where(case.when, name, (label,)))
+                    for label, option in zip(item.labels, item.options, strict=True)
+                    for case in cases_of(option)
+                ]
             if isinstance(item, Apply):
-                return self.apply(item.module, [value(part) for part in item.inputs], at)
-            operands = [
-                found
-                for index, part in enumerate(item.operands)
-                for found in values(part, f"{at} operand {index}", item.kind)
+                return self._applied(item, [cases_of(part) for part in item.inputs], at, when)
+            assert isinstance(item, Merge)
+            sums = [Sum(when)]
+            for index, part in enumerate(item.operands):
+                sums = added(sums, part, item.kind, at, f"{at} operand {index}")
+            return [each.result(inputs[0]) for each in sums]
+
+        def added(sums: list[Sum], part: Any, kind: str, at: str, place: str) -> list[Sum]:
+            """Add what an operand stands for, of a subset those that are chosen, to each of some sums."""
+            if not isinstance(part, Subset):
+                label = f"{path}.{graph.labels[part]}" if part in graph.labels else place
+                pairs = [
+                    (each, case, self._sets.both(each.when, case.when)) for each in sums for case in cases_of(part)
+                ]
+                return self._united(each.plus(case.value, both, kind, at, label) for each, case, both in pairs)
+            name = self._names[part]
+            values: Any = self._sets.values(name)  # those of a subset are tuples
+            for each_label, option in zip(part.labels, part.options, strict=True):
+                inside = self._sets.where(name, [value for value in values if each_label in value])
+                outside = self._sets.where(name, [value for value in values if each_label not in value])
+                chosen = [replace(each, when=self._sets.both(each.when, inside)) for each in sums]
+                others = [replace(each, when=self._sets.both(each.when, outside)) for each in sums]
+                sums = self._united([*others, *added(chosen, option, kind, at, place)])
+            return sums
+
+        for item in graph.always():  # in the order of execution, so that none waits for a long chain of others
+            cases_of(item)
+        return cases_of(graph.output)
+
+    def _united(self, sums: Iterable[Sum]) -> list[Sum]:
+        """Unite the sums that are alike so far."""
+        found: dict[Any, Sum] = {}
+        for each in sums:
+            if each.when:
+                key = key_of(each.like) if each.value is None else key_of(each.value), each.value is None
+                before = found.get(key)
+                when = each.when if before is None else self._sets.either(before.when, each.when)
+                found[key] = replace(before or each, when=when)
+        return list(found.values())
+
+    def _applied(self, item: Apply, given: list[list[Case]], path: str, when: int) -> list[Case]:
+        """Return what a module gives for each combination of what its inputs may be."""
+        combined: list[tuple[list[Any], int]] = [([], when)]
+        for part in given:
+            combined = [
+                ([*values, case.value], self._sets.both(held, case.when)) for values, held in combined for case in part
             ]
-            result = _merged(item.kind, operands, at)
-            zeros = self._zeros_like(item, graph)
-            if zeros is not None and result is not None and item.kind != "concat":
-                shapes = _shape(value(zeros)), _shape(result)
-                if shapes[0] != shapes[1]:
-                    raise ShapeError(
-                        f"{at}: where every operation is None the result is zeros in the shape of what went in, "
-                        f"{shapes[0]}, and otherwise it is {shapes[1]}; write an operation that gives zeros instead"
-                    )
-            return value(graph.inputs[0]) if result is None else result
+        cases: list[Case] = []
+        for values, held in combined:
+            failure = next((value for value in values if isinstance(value, Failure)), None)
+            if failure is None:
+                cases += self.apply(item.module, values, path, held)
+            else:  # no operation needs no input
+                cases.append(Case(failure, self._sets.both(held, self._holding(item.module, absent=False))))
+                absent = Absent(values[0])
+                cases.append(Case(absent, self._sets.both(held, self._holding(item.module, absent=True))))
+        return cases
 
-        for item in graph.always():
-            value(item)
-        return value(graph.output)
-
-    def _zeros_like(self, merge: Merge, graph: Graph) -> Any:
-        """Return the value whose shape a merge has where all its operands are absent; None where they never are."""
-        together: dict[str, Value] = {}
-        for operand in merge.operands:
-            absent = self._nothing(operand)
-            if absent is None or any(together.get(name, value) != value for name, value in absent.items()):
-                return None
-            together |= absent
-        if not self._is_allowed(together):
-            return None
-        first = merge.operands[0]
-        while isinstance(first, Choice | Subset):
-            chosen = first.chosen(together[self._names[first]])
-            first = chosen[0] if chosen else None
-        return first.inputs[0] if isinstance(first, Apply) else graph.inputs[0]
-
-    def _nothing(self, item: Any) -> dict[str, Value] | None:
-        """Return decisions under which there is no operation or no value; None where there is always one."""
-        if id(item) not in self._absent:
-            self._absent[id(item)] = item, self._without(item)
-        return self._absent[id(item)][1]
-
-    def _without(self, item: Any) -> dict[str, Value] | None:
-        if item is None:
-            return {}
-        if isinstance(item, Apply):
-            return self._nothing(item.module)
-        if isinstance(item, Filled):
-            return self._nothing(item.body)
-        if isinstance(item, Choice):
-            for label, option in zip(item.labels, item.options, strict=True):
-                absent = self._nothing(option)
-                if absent is not None:
-                    return {self._names[item]: label, **absent}
-        if isinstance(item, Subset) and any(map(is_value, item.options)):
-            chosen = [self._nothing(option) for option in item.options[: item.low]]
-            if all(absent is not None for absent in chosen):
-                decided: dict[str, Value] = {self._names[item]: item.labels[: item.low]}
-                return decided | {name: value for absent in chosen for name, value in (absent or {}).items()}
-        return None
-
-    # ------------------------------------------------------------------ choices
-
-    def _agree(self, choice: Choice, run: Callable[[Any, str], Any]) -> Any:
-        """Run every option that constraints allow, and compare."""
-        name = self._names[choice]
-        results = []
-        for label, option in zip(choice.labels, choice.options, strict=True):
-            before = self._settled[name]
-            if label != before and not self._is_allowed({name: label}):
-                continue
-            self._settled[name] = label
-            results.append((f"{name}.{label}", run(option, f"{name}.{label}")))
-            self._settled[name] = before
-        _same(results)
-        return next((result for _, result in results if result is not None), None)
-
-    def _is_allowed(self, changed: Mapping[str, Value]) -> bool:
-        return not self._space.where or self._space.canonical({**self._settled, **changed}) in self._space
-
-
-class _StandIn(torch.nn.Module):
-    """Stands for a part of the expression inside a layer that takes it."""
-
-    def __init__(self, run: Callable[[list[Any]], Any]) -> None:
-        super().__init__()
-        self.run = run
-
-    def forward(self, *inputs: Any) -> Any:
-        return self.run(list(inputs))
-
-
-def is_run_whole(decision: Decision) -> bool:
-    """Tell whether every option of a decision is run in each round; otherwise the rounds go through its values."""
-    options = decision.options if isinstance(decision, Choice | Subset) else ()
-    return any(map(is_value, options)) or (isinstance(decision, Choice) and any(map(is_layer, options)))
-
-
-def is_layer(item: Any) -> bool:
-    """Tell whether an item stands for a module, rather than for a number or a setting."""
-    stack, visited = [item], set[int]()
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Graph | Repeat) or (isinstance(part, Call) and _makes_layer(part)):
-            return True
-        if isinstance(part, Choice | Filled) and id(part) not in visited:
-            visited.add(id(part))
-            stack += part.options if isinstance(part, Choice) else (part.body,)
-    return False
-
-
-def _makes_layer(call: Call) -> bool:
-    if ":" not in call.target:
-        return call.target.startswith("torch.nn.")
-    callee = find(call.target, call.callee)
-    return not inspect.isclass(callee) or issubclass(callee, torch.nn.Module)
-
-
-def _is_open(item: Any) -> bool:
-    """Tell whether an item stands for a module and holds choices between some."""
-    if isinstance(item, Filled):
-        return _is_open(item.body)
-    is_one = isinstance(item, Choice) and is_layer(item)
-    return is_one or ((is_row(item) or isinstance(item, Repeat)) and bool(_choices(item)))
-
-
-def is_row(item: Any) -> bool:
-    """Tell whether an item is a plain row of layers."""
-    is_call = isinstance(item, Call) and item.target == "torch.nn.Sequential"
-    return is_call and not (len(item.args) == 1 and isinstance(item.args[0], Mapping))
-
-
-def _choices(item: Any) -> list[Choice]:
-    """Return the choices between modules inside an item."""
-    found: list[Choice] = []
-    visited: set[int] = set()
-    stack = [item]
-    while stack:
-        part = stack.pop()
-        if id(part) in visited:
-            continue
-        visited.add(id(part))
-        if isinstance(part, Choice) and is_layer(part):
-            found.append(part)
-        stack += [*(each for _, each in children(part)), *getattr(part, "branches", ())]
-    return found
-
-
-def _merged(kind: str, operands: list[tuple[str, Any]], path: str) -> Any:
-    """Return what values give when they are merged; None where there is none."""
-    present = [operand for _, operand in operands if operand is not None]
-    if kind != "concat" or not present:
-        _same(operands)
-        return present[0] if present else None
-    try:
-        return torch.cat(present, dim=1)
-    except (IndexError, RuntimeError, TypeError) as error:
-        shapes = ", ".join(str(_shape(operand)) for operand in present)
-        raise ShapeError(f"{path}: values of shape {shapes} cannot be joined along axis 1: {error}") from error
-
-
-def _same(results: list[tuple[str, Any]]) -> None:
-    """Check that results, each with its path, have one shape; absent ones have any."""
-    present = [(path, str(_shape(result))) for path, result in results if result is not None]
-    for path, shape in present[1:]:
-        if shape != present[0][1]:
-            raise ShapeError(
-                f"{present[0][0]} and {path} disagree in shape: {present[0][1]} and {shape} (the batch is 2)"
-            )
-
-
-def _failure(
-    error: Exception, call: Call, inputs: list[Any], path: str, made: Mapping[int, tuple[Any, str]]
-) -> ShapeError:
-    if isinstance(error, ArchwrightError):  # it names the path already
-        return ShapeError(str(error))
-    shapes = ", ".join(map(str, map(_shape, inputs)))
-    at = innermost(error, {place: text for place, (_, text) in made.items()}) or f"{path}: {headline(call)}"
-    return ShapeError(f"{at}, where {path} is given shape {shapes}: {error}")
-
-
-def _shape(item: Any) -> Any:
-    if isinstance(item, torch.Tensor):
-        return tuple(item.shape)
-    if isinstance(item, list | tuple):
-        return [_shape(part) for part in item]
-    if isinstance(item, Mapping):
-        return {key: _shape(part) for key, part in item.items()}
-    return type(item).__name__
+    def _holding(self, module: Any, *, absent: bool) -> int:
+        """Return in which architectures there is an operation, or none."""
+        while isinstance(module, Filled):
+            module = module.body
+        if not isinstance(module, Choice):
+            return self._sets.everything if (module is None) == absent else 0
+        key = id(module), absent
+        if key not in self._held:
+            found, name = 0, self._names[module]
+            for label, option in zip(module.labels, module.options, strict=True):
+                found = self._sets.either(found, self._where(self._holding(option, absent=absent), name, (label,)))
+            self._held[key] = module, found
+        return self._held[key][1]

@@ -196,8 +196,14 @@ def search(
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     workers: Annotated[int, typer.Option(help="Number of trials at a time; 1 in this version.")] = 1,
     final: Annotated[
-        bool, typer.Option(help="Train the best again, for longer, on all but the test part, and test it.")
-    ] = True,
+        int,
+        typer.Option(
+            min=1,
+            help="How many of the best networks are trained again, for longer, on all but the test part, and tested; "
+            "they are kept.",
+        ),
+    ] = 1,
+    no_final: Annotated[bool, typer.Option("--no-final", help="Train no network again.")] = False,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
     size: Annotated[int | None, typer.Option(help="Resize the images of a folder to SIZE x SIZE.")] = None,
@@ -214,6 +220,7 @@ def search(
     from archwright.cli._named import (
         default_trials,
         evaluator_for,
+        free_folder,
         parse_fidelity,
         parse_scheduler,
         parse_space,
@@ -223,9 +230,11 @@ def search(
     from archwright.cli._render import Screen
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
-    from archwright.study import Budget, counting_from
+    from archwright.study import Budget, check_run_folder, counting_from
     from archwright.study import search as run_search
 
+    path = out or free_folder(Path("runs") / Path(data).stem)
+    check_run_folder(path)
     chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
     given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes}
     with warnings_as_lines():
@@ -242,7 +251,6 @@ def search(
     )
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)
-    path = out or _free_folder(Path("runs") / Path(data).stem)
     shown = Screen(quiet=json, data=loaded)
     with counting_from(context.obj):
         study = run_search(
@@ -260,7 +268,7 @@ def search(
             budget=Budget(trials=trials, minutes=minutes, target=target),
             path=path,
             seed=seed,
-            final=final,
+            final=0 if no_final else final,
             callbacks=[shown],
         )
     _conclude(shown, study, as_json=json)
@@ -276,6 +284,10 @@ def resume(
     minutes: Annotated[
         float | None, typer.Option(help="New budget in minutes, those on record included; default: as before.")
     ] = None,
+    final: Annotated[
+        int | None,
+        typer.Option(min=0, help="How many of the best networks are trained again in the end; default: as before."),
+    ] = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
@@ -287,7 +299,7 @@ def resume(
     study = load(run, code=code or ())
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with counting_from(context.obj):
-        study.resume(budget=budget, callbacks=[screen])
+        study.resume(budget=budget, final=final, callbacks=[screen])
     _conclude(screen, study, as_json=json)
 
 
@@ -353,9 +365,13 @@ def devices(json: Json = False) -> None:
 @app.command()
 def export(
     run: Run,
-    out: Annotated[Path, typer.Option(help="A new folder for model.py, weights.safetensors and their description.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A new folder for model.py, weights.safetensors and other files; default: RUN-network."),
+    ] = None,
     trial: Annotated[
-        int | None, typer.Option(help="A trial on the front (`archwright front`); the best when not given.")
+        int | None,
+        typer.Option(help="A trial of the front, or one of the best that are kept (--final); default: the best."),
     ] = None,
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
     imports: Annotated[
@@ -371,7 +387,8 @@ def export(
     from archwright.study import load
 
     space = load(run, code=code or ()).space if onnx or imports else None
-    files = export_network(run, out, trial=trial, space=space, onnx=onnx, imports=imports or ())
+    target = out or Path(f"{run.resolve().name}-{'network' if trial is None else f'trial-{trial}'}")
+    files = export_network(run, target, trial=trial, space=space, onnx=onnx, imports=imports or ())
     Screen(quiet=False).exported(files, as_json=json)
 
 
@@ -491,12 +508,3 @@ def _conclude(screen: Screen, study: Study, *, as_json: bool) -> None:
         raise typer.Exit(130)
     if study.best is None:
         raise typer.Exit(1)
-
-
-def _free_folder(path: Path) -> Path:
-    """Return the path, or the first of path-2, path-3, ... that is not there yet."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}-{number}")
-    return free

@@ -23,6 +23,7 @@ __all__ = [
     "EVALUATORS",
     "default_trials",
     "evaluator_for",
+    "free_folder",
     "parse_fidelity",
     "parse_scheduler",
     "parse_space",
@@ -184,7 +185,7 @@ def parse_start(text: str) -> dict[str, Any]:
         return dict(best.architecture)
     try:
         decisions = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArchitectureError(
             f"--start {text}: a run folder, or a JSON file with the decisions of an architecture ({error})"
         ) from None
@@ -220,3 +221,12 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def free_folder(path: Path) -> Path:
+    """Return the path, or the first of path-2, path-3, ... that is not there yet."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
+from archwright._disk import is_folder
 from archwright._words import counted
 from archwright.cli._console import Output, document
 from archwright.study import Callback
@@ -229,9 +230,10 @@ class Screen(Callback):
             self.out.line(f"{counted(len(study.front), 'network')} that nothing beats in all{shown}", label="front")
         for line in _diagnosis(study):
             self.out.line(line, label="supernet")
-        if study.path is not None and (Path(study.path) / "best").exists():
-            files = ", ".join(sorted(file.name for file in (Path(study.path) / "best").iterdir()))
-            self.out.line(f"{Path(study.path) / 'best'}: {files}", label="files")
+        folder = None if study.path is None else Path(study.path) / "best"
+        if folder is not None and is_folder(folder):
+            files = ", ".join(sorted(file.name for file in folder.iterdir()))
+            self.out.line(f"{folder}: {files}", label="files")
 
 
 def _progress(study: Study, spent: float) -> tuple[float, float | None]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Learned", "Preparation"]
 
 
+_SHARES = ("skips", "nothing", "entropy")
+"""What of a diagnosis are numbers in any case."""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """What an evaluator that gets ready before the first trial is given.
@@ -75,7 +79,7 @@ class Learned:
         for name, value in [item for row in curve for item in row.items()]:
             number(value, f"{name!r} of the curve")
         for name, value in diagnosis.items():
-            if not isinstance(value, str | None):
+            if name in _SHARES or not isinstance(value, str | None):
                 number(value, f"{name!r} of the diagnosis")
         return cls(
             tuple(Architecture.from_json(each) for each in items(said["architectures"], "architectures")),

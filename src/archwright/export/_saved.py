@@ -25,6 +25,8 @@ FIGURES = "metrics.json"
 PREPROCESS = "preprocess.json"
 WEIGHTS = "weights.safetensors"
 
+_LONGEST = 300  # characters of what torch says
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -107,7 +109,9 @@ class Saved:
         try:
             model.load_state_dict(tensors)
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise StudyError(f"{weights} does not hold the weights of this network: {error}") from error
+            told = " ".join(str(error).split())  # torch says it in several lines, one for each layer
+            told = told if len(told) < _LONGEST else f"{told[:_LONGEST]}..."
+            raise StudyError(f"{weights} does not hold the weights of this network: {told}") from error
         return model.eval()
 
     def _check_shapes(self, space: Space, tensors: Mapping[str, torch.Tensor]) -> None:

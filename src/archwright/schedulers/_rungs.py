@@ -77,7 +77,10 @@ class Rungs:
 
     def _sort(self, history: History, level: int) -> None:
         """Rank the trials of a rung anew: with several objectives each that comes may move all others."""
-        ordered = history.best_first(history.trials[int(key[-1])] for key in self.ranked[level])
+        # By number, for among equals the first comes first: what is ranked at once is ranked as what came bit by bit.
+        ordered = history.best_first(
+            history.trials[number] for number in sorted(int(key[-1]) for key in self.ranked[level])
+        )
         self._keys |= {trial.number: (place, trial.number) for place, trial in enumerate(ordered)}
         self.ranked[level] = [self._keys[trial.number] for trial in ordered]
         self._waiting[level] = [key for key in self.ranked[level] if key[-1] not in self._continued]

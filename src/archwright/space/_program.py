@@ -6,7 +6,7 @@ The expression is walked once. After that, every interpretation of a space is on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from archwright.errors import SpaceError
@@ -64,8 +64,19 @@ class Program:
                 stack.extend(self.opened(decision, value)[::-1])
         return values
 
-    def enumerate(self) -> Iterator[dict[str, Value]]:
-        """Iterate over all sets of active decisions, each once."""
+    def enumerate(
+        self, order: Callable[[Decision], Iterator[Value]] | None = None
+    ) -> Generator[dict[str, Value], Collection[str] | None, None]:
+        """Iterate over all sets of active decisions, each once; over fewer where it is told what need not be seen.
+
+        Args:
+            order: Returns the values of a decision in the order in which they are taken; that of the decision when not
+                given.
+
+        Yields:
+            A set of decisions. It may be sent names of some of them: then all that agrees with it in these is left out.
+        """
+        order = order or (lambda decision: decision.values())
         values: dict[str, Value] = {}
         open_: list[tuple[Decision, Iterator[Value], tuple[Decision, ...]]] = []  # with what is left to decide after
         left = self.roots
@@ -73,11 +84,13 @@ class Program:
             while left:
                 decision, left = left[0], left[1:]
                 if self.names[decision] not in values:
-                    choices = decision.values()
+                    choices = order(decision)
                     values[self.names[decision]] = value = next(choices)
                     open_.append((decision, choices, left))
                     left = self.opened(decision, value) + left
-            yield dict(values)
+            same = yield dict(values)
+            while same is not None and open_ and self.names[open_[-1][0]] not in same:
+                del values[self.names[open_.pop()[0]]]
             while True:  # go on with the last decision that has another value
                 if not open_:
                     return

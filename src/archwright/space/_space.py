@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,12 @@ from archwright._words import counted
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import _encoding as encoding
 from archwright.space._architecture import Architecture
+from archwright.space._constraints import Constraints, Predicate
 from archwright.space._crossover import Crossover, inherit
 from archwright.space._decisions import Decision, Value
+from archwright.space._feasible import Feasible
 from archwright.space._json import dump_space
+from archwright.space._moves import Moves
 from archwright.space._names import Unread, check_part_names, declare, digest, package_names, restore
 from archwright.space._nodes import Graph
 from archwright.space._print import called, changed_lines, describe_decision, describe_size, tree
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["Predicate", "Space"]
-
-Predicate: TypeAlias = Callable[[Architecture], bool]
 
 _TRIES = 2_000  # how often a constraint may refuse before the space looks for an architecture in another way
 _COUNTABLE = 1_000_000  # the largest space that is counted or searched one by one
@@ -55,7 +56,7 @@ class Space:
     Raises:
         SpaceError: There is no part, the name of a part is a misspelt argument, two decisions share a name, or no
             architecture satisfies `where`.
-        ShapeError: Options of one choice differ in shape, or layers do not fit; the message names the path.
+        ShapeError: Layers of some architecture do not fit; the message names the path, and the options that part there.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class Space:
             canonical = self.canonical(architecture)
         except ArchitectureError:
             return False
-        return dict(canonical) == dict(architecture) and self._holds(canonical)
+        return dict(canonical) == dict(architecture) and self._constraints.hold(canonical)
 
     def __repr__(self) -> str:
         """Return the space in one line."""
@@ -219,20 +220,24 @@ class Space:
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Return an architecture, each active decision drawn uniformly.
 
+        Where constraints leave so few that draws do not meet them, it comes from a search that goes back wherever a
+        constraint refuses, or from a walk that begins at one that is known.
+
         Raises:
             SpaceError: Constraints refuse everything that was tried; the message names the strictest.
         """
-        refused: dict[str, int] = {}
-        for _ in range(_TRIES):
-            drawn = self._complete({}, rng)
-            by = next((predicate for predicate in self.where if not self._ask(predicate, drawn)), None)
-            if by is None:
+        is_large = self.bound > _COUNTABLE
+        for _ in range(0 if self.where and is_large and self._feasible.are_rare else _TRIES):
+            drawn = self._moves.complete({}, rng)
+            if self._constraints.hold(drawn):
                 return drawn
-            refused[called(by)] = refused.get(called(by), 0) + 1
         if self._listed:
             return self._listed[int(rng.integers(len(self._listed)))]
-        counts = ", ".join(f"{called} refused {count:,}" for called, count in refused.items())
-        raise SpaceError(f"no architecture was found that satisfies the constraints: of {_TRIES:,} drawn, {counts}")
+        found = self._feasible.draw(rng) if is_large else None
+        if found is None:
+            after = "a longer search found none either" if is_large else "none of all satisfies them"
+            raise SpaceError(self._feasible.refusal(after))
+        return found
 
     def enumerate(self) -> Iterator[Architecture]:
         """Iterate over every architecture, each once, in a fixed order.
@@ -243,7 +248,16 @@ class Space:
         reals = [name for name, decision in self.decisions.items() if decision.size == math.inf]
         if reals:
             raise SpaceError(f"a space with real numbers cannot be enumerated: {', '.join(reals)}")
-        return (a for a in map(Architecture, self.program.enumerate()) if self._holds(a))
+        return (each for each in self.walk() if each is not None)
+
+    def walk(self) -> Iterator[Architecture | None]:
+        """Iterate as `enumerate` does, and yield None wherever constraints refuse, so that a caller may give up.
+
+        What is alike in all that a constraint looked at before it refused is left out.
+        """
+        if not self.where:
+            return map(Architecture, self.program.enumerate())
+        return (None if each is None else Architecture(each) for each in self._constraints.walk())
 
     def canonical(self, decisions: Mapping[str, Any]) -> Architecture:
         """Return the architecture that decisions stand for: checked, and without those that are not active.
@@ -292,29 +306,32 @@ class Space:
         near: dict[Architecture, None] = {}
         for name, value in architecture.items():
             for other in self.decisions[name].neighbours(value):
-                changed = self._changed(architecture, name, other, rng)
-                if self._holds(changed):
+                changed = self._moves.changed(architecture, name, other, rng)
+                if self._constraints.hold(changed):
                     near[changed] = None
         return list(near)
 
     def mutate(self, architecture: Mapping[str, Any], rng: np.random.Generator) -> Architecture:
         """Return another architecture with one decision changed; the same one only where no other is found.
 
-        Where constraints leave no such architecture within reach, several decisions are changed. Another one is always
-        found where there are no constraints, and in spaces that are small enough to be searched one by one.
+        Where constraints leave no such architecture within reach, several decisions are changed; in the end it is one
+        that satisfies them and is as much alike as can be found. Another one is always found where there are no
+        constraints, and in spaces that are small enough to be searched one by one.
         """
-        names = self._open(architecture)
+        names = self._moves.open(architecture)
         if not names:
             return Architecture(dict(architecture))
         for steps in (1, 2, 4, 8, 16):  # one change; where constraints are tight, the fewest that are found
             for _ in range(_TRIES // 20):
                 name = names[int(rng.integers(len(names)))]
-                mutant = self._mutated(architecture, name, rng)
+                mutant = self._moves.mutated(architecture, name, rng)
                 for _ in range(steps - 1):
-                    again = self._open(mutant)
-                    mutant = self._mutated(mutant, again[int(rng.integers(len(again)))], rng)
-                if mutant != architecture and self._holds(mutant):
+                    again = self._moves.open(mutant)
+                    mutant = self._moves.mutated(mutant, again[int(rng.integers(len(again)))], rng)
+                if mutant != architecture and self._constraints.hold(mutant):
                     return mutant
+        if self.where and self.bound > _COUNTABLE:
+            return self._feasible.near(architecture, rng) or Architecture(dict(architecture))
         others = [other for other in self._listed if other != architecture]
         return others[int(rng.integers(len(others)))] if others else Architecture(dict(architecture))
 
@@ -338,7 +355,7 @@ class Space:
         """
         for _ in range(50):
             child = Architecture(inherit(self.program, first, second, kind, rng))
-            if self._holds(child):
+            if self._constraints.hold(child):
                 return child
         return self.mutate(first, rng)
 
@@ -432,12 +449,15 @@ class Space:
         return source(self, architecture, example_input, imports=imports)
 
     def check(self, example_input: Any) -> None:
-        """Check on the meta device that the options of each choice agree in shape and that the layers fit.
+        """Check on the meta device that every architecture runs and that the model's output has one shape.
 
-        Every option of every decision is tried at least once.
+        Options of a choice may differ in shape where what follows takes each of them. The check is exact, whatever the
+        number of architectures, but for numbers in long ranges, of which eight values are looked at, and for large
+        spaces with constraints or with very many combinations of numbers: there a sample of architectures is looked at
+        in which each option occurs, and one that fails nevertheless is a failed trial.
 
         Raises:
-            ShapeError: They do not; the message names the path.
+            ShapeError: One does not; the message names the layer, and the two options at which shapes part.
         """
         from archwright.build import check
 
@@ -446,54 +466,20 @@ class Space:
     # ------------------------------------------------------------------ inside
 
     @cached_property
-    def _single(self) -> frozenset[str]:
-        """The decisions that have one value."""
-        return frozenset(name for name, decision in self.decisions.items() if decision.size == 1)
-
-    @cached_property
     def _slots(self) -> dict[str, slice]:
         return encoding.slots(self.program)
 
-    def _complete(self, values: Mapping[str, Any], rng: np.random.Generator | None) -> Architecture:
-        """Keep the values that are active, and decide what they leave open."""
+    @cached_property
+    def _moves(self) -> Moves:
+        return Moves(self.program)
 
-        def rule(name: str, decision: Decision) -> Value:
-            if name in values:
-                value: Value = values[name]
-                return value
-            return decision.decode([0.0] * decision.width) if rng is None else decision.sample(rng)
+    @cached_property
+    def _constraints(self) -> Constraints:
+        return Constraints(self.where, self.program)
 
-        return Architecture(self.program.decide(rule))
-
-    def _open(self, architecture: Mapping[str, Any]) -> list[str]:
-        """Return the active decisions that have another value to take."""
-        single = self._single
-        return [name for name in architecture if name not in single] if single else list(architecture)
-
-    def _mutated(self, architecture: Mapping[str, Any], name: str, rng: np.random.Generator) -> Architecture:
-        return self._changed(architecture, name, self.decisions[name].mutate(architecture[name], rng), rng)
-
-    def _changed(
-        self, architecture: Mapping[str, Any], name: str, value: Value, rng: np.random.Generator | None
-    ) -> Architecture:
-        """Change one decision; what it closes is dropped, and what it opens is decided."""
-        decision, values = self.decisions[name], {**architecture, name: value}
-        opened = self.program.opened
-        if opened(decision, value) or opened(decision, architecture[name]):
-            return self._complete(values, rng)
-        return Architecture(values)
-
-    def _holds(self, architecture: Architecture) -> bool:
-        return all(self._ask(predicate, architecture) for predicate in self.where)
-
-    def _ask(self, predicate: Predicate, architecture: Architecture) -> bool:
-        try:
-            return bool(predicate(architecture))
-        except KeyError as error:
-            raise SpaceError(
-                f"the constraint {called(predicate)} asks for {error}, which is not active in {architecture!r}; "
-                f"use .get(name) for decisions that may be inactive"
-            ) from error
+    @cached_property
+    def _feasible(self) -> Feasible:
+        return Feasible(self.program, self._moves, self._constraints)
 
     @cached_property
     def _listed(self) -> list[Architecture]:

@@ -18,8 +18,7 @@ from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import OneShot, Strategy
 from archwright.study._bounds import bounds_for
-from archwright.study._budget import Budget
-from archwright.study._run import search_time
+from archwright.study._budget import Budget, search_time
 from archwright.study._shrink import as_ladder, wanted_ranges
 from archwright.trials import Constraint, Objective
 

@@ -175,6 +175,6 @@ class Shelf:
             raise StudyError(f"{self._folder} holds no network: the evaluator of this study trained none")
         raise StudyError(
             f"{self._folder / BEST} holds the network of {saved.architecture.id}, not that of {architecture.id}. Kept "
-            "are the best, the front of several objectives, and with final=3 the three best; where a process was "
-            "killed before the best was on record, study.resume() puts it right"
+            "are the best, the front of several objectives, and with final=3 the three best. Load the study again "
+            "where its search goes on beside; where it was killed before the best was on record, resume it"
         )

@@ -77,6 +77,12 @@ class Bounds:
                 return False
         return True
 
+    def violation(self, architecture: Architecture) -> float:
+        """Return how far the network of an architecture is beyond them, as far as that was looked at."""
+        self.keep(architecture)
+        known = self._known.get(architecture, {})
+        return sum(each.violation(known) for each in self._constraints if each.metric in known)
+
     def failure(self, architecture: Architecture) -> str | None:
         """Return why it cannot be told whether the network of an architecture keeps to them; `None` where it can."""
         if self:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright._scalars import is_number, is_whole, keep_scalars
 from archwright._words import counted
 from archwright.errors import BudgetError
 from archwright.space import describe_size
 
-__all__ = ["Budget"]
+if TYPE_CHECKING:
+    from archwright.evaluate import Evaluator
+    from archwright.schedulers import Scheduler
+
+__all__ = ["Budget", "search_time"]
 
 _DIGITS = 4_000  # of a number; Python reads and writes few more
 _TOO_LONG = 10**_DIGITS
+
+
+_FINAL_SHARE = 0.3  # of a time budget, kept for the final training
+_LONG_FINAL_SHARE = 0.6  # the same where trials are given little, so that nothing of it has been trained for long
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,13 @@ class Budget:
             counted(value, unit) for unit in ("minute", "second") if (value := getattr(self, f"{unit}s")) is not None
         ]
         return ", ".join(trials + times + target)
+
+
+def search_time(budget: Budget, evaluator: Evaluator, scheduler: Scheduler, *, final: bool) -> float:
+    """Return how many seconds of a budget are for the search: all but the share that the final training gets."""
+    if not final or not evaluator.retrains:
+        return budget.time
+    return budget.time * (1 - (_LONG_FINAL_SHARE if scheduler.partial else _FINAL_SHARE))
 
 
 def _is_finite(value: float) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright._scalars import is_whole
-from archwright.errors import ArchwrightError, SpaceError, StudyError
+from archwright.errors import ArchwrightError, DataError, MissingExtra, SpaceError, StudyError
 from archwright.evaluate import Evaluator
 from archwright.schedulers import Full, Ladder
 from archwright.space import Architecture, Space
@@ -185,7 +185,7 @@ def restore_strategy(document: Mapping[str, Any]) -> Strategy:
             f"the study's strategy, {stored['class']}, cannot be made again from its record: give it, as "
             "load(path, strategy=...), or register it under a name before the study is made"
         )
-    with _from_record("strategy"):
+    with _restored("strategy"):
         return strategies.create(stored["name"], **stored["options"])
 
 
@@ -201,13 +201,12 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
             f"the study's scheduler, {stored['class']}, cannot be made again from its record: register it under a name "
             "before the study is opened"
         )
-    with _from_record("scheduler"):
+    with _restored("scheduler"):
         scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
         screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
         constraints = tuple(map(Constraint.parse, stored["constraints"]))
         starts = tuple(map(Architecture.from_json, stored.get("starts", ())))
-        inherit, seed = stored["inherit"], document["seed"]
-        return Planner(space, strategy, scheduler, ladder, seed, inherit, screen, constraints, starts)
+    return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen, constraints, starts)
 
 
 def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
@@ -219,19 +218,37 @@ def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
     stored = document["evaluator"]
     if stored is None:
         raise StudyError(_NO_EVALUATOR)
-    with _from_record("evaluator"):
+    with _restored("evaluator"):
         return _made_evaluator(stored)
 
 
 @contextmanager
-def _from_record(what: str) -> Iterator[None]:
-    """Tell of settings on record that are of another type than is taken."""
+def _restored(what: str) -> Iterator[None]:
+    """Say which part of a record cannot be used, where making it again fails.
+
+    Raises:
+        StudyError: It fails by what is on record.
+        MissingExtra: It fails by what is not installed.
+        DataError: It fails by data that are not there any more.
+    """
     try:
         yield
-    except (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        if isinstance(error, ArchwrightError):
-            raise
-        raise StudyError(f"the study's {what} cannot be made again, as its record is damaged: {error}") from error
+    except (StudyError, MissingExtra, DataError):
+        raise
+    except (
+        ArchwrightError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        kind = "" if isinstance(error, ArchwrightError) else f"{type(error).__name__}: "
+        raise StudyError(
+            f"the study's {what} cannot be made again from its record (field {what!r} of study.db): {kind}{error}"
+        ) from error
 
 
 def _made_evaluator(stored: Mapping[str, Any]) -> Evaluator:

@@ -70,18 +70,18 @@ def _made(value: Any, what: str) -> None:
 
 
 def _scheduler(value: Any, what: str) -> None:
-    _made(value, what)
-    for each in items(value.get("rungs", []), f"the rungs of {what}"):
+    _made(fields(value, what, "rungs", "inherit", "screen", "constraints"), what)
+    for each in items(value["rungs"], f"the rungs of {what}"):
         said = fields(each, f"a rung of {what}", "rung", "cost")
         number(said["cost"], f"the cost of a rung of {what}", least=0.0)
         for name, given in fields(said["rung"], f"a rung of {what}").items():
             number(given, f"{name!r} of a rung of {what}", least=0.0)
-    if not isinstance(value.get("inherit", False), bool):
+    if not isinstance(value["inherit"], bool):
         raise ValueError(f"'inherit' of {what} is neither true nor false")
-    if value.get("screen") is not None:
+    if value["screen"] is not None:
         text(value["screen"], f"the screen of {what}")
-    _texts(value.get("constraints", []), f"the constraints of {what}")
-    for each in value.get("constraints", []):
+    _texts(value["constraints"], f"the constraints of {what}")
+    for each in value["constraints"]:
         Constraint.parse(each)
     for each in items(value.get("starts", []), f"the starts of {what}"):
         fields(each, f"a start of {what}")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
 from archwright import _disk
 from archwright.errors import StoreError, StudyError
 
-__all__ = ["DATABASE", "INSIDE", "check_database", "check_links", "claim", "holds_study", "inside_of"]
+__all__ = [
+    "DATABASE",
+    "check_database",
+    "check_links",
+    "check_run_folder",
+    "claim",
+    "holds_study",
+    "inside_of",
+]
 
 DATABASE = "study.db"
 INSIDE = "archwright-run"
@@ -65,24 +74,39 @@ def holds_study(folder: Path) -> bool:
         store.close()
 
 
-def claim(folder: Path) -> None:
-    """Make a run folder, or take one that is empty or holds a study.
+def check_run_folder(folder: Path) -> None:
+    """Refuse a folder that a study cannot be kept in; one that does not exist can be made.
 
     Raises:
-        StudyError: The folder holds something else, or parts of the study are symbolic links.
-        StoreError: It cannot be made, or holds a damaged database or one of somebody else.
+        StudyError: The folder is not empty and holds no study, or parts of the study are symbolic links.
+        StoreError: It is a file, or holds a damaged database or one of somebody else.
     """
+    if not os.path.lexists(folder):
+        return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         strange = _strange(folder)
     except OSError as error:
         raise StoreError(f"{folder} cannot be made a run folder: {error}") from error
     check_links(folder)
-    if not holds_study(folder) and strange:
+    if strange and not holds_study(folder):
         raise StudyError(
             f"{folder} is not empty and holds no study, so it is left as it is ({strange[0]!r} is there, for one): "
             f"name a new folder, such as {folder / 'run'}"
         )
+
+
+def claim(folder: Path) -> None:
+    """Make a run folder, or take one that is empty or holds a study.
+
+    Raises:
+        StudyError: It is not fit for one, see `check_run_folder`.
+        StoreError: It cannot be made, or is not fit for one.
+    """
+    check_run_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made a run folder: {error}") from error
 
 
 def inside_of(folder: Path) -> Path:

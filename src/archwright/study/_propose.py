@@ -22,6 +22,9 @@ __all__ = ["Planner", "preparation_seed", "trial_seed"]
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
 _SAMPLES_WITHIN = 400  # the same where there are bounds: one network in thirty may keep to them
+_LISTED = 1_000_000  # architectures, up to which a space with constraints is walked through before its neighbours
+_NEAR = 8  # architectures that keep to the constraints, around which others are looked for
+_STEPS = 200  # from what comes closest
 _HEIRS = 16  # of how many trials, the best, others may inherit the weights
 
 
@@ -150,14 +153,40 @@ class Planner:
                 architecture = space.sample(rng)
                 if not history.seen(architecture) and self.bounds.keep(architecture):
                     return architecture
+        is_large = bool(space.where) and space.bound > _LISTED
+        near = self._near(history, rng) if self.bounds or is_large else None
+        if near is not None:
+            return near
         if self.bounds:
             raise self._infeasible(history)
         if space.bound == math.inf:
             return architecture
         unseen = history.unseen(space)
         if unseen is None:
-            raise Exhausted(f"all {counted(count, 'architecture')} of the space have been proposed")
+            found = "that were found, of a space too large to be listed," if is_large else "of the space"
+            raise Exhausted(f"all {counted(count, 'architecture')} {found} have been proposed")
         return unseen
+
+    def _near(self, history: History, rng: np.random.Generator) -> Architecture | None:
+        """Return what is near something that keeps to all constraints: a neighbour, or a mutant of what comes close.
+
+        While nothing is known that keeps to the bounds, a walk begins at what comes closest to them.
+        """
+        space = self.space
+        known = [trial.architecture for trial in history.best_first(history.complete)[:_NEAR]]
+        known += [trial.architecture for trial in history.trials[-_NEAR:]]
+        for architecture in dict.fromkeys(known):
+            for near in space.neighbours(architecture, rng):
+                if not history.seen(near) and self.bounds.keep(near):
+                    return near
+        closest = min(known or [space.sample(rng) for _ in range(_NEAR)], key=self.bounds.violation)
+        for _ in range(_STEPS):
+            near = space.mutate(closest, rng)
+            if not history.seen(near) and self.bounds.keep(near):
+                return near
+            if self.bounds.violation(near) <= self.bounds.violation(closest):
+                closest = near
+        return None
 
     def _infeasible(self, history: History) -> ArchwrightError:
         """Return the error for constraints that nothing new keeps to; where nothing did, it has the closest values."""

@@ -17,8 +17,8 @@ import numpy as np
 from archwright._words import counted
 from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
-from archwright.schedulers import Scheduler, scores
-from archwright.study._budget import Budget
+from archwright.schedulers import scores
+from archwright.study._budget import Budget, search_time
 from archwright.study._callback import Callback, Log
 from archwright.study._failures import Failures
 from archwright.study._guard import Guard, Overdue, say
@@ -33,23 +33,14 @@ if TYPE_CHECKING:
     from archwright.study._ledger import Ledger
     from archwright.study._study import Study
 
-__all__ = ["Run", "search_time"]
+__all__ = ["Run"]
 
 T = TypeVar("T")
 
 _ROUNDING = 1e-9  # of what trials have spent
-_FINAL_SHARE = 0.3  # of a time budget, kept for the final training
-_LONG_FINAL_SHARE = 0.6  # the same where trials are given little, so that nothing of it has been trained for long
 _PREPARATION_SHARE = 0.6  # of what is left for the search, for an evaluator that gets ready first
 _TRIED = 29  # networks that are tried out before the first trial, as long as none of them can be evaluated
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
-
-
-def search_time(budget: Budget, evaluator: Evaluator, scheduler: Scheduler, *, final: bool) -> float:
-    """Return how many seconds of a budget are for the search: all but the share that the final training gets."""
-    if not final or not evaluator.retrains:
-        return budget.time
-    return budget.time * (1 - (_LONG_FINAL_SHARE if scheduler.partial else _FINAL_SHARE))
 
 
 class Run:

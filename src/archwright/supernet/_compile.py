@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from archwright.build._probe import is_layer, is_row
+from archwright.build._kinds import is_layer, is_row
 from archwright.errors import RelaxationError
 from archwright.space import (
     Apply,

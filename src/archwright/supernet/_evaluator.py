@@ -167,16 +167,19 @@ class SupernetEvaluator(Evaluator):
             )
             checkpoint = _Checkpoint(preparation.folder, self._key(space, seed))
             state = checkpoint.read()
+            is_over = False
             if state is not None:
                 try:
                     trainer.load_state(state["trainer"])
-                    curve, shares = list(state["curve"]), list(state["probabilities"])
-                except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-                    raise EvaluationError(
-                        f"{checkpoint.file} holds no training of this supernet ({error}); remove it, and the supernet "
-                        "is trained from the start"
-                    ) from error
-            is_over = state is not None and bool(state["is_over"])
+                    steps = [{name: list(each) for name, each in step.items()} for step in state["probabilities"]]
+                    done = Learned.from_json(
+                        {"architectures": [], "probabilities": steps, "curve": state["curve"], "diagnosis": {}}
+                    )
+                    curve, shares = list(map(dict, done.curve)), list(map(dict, done.probabilities))
+                    is_over = bool(state["is_over"])
+                except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+                    checkpoint.dismiss(f"is damaged ({type(error).__name__})")
+                    return self.prepare(preparation)
             while not is_over and trainer.epochs_done < epochs:
                 start = time.monotonic()
                 row = trainer.epoch()
@@ -317,23 +320,31 @@ class _Checkpoint:
         """Return what was written last; None where there is nothing, or nothing of use, which is said."""
         if self.file is None or not os.path.lexists(self.file):
             return None
+        content = _disk.read(self.file)
         try:
-            state = parse_state(_disk.read(self.file))
+            state = parse_state(content)
         except ValueError as error:
-            self._say(str(error))
+            self.dismiss(str(error))
             return None
-        if state.get("key") != self._key:
-            self._say("is that of another supernet")
+        if not isinstance(state, dict) or state.get("key") != self._key:
+            self.dismiss("is that of another supernet")
             return None
         return state
 
     def write(self, state: dict[str, Any]) -> None:
         """Put a state in place of the one before, at once and as a whole."""
-        if self.file is not None:
-            _disk.write(self.file, lambda file: torch.save({**state, "key": self._key}, file))
+        if self.file is None:
+            return
+        _disk.write(self.file, lambda file: torch.save({**state, "key": self._key}, file))
 
-    def _say(self, what: str) -> None:
-        warnings.warn(f"the checkpoint {self.file} {what}; the supernet is trained from the start", stacklevel=4)
+    def dismiss(self, why: str) -> None:
+        """Give a file that is of no use another name, and say so."""
+        assert self.file is not None
+        kept = _disk.set_aside(self.file)
+        warnings.warn(
+            f"the checkpoint {self.file} {why} and is kept as {kept.name}; the supernet is trained from the start",
+            stacklevel=4,
+        )
 
 
 def _diagnosis(supernet: Supernet, preferred: list[Architecture]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ def weighted_sum(weights: Sequence[Tensor | None], tensors: Sequence[Tensor]) ->
         for tensor in tensors[2:]:
             total = total + tensor
         return total
+    if len({tensor.shape for tensor in tensors}) > 1:  # a sum may spread an axis of one over that of another
+        tensors = torch.broadcast_tensors(*tensors)  # type: ignore[no-untyped-call]  # torch has no types there
     found: Tensor = _WeightedSum.apply(len(weights), *weights, *tensors)  # type: ignore[no-untyped-call]
     return found
 

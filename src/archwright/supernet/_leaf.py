@@ -410,10 +410,13 @@ def _shapes(item: Any) -> Hashable:
 
 
 def _specs(inputs: tuple[Any, ...]) -> tuple[TensorSpec, ...] | None:
-    """Return what goes into a layer; None where it is more than tensors."""
+    """Return what goes into a layer, in the precision that layers are made in; None where it is more than tensors."""
     if not all(isinstance(each, Tensor) for each in inputs):
         return None
-    return tuple(TensorSpec(tuple(each.shape[1:]), str(each.dtype).removeprefix("torch.")) for each in inputs)
+    default = torch.get_default_dtype()
+    dtypes = [default if each.is_floating_point() else each.dtype for each in inputs]
+    pairs = zip(inputs, dtypes, strict=True)
+    return tuple(TensorSpec(tuple(each.shape[1:]), str(dtype).removeprefix("torch.")) for each, dtype in pairs)
 
 
 def _described(item: Any) -> Hashable:

@@ -27,7 +27,7 @@ from archwright.supernet._engine import Engine
 from archwright.supernet._frame import Frame, Mix
 from archwright.supernet._fused import weighted_sum
 
-__all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Visit", "Wiring", "mixed"]
+__all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Unmixable", "Visit", "Wiring", "mixed"]
 
 Term = tuple["Tensor | None", Tensor]  # a weight, None for 1, and what it is multiplied by
 
@@ -136,6 +136,7 @@ class Branch:
             if node is not None:
                 value = node.run(inputs, frame.taking(self.name, self.choice.labels[number]))
                 found.append((None if mix.weights is None else mix.weights[number], value))
+        _check_alike(self.name, found)
         return found
 
     def _partial(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> Tensor | None:
@@ -202,8 +203,9 @@ class Wiring:
 
     def _fresh(self, item: Any, memo: dict[Any, Any], frame: Frame) -> Any:
         if isinstance(item, Choice):
-            operands = self._operands(item, None, memo, frame)
-            return mixed([(weight, value) for weight, value in operands if not isinstance(value, _Absent)])
+            terms = [term for term in self._operands(item, None, memo, frame) if not isinstance(term[1], _Absent)]
+            _check_alike(self._names[item], terms)
+            return mixed(terms)
         if isinstance(item, Apply):
             inputs = tuple(self._value(part, memo, frame) for part in self._chosen(item.inputs, frame))
             node = self.nodes[item]
@@ -221,11 +223,12 @@ class Wiring:
 
     def _merge(self, merge: Merge, memo: dict[Any, Any], frame: Frame) -> Any:
         edges = frame.draw.edges.get(self.edges.get(merge, ""))
-        operands = [
-            found
-            for index, part in enumerate(merge.operands)
-            for found in self._operands(part, None if edges is None else edges, memo, frame, index)
-        ]
+        operands: list[tuple[Tensor | None, Any]] = []
+        for index, part in enumerate(merge.operands):
+            found = self._operands(part, edges, memo, frame, index)
+            if isinstance(part, Choice | Subset) and self._names[part] in frame.draw.mixes and merge.kind != "concat":
+                _check_alike(self._names[part], [term for term in found if not isinstance(term[1], _Absent)])
+            operands += found
         kept = [(weight, value) for weight, value in operands if not isinstance(value, _Absent)]
         if not kept:
             like = operands[0][1].like if operands else memo[self.graph.inputs[0]]
@@ -276,6 +279,27 @@ class Wiring:
             total = mixed(terms)
             memo[part] = _Absent(inputs[0]) if total is None else total
         return [(weight, self._value(part, memo, frame))]
+
+
+class Unmixable(RelaxationError):
+    """Options of one decision differ in shape, so that there is no mixture of them.
+
+    Args:
+        name: The decision.
+        message: What to say.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+def _check_alike(name: str, terms: list[Term]) -> None:
+    """Refuse to mix values of several shapes, also where torch would spread one over the other."""
+    shapes = {getattr(value, "shape", None): None for _, value in terms}
+    if len(shapes) > 1:
+        told = " and ".join(str(tuple(shape)) for shape in shapes if shape is not None)
+        raise Unmixable(name, f"{name}: its options differ in shape here, {told}, and cannot be mixed; take 'path'")
 
 
 def mixed(terms: list[Term]) -> Any:

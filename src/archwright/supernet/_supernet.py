@@ -24,6 +24,7 @@ from archwright.supernet._derive import choice_of
 from archwright.supernet._engine import Engine
 from archwright.supernet._frame import Draw, Frame, Mix
 from archwright.supernet._leaf import Leaf, decisions_in
+from archwright.supernet._nodes import Unmixable
 from archwright.supernet._parting import Parting
 from archwright.supernet._start import begin, parted
 from archwright.supernet.elastic import rule_of
@@ -95,6 +96,7 @@ class Supernet(nn.Module):
         self._leaves = compiler.leaves
         self._wirings = compiler.wirings
         self.branches: Mapping[str, Choice | Subset] = compiler.branches
+        self._unmixable: set[str] = set()
         if self._root is None:
             raise RelaxationError("the model of the space is None")
         self._discover()
@@ -324,9 +326,9 @@ class Supernet(nn.Module):
         return branches, {name: decision for name, decision in sizes.items() if decision.size <= _MOST}
 
     def _mixed(self) -> dict[str, Choice | Subset]:
-        """Return the branches, without those inside of layers that look into what they take: they size those."""
-        whole = {name for leaf in self._leaves if leaf.is_whole for name in leaf.names}
-        return {name: decision for name, decision in self.branches.items() if name not in whole}
+        """Return the branches without those that size layers: options that differ in shape, and parts looked into."""
+        sizing = self._unmixable.union(name for leaf in self._leaves if leaf.is_whole for name in leaf.names)
+        return {name: decision for name, decision in self.branches.items() if name not in sizing}
 
     def _discover(self) -> None:
         """Run every option and size on the meta device, to find out how large the weights must be.
@@ -373,9 +375,18 @@ class Supernet(nn.Module):
         return bool(self.bank.parted)
 
     def _discover_on(self, device: str) -> None:
+        is_done = False
+        while not is_done:
+            try:
+                self._discover_mixing(device)
+                is_done = True
+            except Unmixable as found:
+                self._unmixable.add(found.name)
+
+    def _discover_mixing(self, device: str) -> None:
         inputs = tuple(inputs_for(self.example_input, device))
         assert self._root is not None
-        mixes = {name: Mix() for name in self.branches}
+        mixes = {name: Mix() for name in self.branches if name not in self._unmixable}
         ran, failure = 0, None
         engine = self._engine
         engine.discovering, engine.remembers, engine.device = True, True, device

@@ -272,8 +272,8 @@ class Trainer:
         self.weights.load_state_dict(state["weights"])
         if self.logits is not None:
             self.logits.load_state_dict(state["logits"])
-        self.epochs_done, self.step, self._from = state["epochs_done"], state["step"], state["progress"]
-        self._paced = state["paced"]
+        self.epochs_done, self.step = int(state["epochs_done"]), int(state["step"])
+        self._from, self._paced = float(state["progress"]), bool(state["paced"])
         self._order.set_state(state["order"])
         self.supernet.rng.bit_generator.state = state["draws"]
         torch.set_rng_state(state["torch"])

@@ -147,7 +147,7 @@ class _Writer:
         """A module that keeps the shape of its input, nested at most `depth` times."""
         kinds = ["layer"] * 2
         if depth:
-            kinds += ["row", "choice", "repeat", "graph", "cell", "template", "bottleneck", "bottleneck"]
+            kinds += ["row", "choice", "repeat", "graph", "cell", "template", "bottleneck", "bottleneck", "uneven"]
             kinds += ["again"] * bool(self.modules)
         kind = self.one(kinds)
         made = self.one(self.modules) if kind == "again" else getattr(self, f"_{kind}")(depth - 1)
@@ -172,6 +172,13 @@ class _Writer:
         inside = choice(nn.ReLU(), nn.Tanh(), name=self.name()) if depth else nn.ReLU()
         width = self.number() if width is None else width
         return nn.Sequential(nn.LazyConv2d(width, 1), inside, nn.LazyConv2d(CHANNELS, 1))
+
+    def _uneven(self, depth: int) -> Any:
+        """Options that differ in shape, and what takes them all."""
+        options = [nn.LazyConv2d(2, 1), nn.LazyConv2d(5, 3), nn.MaxPool2d(2), nn.ReLU()]
+        kinds = choice(*self.some(options, 1, 3), name=self.name())
+        norm = [nn.LazyBatchNorm2d()] * self.one((0, 1))
+        return nn.Sequential(kinds, *norm, nn.LazyConv2d(CHANNELS, 1), nn.Upsample(size=SHAPE[1:]))
 
     def _row(self, depth: int) -> Any:
         return nn.Sequential(*[self.module(depth) for _ in range(self.one((1, 2, 3)))])

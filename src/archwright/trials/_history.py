@@ -17,6 +17,8 @@ from archwright.trials._trial import Trial
 
 __all__ = ["History"]
 
+_REFUSED = 1_000_000  # architectures that constraints refuse, after which a walk to the next is given up
+
 _FIRST = 10  # trials from which the reference point is chosen
 _ROOM = 0.1  # of their range, that it is beyond the worst of them
 
@@ -259,13 +261,14 @@ class History:
     def unseen(self, space: Space) -> Architecture | None:
         """Return the first architecture, in the order of enumeration, that was not proposed yet.
 
-        All calls together walk through the space once.
+        All calls together walk through the space once; a call goes on past a million architectures at most that
+        constraints refuse.
 
         Args:
             space: The space of the study; finite.
 
         Returns:
-            An architecture, or `None` when all have been proposed.
+            An architecture, or `None` when all have been proposed, as far as they are found.
 
         Raises:
             SpaceError: The space is not finite.
@@ -344,14 +347,22 @@ class _Seen:
 
     def __init__(self) -> None:
         self.architectures: set[Architecture] = set()
-        self._walk: Iterator[Architecture] | None = None
+        self._walk: Iterator[Architecture | None] | None = None
         self._next: Architecture | None = None
 
     def next_after(self, space: Space) -> Architecture | None:
         """Return the first of a space, in the order of enumeration, that is not among them."""
         if self._walk is None:
-            self._walk = space.enumerate()
-            self._next = next(self._walk, None)
-        while self._next is not None and self._next in self.architectures:
-            self._next = next(self._walk, None)
+            space.enumerate()  # refuses a space that is not finite
+            self._walk = space.walk()
+        refused = 0
+        while self._next is None or self._next in self.architectures:
+            try:
+                self._next = next(self._walk)
+            except StopIteration:
+                self._next = None
+                return None
+            refused += self._next is None
+            if refused > _REFUSED:
+                return None
         return self._next

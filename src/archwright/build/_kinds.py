@@ -1,0 +1,69 @@
+"""What stands for a layer in an expression, and what for a number or a setting."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from archwright.space import Call, Choice, Filled, Graph, Repeat, children, find
+
+__all__ = ["is_layer", "is_open", "is_row"]
+
+
+def is_layer(item: Any) -> bool:
+    """Tell whether an item stands for a module, rather than for a number or a setting."""
+    return any(
+        isinstance(part, Graph | Repeat) or (isinstance(part, Call) and _makes_layer(part)) for part in _ends(item)
+    )
+
+
+def is_open(item: Any) -> bool:
+    """Tell whether an item always stands for a module, and holds choices between some."""
+    while isinstance(item, Filled):
+        item = item.body
+    if isinstance(item, Choice):
+        return all(map(is_layer, _ends(item)))
+    return (is_row(item) or isinstance(item, Repeat)) and _holds_choice(item)
+
+
+def is_row(item: Any) -> bool:
+    """Tell whether an item is a plain row of layers."""
+    is_call = isinstance(item, Call) and item.target == "torch.nn.Sequential"
+    return is_call and not (len(item.args) == 1 and isinstance(item.args[0], Mapping))
+
+
+def _ends(item: Any) -> Iterator[Any]:
+    """Iterate over what may stand in the place of an item, once its choices are made and its templates filled in."""
+    stack, visited = [item], set[int]()
+    while stack:
+        part = stack.pop()
+        if not isinstance(part, Choice | Filled):
+            yield part
+        elif id(part) not in visited:  # options may hold the same parts again and again
+            visited.add(id(part))
+            stack += part.options if isinstance(part, Choice) else (part.body,)
+
+
+def _makes_layer(call: Call) -> bool:
+    if ":" not in call.target:
+        return call.target.startswith("torch.nn.")
+    callee = find(call.target, call.callee)
+    return not inspect.isclass(callee) or issubclass(callee, torch.nn.Module)
+
+
+def _holds_choice(item: Any) -> bool:
+    """Tell whether there is a choice between modules inside an item."""
+    visited: set[int] = set()
+    stack = [item]
+    while stack:
+        part = stack.pop()
+        if id(part) in visited:
+            continue
+        visited.add(id(part))
+        if isinstance(part, Choice) and is_layer(part):
+            return True
+        stack += [*(each for _, each in children(part)), *getattr(part, "branches", ())]
+    return False
