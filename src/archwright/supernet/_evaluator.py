@@ -326,7 +326,7 @@ class _Checkpoint:
         except ValueError as error:
             self.dismiss(str(error))
             return None
-        if not isinstance(state, dict) or state.get("key") != self._key:
+        if state.get("key") != self._key:
             self.dismiss("is that of another supernet")
             return None
         return state
