@@ -212,6 +212,17 @@ def test_pictures_are_read_upright(tmp_path, suffix, size):
     assert (images[:, :, -1, 0] < 90).all()
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_damaged_exif_data_turn_nothing(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / name, suffix=".jpg")
+        content = (tmp_path / name / "00.jpg").read_bytes()
+        damaged = b"Exif\0\0MM\0*\0\0\0\x08\0\x09" + b"\x01\x12\0\x03\xff\xff\xff\xff" * 3
+        marker = b"\xff\xe1" + struct.pack(">H", len(damaged) + 2) + damaged
+        (tmp_path / name / "00.jpg").write_bytes(content[:2] + marker + content[2:])
+    assert data(tmp_path).train.inputs.shape[1:] == (3, 6, 5)
+
+
 def test_a_picture_is_known_by_its_content(tmp_path):
     """No other program is started, whatever a file is called: Pillow hands PostScript to Ghostscript."""
     write(tmp_path / "a")

@@ -183,7 +183,7 @@ class Screen(Callback):
         for file in listed:
             self.out.line(file)
         folder = listed[0].parent
-        if any(file.name == "predict.py" for file in listed):
+        if {"model.py", "predict.py"} <= {file.name for file in listed}:
             self.out.line(f"\nTo classify new files, without archwright: python {folder / 'predict.py'} FILE...")
             self.out.line(f"In Python, in {folder}: from predict import load; predictor = load()")
             return

@@ -76,7 +76,7 @@ class ImagePreprocess:
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
         """Yield the picture in a file as uint8 (channels, height, width), or why it cannot be used.
 
-        An idx file, with `idx3` in its name as those of MNIST, yields all of its pictures, with their numbers from 1.
+        An idx file, with `idx3-ubyte` in its name as those of MNIST, yields all of its pictures, numbered from 1.
         """
         try:
             if not self.bytes:
@@ -84,7 +84,7 @@ class ImagePreprocess:
                     f"{path}: this network was trained on float arrays of a scale that picture files do not have; give "
                     f"a tensor of shape (n, {self.channels}, {self.height}, {self.width})."
                 )
-            if "idx3" in Path(path).name:
+            if "idx3-ubyte" in Path(path).name:
                 pixels = read_idx(Path(path), 3, gigabytes).unsqueeze(1)
                 self._check_size(path, pixels)
                 yield from enumerate(pixels.expand(-1, self.channels, -1, -1), start=1)
@@ -338,8 +338,10 @@ class Normalised(nn.Module):
         super().__init__()
         self.network = network
         shape = (-1,) + (1,) * (len(preprocess.shape) - 1)
-        self.register_buffer("mean", torch.tensor(preprocess.mean).view(shape))
-        self.register_buffer("std", torch.tensor(preprocess.std).view(shape))
+        weight = next(network.parameters(), None)
+        device = None if weight is None else weight.device
+        self.register_buffer("mean", torch.tensor(preprocess.mean, device=device).view(shape))
+        self.register_buffer("std", torch.tensor(preprocess.std, device=device).view(shape))
 
     def forward(self, raw: Tensor) -> Any:
         """Return the network's output for raw inputs (n, ...)."""

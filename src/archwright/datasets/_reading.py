@@ -131,8 +131,14 @@ def open_image(path: Path, gigabytes: float = GIGABYTES) -> Iterator[Any]:
 
 
 def orientation(image: Any) -> int:
-    """Return how a picture is to be turned, 1 to 8 as in EXIF; from 5 on height and width change places."""
-    value = image.getexif().get(274)
+    """Return how a picture is to be turned, 1 to 8 as in EXIF; from 5 on height and width change places.
+
+    Where its EXIF data are damaged it is taken as it is stored, as every viewer does.
+    """
+    try:
+        value = image.getexif().get(274)
+    except (EOFError, KeyError, OSError, SyntaxError, TypeError, ValueError, struct.error):
+        return 1
     return value if value in _TURNS else 1
 
 

@@ -281,7 +281,7 @@ def report(
             return int(bool(errors))
         width = max([4, *(len(_printable(path)) for path in files)])
         names = max([5, *(len(_printable(name)) for name in predictor.classes)])
-        rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3" in str(path) for path in files)
+        rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3-ubyte" in str(path) for path in files)
         sys.stdout.write(f"{'file':<{width}}  {'row      ' if rows else ''}{'class':<{names}}  probability\n")
         for each in found:
             row = f"{each.row or '':<7}  " if rows else ""

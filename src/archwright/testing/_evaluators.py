@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import runpy
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -72,6 +74,31 @@ class EvaluatorSuite:
         with suppress(Stopped):
             evaluator.evaluate(candidate)
         assert len(candidate.curve) <= 1
+
+    def test_what_is_saved_gives_the_test_metrics_from_raw_inputs(
+        self, evaluator: Evaluator, space: Space, tmp_path: Path
+    ) -> None:
+        """The files of a network classify raw inputs as the evaluator does."""
+        data = getattr(evaluator, "data", None)
+        if evaluator.preprocess is None or not evaluator.retrains or data is None or not len(data.test):
+            pytest.skip("the evaluator has no preprocessing, or trains no network that it could test")
+        from archwright.export import save_best
+
+        candidate = _candidate(evaluator, space)
+        candidate.preprocess = evaluator.preprocess
+        metrics = evaluator.retrain(candidate)
+        assert metrics is not None
+        without = save_best(
+            tmp_path, space=space, architecture=candidate.architecture, candidate=candidate, metrics=metrics
+        )
+        if without is not None:
+            pytest.skip(f"the network has no source: {without}")
+        # By the file beside the network, which knows nothing of archwright.
+        predictor = runpy.run_path(str(tmp_path / "best" / "predict.py"))["load"](tmp_path / "best")
+        found = [each.label for each in predictor.predict(data.test.inputs)]
+        right = [data.classes[target] for target in data.test.targets]
+        hits = sum(one == other for one, other in zip(found, right, strict=True))
+        assert hits / len(right) == pytest.approx(metrics["test_accuracy"], abs=1.5 / len(right))
 
     def test_it_understands_the_space(self, evaluator: Evaluator, space: Space) -> None:
         """The parts of the space besides the model are settings that it knows."""
