@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 import archwright as aw
 from archwright.cli._named import default_trials, evaluator_for, parse_fidelity, parse_scheduler, parse_start
-from archwright.errors import SchedulerError, UnknownName
+from archwright.errors import ArchitectureError, SchedulerError, UnknownName
 from archwright.schedulers import ASHA, Hyperband
 from archwright.strategies import DARTS, Random
 
@@ -74,3 +75,10 @@ def test_evaluators():
     assert (repeated.repeats, repeated.evaluator.epochs, repeated.evaluator.relaxation.order) == (2, 3, 2)
     with pytest.raises(UnknownName, match=r"supernett.*Did you mean .supernet."):
         evaluator_for("supernett", training, "auto", 1)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_start_that_is_no_file_is_not_opened(tmp_path, make):
+    make(tmp_path / "start.json")
+    with pytest.raises(ArchitectureError, match="it is a pipe or a device"):
+        parse_start(str(tmp_path / "start.json"))

@@ -234,3 +234,12 @@ def test_whole_numbers_that_may_be_codes_are_said(kind):
 def test_ratings_in_memory_are_said_to_become_classes():
     with pytest.warns(UserWarning, match=r"the targets are whole numbers from 10 to 50, and are taken as 5 classes"):
         data((np.zeros((50, 2)), 10 + np.arange(50) % 5 * 10))
+
+
+def test_too_little_memory_is_told():
+    class Vast:
+        def __array__(self, dtype=None, copy=None):
+            raise MemoryError
+
+    with pytest.raises(DataError, match="take more memory than there is"):
+        data((Vast(), TEN))

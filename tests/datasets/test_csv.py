@@ -207,6 +207,10 @@ def test_a_bomb_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"in memory, more than the limit of 0\.005 gigabytes.*max_gigabytes"):
         data(path, max_gigabytes=0.005)
     assert len(data(path, max_gigabytes=0.006).test) == 4_000
+    # What is far too large is refused after a look at its beginning: the row of three cells is never met.
+    path.write_bytes(gzip.compress(b"a,y\n" + b"1,b\n" * 15_000 + b"1,b,2\n" + b"1,b\n" * 50_000))
+    with pytest.raises(DataError, match=r"in memory, more than the limit of 0\.005 gigabytes"):
+        data(path, max_gigabytes=0.005)
     path.write_bytes(gzip.compress(b"a,y\n" + b"1," * 1_000_000))
     with pytest.raises(
         DataError, match=r"a line of more than 312,500 characters, a sixty-fourth of the limit of 0\.02"

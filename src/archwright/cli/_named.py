@@ -184,6 +184,8 @@ def parse_start(text: str) -> dict[str, Any]:
             raise StudyError(f"--start {text}: nothing has been found in that run yet")
         return dict(best.architecture)
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is a pipe or a device")
         decisions = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise ArchitectureError(

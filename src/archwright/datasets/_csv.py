@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["read_csv"]
 
 _MARKS = frozenset({"?", "-", "."})  # stand for a missing number, but may be a category among texts
 _ROW_BYTES, _CELL_BYTES = 150, 64  # what a row of texts takes in memory, about
+_FIRST = 10_000  # rows from which the memory for all is estimated
 _FEW, _MOST = 20, 1000  # categories: so many are always fine, more never
 
 
@@ -101,12 +103,16 @@ def read_csv(
 
 def _read(path: Path, header: bool | None, gigabytes: float) -> _Table:
     """Return the cells of a file, checked for names."""
-    lines, taken = [], 0
+    lines: list[tuple[int, list[str]]] = []
+    taken = expected = 0
     for number, row in read_rows(path, gigabytes):
         taken += _ROW_BYTES + _CELL_BYTES * len(row)
-        if taken > gigabytes * 1e9:
-            raise InputError(f"{path} takes, as a table in memory, more than {limit_text(gigabytes)}")
         lines.append((number, row))
+        if len(lines) == _FIRST:  # what is twice too large is refused now, and not when the memory is full
+            characters = sum(len(row) + sum(map(len, row)) for _, row in lines)
+            expected = taken * _text_bytes(path) // (2 * characters)
+        if max(taken, expected) > gigabytes * 1e9:
+            raise InputError(f"{path} takes, as a table in memory, more than {limit_text(gigabytes)}")
     if not lines:
         raise DataError(f"{path} is empty; it should hold a row of names and one row for each sample.")
     width = len(lines[0][1])
@@ -127,6 +133,16 @@ def _read(path: Path, header: bool | None, gigabytes: float) -> _Table:
         seen.add(name)
     columns = {name: [row[place] for _, row in lines] for place, name in enumerate(names)}
     return _Table(path, columns, [number for number, _ in lines], header)
+
+
+def _text_bytes(path: Path) -> int:
+    """Return how long a text is, by the last four bytes of a compressed file: what they say may be too little."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        if path.suffix.lower() != ".gz":
+            return end
+        file.seek(max(0, end - 4))
+        return int.from_bytes(file.read(4), "little")
 
 
 def _has_header(rows: Sequence[Sequence[str]]) -> bool:

@@ -109,6 +109,8 @@ def data(
         found, origin = _read(source, options)
     except InputError as error:
         raise DataError(str(error)) from error
+    except MemoryError as error:
+        raise DataError("the data take more memory than there is; give fewer or smaller samples.") from error
     for note in found.train.notes:
         warnings.warn(note, stacklevel=2)
     check_classes(found.train.labels)

@@ -5,48 +5,94 @@ Gymnasium (`archwright[rl]`) is loaded when an environment is made, and torch on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from archwright.envs._reward import Reward
-from archwright.errors import require
+from archwright.errors import StrategyError, require
 from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Space
 
 if TYPE_CHECKING:
+    from archwright.envs._edit import EditEnv
     from archwright.envs._env import Invalid, SearchEnv
 
-__all__ = ["Reward", "SearchEnv", "make"]
+__all__ = ["EditEnv", "Reward", "SearchEnv", "make"]
 
 
+@overload
 def make(
     space: Space,
     evaluator: Evaluator | Callable[[Candidate], Any],
     *,
+    form: Literal["build"] = "build",
     reward: Reward | Callable[[Mapping[str, float]], float] | None = None,
     seed: int | None = None,
     invalid: Invalid = "wrap",
     worst: float | None = None,
     cache: bool = False,
-) -> SearchEnv:
-    """Return a search as a `gymnasium.Env`: `SearchEnv`, whose arguments and errors these are.
+) -> SearchEnv: ...
+
+
+@overload
+def make(
+    space: Space,
+    evaluator: Evaluator | Callable[[Candidate], Any],
+    *,
+    form: Literal["edit"],
+    reward: Reward | Callable[[Mapping[str, float]], float] | None = None,
+    seed: int | None = None,
+    invalid: Invalid = "wrap",
+    worst: float | None = None,
+    cache: bool = False,
+    start: Mapping[str, Any] | None = None,
+    steps: int = 20,
+    discount: float = 0.99,
+    observe: Sequence[str] | None = None,
+) -> EditEnv: ...
+
+
+def make(
+    space: Space, evaluator: Evaluator | Callable[[Candidate], Any], *, form: str = "build", **settings: Any
+) -> SearchEnv | EditEnv:
+    """Return a search as a `gymnasium.Env`.
+
+    Args:
+        space: The space.
+        evaluator: What measures an architecture: an `Evaluator`, or a function `f(candidate) -> float | dict`.
+        form: "build": an episode makes an architecture, one decision after the other, and its end is rewarded
+            (`SearchEnv`). "edit": an episode begins with an architecture, each step adds, removes or changes a layer,
+            and is rewarded (`EditEnv`).
+        **settings: Further arguments of that class.
 
     Raises:
         MissingExtra: Gymnasium is not installed.
+        StrategyError: There is no such form, or a setting is out of range or not one of it.
+        SpaceError: The space leaves nothing to decide, or has parts that the evaluator does not understand.
+        ShapeError: The space's networks do not fit the evaluator's data.
+        EvaluationError: The evaluator is none.
     """
     require("gymnasium", extra="rl", purpose="archwright.envs")
+    from archwright.envs._edit import EditEnv
     from archwright.envs._env import SearchEnv
 
-    return SearchEnv(space, evaluator, reward=reward, seed=seed, invalid=invalid, worst=worst, cache=cache)
+    forms: dict[str, type[SearchEnv | EditEnv]] = {"build": SearchEnv, "edit": EditEnv}
+    if form not in forms:
+        raise StrategyError(f"form is one of {', '.join(map(repr, forms))}, not {form!r}")
+    known = [name for name in inspect.signature(forms[form]).parameters if name not in ("space", "evaluator")]
+    for name in settings:
+        if name not in known:
+            raise StrategyError(f"an environment of form={form!r} has no setting {name!r}; it has: {', '.join(known)}")
+    return forms[form](space, evaluator, **settings)
 
 
 def __getattr__(name: str) -> object:
-    """Import the environment, and gymnasium with it, when it is asked for."""
-    if name == "SearchEnv":
+    """Import an environment, and gymnasium with it, when it is asked for."""
+    if name in ("EditEnv", "SearchEnv"):
         require("gymnasium", extra="rl", purpose="archwright.envs")
-        from archwright.envs._env import SearchEnv
-
-        return SearchEnv
+        return getattr(importlib.import_module(f"archwright.envs.{'_edit' if name == 'EditEnv' else '_env'}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

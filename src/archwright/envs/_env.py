@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
-import traceback
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -16,14 +11,15 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
+from archwright.envs._evaluations import Evaluations, last_line
 from archwright.envs._reward import Reward
-from archwright.errors import ArchitectureError, SpaceError, StrategyError
-from archwright.evaluate import Candidate, Evaluator, as_evaluator, check_metrics
-from archwright.space import Architecture, Space
+from archwright.errors import ArchitectureError, StrategyError
+from archwright.evaluate import Candidate, Evaluator
+from archwright.space import Space
 from archwright.strategies._episode import Episode, layout_of
-from archwright.trials import History, Objective, Trial
+from archwright.trials import Trial
 
-__all__ = ["Invalid", "SearchEnv"]
+__all__ = ["Invalid", "SearchEnv", "check_invalid"]
 
 Invalid = Literal["wrap", "end"]
 
@@ -82,29 +78,20 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         worst: float | None = None,
         cache: bool = False,
     ) -> None:
+        check_invalid(invalid)
         self.space = space
-        self.evaluator = as_evaluator(evaluator)
-        _check(space, self.evaluator)
-        if invalid not in get_args(Invalid):
-            raise StrategyError(f"invalid is one of {', '.join(map(repr, get_args(Invalid)))}, not {invalid!r}")
-        if worst is not None and not math.isfinite(worst):
-            raise StrategyError(f"worst is a finite number, not {worst!r}")
-        self.reward = Objective.parse(self.evaluator.objective).score if reward is None else reward
-        self.invalid = invalid
-        self.worst = worst
-        self.cache = cache
-        self.history = History(Objective("reward"))
+        self.invalid, self.worst, self.cache = invalid, worst, cache
+        self._evaluations = Evaluations(space, evaluator, reward=reward, worst=worst, cache=cache)
+        self.evaluator, self.history = self._evaluations.evaluator, self._evaluations.history
         layout = layout_of(space)
         self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (layout.length,), np.float32)
         self.action_space = gymnasium.spaces.Discrete(layout.most)
         self._most = layout.most
-        self._lowest = -1.0
         again = partial(
             type(self), space, evaluator, reward=reward, seed=seed, invalid=invalid, worst=worst, cache=cache
         )
         self.spec = EnvSpec("archwright/Search-v0", entry_point=again)
         self._episode: Episode | None = None
-        self._known: dict[Architecture, Trial] = {}
         super().reset(seed=seed)
 
     @property
@@ -165,67 +152,26 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             told["invalid_action"] = True
             if self.invalid == "end":
                 self._episode = None
-                return episode.observe(), self._failure(), True, False, self._info() | told
+                return episode.observe(), self._evaluations.failure, True, False, self._info() | told
             chosen %= episode.due.count
         episode.take(chosen, self.np_random)
         if self.due is not None:
             return episode.observe(), 0.0, False, False, self._info() | told
-        trial = self._evaluate(episode.architecture, int(self.np_random.integers(2**31)))
+        trial = self._evaluations.of(episode.architecture, int(self.np_random.integers(2**31)))
         told |= {"architecture": trial.architecture, "metrics": dict(trial.metrics)}
         if trial.error is not None:
-            told["error"] = trial.cause
-        reward = trial.metrics["reward"] if trial.state == "complete" else self._failure()
-        return episode.observe(), reward, True, False, self._info() | told
+            told["error"] = last_line(trial)
+        return episode.observe(), self._evaluations.value(trial), True, False, self._info() | told
 
     def _info(self) -> dict[str, Any]:
         return {"action_mask": self.action_masks().astype(np.int8)}
 
-    def _failure(self) -> float:
-        """Return the worst reward."""
-        return self._lowest if self.worst is None else self.worst
 
-    def _evaluate(self, architecture: Architecture, seed: int) -> Trial:
-        """Return the trial of an architecture, and put it on record."""
-        if self.cache and architecture in self._known:
-            return self._known[architecture]
-        trial = Trial(len(self.history.trials), architecture, seed=seed)
-        self.history.add(trial)
-        start = time.monotonic()
-        ended = self._measured(trial)
-        ended = replace(ended, seconds=time.monotonic() - start)
-        self.history.add(ended)
-        if ended.state == "failed" and len(self.history.finished) == 1:
-            warnings.warn(f"the first evaluation failed: {ended.cause}", stacklevel=3)
-        if self.cache:
-            self._known[architecture] = ended
-        return ended
+def check_invalid(invalid: str) -> None:
+    """Refuse what is no way to deal with actions that there are not.
 
-    def _measured(self, trial: Trial) -> Trial:
-        if self.space.where and trial.architecture not in self.space:
-            return replace(trial, state="infeasible", error="a constraint of the space (where) is violated")
-        candidate = Candidate(
-            self.space,
-            trial.architecture,
-            seed=trial.seed,
-            device=self.evaluator.device,
-            example_input=self.evaluator.example_input,
-        )
-        try:
-            metrics = check_metrics(self.evaluator.evaluate(candidate))
-        except Exception:  # whatever a candidate does, the agent goes on
-            return replace(trial, state="failed", error=traceback.format_exc(), curve=tuple(candidate.curve))
-        trial = replace(trial, metrics=metrics, curve=tuple(candidate.curve))
-        reward = float(self.reward(metrics))
-        if not math.isfinite(reward):
-            return replace(trial, state="failed", error=f"the reward is {reward}")
-        if self.worst is not None:
-            reward = max(reward, self.worst)
-        self._lowest = min(self._lowest, reward)
-        return replace(trial, state="complete", metrics={**metrics, "reward": reward})
-
-
-def _check(space: Space, evaluator: Evaluator) -> None:
-    """Refuse, before anything is done, what cannot work."""
-    if layout_of(space).most < 2:
-        raise SpaceError("the space leaves nothing to decide: it has one architecture")
-    evaluator.check(space)
+    Raises:
+        StrategyError: It is none.
+    """
+    if invalid not in get_args(Invalid):
+        raise StrategyError(f"invalid is one of {', '.join(map(repr, get_args(Invalid)))}, not {invalid!r}")

@@ -1,0 +1,260 @@
+"""A search by changes of a network, as an environment. Importing this loads gymnasium."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from numpy.typing import NDArray
+
+from archwright._scalars import is_number, is_whole, scalar
+from archwright.envs._edits import edits_of
+from archwright.envs._env import Invalid, check_invalid
+from archwright.envs._evaluations import Evaluations, last_line
+from archwright.envs._reward import Reward
+from archwright.errors import ArchitectureError, EvaluationError, StrategyError
+from archwright.evaluate import Candidate, Evaluator
+from archwright.space import Architecture, Space
+from archwright.strategies._episode import layout_of
+from archwright.trials import Trial
+
+__all__ = ["EditEnv"]
+
+_MOST = float(np.finfo(np.float32).max)
+
+
+class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
+    """A search as a `gymnasium.Env`: an episode begins with a network, and each step changes it and evaluates it.
+
+    An action adds a layer (a `repeat` by one more), removes one, or changes one: an ordered value goes up or down, a
+    choice takes another option, a subset takes one in or lets one go. What a change brings to life takes its first
+    value. `edits` says what each action does; those that there are for the present network stand in the info as
+    "action_mask" (int8), and in `action_masks()`.
+
+    The reward of a step is discount * V(after) - V(before), where V is what a network's metrics are worth. Discounted
+    by the same factor, the rewards of an episode add up to that of its last network, less that of its first: shaping by
+    a potential (Ng, Harada and Russell, "Policy invariance under reward transformations", ICML 1999), so an agent with
+    that discount prefers what it would prefer if the last network alone counted. A network that violates constraints or
+    fails has the worst value; the change is taken back.
+
+    An observation is a flat box: the vector of the decisions (`Space.encode`; zeros for those that the network has no
+    use for) and a 1 for each that it has, in [0, 1]; the metrics of the network named by `observe`; the share of steps
+    that are left.
+
+    Args:
+        space: The space. A change that violates its constraints is not evaluated.
+        evaluator: What measures an architecture: an `Evaluator`, or a function `f(candidate) -> float | dict`.
+        reward: V, what metrics are worth: a `Reward`, or a function of them. The evaluator's objective when not given.
+        start: The network that episodes begin with; when not given one is drawn for each.
+        steps: After how many changes an episode is truncated, 1 or more.
+        discount: What the next network counts, above 0 and at most 1; the agent's own discount is to be the same.
+        observe: The metrics that are observed, by name. When not given: "train_loss" where the evaluator is known to
+            measure it, and the metric of its objective.
+        seed: All that is random in the environment follows from it, until `reset` is given another: the networks that
+            episodes begin with, and the seeds of the evaluations.
+        invalid: What becomes of an action that the present network does not have. "wrap": the actions that it has are
+            counted over and over; "end": the episode ends with the worst value.
+        worst: V of a network that violates constraints, whose evaluation fails, or whose value is NaN or infinite.
+            Values below it are raised to it. When not given: -1, or the lowest value so far where that is lower.
+        cache: Whether a network that was evaluated before has its result from then.
+
+    Attributes:
+        edits: What the actions do, in words.
+        architecture: The present network; `None` before the first `reset`.
+        history: What has been evaluated, as trials that hold V as "reward" among their metrics.
+        best: The best trial so far; `None` while nothing has been measured.
+
+    Raises:
+        SpaceError: The space leaves nothing to decide, or has parts that the evaluator does not understand.
+        ShapeError: The space's networks do not fit the evaluator's data.
+        ArchitectureError: `start` is no architecture of the space.
+        EvaluationError: The evaluator is none.
+        StrategyError: A setting is out of range.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium wants it so
+
+    def __init__(
+        self,
+        space: Space,
+        evaluator: Evaluator | Callable[[Candidate], Any],
+        *,
+        reward: Reward | Callable[[Mapping[str, float]], float] | None = None,
+        start: Mapping[str, Any] | None = None,
+        steps: int = 20,
+        discount: float = 0.99,
+        observe: Sequence[str] | None = None,
+        seed: int | None = None,
+        invalid: Invalid = "wrap",
+        worst: float | None = None,
+        cache: bool = False,
+    ) -> None:
+        check_invalid(invalid)
+        steps, discount = scalar(steps), scalar(discount)
+        if not is_whole(steps) or steps < 1:
+            raise StrategyError(f"steps is an integer of 1 or more, not {steps!r}")
+        if not is_number(discount) or not 0 < discount <= 1:
+            raise StrategyError(f"discount is a number above 0 and at most 1, not {discount!r}")
+        self.space = space
+        self.invalid, self.steps, self.discount = invalid, steps, discount
+        self.start = None if start is None else space.canonical(start)
+        if self.start is not None and self.start not in space:
+            raise ArchitectureError("start violates a constraint of the space (where)")
+        self._evaluations = Evaluations(space, evaluator, reward=reward, worst=worst, cache=cache)
+        self.evaluator, self.history = self._evaluations.evaluator, self._evaluations.history
+        self.observe = self._observed() if observe is None else tuple(observe)
+        self._edits = edits_of(space)
+        self.edits = [edit.describe(space) for edit in self._edits]
+        self._layout = layout_of(space)
+        decided = self._layout.width + len(self._layout.actions)
+        self._low = np.array([*[0.0] * decided, *[-_MOST] * len(self.observe), 0.0], dtype=np.float32)
+        high = np.array([*[1.0] * decided, *[_MOST] * len(self.observe), 1.0], dtype=np.float32)
+        self.observation_space = gymnasium.spaces.Box(self._low, high, dtype=np.float32)
+        self.action_space = gymnasium.spaces.Discrete(len(self._edits))
+        again = partial(
+            type(self),
+            space,
+            evaluator,
+            reward=reward,
+            start=start,
+            steps=steps,
+            discount=discount,
+            observe=observe,
+            seed=seed,
+            invalid=invalid,
+            worst=worst,
+            cache=cache,
+        )
+        self.spec = EnvSpec("archwright/Edit-v0", entry_point=again)
+        self.architecture: Architecture | None = None
+        self._left = 0
+        self._value = 0.0
+        self._metrics: dict[str, float] = {}
+        self._next: list[Architecture | None] = [None] * len(self._edits)
+        super().reset(seed=seed)
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial so far."""
+        return self.history.best
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return for each action whether the present network can be changed so; none where no episode is under way."""
+        return np.array([self._left > 0 and after is not None for after in self._next], dtype=np.bool_)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin with a network, which is evaluated.
+
+        Args:
+            seed: What all randomness follows from now on; as it was going when not given.
+            options: May hold "start", an architecture to begin with this time.
+
+        Returns:
+            The observation; the info with "action_mask", "architecture", "metrics", and "error" where the evaluation
+            failed.
+
+        Raises:
+            ArchitectureError: The architecture does not belong to the space.
+            EvaluationError: A metric to be observed was not measured.
+        """
+        super().reset(seed=seed)
+        given = (options or {}).get("start", self.start)
+        first = self.space.sample(self.np_random) if given is None else self.space.canonical(given)
+        self._left = self.steps
+        self._metrics = {}
+        trial = self._evaluated(first)
+        self._value = self._evaluations.value(trial)
+        self._take(trial)
+        return self._observation(), self._info(trial)
+
+    def step(self, action: np.int64 | int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Change the network and evaluate it.
+
+        Args:
+            action: A number from 0; `edits` says what it stands for.
+
+        Returns:
+            The observation, the reward, whether the episode was ended by an action that there was not, whether it was
+            truncated, and the info: always "action_mask", "architecture" and "metrics", those of what was evaluated;
+            "invalid_action" where the network could not be changed so; "error" where the evaluation failed or a
+            constraint is violated.
+
+        Raises:
+            ResetNeeded: No episode is under way (`gymnasium.error`).
+            ArchitectureError: The action is not in the action space.
+            EvaluationError: A metric to be observed was not measured.
+        """
+        chosen = int(action)
+        if not self._left:
+            raise gymnasium.error.ResetNeeded("no episode is under way: call reset() first")
+        if not 0 <= chosen < len(self._edits):
+            raise ArchitectureError(f"an action is a number from 0 to {len(self._edits) - 1}, not {action!r}")
+        told: dict[str, Any] = {}
+        after = self._next[chosen]
+        if after is None:
+            told["invalid_action"] = True
+            if self.invalid == "end":
+                self._left = 0
+                told |= {"architecture": self.architecture, "metrics": dict(self._metrics)}
+                return self._observation(), self._gain(self._evaluations.failure), True, False, self._masked() | told
+            allowed = [each for each in self._next if each is not None]
+            after = allowed[chosen % len(allowed)]
+        self._left -= 1
+        trial = self._evaluated(after)
+        value = self._evaluations.value(trial)
+        reward = self._gain(value)
+        if trial.state == "complete":
+            self._value = value
+            self._take(trial)
+        return self._observation(), reward, False, not self._left, self._info(trial) | told
+
+    def _observed(self) -> tuple[str, ...]:
+        """Return the metrics that are observed when nothing is said: of the training, and of the validation."""
+        learned = ("train_loss",) if "train_loss" in (self.evaluator.metrics or ()) else ()
+        return (*learned, self._evaluations.objective.metric)
+
+    def _gain(self, value: float) -> float:
+        return self.discount * value - self._value
+
+    def _evaluated(self, architecture: Architecture) -> Trial:
+        return self._evaluations.of(architecture, int(self.np_random.integers(2**31)))
+
+    def _take(self, trial: Trial) -> None:
+        """Let the network of a trial be the present one."""
+        self.architecture = trial.architecture
+        self._next = [edit.apply(self.space, trial.architecture) for edit in self._edits]
+        if trial.state == "complete":
+            lacking = [name for name in self.observe if name not in trial.metrics]
+            if lacking:
+                raise EvaluationError(
+                    f"the agent is to observe {', '.join(lacking)}, but the metrics that came are: "
+                    f"{', '.join(trial.metrics)}; name others with observe=[...]"
+                )
+            self._metrics = dict(trial.metrics)
+
+    def _observation(self) -> NDArray[np.float32]:
+        layout, architecture = self._layout, self.architecture
+        assert architecture is not None
+        seen = np.zeros(len(self._low), dtype=np.float32)
+        for name, value in architecture.items():
+            seen[layout.slots[name]] = self.space.decisions[name].encode(value)
+            seen[layout.width + layout.index[name]] = 1.0
+        measured = [self._metrics.get(name, 0.0) for name in self.observe]
+        seen[-1 - len(measured) : -1] = np.clip(np.nan_to_num(measured), -_MOST, _MOST)
+        seen[-1] = self._left / self.steps
+        return seen
+
+    def _masked(self) -> dict[str, Any]:
+        return {"action_mask": self.action_masks().astype(np.int8)}
+
+    def _info(self, trial: Trial) -> dict[str, Any]:
+        told: dict[str, Any] = {"architecture": trial.architecture, "metrics": dict(trial.metrics)}
+        if trial.error is not None:
+            told["error"] = last_line(trial)
+        return self._masked() | told
