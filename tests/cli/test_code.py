@@ -13,7 +13,7 @@ import pytest
 import archwright as aw
 from archwright.cli._named import parse_space
 from archwright.errors import SpaceError, StudyError
-from archwright.space import _code, load_code
+from archwright.space import _code, _names, load_code
 
 SCRIPT = """
     import sys
@@ -160,6 +160,24 @@ def test_a_file_that_is_none_or_called_like_another_module(tmp_path, modules):
     assert load_code(tmp_path / "my-code.py") is load_code(str(tmp_path / "my-code.py")) is sys.modules["my_code"]
 
 
+def test_a_file_in_a_package_is_a_module_of_it(tmp_path, modules):
+    package = tmp_path / "own_package" / "inner"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
+    (package / "sizes.py").write_text("WIDTH = 3")
+    (package / "layers.py").write_text(
+        "import torch\nfrom .sizes import WIDTH\nclass Wide(torch.nn.Linear):\n"
+        "    def __init__(self, n):\n        super().__init__(n, WIDTH)\n"
+    )
+    written = aw.Space(model=aw.lazy("own_package.inner.layers:Wide")(2)).to_json()
+    _names._declared.pop("own_package.inner.layers:Wide")
+    with pytest.raises(SpaceError, match=r"own_package.inner.layers is not imported"):
+        aw.Space.from_json(written)
+    load_code(package / "layers.py")
+    assert aw.Space.from_json(written).build({}).out_features == 3
+
+
 # ---------------------------------------------------------------------- spaces of one's own
 
 SPACES = """
@@ -235,8 +253,6 @@ def test_a_record_names_no_file_that_is_executed(own_spaces, tmp_path):
     with aw.Study(aw.Space(model=aw.lazy("my_spaces:Thing")()), path=tmp_path / "run"):
         pass
     (tmp_path / "run" / "my_spaces.py").write_text("raise SystemExit('executed')")
-    from archwright.space import _names
-
     _names._declared.pop("my_spaces:Thing")
     with pytest.raises(StudyError, match=r"my_spaces is not imported; import it first, or name the file .*--code FILE"):
         aw.load(tmp_path / "run").space

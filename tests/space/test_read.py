@@ -319,6 +319,14 @@ def test_decisions_that_cannot_be_counted_are_told(monkeypatch):
         Space(model=nn.Sequential(*layers)).bound
 
 
+def test_a_cell_of_too_many_paths_or_nodes_is_not_encoded():
+    operations = {"relu": nn.ReLU(), "tanh": nn.Tanh()}
+    many = Space(model=aw.cell(lambda i, j: aw.choice(operations), nodes=40))
+    with pytest.raises(SpaceError, match="more than 100,000 paths lead through a cell: encode it as 'cells' or"):
+        many.encode(many.sample(np.random.default_rng(0)), "paths")
+    assert many.encode(many.sample(np.random.default_rng(0)), "cells")["cell"].adjacency.shape == (41, 41)
+
+
 def test_many_repeats_and_many_options_are_refused():
     body = nn.ReLU()
     with pytest.raises(SpaceError, match="model holds a Repeat of 150,000 options; 100,000 are allowed"):

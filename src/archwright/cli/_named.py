@@ -186,15 +186,15 @@ def parse_start(text: str) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():
             raise OSError("it is a pipe or a device")
-        decisions = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+        decisions = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, RecursionError, ValueError) as error:
         raise ArchitectureError(
             f"--start {text}: a run folder, or a JSON file with the decisions of an architecture ({error})"
         ) from None
     if not isinstance(decisions, dict):
         kind = type(decisions).__name__
         raise ArchitectureError(f"--start {text}: the file holds {kind}, and not an object of decisions")
-    return dict(Architecture.from_json(decisions["decisions"] if "fingerprint" in decisions else decisions))
+    return dict(Architecture.from_json(decisions.get("decisions", {}) if "fingerprint" in decisions else decisions))
 
 
 def parse_fidelity(text: str) -> dict[str, tuple[float, float]]:

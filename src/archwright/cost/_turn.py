@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from archwright.errors import CostError
 
 __all__ = ["turn"]
@@ -24,6 +22,8 @@ def turn() -> Iterator[None]:
     Raises:
         CostError: One has been measuring for ten minutes, or the folder for temporary files cannot be used.
     """
+    from filelock import FileLock, Timeout  # needed only where something is measured
+
     user = os.getuid() if hasattr(os, "getuid") else ""
     folder = Path(tempfile.gettempdir()) / f"archwright-{user}"
     lock = FileLock(folder / "measuring.lock", timeout=_LONGEST)

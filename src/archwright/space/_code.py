@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -34,24 +35,26 @@ def load_code(path: str | os.PathLike[str]) -> ModuleType:
     file = Path(path).resolve()
     if file.suffix != ".py" or not file.is_file():
         raise SpaceError(f"{os.fspath(path)} is not a Python file: name the file that defines the classes of the space")
-    name = re.sub(r"\W", "_", file.stem)
+    name, root = _name_and_root(file)
     held = sys.modules.get(name)
     if held is not None and _is_at(held, file):
         _loaded[name] = held
         return held
     if held is not None or name in sys.builtin_module_names:
         raise SpaceError(f"{file.name} is called like the module {name}, which is in use already: rename the file")
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    if str(file.parent) not in sys.path:
-        sys.path.insert(0, str(file.parent))  # as for a program
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))  # as for a program
     try:
+        above = name.rpartition(".")[0]
+        if above:
+            importlib.import_module(above)
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever a user's file raises
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise SpaceError(f"{file.name} cannot be executed: {_told(error, file)}") from error
     _loaded[name] = module
     return module
@@ -60,6 +63,14 @@ def load_code(path: str | os.PathLike[str]) -> ModuleType:
 def loaded_code() -> Mapping[str, ModuleType]:
     """Return the modules that were made from files by `load_code`, by name."""
     return _loaded
+
+
+def _name_and_root(file: Path) -> tuple[str, Path]:
+    """Return what a file is imported as, which depends on the packages that it is in, and the folder above these."""
+    name, folder = re.sub(r"\W", "_", file.stem), file.parent
+    while (folder / "__init__.py").is_file():
+        name, folder = f"{folder.name}.{name}", folder.parent
+    return name.removesuffix(".__init__"), folder
 
 
 def _is_at(module: ModuleType, file: Path) -> bool:

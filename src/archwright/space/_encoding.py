@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Decision, Value
 from archwright.space._nodes import Filled, Graph, children
 from archwright.space._program import Program
 from archwright.space._resolve import live
 
 __all__ = ["CellEncoding", "cells", "decode_vector", "encode_cells", "encode_paths", "encode_vector", "slots"]
+
+
+_NODES = 2_000  # of a cell that is written as matrices
+_PATHS = 100_000  # through a cell
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,8 @@ def encode_paths(encoded: Mapping[str, CellEncoding]) -> dict[str, tuple[tuple[s
 
 def _encode_cell(program: Program, graph: Graph, values: Mapping[str, Value]) -> CellEncoding:
     n = len(graph.nodes)
+    if n > _NODES:
+        raise SpaceError(f"a cell of {n:,} nodes cannot be encoded; {_NODES:,} are allowed. Use 'vector'")
     computed = live(program, values, graph)
     adjacency = np.zeros((n, n), dtype=np.int8)
     labels = np.full((n, n), "", dtype=object)
@@ -129,4 +136,6 @@ def _paths(cell: CellEncoding) -> tuple[tuple[str, ...], ...]:
             if cell.adjacency[i, j]:
                 step = tuple(label for label in (str(cell.edges[i, j]), cell.nodes[j]) if label)
                 to[j] |= {path + step for path in to[i]}
+        if len(to[j]) > _PATHS:
+            raise SpaceError(f"more than {_PATHS:,} paths lead through a cell: encode it as 'cells' or 'vector'")
     return tuple(sorted(set().union(*(to[node] for node in cell.outputs))))
