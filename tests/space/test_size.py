@@ -104,7 +104,7 @@ def test_large_products_are_exact():
 def test_spaces_too_large_for_text_still_print():
     space = aw.Space(a=[aw.choice(1, 2) for _ in range(20_000)])
     assert space.size == 2**20_000
-    assert repr(space) == "<Space 20000 decisions, about 10^6020>"
+    assert repr(space) == "<Space 20,000 decisions, about 10^6020>"
 
 
 def test_many_ties_are_counted_quickly():

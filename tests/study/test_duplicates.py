@@ -27,7 +27,7 @@ def test_everything_once_and_then_exhausted(strategy, space):
         trial = study.ask()
         study.tell(trial, value(trial.architecture) if trial.number % 3 else ValueError("no"))
     assert {trial.architecture for trial in study.trials} == everything
-    with pytest.raises(Exhausted, match=f"all {len(everything)} architectures"):
+    with pytest.raises(Exhausted, match=f"all {len(everything)} architecture"):
         study.ask()
     assert len(study.trials) == len(everything)
 

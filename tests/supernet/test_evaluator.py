@@ -200,7 +200,7 @@ def test_a_checkpoint_with_wrong_parts_is_told_and_not_used(tmp_path):
     parts["a list"] = [state]
     for name, damaged in parts.items():
         torch.save(damaged, tmp_path / "supernet.pt")
-        with pytest.warns(UserWarning, match=r"(is damaged|is that of another).*trained from the start"):
+        with pytest.warns(UserWarning, match=r"(is damaged|is that of another|cannot be read).*trained from the start"):
             again = aw.SupernetEvaluator(training, "softmax", epochs=1).prepare(Preparation(space, folder=tmp_path))
         assert [row["loss"] for row in again.curve] == [row["loss"] for row in whole.curve], name
         assert (tmp_path / "supernet.pt.old").exists()

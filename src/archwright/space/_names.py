@@ -58,10 +58,12 @@ _HELPERS = frozenset(
         "archwright.spaces._dag_cell:dag_cell",
         "archwright.spaces._initialise:initialised",
         "archwright.spaces._mobile:inverted_bottleneck",
+        "archwright.spaces._recurrent:LanguageModel",
         "archwright.spaces._shortcut:shortcut",
+        "archwright.spaces.nasbench101:is_cell",
     }
 )
-"""The functions that ready-made spaces call by name."""
+"""The functions and the class that ready-made spaces and tables call by name."""
 
 _PURE = ("torch.nn.functional", "torch.nn.init", "torch", "torch.special", "torch.fft", "torch.linalg")
 """Modules of torch with functions that work on tensors alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from archwright.space import Value
 from archwright.space._program import Program
@@ -25,6 +25,10 @@ class Parting:
     program: Program
     roots: tuple[Any, ...]
     names: tuple[str, ...]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return itself: parts of a space are known by their identity, and nothing of it changes."""
+        return self
 
     def decided(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Return those of the decisions that are active in the layer, by name.
