@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archwright.cli._listing import Kind, entries
 from archwright.errors import ArchwrightError, BudgetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from archwright._registry import Entry
     from archwright.cli._render import Screen
     from archwright.study import Study
 
@@ -52,19 +49,6 @@ Trials = Annotated[
     ),
 ]
 Minutes = Annotated[float | None, typer.Option(help="Search budget in minutes, the final training included.")]
-
-
-class Kind(StrEnum):
-    """What `list` can list."""
-
-    spaces = "spaces"
-    strategies = "strategies"
-    schedulers = "schedulers"
-    proxies = "proxies"
-    data = "data"
-    evaluators = "evaluators"
-    relaxations = "relaxations"
-    tables = "tables"
 
 
 def main() -> None:
@@ -463,42 +447,7 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Jso
     """List the names of spaces, strategies, data sets and more."""
     from archwright.cli._render import Screen
 
-    Screen(quiet=False).names(_entries(kind), as_json=json)
-
-
-def _entries(kind: Kind) -> Iterable[Entry[Any]]:
-    if kind is Kind.spaces:
-        from archwright import spaces
-
-        return spaces.entries()
-    if kind is Kind.strategies:
-        from archwright import strategies
-
-        return strategies.entries()
-    if kind is Kind.schedulers:
-        from archwright import schedulers
-
-        return schedulers.entries()
-    if kind is Kind.proxies:
-        from archwright.evaluate import proxies
-
-        return proxies.entries()
-    if kind is Kind.relaxations:
-        from archwright import supernet
-
-        return supernet.entries()
-    if kind is Kind.evaluators:
-        from archwright._registry import Entry
-        from archwright.cli._named import EVALUATORS
-
-        return [Entry(name, str, summary) for name, summary in EVALUATORS.items()]
-    if kind is Kind.tables:
-        from archwright import bench
-
-        return bench.entries()
-    from archwright.datasets import registry
-
-    return registry
+    Screen(quiet=False).names(entries(kind), as_json=json)
 
 
 def _conclude(screen: Screen, study: Study, *, as_json: bool) -> None:
