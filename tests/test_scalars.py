@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
 import archwright as aw
+from archwright import nn
 from archwright._scalars import scalar, scalars
 from archwright.evaluate import Fidelity, Repeats
 from archwright.evaluate._recipe import Recipe
 from archwright.schedulers import ASHA, Ladder, Patience
-from archwright.strategies import Evolution, Genetic
+from archwright.strategies import Evolution, Genetic, QLearning
 from archwright.supernet import Sandwich
 
 PLAIN = (bool, int, float, str)
@@ -101,6 +102,20 @@ def test_a_study_takes_them_all():
         trial, np.float32(0.5), curve=[{"step": np.int64(1), "value": np.float32(0.5)}], seconds=np.float64(2)
     )
     json.dumps([dict(told.metrics), [dict(row) for row in told.curve], told.seconds])
+
+
+@pytest.mark.parametrize("true", [np.bool_(True), torch.tensor(True)])
+def test_flags_are_kept_as_truth_values(true, tmp_path):
+    cell = aw.cell(lambda i, j: aw.choice(nn.Identity(), nn.Tanh()), nodes=2, keep_unused=true)
+    space = aw.Space(model=cell, a=aw.integer(1, 64, log=true), b=aw.real(1.0, 9.0, log=true))
+    assert aw.Space.from_json(json.loads(json.dumps(space.to_json()))).fingerprint == space.fingerprint
+    aw.Study(space, path=tmp_path, inherit=true).close()
+    with aw.load(tmp_path) as study:
+        assert study.space.fingerprint == space.fingerprint
+    assert QLearning(shaped=true) == QLearning(shaped=True)
+    data = aw.data((np.eye(20), [0, 1] * 10), test=torch.tensor(0.2), seed=torch.tensor(1), validation=torch.tensor(4))
+    assert [len(part.targets) for part in (data.train, data.validation, data.test)] == [12, 4, 4]
+    json.dumps(aw.Training(data, channels_last=true).channels_last)
 
 
 def test_evaluators_take_them():

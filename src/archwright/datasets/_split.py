@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
-
 import numpy as np
 import numpy.typing as npt
 
+from archwright._scalars import is_whole, scalar
 from archwright.errors import DataError
 
 __all__ = ["choose", "split", "to_seed", "to_share"]
@@ -59,10 +58,11 @@ def to_share(part: str, given: object) -> float:
     Raises:
         DataError: It is neither.
     """
-    if _is_whole(given) and given >= 1:
-        return int(given)
-    if isinstance(given, float | np.floating) and 0 < given < 1:
-        return float(given)
+    share = scalar(given)
+    if is_whole(share) and share >= 1:
+        return share
+    if isinstance(share, float) and 0 < share < 1:
+        return share
     raise DataError(
         f"{part}={given!r} must be a fraction between 0 and 1, or a whole number of samples, 1 or "
         f"more: without samples the {part} part would be of no use."
@@ -75,13 +75,10 @@ def to_seed(given: object) -> int:
     Raises:
         DataError: It is no whole number of 0 or more.
     """
-    if _is_whole(given) and given >= 0:
-        return int(given)
+    seed = scalar(given)
+    if is_whole(seed) and seed >= 0:
+        return seed
     raise DataError(f"seed={given!r} must be a whole number of 0 or more.")
-
-
-def _is_whole(given: object) -> TypeGuard[int]:
-    return isinstance(given, int | np.integer) and not isinstance(given, bool)
 
 
 def _count(part: str, share: float, total: int) -> int:

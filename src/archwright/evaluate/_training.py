@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from archwright._scalars import scalar
 from archwright.datasets import Data, Part
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate._candidate import Candidate, Stopped
@@ -125,7 +126,7 @@ class Training(Evaluator):
         self.recipe.check(kind=data.kind, samples=len(data.train))
         self.device = choose_device(device)
         self.precision = precision
-        self.channels_last = channels_last
+        self.channels_last = scalar(channels_last)
         self.final_epochs = final_epochs
         self._asked_device = device
         samples = len(data.train)

@@ -64,7 +64,7 @@ def integer(low: int, high: int, *, log: bool = False, name: str | None = None) 
     Raises:
         SpaceError: The range is empty, too long, or reaches zero or below with `log`.
     """
-    low, high = scalar(low), scalar(high)
+    low, high, log = scalar(low), scalar(high), bool(log)
     for end in (low, high):
         if not is_whole(end):
             raise SpaceError(f"integer{_of(name)} takes whole numbers; {end!r} is none")
@@ -86,7 +86,7 @@ def real(low: float, high: float, *, log: bool = False, name: str | None = None)
     Raises:
         SpaceError: The range is empty, not finite, or reaches zero or below with `log`.
     """
-    low, high = scalar(low), scalar(high)
+    low, high, log = scalar(low), scalar(high), bool(log)
     for end in (low, high):
         if not is_number(end):
             raise SpaceError(f"real{_of(name)} takes numbers; {end!r} is none")
@@ -260,7 +260,7 @@ def cell(
         values.append(value)
     computed = values[inputs:]
     result = computed[-1] if output == "last" else merge(*computed, kind=output, name="output")
-    return Graph(tuple(values[:inputs]), result, name, edges, tuple(values), keep_unused=keep_unused)
+    return Graph(tuple(values[:inputs]), result, name, edges, tuple(values), keep_unused=bool(keep_unused))
 
 
 def template(body: Callable[..., Any]) -> Callable[..., Filled]:

@@ -94,6 +94,7 @@ def check_positive(name: str, strategy: Strategy, *settings: str) -> None:
 def check_switches(name: str, strategy: Strategy, *settings: str) -> None:
     """Refuse settings that are neither True nor False; arguments and errors are those of `check_counts`."""
     for setting in settings:
+        keep_scalars(strategy, setting)
         value = getattr(strategy, setting)
         if not isinstance(value, bool):
             raise StrategyError(f"{name}: {setting} is True or False, not {value!r}")

@@ -106,7 +106,7 @@ class Study(Results):
         starts: Iterable[Mapping[str, Any]] = (),
         reference: Mapping[str, float] | None = None,
     ) -> None:
-        seed = scalar(seed)
+        seed, inherit = scalar(seed), bool(inherit)
         strategy = strategies.create(strategy) if isinstance(strategy, str) else strategy
         scheduler = schedulers.create(scheduler) if isinstance(scheduler, str) else scheduler
         if not isinstance(strategy, Strategy):
