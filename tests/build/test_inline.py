@@ -370,3 +370,97 @@ def test_functions_of_torch_are_called_by_their_public_names(function):
     assert executed(text)["build"]()[0].function is function
     assert space.build({})[0].function is function
     assert ruff(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Replaced", r"Replaced\.forward is not what the text of Replaced says"),
+        ("Added", r"Added\.helped is not what the text of Added says"),
+        ("Twice", r"Twice\.forward is not what the text of Twice says"),
+        ("Calls", r"Calls uses plain: plain was replaced after its definition"),
+    ],
+)
+def test_a_text_that_is_not_what_runs_is_refused(tmp_path, monkeypatch, name, message):
+    other = _other_module(
+        tmp_path,
+        monkeypatch,
+        """
+        import functools
+        from torch import nn
+
+        def doubled(function):
+            @functools.wraps(function)
+            def twice(*given):
+                return 2 * function(*given)
+            return twice
+
+        class Replaced(nn.Module):
+            def forward(self, x):
+                return x
+
+        Replaced.forward = doubled(Replaced.forward)
+
+        class Added(nn.Module):
+            def forward(self, x):
+                return self.helped(x)
+
+        Added.helped = lambda self, x: 3 * x
+
+        class Twice(nn.Module):
+            def forward(self, x):
+                return x
+
+        class Twice(nn.Module):
+            def forward(self, x):
+                return 4 * x
+
+        def plain(x):
+            return x
+
+        plain = doubled(plain)
+
+        class Calls(nn.Module):
+            def forward(self, x):
+                return plain(x)
+        """,
+        f"replaced_{name.lower()}",
+    )
+    with pytest.raises(BuildError, match=message):
+        write(aw.lazy(getattr(other, name))())
+
+
+def test_a_class_that_counts_in_a_name_of_its_module(tmp_path, monkeypatch):
+    other = _other_module(
+        tmp_path,
+        monkeypatch,
+        """
+        import functools
+        from torch import nn
+
+        COUNT = 0
+
+        def logged(function):
+            return lambda *given: function(*given)
+
+        class Counts(nn.Module):
+            @logged
+            def forward(self, x):
+                global COUNT
+                COUNT += 1
+                return self.again(x)
+
+            def again(self, x):
+                return x
+
+            def again(self, x):
+                return 2 * x
+
+            if True:
+                def more(self):
+                    return 1
+        """,
+        "counting_blocks",
+    )
+    space = aw.Space(model=aw.lazy(other.Counts)(), example_input=(3,))
+    check_build_and_source(space, {}, [torch.randn(4, 3)])

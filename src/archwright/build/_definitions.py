@@ -98,7 +98,8 @@ def used_names(text: str) -> set[str]:
         symbol.get_name()
         for table in _tables(symtable.symtable(text, "<source>", "exec"))
         for symbol in table.get_symbols()
-        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module")
+        if (symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module"))
+        or symbol.is_declared_global()
     }
     for node in ast.walk(ast.parse(text)):
         for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):

@@ -20,6 +20,7 @@ from archwright.build._definitions import Definition, Definitions, used_names
 from archwright.build._layout import source_of
 from archwright.build._module import Module
 from archwright.build._syntax import Import, dotted, identifier, literal
+from archwright.build._text import text_of
 from archwright.errors import BuildError
 from archwright.space import find, name_in_torch
 
@@ -88,10 +89,7 @@ class Inliner:
         if not is_plain or not _leads_back(item):
             name = getattr(item, "__qualname__", repr(item))
             raise BuildError(f"{name} cannot be copied; define it at the top of a module, by def or class")
-        try:
-            text = textwrap.dedent(inspect.getsource(item))
-        except (OSError, TypeError) as error:
-            raise BuildError(f"the text of {item.__name__} cannot be found ({error}); define it in a file") from error
+        text = text_of(item)
         if self.claim(item.__name__, item):
             self._define(item.__name__, text, Module.of(item.__module__))
 
