@@ -32,7 +32,8 @@ def whole(value: Any, what: str, *, least: int = 0, below: int = 2**63) -> int:
         ValueError: It is none.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < below:
-        raise _wrong(value, what, f"a whole number from {least} to {below - 1}")
+        allowed = f"from {least} to {below - 1}" if below <= 2**63 else f"of {least} or more"
+        raise _wrong(value, what, f"a whole number {allowed}" if least < below else "null")
     return value
 
 

@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import warnings
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import cycle
 
 import pytest
@@ -170,6 +170,23 @@ def test_links_in_a_run_folder_are_not_followed(tmp_path, name):
     with pytest.raises(ArchwrightError, match=f"{name} is a symbolic link"):
         aw.search(NETWORKS, MarksAgain(), resume=True, **options)
     assert content(outside) == before
+
+
+@pytest.mark.parametrize("name", ["study.db", "study.db-journal", "study.db-wal", "study.db-shm", "study.lock"])
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_a_record_that_is_no_file_is_refused(tmp_path, name, kind):
+    """SQLite would wait for a pipe for ever."""
+    run = tmp_path / "run"
+    aw.search(SPACE, function, budget=aw.Budget(trials=2), path=run)
+    (run / name).unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(run / name)
+    else:
+        (run / name).mkdir()
+    for use in (aw.load, lambda path: aw.search(SPACE, function, budget=aw.Budget(trials=3), path=path, resume=True)):
+        if (use, name) != (aw.load, "study.lock"):  # reading locks nothing
+            with pytest.raises(StudyError, match=f"{name} is not a file: move it away"):
+                use(run)
 
 
 # --------------------------------------------------------------------------- names
@@ -367,6 +384,21 @@ def use(folder):
     study = aw.load(folder)
     study.summary(), study.why, study.budget, study.finals, study.front, study.hypervolume, repr(study)
     return study.scheduler, study.ladder, study.starts, study.strategy
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "told"),
+    [
+        ("study", "seed", r"seed is an array, not a whole number of 0 or more$"),
+        ("trials", "origin", r"trial 0 cannot be read \(origin is '\[\]', not null\)"),
+    ],
+)
+def test_what_is_allowed_is_told_briefly(finished, tmp_path, table, column, told):
+    shutil.copytree(finished, tmp_path / "run")
+    with closing(sqlite3.connect(tmp_path / "run" / "study.db")) as database, database:
+        database.execute(f"UPDATE {table} SET {column} = '[]'" + " WHERE number = 0" * (table == "trials"))
+    with pytest.raises(ArchwrightError, match=told):
+        aw.load(tmp_path / "run")
 
 
 @pytest.mark.parametrize("table", ["study", "trials"])

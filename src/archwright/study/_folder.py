@@ -30,12 +30,13 @@ _LATER = ("best", "checkpoints", "front", "log.txt", "supernet.pt", "top")
 
 
 def check_links(folder: Path) -> None:
-    """Refuse a run folder in which files or folders of a study are symbolic links.
+    """Refuse a run folder in which files or folders of a study are symbolic links, or the record's no files.
 
     Raises:
         StudyError: One of them is.
     """
-    _disk.refuse_links([folder / name for name in (*_BIRTH, *_LATER)])
+    _check_files(folder, _BIRTH)
+    _disk.refuse_links([folder / name for name in _LATER])
 
 
 def check_database(folder: Path) -> Path:
@@ -43,10 +44,10 @@ def check_database(folder: Path) -> Path:
 
     Raises:
         StoreError: There is none.
-        StudyError: It is a symbolic link.
+        StudyError: It, or one of the files that SQLite keeps beside it, is a symbolic link or no file.
     """
     path = folder / DATABASE
-    _disk.refuse_links([folder / name for name in _BIRTH[:4]])
+    _check_files(folder, _BIRTH[:4])
     if not folder.is_dir():
         raise StoreError(f"there is no folder {folder}, and so no {DATABASE} in it: name a run folder")
     if not path.is_file():
@@ -121,6 +122,15 @@ def inside_of(folder: Path) -> Path:
         stacklevel=3,
     )
     return folder / INSIDE
+
+
+def _check_files(folder: Path, names: tuple[str, ...]) -> None:
+    """Refuse what is no file: SQLite would wait for a pipe for ever, and follow a link."""
+    paths = [folder / name for name in names]
+    _disk.refuse_links(paths)
+    for path in paths:
+        if path.exists() and not path.is_file():
+            raise StudyError(f"{path} is not a file: move it away")
 
 
 def _strange(folder: Path) -> list[str]:
