@@ -164,7 +164,7 @@ def test_networks_are_as_slow_as_the_final_training_can_use():
     assert {trial.architecture for trial in study.trials} == fitting
     assert all(bounds["flops>="] <= 12 * trial.architecture["width"] <= bounds["flops<="] for trial in study.trials)
     assert study.ladder.rungs[0]["seconds"] == pytest.approx(0.15 * 360 / 7, rel=0.05)
-    assert [line.split(":")[0] for line in study.why][1].startswith("pace from 25.7 to 51.4 seconds an epoch")
+    assert [line.split(":")[0] for line in study.why][1].startswith("pace from 25.7 to 51.4 seconds per epoch")
     assert study.strategy.population == 5
 
 

@@ -97,7 +97,7 @@ _TABLES: Mapping[str, _Published] = MappingProxyType(
                 "https://github.com/google-research/nasbench",
             ),
             ("cifar10",),
-            "30,001 of the 423,624 cells of NAS-Bench-101; others are answered by the nearest.",
+            "30,001 of the 423,624 cells of NAS-Bench-101; the nearest stands in for others.",
             _nasbench101.read,
         ),
         "nasbench201": _Published(
@@ -127,7 +127,7 @@ _TABLES: Mapping[str, _Published] = MappingProxyType(
                 "https://github.com/afzalxo/Accel-NASBench",
             ),
             ("imagenet",),
-            "5,125 mobile networks on ImageNet, measured on six accelerators; others are answered by the nearest.",
+            "5,125 mobile networks on ImageNet, measured on six accelerators; the nearest stands in for others.",
             _accel_nasbench.read,
         ),
         "nasbench-nlp": _Published(

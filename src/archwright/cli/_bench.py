@@ -70,17 +70,17 @@ def _show(out: Output, title: str, loaded: bench.Benchmark, comparison: bench.Co
     judged = any(result.judged is not None for result in comparison.results.values())
     out.line(
         f"{'Test' if judged else 'Validation'} regret of the best by validation"
-        f"{', in percentage points' if loaded.scale == 100 else ''}: mean after "
-        f"{'so many evaluations' if comparison.seconds is None else 'the simulated time of so many full trainings'}"
+        f"{', in percentage points' if loaded.scale == 100 else ''}: mean after the number "
+        f"of {'evaluations' if comparison.seconds is None else 'full trainings, as simulated time,'} in the heading"
     )
     out.console.print(str(comparison), soft_wrap=True)  # a table: its rows stay whole
     counted = (
-        "to best: median evaluations until the best of the table; repeats: proposals of a run that had been made before"
+        "to best: median number of evaluations to the best network of the table; repeats: duplicate proposals per run"
         if comparison.seconds is None
-        else "to best: median time until the best of the table, in full trainings; evaluations: of a run"
+        else "to best: median time to the best network of the table, in full trainings; evaluations: per run"
     )
     out.line(
-        f"±: standard error of the last; {counted}; ms: to ask and tell, for each trial; rank: mean over the seeds"
+        f"±: standard error of the last mean; {counted}; ms: strategy overhead per trial; rank: mean over the seeds"
     )
     for path in written:
         out.line(f"wrote {path}")

@@ -15,7 +15,7 @@ from rich.text import Text
 
 __all__ = ["Output", "document", "warnings_as_lines"]
 
-_LABEL = 10  # columns of a label, the space behind it included
+_LABEL = 13  # columns of a label, the space behind it included
 _ENDLESS = 1_000_000  # columns, where there is no terminal
 _LEAST_ROOM = 20  # columns for the decisions of an architecture
 

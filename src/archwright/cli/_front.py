@@ -37,11 +37,11 @@ def show_front(study: Study, picture: Path | None, *, as_json: bool) -> None:
         document({"front": listed, "hypervolume": study.hypervolume})
         return
     out = Output()
-    out.line(f"of {', '.join(map(str, study.objectives))}", label="front")
+    out.line(", ".join(map(str, study.objectives)), label="Pareto front")
     if study.constraints:
-        out.line(", ".join(map(str, study.constraints)), label="only")
+        out.line(", ".join(map(str, study.constraints)), label="constraints")
     if not found:
-        out.line("nothing has been found yet")
+        out.line("no trial is complete yet")
         return
     names = list(dict.fromkeys(_named(study)))
     rows = [
@@ -53,9 +53,9 @@ def show_front(study: Study, picture: Path | None, *, as_json: bool) -> None:
     volume = f", hypervolume {study.hypervolume:.6g}" if study.hypervolume else ""
     out.line(f"{len(found)} of {counted(len(study.history.complete), 'complete trial')}, {broken} infeasible{volume}")
     if picture is not None:
-        out.line(f"drawn into {picture}")
+        out.line(f"wrote {picture}")
     if study.path is not None:
-        out.line(f"archwright export {study.path} --trial {found[0].trial.number} --out DIR")
+        out.line(f"export one: archwright export {study.path} --trial {found[0].trial.number} --out DIR")
 
 
 def show_costs(measured: Sequence[Measured], on: str, *, as_json: bool) -> None:
@@ -94,7 +94,7 @@ def show_costs(measured: Sequence[Measured], on: str, *, as_json: bool) -> None:
                 f"{each.flops / 1e6:,.2f}",
             ]
         )
-    names = ["trial", "latency_ms", "spread", "in the search", "samples/s", "parameters", "MFLOPs"]
+    names = ["trial", "latency_ms", "spread", "during search", "samples/s", "parameters", "MFLOPs"]
     out.table(names, rows, [each.saved.architecture for each in measured])
 
 

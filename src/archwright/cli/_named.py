@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 EVALUATORS = {
-    "training": "Train each network by itself.",
-    "supernet": "Train one supernet first, and evaluate each network with its weights.",
+    "training": "Train each network from scratch.",
+    "supernet": "Train one supernet first; evaluate each network with its shared weights.",
 }
 """The ways to evaluate networks on data, by name."""
 

@@ -56,14 +56,14 @@ class Screen(Callback):
         if self.data is not None:
             self.out.line(self.data, label="data")
         self.out.line(f"{study.space.name or 'custom'}: {size}, {decisions}", label="space")
-        self.out.line(study.evaluator, label="measure")
+        self.out.line(study.evaluator, label="evaluator")
         where = f", in {study.path}" if study.path else ""
         aims = ", ".join(map(str, study.objectives))
         self.out.line(f"{aims} by {study.strategy}, {study.budget}, seed {study.seed}{where}", label="search")
         if study.ladder.rungs:
-            self.out.line(f"{study.scheduler} over {study.ladder}", label="schedule")
+            self.out.line(f"{study.scheduler} over {study.ladder}", label="scheduler")
         if study.constraints:
-            self.out.line(", ".join(map(str, study.constraints)), label="only")
+            self.out.line(", ".join(map(str, study.constraints)), label="constraints")
         for line in study.why:
             self.out.line(line, label="auto")
         self.spent, self.began = study.elapsed, time.monotonic()
@@ -105,7 +105,9 @@ class Screen(Callback):
         self._update(study, f"trial {trial.number} {trial.state}")
         if self.live is None:
             names = [objective.metric for objective in study.objectives]
-            metrics = "".join(f"  {name} {trial.metrics[name]:.4f}" for name in names if name in trial.metrics)
+            metrics = "".join(
+                f"  {name} {_number(name, trial.metrics[name])}" for name in names if name in trial.metrics
+            )
             why = f"  {trial.cause}" if trial.cause else ""
             origin = "" if trial.origin is None else f", from trial {trial.origin}"
             given = f"  {told}{origin}" if (told := study.given(trial)) else ""
@@ -117,7 +119,7 @@ class Screen(Callback):
         """Say that the final training begins."""
         self._update(study, f"final training of trial {trial.number}")
         if self.live is None:
-            self.err.line(f"final training of trial {trial.number}, from scratch on all but the test part")
+            self.err.line(f"final training of trial {trial.number}: from scratch, on training and validation data")
 
     def on_problem(self, study: Study, message: str) -> None:
         """Say at once what went wrong."""
@@ -147,14 +149,15 @@ class Screen(Callback):
         if as_json:
             document(study.summary())
             return
+        trials = None if study.budget is None else study.budget.trials
         reasons = {
-            "trials": "the trials are spent",
-            "seconds": "the time is spent",
+            "trials": f"the budget of {counted(trials or 0, 'full evaluation')} is used up",
+            "seconds": "the time budget is used up",
             "target": "the target is reached",
-            "exhausted": "everything in the space has been tried",
-            "interrupt": "interrupted; go on with `archwright resume`",
+            "exhausted": "the search space is exhausted",
+            "interrupt": "interrupted; continue with `archwright resume`",
             "callback": "stopped by a callback",
-            "failures": "trials kept failing in the same way",
+            "failures": "trials kept failing with the same error",
         }
         reason = reasons.get(study.stopped_by or "", study.stopped_by)
         self.out.line(f"{_states(study)} in {_clock(study.elapsed)}: {reason}", label="ended")
@@ -184,7 +187,7 @@ class Screen(Callback):
             self.out.line(file)
         folder = listed[0].parent
         if {"model.py", "predict.py"} <= {file.name for file in listed}:
-            self.out.line(f"\nTo classify new files, without archwright: python {folder / 'predict.py'} FILE...")
+            self.out.line(f"\nClassify new files without archwright: python {folder / 'predict.py'} FILE...")
             self.out.line(f"In Python, in {folder}: from predict import load; predictor = load()")
             return
         self.out.line(
@@ -205,7 +208,7 @@ class Screen(Callback):
         rows = [
             [
                 str(trial.number),
-                *(_number(trial.metrics[name]) if name in trial.metrics else "" for name in names),
+                *(_number(name, trial.metrics[name]) if name in trial.metrics else "" for name in names),
                 f"{trial.seconds:.1f}",
             ]
             for trial in trials
@@ -215,7 +218,7 @@ class Screen(Callback):
     def _result(self, study: Study) -> None:
         best = study.best
         if best is None:
-            self.out.line("none: no trial has given a result", label="best")
+            self.out.line("none: no trial is complete", label="best")
             for trial in study.trials[-1:]:
                 if trial.error:
                     self.out.line(f"trial {trial.number}: {trial.cause}", label="")
@@ -226,8 +229,8 @@ class Screen(Callback):
         if study.test is not None:
             self.out.line(_metrics(_leading(study, study.test)), label="final")
         if len(study.objectives) > 1:
-            shown = f"; `archwright front {study.path}` shows them" if study.path is not None else ""
-            self.out.line(f"{counted(len(study.front), 'network')} that nothing beats in all{shown}", label="front")
+            shown = f"; `archwright front {study.path}` lists them" if study.path is not None else ""
+            self.out.line(f"{counted(len(study.front), 'network')}{shown}", label="Pareto front")
         for line in _diagnosis(study):
             self.out.line(line, label="supernet")
         folder = None if study.path is None else Path(study.path) / "best"
@@ -258,7 +261,8 @@ def _best(study: Study) -> str:
     best = study.history.best
     if best is None:
         return ""
-    return f"best {study.objective.metric} {best.metrics[study.objective.metric]:.4f} (trial {best.number})"
+    name = study.objective.metric
+    return f"best {name} {_number(name, best.metrics[name])} (trial {best.number})"
 
 
 def _diagnosis(study: Study) -> list[str]:
@@ -269,13 +273,13 @@ def _diagnosis(study: Study) -> list[str]:
     lines = [f"{counted(found['epochs'], 'epoch')} in {_clock(found['seconds'])}"]
     if "derived" in found:
         undecided = f", entropy {found['entropy']:.2f}" if "entropy" in found else ""
-        shares = f"{found['skips']:.0%} skips, {found['nothing']:.0%} nothing{undecided}"
+        shares = f"{found['skips']:.0%} skip connections, {found['nothing']:.0%} none{undecided}"
         lines.append(f"derived {found['derived']}: {shares}")
     if found.get("degenerate"):
         lines.append(f"the derived architecture is degenerate: {found['degenerate']}")
     if "spearman" in found:
         lines.append(
-            f"shared against stand-alone accuracy over {found['compared']} architectures: Spearman "
+            f"rank correlation of shared and stand-alone accuracy, {found['compared']} architectures: Spearman "
             f"{found['spearman']:.2f}, Kendall {found['kendall']:.2f}"
         )
     return lines
@@ -297,11 +301,12 @@ def _leading(study: Study, metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {_number(value)}" for name, value in metrics.items())
+    return ", ".join(f"{name} {_number(name, value)}" for name, value in metrics.items())
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4f}"
+def _number(name: str, value: float) -> str:
+    is_count = float(value).is_integer() and (abs(value) > 1 or name in ("epochs", "parameters", "flops"))
+    return f"{value:,.0f}" if is_count else f"{value:.4f}"
 
 
 def _clock(seconds: float) -> str:

@@ -22,7 +22,7 @@ class Target:
     """What runs a network, and how: it decides what a latency means.
 
     Args:
-        runtime: "eager", PyTorch as it is; "torchscript", traced and frozen; "compiled", as a whole by
+        runtime: "eager", PyTorch in eager mode; "torchscript", traced and frozen; "compiled", as a whole by
             `torch.compile`; "onnx", exported and run by ONNX Runtime.
         device: Where, as torch names it: "cpu", "cuda". ONNX Runtime needs its own build for "cuda".
         threads: How many threads run one operation on the CPU; `None` for as many as torch takes.

@@ -32,7 +32,7 @@ def targets() -> dict[str, str]:
 
 
 _TOLD = {
-    "eager": "PyTorch as it is",
+    "eager": "PyTorch, eager mode",
     "torchscript": "PyTorch, traced and frozen",
     "compiled": "PyTorch, by torch.compile",
     "onnx": "ONNX Runtime",

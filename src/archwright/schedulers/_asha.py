@@ -18,7 +18,7 @@ __all__ = ["ASHA", "promotion"]
 @register("asha")
 @dataclass(frozen=True)
 class ASHA(Scheduler):
-    """Asynchronous successive halving: whatever is in the best third of its rung goes on to the next, at once.
+    """ASHA: asynchronous successive halving; a trial in the best third of its rung is promoted at once.
 
     Li et al., "A system for massively parallel hyperparameter tuning", MLSys 2020, algorithm 2. Nothing waits: where
     no trial may go on, a new one begins on the lowest rung.

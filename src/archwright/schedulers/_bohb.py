@@ -24,7 +24,7 @@ _BLIND = ("random", "grid")  # they learn nothing
 @register("bohb")
 @dataclass(frozen=True)
 class BOHB(Scheduler):
-    """BOHB: Hyperband whose trials a model proposes, but for a third, which stay random.
+    """BOHB: Hyperband with model-based proposals; a third of the proposals are random.
 
     Falkner, Klein and Hutter, "BOHB: robust and efficient hyperparameter optimization at scale", ICML 2018. The model
     is the strategy: "tpe" as there, "bo", or any other that learns. It sees the dearest rung on which there are more

@@ -35,7 +35,7 @@ class _Population:
 @register("dehb")
 @dataclass(frozen=True)
 class DEHB(Scheduler):
-    """DEHB: a population on each rung, evolved by differences of architectures that were good on the rung below.
+    """DEHB: Hyperband with differential evolution on each rung; it makes its own proposals.
 
     Awad, Mallik and Hutter, "DEHB: evolutionary hyperband for scalable, robust and efficient hyperparameter
     optimization", IJCAI 2021. The first bracket is successive halving. In those that follow nothing goes on: a member

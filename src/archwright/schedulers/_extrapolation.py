@@ -25,7 +25,7 @@ _CURVES = 40  # the most complete trials whose curves are learnt from, the last 
 @register("extrapolation")
 @dataclass(frozen=True)
 class Extrapolation(Scheduler):
-    """Extrapolation: a trial ends when its curve, continued to the end, is all but sure to stay below the best.
+    """Learning-curve extrapolation: stop a trial that is predicted to end below the best.
 
     Domhan, Springenberg and Hutter, "Speeding up automatic hyperparameter optimization of deep neural networks by
     extrapolation of learning curves", IJCAI 2015, with the model of `surrogates.CurveModel`, which learns from the

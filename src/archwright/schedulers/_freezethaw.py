@@ -23,7 +23,7 @@ _FULL = 10  # full evaluations, the best, whose curves are learnt from
 @register("freeze-thaw")
 @dataclass(frozen=True)
 class FreezeThaw(Scheduler):
-    """Freeze-thaw: after each rung a trial is paused, and that goes on which may come to the most in the end.
+    """Freeze-thaw: pause trials after each rung; resume the one with the best predicted learning curve.
 
     Swersky, Snoek and Adams, "Freeze-thaw Bayesian optimization", 2014, with the model of `surrogates.CurveModel` and a
     draw from it (Thompson sampling) in place of entropy search: of the best paused trials of each rung a final value is

@@ -17,7 +17,7 @@ __all__ = ["Full"]
 @register("full")
 @dataclass(frozen=True)
 class Full(Scheduler):
-    """Every trial is a full evaluation."""
+    """No early stopping: every trial is a full evaluation."""
 
     partial: ClassVar[bool] = False
 

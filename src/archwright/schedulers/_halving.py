@@ -18,7 +18,7 @@ __all__ = ["SuccessiveHalving"]
 @register("successive-halving")
 @dataclass(frozen=True)
 class SuccessiveHalving(Scheduler):
-    """Successive halving: many begin on the lowest rung; when all have ended, the best third go on; round after round.
+    """Successive halving (synchronous): when a rung is complete, the best third is promoted to the next.
 
     Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013; Jamieson and Talwalkar,
     "Non-stochastic best arm identification and hyperparameter optimization", AISTATS 2016.

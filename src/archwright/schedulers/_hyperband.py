@@ -19,7 +19,7 @@ __all__ = ["Hyperband"]
 @register("hyperband")
 @dataclass(frozen=True)
 class Hyperband(Scheduler):
-    """Hyperband: rounds of successive halving that begin with many on the lowest rung, then with fewer on the next.
+    """Hyperband: brackets of successive halving with different numbers of trials and lowest rungs.
 
     Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, "Hyperband: a novel bandit-based approach to hyperparameter
     optimization", JMLR 2018, algorithm 1. It hedges: where little training misleads, the later rounds do not rely on

@@ -30,7 +30,7 @@ class _Averages:
 @register("median")
 @dataclass(frozen=True)
 class Median(Scheduler):
-    """Median stopping: a trial ends when its best value is below the median of what others had averaged by then.
+    """Median stopping: stop a trial whose best value is below the median of the others' running means.
 
     Golovin et al., "Google Vizier: a service for black-box optimization", KDD 2017, section 3.2. Every trial is begun
     as a full evaluation.

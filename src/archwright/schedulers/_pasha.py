@@ -39,7 +39,7 @@ class _State:
 @register("pasha")
 @dataclass(frozen=True)
 class PASHA(Scheduler):
-    """Progressive ASHA: the ladder starts with two rungs, and grows while the order of the best still changes on top.
+    """PASHA: ASHA that starts with two rungs and adds rungs until the ranking is stable.
 
     Bohdal, Balles, Wistuba, Ermis, Archambeau and Zappella, "PASHA: efficient HPO and NAS with progressive resource
     allocation", ICLR 2023. The two highest rungs in use are compared after each trial that ends on the highest. Where

@@ -24,7 +24,7 @@ __all__ = ["Patience"]
 @register("patience")
 @dataclass(frozen=True)
 class Patience(Scheduler):
-    """Patience: a trial is over when its objective has not got better for some points of its curve.
+    """Patience: end a training whose objective has not improved for a number of reports.
 
     Prechelt, "Early stopping, but when?", 1998, the criterion of stagnation. Such a trial is complete, with the metrics
     of its last point.

@@ -22,7 +22,7 @@ def mlp(
     depth: tuple[int, int] = (1, 4),
     widths: Sequence[int] = (32, 64, 128, 256, 512),
 ) -> Space:
-    """Multilayer perceptrons, for tables and for anything that may be flattened.
+    """Multilayer perceptrons, for tables and flattened inputs.
 
     Open are the number of hidden layers and the width of each; and for all layers together the activation, the
     normalisation, the dropout and how the weights begin.

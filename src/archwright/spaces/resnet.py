@@ -42,7 +42,7 @@ def resnet(
     blocks: tuple[int, int] = (1, 3),
     widths: Sequence[int] = (16, 24, 32, 48),
 ) -> Space:
-    """Residual networks: stages of residual blocks, each half the size and about twice the width of the one before.
+    """Residual networks: stages of residual blocks with searched widths, depths, block types and kernels.
 
     Open are the width of the stem and the number of stages; for each stage its width, the number of its blocks and
     their kind (basic or bottleneck); and for all together the kernel, the activation and the dropout. A convolution of

@@ -32,7 +32,7 @@ class _Walk:
 @register("annealing")
 @dataclass(frozen=True)
 class SimulatedAnnealing(Strategy):
-    """Simulated annealing: walk from neighbour to neighbour, downhill too while it is warm.
+    """Simulated annealing: move between neighbours; worse ones are accepted while the temperature is high.
 
     Kirkpatrick, Gelatt and Vecchi, "Optimization by simulated annealing", Science 1983. A worse neighbour is taken with
     probability exp(-loss / temperature). The temperature is in units of the mean difference between one trial's score

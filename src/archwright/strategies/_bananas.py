@@ -21,7 +21,7 @@ __all__ = ["Bananas"]
 @register("bananas")
 @dataclass(frozen=True)
 class Bananas(Strategy):
-    """BANANAS: an ensemble of networks that sees paths through cells, asked by independent Thompson sampling.
+    """BANANAS: an ensemble of MLPs on the path encoding, with independent Thompson sampling.
 
     White, Neiswanger and Savani, "BANANAS: Bayesian optimization with neural architectures for neural architecture
     search", AAAI 2021. Candidates are mutants of the best ten and random architectures, a thousand in all (the whole

@@ -34,7 +34,7 @@ _DRAWN = 500  # candidates of a joint draw, whose cost grows with their cube
 @register("bo")
 @dataclass(frozen=True)
 class BayesianOptimisation(Strategy):
-    """Bayesian optimisation: a Gaussian process over architectures says where improvement is likeliest.
+    """Bayesian optimisation: a Gaussian process over architectures and an acquisition function.
 
     Expected improvement (Jones et al. 1998), maximised over all of a small space, and over mutations of the best and
     random samples of a large one. Trials that still run count as expected, so that workers are sent to different

@@ -43,7 +43,7 @@ class _Models:
 @register("botorch")
 @dataclass(frozen=True)
 class BoTorch(Strategy):
-    """Bayesian optimisation with the Gaussian processes and acquisitions of BoTorch.
+    """Bayesian optimisation with the Gaussian processes and acquisition functions of BoTorch.
 
     Balandat et al., "BoTorch: a framework for efficient Monte-Carlo Bayesian optimization", NeurIPS 2020. The
     acquisition is maximised over candidates that were not proposed yet: in a small space neighbours of the best and

@@ -33,7 +33,7 @@ _DRAWN = 8  # episodes drawn for a proposal, of which the first new one is taken
 @register("deep-q")
 @dataclass(frozen=True)
 class DeepQ(Strategy):
-    """Deep Q-learning: a network learns what each decision is worth after those before it, for spaces of any size.
+    """Deep Q-learning: a network approximates the action values, for spaces of any size.
 
     Mnih et al., "Human-level control through deep reinforcement learning", Nature 2015: replay memory, target network,
     epsilon-greedy episodes; van Hasselt, Guez and Silver, "Deep reinforcement learning with double Q-learning", AAAI

@@ -16,7 +16,7 @@ __all__ = ["Evolution"]
 @register("evolution")
 @dataclass(frozen=True)
 class Evolution(Strategy):
-    """Regularised (ageing) evolution: mutate the best of a random few; the oldest dies, not the worst.
+    """Regularised (ageing) evolution: tournament selection and mutation; the oldest individual is removed.
 
     Real, Aggarwal, Huang and Le, "Regularized evolution for image classifier architecture search", AAAI 2019,
     algorithm 1. The population is the youngest `population` complete trials; until there are as many, proposals

@@ -30,7 +30,7 @@ class _Generation:
 @register("genetic")
 @dataclass(frozen=True)
 class Genetic(Strategy):
-    """Genetic algorithm: select two parents, cross them over, mutate the child; generation after generation.
+    """Genetic algorithm with selection, crossover, mutation and elitism, in generations.
 
     Holland, "Adaptation in natural and artificial systems", 1975; Goldberg and Deb, "A comparative analysis of
     selection schemes used in genetic algorithms", 1991. A generation is `population` complete trials one after the

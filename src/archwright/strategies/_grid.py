@@ -20,7 +20,7 @@ __all__ = ["Grid"]
 @register("grid")
 @dataclass(frozen=True)
 class Grid(Strategy):
-    """Exhaustive search: every architecture once, in the order of the space's enumeration."""
+    """Grid search: every architecture of a finite space once, in order."""
 
     several: ClassVar[bool] = True
 

@@ -24,7 +24,7 @@ Algorithm = Literal["tpe", "anneal", "random"]
 @register("hyperopt")
 @dataclass(frozen=True)
 class Hyperopt(Strategy):
-    """The algorithms of Hyperopt: its tree-structured Parzen estimator, its annealing, random search.
+    """An algorithm of Hyperopt: tree-structured Parzen estimator, annealing or random search.
 
     Bergstra, Yamins and Cox, "Making a science of model search", ICML 2013. Unordered choices become `hp.choice`,
     ordered ones and depths `hp.quniform` over ranks, subsets one `hp.choice` for each option. A trial has values for

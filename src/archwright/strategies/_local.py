@@ -34,7 +34,7 @@ class _Climb:
 @register("local-search")
 @dataclass(frozen=True)
 class LocalSearch(Strategy):
-    """Local search: climb from neighbour to neighbour, start again at random from a local optimum.
+    """Local search: hill climbing over neighbours, with random restarts from local optima.
 
     White, Nolen and Savani, "Exploring the loss landscape in neural architecture search", UAI 2021; den Ottelander
     et al., "Local search is a remarkably strong baseline for neural architecture search", EMO 2021.

@@ -33,7 +33,7 @@ class _Archive:
 @register("map-elites")
 @dataclass(frozen=True)
 class MapElites(Strategy):
-    """MAP-Elites: keep the best network of each size, and mutate any of them.
+    """MAP-Elites: keep the best network of each range of a cost, and mutate a random one of them.
 
     Mouret and Clune, "Illuminating search spaces by mapping elites", 2015. What is good in small networks gets its
     chance in large ones, and the search leaves a good network in every bin. The first `initial` trials are random, and

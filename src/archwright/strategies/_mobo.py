@@ -47,7 +47,7 @@ class _Models:
 @register("mo-bo")
 @dataclass(frozen=True)
 class MultiObjectiveBO(Strategy):
-    """Bayesian optimisation of several objectives: one Gaussian process for each says where the front may grow.
+    """Multi-objective Bayesian optimisation: a Gaussian process per objective, expected hypervolume improvement.
 
     Emmerich, Giannakoglou and Naujoks, "Single- and multiobjective evolutionary optimization assisted by Gaussian
     random field metamodels", 2006: the expected improvement of the hypervolume, in closed form for two objectives. For

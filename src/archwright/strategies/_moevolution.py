@@ -20,7 +20,7 @@ __all__ = ["MultiObjectiveEvolution"]
 @register("mo-evolution")
 @dataclass(frozen=True)
 class MultiObjectiveEvolution(Strategy):
-    """Regularised (ageing) evolution: mutate the one that fewest of a random few beat; the oldest dies.
+    """Multi-objective regularised (ageing) evolution: tournaments by Pareto rank; the oldest is removed.
 
     Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019, with the order of Deb et
     al. (2002) in place of the one score: by front, then by room, infeasible ones last.

@@ -27,7 +27,7 @@ class _Parents:
 @register("mu-plus-lambda")
 @dataclass(frozen=True)
 class MuPlusLambda(Strategy):
-    """(mu + lambda) evolution: the best mu of all are the parents of the next lambda children.
+    """(mu + lambda) evolution: the best mu architectures are the parents of the next lambda children.
 
     Beyer and Schwefel, "Evolution strategies: a comprehensive introduction", 2002. Nothing dies of age, so the best is
     never lost. The first `parents` trials are random.

@@ -29,7 +29,7 @@ _FEW = 32  # whole numbers of which there are no more than so many are places in
 @register("nevergrad")
 @dataclass(frozen=True)
 class Nevergrad(Strategy):
-    """An optimiser of Nevergrad: discrete evolution, differential evolution, particle swarms, CMA-ES and others.
+    """An optimiser of Nevergrad: discrete and differential evolution, particle swarm, CMA-ES and others.
 
     Bennet et al., "Nevergrad: black-box optimization platform", SIGEVOlution 2021. Each decision is a parameter of its
     own: unordered choices and the options of subsets are unordered transition choices, ordered ones and depths ordered

@@ -21,7 +21,7 @@ __all__ = ["Npenas"]
 @register("npenas")
 @dataclass(frozen=True)
 class Npenas(Strategy):
-    """NPENAS: evolution whose parents have many children each, of which a graph network picks those to be tried.
+    """NPENAS: evolution in which a graph neural network predictor selects from many mutations.
 
     Wei, Niu, Tang, Wang, Hu and Liang, "NPENAS: Neural predictor guided evolution for neural architecture search", IEEE
     Transactions on Neural Networks and Learning Systems 2022. Parents are the winners of tournaments of two among all

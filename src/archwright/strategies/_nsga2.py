@@ -28,7 +28,7 @@ class Population:
 @register("nsga2")
 @dataclass(frozen=True)
 class NSGA2(Strategy):
-    """NSGA-II: those that fewest beat survive, and of these those with the most room around them.
+    """NSGA-II: multi-objective genetic algorithm with non-dominated sorting and crowding distance.
 
     Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002, in its
     steady-state form (Durillo et al., "On the effect of the steady-state selection scheme in multi-objective genetic

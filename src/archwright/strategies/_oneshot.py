@@ -76,7 +76,7 @@ class OneShot(Strategy):
 @register("darts")
 @dataclass(frozen=True)
 class DARTS(OneShot):
-    """A supernet of all options at once, weighed by a softmax that gradients train.
+    """DARTS: a supernet of mixed operations; their softmax weights are trained by gradient descent.
 
     Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019.
 
@@ -106,7 +106,7 @@ class DARTS(OneShot):
 @register("pc-darts")
 @dataclass(frozen=True)
 class PCDARTS(OneShot):
-    """DARTS on a part of the channels, with weights for the edges of a cell.
+    """PC-DARTS: DARTS on a fraction of the channels, with edge normalisation.
 
     Xu et al., "PC-DARTS: Partial channel connections for memory-efficient architecture search", ICLR 2020.
 
@@ -135,7 +135,7 @@ class PCDARTS(OneShot):
 @register("gdas")
 @dataclass(frozen=True)
 class GDAS(OneShot):
-    """A supernet that runs one drawn option of each choice, with a straight-through gradient.
+    """GDAS: a supernet that samples one operation per choice by straight-through Gumbel-softmax.
 
     Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019.
 
@@ -166,7 +166,7 @@ class GDAS(OneShot):
 @register("drnas")
 @dataclass(frozen=True)
 class DrNAS(OneShot):
-    """A supernet whose mixtures are drawn from Dirichlet distributions that gradients train.
+    """DrNAS: a supernet whose mixture weights are sampled from trained Dirichlet distributions.
 
     Chen et al., "DrNAS: Dirichlet neural architecture search", ICLR 2021.
     """
@@ -177,7 +177,7 @@ class DrNAS(OneShot):
 @register("proxyless")
 @dataclass(frozen=True)
 class ProxylessNAS(OneShot):
-    """A supernet that runs one path, and two options of each choice to learn from; its latency may count too.
+    """ProxylessNAS: a single-path supernet with binary gates; latency can be part of the loss.
 
     Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019.
 
@@ -212,7 +212,7 @@ class ProxylessNAS(OneShot):
 @register("enas")
 @dataclass(frozen=True)
 class ENAS(OneShot):
-    """An LSTM controller, trained by the accuracy that its networks have with shared weights.
+    """ENAS: an LSTM controller trained by REINFORCE on the accuracy with shared weights.
 
     Pham et al., "Efficient neural architecture search via parameter sharing", ICML 2018.
 

@@ -37,7 +37,7 @@ _NOTING = ("CmaEsSampler", "NSGAIISampler", "NSGAIIISampler")
 @register("optuna")
 @dataclass(frozen=True)
 class Optuna(Strategy):
-    """A sampler of Optuna, asked for one decision after the other.
+    """A sampler of Optuna: TPE, Gaussian process, QMC, CMA-ES, NSGA-II or random.
 
     Akiba et al., "Optuna: a next-generation hyperparameter optimization framework", KDD 2019. Unordered choices become
     categorical parameters, ordered ones and depths integers, subsets one parameter for each option. Trials that run,

@@ -21,7 +21,7 @@ _KICK = 3  # mutations away from the front, where all around it has been measure
 @register("mo-local-search")
 @dataclass(frozen=True)
 class ParetoLocalSearch(Strategy):
-    """Pareto local search: measure the neighbours of what nothing beats, whichever it is.
+    """Pareto local search: evaluate the neighbours of the networks on the Pareto front.
 
     Paquete, Chiarandini and Stützle, "Pareto local optimum sets in the biobjective traveling salesman problem", 2004;
     den Ottelander et al., "Local search is a remarkably strong baseline for neural architecture search", EMO 2021,

@@ -34,7 +34,7 @@ class _Ledger:
 @register("portfolio")
 @dataclass(frozen=True)
 class Portfolio(Strategy):
-    """A portfolio: several strategies share one history, and the one whose trials do well proposes more of them.
+    """Portfolio: a bandit divides the trials among several strategies that share one history.
 
     A bandit with discounted upper confidence bounds (Garivier and Moulines, "On upper-confidence bound policies for
     switching bandit problems", 2011). A trial's credit is the share of the complete trials before it that it beats, and

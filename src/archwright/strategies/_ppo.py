@@ -23,7 +23,7 @@ __all__ = ["PPO"]
 @register("ppo")
 @dataclass(frozen=True)
 class PPO(Strategy):
-    """PPO: the controller of REINFORCE, which learns several times from each batch and never strays far in one.
+    """PPO: an LSTM controller trained by clipped policy gradients, several epochs per batch of trials.
 
     Schulman et al., "Proximal policy optimization algorithms", 2017: the clipped surrogate objective, with a moving
     baseline in place of a critic, since an episode has one reward, and advantages divided by their standard deviation

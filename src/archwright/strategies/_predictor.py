@@ -31,7 +31,7 @@ _LEAST = 1e-9  # a deviation, in standardised scores; members of an ensemble may
 @register("predictor")
 @dataclass(frozen=True)
 class PredictorGuided(Strategy):
-    """Predictor-guided search: learn to predict scores, and try what is predicted best.
+    """Predictor-guided search: fit a performance predictor and evaluate its best predictions.
 
     White et al., "How powerful are performance predictors in neural architecture search?", NeurIPS 2021. After some
     random trials a predictor learns from all that are complete; candidates (mutants of the best ten and random

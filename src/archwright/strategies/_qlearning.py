@@ -94,7 +94,7 @@ class _Agent:
 @register("q-learning")
 @dataclass(frozen=True)
 class QLearning(Strategy):
-    """Q-learning (MetaQNN): learn in a table what each decision is worth, and take the best one more and more often.
+    """Q-learning (MetaQNN): tabular action values, epsilon-greedy with decreasing epsilon.
 
     Baker, Gupta, Naik and Raskar, "Designing neural network architectures using reinforcement learning", ICLR 2017. An
     episode makes one decision after the other; the reward comes with the last one. After each trial `replay` episodes

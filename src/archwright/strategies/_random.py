@@ -17,7 +17,7 @@ __all__ = ["Random"]
 @register("random")
 @dataclass(frozen=True)
 class Random(Strategy):
-    """Random search: the baseline that every other strategy has to beat.
+    """Random search: independent samples of the space; the baseline for all other strategies.
 
     Bergstra and Bengio, "Random search for hyper-parameter optimization", JMLR 2012; for architectures, Li and
     Talwalkar, "Random search and reproducibility for neural architecture search", UAI 2019.

@@ -23,7 +23,7 @@ __all__ = ["Reinforce"]
 @register("reinforce")
 @dataclass(frozen=True)
 class Reinforce(Strategy):
-    """REINFORCE: an LSTM controller proposes networks and learns, by policy gradient, to propose better ones.
+    """REINFORCE: an LSTM controller proposes architectures and is trained by policy gradient.
 
     Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", 1992; Zoph
     and Le, "Neural architecture search with reinforcement learning", ICLR 2017; temperature, tanh constant and entropy

@@ -66,7 +66,7 @@ class _Views:
 @register("scalarised")
 @dataclass(frozen=True)
 class Scalarised(Strategy):
-    """A strategy for one objective, asked by turns from directions that are spread over all of them.
+    """Scalarisation (ParEGO): a single-objective strategy on Chebyshev or weighted-sum scores, in turn.
 
     Knowles, "ParEGO: a hybrid algorithm with on-line landscape approximation for expensive multiobjective optimization
     problems", 2006, with a fixed set of directions, so that the strategy meets each of them again and again. Objectives

@@ -134,7 +134,7 @@ def choose(
         seconds = search_time(budget, evaluator, scheduler, final=final)
         paces = Paces.of(space, evaluator) if evaluator.is_paced else None
         if paces is None and evaluator.is_paced:
-            why.append(f"pace any: none of {_DRAWN} networks could be counted and timed")
+            why.append(f"pace not constrained: none of {_DRAWN} sampled networks could be counted and timed")
         slowest = None if paces is None else paces.middle
         if paces is not None and not _is_sized(constraints) and seconds < budget.time:
             bounds, reason = paces.affordable(budget.time - seconds, several=len(objectives) > 1)
@@ -144,17 +144,16 @@ def choose(
         least, most = _seconds(seconds, 0.0 if slowest is None else _LEAST_EPOCHS * slowest)
         ranges, expected = {"seconds": (least, most)}, seconds / (2 * least)  # as much again for those that go on
         why.append(
-            "fidelity seconds: there is a time budget, so networks are compared by what they reach in equal time; it "
-            f"is for about {counted(f'{expected:.0f}', 'network')} of {counted(least, 'second')}, and more for the "
-            "best of them"
+            "fidelity seconds: with a time budget, networks are compared after equal training time; about "
+            f"{counted(f'{expected:.0f}', 'network')} get {counted(least, 'second')}, the best of them more"
         )
     ladder = as_ladder(scheduler, ranges, space)
     for name in ladder.rungs[0] if ladder.rungs else ():
         if name in own:
-            why.append(f"fidelity {name}: the space decides them, so that each trial is given a share of its own")
+            why.append(f"fidelity {name}: decided by the space; each trial gets a share of its own value")
     if strategy == "auto":
         if starts is None and (starts := _starts(space, evaluator, constraints)):
-            why.append(f"starts {len(starts)}: networks of a design that is known to do well are tried first")
+            why.append(f"starts {len(starts)}: known good designs are tried first")
         strategy, reason = _strategy(space, scheduler, expected, objectives, is_bounded=_is_sized(constraints))
         why.append(f"strategy {strategies.name_of(strategy)}: {reason}")
     elif isinstance(strategy, str):
@@ -172,16 +171,16 @@ def _scheduler(
     several: bool,
 ) -> tuple[str, str]:
     if asked:
-        return "asha", "it was said what trials may be given less of; the best third of each rung goes on"
+        return "asha", "a fidelity range is given; the best third of each rung is promoted"
     if isinstance(ranges, Ladder) or not any(map(_is_wide, ranges.values())):
-        return "full", "the evaluator knows no cheaper form of an evaluation"
+        return "full", "the evaluator has no lower fidelity"
     if several:
-        return "full", "a front is as long as many networks were measured in full"
+        return "full", "with several objectives every trial is a full evaluation"
     if evaluator.prepares or isinstance(strategy, OneShot):
-        return "full", "what is known of the space is learned before the first trial"
+        return "full", "the evaluator or the strategy is trained before the first trial"
     if budget.trials is not None and budget.trials < _FEW:
-        return "full", f"a budget below {_FEW} full evaluations is too small to divide"
-    return "asha", "most networks are given little, and the best third of each rung goes on"
+        return "full", f"the budget is below {_FEW} full evaluations"
+    return "asha", "successive halving; the best third of each rung is promoted"
 
 
 def _is_wide(range_: Range) -> bool:
@@ -198,25 +197,25 @@ def _strategy(
     """Return the strategy that suits a space, the number of trials to expect and the objectives, and the reason."""
     several = len(objectives) > 1
     if schedulers.name_of(scheduler) == "dehb":
-        return strategies.create("random"), "the scheduler proposes by itself"
+        return strategies.create("random"), "the scheduler makes the proposals"
     if is_bounded:
-        reason = "there are bounds of size, and what it proposes near networks that keep to them mostly does"
+        reason = "constraints on size or speed; mutations of feasible networks are mostly feasible"
         if several:
             return strategies.create("nsga2"), reason
         population = int(np.clip(expected / _GENERATIONS, *_POPULATION)) if expected else max(_POPULATION)
         return (
             strategies.create("evolution", population=population, sample=max(3, population // 5)),
-            f"{reason}; a population of {population}",
+            f"{reason}; population {population}",
         )
     evolution, model = ("nsga2", "mo-bo") if several else ("evolution", "bo")
     if expected > _MODELLED:
-        reason = f"more than {_MODELLED} trials are expected, too many for a model of the space"
+        reason = f"more than {_MODELLED} trials expected, too many for a surrogate model"
         return strategies.create(evolution), reason
     try:
         strategies.create(model).check(space)
     except StrategyError as error:
-        return strategies.create(evolution), f"a model cannot serve the space: {error}"
-    reason = f"at most {_MODELLED} trials are expected, few enough for a model of the space"
+        return strategies.create(evolution), f"the surrogate model does not support the space: {error}"
+    reason = f"at most {_MODELLED} trials expected, few enough for a surrogate model"
     return strategies.create(model), reason
 
 
@@ -286,20 +285,20 @@ class Paces:
         """
         most = seconds / _EPOCHS
         if most >= max(self.flops) * np.median(self.per_flop):
-            return (), f"pace any: all networks drawn can see the data {_EPOCHS} times in the final training"
+            return (), f"pace not constrained: all sampled networks fit {_EPOCHS} epochs into the final training"
         most = _rounded(max(most, self.fastest))
         # Counting is quicker than timing: what is far too large or too small to be in time is not timed.
         bounds = [f"seconds_per_epoch <= {most:g}", f"flops <= {_rounded(most / min(self.per_flop)):g}"]
         if several:
             return tuple(bounds), (
-                f"pace up to {most:g} seconds an epoch: slower networks could not see the data {_EPOCHS} times in the "
-                "final training"
+                f"pace up to {most:g} seconds per epoch: slower networks do not fit {_EPOCHS} epochs into the final "
+                "training"
             )
         least = _rounded(most / _SMALLER)
         bounds += [f"seconds_per_epoch >= {least:g}", f"flops >= {_rounded(least / max(self.per_flop)):g}"]
         return tuple(bounds), (
-            f"pace from {least:g} to {most:g} seconds an epoch: slower networks could not see the data {_EPOCHS} times "
-            "in the final training, and much faster ones would be ahead only as long as trainings are short"
+            f"pace from {least:g} to {most:g} seconds per epoch: slower networks do not fit {_EPOCHS} epochs into the "
+            "final training; faster ones learn faster at first, but end at a lower accuracy"
         )
 
 

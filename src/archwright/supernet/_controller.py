@@ -29,7 +29,7 @@ _JUDGED = 256  # held-out samples on which architectures are compared at the end
 @register("controller")
 @dataclass(frozen=True)
 class Controller(Relaxation):
-    """An LSTM draws one architecture in each step; it learns from their accuracy with the shared weights (ENAS).
+    """An LSTM controller samples one architecture per step, trained by REINFORCE on shared weights (ENAS).
 
     Pham, Guan, Zoph, Le and Dean, "Efficient neural architecture search via parameter sharing", ICML 2018. The reward
     is the accuracy on a batch that the weights do not learn from, with the statistics of that batch in batch

@@ -23,7 +23,7 @@ __all__ = ["Dirichlet"]
 @register("dirichlet")
 @dataclass(frozen=True)
 class Dirichlet(Relaxation):
-    """All options at once, weighed by a draw from a Dirichlet distribution, which is what learns (DrNAS).
+    """A mixture of all options, with weights sampled from trained Dirichlet distributions (DrNAS).
 
     Chen, Wang, Cheng, Tang and Hsieh, "DrNAS: Dirichlet neural architecture search", ICLR 2021. The concentration of an
     option is elu(logit) + 1, so that all are 1 at first: every mixture is as likely as any other. The gradient goes

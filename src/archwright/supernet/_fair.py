@@ -24,7 +24,7 @@ _TRIES = 100  # sets of paths that are drawn until constraints hold in all
 @register("fair")
 @dataclass(frozen=True)
 class Fair(Relaxation):
-    """Several paths in each step, among which each option of a decision occurs once (FairNAS).
+    """Several paths per step, in which each option of a decision occurs once (FairNAS).
 
     Chu, Zhang and Xu, "FairNAS: Rethinking evaluation fairness of weight sharing neural architecture search", ICCV
     2021. The values of each decision of the model are put into a random order of their own; path number i takes the

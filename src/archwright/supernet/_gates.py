@@ -25,7 +25,7 @@ __all__ = ["Gates"]
 @register("gates")
 @dataclass(frozen=True)
 class Gates(Relaxation):
-    """One path for the weights; two for the logits, of which one is let through; cost counts (ProxylessNAS).
+    """One sampled path with binary gates; architecture logits learn from two options at a time (ProxylessNAS).
 
     Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019. In a
     step of the logits two options of each branch are drawn and run, and a binary gate, drawn from the two, lets one

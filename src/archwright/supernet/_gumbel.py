@@ -21,7 +21,7 @@ __all__ = ["Gumbel"]
 @register("gumbel")
 @dataclass(frozen=True)
 class Gumbel(Relaxation):
-    """One option of each branch, drawn by Gumbel noise; the gradient is that of a softmax (GDAS).
+    """One option per choice, sampled by straight-through Gumbel-softmax (GDAS).
 
     Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019. Only what was drawn is
     run. It counts once in the forward pass, and by its share of the noisy softmax in the backward pass. Of a node that

@@ -26,7 +26,7 @@ __all__ = ["Partial"]
 @register("partial")
 @dataclass(frozen=True)
 class Partial(Relaxation):
-    """A softmax over options that see one channel in so many; the others go past them (PC-DARTS).
+    """A softmax mixture on a fraction of the channels; the others bypass it (PC-DARTS).
 
     Xu, Xie, Zhang, Chen, Qi, Tian and Xiong, "PC-DARTS: Partial channel connections for memory-efficient architecture
     search", ICLR 2020. The values that a node sums up are weighed by a softmax of their own (edge normalisation). A

@@ -17,7 +17,7 @@ __all__ = ["UniformPath"]
 @register("path")
 @dataclass(frozen=True)
 class UniformPath(Relaxation):
-    """One architecture in each step, drawn at random (SPOS).
+    """One random architecture per step (single path one-shot, SPOS).
 
     Guo et al., "Single path one-shot neural architecture search with uniform sampling", ECCV 2020.
     """

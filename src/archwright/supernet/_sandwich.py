@@ -27,7 +27,7 @@ _OPEN = 0.5  # the share of the training after which all sizes are open, where t
 @register("sandwich")
 @dataclass(frozen=True)
 class Sandwich(Relaxation):
-    """The largest network, the smallest and some at random in each step; the largest teaches the others (BigNAS).
+    """The largest, the smallest and random networks per step; the largest is the teacher (BigNAS).
 
     Yu et al., "BigNAS: Scaling up neural architecture search with big single-stage models", ECCV 2020. The largest
     network learns from the targets, the others from its scores alone (in-place distillation); the mean of the gradients

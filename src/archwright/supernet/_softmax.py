@@ -22,7 +22,7 @@ __all__ = ["Softmax"]
 @register("softmax")
 @dataclass(frozen=True)
 class Softmax(Relaxation):
-    """All options at once, weighed by the softmax of their logits (DARTS).
+    """A mixture of all options, weighted by a softmax of trained logits (DARTS).
 
     Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019.
 

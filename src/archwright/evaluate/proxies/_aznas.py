@@ -19,7 +19,7 @@ __all__ = ["AzNas", "aggregate"]
 @register("az-nas")
 @dataclass(frozen=True)
 class AzNas(Proxy):
-    """How a network ranks among others by expressivity, progressivity, trainability and FLOPs together.
+    """AZ-NAS: combined rank of expressivity, progressivity, trainability and FLOPs in a set of networks.
 
     It ranks a set: `score` gives its parts in its place, and `aggregate` makes scores of the rows of the set.
 

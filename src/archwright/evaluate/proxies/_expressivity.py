@@ -13,7 +13,7 @@ __all__ = ["Expressivity"]
 @register("expressivity")
 @dataclass(frozen=True)
 class Expressivity(Proxy):
-    """How evenly features vary in all directions: the entropies of the blocks' principal components, summed.
+    """Expressivity (AZ-NAS): entropy of the features' principal components, summed over the blocks.
 
     Undefined where a block gives the same everywhere. Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network
     Architecture Search", CVPR 2024.

@@ -14,7 +14,7 @@ __all__ = ["Fisher"]
 @register("fisher")
 @dataclass(frozen=True)
 class Fisher(Proxy):
-    """How much the loss would change without each channel: half the mean square of activation × gradient, summed.
+    """Fisher: half the mean square of activation × gradient, summed over the channels.
 
     Channels are those of what convolutions and linear layers give, before normalisation and activation.
 

@@ -18,7 +18,7 @@ _SAMPLES = 2  # one is too few for batch normalisation
 @register("flops")
 @dataclass(frozen=True)
 class Flops(Proxy):
-    """How many floating-point operations one sample takes, 2 for a multiply-add.
+    """FLOPs of a forward pass of one sample, 2 per multiply-add.
 
     Those of convolutions and products are counted, in a pass of its own over two samples: see `cost.count_flops`.
 

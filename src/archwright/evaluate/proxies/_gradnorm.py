@@ -13,7 +13,7 @@ __all__ = ["GradNorm"]
 @register("grad-norm")
 @dataclass(frozen=True)
 class GradNorm(Proxy):
-    """How strongly the loss pulls: the sum of the Euclidean norms of the layers' gradients.
+    """Gradient norm: sum of the Euclidean norms of the layers' gradients.
 
     Abdelfattah, Mehrotra, Dudziak and Lane, "Zero-Cost Proxies for Lightweight NAS", ICLR 2021.
     """

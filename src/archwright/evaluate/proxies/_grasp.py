@@ -13,7 +13,7 @@ __all__ = ["Grasp"]
 @register("grasp")
 @dataclass(frozen=True)
 class Grasp(Proxy):
-    """What the weights do for the flow of gradients: the sum of -weight × (Hessian × gradient).
+    """GraSP: sum of -weight × (Hessian × gradient).
 
     Undefined where a layer's gradient has no derivative, as in some fused layers.
 

@@ -18,7 +18,7 @@ _FLOOR = 1e-5  # what the paper adds to eigenvalues
 @register("jacov")
 @dataclass(frozen=True)
 class Jacov(Proxy):
-    """How uncorrelated the gradients of the outputs by the inputs are between samples.
+    """Jacobian covariance: how uncorrelated the input gradients are between samples.
 
     Minus the sum of log(v + k) + 1 / (v + k), with k = 1e-5, over the eigenvalues v of the (n, n) matrix of
     correlations between the samples' gradients of the sum of all outputs.

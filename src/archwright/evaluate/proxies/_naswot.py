@@ -18,7 +18,7 @@ _RANK = 1e-12  # eigenvalues below this share of the largest are rounding: float
 @register("naswot")
 @dataclass(frozen=True)
 class Naswot(Proxy):
-    """How different the codes of the batch's samples are, by the pieces that rectifiers are in.
+    """NASWOT: log-determinant of the kernel of the samples' binary ReLU activation codes.
 
     The log-determinant of the kernel whose entry for two samples is the number of units that are in the same linear
     piece for both: for a ReLU, both above zero or both not. Units of three pieces, such as ReLU6, agree when they are

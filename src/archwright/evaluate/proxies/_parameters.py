@@ -13,7 +13,7 @@ __all__ = ["Parameters"]
 @register("parameters")
 @dataclass(frozen=True)
 class Parameters(Proxy):
-    """How many numbers the network has that can be learned, frozen ones too.
+    """Number of parameters, frozen ones included.
 
     A baseline that is hard to beat: White, Khodak, Tu, Shah, Bubeck and Dey, "A Deeper Look at Zero-Cost Proxies for
     Lightweight NAS", ICLR Blog Track 2022.

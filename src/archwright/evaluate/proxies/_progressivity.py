@@ -15,7 +15,7 @@ __all__ = ["Progressivity"]
 @register("progressivity")
 @dataclass(frozen=True)
 class Progressivity(Proxy):
-    """How much richer features become with depth: the least gain of entropy from a block to the next.
+    """Progressivity (AZ-NAS): smallest increase of feature entropy from one block to the next.
 
     Undefined with less than two blocks, and where a block gives the same everywhere. Lee and Ham, "AZ-NAS: Assembling
     Zero-Cost Proxies for Network Architecture Search", CVPR 2024.

@@ -13,7 +13,7 @@ __all__ = ["Snip"]
 @register("snip")
 @dataclass(frozen=True)
 class Snip(Proxy):
-    """How much the loss would change without each weight: the sum of |weight × gradient|.
+    """SNIP: sum of |weight × gradient|.
 
     Lee, Ajanthan and Torr, "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019; summed over
     a network by Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021.

@@ -22,7 +22,7 @@ _LINEAR = (*NORMS, *_RECTIFIERS, nn.Hardswish, nn.Softplus)
 @register("synflow")
 @dataclass(frozen=True)
 class Synflow(Proxy):
-    """How much flows through the weights: the logarithm of the sum of |weight × gradient| on an input of ones.
+    """SynFlow: log of the sum of |weight × gradient| for absolute weights and an input of ones.
 
     The network is made linear for it: parameters become their absolute values, and normalisation and rectifiers that
     are layers hand on what they get. What is differentiated is the sum of the outputs. The sum grows with the product

@@ -21,7 +21,7 @@ __all__ = ["Trainability"]
 @register("trainability")
 @dataclass(frozen=True)
 class Trainability(Proxy):
-    """How well gradients keep their size on the way back: the mean over the blocks of 2 - s - 1 / s.
+    """Trainability (AZ-NAS): mean over the blocks of 2 - s - 1 / s, s the norm of the block's Jacobian.
 
     s is the spectral norm of a block's Jacobian, averaged over positions and estimated by sending random signs back
     through it. Where the block has lowered the resolution, the positions that became one count as channels.

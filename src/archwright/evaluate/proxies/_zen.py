@@ -22,7 +22,7 @@ __all__ = ["Zen"]
 @register("zen")
 @dataclass(frozen=True)
 class Zen(Proxy):
-    """How far the features of Gaussian inputs move when the inputs do, with what batch normalisation scales away.
+    """Zen-score: sensitivity of the features to perturbed Gaussian inputs, with the scale of batch normalisation.
 
     log of the mean over the samples of ||f(x) - f(x + strength × e)||, plus the logarithm of each batch normalisation's
     standard deviation. x and e are Gaussian; so are the weights, which are drawn for it, and the features are the last

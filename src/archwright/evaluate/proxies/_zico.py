@@ -15,7 +15,7 @@ __all__ = ["Zico"]
 @register("zico")
 @dataclass(frozen=True)
 class Zico(Proxy):
-    """How steady the gradients are from batch to batch: the inverse of their coefficient of variation.
+    """ZiCo: inverse coefficient of variation of the gradients between batches.
 
     For each tensor of weights the logarithm of the sum, over its weights, of the mean absolute gradient over its
     standard deviation; summed. The two batches are the halves of the batch, each run by itself.
