@@ -96,7 +96,7 @@ def test_settings_of_a_strategy_are_written_behind_it():
         parse_strategies("evolution:sample=3,sample=5")
     with pytest.raises(StrategyError, match="reads name=value, not 'population'"):
         parse_strategies("evolution:population")
-    with pytest.raises(StrategyError, match="population is an integer of 1 or more, not 'many'"):
+    with pytest.raises(StrategyError, match="population must be an integer of 1 or more, not 'many'"):
         parse_strategies("evolution:population=many")
     with pytest.raises(StrategyError, match="no option 'size'"):
         parse_strategies("evolution:size=3")
@@ -130,7 +130,7 @@ def test_schedulers_are_compared_by_simulated_time(in_process):
     assert status == 0, err
     lines = out.splitlines()
     assert lines[0] == "digits-cells, digits: the time of 30 full trainings, 2 seeds"
-    assert "the simulated time of so many full trainings" in lines[1]
+    assert "mean after the number of full trainings, as simulated time" in lines[1]
     rows = {line.split()[0]: line.split()[1:] for line in lines[2:5]}
     assert rows["strategy"][:2] == ["25", "30"]
     assert float(rows["random+asha"][-3]) > 2 * float(rows["random"][-3])  # evaluations

@@ -151,7 +151,9 @@ def test_a_file_that_is_none_or_called_like_another_module(tmp_path, modules):
     for name in ("missing.py", "folder.py", "notes.txt"):
         (tmp_path / "folder.py").mkdir(exist_ok=True)
         (tmp_path / "notes.txt").touch()
-        with pytest.raises(SpaceError, match=f"{name} is not a Python file: name the file that defines the classes"):
+        with pytest.raises(
+            SpaceError, match=f"{name} (is not a Python file|does not exist): give the Python file that def"
+        ):
             load_code(tmp_path / name)
     (tmp_path / "json.py").write_text("raise SystemExit('executed')")
     with pytest.raises(SpaceError, match=r"json.py is called like the module json, which is in use already: rename"):
@@ -225,10 +227,10 @@ def test_a_space_of_one_s_own_is_taken_from_a_file(own_spaces, name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (":spcae", "spcae is no Space and no function that returns one; the spaces in it are space"),
-        (":wrong", "wrong is no Space and no function that returns one"),
+        (":spcae", "'spcae' is not a Space or a function that returns one; the file defines space"),
+        (":wrong", "'wrong' is not a Space or a function that returns one"),
         (":needy", "is called with the keywords input_shape and classes, as far as it has them: missing a required"),
-        ("", "name the space in the file too, such as"),
+        ("", "name the space in the file too, for example"),
     ],
 )
 def test_what_is_no_space_in_a_file(own_spaces, name, message):

@@ -183,7 +183,7 @@ def test_bad_use_is_told_in_a_line(arguments, said, in_process, tmp_path, monkey
 def test_a_search_that_is_told_nothing_chooses_and_says_why(tmp_path, in_process):
     status, out, err = in_process(*DATA, "--trials", 4, "--no-final", "--out", tmp_path / "run")
     assert status == 0, err
-    assert re.search(r"^schedule +ASHA\(eta=3.0\) over epochs 1, 2$", out, re.MULTILINE), out
+    assert re.search(r"^scheduler +ASHA\(eta=3.0\) over epochs 1, 2$", out, re.MULTILINE), out
     assert re.search(r"^auto +scheduler asha: ", out, re.MULTILINE)
     assert re.search(r"^auto +strategy bo: ", out, re.MULTILINE)
     assert re.search(r"^trial +\d+ +complete .* epochs 2, from trial \d+  accuracy", err, re.MULTILINE), err
@@ -212,7 +212,7 @@ def test_scheduler_fidelity_screen_and_repeats_are_obeyed(tmp_path, in_process):
     )
     assert status == 0, err
     assert re.search(
-        r"^schedule +SuccessiveHalving\(.*eta=2\b.*\) over epochs 1, 1, 2; data 0.5, ", out, re.MULTILINE
+        r"^scheduler +SuccessiveHalving\(.*eta=2\b.*\) over epochs 1, 1, 2; data 0.5, ", out, re.MULTILINE
     ), out
     study = aw.load(folder)
     assert study.ladder.rungs == ({"epochs": 1, "data": 0.5}, {"epochs": 1, "data": 0.707}, {"epochs": 2, "data": 1.0})
@@ -334,7 +334,7 @@ def test_a_search_by_weight_sharing_says_what_it_learned(tmp_path, in_process):
     status, out, err = in_process("search", "digits", "--strategy", "gdas", *options)
     assert status == 0, err
     assert len(re.findall(r"^supernet epoch +\d", err, flags=re.MULTILINE)) == 3
-    assert re.search(r"^supernet +derived [0-9a-f]{12}: \d+% skips, \d+% nothing, entropy", out, re.MULTILINE)
+    assert re.search(r"^supernet +derived [0-9a-f]{12}: \d+% skip connections, \d+% none, entropy", out, re.MULTILINE)
     picture = tmp_path / "learned.png"
     shown = in_process("show", folder, "--picture", picture, "--json")[1]
     assert json.loads(shown)["learned"]["epochs"] == 3

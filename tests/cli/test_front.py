@@ -46,7 +46,7 @@ def test_a_search_for_two_objectives(in_process, tmp_path, monkeypatch):
     assert "max accuracy, min latency_ms" in out
     assert "parameters <= 3000" in out
     assert "latency_ms" in err
-    assert f"`archwright front {tmp_path / 'run'}` shows them" in out
+    assert f"`archwright front {tmp_path / 'run'}` lists them" in out
 
 
 def test_the_front_is_printed_drawn_and_json(in_process, folder, tmp_path):
@@ -76,7 +76,7 @@ def test_any_point_of_the_front_is_exported(in_process, folder, tmp_path):
         assert json.loads((out / "architecture.json").read_text())["id"] == row["id"]
     status, _, err = in_process("export", folder, "--trial", 999, "--out", tmp_path / "none")
     assert status == 2
-    assert "keeps no network of trial 999; it keeps those of the trials" in err
+    assert "holds no network of trial 999; networks are kept of trial" in err
 
 
 def test_networks_are_measured_again_here(in_process, folder):

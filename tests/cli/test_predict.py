@@ -38,8 +38,8 @@ def test_a_table_of_predictions(run, table, in_process):
     assert all(0 <= float(line.split()[-1]) <= 1 for line in lines[1:])
     assert "\x1b" not in out + err
     assert "[red]" in out
-    assert f"{table}, row 3: column 'size' holds 'x' where a number is needed" in err
-    assert "warning: column 'colour' holds 'c', which training did not have" in err
+    assert f"{table}, row 3: column 'size' holds 'x' where a number is required" in err
+    assert "warning: column 'colour' holds the unknown category 'c'" in err
     assert status == 1
 
 

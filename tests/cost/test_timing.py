@@ -66,7 +66,7 @@ def test_what_wavers_for_a_while_is_measured_for_longer():
 def test_what_always_wavers_is_no_number():
     noise = np.random.default_rng(0).uniform(1, 3, size=1000)
     clock = Clock({first: lambda turn: 0.02 * noise[turn]})
-    with pytest.raises(Unsteady, match=r"waver by \d+% of their median .* more than 10% says nothing.*idle"):
+    with pytest.raises(Unsteady, match=r"spread by \d+% of their median .* more than the limit of 10%.*idle"):
         time_calls([first], watch=clock)
     (timing,) = time_calls([first], limit=2.0, watch=Clock({first: lambda turn: 0.02 * noise[turn]}))
     assert isinstance(timing, Timing)
@@ -166,7 +166,7 @@ def test_targets_are_text_both_ways(text):
         ("onx", UnknownName, "onnx"),
         ("onnx:threads", CostError, "reads name=value, not 'threads'"),
         ("onnx:thread=1", CostError, "batch_size=8, not 'thread'"),
-        ("onnx:threads=0", CostError, "threads is a whole number of 1 or more"),
+        ("onnx:threads=0", CostError, "threads must be an integer of 1 or more"),
         ("onnx:batch_size=many", CostError, "'many'"),
     ],
 )

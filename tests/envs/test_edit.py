@@ -305,12 +305,12 @@ def test_all_evaluations_are_on_record_and_the_best_can_be_read_off():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"form": "walk"}, "form is one of 'build', 'edit', not 'walk'"),
+        ({"form": "walk"}, "form must be one of 'build', 'edit', not 'walk'"),
         ({"form": "build", "steps": 3}, "form='build' has no setting 'steps'; it has: reward, seed, invalid"),
         ({"form": "edit", "step": 3}, "form='edit' has no setting 'step'; it has: reward, start, steps"),
-        ({"form": "edit", "steps": 0}, "steps is an integer of 1 or more, not 0"),
-        ({"form": "edit", "discount": 1.5}, "discount is a number above 0 and at most 1, not 1.5"),
-        ({"form": "edit", "invalid": "no"}, "invalid is one of 'wrap', 'end', not 'no'"),
+        ({"form": "edit", "steps": 0}, "steps must be an integer of 1 or more, not 0"),
+        ({"form": "edit", "discount": 1.5}, "discount must be a number above 0 and at most 1, not 1.5"),
+        ({"form": "edit", "invalid": "no"}, "invalid must be one of 'wrap', 'end', not 'no'"),
     ],
 )
 def test_settings_are_checked_at_once(options, message):

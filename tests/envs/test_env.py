@@ -475,7 +475,7 @@ def test_what_cannot_work_is_refused_at_once():
         aw.envs.make(narrow, _Picky())
     with pytest.raises(EvaluationError, match="an evaluator is"):
         aw.envs.make(NESTED, 3)
-    with pytest.raises(StrategyError, match="invalid is one of 'wrap', 'end', not 'ignore'"):
+    with pytest.raises(StrategyError, match="invalid must be one of 'wrap', 'end', not 'ignore'"):
         aw.envs.make(NESTED, value, invalid="ignore")
     with pytest.raises(StrategyError, match="worst is a finite number, not nan"):
         aw.envs.make(NESTED, value, worst=math.nan)

@@ -131,7 +131,7 @@ def test_remaining_time() -> None:
 
 def test_what_is_no_number_is_not_recorded() -> None:
     one = candidate(linear)
-    with pytest.raises(EvaluationError, match="'accuracy' is a number, not 'high'"):
+    with pytest.raises(EvaluationError, match="'accuracy' must be a number, not 'high'"):
         one.report(1, accuracy="high")
     assert one.curve == []
 

@@ -61,7 +61,7 @@ def test_what_is_no_number_is_named(given: Any) -> None:
     with pytest.raises(EvaluationError, match="score returned ") as caught:
         as_evaluator(score).evaluate(candidate(linear))
     assert repr(given)[:50] in str(caught.value)
-    with pytest.raises(EvaluationError, match="'loss' is a number"):
+    with pytest.raises(EvaluationError, match="'loss' must be a number"):
         check_metrics({"accuracy": 0.5, "loss": given})
 
 

@@ -73,7 +73,7 @@ def test_a_candidates_settings_go_first() -> None:
 
 
 def test_a_candidates_settings_are_checked() -> None:
-    with pytest.raises(EvaluationError, match="lr is a number above 0, not -1"):
+    with pytest.raises(EvaluationError, match="lr must be a number above 0, not -1"):
         Recipe().with_settings({"lr": -1})
     with pytest.raises(UnknownName, match=r"'batchsize'.*Did you mean 'batch_size'"):
         Recipe().with_settings({"batchsize": 3})

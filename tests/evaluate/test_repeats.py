@@ -94,7 +94,7 @@ def test_stopping_one_stops_all() -> None:
 
 @pytest.mark.parametrize("repeats", [0, -1, 1.5, "2"])
 def test_the_number_is_checked(repeats: Any) -> None:
-    with pytest.raises(EvaluationError, match="repeats is a whole number of 1 or more"):
+    with pytest.raises(EvaluationError, match="repeats must be an integer of 1 or more"):
         Repeats(FunctionEvaluator(lambda one: 1.0), repeats)
 
 

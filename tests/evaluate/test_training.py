@@ -133,7 +133,7 @@ def test_fidelity_is_the_number_of_epochs() -> None:
     ("settings", "error", "message"),
     [
         ({"batch_size": 97}, EvaluationError, "batch_size=97 is larger"),
-        ({"lr": 0.0}, EvaluationError, "lr is a number above 0"),
+        ({"lr": 0.0}, EvaluationError, "lr must be a number above 0"),
         ({"augment": ("flip", "spin")}, UnknownName, "unknown augmentation 'spin'"),
         ({"optimizer": STILL, "lr": 0.1}, EvaluationError, "lr=0.1 is given next to"),
         ({"momentum": 0.9}, UnknownName, "'momentum'"),

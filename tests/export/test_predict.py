@@ -355,7 +355,7 @@ def test_columns_are_found_by_name_whatever_else_a_table_holds(tmp_path):
     [
         (["size,age", "1,2"], "lacks the column 'colour', which the network needs"),
         (["5,red,3", "1,red,2"], "whose first row should name its columns, lacks the columns 'size', 'colour', 'age'"),
-        (["size,colour,age", "1,red,x"], r"t\.csv, row 2: column 'age' holds 'x' where a number is needed"),
+        (["size,colour,age", "1,red,x"], r"t\.csv, row 2: column 'age' holds 'x' where a number is required"),
         (["size,colour,age", "1,red,"], r"t\.csv, row 2: column 'age' is missing"),
         (["size,colour,age", "1,NA,2"], r"t\.csv, row 2: column 'colour' is missing"),
         (["size,colour,age", "1,red,inf"], "row 2: a number is infinite"),
@@ -385,7 +385,7 @@ def test_rows_that_do_not_fit_are_told(row, message):
 def test_a_category_that_training_did_not_have_is_none_of_them_and_said(tmp_path):
     path = table(tmp_path / "t.csv", "size,colour,age", "5,blue,2")
     with pytest.warns(
-        UserWarning, match="column 'colour' holds 'blue', which training did not have \\('green', 'red'\\)"
+        UserWarning, match="column 'colour' holds the unknown category 'blue' \\(known are 'green', 'red'\\)"
     ):
         (found,) = Predictor(Features(), TABLE).predict(path)
     assert found.label == "a"

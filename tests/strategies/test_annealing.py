@@ -134,11 +134,11 @@ def test_a_proposal_is_a_new_neighbour():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": 0}, "temperature is a number above 0"),
-        ({"cooling": 1}, "cooling is a number between 0 and 1"),
-        ({"cooling": 0.0}, "cooling is a number above 0"),
-        ({"cooling": "warm"}, "cooling is a number above 0, not 'warm'"),
-        ({"period": 0}, "period is an integer of 1 or more"),
+        ({"temperature": 0}, "temperature must be a number above 0"),
+        ({"cooling": 1}, "cooling must be a number between 0 and 1"),
+        ({"cooling": 0.0}, "cooling must be a number above 0"),
+        ({"cooling": "warm"}, "cooling must be a number above 0, not 'warm'"),
+        ({"period": 0}, "period must be an integer of 1 or more"),
     ],
 )
 def test_settings_are_checked(options, message):

@@ -147,11 +147,11 @@ def test_the_parameters_are_fitted_less_and_less_often_whenever_it_is_asked(monk
 def test_a_kernel_that_sees_nothing_is_refused_at_the_start():
     with pytest.raises(StrategyError, match=r"'wl' compares cells.*use network, decisions, hamming"):
         aw.Study(SMALL, strategy=strategies.create("bo", kernel="wl"))
-    with pytest.raises(StrategyError, match=r"kernel is one of 'network'.*not 'rbf'"):
+    with pytest.raises(StrategyError, match=r"kernel must be one of 'network'.*not 'rbf'"):
         strategies.create("bo", kernel="rbf")
-    with pytest.raises(StrategyError, match=r"acquisition is one of .*not 'ei'"):
+    with pytest.raises(StrategyError, match=r"acquisition must be one of .*not 'ei'"):
         strategies.create("bo", acquisition="ei")
-    with pytest.raises(StrategyError, match="initial is an integer of 1 or more, not 0"):
+    with pytest.raises(StrategyError, match="initial must be an integer of 1 or more, not 0"):
         strategies.create("bo", initial=0)
     with pytest.raises(StrategyError, match=r"'proxies' scores networks.*use network, decisions, hamming, path$"):
         aw.Study(SMALL, strategy=strategies.create("bo", kernel="proxies"))

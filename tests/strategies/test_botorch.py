@@ -185,12 +185,14 @@ def test_torch_is_left_as_it_was():
 
 
 def test_settings_are_checked_at_once():
-    with pytest.raises(StrategyError, match="acquisition is one of 'log-ei', 'noisy-ei', 'ucb', 'thompson', not 'ei'"):
+    with pytest.raises(
+        StrategyError, match="acquisition must be one of 'log-ei', 'noisy-ei', 'ucb', 'thompson', not 'ei'"
+    ):
         BoTorch(acquisition="ei")
-    with pytest.raises(StrategyError, match="model is one of 'single', 'mixed', not 'double'"):
+    with pytest.raises(StrategyError, match="model must be one of 'single', 'mixed', not 'double'"):
         BoTorch(model="double")
     for count in ("initial", "iterations", "candidates"):
-        with pytest.raises(StrategyError, match=f"{count} is an integer of 1 or more, not 0"):
+        with pytest.raises(StrategyError, match=f"{count} must be an integer of 1 or more, not 0"):
             BoTorch(**{count: 0})
 
 

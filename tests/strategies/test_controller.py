@@ -285,11 +285,11 @@ def test_it_learns_to_propose_what_is_good(name):
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (Reinforce, {"batch": 0}, "batch is an integer of 1 or more, not 0"),
-        (Reinforce, {"temperature": 0}, "temperature is a number above 0"),
-        (Reinforce, {"entropy": 1.5}, "entropy is a number from 0 to 1"),
-        (PPO, {"clip": -0.1}, "clip is a number from 0 to 1"),
-        (PPO, {"rate": 0.0}, "rate is a number above 0"),
+        (Reinforce, {"batch": 0}, "batch must be an integer of 1 or more, not 0"),
+        (Reinforce, {"temperature": 0}, "temperature must be a number above 0"),
+        (Reinforce, {"entropy": 1.5}, "entropy must be a number from 0 to 1"),
+        (PPO, {"clip": -0.1}, "clip must be a number from 0 to 1"),
+        (PPO, {"rate": 0.0}, "rate must be a number above 0"),
     ],
 )
 def test_settings_are_checked_at_once(make, options, message):

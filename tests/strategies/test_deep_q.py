@@ -218,9 +218,9 @@ def test_it_learns_what_no_single_decision_tells():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"memory": 0}, "memory is an integer of 1 or more, not 0"),
-        ({"epsilon": 1.1}, "epsilon is a number from 0 to 1"),
-        ({"rate": 0.0}, "rate is a number above 0"),
+        ({"memory": 0}, "memory must be an integer of 1 or more, not 0"),
+        ({"epsilon": 1.1}, "epsilon must be a number from 0 to 1"),
+        ({"rate": 0.0}, "rate must be a number above 0"),
     ],
 )
 def test_settings_are_checked_at_once(options, message):

@@ -148,12 +148,12 @@ def test_a_child_is_close_to_its_parents():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"population": 0}, "population is an integer of 1 or more"),
-        ({"elite": 0}, "elite is an integer of 1 or more"),
-        ({"crossover_rate": 1.1}, "crossover_rate is a number from 0 to 1, not 1.1"),
-        ({"mutation_rate": True}, "mutation_rate is a number from 0 to 1, not True"),
-        ({"selection": "roulette"}, "selection is one of 'tournament', 'truncation'"),
-        ({"crossover": "two-point"}, "crossover is one of 'uniform', 'one-point', 'subtree'"),
+        ({"population": 0}, "population must be an integer of 1 or more"),
+        ({"elite": 0}, "elite must be an integer of 1 or more"),
+        ({"crossover_rate": 1.1}, "crossover_rate must be a number from 0 to 1, not 1.1"),
+        ({"mutation_rate": True}, "mutation_rate must be a number from 0 to 1, not True"),
+        ({"selection": "roulette"}, "selection must be one of 'tournament', 'truncation'"),
+        ({"crossover": "two-point"}, "crossover must be one of 'uniform', 'one-point', 'subtree'"),
     ],
 )
 def test_settings_are_checked(options, message):

@@ -156,7 +156,7 @@ def test_it_goes_where_the_good_trials_were(algorithm):
 
 
 def test_settings_are_checked_at_once():
-    with pytest.raises(StrategyError, match="algorithm is one of 'tpe', 'anneal', 'random', not 'grid'"):
+    with pytest.raises(StrategyError, match="algorithm must be one of 'tpe', 'anneal', 'random', not 'grid'"):
         Hyperopt("grid")
 
 

@@ -128,5 +128,5 @@ def test_without_networks_the_decisions_tell_large_from_small():
 
 @pytest.mark.parametrize("options", [{"bins": 0}, {"initial": 0}, {"sample": 0}])
 def test_settings_are_checked(options):
-    with pytest.raises(StrategyError, match="is an integer of 1 or more, not 0"):
+    with pytest.raises(StrategyError, match="must be an integer of 1 or more, not 0"):
         MapElites(**options)

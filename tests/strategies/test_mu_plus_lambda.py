@@ -78,5 +78,5 @@ def test_a_history_may_come_in_any_pieces():
 
 @pytest.mark.parametrize("options", [{"parents": 0}, {"children": 1.5}])
 def test_settings_are_checked(options):
-    with pytest.raises(StrategyError, match="is an integer of 1 or more"):
+    with pytest.raises(StrategyError, match="must be an integer of 1 or more"):
         MuPlusLambda(**options)

@@ -179,9 +179,9 @@ def test_what_cannot_be_served_is_refused():
         Nevergrad("DiscreteOnePlus")
     with pytest.raises(StrategyError, match="NelderMead runs in a thread of its own"):
         Nevergrad("NelderMead")
-    with pytest.raises(StrategyError, match="workers is an integer of 1 or more, not 0"):
+    with pytest.raises(StrategyError, match="workers must be an integer of 1 or more, not 0"):
         Nevergrad(workers=0)
-    with pytest.raises(StrategyError, match="budget is an integer of 1 or more, not 0"):
+    with pytest.raises(StrategyError, match="budget must be an integer of 1 or more, not 0"):
         Nevergrad(budget=0)
     alone = next(name for name, kind in ng.optimizers.registry.items() if kind.no_parallelization and not kind.recast)
     with pytest.raises(StrategyError, match=f"{alone} serves one worker, not 2"):

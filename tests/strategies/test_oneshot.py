@@ -40,13 +40,13 @@ def test_architectures_that_were_tried_are_left_out():
     ("name", "settings", "told"),
     [
         ("darts", {"order": 3}, "order is 1 or 2, not 3"),
-        ("darts", {"epochs": 0}, "epochs is an integer of 1 or more, not 0"),
-        ("darts", {"early_stop": -1}, "early_stop is an integer of 0 or more, not -1"),
-        ("drnas", {"selection": "luck"}, "selection is one of 'strength', 'perturbation', not 'luck'"),
-        ("pc-darts", {"channels": 0}, "channels is an integer of 1 or more, not 0"),
-        ("gdas", {"end": 0.0}, "end is a number above 0, not 0.0"),
-        ("proxyless", {"cost": "beauty"}, "cost is one of '', 'latency', 'flops', 'parameters', not 'beauty'"),
-        ("enas", {"warmup": 2}, "warmup is a number from 0 to 1, not 2"),
+        ("darts", {"epochs": 0}, "epochs must be an integer of 1 or more, not 0"),
+        ("darts", {"early_stop": -1}, "early_stop must be an integer of 0 or more, not -1"),
+        ("drnas", {"selection": "luck"}, "selection must be one of 'strength', 'perturbation', not 'luck'"),
+        ("pc-darts", {"channels": 0}, "channels must be an integer of 1 or more, not 0"),
+        ("gdas", {"end": 0.0}, "end must be a number above 0, not 0.0"),
+        ("proxyless", {"cost": "beauty"}, "cost must be one of '', 'latency', 'flops', 'parameters', not 'beauty'"),
+        ("enas", {"warmup": 2}, "warmup must be a number from 0 to 1, not 2"),
     ],
 )
 def test_settings_out_of_range(name, settings, told):

@@ -231,14 +231,14 @@ def test_a_member_sees_the_whole_history_and_is_asked_only_in_its_turn():
     ("options", "message"),
     [
         ({"members": []}, "members names no strategy"),
-        ({"members": "random"}, "members is a list of names of strategies, not 'random'"),
-        ({"members": [aw.strategies.create("random")]}, "members is a list of names of strategies"),
-        ({"members": None}, "members is a list of names of strategies, not None"),
-        ({"discount": 0}, "discount is a number above 0"),
-        ({"discount": 1.01}, "discount is a number above 0 and at most 1, not 1.01"),
-        ({"discount": "much"}, "discount is a number above 0, not 'much'"),
-        ({"exploration": -0.1}, "exploration is a number above 0, not -0.1"),
-        ({"exploration": float("inf")}, "exploration is a number above 0, not inf"),
+        ({"members": "random"}, "members must be a list of names of strategies, not 'random'"),
+        ({"members": [aw.strategies.create("random")]}, "members must be a list of names of strategies"),
+        ({"members": None}, "members must be a list of names of strategies, not None"),
+        ({"discount": 0}, "discount must be a number above 0"),
+        ({"discount": 1.01}, "discount must be a number above 0 and at most 1, not 1.01"),
+        ({"discount": "much"}, "discount must be a number above 0, not 'much'"),
+        ({"exploration": -0.1}, "exploration must be a number above 0, not -0.1"),
+        ({"exploration": float("inf")}, "exploration must be a number above 0, not inf"),
     ],
 )
 def test_settings_are_checked(options, message):

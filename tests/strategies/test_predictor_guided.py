@@ -253,13 +253,13 @@ def test_a_space_without_decisions_is_searched(make):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("predictor", {"predictor": "forest"}, "predictor is one of 'mlp', .*, not 'forest'"),
-        ("predictor", {"acquisition": "log-ei"}, "acquisition is one of 'thompson', .*, not 'log-ei'"),
-        ("predictor", {"batch": 0}, "batch is an integer of 1 or more, not 0"),
-        ("bananas", {"encoding": "paths"}, "encoding is one of 'path', .*, not 'paths'"),
+        ("predictor", {"predictor": "forest"}, "predictor must be one of 'mlp', .*, not 'forest'"),
+        ("predictor", {"acquisition": "log-ei"}, "acquisition must be one of 'thompson', .*, not 'log-ei'"),
+        ("predictor", {"batch": 0}, "batch must be an integer of 1 or more, not 0"),
+        ("bananas", {"encoding": "paths"}, "encoding must be one of 'path', .*, not 'paths'"),
         ("bananas", {"members": 0}, "members is"),
-        ("npenas", {"predictor": "gnn"}, "predictor is one of"),
-        ("npenas", {"children": 0.5}, "children is an integer of 1 or more, not 0.5"),
+        ("npenas", {"predictor": "gnn"}, "predictor must be one of"),
+        ("npenas", {"children": 0.5}, "children must be an integer of 1 or more, not 0.5"),
     ],
 )
 def test_settings_are_checked_at_once(name, settings, message):

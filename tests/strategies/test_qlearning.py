@@ -273,12 +273,12 @@ def test_it_learns_to_propose_what_is_good():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"exploration": 0}, "exploration is an integer of 1 or more, not 0"),
-        ({"rate": 0.0}, "rate is a number above 0"),
-        ({"discount": 2}, "discount is a number from 0 to 1"),
-        ({"context": -1}, "context is an integer of 0 or more, not -1"),
-        ({"shaped": 1}, "shaped is True or False, not 1"),
-        ({"context": True}, "context is an integer of 0 or more, not True"),
+        ({"exploration": 0}, "exploration must be an integer of 1 or more, not 0"),
+        ({"rate": 0.0}, "rate must be a number above 0"),
+        ({"discount": 2}, "discount must be a number from 0 to 1"),
+        ({"context": -1}, "context must be an integer of 0 or more, not -1"),
+        ({"shaped": 1}, "shaped must be True or False, not 1"),
+        ({"context": True}, "context must be an integer of 0 or more, not True"),
     ],
 )
 def test_settings_are_checked_at_once(options, message):

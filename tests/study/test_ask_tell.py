@@ -151,7 +151,7 @@ def test_elapsed_counts_only_while_something_is_under_way(monkeypatch):
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, None, "0"])
 def test_a_seed_that_is_none(seed):
-    with pytest.raises(StudyError, match="seed is a whole number of 0 or more"):
+    with pytest.raises(StudyError, match="seed must be an integer of 0 or more"):
         aw.Study(SPACE, seed=seed)
 
 

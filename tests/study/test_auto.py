@@ -221,7 +221,7 @@ def test_a_space_that_a_model_cannot_serve_has_evolution_and_the_reason_is_told(
     monkeypatch.setattr(bo, "check", refuse)
     way = chosen(FUNCTION, aw.Budget(trials=9))
     assert aw.strategies.name_of(way.strategy) == "evolution"
-    assert way.why[-1] == "strategy evolution: a model cannot serve the space: too strange"
+    assert way.why[-1] == "strategy evolution: the surrogate model does not support the space: too strange"
 
 
 @pytest.mark.parametrize(

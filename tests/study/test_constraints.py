@@ -32,7 +32,7 @@ def test_what_breaks_a_bound_is_never_evaluated_and_the_rest_is(strategy):
 
 
 def test_bounds_that_nothing_keeps_to_are_told_with_what_comes_closest():
-    with pytest.raises(StudyError, match=r"parameters <= 4: 5 is the closest of \d+ networks\); loosen them"):
+    with pytest.raises(StudyError, match=r"parameters <= 4: 5 is the closest of \d+ networks\); relax the constraints"):
         aw.search(SPACE, width, constraints=["parameters <= 4"], budget=aw.Budget(trials=100))
 
 

@@ -474,7 +474,7 @@ def test_as_many_networks_are_kept_as_are_trained_again(tmp_path, folder, evalua
             out = tmp_path / str(each.trial.number)
             export_network(path, out, trial=each.trial.number)
             assert json.loads((out / "architecture.json").read_text())["id"] == each.architecture.id
-        with pytest.raises(StudyError, match=r"keeps no network of trial 3; it keeps those of the trials 0, 1, 2"):
+        with pytest.raises(StudyError, match=r"holds no network of trial 3; networks are kept of trial 0, 1, 2"):
             export_network(path, tmp_path / "none", trial=3)
 
 

@@ -52,8 +52,12 @@ def named(candidate):
         (throw(Mute()), "failed", "Mute: <exception str() failed>"),
         (throw(MuteStop()), "pruned", "MuteStop, whose text cannot be told"),
         (throw(RuntimeError("a\0b\x1b[31m\rc")), "failed", "c"),
-        (lambda candidate: Infeasible("too large", {"x": "abc"}), "failed", "metric 'x' is a number, not 'abc' (str)"),
-        (spoil, "failed", "metric 'step' is a number, not 'late' (str)"),
+        (
+            lambda candidate: Infeasible("too large", {"x": "abc"}),
+            "failed",
+            "metric 'x' must be a number, not 'abc' (str)",
+        ),
+        (spoil, "failed", "metric 'step' must be a number, not 'late' (str)"),
         (lose, "failed", "'NoneType' object is not iterable"),
         (named, "complete", ""),
     ],
@@ -73,6 +77,6 @@ def test_what_is_told_can_be_written_and_printed(evaluate, state, cause, kept, t
 
 
 def test_metrics_of_what_is_infeasible_are_numbers():
-    with pytest.raises(EvaluationError, match="metric 'x' is a number"):
+    with pytest.raises(EvaluationError, match="metric 'x' must be a number"):
         Infeasible("too large", {"x": "abc"})
     assert Infeasible("too large", {"x": True}).metrics == {"x": 1.0}

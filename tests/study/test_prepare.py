@@ -201,5 +201,5 @@ def test_the_picture_shows_each_decision_and_option(tmp_path):
 
 def test_nothing_to_draw():
     study = aw.search(SPACE, value_of, strategy="random", budget=aw.Budget(trials=1))
-    with pytest.raises(aw.errors.StudyError, match="nothing was learned"):
+    with pytest.raises(aw.errors.StudyError, match="learned no option probabilities"):
         study.draw_learned("learned.png")

@@ -248,7 +248,7 @@ def test_a_constraint_that_nothing_says_fails_the_trial():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"objective": ["max accuracy", "min latency"]}, "nobody measures 'latency'.*Did you mean 'latency_ms'"),
+        ({"objective": ["max accuracy", "min latency"]}, "unknown metric 'latency'.*Did you mean 'latency_ms'"),
         ({"constraints": ["acuracy >= 0.5"]}, "Did you mean 'accuracy'"),
         ({"objective": ["max accuracy", "min accuracy"]}, "contradict"),
     ],

@@ -223,7 +223,7 @@ def test_the_checkpoint_of_another_supernet_is_not_used(training, tmp_path):
         ({"relaxation": "softmaxx"}, "unknown relaxation 'softmaxx'. Did you mean 'softmax'"),
         ({"judge": "both"}, "unknown judge 'both'"),
         ({"selection": "luck"}, "unknown selection 'luck'"),
-        ({"epochs": 0}, "epochs is a whole number of 1 or more"),
+        ({"epochs": 0}, "epochs must be an integer of 1 or more"),
         ({"early_stop": -1}, "early_stop is how many skips are too many"),
         ({"relaxation": "path", "early_stop": 2}, "'path' does not"),
     ],

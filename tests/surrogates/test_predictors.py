@@ -334,14 +334,14 @@ def test_a_space_too_large_to_remember_is_seen_alike():
 @pytest.mark.parametrize(
     ("make", "settings", "message"),
     [
-        (Ensemble, {"members": 0}, "members is an integer of 1 or more, not 0"),
-        (Ensemble, {"encoding": "graph"}, "encoding is one of 'path', .*, not 'graph'"),
-        (Ensemble, {"rate": 0.0}, "rate is a number above 0, not 0.0"),
-        (BoostedTrees, {"trees": 1.5}, "trees is an integer of 1 or more, not 1.5"),
-        (BoostedTrees, {"rate": 2}, "rate is a number above 0 and at most 1, not 2"),
-        (BoostedTrees, {"encoding": ""}, "encoding is one of"),
-        (GraphNetwork, {"depth": True}, "depth is an integer of 1 or more, not True"),
-        (GraphNetwork, {"rate": math.inf}, "rate is a number above 0, not inf"),
+        (Ensemble, {"members": 0}, "members must be an integer of 1 or more, not 0"),
+        (Ensemble, {"encoding": "graph"}, "encoding must be one of 'path', .*, not 'graph'"),
+        (Ensemble, {"rate": 0.0}, "rate must be a number above 0, not 0.0"),
+        (BoostedTrees, {"trees": 1.5}, "trees must be an integer of 1 or more, not 1.5"),
+        (BoostedTrees, {"rate": 2}, "rate must be a number above 0 and at most 1, not 2"),
+        (BoostedTrees, {"encoding": ""}, "encoding must be one of"),
+        (GraphNetwork, {"depth": True}, "depth must be an integer of 1 or more, not True"),
+        (GraphNetwork, {"rate": math.inf}, "rate must be a number above 0, not inf"),
     ],
 )
 def test_settings_are_checked_at_once(make, settings, message):

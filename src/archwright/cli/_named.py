@@ -121,7 +121,7 @@ def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int) -> Spa
     file, _, name = text.rpartition(":")
     if not file.endswith(".py"):
         if text.endswith(".py"):
-            raise SpaceError(f"--space {text}: name the space in the file too, such as {text}:space")
+            raise SpaceError(f"--space {text}: name the space in the file too, for example {text}:space")
         return spaces.create(text, input_shape=input_shape, classes=classes)
     found = vars(load_code(file)).get(name)
     if callable(found):
@@ -139,8 +139,8 @@ def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int) -> Spa
         found = found(**wanted)
     if not isinstance(found, Space):
         there = [key for key, value in vars(load_code(file)).items() if isinstance(value, Space)]
-        told = f"the spaces in it are {', '.join(there)}" if there else "there is none in it"
-        raise SpaceError(f"--space {text}: {name} is no Space and no function that returns one; {told}")
+        told = f"the file defines {', '.join(there)}" if there else "the file defines none"
+        raise SpaceError(f"--space {text}: {name!r} is not a Space or a function that returns one; {told}")
     return found
 
 
@@ -181,19 +181,20 @@ def parse_start(text: str) -> dict[str, Any]:
 
         best = load(path).best
         if best is None:
-            raise StudyError(f"--start {text}: nothing has been found in that run yet")
+            raise StudyError(f"--start {text}: no trial of that run is complete yet")
         return dict(best.architecture)
     try:
         if path.exists() and not path.is_file():
             raise OSError("it is a pipe or a device")
         decisions = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, RecursionError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ArchitectureError(
-            f"--start {text}: a run folder, or a JSON file with the decisions of an architecture ({error})"
+            f"--start {text}: give a run folder, or a JSON file with the decisions of an architecture ({reason})"
         ) from None
     if not isinstance(decisions, dict):
         kind = type(decisions).__name__
-        raise ArchitectureError(f"--start {text}: the file holds {kind}, and not an object of decisions")
+        raise ArchitectureError(f"--start {text}: the file must hold a JSON object of decisions, not {kind}")
     return dict(Architecture.from_json(decisions.get("decisions", {}) if "fingerprint" in decisions else decisions))
 
 
@@ -211,7 +212,7 @@ def parse_fidelity(text: str) -> dict[str, tuple[float, float]]:
         is_read = name.strip() and equals and colon and all(type(end) in (int, float) for end in ends)
         if not is_read or name.strip() in found:
             raise SchedulerError(
-                f"--fidelity {text!r}: it reads name=least:full, each name once, such as epochs=1:9,data=0.25:1"
+                f"--fidelity {text!r}: write name=least:full, each name once, such as epochs=1:9,data=0.25:1"
             )
         found[name.strip()] = ends
     return found

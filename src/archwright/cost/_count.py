@@ -66,7 +66,7 @@ class Counted(Cost):
             if name not in COUNTED:
                 raise unknown("counted metric", name, COUNTED)
         if self.batch_size < 1:
-            raise CostError(f"batch_size is a whole number of 1 or more, not {self.batch_size!r}")
+            raise CostError(f"batch_size must be an integer of 1 or more, not {self.batch_size!r}")
 
     def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
         """Refuse what depends on the input where nobody has said what goes in."""

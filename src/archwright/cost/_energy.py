@@ -50,7 +50,7 @@ class Energy(Cost):
         """Check the settings."""
         object.__setattr__(self, "target", Target.parse(self.target))
         if not self.seconds > 0:
-            raise CostError(f"seconds is a number above 0, not {self.seconds!r}")
+            raise CostError(f"seconds must be a number above 0, not {self.seconds!r}")
 
     def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
         """Refuse a target that is absent, and a machine that does not tell its energy."""

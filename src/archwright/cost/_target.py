@@ -48,7 +48,7 @@ class Target:
             if value is None and name == "threads":
                 continue
             if not is_whole(value) or value < 1:
-                raise CostError(f"{name} is a whole number of 1 or more, not {value!r}")
+                raise CostError(f"{name} must be an integer of 1 or more, not {value!r}")
 
     @classmethod
     def parse(cls, text: str | Target) -> Target:
@@ -68,7 +68,7 @@ class Target:
                     f"target {text!r}: its settings are device=cpu, threads=1 and batch_size=8, not {name!r}"
                 )
             if name in _NUMBERS and not value.isdecimal():
-                raise CostError(f"target {text!r}: {name} is a whole number of 1 or more, not {value!r}")
+                raise CostError(f"target {text!r}: {name} must be an integer of 1 or more, not {value!r}")
             given[name] = int(value) if name in _NUMBERS else value
         return cls(runtime, **given)  # type: ignore[arg-type]  # checked there
 

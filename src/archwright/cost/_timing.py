@@ -73,9 +73,9 @@ def time_calls(
             return found
     worst = max(found, key=lambda timing: timing.spread)
     raise Unsteady(
-        f"the times waver by {worst.spread:.0%} of their median ({worst.milliseconds:.3g} ms), and more than "
-        f"{limit:.0%} says nothing: something else keeps the machine busy. Measure when it is idle, on fewer threads, "
-        "or raise the limit"
+        f"the measured times spread by {worst.spread:.0%} of their median ({worst.milliseconds:.3g} ms), more than the "
+        f"limit of {limit:.0%}: other processes use the machine. Measure when it is idle, with fewer threads, or raise "
+        "the limit (--limit)"
     )
 
 

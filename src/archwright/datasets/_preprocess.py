@@ -184,13 +184,13 @@ class Column:
         if self.categories is None:
             value = to_number(cell)
             if value is None:
-                raise InputError(f"{where}column {self.name!r} holds {cell[:40]!r} where a number is needed.")
+                raise InputError(f"{where}column {self.name!r} holds {cell[:40]!r} where a number is required.")
             return [value]
         if cell not in self.categories:
             known = ", ".join(map(repr, self.categories[:8])) + (", ..." if len(self.categories) > 8 else "")
             warnings.warn(
-                f"column {self.name!r} holds {cell[:40]!r}, which training did not have ({known}): it counts as none "
-                "of them",
+                f"column {self.name!r} holds the unknown category {cell[:40]!r} (known are {known}): its features are "
+                "all 0",
                 stacklevel=2,
             )
         return [float(cell == category) for category in self.categories]

@@ -69,7 +69,8 @@ def check_file(path: Path) -> None:
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be opened: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be opened: {reason}") from error
     if not stat.S_ISREG(mode):
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
         raise InputError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a file. Give a file.")

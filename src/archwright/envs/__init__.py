@@ -80,7 +80,7 @@ def make(
 
     forms: dict[str, type[SearchEnv | EditEnv]] = {"build": SearchEnv, "edit": EditEnv}
     if form not in forms:
-        raise StrategyError(f"form is one of {', '.join(map(repr, forms))}, not {form!r}")
+        raise StrategyError(f"form must be one of {', '.join(map(repr, forms))}, not {form!r}")
     known = [name for name in inspect.signature(forms[form]).parameters if name not in ("space", "evaluator")]
     for name in settings:
         if name not in known:

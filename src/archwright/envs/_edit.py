@@ -96,9 +96,9 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         check_invalid(invalid)
         steps, discount = scalar(steps), scalar(discount)
         if not is_whole(steps) or steps < 1:
-            raise StrategyError(f"steps is an integer of 1 or more, not {steps!r}")
+            raise StrategyError(f"steps must be an integer of 1 or more, not {steps!r}")
         if not is_number(discount) or not 0 < discount <= 1:
-            raise StrategyError(f"discount is a number above 0 and at most 1, not {discount!r}")
+            raise StrategyError(f"discount must be a number above 0 and at most 1, not {discount!r}")
         self.space = space
         self.invalid, self.steps, self.discount = invalid, steps, discount
         self.start = None if start is None else space.canonical(start)
@@ -194,7 +194,7 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         if not self._left:
             raise gymnasium.error.ResetNeeded("no episode is under way: call reset() first")
         if not 0 <= chosen < len(self._edits):
-            raise ArchitectureError(f"an action is a number from 0 to {len(self._edits) - 1}, not {action!r}")
+            raise ArchitectureError(f"an action must be a number from 0 to {len(self._edits) - 1}, not {action!r}")
         told: dict[str, Any] = {}
         after = self._next[chosen]
         if after is None:

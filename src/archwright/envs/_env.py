@@ -146,7 +146,7 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         if episode is None or episode.due is None:
             raise gymnasium.error.ResetNeeded("no episode is under way: call reset() first")
         if not 0 <= chosen < self._most:
-            raise ArchitectureError(f"an action is a number from 0 to {self._most - 1}, not {action!r}")
+            raise ArchitectureError(f"an action must be a number from 0 to {self._most - 1}, not {action!r}")
         told: dict[str, Any] = {}
         if chosen >= episode.due.count:
             told["invalid_action"] = True
@@ -174,4 +174,4 @@ def check_invalid(invalid: str) -> None:
         StrategyError: It is none.
     """
     if invalid not in get_args(Invalid):
-        raise StrategyError(f"invalid is one of {', '.join(map(repr, get_args(Invalid)))}, not {invalid!r}")
+        raise StrategyError(f"invalid must be one of {', '.join(map(repr, get_args(Invalid)))}, not {invalid!r}")

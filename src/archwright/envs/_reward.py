@@ -50,7 +50,7 @@ class Reward:
             ):
                 raise EvaluationError(f"the penalty on {name!r} is (limit, weight), two numbers above 0, not {pair!r}")
         if self.form not in get_args(Form):
-            raise EvaluationError(f"form is one of {', '.join(map(repr, get_args(Form)))}, not {self.form!r}")
+            raise EvaluationError(f"form must be one of {', '.join(map(repr, get_args(Form)))}, not {self.form!r}")
 
     def __call__(self, metrics: Mapping[str, float]) -> float:
         """Return the reward of metrics.

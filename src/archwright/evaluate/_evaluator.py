@@ -241,7 +241,7 @@ def check_metrics(metrics: Mapping[Any, Any]) -> dict[str, float]:
             raise EvaluationError(f"a metric's name is a string, not {_show(name)}")
         value = _number(given)
         if value is None:
-            raise EvaluationError(f"metric {name!r} is a number, not {_show(given)}")
+            raise EvaluationError(f"metric {name!r} must be a number, not {_show(given)}")
         checked[name] = value
     return checked
 

@@ -139,7 +139,7 @@ def as_names(given: str | Iterable[str] | None) -> tuple[str, ...]:
 def _check_name(kind: str, given: object, allowed: Iterable[str]) -> None:
     """Check a name."""
     if not isinstance(given, str):
-        raise EvaluationError(f"{kind} is one of {', '.join(allowed)}, not {given!r}")
+        raise EvaluationError(f"{kind} must be one of {', '.join(allowed)}, not {given!r}")
     if given not in allowed:
         raise unknown(kind, given, allowed)
 
@@ -152,7 +152,7 @@ def to_whole(name: str, value: object) -> int:
     """
     value = scalar(value)
     if not is_whole(value) or value < 1:
-        raise EvaluationError(f"{name} is a whole number of 1 or more, not {value!r}")
+        raise EvaluationError(f"{name} must be an integer of 1 or more, not {value!r}")
     return value
 
 
@@ -160,4 +160,4 @@ def _check_real(name: str, value: object) -> None:
     """Check a number against its range."""
     wanted, good = _RANGES[name]
     if not is_number(value) or not good(value) or math.isinf(value):
-        raise EvaluationError(f"{name} is a number {wanted}, not {value!r}")
+        raise EvaluationError(f"{name} must be a number {wanted}, not {value!r}")

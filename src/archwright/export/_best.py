@@ -246,10 +246,10 @@ def _of_trial(folder: Path, trial: int) -> Saved:
     if best.trial == trial:
         return best
     kept = sorted({*kept_trials(folder, FRONT), *kept_trials(folder, TOP)})
-    listed = ", ".join(map(str, kept)) or f"{best.trial}, the best"
+    listed = ", ".join(map(str, kept)) or f"{best.trial} (the best)"
     raise StudyError(
-        f"{folder} keeps no network of trial {trial}; it keeps those of the trials {listed}. "
-        "A search for several objectives keeps the front, and one that is told final=3 the three best"
+        f"{folder} holds no network of trial {trial}; networks are kept of trial {listed}. A search with several "
+        "objectives keeps its Pareto front; --final 3 (final=3) keeps the three best"
     )
 
 
@@ -266,5 +266,5 @@ def _found(folder: str | Path, name: str) -> Saved:
     if saved is not None:
         return saved
     if not Path(folder).is_dir():
-        raise StudyError(f"there is no folder {folder}: name a run folder, as a search makes it")
-    raise StudyError(f"{folder} holds no network yet: no trial has ended with a result")
+        raise StudyError(f"there is no folder {folder}: give the run folder of a search")
+    raise StudyError(f"{folder} holds no network yet: no trial is complete")

@@ -57,7 +57,7 @@ def measure_networks(
     names = [f"{FRONT}/{number}" for number in kept_trials(root, FRONT)] or [BEST]
     found = [saved for name in names if (saved := read_best(root, name)) is not None]
     if not found:
-        raise StudyError(f"{folder} holds no network yet: no trial has ended with a result")
+        raise StudyError(f"{folder} holds no network yet: no trial is complete")
     specs = found[0].example_input or space.example_input
     if specs is None:
         raise StudyError(f"{folder} does not say what goes into its networks, so they cannot be run")

@@ -38,7 +38,7 @@ def check_count(name: str, settings: Any, setting: str, *, least: int = 1) -> No
     keep_scalars(settings, setting)
     value = getattr(settings, setting)
     if not is_whole(value) or value < least:
-        raise SchedulerError(f"{name}: {setting} is an integer of {least} or more, not {value!r}")
+        raise SchedulerError(f"{name}: {setting} must be an integer of {least} or more, not {value!r}")
 
 
 def check_share(name: str, settings: Any, setting: str) -> None:
@@ -46,4 +46,4 @@ def check_share(name: str, settings: Any, setting: str) -> None:
     keep_scalars(settings, setting)
     value = getattr(settings, setting)
     if not is_number(value) or not 0 <= value <= 1:
-        raise SchedulerError(f"{name}: {setting} is a number from 0 to 1, not {value!r}")
+        raise SchedulerError(f"{name}: {setting} must be a number from 0 to 1, not {value!r}")

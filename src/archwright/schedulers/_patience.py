@@ -48,7 +48,7 @@ class Patience(Scheduler):
         check_count("patience", self, "points")
         keep_scalars(self, "least")
         if not is_number(self.least) or not 0 <= self.least < math.inf:
-            raise SchedulerError(f"patience: least is a number of 0 or more, not {self.least!r}")
+            raise SchedulerError(f"patience: least must be a number of 0 or more, not {self.least!r}")
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return a full evaluation."""

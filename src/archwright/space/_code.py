@@ -34,7 +34,10 @@ def load_code(path: str | os.PathLike[str]) -> ModuleType:
     """
     file = Path(path).resolve()
     if file.suffix != ".py" or not file.is_file():
-        raise SpaceError(f"{os.fspath(path)} is not a Python file: name the file that defines the classes of the space")
+        raise SpaceError(
+            f"{os.fspath(path)} {'is not a Python file' if file.exists() else 'does not exist'}: give the Python file "
+            "that defines the classes of the space"
+        )
     name, root = _name_and_root(file)
     held = sys.modules.get(name)
     if held is not None and _is_at(held, file):

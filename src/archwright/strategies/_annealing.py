@@ -64,7 +64,7 @@ class SimulatedAnnealing(Strategy):
         check_counts("annealing", self, "period")
         check_positive("annealing", self, "temperature", "cooling")
         if not self.cooling < 1:
-            raise StrategyError(f"annealing: cooling is a number between 0 and 1, not {self.cooling!r}")
+            raise StrategyError(f"annealing: cooling must be a number between 0 and 1, not {self.cooling!r}")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of where the walk stands, or a random start."""

@@ -70,7 +70,7 @@ def check_counts(name: str, strategy: Strategy, *settings: str) -> None:
         keep_scalars(strategy, setting)
         value = getattr(strategy, setting)
         if not is_whole(value) or value < 1:
-            raise StrategyError(f"{name}: {setting} is an integer of 1 or more, not {value!r}")
+            raise StrategyError(f"{name}: {setting} must be an integer of 1 or more, not {value!r}")
 
 
 def check_shares(name: str, strategy: Strategy, *settings: str) -> None:
@@ -79,7 +79,7 @@ def check_shares(name: str, strategy: Strategy, *settings: str) -> None:
         keep_scalars(strategy, setting)
         value = getattr(strategy, setting)
         if not is_number(value) or not 0 <= value <= 1:
-            raise StrategyError(f"{name}: {setting} is a number from 0 to 1, not {value!r}")
+            raise StrategyError(f"{name}: {setting} must be a number from 0 to 1, not {value!r}")
 
 
 def check_positive(name: str, strategy: Strategy, *settings: str) -> None:
@@ -88,7 +88,7 @@ def check_positive(name: str, strategy: Strategy, *settings: str) -> None:
         keep_scalars(strategy, setting)
         value = getattr(strategy, setting)
         if not is_number(value) or not 0 < value < math.inf:
-            raise StrategyError(f"{name}: {setting} is a number above 0, not {value!r}")
+            raise StrategyError(f"{name}: {setting} must be a number above 0, not {value!r}")
 
 
 def check_switches(name: str, strategy: Strategy, *settings: str) -> None:
@@ -97,7 +97,7 @@ def check_switches(name: str, strategy: Strategy, *settings: str) -> None:
         keep_scalars(strategy, setting)
         value = getattr(strategy, setting)
         if not isinstance(value, bool):
-            raise StrategyError(f"{name}: {setting} is True or False, not {value!r}")
+            raise StrategyError(f"{name}: {setting} must be True or False, not {value!r}")
 
 
 def check_options(name: str, strategy: Strategy, **allowed: Iterable[str]) -> None:
@@ -106,7 +106,7 @@ def check_options(name: str, strategy: Strategy, **allowed: Iterable[str]) -> No
         keep_scalars(strategy, setting)
         value, words = getattr(strategy, setting), tuple(words)
         if value not in words:
-            raise StrategyError(f"{name}: {setting} is one of {', '.join(map(repr, words))}, not {value!r}")
+            raise StrategyError(f"{name}: {setting} must be one of {', '.join(map(repr, words))}, not {value!r}")
 
 
 _classes: Classes[Strategy] = Classes("strategy", StrategyError)

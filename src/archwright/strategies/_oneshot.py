@@ -53,7 +53,7 @@ class OneShot(Strategy):
         if self.epochs is not None:
             check_counts(name, self, "epochs")
         if type(self.early_stop) is not int or self.early_stop < 0:
-            raise StrategyError(f"{name}: early_stop is an integer of 0 or more, not {self.early_stop!r}")
+            raise StrategyError(f"{name}: early_stop must be an integer of 0 or more, not {self.early_stop!r}")
         check_options(name, self, selection=("strength", "perturbation"))
         check_shares(name, self, "warmup")
 

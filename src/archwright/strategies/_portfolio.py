@@ -68,12 +68,12 @@ class Portfolio(Strategy):
         """Check the settings and make the members."""
         given: Any = self.members
         if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) for one in given):
-            raise StrategyError(f"portfolio: members is a list of names of strategies, not {given!r}")
+            raise StrategyError(f"portfolio: members must be a list of names of strategies, not {given!r}")
         if not tuple(given):
             raise StrategyError("portfolio: members names no strategy; give at least one")
         check_positive("portfolio", self, "discount")
         if self.discount > 1:
-            raise StrategyError(f"portfolio: discount is a number above 0 and at most 1, not {self.discount!r}")
+            raise StrategyError(f"portfolio: discount must be a number above 0 and at most 1, not {self.discount!r}")
         if self.exploration != 0:
             check_positive("portfolio", self, "exploration")
         object.__setattr__(self, "members", tuple(self.members))

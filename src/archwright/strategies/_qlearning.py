@@ -143,10 +143,10 @@ class QLearning(Strategy):
         check_counts("q-learning", self, "exploration", "replay")
         check_shares("q-learning", self, "epsilon", "rate", "discount")
         if not self.rate:
-            raise StrategyError("q-learning: rate is a number above 0 and at most 1; with 0 nothing is learnt")
+            raise StrategyError("q-learning: rate must be a number above 0 and at most 1; with 0 nothing is learnt")
         if self.context is not None and (type(self.context) is not int or self.context < 0):
             raise StrategyError(
-                f"q-learning: context is an integer of 0 or more, not {self.context!r}; leave it out for all actions"
+                f"q-learning: context must be an integer of 0 or more, not {self.context!r}; omit it for all actions"
             )
         check_switches("q-learning", self, "shaped")
 

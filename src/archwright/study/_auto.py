@@ -298,7 +298,7 @@ class Paces:
         bounds += [f"seconds_per_epoch >= {least:g}", f"flops >= {_rounded(least / max(self.per_flop)):g}"]
         return tuple(bounds), (
             f"pace from {least:g} to {most:g} seconds per epoch: slower networks do not fit {_EPOCHS} epochs into the "
-            "final training; faster ones learn faster at first, but end at a lower accuracy"
+            "final training; faster ones lead only in short trainings"
         )
 
 

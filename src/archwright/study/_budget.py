@@ -56,15 +56,15 @@ class Budget:
             raise BudgetError("a budget needs at least one of trials, minutes, seconds, target: Budget(trials=100)")
         for name, value in given.items():
             if not is_number(value):
-                raise BudgetError(f"budget: {name} is a number, not {value!r}")
+                raise BudgetError(f"budget: {name} must be a number, not {value!r}")
             if isinstance(value, int) and value >= _TOO_LONG:
-                raise BudgetError(f"budget: {name} has more than {_DIGITS:,} digits; leave it out where it is no limit")
+                raise BudgetError(f"budget: {name} has more than {_DIGITS:,} digits; omit it for no limit")
             if name != "trials" and not _is_finite(value):
-                raise BudgetError(f"budget: {name} is finite, not {value!r}")
+                raise BudgetError(f"budget: {name} must be finite, not {value!r}; omit it for no limit")
             if name != "target" and value <= 0:
-                raise BudgetError(f"budget: {name} is more than 0, not {value!r}")
+                raise BudgetError(f"budget: {name} must be greater than 0, not {value!r}")
         if not (self.trials is None or is_whole(self.trials)):
-            raise BudgetError(f"budget: trials is a whole number, not {self.trials!r}")
+            raise BudgetError(f"budget: trials must be an integer, not {self.trials!r}")
 
     @property
     def time(self) -> float:

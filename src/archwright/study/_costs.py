@@ -102,7 +102,7 @@ def check_metrics_known(
             near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise StudyError(
-                f"nobody measures {name!r}, which an objective or a constraint asks for.{hint} "
-                f"{type(evaluator).__name__} measures {', '.join(sorted(evaluator.metrics))}; costs that can be added "
-                f"are {', '.join(sorted(known - evaluator.metrics)) or 'none'}."
+                f"unknown metric {name!r} in an objective or a constraint.{hint} {type(evaluator).__name__} reports "
+                f"{', '.join(sorted(evaluator.metrics))}; costs that can be added are "
+                f"{', '.join(sorted(known - evaluator.metrics)) or 'none'}."
             )

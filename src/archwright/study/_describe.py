@@ -61,7 +61,7 @@ def describe(
     space = planner.space
     seed: object = planner.seed
     if not is_whole(seed) or seed < 0:
-        raise StudyError(f"a study's seed is a whole number of 0 or more, not {seed!r}")
+        raise StudyError(f"a study's seed must be an integer of 0 or more, not {seed!r}")
     return {
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "versions": _versions(),

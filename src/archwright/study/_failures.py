@@ -62,10 +62,10 @@ class Failures:
                 f"{trials} in a row" if self._before else "the first trial" if count == 1 else f"the first {trials}"
             )
             if self._tried and not self._before:
-                failed += f" and {counted(self._tried, 'network')} that were tried out before"
+                failed += f" and {counted(self._tried, 'network')} tested before them"
             self.reason = (
-                f"{failed} failed in the same way, and the search was ended: {trial.cause}. When the cause is mended, "
-                "`resume` goes on"
+                f"{failed} failed with the same error, and the search was ended: {trial.cause}. Fix the cause, then "
+                "`resume`"
             )
 
     def _count(self, kind: str | None) -> None:

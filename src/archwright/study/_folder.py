@@ -49,7 +49,7 @@ def check_database(folder: Path) -> Path:
     path = folder / DATABASE
     _check_files(folder, _BIRTH[:4])
     if not folder.is_dir():
-        raise StoreError(f"there is no folder {folder}, and so no {DATABASE} in it: name a run folder")
+        raise StoreError(f"there is no folder {folder}: give the run folder of a search")
     if not path.is_file():
         inside = folder / INSIDE
         hint = f"; there is one in {inside}" if (inside / DATABASE).is_file() else ""

@@ -39,14 +39,14 @@ def draw_learned(space: Space, learned: Learned | None, path: Path) -> None:
     """
     if learned is None or not learned.probabilities or not learned.probabilities[-1]:
         raise StudyError(
-            "nothing was learned epoch by epoch that could be drawn: the strategies darts, pc-darts, gdas, drnas and "
+            "this search learned no option probabilities to plot; the strategies darts, pc-darts, gdas, drnas and "
             "proxyless do"
         )
     names = list(learned.probabilities[-1])
     if not _fits(space, learned):
-        raise StudyError("what was learned cannot be drawn: its decisions are not those of the space")
+        raise StudyError("the learned probabilities cannot be plotted: their decisions are not those of the space")
     if len(names) > _PANELS:
-        raise StudyError(f"what was learned of {len(names):,} decisions cannot be drawn: {_PANELS} fit into a picture")
+        raise StudyError(f"{len(names):,} decisions cannot be plotted in one picture: at most {_PANELS}")
     figures = require("matplotlib.figure", extra="plots", purpose="drawing what was learned")
     columns = min(_ACROSS, len(names))
     rows = math.ceil(len(names) / columns)
@@ -58,7 +58,8 @@ def draw_learned(space: Space, learned: Learned | None, path: Path) -> None:
         axes.set_title(name, fontsize=9, parse_math=False)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
-    figure.suptitle("How much each option is preferred, by epoch of the supernet")
+    figure.supxlabel("supernet epoch", fontsize=9)
+    figure.supylabel("probability of each option", fontsize=9)
     _save(figure, path)
 
 
@@ -87,9 +88,9 @@ def draw_front(history: History, path: Path) -> None:
     """
     objectives = history.objectives
     if len(objectives) < 2:
-        raise StudyError(f"a front takes two objectives or more; this search has one, {str(objectives[0])!r}")
+        raise StudyError(f"a Pareto front needs two objectives or more; this search has one, {str(objectives[0])!r}")
     if not history.complete:
-        raise StudyError("there is no front to draw yet: no trial is complete")
+        raise StudyError("there is no Pareto front yet: no trial is complete")
     figures = require("matplotlib.figure", extra="plots", purpose="drawing a front")
     figure = figures.Figure(figsize=(9, 4), layout="constrained")
     axes, beside = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -107,14 +108,14 @@ def draw_front(history: History, path: Path) -> None:
         return [objective.score(trial.metrics) for trial in trials]
 
     if missed:
-        axes.scatter(spots(missed, 1), spots(missed, 0), marker="x", color="#BBBBBB", label="breaks a constraint")
+        axes.scatter(spots(missed, 1), spots(missed, 0), marker="x", color="#BBBBBB", label="infeasible")
     colours = {"color": "#88CCEE"} if len(objectives) == 2 else {"c": spots(rest, 2), "cmap": "viridis"}
     drawn = axes.scatter(spots(rest, 1), spots(rest, 0), s=18, label="trials", **colours)
     if len(objectives) > 2:
         figure.colorbar(drawn, ax=axes, label=objectives[2].metric)
     line = sorted(zip(spots(front, 1), spots(front, 0), strict=True))
     where = "pre" if objectives[1].maximise else "post"
-    axes.step(*zip(*line, strict=True), where=where, color="#CC6677", marker="o", label="front")
+    axes.step(*zip(*line, strict=True), where=where, color="#CC6677", marker="o", label="Pareto front")
     axes.set_xlabel(str(objectives[1]), parse_math=False)
     axes.set_ylabel(str(objectives[0]), parse_math=False)
     axes.legend(frameon=False, fontsize=8)
@@ -123,10 +124,13 @@ def draw_front(history: History, path: Path) -> None:
         numbers, values = zip(*[*volumes, (len(history.trials), volumes[-1][1])], strict=True)
         beside.step(numbers, values, where="post", color="#332288")
     else:
-        beside.text(0.5, 0.5, "fewer than ten trials", ha="center", transform=beside.transAxes, color="#777777")
+        beside.text(0.5, 0.5, "shown from 10 trials on", ha="center", transform=beside.transAxes, color="#777777")
+        beside.set_xlim(0, 10)
     beside.set_xlabel("trials")
     beside.set_ylabel("hypervolume")
     for each in (axes, beside):
+        each.locator_params(axis="x", nbins=5)
+        each.ticklabel_format(scilimits=(-3, 6))
         each.grid(alpha=0.25)
         each.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
@@ -135,7 +139,7 @@ def draw_front(history: History, path: Path) -> None:
 def _save(figure: Any, path: Path) -> None:
     kinds = figure.canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in kinds:
-        raise StudyError(f"a picture is a file of one of the kinds {', '.join(sorted(kinds))}; {path.name!r} is none")
+        raise StudyError(f"{path.name!r}: the file type must be one of {', '.join(sorted(kinds))}")
     figure.savefig(path, dpi=120)
 
 
@@ -146,6 +150,7 @@ def _draw_decision(axes: Any, decision: Decision, epochs: list[float], shares: l
         text = str(label) if len(str(label)) <= 20 else f"{str(label)[:19]}…"
         axes.plot(epochs, [each[place] for each in shares], marker="." if len(epochs) < 3 else None, label=text, **look)
     axes.set_ylim(0, 1)
+    axes.locator_params(axis="x", integer=True)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=7)

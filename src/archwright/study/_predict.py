@@ -31,7 +31,7 @@ def load_predictor(study: Results, trial: int | None = None) -> Predictor:
         raise StudyError(f"there is no trial {trial}; the study has {len(study.trials)}")
     found = study.history.best if trial is None else study.trials[trial]
     if found is None:
-        raise StudyError("there is no network yet: no trial has ended with a result")
+        raise StudyError("there is no network yet: no trial is complete")
     network, preprocess = study._shelf.load(study.space, found.architecture, found.fidelity, found.number)
     if preprocess is None:
         raise StudyError(

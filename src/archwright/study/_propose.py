@@ -191,8 +191,8 @@ class Planner:
     def _infeasible(self, history: History) -> ArchwrightError:
         """Return the error for constraints that nothing new keeps to; where nothing did, it has the closest values."""
         if history.count_seen:
-            return Exhausted("nothing that keeps to the constraints and was not proposed yet is left to be found")
-        return StudyError(f"no network that keeps to the constraints was found ({self.bounds.closest()}); loosen them")
+            return Exhausted("no feasible architecture is left that was not proposed before")
+        return StudyError(f"no feasible network was found ({self.bounds.closest()}); relax the constraints")
 
     def _parent(self, history: History, architecture: Architecture) -> int | None:
         """Return the trial whose weights a new architecture begins with: the nearest of the best, if one is near."""

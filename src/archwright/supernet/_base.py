@@ -72,7 +72,7 @@ class Relaxation:
         value = getattr(self, setting)
         if not is_number(value) or not low <= value < high:
             raise RelaxationError(
-                f"{type(self).__name__}: {setting} is a number from {low:g} to below {high:g}, not {value!r}"
+                f"{type(self).__name__}: {setting} must be a number from {low:g} to below {high:g}, not {value!r}"
             )
 
     def check_positive(self, *settings: str) -> None:
@@ -81,21 +81,23 @@ class Relaxation:
             keep_scalars(self, setting)
             value = getattr(self, setting)
             if not is_number(value) or not 0 < value < math.inf:
-                raise RelaxationError(f"{type(self).__name__}: {setting} is a number above 0, not {value!r}")
+                raise RelaxationError(f"{type(self).__name__}: {setting} must be a number above 0, not {value!r}")
 
     def check_count(self, setting: str, least: int = 1) -> None:
         """Refuse a setting that is not an integer of `least` or more; errors are those of `check_range`."""
         keep_scalars(self, setting)
         value = getattr(self, setting)
         if not is_whole(value) or value < least:
-            raise RelaxationError(f"{type(self).__name__}: {setting} is an integer of {least} or more, not {value!r}")
+            raise RelaxationError(
+                f"{type(self).__name__}: {setting} must be an integer of {least} or more, not {value!r}"
+            )
 
     def check_words(self, setting: str, *words: str) -> None:
         """Refuse a setting that is none of some words; errors are those of `check_range`."""
         value = getattr(self, setting)
         if value not in words:
             allowed = ", ".join(map(repr, words))
-            raise RelaxationError(f"{type(self).__name__}: {setting} is one of {allowed}, not {value!r}")
+            raise RelaxationError(f"{type(self).__name__}: {setting} must be one of {allowed}, not {value!r}")
 
     def prepare(self, supernet: Supernet) -> Any:
         """Look at a supernet that has just been made; what is returned becomes its `plan`.

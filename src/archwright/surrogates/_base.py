@@ -92,4 +92,4 @@ def check_whole(name: str, predictor: Predictor, *settings: str) -> None:
         keep_scalars(predictor, setting)
         value = getattr(predictor, setting)
         if not is_whole(value) or value < 1:
-            raise StrategyError(f"{name}: {setting} is an integer of 1 or more, not {value!r}")
+            raise StrategyError(f"{name}: {setting} must be an integer of 1 or more, not {value!r}")

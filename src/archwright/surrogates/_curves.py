@@ -68,7 +68,7 @@ class CurveModel:
             StrategyError: One is out of its range.
         """
         if not (math.isfinite(self.damping) and self.damping > 0):
-            raise StrategyError(f"CurveModel: damping is a number above 0, not {self.damping!r}")
+            raise StrategyError(f"CurveModel: damping must be a number above 0, not {self.damping!r}")
         if self.rounds < 0:
             raise StrategyError(f"CurveModel: rounds is 0 or more, not {self.rounds!r}")
 

@@ -58,7 +58,7 @@ class Ensemble(Predictor):
         check_encoding("an ensemble", self.encoding)
         check_whole("an ensemble", self, "members", "width", "depth", "steps")
         if not 0 < self.rate < np.inf:
-            raise StrategyError(f"an ensemble: rate is a number above 0, not {self.rate!r}")
+            raise StrategyError(f"an ensemble: rate must be a number above 0, not {self.rate!r}")
 
     def fit(
         self, space: Space, architectures: Sequence[Architecture], scores: Array, rng: np.random.Generator

@@ -59,7 +59,7 @@ class GraphNetwork(Predictor):
         """Check the settings."""
         check_whole("a graph network", self, "members", "width", "depth", "steps")
         if not 0 < self.rate < np.inf:
-            raise StrategyError(f"a graph network: rate is a number above 0, not {self.rate!r}")
+            raise StrategyError(f"a graph network: rate must be a number above 0, not {self.rate!r}")
 
     def check(self, space: Space) -> None:
         """Refuse a space without cells."""

@@ -64,7 +64,7 @@ def check_encoding(name: str, encoding: str) -> None:
         StrategyError: It is none.
     """
     if encoding not in ENCODINGS:
-        raise StrategyError(f"{name}: encoding is one of {', '.join(map(repr, ENCODINGS))}, not {encoding!r}")
+        raise StrategyError(f"{name}: encoding must be one of {', '.join(map(repr, ENCODINGS))}, not {encoding!r}")
 
 
 def remembered(

@@ -54,7 +54,7 @@ class BoostedTrees(Predictor):
         check_encoding("boosted trees", self.encoding)
         check_whole("boosted trees", self, "members", "trees", "depth")
         if not 0 < self.rate <= 1:
-            raise StrategyError(f"boosted trees: rate is a number above 0 and at most 1, not {self.rate!r}")
+            raise StrategyError(f"boosted trees: rate must be a number above 0 and at most 1, not {self.rate!r}")
 
     def fit(
         self, space: Space, architectures: Sequence[Architecture], scores: Array, rng: np.random.Generator

@@ -75,16 +75,13 @@ class Objective:
         if direction is not None:
             if direction.lower() not in _DIRECTIONS:
                 raise StudyError(
-                    f"objective {text!r}: the direction is max or min (or maximise, minimise), not {direction!r}"
+                    f"objective {text!r}: the direction must be max or min (or maximise, minimise), not {direction!r}"
                 )
             return cls(metric, _DIRECTIONS[direction.lower()])
         if metric in _DIRECTIONS:
             raise StudyError(f'objective {text!r} names no metric: write "{metric} accuracy", say')
         if metric not in _KNOWN:
-            raise StudyError(
-                f"objective {text!r}: it is not known whether more of it is better. "
-                f'Write "max {metric}" or "min {metric}".'
-            )
+            raise StudyError(f'objective {text!r}: the direction is missing. Write "max {metric}" or "min {metric}".')
         return cls(metric, _KNOWN[metric])
 
     def score(self, metrics: Mapping[str, float]) -> float:

@@ -167,7 +167,7 @@ def test_arguments_are_checked() -> None:
         proxies.score(mlp(), inputs[:1], targets[:1], "snip")
     with pytest.raises(EvaluationError, match="proxy 'zico': two halves of two samples or more"):
         proxies.score(mlp(), inputs[:3], targets[:3], "zico")
-    with pytest.raises(EvaluationError, match="strength is a number above 0, not 0"):
+    with pytest.raises(EvaluationError, match="strength must be a number above 0, not 0"):
         proxies.create("zen", strength=0)
     with pytest.raises(EvaluationError, match="proxy 'naswot' has no option 'size'"):
         proxies.create("naswot", size=3)

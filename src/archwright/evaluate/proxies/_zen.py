@@ -47,7 +47,7 @@ class Zen(Proxy):
     def __post_init__(self) -> None:
         """Check the setting."""
         if not 0 < self.strength < math.inf:
-            raise EvaluationError(f"zen: strength is a number above 0, not {self.strength!r}")
+            raise EvaluationError(f"zen: strength must be a number above 0, not {self.strength!r}")
 
     def score(self, passes: Passes) -> float:
         """Return the logarithm of the distance, with the normalisations' scales put back."""
