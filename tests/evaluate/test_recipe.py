@@ -40,7 +40,7 @@ ADAM = functools.partial(torch.optim.Adam, lr=0.01)
     ],
 )
 def test_values_out_of_range_are_named(name: str, value: Any) -> None:
-    with pytest.raises(EvaluationError, match=f"{name} is .*not {value!r}"):
+    with pytest.raises(EvaluationError, match=f"{name} must be .*not {value!r}"):
         Training(table(), **{name: value})
 
 

@@ -257,7 +257,7 @@ def test_a_space_without_decisions_is_searched(make):
         ("predictor", {"acquisition": "log-ei"}, "acquisition must be one of 'thompson', .*, not 'log-ei'"),
         ("predictor", {"batch": 0}, "batch must be an integer of 1 or more, not 0"),
         ("bananas", {"encoding": "paths"}, "encoding must be one of 'path', .*, not 'paths'"),
-        ("bananas", {"members": 0}, "members is"),
+        ("bananas", {"members": 0}, "members must be"),
         ("npenas", {"predictor": "gnn"}, "predictor must be one of"),
         ("npenas", {"children": 0.5}, "children must be an integer of 1 or more, not 0.5"),
     ],
