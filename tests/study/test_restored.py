@@ -17,6 +17,13 @@ from tests.study.helpers import SMALL
 
 import archwright as aw
 
+
+def umask():
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
 CHANGES = {
     "folder": (os.getcwd, lambda: os.chdir("/")),
     "environment": (lambda: dict(os.environ), lambda: os.environ.update(HOME="/nowhere", EXTRA="1")),
@@ -25,6 +32,11 @@ CHANGES = {
     "showwarning": (lambda: warnings.showwarning, lambda: setattr(warnings, "showwarning", print)),
     "interrupts": (lambda: signal.getsignal(signal.SIGINT), lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)),
     "alarm": (lambda: signal.getitimer(signal.ITIMER_REAL), lambda: signal.alarm(1000)),
+    "blocked signals": (
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []),
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]),
+    ),
+    "the mode of new files": (umask, lambda: os.umask(0o777)),
     "stdout": (lambda: sys.stdout, lambda: setattr(sys, "stdout", None)),
     "recursion": (sys.getrecursionlimit, lambda: sys.setrecursionlimit(300)),
     "collection": (gc.isenabled, gc.disable),
@@ -39,6 +51,11 @@ CHANGES = {
     "threads": (torch.get_num_threads, lambda: torch.set_num_threads(torch.get_num_threads() + 1)),
     "deterministic": (torch.are_deterministic_algorithms_enabled, lambda: torch.use_deterministic_algorithms(True)),
     "anomalies": (torch.is_anomaly_enabled, lambda: torch.autograd.set_detect_anomaly(True)),
+    "products": (torch.get_float32_matmul_precision, lambda: torch.set_float32_matmul_precision("medium")),
+    "hooks": (
+        lambda: dict(torch.nn.modules.module._global_forward_hooks),
+        lambda: torch.nn.modules.module.register_module_forward_hook(print),
+    ),
     "cudnn": (lambda: torch.backends.cudnn.benchmark, lambda: setattr(torch.backends.cudnn, "benchmark", True)),
     "autocast": (lambda: torch.is_autocast_enabled("cpu"), lambda: torch.set_autocast_enabled("cpu", True)),
 }

@@ -61,9 +61,14 @@ def _replaced(item: type, definition: ast.ClassDef, first: int) -> Iterator[str]
         if name in lines:
             if code is None or code.co_firstlineno != lines[name]:
                 yield name
-        elif code is not None and name not in bound and Path(code.co_filename).is_file():
-            if function.__module__.split(".")[0] not in sys.stdlib_module_names:  # else a library's own addition
-                yield name
+        elif code is not None and name not in bound and _is_own(function):
+            yield name
+
+
+def _is_own(function: FunctionType) -> bool:
+    """Tell whether a function is in a file of the user's, rather than added by the standard library."""
+    root = function.__module__.split(".")[0]
+    return root not in sys.stdlib_module_names and Path(function.__code__.co_filename).is_file()
 
 
 def _bound(definition: ast.ClassDef) -> Iterator[str]:

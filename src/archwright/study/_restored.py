@@ -24,10 +24,11 @@ __all__ = ["SIGNALS", "restored"]
 def restored(seed: int | None = None) -> Iterator[None]:
     """Put global state back after a block, so that what one candidate leaves behind is no part of the next.
 
-    These are the working directory, environment variables, random states, warning filters, signal handlers and the
-    alarm, standard streams, the recursion limit, garbage collection and numpy's floating-point errors; and of torch the
-    default dtype and device, whether gradients are recorded, the number of threads, and the flags for deterministic
-    algorithms, anomaly detection, autocast and cuDNN. torch is not loaded for it.
+    These are the working directory, the mode of new files, environment variables, random states, warning filters,
+    signal handlers, blocked signals and the alarm, standard streams, the recursion limit, garbage collection and
+    numpy's floating-point errors; and of torch the default dtype and device, whether gradients are recorded, the number
+    of threads, the precision of products of matrices, hooks of all modules, and the flags for deterministic algorithms,
+    anomaly detection, autocast and cuDNN. torch is not loaded for it.
 
     Args:
         seed: Of the global generators of Python, numpy and torch inside the block; `None` leaves them as they are.
@@ -112,6 +113,16 @@ def _set_handlers(handlers: dict[int, Any]) -> None:
             signal.signal(number, handler)
 
 
+def _blocked() -> set[int]:
+    return signal.pthread_sigmask(signal.SIG_BLOCK, []) if hasattr(signal, "pthread_sigmask") else set()
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # which is the only way to read it
+    os.umask(mask)
+    return mask
+
+
 SIGNALS = [
     getattr(signal, f"SIG{name}")
     for name in [
@@ -138,6 +149,8 @@ SIGNALS = [
 _SETTINGS = (
     _Setting(_alarm, _set_alarm),  # before the handler of its signal
     _Setting(_handlers, _set_handlers),
+    _Setting(_blocked, lambda blocked: signal.pthread_sigmask(signal.SIG_SETMASK, blocked)),
+    _Setting(_umask, os.umask),
     _Setting(_folder, _set_folder),
     _Setting(lambda: dict(os.environ), _set_environment),
     _Setting(lambda: list(warnings.filters), _set_filters),
@@ -165,6 +178,8 @@ def _torch_settings(torch: Any) -> list[_Setting]:
         _Setting(torch.get_default_device, lambda at: torch.set_default_device(None if at.type == "cpu" else at)),
         _Setting(torch.is_grad_enabled, torch.set_grad_enabled),
         _Setting(torch.get_num_threads, torch.set_num_threads),
+        _Setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+        _Setting(partial(_hooks, torch), partial(_set_hooks, torch)),
         _Setting(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
         _Setting(torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
         *(_attribute(cudnn, name) for name in ("enabled", "benchmark", "deterministic")),
@@ -176,6 +191,19 @@ def _torch_settings(torch: Any) -> list[_Setting]:
     if cuda.is_initialized():
         settings.append(_Setting(cuda.get_rng_state_all, cuda.set_rng_state_all, always=True))
     return settings
+
+
+def _hooks(torch: Any) -> dict[str, dict[Any, Any]]:
+    """Return the hooks that run for all modules, by kind."""
+    found = vars(torch.nn.modules.module).items()
+    return {name: dict(value) for name, value in found if name.startswith("_global_") and isinstance(value, dict)}
+
+
+def _set_hooks(torch: Any, hooks: dict[str, dict[Any, Any]]) -> None:
+    for name, known in hooks.items():
+        held = getattr(torch.nn.modules.module, name)
+        held.clear()
+        held.update(known)
 
 
 def _seed(seed: int, torch: Any) -> None:
