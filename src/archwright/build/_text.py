@@ -57,11 +57,13 @@ def _replaced(item: type, definition: ast.ClassDef, first: int) -> Iterator[str]
     }
     for name, value in vars(item).items():
         function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-        code = function.__code__ if isinstance(function, FunctionType) else None
-        if name in lines:
-            if code is None or code.co_firstlineno != lines[name]:
-                yield name
-        elif code is not None and name not in bound and _is_own(function):
+        if not isinstance(function, FunctionType):
+            differs = name in lines
+        elif name in lines:
+            differs = function.__code__.co_firstlineno != lines[name]
+        else:
+            differs = name not in bound and _is_own(function)
+        if differs:
             yield name
 
 
