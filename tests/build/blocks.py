@@ -225,3 +225,22 @@ class Keeping(nn.Module):
 
     def forward(self, x):
         return self.function(x)
+
+
+class Applied(nn.Module):
+    """Applies a function that it is given."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def less_one(x):
+    return x - 1
+
+
+def less(x, y):
+    return x - y

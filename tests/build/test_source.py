@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import subprocess
 import sys
@@ -197,6 +198,20 @@ def test_lazy_layers_need_an_input():
     with pytest.raises(BuildError, match="the network has lazy layers: give example_input, so that their sizes can be"):
         write(nn.LazyLinear(3))
     assert "nn.Linear(4, 3)" in aw.Space(model=nn.LazyLinear(3)).source({}, example_input=(4,))
+
+
+def test_partials_are_written_as_such():
+    shrink = aw.choice(
+        functools.partial(torch.nn.functional.hardshrink, lambd=0.5), functools.partial(blocks.less, y=1)
+    )
+    space = aw.Space(model=nn.Sequential(aw.lazy(blocks.Applied)(shrink), aw.lazy(blocks.Applied)(shrink)))
+    for architecture in space.enumerate():
+        text = aw.build.source(space, architecture)
+        namespace = {}
+        exec(text, namespace)
+        inputs = torch.randn(4, 3)
+        assert text.count("import functools\n") == 1
+        assert torch.equal(namespace["build"]()(inputs), space.build(architecture)(inputs))
 
 
 def test_what_occurs_often_is_written_once():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import pickle
@@ -262,6 +263,47 @@ def test_a_function_may_be_named_once_the_program_has_used_it():
         Space.from_json(predicate(constraint))
     Space(x=aw.choice(1, 2), where=blocks.holds_rarely)
     assert Space.from_json(predicate(constraint)).where == (blocks.holds_rarely,)
+
+
+def test_a_function_that_is_an_option_has_been_used_too():
+    space = Space(model=aw.lazy(blocks.Applied)(aw.choice(blocks.less_one, functools.partial(blocks.less, y=1))))
+    other = again(space)
+    assert list(other.enumerate()) == list(space.enumerate())
+    assert next(other.resolve(each)["model"].args[0] for each in other.enumerate()) is blocks.less_one
+
+
+def test_partials_are_read_back():
+    leaky = functools.partial(torch.nn.functional.leaky_relu, negative_slope=0.3)
+    space = Space(act=aw.choice(leaky, functools.partial(blocks.Block, 4, norm=[torch.nn.Tanh])))
+    assert [each["act"] for each in space.enumerate()] == [
+        "partial(leaky_relu, negative_slope=0.3)",
+        "partial(Block, 4, norm=[Tanh])",
+    ]
+    other = again(space)
+    assert (other.fingerprint, str(other)) == (space.fingerprint, str(space))
+    made = [other.resolve(each)["act"] for each in other.enumerate()]
+    assert (made[0].func, made[0].args, made[0].keywords) == (leaky.func, (), {"negative_slope": 0.3})
+    assert (made[1].func, made[1].args, made[1].keywords) == (blocks.Block, (4,), {"norm": [torch.nn.Tanh]})
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [],
+        [{"import": "os:system"}, [], {"dict": []}],
+        [{"import": "torch:load"}, [], {"dict": []}],
+        ["relu", [], {"dict": []}],
+        [{"import": "torch:relu"}, {"tuple": []}, {"dict": []}],
+        [{"import": "torch:relu"}, [], []],
+        [{"import": "torch:relu"}, [], {"dict": [["a b", 1]]}],
+        [{"partial": 3}, [], {"dict": []}],
+    ],
+)
+def test_partials_of_a_file_are_checked(written):
+    data = Space(x=aw.choice(1, 2)).to_json()
+    data["parts"]["x"] = {"partial": written}
+    with pytest.raises(SpaceError):
+        Space.from_json(data)
 
 
 def test_the_helpers_of_ready_made_spaces_may_be_named():

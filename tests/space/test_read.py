@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import sys
 
@@ -40,6 +41,7 @@ def everything():
         batch_size=2 * aw.integer(1, 4),
         other=[1.5, None, True, "text", (1, {"key": [aw.subset("a", "b", k=1)]}), float("-inf")],
         kinds=[TensorSpec((3,)), torch.nn.Tanh, torch.relu, torch.nn.functional.logsigmoid, torch.float16],
+        partial=[functools.partial(torch.nn.BatchNorm1d, 3, eps=0.1), functools.partial(torch.relu)],
         example_input=(3,),
         name="everything",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import importlib
 import inspect
 import sys
@@ -44,7 +45,13 @@ class Inliner:
         self.definitions = Definitions()
         self.imports: list[Import] = []
         self.postpones = False
-        self.names: dict[str, Any] = {"nn": torch.nn, "torch": torch, "OrderedDict": OrderedDict, "build": self}
+        self.names: dict[str, Any] = {
+            "nn": torch.nn,
+            "torch": torch,
+            "functools": functools,
+            "OrderedDict": OrderedDict,
+            "build": self,
+        }
         self._roots = {"torch", *sys.stdlib_module_names, *packages}
 
     def name(self, target: str, callee: Any) -> str:

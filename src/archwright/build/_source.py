@@ -6,6 +6,7 @@ import ast
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from archwright.build._build import closed_model
@@ -73,6 +74,7 @@ class _Writer:
         used = used_names(code)
         imports = [Import("torch", "nn", "nn"), *self.inliner.imports]
         imports += [Import("torch", "", "torch")] if "torch" in used else []
+        imports += [Import("functools", "", "functools")] if "functools" in used else []
         imports += [Import("collections", "OrderedDict", "OrderedDict")] if "OrderedDict" in used else []
         sections = import_statements(imports)
         if self.inliner.postpones:
@@ -93,7 +95,7 @@ class _Writer:
         try:
             if isinstance(item, Call):
                 self._callee(item)
-            elif callable(item) and not isinstance(item, Graph):
+            elif callable(item) and not isinstance(item, Graph | partial):
                 self.inliner.name_of(item)
             elif not parts and not isinstance(item, Graph):
                 literal(item)
@@ -125,6 +127,9 @@ class _Writer:
         if isinstance(item, Mapping):
             keys: list[ast.expr | None] = [literal(key) for key in item]
             return ast.Dict(keys, [self._term(value) for value in item.values()])
+        if isinstance(item, partial):
+            args = [self._term(value) for value in (item.func, *item.args)]
+            return call("functools.partial", *args, **{key: self._term(part) for key, part in item.keywords.items()})
         return dotted(self.inliner.name_of(item)) if callable(item) else literal(item)
 
     def _callee(self, call: Call) -> str:
@@ -186,6 +191,8 @@ def _parts(item: Any) -> list[Any]:
         return list(modules(item).values())
     if isinstance(item, list | tuple):
         return list(item)
+    if isinstance(item, partial):
+        return [item.func, *item.args, *item.keywords.values()]
     return list(item.values()) if isinstance(item, Mapping) else []
 
 

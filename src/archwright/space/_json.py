@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archwright.space._names import write_callable, write_predicate
@@ -49,6 +50,8 @@ def _dump_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
             return {"tuple": [dump(part) for part in item]}
         if isinstance(item, Mapping):
             return {"dict": [[dump(key), dump(value)] for key, value in item.items()]}
+        if isinstance(item, partial) and "import" in write_callable(item.func):
+            return {"partial": [write_callable(item.func), dump(list(item.args)), dump(item.keywords)]}
         if not isinstance(item, Node | TensorSpec):
             return write_callable(item)
         if id(item) not in places:

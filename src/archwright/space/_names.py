@@ -130,6 +130,7 @@ def package_names(names: Any) -> tuple[str, ...]:
 
 def declare(item: Any) -> None:
     """Note that this program itself puts a class or function, or its name, into a space: a file may name it then."""
+    item = item.func if isinstance(item, functools.partial) else item
     name = item if isinstance(item, str) else _name(item)
     if name is not None:
         _declared[name] = None if isinstance(item, str) else item

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from archwright._scalars import is_number, scalar
@@ -294,6 +295,9 @@ def _written(item: Any) -> str:
         return f"[{', '.join(map(written, item))}]"
     if isinstance(item, Mapping):
         return f"{{{', '.join(f'{written(key)}: {written(value)}' for key, value in item.items())}}}"
+    if isinstance(item, partial):
+        inside = [*map(written, (item.func, *item.args)), *(f"{k}={written(v)}" for k, v in item.keywords.items())]
+        return f"partial({', '.join(inside)})"
     if isinstance(item, Node) or not callable(item):
         text = repr(item)
         return text if " at 0x" not in text else type(item).__name__

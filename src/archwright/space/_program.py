@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from archwright.errors import SpaceError
 from archwright.space._decisions import Decision, Value, place_of
 from archwright.space._limits import extent_of
-from archwright.space._nodes import Apply, Graph, Merge, children
+from archwright.space._nodes import Apply, Graph, Merge, Node, children
 
 __all__ = ["Program", "Rule"]
 
@@ -38,6 +38,7 @@ class Program:
         self.extent = extent_of(parts)
         self.names: dict[Decision, str] = {}
         self.decisions: dict[str, Decision] = {}
+        self.code: list[Any] = []
         self._memo: dict[int, tuple[Decision, ...]] = {}
         self._below: dict[Decision, tuple[Decision, ...]] = {}
         self._opens: dict[tuple[Decision, Value], tuple[Decision, ...]] = {}
@@ -204,6 +205,8 @@ class Program:
                 f"{path} holds {type(item).__name__}(...), a layer that is made already and would be shared by every "
                 f"network; write it with archwright.nn, or aw.lazy for a class of your own"
             )
+        if callable(item) and not isinstance(item, Node):
+            self.code.append(item)
         if isinstance(item, Apply | Merge) and scope is not None:
             path = _join(scope[1], scope[0].labels[item])
         if isinstance(item, Graph):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import reprlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from archwright.errors import SpaceError
@@ -127,7 +128,19 @@ class Reader:
             return float(value)
         if key in ("import", "opaque") and isinstance(value, str):
             return self._code(item)
+        if key == "partial":
+            return self._partial(value, depth)
         raise self._wrong("a value", item, "anything that a space can hold")
+
+    def _partial(self, value: Any, depth: int) -> Any:
+        if not isinstance(value, list) or len(value) != 3:
+            raise self._wrong("partial", value, "a class or function, its arguments, and those by name")
+        function, args, kwargs = (self._value(part, depth + 1) for part in value)
+        if not callable(function) or isinstance(function, Node):
+            raise self._wrong("partial", function, "a class or function")
+        for key in self._need(kwargs, Mapping, "partial"):
+            self._name(key, "partial")
+        return partial(function, *self._need(args, list, "partial"), **kwargs)
 
     def _dict(self, value: Any, depth: int) -> dict[Any, Any]:
         found: dict[Any, Any] = {}

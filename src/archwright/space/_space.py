@@ -78,9 +78,10 @@ class Space:
         for predicate in self.where:
             if not callable(predicate):
                 raise SpaceError(f"where takes functions of an architecture; {predicate!r} is none")
-            declare(predicate)
         self.example_input = as_specs(example_input)
         self.program = Program(self.parts)
+        for each in (*self.where, *self.program.code):
+            declare(each)
         self.decisions: Mapping[str, Decision] = MappingProxyType(self.program.decisions)
         if self.where:
             self.sample(np.random.default_rng(0))  # raises where nothing can be found
