@@ -126,6 +126,7 @@ def test_devices_are_listed(in_process):
         (["--objective", "max accuracy", "--objective", "min accuracy"], "contradict"),
         (["--constraint", "parameters<=1"], "is the closest of"),
         (["--on", "pixel9", "--objective", "min latency_ms"], "pixel9"),
+        (["--on", "pixl3", "--objective", "min latency_ms"], "unknown device 'pixl3'. Did you mean 'pixel3'?"),
         (["--on", "pixel3", "--objective", "max accuracy", "--objective", "min latency_ms"], "NAS-Bench-201"),
     ],
 )

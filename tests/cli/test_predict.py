@@ -77,3 +77,9 @@ def test_a_damaged_description_is_told_in_a_line(run, table, change, in_process)
         file.write_text(before)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "preprocess.json cannot be used" in err
+
+
+def test_without_a_prediction_no_table_is_printed(run, tmp_path, in_process):
+    status, out, err = in_process("predict", run, tmp_path / "missing.csv")
+    assert (status, out) == (1, "")
+    assert err.rstrip().endswith("missing.csv cannot be opened: No such file or directory")

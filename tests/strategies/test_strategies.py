@@ -44,8 +44,8 @@ def test_the_registry_lists_what_there_is():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("evolution", {"population": 0}, "population is .* 1 or more, not 0"),
-        ("evolution", {"sample": 2.5}, "sample is .* not 2.5"),
+        ("evolution", {"population": 0}, "population must be .* 1 or more, not 0"),
+        ("evolution", {"sample": 2.5}, "sample must be .* not 2.5"),
         ("local-search", {"improvement": "some"}, "not 'some'"),
     ],
 )

@@ -40,7 +40,7 @@ Code = Annotated[
         help="Python file with the classes and functions of the space; it is executed. May be repeated.",
     ),
 ]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as `search` makes it.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a search.")]
 Trials = Annotated[
     int | None,
     typer.Option(
@@ -95,7 +95,9 @@ def search(
     data: Annotated[
         str,
         typer.Argument(
-            help="A data set's name (`archwright list data`), or a path: images by class, idx files, CSV, npz."
+            metavar="DATA",
+            help="Name of a data set (`archwright list data`), or a path: folder of images by class, folder of idx "
+            "files, CSV, npz.",
         ),
     ],
     space: Annotated[
@@ -187,12 +189,12 @@ def search(
             "they are kept.",
         ),
     ] = 1,
-    no_final: Annotated[bool, typer.Option("--no-final", help="Train no network again.")] = False,
+    no_final: Annotated[bool, typer.Option("--no-final", help="Skip the final training.")] = False,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
     size: Annotated[int | None, typer.Option(help="Resize the images of a folder to SIZE x SIZE.")] = None,
     max_gigabytes: Annotated[
-        float | None, typer.Option(help="Most memory that files of data may unpack to; default: 4.")
+        float | None, typer.Option(help="Limit of the uncompressed size of data files; default: 4.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -326,11 +328,11 @@ def front(
 def cost(
     run: Run,
     on: Annotated[str, typer.Option("--on", help="Device of this machine (`archwright devices`).")] = "eager",
-    limit: Annotated[float, typer.Option(help="Largest relative spread of the times that is accepted.")] = 0.1,
+    limit: Annotated[float, typer.Option(help="Largest accepted relative spread of the measured times.")] = 0.1,
     code: Code = None,
     json: Json = False,
 ) -> None:
-    """Measure the latency of found networks on this machine."""
+    """Measure the latency of the best networks on this machine."""
     from archwright.cli._front import show_costs
     from archwright.export import measure_networks
     from archwright.study import load
@@ -351,21 +353,23 @@ def export(
     run: Run,
     out: Annotated[
         Path | None,
-        typer.Option(help="A new folder for model.py, weights.safetensors and other files; default: RUN-network."),
+        typer.Option(help="New folder for the files; default: RUN-network."),
     ] = None,
     trial: Annotated[
         int | None,
-        typer.Option(help="A trial of the front, or one of the best that are kept (--final); default: the best."),
+        typer.Option(
+            help="Trial whose network to export (of the Pareto front, or kept by --final); default: the best."
+        ),
     ] = None,
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
     imports: Annotated[
         list[str] | None,
-        typer.Option(help="Write model.py anew, which may import this package besides torch; may be repeated."),
+        typer.Option(help="Package that model.py may import besides torch; may be repeated."),
     ] = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
-    """Export a network: source and weights, and what classifies new files with them, for torch alone."""
+    """Export a network: source code, weights, and a prediction script that needs only PyTorch."""
     from archwright.cli._render import Screen
     from archwright.export import export_network
     from archwright.study import load
@@ -380,18 +384,18 @@ def export(
 def predict(
     run: Run,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Pictures, folders of pictures, idx files, or tables (CSV).")
+        list[Path], typer.Argument(metavar="FILE", help="Images, folders of images, idx files, or tables (CSV).")
     ],
     trial: Annotated[
         int | None,
-        typer.Option(help="Trial on the front whose network to take; default: the best."),
+        typer.Option(help="Trial whose network to use (of the Pareto front, or kept by --final); default: the best."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Samples that the network is given at a time.")] = 256,
-    max_gigabytes: Annotated[float, typer.Option(help="Most memory that a file may unpack to.")] = 4.0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Batch size.")] = 256,
+    max_gigabytes: Annotated[float, typer.Option(help="Limit of the uncompressed size of a file.")] = 4.0,
     code: Code = None,
     json: Json = False,
 ) -> None:
-    """Classify new pictures, or the rows of a table, with a trained network."""
+    """Classify new images, or the rows of a table, with a trained network."""
     from archwright.export import report
     from archwright.study import load
 
@@ -407,7 +411,7 @@ def predict(
 
 @app.command()
 def bench(
-    table: Annotated[str, typer.Argument(help="A table of measured networks (`archwright list tables`).")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Tabular benchmark (`archwright list tables`).")],
     strategy: Annotated[
         str,
         typer.Option(
@@ -415,25 +419,21 @@ def bench(
             "scheduler stands after a plus sign: random+asha,tpe+hyperband:eta=4."
         ),
     ] = "random,evolution,local-search,bo",
-    dataset: Annotated[
-        str | None, typer.Option(help="What the networks were trained on; the table's first when not given.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set of the table; default: its first.")] = None,
     trials: Annotated[
         int,
-        typer.Option(help="Evaluations of each run; with schedulers, the simulated time of so many full trainings."),
+        typer.Option(help="Evaluations per run; with schedulers, the budget in full trainings of simulated time."),
     ] = 150,
-    seeds: Annotated[int, typer.Option(help="Runs of each strategy.")] = 50,
-    workers: Annotated[int, typer.Option(help="Evaluations at one time, on the simulated clock.")] = 1,
-    data: Annotated[
-        Path | None, typer.Option(help="The table's file or folder; $ARCHWRIGHT_DATA when not given.")
-    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs per strategy.")] = 50,
+    workers: Annotated[int, typer.Option(help="Parallel evaluations, simulated.")] = 1,
+    data: Annotated[Path | None, typer.Option(help="File or folder of the table; default: $ARCHWRIGHT_DATA.")] = None,
     verify: Annotated[
-        bool, typer.Option(help="Refuse a table whose checksum is not the known one; not for a file you made yourself.")
+        bool, typer.Option(help="Check the SHA256 of the table; --no-verify for a file of your own.")
     ] = True,
-    out: Annotated[Path | None, typer.Option(help="A folder for the results, the curves and a report.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write: results, regret curves, report.")] = None,
     json: Json = False,
 ) -> None:
-    """Compare strategies on a table of measured networks.
+    """Compare strategies on a tabular benchmark.
 
     A search sees the validation metric, and is judged by the test metric.
     """

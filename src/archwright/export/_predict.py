@@ -282,8 +282,9 @@ def report(
         width = max([4, *(len(_printable(path)) for path in files)])
         names = max([5, *(len(_printable(name)) for name in predictor.classes)])
         rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3-ubyte" in str(path) for path in files)
-        sys.stdout.write(f"{'file':<{width}}  {'row      ' if rows else ''}{'class':<{names}}  probability\n")
-        for each in found:
+        for number, each in enumerate(found):
+            if not number:
+                sys.stdout.write(f"{'file':<{width}}  {'row      ' if rows else ''}{'class':<{names}}  probability\n")
             row = f"{each.row or '':<7}  " if rows else ""
             sys.stdout.write(f"{_printable(each.file):<{width}}  {row}{_printable(each.label):<{names}}  ")
             sys.stdout.write(f"{each.probability:.4f}\n")
@@ -293,10 +294,12 @@ def report(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command `python predict.py FILE...`."""
     parser = argparse.ArgumentParser(description="Classify files with the trained network of this folder.")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a picture, a folder of pictures, or a CSV")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="image, folder of images, idx file, or table (CSV)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--batch-size", type=int, default=256, help="samples at a time")
-    parser.add_argument("--max-gigabytes", type=float, default=GIGABYTES, help="most memory that a file may unpack to")
+    parser.add_argument("--batch-size", type=int, default=256, help="batch size")
+    parser.add_argument(
+        "--max-gigabytes", type=float, default=GIGABYTES, help="limit of the uncompressed size of a file"
+    )
     given = parser.parse_args(arguments)
     try:
         return report(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from archwright.cost import COUNTED, Cost, Counted, Energy, Latency, Published, Target
-from archwright.errors import StudyError
+from archwright.cost import COUNTED, RUNTIMES, Cost, Counted, Energy, Latency, Published, Target
+from archwright.errors import StudyError, unknown
 from archwright.evaluate import Costed, Evaluator, TrainingPace, Wrapped
 from archwright.trials import Constraint, Objective, SoftReward, WeightedSum
 
@@ -39,6 +39,8 @@ def as_cost(given: str | Target | Cost) -> Cost:
         return given
     if isinstance(given, str) and given in Published.devices():
         return Published(given)
+    if isinstance(given, str) and given.partition(":")[0] not in RUNTIMES:
+        raise unknown("device", given, [*RUNTIMES, *Published.devices()])
     return Latency(given)
 
 
