@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import pytest
 from hypothesis import given
@@ -79,3 +80,21 @@ def test_help_cuts_no_word(name, in_process, monkeypatch):
         return "".join(in_process(name, "--help")[1].split())
 
     assert words(50) == words(70) == words(200)
+
+
+def test_a_network_that_cannot_be_kept_is_told_in_one_line(tmp_path, in_process):
+    """The traceback is in the log."""
+    run = tmp_path / "run"
+    small = "--epochs", "1", "--strategy", "random", "--out", run
+    assert in_process("search", "iris", "--trials", "1", *small)[0] == 0
+    shutil.rmtree(run / "best")
+    (run / "best").write_text("a file of the user's")
+    status, out, err = in_process("resume", run, "--trials", "1")
+    assert status == 0
+    told = [line for line in err.splitlines() if "could not be kept" in line]
+    assert told == [
+        f"warning: the network of trial 0 could not be kept; `resume` trains it again: {run}/best is a file, where the "
+        "folder of a network belongs: move it away"
+    ]
+    assert "Traceback" not in out + err
+    assert "Traceback" in (run / "log.txt").read_text()

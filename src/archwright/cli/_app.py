@@ -238,7 +238,7 @@ def search(
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)
     shown = Screen(quiet=json, data=loaded)
-    with counting_from(context.obj):
+    with warnings_as_lines(None if json else shown.err), counting_from(context.obj):
         study = run_search(
             chosen,
             evaluator_for(evaluator, training, chosen_strategy, repeats),
@@ -278,13 +278,14 @@ def resume(
     json: Json = False,
 ) -> None:
     """Continue a search, also with a larger budget."""
+    from archwright.cli._console import warnings_as_lines
     from archwright.cli._render import Screen
     from archwright.study import Budget, counting_from, load
 
     screen = Screen(quiet=json)
     study = load(run, code=code or ())
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
-    with counting_from(context.obj):
+    with warnings_as_lines(None if json else screen.err), counting_from(context.obj):
         study.resume(budget=budget, final=final, callbacks=[screen])
     _conclude(screen, study, as_json=json)
 

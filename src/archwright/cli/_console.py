@@ -78,11 +78,15 @@ class Output:
 
 
 @contextmanager
-def warnings_as_lines() -> Iterator[None]:
-    """Print warnings on standard error as a line each, without the place in the code that they come from."""
+def warnings_as_lines(output: Output | None = None) -> Iterator[None]:
+    """Print warnings on standard error as a line each, without the place in the code that they come from.
+
+    Args:
+        output: What else is printed there, if anything, such as a live line.
+    """
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        Output(stderr=True).line(f"warning: {message}")
+        (output or Output(stderr=True)).line(f"warning: {message}")
 
     with warnings.catch_warnings():
         warnings.showwarning = show

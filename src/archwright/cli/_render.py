@@ -121,10 +121,6 @@ class Screen(Callback):
         if self.live is None:
             self.err.line(f"final training of trial {trial.number}: from scratch, on training and validation data")
 
-    def on_problem(self, study: Study, message: str) -> None:
-        """Say at once what went wrong."""
-        self.err.line(f"problem: {message}")
-
     def on_end(self, study: Study) -> None:
         """End the live line."""
         if self.live is not None:

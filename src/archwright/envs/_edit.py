@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from archwright._scalars import is_number, is_whole, scalar
 from archwright.envs._edits import edits_of
 from archwright.envs._env import Invalid, check_invalid
-from archwright.envs._evaluations import Evaluations, last_line
+from archwright.envs._evaluations import Evaluations
 from archwright.envs._reward import Reward
 from archwright.errors import ArchitectureError, EvaluationError, StrategyError
 from archwright.evaluate import Candidate, Evaluator
@@ -256,5 +256,5 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     def _info(self, trial: Trial) -> dict[str, Any]:
         told: dict[str, Any] = {"architecture": trial.architecture, "metrics": dict(trial.metrics)}
         if trial.error is not None:
-            told["error"] = last_line(trial)
+            told["error"] = trial.cause
         return self._masked() | told

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
-from archwright.envs._evaluations import Evaluations, last_line
+from archwright.envs._evaluations import Evaluations
 from archwright.envs._reward import Reward
 from archwright.errors import ArchitectureError, StrategyError
 from archwright.evaluate import Candidate, Evaluator
@@ -160,7 +160,7 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         trial = self._evaluations.of(episode.architecture, int(self.np_random.integers(2**31)))
         told |= {"architecture": trial.architecture, "metrics": dict(trial.metrics)}
         if trial.error is not None:
-            told["error"] = last_line(trial)
+            told["error"] = trial.cause
         return episode.observe(), self._evaluations.value(trial), True, False, self._info() | told
 
     def _info(self) -> dict[str, Any]:

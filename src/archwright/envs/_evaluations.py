@@ -17,7 +17,7 @@ from archwright.space import Architecture, Space
 from archwright.strategies._episode import layout_of
 from archwright.trials import History, Objective, Trial
 
-__all__ = ["Evaluations", "last_line"]
+__all__ = ["Evaluations"]
 
 
 class Evaluations:
@@ -91,7 +91,7 @@ class Evaluations:
         ended = replace(ended, seconds=time.monotonic() - start)
         self.history.add(ended)
         if ended.state == "failed" and len(self.history.finished) == 1:
-            warnings.warn(f"the first evaluation failed: {last_line(ended)}", stacklevel=3)
+            warnings.warn(f"the first evaluation failed: {ended.cause}", stacklevel=3)
         if self.cache:
             self._known[architecture] = ended
         return ended
@@ -118,8 +118,3 @@ class Evaluations:
             reward = max(reward, self.worst)
         self._lowest = min(self._lowest, reward)
         return replace(trial, state="complete", metrics={**metrics, "reward": reward})
-
-
-def last_line(trial: Trial) -> str:
-    """Return the last line of what went wrong in a trial."""
-    return (trial.error or "").strip().splitlines()[-1]

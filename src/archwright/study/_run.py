@@ -25,7 +25,7 @@ from archwright.study._guard import Guard, Overdue, say
 from archwright.study._outcome import Outcome, broken_by, judge
 from archwright.study._propose import Planner, preparation_seed
 from archwright.study._relay import Relay
-from archwright.trials import Trial, metrics_to_json
+from archwright.trials import Trial, last_line, metrics_to_json
 
 if TYPE_CHECKING:
     from archwright.space import Architecture
@@ -482,8 +482,8 @@ class Run:
     def _problem(self, message: str, details: str = "") -> None:
         for callback in self._callbacks:
             callback.on_problem(self._study, f"{message}\n{details}".rstrip())
-        last = details.strip().splitlines()[-1:]
-        warnings.warn(": ".join([message, *last]), stacklevel=2)
+        told = f"{message}: {last_line(details)}" if details else message
+        warnings.warn(told, stacklevel=2)
 
 
 def _empty_cache() -> None:

@@ -4,7 +4,7 @@ from archwright.trials._constraint import Constraint
 from archwright.trials._history import History
 from archwright.trials._objective import Objective, SoftReward, WeightedSum, canonical, parse_objectives
 from archwright.trials._pareto import crowding, dominates, hypervolume, is_on_front, ranks
-from archwright.trials._trial import State, Trial, metrics_from_json, metrics_to_json
+from archwright.trials._trial import State, Trial, last_line, metrics_from_json, metrics_to_json
 
 __all__ = [
     "Constraint",
@@ -19,6 +19,7 @@ __all__ = [
     "dominates",
     "hypervolume",
     "is_on_front",
+    "last_line",
     "metrics_from_json",
     "metrics_to_json",
     "parse_objectives",

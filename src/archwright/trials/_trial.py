@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -12,7 +13,7 @@ from archwright._fields import fields, items, text, whole
 from archwright._fields import number as number_
 from archwright.space import Architecture
 
-__all__ = ["State", "Trial", "metrics_from_json", "metrics_to_json"]
+__all__ = ["State", "Trial", "last_line", "metrics_from_json", "metrics_to_json"]
 
 _NOT_FINITE = ("nan", "inf", "-inf")
 
@@ -63,7 +64,7 @@ class Trial:
     @property
     def cause(self) -> str:
         """The last line of its error, which says what went wrong; empty where there is none."""
-        return ((self.error or "").strip().splitlines() or [""])[-1]
+        return last_line(self.error or "")
 
     def to_json(self) -> dict[str, Any]:
         """Return the trial as a JSON object; values that are not finite become text such as "nan"."""
@@ -113,6 +114,11 @@ class Trial:
             error=None if given["error"] is None else text(given["error"], "error"),
             attempts=whole(given["attempts"], "attempts"),
         )
+
+
+def last_line(error: str) -> str:
+    """Return the last line of a traceback; of an error of archwright's own, what it says alone."""
+    return re.sub(r"^archwright\.errors\.\w+: ", "", (error.strip().splitlines() or [""])[-1])
 
 
 def metrics_to_json(row: Mapping[str, float]) -> dict[str, float | str]:
