@@ -157,3 +157,35 @@ def test_a_search_in_a_space_that_constraints_leave_little_of_ends_as_exhausted(
     aw.Study(space(), strategy=strategy, seed=1, path=tmp_path).run(evaluate, aw.Budget(trials=3))
     again = aw.Study(space(), strategy=strategy, seed=1, path=tmp_path, resume=True).run(evaluate, aw.Budget(trials=20))
     assert [trial.architecture for trial in again.trials] == [trial.architecture for trial in whole.trials]
+
+
+def test_one_constraint_or_cost_is_given_as_several_are_and_costs_by_their_names():
+    options = {"strategy": "random", "budget": aw.Budget(trials=1)}
+    one = aw.search(SPACE, width, constraints="parameters <= 60", costs="flops", **options)
+    several = aw.search(
+        SPACE, width, constraints=["parameters <= 60"], costs=["flops", "params", "throughput"], **options
+    )
+    assert one.constraints == several.constraints == aw.Study(SPACE, constraints="parameters <= 60").constraints
+    assert set(one.trials[0].metrics) == {"value", "flops"}
+    assert set(several.trials[0].metrics) == {"value", "parameters", "flops", "latency_ms", "throughput"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"objective": max}, 'an objective reads "max accuracy" or "min loss"; <built-in function max> was given'),
+        ({"objective": ["max value", 3]}, "an objective reads .* 3 was given"),
+        ({"constraints": 3}, 'a constraint reads "parameters <= 1e6" or "accuracy >= 0.9"; 3 was given'),
+    ],
+)
+def test_what_is_no_objective_or_constraint_is_told(given, message):
+    with pytest.raises(StudyError, match=message):
+        aw.search(SPACE, width, strategy="random", budget=aw.Budget(trials=1), **given)
+
+
+def test_the_evaluator_is_named_as_the_user_has_it():
+    data = aw.data("iris")
+    with pytest.raises(StudyError, match=r"unknown metric 'memory_mb'.* Training reports accuracy, activation_mb"):
+        aw.search(
+            "mlp", aw.Training(data), constraints=["activation_mb <= 1", "memory_mb <= 1"], budget=aw.Budget(trials=1)
+        )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from archwright.cost import COUNTED, RUNTIMES, Cost, Counted, Energy, Latency, Published, Target
 from archwright.errors import StudyError, unknown
 from archwright.evaluate import Costed, Evaluator, TrainingPace, Wrapped
-from archwright.trials import Constraint, Objective, SoftReward, WeightedSum
+from archwright.trials import Constraint, Objective, SoftReward, WeightedSum, canonical
 
 __all__ = ["as_cost", "check_metrics_known", "costs_of", "pace_of", "with_costs"]
 
@@ -29,7 +29,7 @@ def pace_of(evaluator: Evaluator) -> tuple[Cost, ...]:
 
 
 def as_cost(given: str | Target | Cost) -> Cost:
-    """Return a cost as it stands; the latency on a target; or what a published table knows of a device.
+    """Return a cost as it stands, or by its name; the latency on a target; or what a published table knows of a device.
 
     Raises:
         UnknownName: There is no such runtime or device.
@@ -37,9 +37,17 @@ def as_cost(given: str | Target | Cost) -> Cost:
     """
     if isinstance(given, Cost):
         return given
-    if isinstance(given, str) and given in Published.devices():
+    if not isinstance(given, str):
+        return Latency(given)
+    if canonical(given) in COUNTED:
+        return Counted((canonical(given),))
+    if given in Energy.metrics:
+        return Energy(Target())
+    if given in Latency.metrics:
+        return Latency()
+    if given in Published.devices():
         return Published(given)
-    if isinstance(given, str) and given.partition(":")[0] not in RUNTIMES:
+    if given.partition(":")[0] not in RUNTIMES:
         raise unknown("device", given, [*RUNTIMES, *Published.devices()])
     return Latency(given)
 
@@ -48,7 +56,7 @@ def with_costs(
     evaluator: Evaluator,
     objectives: Sequence[Objective],
     constraints: Iterable[Constraint],
-    targets: Iterable[str | Target | Cost],
+    targets: str | Target | Cost | Iterable[str | Target | Cost],
 ) -> Evaluator:
     """Return an evaluator that says what objectives and constraints ask for of what networks cost.
 
@@ -59,7 +67,7 @@ def with_costs(
         targets: Costs, or what latency and energy are for; the networks as they run here when there are none.
     """
     wanted = metrics_of(objectives, constraints)
-    costs = [as_cost(each) for each in targets]
+    costs = [as_cost(each) for each in ([targets] if isinstance(targets, str | Target | Cost) else targets)]
     said = {name for cost in costs for name in cost.metrics}
     if evaluator.example_input is not None:  # it evaluates networks
         said |= evaluator.metrics or set()
@@ -97,14 +105,17 @@ def check_metrics_known(
     """
     if evaluator.metrics is None:
         return
-    known = {*evaluator.metrics, *COUNTED, *Latency.metrics, *Energy.metrics}
-    measured = {*evaluator.metrics, *(name for cost in pace_of(evaluator) for name in cost.metrics)}
+    reported = set(evaluator.metrics)
+    while isinstance(evaluator, Costed):
+        evaluator = evaluator.evaluator
+    measured = {*reported, *(name for cost in pace_of(evaluator) for name in cost.metrics)}
+    known = {*reported, *COUNTED, *Latency.metrics, *Energy.metrics}
     for name in metrics_of(objectives, constraints):
         if name not in measured:
             near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise StudyError(
                 f"unknown metric {name!r} in an objective or a constraint.{hint} {type(evaluator).__name__} reports "
-                f"{', '.join(sorted(evaluator.metrics))}; costs that can be added are "
-                f"{', '.join(sorted(known - evaluator.metrics)) or 'none'}."
+                f"{', '.join(sorted(reported))}; costs that can be added are "
+                f"{', '.join(sorted(known - reported)) or 'none'}."
             )

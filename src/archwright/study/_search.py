@@ -25,7 +25,7 @@ from archwright.study._costs import check_metrics_known, costs_of, with_costs
 from archwright.study._folder import holds_study, inside_of
 from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
-from archwright.trials import Constraint, Objective, parse_objectives
+from archwright.trials import Constraint, Objective, parse_constraints, parse_objectives
 
 __all__ = ["load", "search"]
 
@@ -36,8 +36,8 @@ def search(
     task: Any,
     *,
     objective: str | Objective | Iterable[str | Objective] | None = None,
-    constraints: Iterable[str | Constraint] = (),
-    costs: Iterable[str | Target | Cost] = (),
+    constraints: str | Constraint | Iterable[str | Constraint] = (),
+    costs: str | Target | Cost | Iterable[str | Target | Cost] = (),
     strategy: str | Strategy = "auto",
     scheduler: str | Scheduler = "auto",
     fidelity: Mapping[str, tuple[float, float]] | None = None,
@@ -62,11 +62,12 @@ def search(
             make one number as "max accuracy - 0.01*latency_ms", or "max accuracy * (latency_ms / 5) ^ -0.07" (MnasNet).
             A list, such as ["max accuracy", "min latency_ms"], gives several objectives; `Study.front` is their Pareto
             front. Metrics of `archwright.cost` are added to those of the evaluator as they are asked for.
-        constraints: Bounds of metrics, such as "parameters <= 1e6", "latency_ms <= 5" or "accuracy >= 0.9". What can be
-            counted or looked up is checked before a network is trained, and costs nothing of the budget; what is
-            measured makes the trial infeasible.
+        constraints: A bound of a metric, or several, such as "parameters <= 1e6", "latency_ms <= 5" or
+            "accuracy >= 0.9". What can be counted or looked up is checked before a network is trained, and costs
+            nothing of the budget; what is measured makes the trial infeasible.
         costs: The devices for latency and energy: targets such as "onnx:threads=1"; published devices such as "pixel3"
-            (`archwright devices`); or costs, such as a `LatencyTable`. PyTorch on this machine when not given.
+            (`archwright devices`); or costs, such as a `LatencyTable`, or the name of one, such as "flops". PyTorch on
+            this machine when not given.
         strategy: The name of a strategy, or a strategy; "auto" for one that suits the space and the budget. A strategy
             that needs a supernet, such as "darts", trains it first.
         scheduler: The name of a scheduler, or a scheduler, which sets how much training each trial gets; "auto" for one
@@ -107,7 +108,7 @@ def search(
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)
     measure = _with_supernet(_as_evaluator(task, wanted), strategy)
-    bounds = tuple(map(Constraint.parse, constraints))
+    bounds = parse_constraints(constraints)
     aims = wanted or parse_objectives(measure.objective)
     measure = with_costs(measure, aims, bounds, costs)
     check_metrics_known(measure, aims, bounds)

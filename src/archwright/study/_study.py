@@ -35,7 +35,7 @@ from archwright.study._results import Results
 from archwright.study._run import Run
 from archwright.study._screen import Promise, Screen, promise
 from archwright.study._shrink import as_ladder
-from archwright.trials import Constraint, Objective, Trial, parse_objectives
+from archwright.trials import Constraint, Objective, Trial, parse_constraints, parse_objectives
 
 if TYPE_CHECKING:
     from typing import Self
@@ -102,7 +102,7 @@ class Study(Results):
         fidelity: Mapping[str, Range] | Ladder | None = None,
         inherit: bool = False,
         screen: str | None = None,
-        constraints: Iterable[str | Constraint] = (),
+        constraints: str | Constraint | Iterable[str | Constraint] = (),
         starts: Iterable[Mapping[str, Any]] = (),
         reference: Mapping[str, float] | None = None,
     ) -> None:
@@ -125,7 +125,7 @@ class Study(Results):
         ladder = as_ladder(scheduler, fidelity, space)
         self._set_up(path, space, strategy)
         screened = None if screen is None else Screen.parse(screen)
-        bounds = tuple(map(Constraint.parse, constraints))
+        bounds = parse_constraints(constraints)
         first = tuple(dict.fromkeys(map(space.canonical, starts)))
         self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened, bounds, first)
         document = describe.describe(self._planner, objectives, reference)

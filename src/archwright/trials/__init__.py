@@ -1,6 +1,6 @@
 """What has been tried: trials, their history, and what makes one better than another."""
 
-from archwright.trials._constraint import Constraint
+from archwright.trials._constraint import Constraint, parse_constraints
 from archwright.trials._history import History
 from archwright.trials._objective import Objective, SoftReward, WeightedSum, canonical, parse_objectives
 from archwright.trials._pareto import crowding, dominates, hypervolume, is_on_front, ranks
@@ -22,6 +22,7 @@ __all__ = [
     "last_line",
     "metrics_from_json",
     "metrics_to_json",
+    "parse_constraints",
     "parse_objectives",
     "ranks",
 ]

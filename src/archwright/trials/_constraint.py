@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from archwright.errors import StudyError
 from archwright.trials._objective import canonical
 
-__all__ = ["Constraint"]
+__all__ = ["Constraint", "parse_constraints"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +69,13 @@ class Constraint:
     def __str__(self) -> str:
         """Return the text that `parse` reads."""
         return f"{self.metric} {'<=' if self.at_most else '>='} {self.bound:g}"
+
+
+def parse_constraints(given: str | Constraint | Iterable[str | Constraint]) -> tuple[Constraint, ...]:
+    """Return one constraint, or several, each as `Constraint.parse` reads it.
+
+    Raises:
+        StudyError: One is not understood.
+    """
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    return tuple(map(Constraint.parse, several))

@@ -65,6 +65,8 @@ class Objective:
         """
         if isinstance(text, Objective):
             return text
+        if not isinstance(text, str):
+            raise StudyError(f'an objective reads "max accuracy" or "min loss"; {text!r} was given')
         direction, _, rest = str(text).strip().partition(" ")
         if (direction.lower() in _DIRECTIONS and len(rest.split()) > 1) or set("+*^(") & set(rest):
             return _parse_reward(text, direction, rest)
@@ -108,7 +110,8 @@ def parse_objectives(given: str | Objective | Iterable[str | Objective]) -> tupl
     Raises:
         StudyError: There is none, one is not understood, or a metric stands there twice.
     """
-    found = tuple(map(Objective.parse, [given] if isinstance(given, str | Objective) else given))
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    found = tuple(map(Objective.parse, several))
     if not found:
         raise StudyError('there is no objective: name one at least, such as "max accuracy"')
     for place, objective in enumerate(found):
