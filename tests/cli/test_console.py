@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+import archwright as aw
 from archwright.cli._console import Output, document
 
 WORDS = st.lists(st.text("abc=.[]/:", min_size=1, max_size=12), min_size=1, max_size=40)
@@ -98,3 +99,20 @@ def test_a_network_that_cannot_be_kept_is_told_in_one_line(tmp_path, in_process)
     ]
     assert "Traceback" not in out + err
     assert "Traceback" in (run / "log.txt").read_text()
+
+
+def test_a_message_has_an_end(in_process):
+    """Names, also those in a file, may be of any length."""
+    status, _, err = in_process("search", "x" * 10**5)
+    assert status == 2
+    assert err.startswith("archwright: ")
+    assert len(err) < 2100
+
+
+def test_a_failed_trial_is_told_briefly():
+    def evaluate(candidate):
+        raise ValueError("x" * 10**6)
+
+    with pytest.warns(UserWarning, match="no trial of 1 gave a result"):
+        study = aw.search(aw.Space(x=aw.choice(1, 2)), evaluate, budget=aw.Budget(trials=1))
+    assert len(study.trials[0].cause) < 1100

@@ -387,16 +387,19 @@ def use(folder):
 
 
 @pytest.mark.parametrize(
-    ("table", "column", "told"),
+    ("table", "column", "value", "told"),
     [
-        ("study", "seed", r"seed is an array, not a whole number of 0 or more$"),
-        ("trials", "origin", r"trial 0 cannot be read \(origin is '\[\]', not null\)"),
+        ("study", "seed", "[]", r"seed is an array, not a whole number of 0 or more$"),
+        ("study", "space", "{}", r"space has no field 'name'$"),
+        ("study", "space", '{"name": 3}', r"the name of space is 3, not text$"),
+        ("trials", "state", "x" * 10**4, r"trial 0 cannot be read \(state is 'x{50}', not one of running"),
+        ("trials", "origin", "[]", r"trial 0 cannot be read \(origin is '\[\]', not null\)"),
     ],
 )
-def test_what_is_allowed_is_told_briefly(finished, tmp_path, table, column, told):
+def test_wrong_values_are_told_briefly(finished, tmp_path, table, column, value, told):
     shutil.copytree(finished, tmp_path / "run")
     with closing(sqlite3.connect(tmp_path / "run" / "study.db")) as database, database:
-        database.execute(f"UPDATE {table} SET {column} = '[]'" + " WHERE number = 0" * (table == "trials"))
+        database.execute(f"UPDATE {table} SET {column} = ?" + " WHERE number = 0" * (table == "trials"), (value,))
     with pytest.raises(ArchwrightError, match=told):
         aw.load(tmp_path / "run")
 

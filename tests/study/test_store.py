@@ -82,7 +82,7 @@ def test_the_file_holds_json_and_is_in_write_ahead_mode(run):
 def test_nothing_there(tmp_path):
     with pytest.raises(StoreError, match=r"no study\.db"):
         aw.load(tmp_path)
-    with pytest.raises(StoreError, match=r"no study\.db"):
+    with pytest.raises(StoreError, match="there is no folder"):
         aw.load(tmp_path / "missing")
     assert not (tmp_path / "missing").exists()
 
@@ -95,7 +95,7 @@ def test_a_path_that_cannot_be_a_folder(tmp_path):
 
 def test_a_folder_that_cannot_be_locked(tmp_path):
     (tmp_path / "study.lock").mkdir()
-    with pytest.raises(StoreError, match="cannot be written to"):
+    with pytest.raises(StudyError, match=r"study\.lock is not a file"):
         aw.Study(SPACE, path=tmp_path)
     assert not (tmp_path / "study.db").exists()
 

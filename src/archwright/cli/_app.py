@@ -29,6 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_LONGEST = 2_000  # characters of a message
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")
 ]
@@ -60,7 +62,10 @@ def main() -> None:
     except ArchwrightError as error:
         from archwright.cli._console import Output
 
-        Output(stderr=True).line(f"archwright: {error}")
+        told = str(error)
+        if len(told) > _LONGEST:  # a record or a file may hold a name of any length
+            told = f"{told[: _LONGEST // 2]} ... {told[-_LONGEST // 2 :]}"
+        Output(stderr=True).line(f"archwright: {told}")
         sys.exit(2)
 
 

@@ -59,6 +59,11 @@ def _objective(value: Any, what: str) -> None:
     parse_objectives(value)
 
 
+def _space(value: Any, what: str) -> None:
+    if fields(value, what, "name")["name"] is not None:  # what else it has is checked where the space is made
+        text(value["name"], f"the name of {what}")
+
+
 def _made(value: Any, what: str) -> None:
     """Check what makes a strategy or a scheduler again."""
     said = fields(value, what, "name", "class", "options")
@@ -123,7 +128,7 @@ def _checkpoints(value: Any, what: str) -> None:
 _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "created": text,
     "versions": _named_texts,
-    "space": fields,
+    "space": _space,
     "fingerprint": text,
     "strategy": _made,
     "scheduler": _scheduler,

@@ -15,6 +15,7 @@ from archwright.space import Architecture
 
 __all__ = ["State", "Trial", "last_line", "metrics_from_json", "metrics_to_json"]
 
+_LONGEST = 1_000  # characters of a line
 _NOT_FINITE = ("nan", "inf", "-inf")
 
 State = Literal["running", "complete", "pruned", "infeasible", "failed"]
@@ -95,7 +96,7 @@ class Trial:
         given = fields(dict(data), "the trial", *(field.name for field in dataclasses.fields(cls)))
         number = whole(given["number"], "number")
         if given["state"] not in get_args(State):
-            raise ValueError(f"state is {given['state']!r}, not one of {', '.join(get_args(State))}")
+            raise ValueError(f"state is {str(given['state'])[:50]!r}, not one of {', '.join(get_args(State))}")
         share, origin = number_(given["share"], "share", least=0.0), given["origin"]
         if not 0 < share <= 1:
             raise ValueError(f"share is {share}, not a number above 0 and up to 1")
@@ -117,8 +118,9 @@ class Trial:
 
 
 def last_line(error: str) -> str:
-    """Return the last line of a traceback; of an error of archwright's own, what it says alone."""
-    return re.sub(r"^archwright\.errors\.\w+: ", "", (error.strip().splitlines() or [""])[-1])
+    """Return the last line of a traceback, cut where it is long; of an error of archwright's, what it says."""
+    last = re.sub(r"^archwright\.errors\.\w+: ", "", (error.strip().splitlines() or [""])[-1])
+    return last if len(last) <= _LONGEST else f"{last[:_LONGEST]}..."
 
 
 def metrics_to_json(row: Mapping[str, float]) -> dict[str, float | str]:
