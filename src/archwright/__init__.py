@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from archwright.study import Budget, Callback, Nested, Study, load, search
     from archwright.supernet import Supernet, SupernetEvaluator
+    from archwright.tasks import Task
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
@@ -72,6 +73,7 @@ _HOME = {
     ),
     **dict.fromkeys(("Budget", "Callback", "Nested", "Study", "load", "search"), "study"),
     **dict.fromkeys(("Supernet", "SupernetEvaluator"), "supernet"),
+    "Task": "tasks",
     **dict.fromkeys(("History", "Objective", "Trial"), "trials"),
 }
 
@@ -92,6 +94,7 @@ __all__ = [
     "Study",
     "Supernet",
     "SupernetEvaluator",
+    "Task",
     "TensorSpec",
     "Training",
     "Trial",

@@ -95,7 +95,7 @@ def test_quotes_byte_order_marks_blank_lines_and_compression(tmp_path):
     path.write_bytes(gzip.compress(("\ufeff" + "\r\n".join(lines)).encode()))
     found = data(path, target="y")
     assert (found.name, found.train.inputs.shape[1]) == ("t", 1)
-    assert sorted(torch.cat([found.with_validation().inputs, found.test.inputs]).flatten().tolist()) == list(range(20))
+    assert sorted((found.train + found.validation + found.test).inputs.flatten().tolist()) == list(range(20))
 
 
 def test_whole_numbers_are_classes_in_numeric_order(tmp_path):
@@ -126,7 +126,8 @@ def test_whether_there_are_names_may_be_said(tmp_path):
     assert found.train.inputs.shape[1] == 2
     assert found.spec["header"] is True
     plain = write(tmp_path / "u.csv", *(f"{'cd'[row % 2]},{'ab'[row // 10]}" for row in range(20)))
-    assert len(data(plain, header=False, target="2").with_validation()) == 16
+    found = data(plain, header=False, target="2")
+    assert len(found.train + found.validation) == 16
 
 
 @pytest.mark.parametrize("gap", ["", "NA", "nan", "NaN", "N/A", "null", " "])

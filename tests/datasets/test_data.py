@@ -110,21 +110,12 @@ def test_normalised_training_samples_are_always_finite(table):
     assert found.normalise(found.train.inputs).isfinite().all()
 
 
-def test_with_validation_joins_the_two_parts():
+def test_parts_are_joined():
     found = data("iris")
-    both = found.with_validation()
+    both = found.train + found.validation
     assert len(both) == len(found.train) + len(found.validation)
     assert torch.equal(both.inputs[: len(found.train)], found.train.inputs)
     assert torch.equal(both.targets[len(found.train) :], found.validation.targets)
-
-
-def test_hold_test_takes_the_test_part_away():
-    found = data("digits")
-    held = found.hold_test()
-    assert len(held.test) == 0
-    assert held.test.inputs.shape == (0, 1, 8, 8)
-    assert held.train is found.train
-    assert len(found.test) == 359
 
 
 def test_data_prints_itself_in_one_line():

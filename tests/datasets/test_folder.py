@@ -205,7 +205,7 @@ def test_pictures_are_read_upright(tmp_path, suffix, size):
             )
     found = data(tmp_path, size=size)
     height, width = size or (6, 4)
-    images = torch.cat([found.with_validation().inputs, found.test.inputs]).int()
+    images = (found.train + found.validation + found.test).inputs.int()
     assert images.shape == (16, 3, height, width)
     assert (images[:, :, 0, 0] > 200).all()
     assert (images[:, :, 0, -1] < 90).all()
@@ -237,7 +237,8 @@ def test_a_jpeg_may_be_called_png(tmp_path):
     write(tmp_path / "a")
     write(tmp_path / "b", suffix=".jpg")
     (tmp_path / "b" / "00.jpg").rename(tmp_path / "b" / "00.png")
-    assert len(data(tmp_path).with_validation()) == 13
+    found = data(tmp_path)
+    assert len(found.train + found.validation) == 13
 
 
 @pytest.mark.parametrize(("make", "told"), [(os.mkfifo, "a pipe"), (os.mkdir, "a folder")])

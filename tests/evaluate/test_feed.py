@@ -10,6 +10,7 @@ from tests.evaluate.stubs import images, table
 
 from archwright.evaluate._feed import Feed
 from archwright.evaluate._setup import Setup
+from archwright.tasks import as_task
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -22,7 +23,7 @@ def rows(tensor: torch.Tensor) -> set[tuple[float, ...]]:
 
 @given(st.integers(2, 70), st.integers(1, 40))
 def test_batches_cover_everything_and_leave_no_single(count: int, size: int) -> None:
-    feed = Feed(table((count, 1, 1)), table((count, 1, 1)).train, Setup("cpu"))
+    feed = Feed(as_task(table((count, 1, 1))), table((count, 1, 1)).train, Setup("cpu"))
     sizes = [len(targets) for _, targets in feed.shuffled(size, generator())]
     assert sizes == feed.sizes(size)
     assert len(sizes) == feed.steps(size)
@@ -34,7 +35,7 @@ def test_batches_cover_everything_and_leave_no_single(count: int, size: int) -> 
 
 def test_each_sample_comes_once_with_its_target() -> None:
     data = table()
-    feed = Feed(data, data.train, Setup("cpu"))
+    feed = Feed(as_task(data), data.train, Setup("cpu"))
     pairs = [torch.cat([x, y[:, None]], 1) for x, y in feed.shuffled(7, generator())]
     wanted = torch.cat([data.normalise(data.train.inputs), data.train.targets[:, None]], 1)
     assert rows(torch.cat(pairs)) == rows(wanted)
@@ -43,7 +44,7 @@ def test_each_sample_comes_once_with_its_target() -> None:
 
 def test_order_follows_from_the_generator() -> None:
     data = table()
-    feed = Feed(data, data.train, Setup("cpu"))
+    feed = Feed(as_task(data), data.train, Setup("cpu"))
 
     def order(source: torch.Generator) -> torch.Tensor:
         return torch.cat([inputs for inputs, _ in feed.shuffled(16, source)])
@@ -56,7 +57,7 @@ def test_order_follows_from_the_generator() -> None:
 
 def test_in_order_is_the_part_as_it_is() -> None:
     data = images()
-    batches = list(Feed(data, data.validation, Setup("cpu")).in_order(9))
+    batches = list(Feed(as_task(data), data.validation, Setup("cpu")).in_order(9))
     assert [len(targets) for _, targets in batches] == [9, 9, 9, 9, 4]
     assert torch.equal(torch.cat([x for x, _ in batches]), data.normalise(data.validation.inputs))
     assert torch.equal(torch.cat([y for _, y in batches]), data.validation.targets)
@@ -66,7 +67,7 @@ def test_in_order_is_the_part_as_it_is() -> None:
 def test_images_lie_in_the_layout_of_the_setup(channels_last: bool) -> None:
     data = images(channels=3)
     setup = Setup("cpu", channels_last=channels_last)
-    feed = Feed(data, data.train, setup)
+    feed = Feed(as_task(data), data.train, setup)
     batches = [*feed.in_order(16), *feed.shuffled(16, generator(), augment=("crop", "flip", "cutout"))]
     for inputs, _ in batches:
         assert inputs.is_contiguous(memory_format=setup.layout)
@@ -75,7 +76,7 @@ def test_images_lie_in_the_layout_of_the_setup(channels_last: bool) -> None:
 
 def test_augmentation_changes_images_and_comes_in_on_request() -> None:
     data = images()
-    feed = Feed(data, data.train, Setup("cpu"))
+    feed = Feed(as_task(data), data.train, Setup("cpu"))
     known = rows(data.normalise(data.train.inputs))
     plain = torch.cat([inputs for inputs, _ in feed.shuffled(16, generator())])
     assert rows(plain) == known
@@ -86,7 +87,7 @@ def test_augmentation_changes_images_and_comes_in_on_request() -> None:
 
 def test_what_cutout_takes_away_is_the_mean_and_what_crop_brings_is_black() -> None:
     data = images()
-    feed = Feed(data, data.train, Setup("cpu"))
+    feed = Feed(as_task(data), data.train, Setup("cpu"))
     black = data.normalise(torch.zeros(1, 1, 1, 1, dtype=torch.uint8)).item()
     (cut, _), *_ = feed.shuffled(16, generator(), augment=("cutout",))
     (shifted, _), *_ = feed.shuffled(16, generator(), augment=("crop",))

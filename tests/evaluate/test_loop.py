@@ -17,6 +17,7 @@ from archwright.evaluate._loop import Pace, Trainer
 from archwright.evaluate._recipe import Recipe
 from archwright.evaluate._schedules import SCHEDULES
 from archwright.evaluate._setup import Setup
+from archwright.tasks import as_task
 
 SETUP = Setup("cpu")
 SEEN = list[tuple[float, float]]
@@ -24,7 +25,7 @@ SEEN = list[tuple[float, float]]
 
 def trainer(recipe: Recipe, *, pace: Pace | None = None, network: torch.nn.Module | None = None) -> Trainer:
     data = table((33, 9, 9))
-    feed = Feed(data, data.train, SETUP)
+    feed = Feed(as_task(data), data.train, SETUP)
     return Trainer(
         network or mlp(),
         feed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 
@@ -50,7 +51,7 @@ def test_it_learns_from_the_training_and_the_validation_part() -> None:
     still = functools.partial(torch.optim.SGD, lr=0.0)
     one = candidate(linear)
     metrics = Training(data, optimizer=still, label_smoothing=0.0, final_epochs=1).retrain(one)
-    whole = data.with_validation()
+    whole = data.train + data.validation
     wanted = F.cross_entropy(one.model(data.normalise(whole.inputs)), whole.targets).item()
     assert metrics["train_loss"] == pytest.approx(wanted, rel=1e-5)
 
@@ -120,7 +121,8 @@ def test_a_listener_that_stops_does_not_lose_the_network() -> None:
 
 
 def test_the_test_part_is_not_needed_before() -> None:
-    data = images().hold_test()
+    data = images()
+    data = dataclasses.replace(data, test=data.test.select(torch.arange(0)))
     training = Training(data, epochs=1)
     assert "accuracy" in training.evaluate(candidate(convnet))
     assert set(training.retrain(candidate(convnet))) == {"train_loss", "epochs", "parameters"}

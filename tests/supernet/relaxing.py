@@ -108,4 +108,4 @@ def pictures(samples: int = 96) -> Data:
 
 def trainer(supernet: Supernet, data: Data, epochs: int = 2, **recipe: Any) -> Trainer:
     training = Training(data, batch_size=16, **recipe)
-    return Trainer(supernet, data, training.recipe, Setup("cpu"), epochs=epochs, seed=0)
+    return Trainer(supernet, training.task, training.recipe, Setup("cpu"), epochs=epochs, seed=0)

@@ -63,7 +63,7 @@ def test_the_network_that_is_kept_has_the_accuracy_on_record(training, tmp_path)
         path=tmp_path / "run",
     )
     model, setup = study.best.load(), training.setup("cpu")
-    found = judge(model, Feed(training.data, training.data.validation, setup), setup)
+    found = judge(model, Feed(training.task, training.task.validation, setup), setup)
     assert found["accuracy"] == pytest.approx(study.best.metrics["accuracy"])
     assert found["loss"] == pytest.approx(study.best.metrics["loss"], rel=1e-4)
     assert sum(each.numel() for each in model.parameters()) == study.best.metrics["parameters"]

@@ -197,6 +197,10 @@ def search(
     no_final: Annotated[bool, typer.Option("--no-final", help="Skip the final training.")] = False,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help='"classification" or "regression"; default: that of a named data set, else classification.'),
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Resize the images of a folder to SIZE x SIZE.")] = None,
     max_gigabytes: Annotated[
         float | None, typer.Option(help="Limit of the uncompressed size of data files; default: 4.")
@@ -223,17 +227,18 @@ def search(
     from archwright.evaluate import Training
     from archwright.study import Budget, check_run_folder, counting_from
     from archwright.study import search as run_search
+    from archwright.tasks import as_task
 
     path = out or free_folder(Path("runs") / Path(data).stem)
     check_run_folder(path)
     chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
-    given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes}
+    given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes, "task": task}
     with warnings_as_lines():
         loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
-    shape = loaded.example_input.shape
-    chosen = parse_space(space or spaces.default_for(shape), input_shape=shape, classes=len(loaded.classes))
+    aim = as_task(loaded)
+    chosen = parse_space(space or spaces.default_for(loaded.example_input.shape), **aim.space_options)
     training = Training(
-        loaded,
+        aim,
         epochs=epochs,
         batch_size=batch_size,
         augment=tuple(filter(None, augment.split(","))),
@@ -254,7 +259,7 @@ def search(
             constraints=constraint or (),
             starts=None if start is None else [parse_start(each) for each in start],
             inherit=inherit,
-            objective=objective or ["max accuracy"],
+            objective=objective or [aim.objective],
             costs=on or (),
             budget=Budget(trials=trials, minutes=minutes, target=target),
             path=path,

@@ -112,7 +112,7 @@ def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int) -> Spa
         text: The name; or a file, which is executed, and a name in it, of a space or of a function of `input_shape`
             and `classes` that returns one.
         input_shape: The shape of one sample, without the batch.
-        classes: The number of classes.
+        classes: The number of classes, or of the target values of a regression.
 
     Raises:
         UnknownName: There is no ready-made space of that name.

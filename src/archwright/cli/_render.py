@@ -183,7 +183,7 @@ class Screen(Callback):
             self.out.line(file)
         folder = listed[0].parent
         if {"model.py", "predict.py"} <= {file.name for file in listed}:
-            self.out.line(f"\nClassify new files without archwright: python {folder / 'predict.py'} FILE...")
+            self.out.line(f"\nPredict from new files without archwright: python {folder / 'predict.py'} FILE...")
             self.out.line(f"In Python, in {folder}: from predict import load; predictor = load()")
             return
         self.out.line(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from archwright.errors import CostError
-from archwright.space import Architecture, Space, TensorSpec
+from archwright.space import Architecture, InputSpec, Space, TensorSpec, as_specs
 
 __all__ = ["Cost", "inputs_of", "named_twice"]
 
@@ -24,7 +24,7 @@ class Cost(ABC):
     metrics: tuple[str, ...] = ()
     is_counted: bool = False
 
-    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:  # noqa: B027 - most serve every space
+    def check(self, space: Space, example_input: InputSpec | None = None) -> None:  # noqa: B027 - most serve every space
         """Refuse, before a search, what no network of a space could be asked for.
 
         Raises:
@@ -33,7 +33,7 @@ class Cost(ABC):
         """
 
     @abstractmethod
-    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+    def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
         """Return what the network of an architecture costs, by the names in `metrics`.
 
         Args:
@@ -46,7 +46,7 @@ class Cost(ABC):
         """
 
     def of_all(
-        self, space: Space, architectures: Sequence[Architecture], example_input: TensorSpec | None = None
+        self, space: Space, architectures: Sequence[Architecture], example_input: InputSpec | None = None
     ) -> list[dict[str, float]]:
         """Return what the networks of several architectures cost, to be compared with each other.
 
@@ -60,13 +60,13 @@ class Cost(ABC):
         return None
 
 
-def inputs_of(space: Space, example_input: TensorSpec | None) -> tuple[TensorSpec, ...]:
+def inputs_of(space: Space, example_input: InputSpec | None) -> tuple[TensorSpec, ...]:
     """Return what goes into the networks of a space.
 
     Raises:
         CostError: Nobody has said.
     """
-    specs = (example_input,) if example_input is not None else space.example_input
+    specs = as_specs(example_input) or space.example_input
     if specs is None:
         raise CostError(
             "what a network costs depends on what goes into it: give the space an example_input, such as "

@@ -8,7 +8,7 @@ from typing import Any
 
 from archwright.cost._base import Cost, inputs_of
 from archwright.errors import CostError, unknown
-from archwright.space import Architecture, Space, TensorSpec
+from archwright.space import Architecture, InputSpec, Space, TensorSpec, as_specs
 
 __all__ = ["COUNTED", "Counted", "measures"]
 
@@ -68,19 +68,19 @@ class Counted(Cost):
         if self.batch_size < 1:
             raise CostError(f"batch_size must be an integer of 1 or more, not {self.batch_size!r}")
 
-    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
+    def check(self, space: Space, example_input: InputSpec | None = None) -> None:
         """Refuse what depends on the input where nobody has said what goes in."""
         if _BY_INPUT & set(self.metrics):
             inputs_of(space, example_input)
 
-    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+    def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
         """Return what was asked for of a network, which is counted once.
 
         Raises:
             CostError: It cannot be counted; the message names the layer.
         """
         self.check(space, example_input)
-        specs = space.example_input if example_input is None else (example_input,)
+        specs = as_specs(example_input) or space.example_input
         known: dict[Architecture, dict[str, float]] = space.memo.setdefault(("counted", self, specs), {})
         if architecture not in known:
             if len(known) > _REMEMBERED:

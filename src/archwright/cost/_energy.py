@@ -13,7 +13,7 @@ from archwright.cost._base import Cost, inputs_of
 from archwright.cost._target import Target, check_target
 from archwright.cost._turn import turn
 from archwright.errors import CostError
-from archwright.space import Architecture, Space, TensorSpec
+from archwright.space import Architecture, InputSpec, Space
 
 __all__ = ["Energy", "meter_of"]
 
@@ -52,13 +52,13 @@ class Energy(Cost):
         if not self.seconds > 0:
             raise CostError(f"seconds must be a number above 0, not {self.seconds!r}")
 
-    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
+    def check(self, space: Space, example_input: InputSpec | None = None) -> None:
         """Refuse a target that is absent, and a machine that does not tell its energy."""
         target = Target.parse(self.target)
         check_target(target)
         meter_of(target.device)
 
-    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+    def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
         """Return the energy of the network of an architecture.
 
         Raises:

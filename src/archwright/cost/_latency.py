@@ -14,7 +14,7 @@ from archwright.cost._target import Target, check_target
 from archwright.cost._timing import Timing, time_calls
 from archwright.cost._turn import turn
 from archwright.errors import CostError, Unsteady
-from archwright.space import Architecture, Space, TensorSpec
+from archwright.space import Architecture, InputSpec, Space, TensorSpec
 
 if TYPE_CHECKING:
     import torch
@@ -53,11 +53,11 @@ class Latency(Cost):
         object.__setattr__(self, "target", Target.parse(self.target))
         check_limit(self.limit)
 
-    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
+    def check(self, space: Space, example_input: InputSpec | None = None) -> None:
         """Refuse a device that is absent and a runtime that is not installed."""
         check_target(Target.parse(self.target))
 
-    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+    def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
         """Return the latency of the network of an architecture.
 
         Raises:
@@ -69,7 +69,7 @@ class Latency(Cost):
         return found
 
     def of_all(
-        self, space: Space, architectures: Sequence[Architecture], example_input: TensorSpec | None = None
+        self, space: Space, architectures: Sequence[Architecture], example_input: InputSpec | None = None
     ) -> list[dict[str, float]]:
         """Return the latencies of several networks, which take turns."""
         from archwright.cost._network import fresh

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from archwright._files import Source, read
 from archwright.cost._base import Cost
 from archwright.errors import CostError, unknown
-from archwright.space import Architecture, Space, TensorSpec
+from archwright.space import Architecture, InputSpec, Space
 
 __all__ = ["Published"]
 
@@ -98,7 +98,7 @@ class Published(Cost):
         """Return the devices by name, each with a line that describes it."""
         return MappingProxyType({**_OF_HELP, **_OF_HWNAS})
 
-    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
+    def check(self, space: Space, example_input: InputSpec | None = None) -> None:
         """Refuse any other space than that of NAS-Bench-201, and a table that is not there."""
         if space.name != "nasbench201":
             raise CostError(
@@ -108,7 +108,7 @@ class Published(Cost):
         _rows()
         _columns(self.device)
 
-    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+    def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
         """Return what the table has for a cell.
 
         Raises:

@@ -18,7 +18,7 @@ from archwright.cost._target import Target, check_target
 from archwright.cost._timing import time_calls
 from archwright.cost._turn import turn
 from archwright.errors import CostError
-from archwright.space import Architecture, Space, TensorSpec
+from archwright.space import Architecture, InputSpec, Space, TensorSpec
 
 if TYPE_CHECKING:
     from archwright.cost._operations import Operation
@@ -89,7 +89,7 @@ class LatencyTable(Cost):
         """Return how many operations it knows."""
         return len(self.times)
 
-    def fill(self, space: Space, architectures: Iterable[Architecture], example_input: TensorSpec | None = None) -> int:
+    def fill(self, space: Space, architectures: Iterable[Architecture], example_input: InputSpec | None = None) -> int:
         """Measure the operations of architectures that are not in the table yet, and return how many those were.
 
         Raises:
@@ -105,11 +105,11 @@ class LatencyTable(Cost):
         self._measure(list(new.values()))
         return len(new)
 
-    def check(self, space: Space, example_input: TensorSpec | None = None) -> None:
+    def check(self, space: Space, example_input: InputSpec | None = None) -> None:
         """Refuse a device that is absent and a runtime that is not installed: an operation may have to be measured."""
         check_target(self.target)
 
-    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+    def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
         """Return what the table expects of the network of an architecture.
 
         Raises:
@@ -126,7 +126,7 @@ class LatencyTable(Cost):
         self,
         space: Space,
         architectures: Sequence[Architecture],
-        example_input: TensorSpec | None = None,
+        example_input: InputSpec | None = None,
         *,
         limit: float = 0.1,
     ) -> Agreement:

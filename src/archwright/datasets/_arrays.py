@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from archwright._words import counted
-from archwright.datasets._labels import scale_doubts, to_labels
+from archwright.datasets._labels import scale_doubts, to_labels, to_values
 from archwright.datasets._source import Samples
 from archwright.errors import DataError
 
@@ -18,12 +18,14 @@ __all__ = ["check_finite", "to_samples"]
 _CHANNELS = (1, 3)
 
 
-def to_samples(inputs: Any, targets: Any) -> Samples:
+def to_samples(inputs: Any, targets: Any, *, task: str = "classification") -> Samples:
     """Return a pair of arrays as samples.
 
     Args:
         inputs: A numpy array, a tensor or nested lists, see `to_inputs`.
-        targets: One label for each sample: whole numbers, truth values or texts, shape (n,).
+        targets: One label for each sample: whole numbers, truth values or texts, shape (n,); for a regression numbers,
+            shape (n,) or (n, k).
+        task: "classification" or "regression".
 
     Raises:
         DataError: Their lengths differ, or one of them cannot be learnt from.
@@ -35,6 +37,8 @@ def to_samples(inputs: Any, targets: Any) -> Samples:
             f"there are {counted(len(array), 'input')} but {counted(len(labels), 'target')}; give one target for each "
             "input, in the same order."
         )
+    if task == "regression":
+        return Samples(to_inputs(array), to_values(labels), tuple(_doubts(array)))
     names = to_labels(labels)
     return Samples(to_inputs(array), names, (*_doubts(array), *scale_doubts(labels, names)))
 

@@ -15,7 +15,7 @@ import torch
 
 from archwright._words import counted
 from archwright.datasets._arrays import check_finite
-from archwright.datasets._labels import scale_doubts, to_labels
+from archwright.datasets._labels import scale_doubts, to_labels, to_values
 from archwright.datasets._preprocess import Column, is_missing
 from archwright.datasets._reading import GIGABYTES, InputError, limit_text, read_rows, to_number
 from archwright.datasets._source import Samples, Source
@@ -43,7 +43,12 @@ class _Table:
 
 
 def read_csv(
-    path: Path, *, target: str | None = None, header: bool | None = None, gigabytes: float = GIGABYTES
+    path: Path,
+    *,
+    target: str | None = None,
+    header: bool | None = None,
+    gigabytes: float = GIGABYTES,
+    task: str = "classification",
 ) -> Source:
     """Read a table whose columns are separated by commas, semicolons, tabs or bars.
 
@@ -54,10 +59,11 @@ def read_csv(
 
     Args:
         path: The file, compressed where its name ends in `.gz`.
-        target: The column of class names; the last one by default.
+        target: The column of class names, or of the values of a regression; the last one by default.
         header: Whether the first row holds the columns' names; `None` looks. Without names the
             columns are called "1", "2", ...
         gigabytes: The most memory that its cells may take.
+        task: "classification" or "regression".
 
     Raises:
         DataError: The file is no such table, a cell is missing, a column is neither numbers nor
@@ -93,9 +99,12 @@ def read_csv(
     inputs = torch.tensor(np.concatenate(blocks, axis=1))
     try:
         targets = _targets(table.columns[target])
-        labels = to_labels(targets)
-        notes = scale_doubts(targets, labels, f"{path}: the labels in the column {target!r}")
-        samples = Samples(check_finite(inputs), labels, tuple(notes))
+        if task == "regression":
+            samples = Samples(check_finite(inputs), to_values(targets))
+        else:
+            labels = to_labels(targets)
+            notes = scale_doubts(targets, labels, f"{path}: the labels in the column {target!r}")
+            samples = Samples(check_finite(inputs), labels, tuple(notes))
     except DataError as error:
         raise table.error(f"{error} (The target is the column {target!r}.)") from error
     return Source(_stem(path), samples, columns=tuple(columns), named=table.named, target=target)

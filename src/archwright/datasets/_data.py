@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from archwright._words import counted
-from archwright.datasets._preprocess import Column, ImagePreprocess, Preprocess, TablePreprocess, normalise
+from archwright.datasets._preprocess import (
+    Column,
+    ImagePreprocess,
+    Preprocess,
+    TablePreprocess,
+    Target,
+    normalise,
+)
 from archwright.space import TensorSpec
 
 __all__ = ["Data", "Part"]
@@ -22,7 +29,8 @@ class Part:
     Args:
         inputs: Images, uint8 (or float32 where they came as such) of shape (n, channels, height,
             width); or a table, float32 of shape (n, features).
-        targets: Position of each sample's class in `Data.classes`, int64 of shape (n,).
+        targets: Position of each sample's class in `Data.classes`, int64 of shape (n,); or the values of a regression,
+            float32 of shape (n, k).
     """
 
     inputs: torch.Tensor
@@ -31,6 +39,27 @@ class Part:
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self.targets)
+
+    def __add__(self, other: Part) -> Part:
+        """Return the samples of both."""
+        return Part(torch.cat([self.inputs, other.inputs]), torch.cat([self.targets, other.targets]))
+
+    def select(self, places: torch.Tensor) -> Part:
+        """Return the samples at some places.
+
+        Args:
+            places: int64 of shape (n,).
+        """
+        return Part(self.inputs[places], self.targets[places])
+
+    def batches(self, places: Sequence[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield batches (inputs, targets).
+
+        Args:
+            places: Those of the samples of each batch, int64 of shape (n,).
+        """
+        for each in places:
+            yield self.inputs[each], self.targets[each]
 
     def __repr__(self) -> str:
         """Return the number of samples and their shape, not the samples."""
@@ -45,7 +74,7 @@ class Data:
     Args:
         name: What it is called.
         kind: "image" or "table".
-        classes: Names of the classes, in the order of the targets.
+        classes: Names of the classes, in the order of the targets; none where the task is regression.
         train: The part that networks learn from.
         validation: The part that a search compares networks on.
         test: The part that is used once, at the very end.
@@ -59,8 +88,9 @@ class Data:
             memory.
         columns: For tables in files, the columns that the features were made of.
         named: Whether these have names of their own.
-        target: For tables in files, the column of the classes.
+        target: For tables in files, the column of the classes or of the values.
         resize: Whether images were resized as they were read.
+        targets: For a regression, the name, mean and standard deviation of each of the k values.
     """
 
     name: str
@@ -77,6 +107,7 @@ class Data:
     named: bool = False
     target: str | None = None
     resize: bool = False
+    targets: tuple[Target, ...] = ()
 
     @property
     def preprocess(self) -> Preprocess:
@@ -93,13 +124,14 @@ class Data:
                 std=tuple(stds),
                 bytes=self.train.inputs.dtype == torch.uint8,
                 resize=self.resize,
+                targets=self.targets,
             )
         columns, start = [], 0
         for each in self.columns or [Column(str(place + 1)) for place in range(len(means))]:
             measured = each.categories is None
             columns.append(replace(each, mean=means[start], std=stds[start]) if measured else each)
             start += each.features
-        return TablePreprocess(self.classes, tuple(columns), self.named, self.target)
+        return TablePreprocess(self.classes, tuple(columns), self.named, self.target, self.targets)
 
     def normalise(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return what a network sees: inputs less the training mean, over its deviation.
@@ -113,24 +145,14 @@ class Data:
         """
         return normalise(inputs, self.mean, self.std)
 
-    def with_validation(self) -> Part:
-        """Return the training and the validation part as one, for the final training."""
-        return Part(
-            torch.cat([self.train.inputs, self.validation.inputs]),
-            torch.cat([self.train.targets, self.validation.targets]),
-        )
-
-    def hold_test(self) -> Data:
-        """Return the same data with an empty test part, for a search that must not see it."""
-        return replace(self, test=Part(self.test.inputs[:0], self.test.targets[:0]))
-
     def __repr__(self) -> str:
         """Return one line: name, kind, shape, number of classes, sizes of the parts."""
         noun = f"{_shape(self.train.inputs)} images" if self.kind == "image" else "a table"
         if self.kind == "table":
             noun += f" of {counted(self.train.inputs.shape[1], 'feature')}"
+        learnt = f"{len(self.classes)} classes" if self.classes else counted(len(self.targets), "target value")
         return (
-            f"Data({self.name!r}: {noun}, {len(self.classes)} classes, {len(self.train):,} "
+            f"Data({self.name!r}: {noun}, {learnt}, {len(self.train):,} "
             f"training + {len(self.validation):,} validation + {counted(len(self.test), 'test sample')})"
         )
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archwright.datasets._source import Labels
+from archwright.datasets._source import Labels, Values
 from archwright.errors import DataError
 
-__all__ = ["check_classes", "class_names", "scale_doubts", "to_indices", "to_labels"]
+__all__ = ["check_classes", "class_names", "scale_doubts", "to_indices", "to_labels", "to_values"]
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _ABSENT = ("", "nan", "NaN", "NaT", "<NA>")  # what numpy and pandas make of missing values among texts
@@ -45,8 +45,8 @@ def to_labels(targets: npt.NDArray[Any]) -> Labels:
         if len(odd):
             raise DataError(
                 f"the target {targets[odd[0]]} (index {odd[0]}) is no class: classes are whole "
-                "numbers or texts. Regression is not supported here; to classify, sort the values "
-                "into ranges first."
+                'numbers or texts. To predict the values themselves give task="regression" (--task regression); to '
+                "classify, sort them into ranges first."
             )
         return targets.astype(np.int64).astype(np.str_)
     if kind in "iub":
@@ -57,6 +57,36 @@ def to_labels(targets: npt.NDArray[Any]) -> Labels:
         _refuse_missing(np.isin(targets, _ABSENT), targets)
         return targets.astype(np.str_)
     raise DataError(f"targets are whole numbers, truth values or texts; their dtype is {targets.dtype}")
+
+
+def to_values(targets: npt.NDArray[Any]) -> Values:
+    """Return the target values of each sample, for regression.
+
+    Args:
+        targets: Numbers, or texts that are numbers, shape (n,), or (n, k) for several values of each sample.
+
+    Returns:
+        float64, shape (n, k).
+
+    Raises:
+        DataError: The shape is another, or a value is missing, infinite or no number.
+    """
+    if targets.ndim not in (1, 2) or 0 in targets.shape:
+        raise DataError(
+            f"targets hold one number for each sample, shape (n,), or several, shape (n, k); their shape is "
+            f"{targets.shape}"
+        )
+    try:
+        values = targets.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"the targets of a regression are numbers: {error}. To classify, leave task= out") from error
+    odd = np.argwhere(~np.isfinite(values))
+    if len(odd):
+        raise DataError(
+            f"{len(odd)} of {values.size} target values are missing or infinite, the first at index {odd[0][0]}; remove "
+            "these samples"
+        )
+    return values.reshape(len(values), -1)
 
 
 def _from_objects(targets: npt.NDArray[Any]) -> Labels:
@@ -124,8 +154,9 @@ def scale_doubts(targets: npt.NDArray[Any], labels: Labels, what: str = "the tar
         return []  # numbered as classes are
     return [
         f"{what} are whole numbers from {numbers[0]} to {numbers[-1]}, and are taken as {count} classes without an "
-        f"order: {numbers[0]} in place of {numbers[-1]} counts no worse than {numbers[-2]}. Regression is not "
-        "supported: sort the values into a few ranges. If they are names of classes, give texts to silence this warning"
+        f"order: {numbers[0]} in place of {numbers[-1]} counts no worse than {numbers[-2]}. To predict the values "
+        "themselves give task='regression' (--task regression). If they are names of classes, give texts to silence "
+        "this warning"
     ]
 
 
@@ -168,8 +199,8 @@ def check_classes(labels: Labels) -> None:
         have = "has one sample" if len(single) == 1 else "have one sample each"
         raise DataError(
             f"{_listed(single)} of the {len(names)} classes {have}: a class needs at least two to "
-            "be split into training and held-out parts. Add samples or remove the class. (If the "
-            "targets are measurements: regression is not supported here.)"
+            "be split into training and held-out parts. Add samples or remove the class. If the "
+            "targets are measurements, give task='regression' (--task regression)."
         )
 
 

@@ -22,17 +22,19 @@ from archwright.datasets._data import Data, Part
 from archwright.datasets._folder import read_image_folder
 from archwright.datasets._idx import is_idx_folder, read_idx_folder
 from archwright.datasets._images import to_size
-from archwright.datasets._labels import check_classes, class_names, to_indices
-from archwright.datasets._named import registry
+from archwright.datasets._labels import check_classes, class_names, to_indices, to_values
+from archwright.datasets._named import REGRESSIONS, registry
 from archwright.datasets._npz import read_npz
-from archwright.datasets._preprocess import Column
+from archwright.datasets._preprocess import Column, Target
 from archwright.datasets._reading import GIGABYTES, TABLES, InputError, check_file
-from archwright.datasets._source import Source
+from archwright.datasets._source import Samples, Source
 from archwright.datasets._split import split, to_seed, to_share
 from archwright.errors import DataError, UnknownName, unknown
 from archwright.space import TensorSpec
 
-__all__ = ["data"]
+__all__ = ["TASKS", "data"]
+
+TASKS = ("classification", "regression")
 
 _KINDS = (
     "a folder of idx files (train-images-idx3-ubyte[.gz], ...), a folder of images "
@@ -52,6 +54,7 @@ def data(
     target: str | None = None,
     header: bool | None = None,
     max_gigabytes: float | None = None,
+    task: str | None = None,
 ) -> Data:
     """Load labelled data and split it into a training, a validation and a test part.
 
@@ -70,7 +73,7 @@ def data(
       for each text that the training part holds; one that it does not hold gives zeros;
     - a `.npz` file with the arrays `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
 
-    The split is stratified by class and depends on nothing but the labels, the shares and the seed.
+    The split depends on nothing but the labels, the shares and the seed. For classification it is stratified by class.
 
     Args:
         source: What to load.
@@ -81,11 +84,13 @@ def data(
         seed: The same seed gives the same split in any process.
         size: For image folders: height and width in pixels (or one number for both) to resize the
             images to.
-        target: For tables: the column that holds the classes; the last one by default.
+        target: For tables: the column that holds the classes, or the values of a regression; the last one by default.
         header: For tables: whether the first row holds names; by default that is found out by
             looking.
         max_gigabytes: For files: the most memory that they may take once they are unpacked, 4 by default, so that a
             file made to be a trap does not fill it. A single picture may take a sixteenth of it.
+        task: "classification", where targets are names of classes; or "regression", where they are numbers, shape (n,)
+            or (n, k). `None` for "classification", and for the task of a named data set.
 
     Returns:
         The three parts, with the preprocessing that goes with them.
@@ -105,16 +110,20 @@ def data(
         "header": header,
         "max_gigabytes": None if max_gigabytes is None else _to_gigabytes(max_gigabytes),
     }
+    task = _task_of(source, task)
     try:
-        found, origin = _read(source, options)
+        found, origin = _read(source, options, task)
     except InputError as error:
         raise DataError(str(error)) from error
     except MemoryError as error:
         raise DataError("the data take more memory than there is; give fewer or smaller samples.") from error
     for note in found.train.notes:
         warnings.warn(note, stacklevel=2)
-    check_classes(found.train.labels)
-    classes = class_names(found.train.labels)
+    if task == "regression":
+        classes: tuple[str, ...] = ()
+    else:
+        check_classes(found.train.labels)
+        classes = class_names(found.train.labels)
     train, held, final = _divide(found, classes, validation, test, seed)
     indicators = found.indicators
     if indicators.any():
@@ -128,10 +137,17 @@ def data(
     if origin is not None:
         spec = {"source": origin, "validation": validation, "test": test, "seed": seed}
         spec |= {name: value for name, value in options.items() if value is not None}
+        spec |= {} if task == "classification" else {"task": task}
+    targets: tuple[Target, ...] = ()
+    if task == "regression":
+        centres, spreads = _moments(train.targets, np.zeros(train.targets.shape[1], dtype=np.bool_))
+        names = [found.target or "value"] if len(centres) == 1 else [str(place + 1) for place in range(len(centres))]
+        targets = tuple(map(Target, names, centres.tolist(), spreads.tolist()))
     return Data(
         name=found.name,
         kind="image" if train.inputs.ndim == 4 else "table",
         classes=classes,
+        targets=targets,
         train=train,
         validation=held,
         test=final,
@@ -168,9 +184,10 @@ def _divide(
     found: Source, classes: tuple[str, ...], validation: float, test: float, seed: int
 ) -> tuple[Part, Part, Part]:
     """Return the training, validation and test part, the last as it came where it is official."""
-    inputs, targets = found.train.inputs, to_indices(found.train.labels, classes)
+    inputs, targets = found.train.inputs, _targets(found.train, classes)
     official = found.test
-    chosen = split(targets, validation=validation, test=test if official is None else None, seed=seed)
+    strata = targets if classes else np.zeros(len(targets), dtype=np.int64)
+    chosen = split(strata, validation=validation, test=test if official is None else None, seed=seed)
     train, held, final = (Part(inputs[places], torch.tensor(targets[places])) for places in chosen)
     if official is not None:
         if official.inputs.shape[1:] != inputs.shape[1:]:
@@ -183,23 +200,39 @@ def _divide(
                 f"training samples are {inputs.dtype}, but test samples {official.inputs.dtype}; give both in the "
                 "same type and range."
             )
-        final = Part(official.inputs, torch.tensor(to_indices(official.labels, classes)))
+        final = Part(official.inputs, torch.tensor(_targets(official, classes)))
     return train, held, final
 
 
-def _read(source: Any, options: dict[str, Any]) -> tuple[Source, str | None]:
+def _targets(samples: Samples, classes: tuple[str, ...]) -> npt.NDArray[Any]:
+    """Return the positions of the classes, int64 (n,); the values of a regression, float32 (n, k), without classes."""
+    if classes:
+        return to_indices(samples.labels, classes)
+    return to_values(samples.labels).astype(np.float32)
+
+
+def _task_of(source: Any, given: str | None) -> str:
+    """Return the task that is meant."""
+    if given is None:
+        return "regression" if isinstance(source, str) and source in REGRESSIONS else "classification"
+    if given not in TASKS:
+        raise unknown("task", given, TASKS)
+    return given
+
+
+def _read(source: Any, options: dict[str, Any], task: str) -> tuple[Source, str | None]:
     """Return what a source holds, and the text that leads to it again (arrays have none)."""
     if isinstance(source, str) and source in registry:
         _refuse(options, f"the data set {source!r}")
-        return Source(source, to_samples(*registry.entry(source).make())), source
+        return Source(source, to_samples(*registry.entry(source).make(), task=task)), source
     if isinstance(source, str | PathLike):
         path = Path(source).expanduser().resolve()
         if not path.exists():
             raise _absent(source, path)
-        return _read_path(path, options), str(path)
+        return _read_path(path, options, task), str(path)
     if isinstance(source, tuple | list) and len(source) == 2:
         _refuse(options, "a pair of arrays")
-        return Source("arrays", to_samples(*source)), None
+        return Source("arrays", to_samples(*source, task=task)), None
     count = f" of {len(source)} items" if isinstance(source, tuple | list) else ""
     raise DataError(
         f"a {type(source).__name__}{count} is no data; give a name ({', '.join(registry.names())}), a path, or a pair "
@@ -207,7 +240,7 @@ def _read(source: Any, options: dict[str, Any]) -> tuple[Source, str | None]:
     )
 
 
-def _read_path(path: Path, options: dict[str, Any]) -> Source:
+def _read_path(path: Path, options: dict[str, Any], task: str) -> Source:
     """Read a file or a folder that is there."""
     gigabytes = options["max_gigabytes"] or GIGABYTES
     if path.is_dir():
@@ -221,10 +254,10 @@ def _read_path(path: Path, options: dict[str, Any]) -> Source:
     check_file(path)
     if path.name.lower().endswith(TABLES):
         _refuse(options, f"{path}, a table,", but=("target", "header", "max_gigabytes"))
-        return read_csv(path, target=options["target"], header=options["header"], gigabytes=gigabytes)
+        return read_csv(path, target=options["target"], header=options["header"], gigabytes=gigabytes, task=task)
     if path.suffix.lower() == ".npz":
         _refuse(options, f"{path}, a file of arrays,", but=("max_gigabytes",))
-        return read_npz(path, gigabytes=gigabytes)
+        return read_npz(path, gigabytes=gigabytes, task=task)
     hint = " Give the folder that holds the idx files." if is_idx_folder(path.parent) else ""
     raise DataError(f"{path} is no kind of file that is read.{hint} Data is {_KINDS}.")
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from archwright._registry import Registry
 
-__all__ = ["registry"]
+__all__ = ["REGRESSIONS", "registry"]
+
+REGRESSIONS = frozenset({"diabetes"})  # the others are classifications
 
 registry: Registry[Callable[[], tuple[Any, Any]]] = Registry("data set")
 """Makers by name, without arguments; each returns a pair (inputs, targets) as `data` takes it."""
@@ -47,6 +49,15 @@ def breast_cancer() -> tuple[Any, Any]:
     from sklearn.datasets import load_breast_cancer
 
     return _table(load_breast_cancer())
+
+
+@registry.register("diabetes")
+def diabetes() -> tuple[Any, Any]:
+    """442 patients, ten measurements each; the target is a measure of the disease after a year (regression)."""
+    from sklearn.datasets import load_diabetes
+
+    inputs, targets = load_diabetes(return_X_y=True)
+    return inputs, targets
 
 
 def _table(bunch: Any) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ __all__ = ["read_npz"]
 _DAMAGED = (EOFError, OSError, zipfile.BadZipFile, zlib.error)
 
 
-def read_npz(path: Path, *, gigabytes: float = GIGABYTES) -> Source:
+def read_npz(path: Path, *, gigabytes: float = GIGABYTES, task: str = "classification") -> Source:
     """Read the arrays `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
 
     Of the latter four, the last two become the test part as they are.
@@ -28,6 +28,7 @@ def read_npz(path: Path, *, gigabytes: float = GIGABYTES) -> Source:
     Args:
         path: A file that `numpy.savez` or `numpy.savez_compressed` wrote.
         gigabytes: The most memory that the arrays may take.
+        task: "classification" or "regression".
 
     Raises:
         DataError: It is no such file, holds other names, or arrays that cannot be learnt from.
@@ -35,12 +36,12 @@ def read_npz(path: Path, *, gigabytes: float = GIGABYTES) -> Source:
     arrays = _load(path, gigabytes)
     names = set(arrays)
     if names == {"x", "y"}:
-        return Source(path.stem, to_samples(arrays["x"], arrays["y"]))
+        return Source(path.stem, to_samples(arrays["x"], arrays["y"], task=task))
     if names == {"x_train", "y_train", "x_test", "y_test"}:
         return Source(
             path.stem,
-            to_samples(arrays["x_train"], arrays["y_train"]),
-            to_samples(arrays["x_test"], arrays["y_test"]),
+            to_samples(arrays["x_train"], arrays["y_train"], task=task),
+            to_samples(arrays["x_test"], arrays["y_test"], task=task),
         )
     raise DataError(
         f"{path} holds the arrays {', '.join(sorted(names)) or 'none'}; it should hold x and y, "

@@ -26,6 +26,7 @@ __all__ = [
     "Normalised",
     "Preprocess",
     "TablePreprocess",
+    "Target",
     "is_missing",
     "load_preprocess",
     "normalise",
@@ -40,11 +41,26 @@ Sample = tuple[int | None, Tensor | InputError]
 
 
 @dataclass(frozen=True)
+class Target:
+    """A value that a network predicts; networks learn it less its mean, over its standard deviation.
+
+    Args:
+        name: Its name.
+        mean: Over the training part.
+        std: Standard deviation likewise; above 0.
+    """
+
+    name: str
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
 class ImagePreprocess:
     """Preprocessing of pictures.
 
     Args:
-        classes: Names of the classes, in the order of the network's scores.
+        classes: Names of the classes, in the order of the network's scores; none for a regression.
         channels: 1 for grey pictures, 3 for colour.
         height: In pixels.
         width: In pixels.
@@ -53,6 +69,7 @@ class ImagePreprocess:
         bytes: Whether raw values are 0..255, as in picture files; otherwise they are floats of their own scale.
         resize: Whether pictures of another size are resized (bilinear, without regard to their proportions), as the
             training pictures were; otherwise they are refused.
+        targets: What a regression predicts, in the order of the network's outputs.
     """
 
     classes: tuple[str, ...]
@@ -63,6 +80,7 @@ class ImagePreprocess:
     std: tuple[float, ...]
     bytes: bool = True
     resize: bool = False
+    targets: tuple[Target, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -148,7 +166,7 @@ class ImagePreprocess:
             "resize": self.resize,
             "mean": list(self.mean),
             "std": list(self.std),
-            "classes": list(self.classes),
+            **_outputs_to_json(self),
         }
 
 
@@ -201,16 +219,18 @@ class TablePreprocess:
     """Preprocessing of table rows.
 
     Args:
-        classes: Names of the classes, in the order of the network's scores.
+        classes: Names of the classes, in the order of the network's scores; none for a regression.
         columns: The columns that the network uses, in the order of its features.
         named: Whether a file's first row holds the names of its columns; otherwise they are found by their places.
         target: The column that held the classes in training, which a file may have too.
+        targets: What a regression predicts, in the order of the network's outputs.
     """
 
     classes: tuple[str, ...]
     columns: tuple[Column, ...]
     named: bool = False
     target: str | None = None
+    targets: tuple[Target, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -293,7 +313,7 @@ class TablePreprocess:
             "named": self.named,
             "target": self.target,
             "columns": columns,
-            "classes": list(self.classes),
+            **_outputs_to_json(self),
         }
 
     def _places(self, first: Sequence[str], path: object) -> tuple[list[int], bool]:
@@ -324,7 +344,7 @@ Preprocess = ImagePreprocess | TablePreprocess
 
 
 class Normalised(nn.Module):
-    """A network that takes raw inputs.
+    """A network that takes raw inputs, and gives the values of a regression in their own units.
 
     Args:
         network: What takes normalised inputs.
@@ -333,6 +353,8 @@ class Normalised(nn.Module):
 
     mean: Tensor
     std: Tensor
+    target_mean: Tensor
+    target_std: Tensor
 
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
@@ -342,10 +364,14 @@ class Normalised(nn.Module):
         device = None if weight is None else weight.device
         self.register_buffer("mean", torch.tensor(preprocess.mean, device=device).view(shape))
         self.register_buffer("std", torch.tensor(preprocess.std, device=device).view(shape))
+        targets = preprocess.targets
+        self.register_buffer("target_mean", torch.tensor([each.mean for each in targets], device=device))
+        self.register_buffer("target_std", torch.tensor([each.std for each in targets], device=device))
 
     def forward(self, raw: Tensor) -> Any:
         """Return the network's output for raw inputs (n, ...)."""
-        return self.network((raw.to(torch.float32) - self.mean) / self.std)
+        output = self.network((raw.to(torch.float32) - self.mean) / self.std)
+        return output * self.target_std + self.target_mean if len(self.target_std) else output
 
 
 def load_preprocess(path: str | os.PathLike[str]) -> Preprocess:
@@ -369,7 +395,8 @@ def preprocess_from_json(data: Any) -> Preprocess:
     """
     if not isinstance(data, dict) or data.get("version") != 1:
         raise InputError("it is no preprocessing of version 1.")
-    classes = _texts(data, "classes")
+    targets = tuple(map(_target, _get(data, "targets", list))) if "targets" in data else ()
+    classes = () if targets else _texts(data, "classes")
     if data.get("kind") == "image":
         channels, height, width = (_get(data, name, int) for name in ("channels", "height", "width"))
         if channels not in (1, 3) or min(height, width) < 1 or channels * height * width > _MOST_VALUES:
@@ -387,6 +414,7 @@ def preprocess_from_json(data: Any) -> Preprocess:
             std=tuple(std for _, std in moments),
             bytes=_get(data, "bytes", bool),
             resize=_get(data, "resize", bool),
+            targets=targets,
         )
     if data.get("kind") == "table":
         columns = tuple(_column(each) for each in _get(data, "columns", list))
@@ -395,8 +423,21 @@ def preprocess_from_json(data: Any) -> Preprocess:
         named, target = _get(data, "named", bool), data.get("target")
         if not (target is None or (isinstance(target, str) and (named or target.isdecimal()))):
             raise InputError(f"the target {target!r} is no column.")
-        return TablePreprocess(classes, columns, named, target)
+        return TablePreprocess(classes, columns, named, target, targets)
     raise InputError(f"its kind is {data.get('kind')!r}, and not 'image' or 'table'.")
+
+
+def _outputs_to_json(preprocess: Preprocess) -> dict[str, Any]:
+    """Return what the outputs of a network mean: names of classes, or the values of a regression."""
+    if not preprocess.targets:
+        return {"classes": list(preprocess.classes)}
+    return {"targets": [{"name": each.name, "mean": each.mean, "std": each.std} for each in preprocess.targets]}
+
+
+def _target(data: Any) -> Target:
+    if not isinstance(data, dict):
+        raise InputError(f"{data!r} is no target.")
+    return Target(_get(data, "name", str), *_moments(data.get("mean"), data.get("std")))
 
 
 def _column(data: Any) -> Column:

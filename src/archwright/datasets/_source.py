@@ -11,25 +11,27 @@ import torch
 
 from archwright.datasets._preprocess import Column
 
-__all__ = ["Labels", "Samples", "Source"]
+__all__ = ["Labels", "Samples", "Source", "Values"]
 
 Labels = npt.NDArray[Any]
 """Class names, one for each sample: text of shape (n,)."""
+Values = npt.NDArray[np.float64]
+"""Target values of a regression: float64 of shape (n, k)."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs with the names of their classes.
+    """Inputs with the names of their classes, or with target values.
 
     Args:
         inputs: Images, uint8 or float32 of shape (n, channels, height, width), or a table, float32
             of shape (n, features).
-        labels: Class names, text of shape (n,).
+        labels: Class names, text of shape (n,); or values, float64 of shape (n, k).
         notes: What the user is to be warned of: values that may mean something else than they are taken for.
     """
 
     inputs: torch.Tensor
-    labels: Labels
+    labels: Labels | Values
     notes: tuple[str, ...] = ()
 
 

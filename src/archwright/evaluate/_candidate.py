@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from archwright.datasets import Preprocess
-    from archwright.space import Architecture, Space, TensorSpec
+    from archwright.space import Architecture, InputSpec, Space
 
 __all__ = ["Candidate", "Infeasible", "Listener", "Saved", "Stopped"]
 
@@ -109,7 +109,7 @@ class Candidate:
         device: str = "cpu",
         deadline: float | None = None,
         listener: Listener | None = None,
-        example_input: TensorSpec | None = None,
+        example_input: InputSpec | None = None,
         preprocess: Preprocess | None = None,
         settings: Mapping[str, Any] = MappingProxyType({}),
         stop: Callable[[Sequence[Mapping[str, float]]], Stopped | None] = lambda curve: None,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from archwright.datasets import Preprocess
     from archwright.evaluate._candidate import Candidate
     from archwright.evaluate._learned import Learned, Preparation
-    from archwright.space import Space, TensorSpec
+    from archwright.space import InputSpec, Space
+    from archwright.tasks import Task
 
 __all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics", "decided_settings", "not_data"]
 
@@ -29,8 +30,9 @@ class Evaluator(ABC):
         objective: What a search optimises when it is not told: "max" or "min" and a metric's name.
         settings: The parts of a space besides "model" by which it goes in an evaluation; `None` for any. A space that
             decides something else is refused, for that would be left to chance.
-        example_input: What a network sees, one sample of it; `None` where the evaluator does not
-            know.
+        example_input: What a network sees, one sample of it, or of each of its inputs; `None` where the evaluator does
+            not know.
+        task: What networks learn, where they are trained.
         device: Where the candidates' networks are to live, as torch names it.
         metrics: The names of what it measures; `None` where that is not known before.
         fidelities: What a candidate can be given less of, by name, the most telling first; none where every evaluation
@@ -39,7 +41,8 @@ class Evaluator(ABC):
 
     objective: str = "max value"
     settings: frozenset[str] | None = None
-    example_input: TensorSpec | None = None
+    example_input: InputSpec | None = None
+    task: Task | None = None
     device: str = "cpu"
     metrics: frozenset[str] | None = None
     fidelities: Mapping[str, Fidelity] = MappingProxyType({})
@@ -103,9 +106,8 @@ class Evaluator(ABC):
 
     @property
     def preprocess(self) -> Preprocess | None:
-        """The preprocessing of its networks' inputs, which is saved with them: that of its data, where it has any."""
-        found: Preprocess | None = getattr(getattr(self, "data", None), "preprocess", None)
-        return found
+        """The preprocessing of its networks' inputs, which is saved with them: that of its task, where it has one."""
+        return None if self.task is None else self.task.preprocess
 
     @property
     def is_paced(self) -> bool:

@@ -1,49 +1,64 @@
-"""One part of the data on a device, handed out in batches as a network wants them."""
+"""One part of a task's samples, handed out in batches as a network takes them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from archwright.datasets import Part
 from archwright.evaluate._augment import crop, cutout, flip
+from archwright.tasks import size_of
 
 if TYPE_CHECKING:
-    from archwright.datasets import Data, Part
     from archwright.evaluate._setup import Setup
+    from archwright.tasks import Task
 
-__all__ = ["Feed"]
+__all__ = ["Batch", "Feed"]
 
-Batch = tuple[Tensor, Tensor]  # normalised inputs, float32, and targets, int64 of shape (n,)
+Batch = tuple[Any, Any]  # prepared inputs, and targets
 
 
 class Feed:
-    """One part of the data, whole on the device.
+    """One part of a task's samples. Tensors are kept on the device as a whole; data sets are read batch by batch.
 
     Args:
-        data: The data, which know how to normalise.
+        task: The task, which knows how inputs are prepared and outputs are checked.
         part: The part to hand out.
         setup: How the network will be run.
     """
 
-    def __init__(self, data: Data, part: Part, setup: Setup) -> None:
-        self.classes = len(data.classes)
-        self._normalise = data.normalise
-        self._layout = setup.layout
-        self._inputs = part.inputs.to(setup.device)
-        self._targets = part.targets.to(setup.device)
+    def __init__(self, task: Task, part: Any, setup: Setup) -> None:
+        self.task = task
+        self._setup = setup
+        self._part = part
+        if isinstance(part, Part):
+            self._part = Part(part.inputs.to(setup.device), part.targets.to(setup.device))
 
     def __len__(self) -> int:
         """Return the number of samples."""
-        return len(self._targets)
+        return len(self._part)
+
+    def run(self, model: Callable[..., Any], inputs: Any) -> Any:
+        """Return what a network gives for the inputs of a batch.
+
+        Raises:
+            EvaluationError: It is not what the task needs.
+        """
+        outputs = self._setup.run(model, inputs)
+        self.task.check_outputs(outputs, size_of(inputs))
+        return outputs
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """Yield all samples in their order, as they are, `size` at a time."""
-        for start in range(0, len(self), size):
-            chosen = slice(start, start + size)
-            yield self._prepare(self._inputs[chosen]), self._targets[chosen]
+        if isinstance(self._part, Part):
+            for start in range(0, len(self), size):
+                chosen = slice(start, start + size)  # a view, not a copy
+                yield self._prepare(self._part.inputs[chosen]), self._part.targets[chosen]
+        else:
+            yield from self._read(torch.split(torch.arange(len(self)), size))
 
     def shuffled(self, size: int, generator: torch.Generator, *, augment: tuple[str, ...] = ()) -> Iterator[Batch]:
         """Yield all samples in a new order, `size` at a time.
@@ -56,9 +71,12 @@ class Feed:
             generator: Where the order and the augmentation come from; on the CPU.
             augment: The names of the random changes to make to images.
         """
-        order = torch.randperm(len(self), generator=generator).to(self._targets.device)
-        for chosen in torch.split(order, self.sizes(size)):
-            inputs = self._inputs.index_select(0, chosen)
+        order, part = torch.randperm(len(self), generator=generator), self._part
+        if not isinstance(part, Part):
+            yield from self._read(torch.split(order, self.sizes(size)))
+            return
+        for chosen in torch.split(order.to(part.targets.device), self.sizes(size)):
+            inputs = part.inputs.index_select(0, chosen)
             # While they are bytes: a quarter of the memory to move, and the border that comes in is black.
             if "crop" in augment:
                 inputs = crop(inputs, generator)
@@ -67,7 +85,7 @@ class Feed:
             inputs = self._prepare(inputs)
             if "cutout" in augment:
                 inputs = cutout(inputs, generator)
-            yield inputs, self._targets[chosen]
+            yield inputs, part.targets[chosen]
 
     def sizes(self, size: int) -> list[int]:
         """Return the sizes of the batches that `shuffled(size)` yields."""
@@ -83,8 +101,14 @@ class Feed:
         """Return how many batches `shuffled(size)` yields."""
         return len(self.sizes(size))
 
-    def _prepare(self, inputs: Tensor) -> Tensor:
-        """Return inputs normalised, in the layout that the network wants."""
+    def _read(self, places: Sequence[Tensor]) -> Iterator[Batch]:
+        for inputs, targets in self._part.batches(places):
+            # A collating function makes a list of several inputs.
+            given = tuple(inputs) if isinstance(inputs, list) else inputs
+            yield self.task.prepare(self._setup.place(given)), self._setup.place(targets)
+
+    def _prepare(self, inputs: Tensor) -> Any:
+        """Return inputs as the network takes them, images in its layout."""
         if inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=self._layout)
-        return self._normalise(inputs)
+            inputs = inputs.contiguous(memory_format=self._setup.layout)
+        return self.task.prepare(inputs)

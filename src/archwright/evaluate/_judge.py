@@ -1,4 +1,4 @@
-"""The judgement of a network on data that it did not learn from."""
+"""The judgement of a network on samples that it did not learn from."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 
 from archwright.errors import EvaluationError
-from archwright.evaluate._metrics import classification_metrics, confusion_matrix
+from archwright.tasks import leaves, size_of
 
 if TYPE_CHECKING:
     from archwright.evaluate._feed import Feed
@@ -36,27 +35,28 @@ def judge(model: torch.nn.Module, feed: Feed, setup: Setup, *, seconds: float = 
         seconds: After how long no further batch is looked at; 512 samples are at least.
 
     Returns:
-        "loss", the mean cross-entropy in nats, and the metrics of `classification_metrics`.
+        "loss", the mean over the samples, and the other metrics of the task.
 
     Raises:
         EvaluationError: The loss is NaN or infinite.
     """
     model.eval()
+    task = feed.task
     # Sums stay on the device, so that the loop never waits for it.
     loss = torch.zeros((), device=setup.device)
     seen, end = 0, time.monotonic() + seconds
-    confusion = torch.zeros((feed.classes, feed.classes), dtype=torch.int64, device=setup.device)
+    meter = task.meter(setup.device)
     for inputs, targets in feed.in_order(BATCH):
-        scores = setup.scores(model, inputs, feed.classes)
-        loss += F.cross_entropy(scores, targets, reduction="sum")
-        confusion += confusion_matrix(scores.argmax(1), targets, feed.classes)
-        seen += len(targets)
+        outputs, size = feed.run(model, inputs), size_of(inputs)
+        loss += task.loss(outputs, targets) * size
+        meter.update(outputs, targets)
+        seen += size
         if seen >= LEAST and time.monotonic() >= end:
             break
     mean = loss.item() / seen
     if not math.isfinite(mean):
         raise EvaluationError(f"loss became {mean} on held-out data: the training has diverged")
-    return {"loss": mean, **classification_metrics(confusion)}
+    return {"loss": mean, **meter.compute()}
 
 
 @torch.no_grad()
@@ -71,8 +71,9 @@ def seconds_to_judge(model: torch.nn.Module, feed: Feed, setup: Setup, *, sample
     """
     model.eval()
     batches = [inputs for inputs, _ in islice(feed.in_order(BATCH), TIMED_BATCHES)]
-    setup.scores(model, batches[0], feed.classes)  # the first call of each shape prepares the kernels
+    feed.run(model, batches[0])  # the first call of each shape prepares the kernels
     start = time.monotonic()
     for inputs in batches:
-        setup.scores(model, inputs, feed.classes).sum().item()  # waits until the device is done
-    return (time.monotonic() - start) / sum(map(len, batches)) * samples
+        outputs = feed.run(model, inputs)
+        next(leaves(outputs)).sum().item()  # waits until the device is done
+    return (time.monotonic() - start) / sum(map(size_of, batches)) * samples

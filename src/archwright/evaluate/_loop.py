@@ -9,7 +9,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -17,6 +16,7 @@ from archwright.errors import EvaluationError
 from archwright.evaluate._device import seeded
 from archwright.evaluate._optimizers import make_optimizer
 from archwright.evaluate._schedules import SCHEDULES
+from archwright.tasks import size_of
 
 if TYPE_CHECKING:
     from archwright.evaluate._feed import Feed
@@ -94,6 +94,7 @@ class Trainer:
         self._model = model
         self._setup = setup
         self._recipe = recipe
+        self._smoothing = recipe.smoothing_for(feed.task)
         self._batch_size = batch_size
         self.begin(feed, seed=seed, pace=pace)
         self._schedule = SCHEDULES[recipe.schedule]
@@ -147,7 +148,7 @@ class Trainer:
         batches = self._feed.shuffled(self._batch_size, self._generator, augment=augment)
         for inputs, targets in islice(batches, limit):
             rate = self._set_rate()
-            losses.add(self._learn(inputs, targets), len(targets), rate)
+            losses.add(self._learn(inputs, targets), size_of(inputs), rate)
             self.step += 1
             self._total += 1
             if self.step % self._look_every == 0:
@@ -174,7 +175,7 @@ class Trainer:
         batches = self._feed.shuffled(self._batch_size, torch.Generator().manual_seed(self._total))
         with seeded(self._total, self._setup.device):
             for inputs, _ in islice(batches, SETTLING):
-                self._setup.scores(self._model, inputs, self._feed.classes)
+                self._feed.run(self._model, inputs)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
@@ -185,10 +186,10 @@ class Trainer:
             group["lr"] = peak * share
         return self._peaks[0] * share
 
-    def _learn(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def _learn(self, inputs: Any, targets: Any) -> Tensor:
         """Make one step and return its loss."""
-        scores = self._setup.scores(self._model, inputs, self._feed.classes)
-        loss = F.cross_entropy(scores, targets, label_smoothing=self._recipe.label_smoothing)
+        outputs = self._feed.run(self._model, inputs)
+        loss = self._feed.task.loss(outputs, targets, label_smoothing=self._smoothing)
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if self._recipe.clip is not None:

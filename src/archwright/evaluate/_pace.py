@@ -11,7 +11,7 @@ from archwright.evaluate._candidate import Candidate
 
 if TYPE_CHECKING:
     from archwright.evaluate._evaluator import Evaluator
-    from archwright.space import Architecture, Space, TensorSpec
+    from archwright.space import Architecture, InputSpec, Space
 
 __all__ = ["TrainingPace"]
 
@@ -32,7 +32,7 @@ class TrainingPace(Cost):
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
 
-    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+    def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
         """Return "seconds_per_epoch".
 
         Raises:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright._scalars import is_number, is_whole, keep_scalars, scalar
 from archwright.errors import EvaluationError, unknown
@@ -14,9 +14,12 @@ from archwright.evaluate._augment import AUGMENTATIONS
 from archwright.evaluate._optimizers import OPTIMIZERS, MakeOptimizer
 from archwright.evaluate._schedules import SCHEDULES
 
+if TYPE_CHECKING:
+    from archwright.tasks import Task
+
 __all__ = ["Recipe", "as_names", "to_whole"]
 
-_OPTIONAL = ("lr", "weight_decay", "clip")  # may be None
+_OPTIONAL = ("lr", "weight_decay", "label_smoothing", "clip")  # may be None
 _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "lr": ("above 0", lambda value: value > 0),
     "weight_decay": ("of 0 or more", lambda value: value >= 0),
@@ -41,7 +44,7 @@ class Recipe:
     lr: float | None = None
     weight_decay: float | None = None
     schedule: str = "one-cycle"
-    label_smoothing: float = 0.1
+    label_smoothing: float | None = None
     augment: tuple[str, ...] = ()
     clip: float | None = None
 
@@ -93,25 +96,31 @@ class Recipe:
             changes = {"lr": None, "weight_decay": None, **changes}
         return dataclasses.replace(self, **changes)
 
-    def check(self, *, kind: str, samples: int) -> None:
-        """Check the recipe against the data.
-
-        Args:
-            kind: "image" or "table".
-            samples: How many there are to learn from.
+    def check(self, task: Task) -> None:
+        """Check the recipe against the task.
 
         Raises:
             EvaluationError: They do not go together.
         """
-        if self.augment and kind != "image":
+        samples = len(task.train)
+        if self.augment and not task.augmentations:
             raise EvaluationError(
-                f"augment={self.augment!r} is for images; these data are of kind {kind!r}: leave it out"
+                f"augment={self.augment!r} is for images; these data are of kind {task.kind!r}: leave it out"
+            )
+        if self.label_smoothing and task.label_smoothing is None:
+            raise EvaluationError(
+                f"label_smoothing={self.label_smoothing!r} is for classification; the loss of this task has no labels "
+                "to smooth: leave it out"
             )
         if self.batch_size is not None and self.batch_size > samples:
             raise EvaluationError(
                 f"batch_size={self.batch_size} is larger than the training part, which has {samples} "
                 f"samples; give at most {samples}"
             )
+
+    def smoothing_for(self, task: Task) -> float | None:
+        """Return the label smoothing: the one given, or the task's own."""
+        return task.label_smoothing if self.label_smoothing is None else self.label_smoothing
 
     def epochs_for(self, samples: int) -> int:
         """Return the number of epochs: the one given, or what shows 100,000 samples, from 2 to 10."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from archwright.errors import EvaluationError
+from archwright.tasks import map_tensors
 
 __all__ = ["Setup", "lay_out"]
 
@@ -32,34 +34,24 @@ class Setup:
         """The memory format of images."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
-    def scores(self, model: torch.nn.Module, inputs: Tensor, classes: int) -> Tensor:
-        """Run a network on a batch.
+    def place(self, batch: Any) -> Any:
+        """Return a batch on the device, images in their layout."""
+        return map_tensors(self._placed, batch)
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        tensor = tensor.to(self.device)
+        return tensor.contiguous(memory_format=self.layout) if tensor.ndim == 4 else tensor
+
+    def run(self, model: Callable[..., Any], inputs: Any) -> Any:
+        """Return what a network gives for a batch, floating-point numbers as float32.
 
         Args:
             model: The network.
-            inputs: The batch, `n` samples.
-            classes: How many scores are wanted of each sample.
-
-        Returns:
-            Scores, float32, shape `(n, classes)`.
-
-        Raises:
-            EvaluationError: The network gives something else.
+            inputs: Its input, or a tuple of its inputs.
         """
-        kind = torch.device(self.device).type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.bf16):
-            scores = model(inputs)
-        wanted = (len(inputs), classes)
-        if isinstance(scores, Tensor) and scores.shape == wanted and scores.is_floating_point():
-            return scores.float()
-        got = type(scores).__name__
-        if isinstance(scores, Tensor):
-            kind = "" if scores.is_floating_point() else f" and type {scores.dtype}"
-            got = f"shape {tuple(scores.shape)}{kind}"
-        raise EvaluationError(
-            f"the network's output for a batch of {len(inputs)} is of {got}; wanted is shape {wanted}: "
-            f"one score, a floating-point number, for each of the {classes} classes"
-        )
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bf16):
+            outputs = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+        return map_tensors(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, outputs)
 
 
 def lay_out(model: torch.nn.Module, layout: torch.memory_format) -> None:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from archwright.evaluate._fidelity import Fidelity, Spent
 from archwright.evaluate._loop import Pace
 
 if TYPE_CHECKING:
-    from archwright.datasets import Data
+    from archwright.tasks import Task
 
 __all__ = ["Cuts", "Stage", "fidelities", "stages"]
 
@@ -63,21 +63,21 @@ class Stage:
         return Pace(most, deadline=end if deadline is None else min(end, deadline), by_time=True)
 
 
-def fidelities(data: Data, epochs: int, batch_size: int) -> dict[str, Fidelity]:
+def fidelities(task: Task, epochs: int, batch_size: int) -> dict[str, Fidelity]:
     """Return what a training can be given less of.
 
     Args:
-        data: What is learned from.
+        task: What is learned.
         epochs: How many epochs a full training has.
         batch_size: How many samples a step takes.
     """
-    enough = float(f"{min(1.0, _STEPS * batch_size / len(data.train)):.2g}")
+    enough = float(f"{min(1.0, _STEPS * batch_size / len(task.train)):.2g}")
     found = {
         "epochs": Fidelity(enough, epochs, whole=enough >= 1),
         "seconds": Fidelity(1.0, _SECONDS),
         "data": Fidelity(max(_LEAST_SHARE, min(1.0, enough / epochs)), 1.0, most=1.0),
     }
-    side = data.train.inputs.shape[-2] if data.kind == "image" else 0
+    side = task.train.inputs.shape[-2] if task.kind == "image" else 0
     if side > _LEAST_SIDE:
         found["resolution"] = Fidelity(_LEAST_SIDE, side, whole=True, power=2.0, most=side)
     return found
@@ -105,43 +105,42 @@ def stages(fidelities: Sequence[Spent], epochs: int) -> list[Stage]:
 
 
 class Cuts:
-    """Parts of the data with less of them, or in a lower resolution; the last ones are kept.
+    """Parts of a task with fewer samples, or in a lower resolution; the last ones are kept.
 
     Args:
-        data: The data.
+        task: The task.
     """
 
-    def __init__(self, data: Data) -> None:
-        self._data = data
-        self._made: dict[tuple[float, int | None, bool], tuple[Part, Part]] = {}
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._made: dict[tuple[float, int | None, bool], tuple[Any, Any]] = {}
 
-    def of(self, stage: Stage) -> tuple[Part, Part]:
+    def of(self, stage: Stage) -> tuple[Any, Any]:
         """Return what a stage learns from, and what it is judged on.
 
         A smaller share of the samples is a part of a larger one, the same for every training.
         """
-        data, key = self._data, (stage.share, stage.side, stage.seconds is not None)
+        task, key = self._task, (stage.share, stage.side, stage.seconds is not None)
         if key == (1.0, None, False):
-            return data.train, data.validation
+            return task.train, task.validation
         if key not in self._made:
-            count = max(2, round(stage.share * len(data.train)))
-            train = data.train if count >= len(data.train) else _some(data.train, count)
+            count = max(2, round(stage.share * len(task.train)))
+            train = task.train if count >= len(task.train) else _some(task.train, count)
             # Where time may end the judgement, what it sees first is to be a fair part of it.
-            validation = data.validation if stage.seconds is None else _some(data.validation, len(data.validation))
+            validation = task.validation if stage.seconds is None else _some(task.validation, len(task.validation))
             self._made[key] = (_resized(train, stage.side), _resized(validation, stage.side))
         return self._made[key]
 
 
-def _some(part: Part, count: int) -> Part:
+def _some(part: Any, count: int) -> Any:
     """Return so many samples, in an order of their own that is always the same."""
-    chosen = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:count]
-    return Part(part.inputs[chosen], part.targets[chosen])
+    return part.select(torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:count])
 
 
-def _resized(part: Part, side: int | None) -> Part:
-    images = part.inputs
-    if side is None or side == images.shape[-2]:
+def _resized(part: Any, side: int | None) -> Any:
+    if side is None or side == part.inputs.shape[-2]:
         return part
+    images = part.inputs
     size = (side, max(1, round(side * images.shape[-1] / images.shape[-2])))
     small = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
     if images.dtype == torch.uint8:

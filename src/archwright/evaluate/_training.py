@@ -12,11 +12,10 @@ import numpy as np
 import torch
 
 from archwright._scalars import scalar
-from archwright.datasets import Data, Part
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate._candidate import Candidate, Stopped
 from archwright.evaluate._device import choose_device, is_bf16_faster, seeded
-from archwright.evaluate._evaluator import Evaluator, not_data
+from archwright.evaluate._evaluator import Evaluator
 from archwright.evaluate._feed import Feed
 from archwright.evaluate._judge import judge, seconds_to_judge
 from archwright.evaluate._loop import Pace, Trainer
@@ -24,10 +23,13 @@ from archwright.evaluate._optimizers import MakeOptimizer
 from archwright.evaluate._recipe import Recipe, as_names, to_whole
 from archwright.evaluate._setup import Setup, lay_out
 from archwright.evaluate._stages import Cuts, fidelities, stages
+from archwright.tasks import as_task
 
 if TYPE_CHECKING:
+    from archwright.datasets import Data
     from archwright.evaluate._fidelity import Spent
     from archwright.space import Space
+    from archwright.tasks import Task
 
 __all__ = ["Training"]
 
@@ -38,7 +40,7 @@ LONGEST = 10  # and at most where it is a deadline that ends it
 
 
 class Training(Evaluator):
-    """Trains a candidate's network to classify, and judges it on the validation part after each epoch.
+    """Trains a candidate's network on a task, and judges it on the validation part after each epoch.
 
     A space may have parts named as the arguments that `settings` lists, such as `lr=aw.real(1e-3,
     1e-1, log=True)`; what it decides goes before what is given here. A candidate may be given less "epochs", so many
@@ -49,7 +51,7 @@ class Training(Evaluator):
     network is left in `candidate.model`, in evaluation mode.
 
     Args:
-        data: What to learn from; `aw.data(...)` loads it.
+        task: What to learn: data that `aw.data(...)` loaded, or a `Task`.
         epochs: How often to go through the training part; `None` for as often as shows 100,000 samples, from 2 to 10.
         batch_size: How many samples a step takes; `None` for 128, or less where that makes under
             32 steps an epoch.
@@ -61,7 +63,8 @@ class Training(Evaluator):
             normalisation.
         schedule: The learning rate over the training: "one-cycle" (Smith and Topin 2018), "cosine"
             (Loshchilov and Hutter 2017) or "constant".
-        label_smoothing: How much of a label is spread over all classes, from 0 to below 1.
+        label_smoothing: How much of a label is spread over all classes, from 0 to below 1; `None` for 0.1 in
+            classification. Other tasks have none.
         augment: Random changes to training images: any of "flip", "crop" and "cutout" (DeVries and
             Taylor 2017).
         clip: Largest norm of the gradient; a larger one is scaled down. `None` for no limit.
@@ -77,13 +80,12 @@ class Training(Evaluator):
         UnknownName: A name is not known.
     """
 
-    objective = "max accuracy"
-    metrics = frozenset(("accuracy", "precision", "recall", "f1", "loss", "train_loss", "epochs", "parameters"))
+    task: Task
     settings = frozenset(field.name for field in dataclasses.fields(Recipe))
 
     def __init__(
         self,
-        data: Data,
+        task: Task | Data,
         *,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -91,7 +93,7 @@ class Training(Evaluator):
         lr: float | None = None,
         weight_decay: float | None = None,
         schedule: str = "one-cycle",
-        label_smoothing: float = 0.1,
+        label_smoothing: float | None = None,
         augment: str | Iterable[str] | None = (),
         clip: float | None = None,
         precision: str = "float32",
@@ -99,19 +101,20 @@ class Training(Evaluator):
         device: str = "auto",
         final_epochs: int | None = None,
     ) -> None:
-        if not isinstance(data, Data):
-            raise not_data("networks are trained on data that aw.data(...) loaded", data)
+        task = as_task(task)
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
         if final_epochs is not None:
             final_epochs = to_whole("final_epochs", final_epochs)
-        if len(data.train) < 2 or len(data.validation) < 1:
-            raise EvaluationError(
-                f"{data.name!r} has {len(data.train)} training and {len(data.validation)} validation "
-                "samples: there must be at least two and one"
-            )
-        self.data = data
-        self.example_input = data.example_input
+        self.task = task
+        self.objective = task.objective
+        self.metrics = task.metrics | {"train_loss", "epochs", "parameters"}
+        unused = {
+            *([] if task.augmentations else ["augment"]),
+            *([] if task.label_smoothing is not None else ["label_smoothing"]),
+        }
+        self.settings = type(self).settings - unused
+        self.example_input = task.example_input
         self.recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
@@ -123,15 +126,15 @@ class Training(Evaluator):
             augment=as_names(augment),
             clip=clip,
         )
-        self.recipe.check(kind=data.kind, samples=len(data.train))
+        self.recipe.check(task)
         self.device = choose_device(device)
         self.precision = precision
         self.channels_last = scalar(channels_last)
         self.final_epochs = final_epochs
         self._asked_device = device
-        samples = len(data.train)
-        self.fidelities = fidelities(data, self.recipe.epochs_for(samples), self.recipe.batch_for(samples))
-        self._cuts = Cuts(data)
+        samples = len(task.train)
+        self.fidelities = fidelities(task, self.recipe.epochs_for(samples), self.recipe.batch_for(samples))
+        self._cuts = Cuts(task)
 
     def try_out(self, candidate: Candidate) -> None:
         """Run the candidate's network on two samples.
@@ -140,11 +143,11 @@ class Training(Evaluator):
             EvaluationError: Its output does not fit the data, or a setting of the space is wrong.
         """
         self._recipe_of(candidate)
-        train = self.data.train
+        train = self.task.train
         with self._running(candidate.model.eval(), candidate) as setup, torch.no_grad():
-            feed = Feed(self.data, Part(train.inputs[:2], train.targets[:2]), setup)
+            feed = Feed(self.task, train.select(torch.arange(2)), setup)
             for inputs, _ in feed.in_order(2):
-                setup.scores(candidate.model, inputs, feed.classes)
+                feed.run(candidate.model, inputs)
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network as it stands, and return its metrics after the last epoch.
@@ -157,9 +160,9 @@ class Training(Evaluator):
         judged; a training that goes on from a checkpoint comes to what it would have come to without the break.
 
         Returns:
-            "accuracy", "precision", "recall", "f1" (macro averages in 0..1) and "loss"
-            (cross-entropy in nats, without smoothing) on the validation part; "train_loss" as it
-            was minimised; "epochs"; "parameters", how many numbers the network has that can be learned.
+            The metrics of the task on the validation part, such as "accuracy" and "loss", the latter without label
+            smoothing; "train_loss" as it was minimised; "epochs"; "parameters", how many numbers the network has that
+            can be learned.
 
         Raises:
             EvaluationError: The loss became NaN or infinite, the network's output does not fit, or
@@ -167,16 +170,16 @@ class Training(Evaluator):
             Stopped: The candidate was told to stop.
         """
         recipe = self._recipe_of(candidate)
-        size = recipe.batch_for(len(self.data.train))
+        size = recipe.batch_for(len(self.task.train))
         state = candidate.restore()
         model = candidate.model
-        way = stages(candidate.stages, recipe.epochs_for(len(self.data.train)))
+        way = stages(candidate.stages, recipe.epochs_for(len(self.task.train)))
         done, reached = (0, 0.0) if state is None else (int(state["stages"]), float(state["epochs"]))
         metrics: dict[str, float] = {}
         trainer: Trainer | None = None
         with self._running(model, candidate) as setup:
             for number, stage in enumerate(way[done:], start=done):
-                train, validation = (Feed(self.data, part, setup) for part in self._cuts.of(stage))
+                train, validation = (Feed(self.task, part, setup) for part in self._cuts.of(stage))
                 full, seed = train.steps(size), candidate.seed + number
                 cut = stage.seconds is not None and candidate.remaining() < stage.seconds
                 pace = stage.pace(full, candidate.deadline)
@@ -214,24 +217,23 @@ class Training(Evaluator):
         there, and the network is tested as it is.
 
         Returns:
-            "test_accuracy", "test_precision", "test_recall", "test_f1" and "test_loss", none of
-            them where the data have no test part; "train_loss"; "epochs", which may end in a
-            fraction; "parameters".
+            The metrics of the task on the test part under "test_..." names, none of them where there is no test part;
+            "train_loss"; "epochs", which may end in a fraction; "parameters".
 
         Raises:
             EvaluationError: As in `evaluate`; or the time is too short to train at all.
         """
         recipe = self._recipe_of(candidate)
         longer = LONGER if candidate.deadline is None else LONGEST
-        epochs = self.final_epochs or longer * recipe.epochs_for(len(self.data.train))
-        size = recipe.batch_for(len(self.data.train))
+        epochs = self.final_epochs or longer * recipe.epochs_for(len(self.task.train))
+        size = recipe.batch_for(len(self.task.train))
         model = candidate.rebuild()
         with self._running(model, candidate) as setup:
-            feed = Feed(self.data, self.data.with_validation(), setup)
+            feed = Feed(self.task, self.task.train + self.task.validation, setup)
             deadline = candidate.deadline
             if deadline is not None:
                 # The test, the step under way when the time is up, and as much again: machines waver.
-                spare = 2 * seconds_to_judge(model, feed, setup, samples=len(self.data.test) + 4 * size)
+                spare = 2 * seconds_to_judge(model, feed, setup, samples=len(self.task.test) + 4 * size)
                 if candidate.remaining() <= spare:
                     raise EvaluationError(
                         f"{candidate.remaining():.3g} seconds are too few for a final training: its test alone may "
@@ -253,26 +255,26 @@ class Training(Evaluator):
         """Test a network that was trained before.
 
         Returns:
-            "test_accuracy", "test_precision", "test_recall", "test_f1" and "test_loss", none of them where the data
-            have no test part; "parameters".
+            The metrics of the task on the test part under "test_..." names, none of them where there is no test part;
+            "parameters".
         """
         model.to(candidate.device)
         with self._running(model, candidate) as setup:
             return {**self._tested(model, setup), "parameters": _size(model)}
 
     def _tested(self, model: torch.nn.Module, setup: Setup) -> dict[str, float]:
-        if not len(self.data.test):
+        if not len(self.task.test):
             return {}
-        tested = judge(model, Feed(self.data, self.data.test, setup), setup)
+        tested = judge(model, Feed(self.task, self.task.test, setup), setup)
         return {f"test_{name}": value for name, value in tested.items()}
 
     def seconds_per_epoch(self, candidate: Candidate) -> float:
         """Return about how many seconds an epoch of the candidate's training takes, from a few steps of it."""
         recipe = self._recipe_of(candidate)
-        size = recipe.batch_for(len(self.data.train))
+        size = recipe.batch_for(len(self.task.train))
         model = candidate.model
         with self._running(model, candidate) as setup:
-            feed = Feed(self.data, self.data.train, setup)
+            feed = Feed(self.task, self.task.train, setup)
             trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=0, pace=Pace(TIMED_STEPS + 1))
             trainer.epoch(limit=1)  # the first step prepares the kernels
             start = time.monotonic()
@@ -296,7 +298,7 @@ class Training(Evaluator):
             return
         architecture = space.sample(np.random.default_rng(0))
         candidate = Candidate(space, architecture, seed=0, example_input=self.example_input)
-        channels, height, width = self.data.train.inputs.shape[1:]
+        channels, height, width = self.task.train.inputs.shape[1:]
         for side in sides:
             images = torch.zeros(2, channels, side, max(1, round(side * width / height)))
             try:
@@ -316,11 +318,11 @@ class Training(Evaluator):
             A dictionary that JSON can hold, or `None` where the data came from memory or the
             optimizer is no name.
         """
-        if self.data.spec is None or not isinstance(self.recipe.optimizer, str):
+        if self.task.spec is None or not isinstance(self.recipe.optimizer, str):
             return None
         return {
             "type": "training",
-            "data": dict(self.data.spec),
+            "data": dict(self.task.spec),
             **dataclasses.asdict(self.recipe),
             "augment": list(self.recipe.augment),
             "precision": self.precision,
@@ -346,7 +348,7 @@ class Training(Evaluator):
     def _recipe_of(self, candidate: Candidate) -> Recipe:
         """Return the recipe with the candidate's settings in it."""
         recipe = self.recipe.with_settings(candidate.settings)
-        recipe.check(kind=self.data.kind, samples=len(self.data.train))
+        recipe.check(self.task)
         return recipe
 
     def setup(self, device: str) -> Setup:
@@ -356,7 +358,7 @@ class Training(Evaluator):
             channels_last = torch.device(device).type != "mps"
         return Setup(
             device,
-            channels_last=channels_last and self.data.kind == "image",
+            channels_last=channels_last and self.task.kind == "image",
             bf16=self.precision == "bf16" or (self.precision == "auto" and is_bf16_faster(device)),
         )
 
@@ -374,9 +376,9 @@ class Training(Evaluator):
             lay_out(model, torch.contiguous_format)
 
     def __repr__(self) -> str:
-        samples = len(self.data.train)
+        samples = len(self.task.train)
         size, epochs = self.recipe.batch_for(samples), self.recipe.epochs_for(samples)
-        return f"Training({self.data.name!r}, epochs={epochs}, batch_size={size}, device={self.device!r})"
+        return f"Training({self.task.name!r}, epochs={epochs}, batch_size={size}, device={self.device!r})"
 
 
 def _train_to_the_end(trainer: Trainer, pace: Pace, epochs: int, candidate: Candidate) -> float:

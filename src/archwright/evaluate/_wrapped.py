@@ -30,7 +30,6 @@ class Wrapped(Evaluator):
         self.evaluator = evaluator
         for name in Evaluator.__annotations__:
             setattr(self, name, getattr(evaluator, name))
-        self.data = getattr(evaluator, "data", None)
 
     @property
     def preprocess(self) -> Preprocess | None:

@@ -16,12 +16,13 @@ from archwright.export._measure import Measured, measure_networks
 from archwright.export._saved import Saved
 
 if TYPE_CHECKING:
-    from archwright.export._predict import Prediction, Predictor, report
+    from archwright.export._predict import Estimate, Prediction, Predictor, report
 
 __all__ = [
     "BEST",
     "FRONT",
     "TOP",
+    "Estimate",
     "Measured",
     "Prediction",
     "Predictor",
@@ -38,7 +39,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what needs torch when it is asked for."""
-    if name in ("Prediction", "Predictor", "report"):
+    if name in ("Estimate", "Prediction", "Predictor", "report"):
         from archwright.export import _predict
 
         return getattr(_predict, name)

@@ -1,4 +1,4 @@
-"""Classify files with the trained network of this folder: `python predict.py FILE...`, or `load()` from Python.
+"""Predict from files with the trained network of this folder: `python predict.py FILE...`, or `load()` from Python.
 
 The network takes raw inputs: pictures or table rows as files hold them, or tensors of such values.
 """
@@ -31,7 +31,7 @@ from archwright.datasets import (
     load_preprocess,
 )
 
-__all__ = ["Prediction", "Predictor", "load", "main", "report"]
+__all__ = ["Estimate", "Prediction", "Predictor", "load", "main", "report"]
 
 _DTYPES = {
     "F64": torch.float64,
@@ -67,6 +67,23 @@ class Prediction:
     probabilities: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """The target values of one sample, by a network of regression.
+
+    Args:
+        file: The file that it was read from; `None` for a sample in memory.
+        row: Its row in a table or number in an idx file, from 1, or its place in memory, from 0; `None` for a picture.
+        value: The first target value, in its own unit.
+        values: All of them by name.
+    """
+
+    file: str | None
+    row: int | None
+    value: float
+    values: dict[str, float]
+
+
 class Predictor:
     """A trained network together with its preprocessing.
 
@@ -76,7 +93,7 @@ class Predictor:
         ...     print(found.file, found.label, found.probability)
 
     Args:
-        network: What takes normalised inputs and returns a score for each class.
+        network: What takes normalised inputs and returns a score for each class, or standardised target values.
         preprocess: Its preprocessing.
 
     Attributes:
@@ -89,27 +106,31 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the scores."""
+        """Names of the classes, in the order of the scores; none for a regression."""
         return self.preprocess.classes
 
     @torch.no_grad()
     def scores(self, raw: Tensor) -> Tensor:
-        """Return a score for each class.
+        """Return a score for each class; for a regression each target value in its own unit.
 
         Args:
             raw: Raw inputs: pixels (n, channels, height, width), or features (n, features).
 
         Returns:
-            Shape (n, classes), float32.
+            Shape (n, classes) or (n, targets), float32.
 
         Raises:
-            InputError: The inputs do not fit, or the network is not one for these classes.
+            InputError: The inputs do not fit, or the network is not one for these classes or targets.
         """
         scores = self.network(self.preprocess.batch(raw).to(self.network.mean.device))
-        wanted = (len(raw), len(self.classes))
+        targets = len(self.preprocess.targets)
+        wanted = (len(raw), targets or len(self.classes))
+        if targets == 1 and isinstance(scores, Tensor) and scores.shape == wanted[:1]:
+            scores = scores.unsqueeze(1)
         if not isinstance(scores, Tensor) or scores.shape != wanted:
             got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise InputError(f"the network returned {got}, and not a score for each of the {wanted[1]} classes.")
+            what = "a value for each of the {} targets" if targets else "a score for each of the {} classes"
+            raise InputError(f"the network returned {got}, and not {what.format(wanted[1])}.")
         return scores.float().cpu()
 
     def predict(
@@ -119,8 +140,8 @@ class Predictor:
         batch_size: int = 256,
         max_gigabytes: float = GIGABYTES,
         on_error: Callable[[InputError], None] | None = None,
-    ) -> Iterator[Prediction]:
-        """Yield the class of each sample, in order, reading files as they are needed.
+    ) -> Iterator[Prediction | Estimate]:
+        """Yield the class or the target values of each sample, in order, reading files as they are needed.
 
         Args:
             inputs: A file or several: pictures, folders of pictures, or tables. For tables also rows: mappings from
@@ -141,12 +162,18 @@ class Predictor:
             else:
                 on_error(raw)
             if len(batch) >= batch_size:
-                yield from self._classified(batch)
+                yield from self._predicted(batch)
                 batch.clear()
-        yield from self._classified(batch)
+        yield from self._predicted(batch)
 
-    def _classified(self, batch: Sequence[tuple[str | None, int | None, Tensor]]) -> Iterator[Prediction]:
+    def _predicted(self, batch: Sequence[tuple[str | None, int | None, Tensor]]) -> Iterator[Prediction | Estimate]:
         if not batch:
+            return
+        names = [each.name for each in self.preprocess.targets]
+        if names:
+            found = self.scores(torch.stack([raw for _, _, raw in batch])).tolist()
+            for (file, row, _), values in zip(batch, found, strict=True):
+                yield Estimate(file, row, values[0], dict(zip(names, values, strict=True)))
             return
         scores = self.scores(torch.stack([raw for _, _, raw in batch]))
         best, shares = scores.argmax(1).tolist(), scores.softmax(1).tolist()
@@ -250,7 +277,7 @@ def report(
     batch_size: int = 256,
     max_gigabytes: float = GIGABYTES,
 ) -> int:
-    """Print the class of each file or row, and what cannot be used on standard error.
+    """Print the class or the target values of each file or row, and what cannot be used on standard error.
 
     Args:
         predictor: The network.
@@ -280,20 +307,26 @@ def report(
             sys.stdout.write(json.dumps({"predictions": list(map(asdict, found)), "errors": errors}, indent=2) + "\n")
             return int(bool(errors))
         width = max([4, *(len(_printable(path)) for path in files)])
-        names = max([5, *(len(_printable(name)) for name in predictor.classes)])
+        heads = ["class", "probability"] if predictor.classes else [each.name for each in predictor.preprocess.targets]
+        names = max([len(_printable(heads[0])), 8, *(len(_printable(name)) for name in predictor.classes)])
         rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3-ubyte" in str(path) for path in files)
+        head = "  ".join(f"{_printable(name):<{names}}" for name in heads)
         for number, each in enumerate(found):
             if not number:
-                sys.stdout.write(f"{'file':<{width}}  {'row      ' if rows else ''}{'class':<{names}}  probability\n")
+                sys.stdout.write(f"{'file':<{width}}  {'row      ' if rows else ''}{head}".rstrip() + "\n")
             row = f"{each.row or '':<7}  " if rows else ""
-            sys.stdout.write(f"{_printable(each.file):<{width}}  {row}{_printable(each.label):<{names}}  ")
-            sys.stdout.write(f"{each.probability:.4f}\n")
+            if isinstance(each, Prediction):
+                cells = [_printable(each.label), f"{each.probability:.4f}"]
+            else:
+                cells = [f"{value:.6g}" for value in each.values.values()]
+            told = "  ".join(f"{cell:<{names}}" for cell in cells)
+            sys.stdout.write(f"{_printable(each.file):<{width}}  {row}{told}".rstrip() + "\n")
     return int(bool(errors))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command `python predict.py FILE...`."""
-    parser = argparse.ArgumentParser(description="Classify files with the trained network of this folder.")
+    parser = argparse.ArgumentParser(description="Predict from files with the trained network of this folder.")
     parser.add_argument("files", nargs="+", metavar="FILE", help="image, folder of images, idx file, or table (CSV)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--batch-size", type=int, default=256, help="batch size")

@@ -21,6 +21,13 @@ from archwright.space import TensorSpec
 
 __all__ = ["model_source", "preprocess_files", "write_raw_onnx"]
 
+_POSTPROCESS = '''
+
+def postprocess(outputs):
+    """Return the network's outputs (n, targets) in the units of the targets."""
+    return outputs * outputs.new_tensor(TARGET_STD) + outputs.new_tensor(TARGET_MEAN)
+'''
+
 
 def preprocess_files(preprocess: Preprocess) -> dict[str, bytes]:
     """Return the files that make predictions from raw inputs where there is no archwright, by name."""
@@ -28,7 +35,7 @@ def preprocess_files(preprocess: Preprocess) -> dict[str, bytes]:
 
 
 def model_source(source: str, preprocess: Preprocess) -> str:
-    """Return the source of a network, with its preprocessing and the names of its classes behind it.
+    """Return the source of a network, with its preprocessing and what its outputs mean behind it.
 
     Args:
         source: What `Space.source` wrote.
@@ -37,10 +44,17 @@ def model_source(source: str, preprocess: Preprocess) -> str:
     shape = ", ".join(map(str, preprocess.shape))
     view = "view(-1, 1, 1)" if isinstance(preprocess, ImagePreprocess) else "view(-1)"
     scale = ", pixels of 0..255," if isinstance(preprocess, ImagePreprocess) and preprocess.bytes else ""
+    if preprocess.targets:
+        outputs = f"TARGETS = {tuple(each.name for each in preprocess.targets)!r}\n"
+        outputs += f"TARGET_MEAN = {tuple(each.mean for each in preprocess.targets)!r}\n"
+        outputs += f"TARGET_STD = {tuple(each.std for each in preprocess.targets)!r}"
+        end = _POSTPROCESS
+    else:
+        outputs, end = f"CLASSES = {preprocess.classes!r}", ""
     return f'''{source.rstrip()}
 
 
-CLASSES = {preprocess.classes!r}
+{outputs}
 MEAN = {preprocess.mean!r}
 STD = {preprocess.std!r}
 
@@ -49,7 +63,7 @@ def preprocess(raw):
     """Return raw inputs (n, {shape}){scale} as the network takes them: less the mean, over the deviation."""
     raw = raw.float()
     return (raw - raw.new_tensor(MEAN).{view}) / raw.new_tensor(STD).{view}
-'''
+{end}'''
 
 
 def write_raw_onnx(network: nn.Module, preprocess: Preprocess, example: Sequence[TensorSpec], path: Path) -> None:

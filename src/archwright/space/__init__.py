@@ -38,7 +38,7 @@ from archwright.space._nodes import (
 from archwright.space._print import describe_size
 from archwright.space._resolve import Resolver, compute
 from archwright.space._space import Predicate, Space
-from archwright.space._spec import TensorSpec, as_specs
+from archwright.space._spec import InputSpec, TensorSpec, as_specs
 
 __all__ = [
     "MAX_PARTS",
@@ -53,6 +53,7 @@ __all__ = [
     "Filled",
     "Graph",
     "Input",
+    "InputSpec",
     "Integer",
     "Merge",
     "Node",

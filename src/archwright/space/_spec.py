@@ -10,7 +10,7 @@ from typing import Any
 from archwright._scalars import is_whole, scalar
 from archwright.errors import SpaceError
 
-__all__ = ["TensorSpec", "as_specs"]
+__all__ = ["InputSpec", "TensorSpec", "as_specs"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class TensorSpec:
         if not str(self.dtype).isidentifier():
             raise SpaceError(f"a sample's dtype is the name of one of torch's, such as 'float32', not {self.dtype!r}")
         object.__setattr__(self, "shape", sizes)
+
+
+InputSpec = TensorSpec | tuple[TensorSpec, ...]
+"""One sample of what goes into a network: of its input, or of each of its inputs."""
 
 
 def as_specs(example: Any) -> tuple[TensorSpec, ...] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from archwright._words import counted
 from archwright.cost import COUNTED, Cost, Counted
 from archwright.evaluate import Evaluator
-from archwright.space import Architecture, Space, TensorSpec
+from archwright.space import Architecture, InputSpec, Space
 from archwright.study._costs import costs_of, pace_of
 from archwright.trials import Constraint
 
@@ -32,7 +32,7 @@ class Bounds:
         space: Space,
         constraints: Sequence[Constraint],
         costs: Iterable[Cost] = (),
-        example_input: TensorSpec | None = None,
+        example_input: InputSpec | None = None,
     ) -> None:
         asked = {each.metric for each in constraints}
         said = [cost for cost in costs if asked & set(cost.metrics)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archwright.errors import DataError, StudyError
 
 if TYPE_CHECKING:
-    from archwright.export import Prediction, Predictor
+    from archwright.export import Estimate, Prediction, Predictor
     from archwright.study._results import Results
 
 __all__ = ["load_predictor", "predict"]
@@ -42,7 +42,7 @@ def load_predictor(study: Results, trial: int | None = None) -> Predictor:
     return Predictor(network, preprocess)
 
 
-def predict(predictor: Predictor, inputs: Any, *, batch_size: int, max_gigabytes: float) -> list[Prediction]:
+def predict(predictor: Predictor, inputs: Any, *, batch_size: int, max_gigabytes: float) -> list[Prediction | Estimate]:
     """Return predictions for inputs of any kind, see `Study.predict`.
 
     Raises:

@@ -26,7 +26,7 @@ from archwright.study._summary import summarise
 from archwright.trials import Constraint, History, Objective, Trial, metrics_from_json
 
 if TYPE_CHECKING:
-    from archwright.export import Prediction, Predictor
+    from archwright.export import Estimate, Prediction, Predictor
 
 __all__ = ["Results"]
 
@@ -217,7 +217,7 @@ class Results:
 
     def predict(
         self, inputs: Any, *, trial: int | None = None, batch_size: int = 256, max_gigabytes: float = 4.0
-    ) -> list[Prediction]:
+    ) -> list[Prediction | Estimate]:
         """Return what a trained network makes of raw inputs, preprocessed as its training data were.
 
         Args:
@@ -228,7 +228,8 @@ class Results:
             max_gigabytes: The limit for what a file may unpack to; a single picture may take a sixteenth of it.
 
         Returns:
-            For each sample its class, the probability of it, and those of all classes.
+            For each sample its class, the probability of it, and those of all classes; for a regression the target
+            values in their own units.
 
         Raises:
             StudyError: There is no such network, or its preprocessing is not known.

@@ -66,12 +66,11 @@ def promise(screen: Screen, space: Space, evaluator: Evaluator) -> Promise:
     """
     from archwright.evaluate import ProxyEvaluator
 
-    data = getattr(evaluator, "data", None)
-    if data is None:
+    if evaluator.task is None:
         raise SchedulerError(
             f"screen {str(screen)!r}: proposals are screened with a batch of the data, and {evaluator!r} has none"
         )
-    scorer = ProxyEvaluator(data, screen.proxy)
+    scorer = ProxyEvaluator(evaluator.task, screen.proxy)
     metric = scorer.objective.split()[-1]
     known: dict[Architecture, float] = {}
     problem: Exception | None = None

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from archwright import strategies
 from archwright._deprecated import renamed
@@ -26,6 +26,10 @@ from archwright.study._folder import holds_study, inside_of
 from archwright.study._screen import Screen, promise
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective, parse_constraints, parse_objectives
+
+if TYPE_CHECKING:
+    from archwright.datasets import Data
+    from archwright.tasks import Task
 
 __all__ = ["load", "search"]
 
@@ -162,11 +166,12 @@ load = Study.open
 
 
 def _as_evaluator(evaluator: Any, objectives: Sequence[Objective] | None) -> Evaluator:
-    datasets = sys.modules.get("archwright.datasets")  # where it is not loaded, nobody has data
-    if datasets is not None and isinstance(evaluator, datasets.Data):
+    # Where they are not loaded, nobody has any.
+    kinds = [(sys.modules.get("archwright.datasets"), "Data"), (sys.modules.get("archwright.tasks"), "Task")]
+    if isinstance(evaluator, tuple(getattr(module, name) for module, name in kinds if module is not None)):
         from archwright.evaluate import Training
 
-        return Training(evaluator)
+        return Training(cast("Task | Data", evaluator))
     return as_evaluator(evaluator, metric="value" if objectives is None else objectives[0].metric)
 
 
@@ -192,10 +197,5 @@ def _as_space(space: object, evaluator: Evaluator) -> Space:
         raise SpaceError(f"a search space is a Space or the name of a ready-made one, not {space!r}")
     from archwright import spaces
 
-    options: dict[str, Any] = {}
-    if evaluator.example_input is not None:
-        options["input_shape"] = evaluator.example_input.shape
-    data = getattr(evaluator, "data", None)
-    if data is not None:
-        options["classes"] = len(data.classes)
+    options = {} if evaluator.task is None else evaluator.task.space_options
     return spaces.create(space, **options)

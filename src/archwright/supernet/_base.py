@@ -13,6 +13,7 @@ from torch import Tensor
 from archwright._registry import Classes
 from archwright._scalars import is_number, is_whole, keep_scalars
 from archwright.errors import RelaxationError
+from archwright.evaluate._feed import Batch
 from archwright.space import Architecture, Choice, Decision, Subset
 from archwright.supernet._frame import Draw, Mix
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-Batch = tuple[Tensor, Tensor]
 
 __all__ = ["Batch", "Relaxation", "between", "create", "entries", "name_of", "names", "register"]
 

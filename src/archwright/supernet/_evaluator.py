@@ -11,7 +11,6 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from archwright import _disk
 from archwright._scalars import is_whole, scalar
@@ -19,7 +18,7 @@ from archwright._states import parse_state
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Stopped, Training
 from archwright.evaluate._device import seeded
-from archwright.evaluate._feed import Feed
+from archwright.evaluate._feed import Batch, Feed
 from archwright.evaluate._judge import judge
 from archwright.evaluate._recipe import to_whole
 from archwright.evaluate._setup import Setup, lay_out
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from archwright.datasets import Data
     from archwright.space import Architecture, Space
     from archwright.strategies import OneShot
+    from archwright.tasks import Task
 
 __all__ = ["SupernetEvaluator"]
 
@@ -61,8 +61,8 @@ class SupernetEvaluator(Evaluator):
     than the network, and with "alone" nothing else under a strategy that goes by the supernet.
 
     Args:
-        training: How a network is trained: a `Training`, or data for one with its defaults. The supernet is trained by
-            its recipe on the same training part; the final training is its own.
+        training: How a network is trained: a `Training`, or a task or data for one with its defaults. The supernet is
+            trained by its recipe on the same training part; the final training is its own.
         relaxation: What the supernet runs in a step: a name (`archwright.supernet.names()`) or a `Relaxation`.
         epochs: Of the supernet. None for three times those of a single network; and where there is a deadline, for as
             many as fit in, up to thirty times.
@@ -81,11 +81,11 @@ class SupernetEvaluator(Evaluator):
         UnknownName: No relaxation has that name.
     """
 
-    objective = "max accuracy"
+    task: Task
 
     def __init__(
         self,
-        training: Training | Data,
+        training: Training | Task | Data,
         relaxation: str | Relaxation = "path",
         *,
         epochs: int | None = None,
@@ -111,7 +111,8 @@ class SupernetEvaluator(Evaluator):
             )
         self.epochs, self.judge, self.early_stop, self.selection = epochs, judge, early_stop, selection
         self.arch_lr = arch_lr
-        self.data = self.training.data
+        self.task = self.training.task
+        self.objective = self.training.objective
         self.settings = frozenset() if judge == "shared" else self.training.settings
         self.example_input = self.training.example_input
         self.device = self.training.device
@@ -157,7 +158,7 @@ class SupernetEvaluator(Evaluator):
         with seeded(seed, self.device):
             trainer = Trainer(
                 supernet,
-                self.data,
+                self.task,
                 self.training.recipe,
                 setup,
                 epochs=epochs,
@@ -204,14 +205,14 @@ class SupernetEvaluator(Evaluator):
                     found = [chosen, *(each for each in found if each != chosen)]
         supernet.eval()
         self.supernet = supernet
-        self._calibration = [inputs for inputs, _ in _first(Feed(self.data, self.data.train, setup), seed)]
+        self._calibration = [inputs for inputs, _ in _first(Feed(self.task, self.task.train, setup), seed)]
         return Learned(tuple(found), tuple(shares), tuple(curve), _diagnosis(supernet, found))
 
     def _has_collapsed(self, supernet: Supernet) -> bool:
         return bool(self.early_stop) and skips(supernet.space, supernet.derive()) >= self.early_stop
 
     def _epochs(self, deadline: float | None) -> int:
-        single = self.training.recipe.epochs_for(len(self.data.train))
+        single = self.training.recipe.epochs_for(len(self.task.train))
         return self.epochs or single * (_LONGER if deadline is None else _LONGEST)
 
     # ------------------------------------------------------------------ candidates
@@ -220,7 +221,8 @@ class SupernetEvaluator(Evaluator):
         """Return the metrics of a candidate on the validation part.
 
         Returns:
-            Those of `Training`. With `judge="alone"` also "shared_accuracy", the accuracy with shared weights.
+            Those of `Training`. With `judge="alone"` also "shared_accuracy", or "shared_" and another metric that the
+            task's objective names: its value with the shared weights.
 
         Raises:
             EvaluationError: No supernet has been trained.
@@ -231,8 +233,9 @@ class SupernetEvaluator(Evaluator):
             network = self._ready().extract(candidate.architecture)
             candidate.adopt(network)
             return {**metrics, "parameters": float(sum(each.numel() for each in network.parameters()))}
-        shared = self.shared(candidate.architecture)["accuracy"]
-        return {**self.training.evaluate(candidate), "shared_accuracy": shared}
+        metric = self.training.objective.split()[-1]
+        shared = self.shared(candidate.architecture)[metric]
+        return {**self.training.evaluate(candidate), f"shared_{metric}": shared}
 
     def shared(self, architecture: Mapping[str, Any]) -> dict[str, float]:
         """Return an architecture's metrics on the validation part with the shared weights.
@@ -246,7 +249,7 @@ class SupernetEvaluator(Evaluator):
         supernet, setup = self._ready(), self._setup()
         path = supernet.select(architecture)
         supernet.calibrate(path, self._calibration)
-        return judge(path, Feed(self.data, self.data.validation, setup), setup)
+        return judge(path, Feed(self.task, self.task.validation, setup), setup)
 
     def retrain(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network from scratch, by itself, for longer, and test it once, as `Training` does."""
@@ -306,7 +309,7 @@ class SupernetEvaluator(Evaluator):
 
     def _key(self, space: Space, seed: int) -> str:
         """Return what a checkpoint must agree in to be gone on with."""
-        return f"{space.fingerprint} {seed} {self.relaxation!r} {self.epochs} {self.training.recipe!r} {self.data!r}"
+        return f"{space.fingerprint} {seed} {self.relaxation!r} {self.epochs} {self.training.recipe!r} {self.task!r}"
 
 
 class _Checkpoint:
@@ -362,7 +365,7 @@ def _diagnosis(supernet: Supernet, preferred: list[Architecture]) -> dict[str, A
     return {**found, "entropy": entropy(supernet)} if supernet.logits else found
 
 
-def _first(feed: Feed, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _first(feed: Feed, seed: int) -> Iterator[Batch]:
     """Yield some batches in an order of their own."""
     batches = feed.shuffled(min(128, len(feed)), torch.Generator().manual_seed(seed))
     for _, batch in zip(range(_CALIBRATION), batches, strict=False):

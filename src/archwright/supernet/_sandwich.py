@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor
 
 from archwright.space import Choice, Decision, Subset, Value
 from archwright.supernet._base import Batch, Relaxation, register
 from archwright.supernet._frame import Draw
+from archwright.tasks import map_tensors
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
@@ -30,10 +30,10 @@ class Sandwich(Relaxation):
     """The largest, the smallest and random networks per step; the largest is the teacher (BigNAS).
 
     Yu et al., "BigNAS: Scaling up neural architecture search with big single-stage models", ECCV 2020. The largest
-    network learns from the targets, the others from its scores alone (in-place distillation); the mean of the gradients
-    makes one step. Large and small are the last and the first value of an ordered decision, and all or the fewest
-    options of a subset; unordered choices are drawn. Where constraints forbid that, draws come nearer and nearer to a
-    random one until they hold.
+    network learns from the targets, the others from its outputs alone (in-place distillation), or from the targets too
+    where the task has no loss of distillation; the mean of the gradients makes one step. Large and small are the last
+    and the first value of an ordered decision, and all or the fewest options of a subset; unordered choices are drawn.
+    Where constraints forbid that, draws come nearer and nearer to a random one until they hold.
 
     Args:
         random: How many networks at random, 0 or more.
@@ -67,12 +67,14 @@ class Sandwich(Relaxation):
         largest, *others = self.sandwich(trainer.supernet, trainer.progress)
         count = 1 + len(others)
         inputs, targets = batch
-        scores = trainer.scores(largest, inputs)
-        loss = F.cross_entropy(scores, targets, label_smoothing=trainer.recipe.label_smoothing)
+        outputs = trainer.outputs(largest, inputs)
+        loss = trainer.loss_of(outputs, targets)
         trainer.accumulate(loss / count, first=True)
-        taught = scores.detach().softmax(dim=1)
+        taught = map_tensors(Tensor.detach, outputs)
         for draw in others:
-            trainer.accumulate(F.cross_entropy(trainer.scores(draw, inputs), taught) / count)
+            found = trainer.outputs(draw, inputs)
+            against = trainer.task.distillation(found, taught)
+            trainer.accumulate((trainer.loss_of(found, targets) if against is None else against) / count)
         trainer.step_weights()
         return loss.detach()
 

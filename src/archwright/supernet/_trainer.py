@@ -9,10 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from archwright.datasets import Part
 from archwright.errors import EvaluationError
 from archwright.evaluate._feed import Feed
 from archwright.evaluate._loop import Pace
@@ -21,12 +19,13 @@ from archwright.evaluate._schedules import SCHEDULES
 from archwright.supernet._base import Batch
 from archwright.supernet._frame import Draw
 from archwright.supernet._supernet import Supernet
+from archwright.trials import Objective
 
 if TYPE_CHECKING:
-    from archwright.datasets import Data
     from archwright.evaluate._recipe import Recipe
     from archwright.evaluate._setup import Setup
     from archwright.space import Architecture
+    from archwright.tasks import Task
 
 __all__ = ["Trainer"]
 
@@ -39,7 +38,7 @@ class Trainer:
 
     Args:
         supernet: What is trained, in its place and layout.
-        data: What it learns from: the training part. Where the relaxation learns, logits and weights have half of it
+        task: What it learns, from the training part. Where the relaxation learns, logits and weights have half of it
             each.
         recipe: How weights are trained; its epochs are not looked at.
         setup: How networks are run.
@@ -59,7 +58,7 @@ class Trainer:
     def __init__(
         self,
         supernet: Supernet,
-        data: Data,
+        task: Task,
         recipe: Recipe,
         setup: Setup,
         *,
@@ -73,8 +72,10 @@ class Trainer:
         self.recipe = recipe
         self.epochs, self.epochs_done, self.step = epochs, 0, 0
         self._order = torch.Generator().manual_seed(seed)
-        parts = _halves(data.train, seed) if supernet.relaxation.learns else (data.train,)
-        self.feeds = [Feed(data, part, setup) for part in parts]
+        parts = _halves(task.train, seed) if supernet.relaxation.learns else (task.train,)
+        self.task = task
+        self.objective = Objective.parse(task.objective)
+        self.feeds = [Feed(task, part, setup) for part in parts]
         self.batch_size = recipe.batch_for(len(parts[0]))
         self.steps = epochs * self.feeds[0].steps(self.batch_size)
         self.pace = Pace(self.steps, deadline=deadline, by_time=deadline is not None)
@@ -128,15 +129,18 @@ class Trainer:
         """Return what the relaxation runs next."""
         return self.supernet.draw(self.progress)
 
-    def scores(self, draw: Draw, inputs: Tensor) -> Tensor:
-        """Return (n, classes) what was drawn gives for (n, ...) inputs."""
-        run: Any = partial(self.supernet.run, draw)
-        return self.setup.scores(run, inputs, self.feeds[0].classes)
+    def outputs(self, draw: Draw, inputs: Any) -> Any:
+        """Return what was drawn gives for the inputs of a batch."""
+        return self.feeds[0].run(partial(self.supernet.run, draw), inputs)
 
     def loss(self, draw: Draw, batch: Batch) -> Tensor:
         """Return () the mean loss of what was drawn on a batch."""
         inputs, targets = batch
-        return F.cross_entropy(self.scores(draw, inputs), targets, label_smoothing=self.recipe.label_smoothing)
+        return self.loss_of(self.outputs(draw, inputs), targets)
+
+    def loss_of(self, outputs: Any, targets: Any) -> Tensor:
+        """Return () the mean loss of outputs for a batch, as it is minimised."""
+        return self.task.loss(outputs, targets, label_smoothing=self.recipe.smoothing_for(self.task))
 
     def surrogate(self, draw: Draw, loss: Tensor) -> Tensor:
         """Return () what has the gradient of the loss, and that of the expected loss for decisions that were drawn.
@@ -158,7 +162,9 @@ class Trainer:
 
     @torch.no_grad()
     def judge(self, draw: Draw, batch: Batch) -> tuple[float, float]:
-        """Return the accuracy of what was drawn on a batch, and its loss; nothing learns from it.
+        """Return how good what was drawn is on a batch, by the objective, and its loss; nothing learns from it.
+
+        The first is the metric that the task's objective names, such as the accuracy, below zero where less is better.
 
         Batch normalisation takes the statistics of the batch: those that are kept are of many architectures.
 
@@ -171,12 +177,14 @@ class Trainer:
         supernet.eval()
         supernet.bank.calibrating = 0.0
         try:
-            scores = self.scores(draw, inputs)
+            outputs = self.outputs(draw, inputs)
         finally:
             supernet.bank.calibrating = None
             supernet.train(was_training)
-        accuracy = (scores.argmax(1) == targets).float().mean()
-        return accuracy.item(), F.cross_entropy(scores, targets).item()
+        meter = self.task.meter(self.setup.device)
+        meter.update(outputs, targets)
+        loss = self.task.loss(outputs, targets).item()
+        return self.objective.score({"loss": loss, **meter.compute()}), loss
 
     def endless(self, part: int) -> Iterator[Batch]:
         """Yield batches of a part of the data over and over, in a new order each time.
@@ -302,11 +310,10 @@ class Trainer:
                     self.weights.state[weight] = known
 
 
-def _halves(part: Part, seed: int) -> tuple[Part, Part]:
+def _halves(part: Any, seed: int) -> tuple[Any, Any]:
     order = torch.randperm(len(part), generator=torch.Generator().manual_seed(seed))
     middle = (len(part) + 1) // 2
-    first, second = order[:middle], order[middle:]
-    return Part(part.inputs[first], part.targets[first]), Part(part.inputs[second], part.targets[second])
+    return part.select(order[:middle]), part.select(order[middle:])
 
 
 def _mean(losses: list[Tensor], epoch: int) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from archwright.cost import Agreement, Cost
 from archwright.errors import CostError, unknown
-from archwright.space import Architecture, Space, TensorSpec
+from archwright.space import Architecture, InputSpec, Space
 from archwright.surrogates._network import views
 from archwright.surrogates._predictors import PREDICTORS
 from archwright.surrogates._ridge import Ridge
@@ -63,7 +63,7 @@ class PredictedCost(Cost):
         held_out: int = 20,
         by: By = "ridge",
         seed: int = 0,
-        example_input: TensorSpec | None = None,
+        example_input: InputSpec | None = None,
     ) -> None:
         if by not in get_args(By):
             raise unknown("predictor", by, get_args(By))
@@ -85,7 +85,7 @@ class PredictedCost(Cost):
             for place, name in enumerate(self._names)
         }
 
-    def of(self, space: Space, architecture: Architecture, example_input: TensorSpec | None = None) -> dict[str, float]:
+    def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
         """Return what is expected of the network of an architecture.
 
         Raises:

@@ -78,9 +78,9 @@ class EvaluatorSuite:
     def test_what_is_saved_gives_the_test_metrics_from_raw_inputs(
         self, evaluator: Evaluator, space: Space, tmp_path: Path
     ) -> None:
-        """The files of a network classify raw inputs as the evaluator does."""
-        data = getattr(evaluator, "data", None)
-        if evaluator.preprocess is None or not evaluator.retrains or data is None or not len(data.test):
+        """The files of a network predict from raw inputs as the evaluator does."""
+        task = evaluator.task
+        if evaluator.preprocess is None or not evaluator.retrains or task is None or not len(task.test):
             pytest.skip("the evaluator has no preprocessing, or trains no network that it could test")
         from archwright.export import save_best
 
@@ -95,10 +95,16 @@ class EvaluatorSuite:
             pytest.skip(f"the network has no source: {without}")
         # By the file beside the network, which knows nothing of archwright.
         predictor = runpy.run_path(str(tmp_path / "best" / "predict.py"))["load"](tmp_path / "best")
-        found = [each.label for each in predictor.predict(data.test.inputs)]
-        right = [data.classes[target] for target in data.test.targets]
-        hits = sum(one == other for one, other in zip(found, right, strict=True))
-        assert hits / len(right) == pytest.approx(metrics["test_accuracy"], abs=1.5 / len(right))
+        raw, targets = task.test.inputs, task.test.targets
+        found = list(predictor.predict(raw))
+        if evaluator.preprocess.classes:
+            right = [evaluator.preprocess.classes[target] for target in targets]
+            hits = sum(each.label == label for each, label in zip(found, right, strict=True))
+            assert hits / len(right) == pytest.approx(metrics["test_accuracy"], abs=1.5 / len(right))
+        else:
+            errors = np.array([list(each.values.values()) for each in found]) - targets.numpy()
+            rmse = float(np.sqrt(np.square(errors).mean(0)).mean())
+            assert rmse == pytest.approx(metrics["test_rmse"], rel=1e-4)
 
     def test_it_understands_the_space(self, evaluator: Evaluator, space: Space) -> None:
         """The parts of the space besides the model are settings that it knows."""

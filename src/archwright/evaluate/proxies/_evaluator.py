@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from archwright._scalars import scalar
 from archwright.errors import EvaluationError
 from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._evaluator import Evaluator
-from archwright.evaluate._feed import Feed
+from archwright.evaluate._feed import Batch, Feed
 from archwright.evaluate._recipe import to_whole
 from archwright.evaluate._setup import Setup, lay_out
 from archwright.evaluate._training import Training
@@ -23,6 +22,7 @@ from archwright.evaluate.proxies._score import as_proxies, score
 
 if TYPE_CHECKING:
     from archwright.datasets import Data
+    from archwright.tasks import Task
 
 __all__ = ["ProxyEvaluator"]
 
@@ -35,7 +35,8 @@ class ProxyEvaluator(Evaluator):
     a space may decide nothing else than the network.
 
     Args:
-        training: How the network that was found is trained in the end: a `Training`, or data for one with its defaults.
+        training: How the network that was found is trained in the end: a `Training`, or a task or data for one with its
+            defaults.
         proxy: One or several proxies: names (`archwright.evaluate.proxies.names()`) or `Proxy` objects. Those given
             together share their passes.
         batch_size: Samples of the batch; fewer where the training part has fewer.
@@ -48,11 +49,12 @@ class ProxyEvaluator(Evaluator):
         UnknownName: No proxy has a name.
     """
 
+    task: Task
     settings = frozenset()
 
     def __init__(
         self,
-        training: Training | Data,
+        training: Training | Task | Data,
         proxy: str | Proxy | Iterable[str | Proxy] = "naswot",
         *,
         batch_size: int = 32,
@@ -75,10 +77,10 @@ class ProxyEvaluator(Evaluator):
             )
         self.metrics = frozenset(self.proxies)
         self.batch_size, self.seed = to_whole("batch_size", batch_size), scalar(seed)
-        self.data = self.training.data
+        self.task = self.training.task
         self.example_input = self.training.example_input
         self.device = self.training.device
-        self._batches: dict[str, tuple[Tensor, Tensor]] = {}
+        self._batches: dict[str, Batch] = {}
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the scores of the candidate's network by the names of the proxies; greater is better.
@@ -90,7 +92,8 @@ class ProxyEvaluator(Evaluator):
         model = candidate.model
         lay_out(model, setup.layout)
         try:
-            return score(model, *self._batch(setup), self.proxies.values(), seed=candidate.seed)
+            loss = self.task.loss
+            return score(model, *self._batch(setup), self.proxies.values(), seed=candidate.seed, loss=loss)
         finally:
             lay_out(model, torch.contiguous_format)
 
@@ -130,14 +133,14 @@ class ProxyEvaluator(Evaluator):
         made = [_base.create(name, **settings) for name, settings in options.pop("proxies").items()]
         return cls(training, made, **options)
 
-    def _batch(self, setup: Setup) -> tuple[Tensor, Tensor]:
+    def _batch(self, setup: Setup) -> Batch:
         """Return the batch as a network on the device wants it."""
         if setup.device not in self._batches:
-            feed = Feed(self.data, self.data.train, setup)
+            feed = Feed(self.task, self.task.train, setup)
             size = min(self.batch_size, len(feed))
             generator = torch.Generator().manual_seed(self.seed)
             self._batches[setup.device] = next(feed.shuffled(size, generator))
         return self._batches[setup.device]
 
     def __repr__(self) -> str:
-        return f"ProxyEvaluator({self.data.name!r}, {', '.join(self.proxies)}, batch_size={self.batch_size})"
+        return f"ProxyEvaluator({self.task.name!r}, {', '.join(self.proxies)}, batch_size={self.batch_size})"

@@ -9,6 +9,7 @@ from archwright.cost import count_flops, on_meta_or_cpu
 from archwright.errors import EvaluationError
 from archwright.evaluate.proxies._base import Proxy, register
 from archwright.evaluate.proxies._passes import Passes
+from archwright.tasks import leaves
 
 __all__ = ["Flops"]
 
@@ -28,8 +29,10 @@ class Flops(Proxy):
 
     def score(self, passes: Passes) -> float:
         """Return the number."""
-        inputs = passes.inputs[:_SAMPLES]
-        total = on_meta_or_cpu(lambda device: count_flops(copy.deepcopy(passes.model).to(device), [inputs.to(device)]))
+        inputs = list(leaves(passes.part(passes.inputs, slice(_SAMPLES))))
+        total = on_meta_or_cpu(
+            lambda device: count_flops(copy.deepcopy(passes.model).to(device), [each.to(device) for each in inputs])
+        )
         if not total:
             raise EvaluationError("the network has no convolution and no product")
         return total / _SAMPLES

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from archwright.errors import EvaluationError
 from archwright.evaluate.proxies._blocks import Block, BlockOutputs
 from archwright.evaluate.proxies._units import Units
+from archwright.tasks import leaves, map_tensors, size_of
 
-__all__ = ["Passes", "gaussian", "loss_of", "spread"]
+__all__ = ["Passes", "gaussian", "spread"]
 
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 _DIFFERENTIATED = frozenset({"blocks", "channel_saliency", "curvature", "gradients", "input_gradients"})
@@ -27,8 +28,8 @@ _ROUNDING = 1e-12  # a variance below this share of the mean square is rounding:
 class _Trace:
     """What one forward pass of the batch left."""
 
-    inputs: Tensor
-    outputs: Tensor
+    inputs: Any
+    outputs: Any
     agreement: Tensor | None
     blocks: list[Block]
     layers: list[tuple[Tensor, int]] = field(default_factory=list)
@@ -42,9 +43,10 @@ class Passes:
 
     Args:
         model: The network, in the mode in which it is scored.
-        inputs: The batch, `n` samples.
-        targets: int64 of shape (n,): the classes.
+        inputs: The batch, `n` samples; a tuple for a network with several inputs.
+        targets: What the loss takes.
         needs: The properties that will be asked for.
+        loss: `f(outputs, targets)`, the mean loss of a batch, a scalar; the cross-entropy when not given.
         seed: What is drawn follows from it.
 
     Attributes:
@@ -53,11 +55,19 @@ class Passes:
     """
 
     def __init__(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, *, needs: frozenset[str], seed: int = 0
+        self,
+        model: nn.Module,
+        inputs: Any,
+        targets: Any,
+        *,
+        needs: frozenset[str],
+        seed: int = 0,
+        loss: Callable[[Any, Any], Tensor] | None = None,
     ) -> None:
         self.model = model
-        self.inputs = inputs.detach()
+        self.inputs = map_tensors(Tensor.detach, inputs)
         self.targets = targets
+        self._loss = loss or _cross_entropy
         self.needs = needs
         self.seed = seed
         self.weights = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim > 1]
@@ -70,8 +80,13 @@ class Passes:
         """Return the inputs.
 
         Raises:
-            EvaluationError: They are whole numbers, such as tokens: there is nothing between two of them.
+            EvaluationError: They are whole numbers, such as tokens: there is nothing between two of them; or there are
+                several.
         """
+        if not isinstance(self.inputs, Tensor):
+            raise EvaluationError(
+                "the network has several inputs: take a proxy of the gradients by weights, such as 'snip' or 'zico'"
+            )
         if not self.inputs.is_floating_point():
             raise EvaluationError(
                 f"the network's inputs are {str(self.inputs.dtype).removeprefix('torch.')}, and real numbers are "
@@ -118,19 +133,23 @@ class Passes:
         self._declared("input_gradients")
         self.floating_inputs()
         trace = self._trace
+        gradient: Tensor
         (gradient,) = torch.autograd.grad(
-            trace.outputs.float().sum(), trace.inputs, retain_graph=True, materialize_grads=True
+            torch.stack([output.float().sum() for output in leaves(trace.outputs)]).sum(),
+            trace.inputs,
+            retain_graph=True,
+            materialize_grads=True,
         )
         return gradient.detach().float()
 
     @cached_property
     def _trace(self) -> _Trace:
         inputs = self.inputs
-        if "input_gradients" in self.needs and inputs.is_floating_point():
+        if "input_gradients" in self.needs and isinstance(inputs, Tensor) and inputs.is_floating_point():
             inputs = inputs.clone().requires_grad_()
         layers: list[tuple[Tensor, int]] = []
         blocks = BlockOutputs(self.model) if "blocks" in self.needs else None
-        units = Units(len(inputs)) if "agreement" in self.needs else None
+        units = Units(self.size) if "agreement" in self.needs else None
         contexts: list[AbstractContextManager[Any]] = [torch.set_grad_enabled(bool(self.needs & _DIFFERENTIATED))]
         if blocks is not None:
             contexts.append(blocks)
@@ -143,11 +162,21 @@ class Passes:
                 for module in self.model.modules():
                     if isinstance(module, _LAYERS):
                         stack.callback(module.register_forward_hook(_keep_output(layers)).remove)
-            outputs = self.model(inputs)
-        if not isinstance(outputs, Tensor):
-            raise EvaluationError(f"the network gives a {type(outputs).__name__}, and a tensor is wanted")
+            outputs = self._run(inputs)
         agreement = None if units is None else units.agreement
-        return _Trace(inputs, outputs, agreement, [] if blocks is None else blocks.before(outputs), layers)
+        found = [] if blocks is None else blocks.before(next(leaves(outputs)))
+        return _Trace(inputs, outputs, agreement, found, layers)
+
+    @property
+    def size(self) -> int:
+        """The number of samples in the batch."""
+        return size_of(self.inputs)
+
+    def _run(self, inputs: Any) -> Any:
+        outputs = self.model(*inputs) if isinstance(inputs, tuple) else self.model(inputs)
+        if not any(True for _ in leaves(outputs)):
+            raise EvaluationError(f"the network gives a {type(outputs).__name__}, and a tensor is wanted")
+        return outputs
 
     def _declared(self, name: str) -> None:
         if name not in self.needs:  # the pass was made without it
@@ -206,17 +235,36 @@ class Passes:
         Raises:
             EvaluationError: As for `gradients`, or the batch has less than four samples.
         """
-        half = len(self.inputs) // 2
+        half = self.size // 2
         if half < 2:
-            raise EvaluationError(f"two halves of two samples or more are wanted; the batch has {len(self.inputs)}")
+            raise EvaluationError(f"two halves of two samples or more are wanted; the batch has {self.size}")
         first, second = (
-            self._gradients_of(self.model(self.inputs[part]), self.targets[part])
+            self._gradients_of(self._run(self.part(self.inputs, part)), self.part(self.targets, part))
             for part in (slice(half), slice(half, 2 * half))
         )
         return first, second
 
-    def _gradients_of(self, outputs: Tensor, targets: Tensor) -> list[Tensor]:
-        loss = loss_of(outputs, targets)
+    @staticmethod
+    def part(batch: Any, places: slice) -> Any:
+        """Return some of the samples of a batch."""
+        return map_tensors(lambda tensor: tensor[places], batch)
+
+    def _loss_of(self, outputs: Any, targets: Any) -> Tensor:
+        """Return the loss, float32.
+
+        Raises:
+            EvaluationError: It is not finite.
+        """
+        outputs = map_tensors(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, outputs)
+        loss = self._loss(outputs, targets)
+        if not torch.isfinite(loss):
+            raise EvaluationError(
+                f"the loss of the untrained network is {loss.item()}: normalise the inputs, or the network's layers"
+            )
+        return loss
+
+    def _gradients_of(self, outputs: Any, targets: Any) -> list[Tensor]:
+        loss = self._loss_of(outputs, targets)
         found = torch.autograd.grad(loss, self.learnt(), materialize_grads=True)
         return [gradient.float() for gradient in found]
 
@@ -225,7 +273,7 @@ class Passes:
         """The gradients, with their own graph where it will be wanted, and what the layers' outputs add to them."""
         weights = self.learnt()
         trace = self._trace
-        loss = loss_of(trace.outputs, self.targets)
+        loss = self._loss_of(trace.outputs, self.targets)
         saliency: dict[int, Tensor] = {}
         # Listened to here and not in other backward passes over the same graph.
         listeners = [
@@ -277,16 +325,18 @@ def gaussian(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.empty_like(like, dtype=torch.float32).copy_(drawn)
 
 
-def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean cross-entropy in nats, float32.
+def _cross_entropy(outputs: Any, targets: Any) -> Tensor:
+    """Return the mean cross-entropy in nats.
 
     Args:
         outputs: (n, classes) scores.
         targets: (n,) int64.
 
     Raises:
-        EvaluationError: The outputs are no such scores, or the loss is not finite.
+        EvaluationError: The outputs are no such scores.
     """
+    if not isinstance(outputs, Tensor):
+        raise EvaluationError(f"the network gives a {type(outputs).__name__}, and a tensor is wanted")
     if outputs.ndim != 2 or len(outputs) != len(targets):
         raise EvaluationError(
             f"the network's output for a batch of {len(targets)} is of shape {tuple(outputs.shape)}; wanted is one "
@@ -297,12 +347,7 @@ def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:
             f"targets are from 0 to {outputs.shape[1] - 1}, as many as the network's outputs; "
             f"{int(targets.min())} to {int(targets.max())} was given"
         )
-    loss = F.cross_entropy(outputs.float(), targets)
-    if not torch.isfinite(loss):
-        raise EvaluationError(
-            f"the loss of the untrained network is {loss.item()}: normalise the inputs, or the network's layers"
-        )
-    return loss
+    return F.cross_entropy(outputs, targets)
 
 
 def spread(block: Block, place: int) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,18 +16,20 @@ from archwright.evaluate.proxies import _base
 from archwright.evaluate.proxies._base import Proxy
 from archwright.evaluate.proxies._passes import Passes
 from archwright.evaluate.proxies._state import borrowed
+from archwright.tasks import leaves
 
 __all__ = ["as_proxies", "score"]
 
 
 def score(
     model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
+    inputs: Tensor | tuple[Tensor, ...],
+    targets: Any,
     names: str | Proxy | Iterable[str | Proxy],
     *,
     seed: int = 0,
     undefined: float | None = None,
+    loss: Callable[[Any, Any], Tensor] | None = None,
 ) -> dict[str, float]:
     """Return a network's scores by several proxies, which share what passes over it they can.
 
@@ -36,11 +40,13 @@ def score(
     Args:
         model: The network; it takes `inputs` and gives (n, classes) scores.
         inputs: The batch, normalised, shape (n, ...), of the type, layout and device that the network is run in; n is 2
-            or more, and 4 or more for "zico".
-        targets: int64 of shape (n,): the classes. Proxies that look at no loss do not look at them.
+            or more, and 4 or more for "zico". A tuple for a network with several inputs.
+        targets: What the loss takes: int64 of shape (n,), the classes, where none is given. Proxies that look at no
+            loss do not look at them.
         names: Which proxies: their names, or proxies with settings of their own. "az-nas" stands for its parts.
         seed: What a proxy draws follows from it.
         undefined: What stands for a score that is undefined, such as -math.inf; `None` to raise.
+        loss: `f(outputs, targets)`, the mean loss of a batch, a scalar tensor; the cross-entropy when not given.
 
     Returns:
         The scores by the proxies' names, in the order asked for; greater is better.
@@ -50,15 +56,21 @@ def score(
         UnknownName: No proxy has a name.
     """
     asked = as_proxies(names)
-    if inputs.ndim < 1 or targets.shape != inputs.shape[:1] or len(inputs) < 2:
-        raise EvaluationError(
-            "inputs are (n, ...) and targets (n,), with n of 2 or more; "
-            f"{tuple(inputs.shape)} and {tuple(targets.shape)} was given"
-        )
+    for one, other in pairwise([*leaves(inputs), *leaves(targets)]):
+        if one.ndim < 1 or one.shape[:1] != other.shape[:1] or len(one) < 2:
+            raise EvaluationError(
+                "inputs are (n, ...) and targets (n,) or (n, ...), with n of 2 or more; "
+                f"{tuple(one.shape)} and {tuple(other.shape)} was given"
+            )
     needs = frozenset[str]().union(*(proxy.needs for proxy in asked.values()))
     scores = {}
-    with seeded(seed, str(inputs.device)), torch.inference_mode(False), torch.enable_grad(), borrowed(model):
-        passes = Passes(model, inputs, targets, needs=needs, seed=seed)
+    with (
+        seeded(seed, str(next(leaves(inputs)).device)),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        borrowed(model),
+    ):
+        passes = Passes(model, inputs, targets, needs=needs, seed=seed, loss=loss)
         # Those with passes of their own come last, when the shared graph is let go of: some swap parameters.
         for name in sorted(asked, key=lambda name: not asked[name].needs):
             if not asked[name].needs:

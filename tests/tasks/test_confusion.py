@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from archwright.evaluate import _metrics
+from archwright.tasks import _confusion
 
 
 @st.composite
@@ -21,10 +21,10 @@ def outcomes(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
 @given(outcomes())
 def test_metrics_agree_with_scikit_learn(outcome: tuple[list[int], list[int], int]) -> None:
     true, predicted, classes = outcome
-    confusion = _metrics.confusion_matrix(torch.tensor(predicted), torch.tensor(true), classes)
+    confusion = _confusion.confusion_matrix(torch.tensor(predicted), torch.tensor(true), classes)
     assert confusion.tolist() == confusion_matrix(true, predicted, labels=range(classes)).tolist()
     precision, recall, f1, _ = precision_recall_fscore_support(true, predicted, average="macro", zero_division=0)
-    assert _metrics.classification_metrics(confusion) == pytest.approx(
+    assert _confusion.classification_metrics(confusion) == pytest.approx(
         {
             "accuracy": accuracy_score(true, predicted),
             "precision": precision,
@@ -37,6 +37,6 @@ def test_metrics_agree_with_scikit_learn(outcome: tuple[list[int], list[int], in
 def test_a_known_answer() -> None:
     # Class 0: 2 of 3 found, 2 of 2 right. Class 1: 1 of 1 found, 1 of 2 right. Class 2: nowhere.
     confusion = torch.tensor([[2, 1, 0], [0, 1, 0], [0, 0, 0]])
-    assert _metrics.classification_metrics(confusion) == pytest.approx(
+    assert _confusion.classification_metrics(confusion) == pytest.approx(
         {"accuracy": 3 / 4, "precision": 3 / 4, "recall": 5 / 6, "f1": (4 / 5 + 2 / 3) / 2}
     )

@@ -1,0 +1,101 @@
+"""Classification: one of several classes for each sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from archwright.datasets import Data
+from archwright.errors import EvaluationError
+from archwright.tasks._confusion import classification_metrics, confusion_matrix
+from archwright.tasks._data import DataTask
+
+__all__ = ["Classification"]
+
+
+class Classification(DataTask):
+    """Classification of images or table rows.
+
+    A network gives a score for each class, shape (n, classes). The loss is the cross-entropy in nats. Metrics are
+    "accuracy", and "precision", "recall" and "f1" as unweighted means over the classes (macro averages), all in 0..1.
+
+    Args:
+        data: The data; `aw.data(...)` loads them.
+
+    Example:
+        >>> import archwright as aw
+        >>> aw.Training(aw.data("digits"), epochs=4).task.objective
+        'max accuracy'
+    """
+
+    label_smoothing = 0.1
+    metrics = frozenset(("loss", "accuracy", "precision", "recall", "f1"))
+
+    def __init__(self, data: Data) -> None:
+        super().__init__(data, loss=F.cross_entropy, objective="max accuracy", outputs=len(data.classes))
+        self.classes = data.classes
+
+    def check_outputs(self, outputs: Any, size: int) -> None:
+        """Refuse outputs other than a score, a floating-point number, for each class.
+
+        Raises:
+            EvaluationError: Their shape or type is another.
+        """
+        wanted = (size, len(self.classes))
+        if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
+            raise EvaluationError(
+                f"the network's output for a batch of {size} is of {described(outputs)}; wanted is shape {wanted}: "
+                f"one score, a floating-point number, for each of the {len(self.classes)} classes"
+            )
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float | None = None) -> Tensor:
+        """Return the mean cross-entropy of a batch in nats, a scalar.
+
+        Args:
+            outputs: Scores, shape (n, classes).
+            targets: Positions of the classes, int64 of shape (n,).
+            label_smoothing: How much of a label is spread over all classes, from 0 to below 1.
+        """
+        return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing or 0.0)
+
+    def distillation(self, outputs: Tensor, teacher_outputs: Tensor) -> Tensor:
+        """Return the mean cross-entropy against the probabilities of another network, a scalar."""
+        return F.cross_entropy(outputs, teacher_outputs.softmax(dim=1))
+
+    def meter(self, device: str = "cpu") -> Confusion:
+        """Return the metrics of a part, computed from one confusion matrix."""
+        return Confusion(len(self.classes), device)
+
+    def decode(self, outputs: Tensor) -> list[str]:
+        """Return the name of the most probable class of each sample."""
+        return [self.classes[place] for place in outputs.argmax(1).tolist()]
+
+
+class Confusion:
+    """The metrics of a classification, computed batch by batch.
+
+    Args:
+        classes: The number of classes.
+        device: Where the counts are kept, so that the loop over the batches never waits for it.
+    """
+
+    def __init__(self, classes: int, device: str) -> None:
+        self._counts = torch.zeros((classes, classes), dtype=torch.int64, device=device)
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Take in scores of shape (n, classes) and targets of shape (n,)."""
+        self._counts += confusion_matrix(outputs.argmax(1), targets, len(self._counts))
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics by name."""
+        return classification_metrics(self._counts)
+
+
+def described(outputs: Any) -> str:
+    """Return the shape and type of outputs, for a message."""
+    if not isinstance(outputs, Tensor):
+        return type(outputs).__name__
+    return f"shape {tuple(outputs.shape)}" + ("" if outputs.is_floating_point() else f" and type {outputs.dtype}")

@@ -1,0 +1,31 @@
+"""The task that belongs to what was given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archwright.datasets import Data, advice
+from archwright.errors import EvaluationError
+from archwright.tasks._classification import Classification
+from archwright.tasks._regression import Regression
+from archwright.tasks._task import Task
+
+__all__ = ["as_task"]
+
+
+def as_task(given: Any) -> Task:
+    """Return a task as it is, and data as the task of them.
+
+    Raises:
+        EvaluationError: It is neither.
+    """
+    if isinstance(given, Task):
+        return given
+    if isinstance(given, Data):
+        return Classification(given) if given.classes else Regression(given)
+    shown = " ".join(repr(given).split())
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    raise EvaluationError(
+        f"networks are trained on data that aw.data(...) loaded or on an aw.Task(...), not {shown} "
+        f"({type(given).__name__}). {advice(given)}".rstrip(" .")
+    )

@@ -1,0 +1,116 @@
+"""Metrics of a whole part of the data, computed batch by batch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from archwright.errors import EvaluationError
+from archwright.tasks._tensors import map_tensors
+
+__all__ = ["Metric", "Metrics", "MetricsByName", "concatenate"]
+
+
+class Metric(Protocol):
+    """One metric that is computed batch by batch, such as those of torchmetrics."""
+
+    def update(self, outputs: Any, targets: Any, /) -> object:
+        """Take in a batch."""
+
+    def compute(self) -> Any:
+        """Return the metric of all batches: a number or a tensor of one."""
+
+
+class Metrics(Protocol):
+    """Several metrics that are computed together."""
+
+    def update(self, outputs: Any, targets: Any, /) -> object:
+        """Take in a batch."""
+
+    def compute(self) -> Mapping[str, float]:
+        """Return the metrics of all batches by name."""
+
+
+class MetricsByName:
+    """Metrics that were given one by one.
+
+    Args:
+        metrics: By name, functions `f(outputs, targets)` of a whole part, or objects with `update` and `compute`, which
+            are copied.
+        device: Where objects with a method `to` compute.
+    """
+
+    def __init__(self, metrics: Mapping[str, Callable[[Any, Any], Any] | Metric], device: str) -> None:
+        self._functions: dict[str, Callable[[Any, Any], Any]] = {}
+        self._objects: dict[str, Any] = {}
+        for name, metric in metrics.items():
+            if not hasattr(metric, "compute"):
+                self._functions[name] = metric
+                continue
+            own: Any = copy.deepcopy(metric)
+            self._objects[name] = own.to(device) if hasattr(own, "to") else own
+        self._names = list(metrics)
+        self._outputs: list[Any] = []
+        self._targets: list[Any] = []
+
+    def update(self, outputs: Any, targets: Any) -> None:
+        """Take in a batch."""
+        for metric in self._objects.values():
+            metric.update(outputs, targets)
+        if self._functions:
+            self._outputs.append(map_tensors(_kept, outputs))
+            self._targets.append(map_tensors(_kept, targets))
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics by name.
+
+        Raises:
+            EvaluationError: One is not a number.
+        """
+        found: dict[str, Any] = {name: metric.compute() for name, metric in self._objects.items()}
+        if self._functions:
+            outputs, targets = concatenate(self._outputs), concatenate(self._targets)
+            found |= {name: function(outputs, targets) for name, function in self._functions.items()}
+        numbers = {}
+        for name in self._names:
+            try:
+                numbers[name] = float(found[name])
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise EvaluationError(f"metric {name!r} is a number, not {found[name]!r}") from error
+        return numbers
+
+
+def concatenate(batches: list[Any]) -> Any:
+    """Return batches as one: tensors are joined along their first axis, in tuples, lists and dicts too.
+
+    Raises:
+        EvaluationError: Tensors differ in more than the first axis, or there is something else than tensors.
+    """
+    first = batches[0]
+    if isinstance(first, Tensor):
+        try:
+            return torch.cat(batches)
+        except RuntimeError as error:
+            raise EvaluationError(
+                f"batches of different shapes cannot be joined for a metric that is a function ({error}): give an "
+                "object with update(outputs, targets) and compute() in its place"
+            ) from error
+    if isinstance(first, Mapping):
+        return {name: concatenate([each[name] for each in batches]) for name in first}
+    if isinstance(first, tuple) and hasattr(first, "_fields"):
+        return type(first)(*map(concatenate, map(list, zip(*batches, strict=True))))
+    if isinstance(first, tuple):
+        return tuple(map(concatenate, map(list, zip(*batches, strict=True))))
+    if isinstance(first, list):
+        return [one for each in batches for one in each]
+    raise EvaluationError(
+        f"a batch holds tensors, and tuples, lists and dicts of them; {type(first).__name__} was given"
+    )
+
+
+def _kept(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu()

@@ -1,0 +1,240 @@
+"""What a network learns, from which samples, and how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, TensorDataset, default_collate
+
+from archwright._scalars import is_whole, scalar
+from archwright.datasets import Part
+from archwright.errors import EvaluationError
+from archwright.space import TensorSpec, as_specs
+from archwright.tasks._dataset import Collate, DatasetPart
+from archwright.tasks._metrics import Metric, Metrics, MetricsByName
+from archwright.tasks._tensors import leaves
+
+if TYPE_CHECKING:
+    from archwright.datasets import Preprocess
+
+__all__ = ["Task"]
+
+Loss = Callable[[Any, Any], Tensor]
+
+_OURS = ("loss", "train_loss", "epochs", "parameters")  # metrics of every training
+
+
+class Task:
+    """What a network learns, from which samples, and how it is judged.
+
+    It takes any data set, loss function and metric. Final training, fidelities, schedulers, zero-cost proxies,
+    inherited weights and supernets work with all of them. `aw.data(...)` gives tasks of classification and regression
+    that are ready-made.
+
+    A sample is a pair (inputs, target). Inputs are a tensor, or a tuple of tensors for a network with several inputs,
+    which is called as `network(*inputs)`. Targets are whatever the loss takes: a tensor, or a tuple, list or dict of
+    tensors.
+
+    Args:
+        train: Samples to learn from: a map-style `torch.utils.data.Dataset`, or a pair of tensors (inputs, targets),
+            which stays in memory on the device as a whole.
+        validation: Samples on which a search compares networks.
+        loss: `f(outputs, targets)`, the mean loss of a batch, a scalar tensor.
+        test: Samples that are used once, at the very end.
+        metrics: Metrics of a part by name: a function `f(outputs, targets)`, which is given the outputs and the targets
+            of the whole part on the CPU; or an object with `update(outputs, targets)` and `compute()`, such as a metric
+            of torchmetrics, which is copied for each judgement. "loss" is measured anyway.
+        objective: "max" or "min" and the name of a metric: what a search optimises when it is not told.
+        example_input: The shape and type of one sample's inputs, as in `Space`; that of the first sample of `train`
+            when not given.
+        collate: Turns a list of samples into a batch (inputs, targets); `torch.utils.data.default_collate` when not
+            given.
+        num_workers: Processes that read samples, as in `torch.utils.data.DataLoader`; 0 for this one.
+        distillation: `f(outputs, teacher_outputs)`, the loss against the outputs of another network, a scalar tensor;
+            for supernets that teach small networks by large ones. `None` lets all of them learn from the targets.
+        name: What it is called.
+
+    Raises:
+        EvaluationError: An argument cannot be used; the message says why.
+
+    Example:
+        >>> import torch, archwright as aw
+        >>> parts = [(torch.rand(40, 8), torch.rand(40, 1)) for _ in range(2)]
+        >>> task = aw.Task(train=parts[0], validation=parts[1], loss=torch.nn.functional.mse_loss)
+        >>> task
+        Task('custom': 40 training + 40 validation + 0 test samples, min loss)
+    """
+
+    kind: str = "custom"
+    """ "image" or "table" where inputs are such and raw; "custom" for any other."""
+    augmentations: Sequence[str] = ()
+    """The random changes of inputs that a training may make."""
+    label_smoothing: float | None = None
+    """The label smoothing that a training uses when it is not told; `None` where the loss has none."""
+    spec: Mapping[str, Any] | None = None
+    """What makes the task again, JSON-able; `None` where it was made in memory."""
+    preprocess: Preprocess | None = None
+    """How raw inputs become what a network takes; `None` where that is not known."""
+    space_options: Mapping[str, Any] = MappingProxyType({})
+    """What ready-made spaces need to know, by the names of their arguments."""
+
+    def __init__(
+        self,
+        *,
+        train: Dataset[Any] | tuple[Tensor, Tensor] | Part | DatasetPart,
+        validation: Dataset[Any] | tuple[Tensor, Tensor] | Part | DatasetPart,
+        loss: Loss,
+        test: Dataset[Any] | tuple[Tensor, Tensor] | Part | DatasetPart | None = None,
+        metrics: Mapping[str, Callable[[Any, Any], Any] | Metric] = MappingProxyType({}),
+        objective: str = "min loss",
+        example_input: Any = None,
+        collate: Collate | None = None,
+        num_workers: int = 0,
+        distillation: Loss | None = None,
+        name: str = "custom",
+    ) -> None:
+        num_workers = scalar(num_workers)
+        if not is_whole(num_workers) or num_workers < 0:
+            raise EvaluationError(f"num_workers is a whole number of 0 or more, not {num_workers!r}")
+        for what, function in (("loss", loss), ("distillation", distillation), ("collate", collate)):
+            if function is not None and not callable(function):
+                raise EvaluationError(f"{what} is a function, not {function!r}")
+        _check_metrics(metrics)
+        reader = {"collate": collate or default_collate, "num_workers": num_workers}
+        self.name = name
+        self.train = _as_part("train", train, reader)
+        self.validation = _as_part("validation", validation, reader)
+        self.test = self.train.select(torch.arange(0)) if test is None else _as_part("test", test, reader)
+        if len({type(part) for part in (self.train, self.validation, self.test)}) > 1:
+            raise EvaluationError(
+                "the parts are all data sets, or all pairs of tensors (inputs, targets), not some of each"
+            )
+        if len(self.train) < 2 or len(self.validation) < 1:
+            raise EvaluationError(
+                f"{name!r} has {len(self.train)} training and {len(self.validation)} validation samples: there must be "
+                "at least two and one"
+            )
+        self._loss, self._metrics, self._distillation = loss, dict(metrics), distillation
+        self.example_input = _example(self.train) if example_input is None else as_specs(example_input)
+        self.objective = objective
+        if objective.split()[-1:] != [objective.split(maxsplit=1)[-1]] or objective.split()[0] not in ("max", "min"):
+            raise EvaluationError(f'objective is "max" or "min" and the name of a metric, not {objective!r}')
+        if objective.split()[-1] not in self.metrics:
+            raise EvaluationError(
+                f"objective {objective!r}: the metrics of this task are {', '.join(sorted(self.metrics))}"
+            )
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """The names of the metrics of a part."""
+        return frozenset(("loss", *self._metrics))
+
+    # ------------------------------------------------------------------ what a training asks
+
+    def prepare(self, inputs: Any) -> Any:
+        """Return a batch of inputs as a network takes it, on the same device."""
+        return inputs
+
+    def check_outputs(self, outputs: Any, size: int) -> None:
+        """Refuse outputs that a network should not give.
+
+        Args:
+            outputs: For a batch.
+            size: The number of samples in it.
+
+        Raises:
+            EvaluationError: Their shape or type is wrong.
+        """
+
+    def loss(self, outputs: Any, targets: Any, *, label_smoothing: float | None = None) -> Tensor:
+        """Return the mean loss of a batch, a scalar tensor.
+
+        Args:
+            outputs: What the network gave.
+            targets: What it should have given.
+            label_smoothing: That of the training; `None` to judge a network.
+
+        Raises:
+            EvaluationError: The loss is no scalar tensor.
+        """
+        loss: Any = self._loss(outputs, targets)
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            given = f"one of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
+            raise EvaluationError(f"the loss of a batch is a scalar tensor, not {given}")
+        return loss.reshape(())
+
+    def distillation(self, outputs: Any, teacher_outputs: Any) -> Tensor | None:
+        """Return the loss of a batch against the outputs of another network; `None` where the task has none."""
+        return None if self._distillation is None else self._distillation(outputs, teacher_outputs)
+
+    def meter(self, device: str = "cpu") -> Metrics:
+        """Return what computes the metrics of a part, besides the loss.
+
+        Args:
+            device: Where outputs and targets are.
+        """
+        return MetricsByName(self._metrics, device)
+
+    def decode(self, outputs: Tensor) -> list[Any]:
+        """Return what the outputs of a network mean to a person, one for each sample."""
+        return list(outputs)
+
+    def __repr__(self) -> str:
+        """Return one line: name, sizes of the parts, objective."""
+        return (
+            f"{type(self).__name__}({self.name!r}: {len(self.train):,} training + {len(self.validation):,} validation "
+            f"+ {len(self.test):,} test samples, {self.objective})"
+        )
+
+
+def _as_part(which: str, given: Any, reader: Mapping[str, Any]) -> Any:
+    """Return samples as a part: tensors as they are, data sets with their reader."""
+    if isinstance(given, Part | DatasetPart):
+        return given
+    if isinstance(given, TensorDataset) and len(given.tensors) == 2:
+        given = given.tensors
+    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(each, Tensor) for each in given):
+        inputs, targets = given
+        if not inputs.ndim or not targets.ndim or len(inputs) != len(targets):
+            raise EvaluationError(
+                f"{which}: inputs have shape {tuple(inputs.shape)}, but targets {tuple(targets.shape)}; their first axis "
+                "is the sample, and must agree"
+            )
+        return Part(inputs, targets)
+    if hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, str | Mapping):
+        return DatasetPart(given, **reader)
+    raise EvaluationError(
+        f"{which} is a data set with __len__ and __getitem__ (a map-style torch.utils.data.Dataset) or a pair of "
+        f"tensors (inputs, targets), not {type(given).__name__}. Of a DataLoader give its dataset; an iterable data "
+        "set cannot be split or shuffled: read it into a list"
+    )
+
+
+def _example(part: Part | DatasetPart) -> tuple[TensorSpec, ...]:
+    """Return the shape and type of the inputs of one sample, by a look at the first."""
+    inputs, _ = next(iter(part.batches([torch.arange(1)])))
+    specs = as_specs(tuple(leaves(inputs)))
+    assert specs is not None
+    return specs
+
+
+def _check_metrics(metrics: object) -> None:
+    """Refuse what is no mapping from names to metrics."""
+    if not isinstance(metrics, Mapping):
+        raise EvaluationError(f"metrics are a dict from names to functions or objects, not {metrics!r}")
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or not name or any(each.isspace() for each in name):
+            raise EvaluationError(f"a metric's name is a string without spaces, not {name!r}")
+        if name in _OURS:
+            raise EvaluationError(f"a metric cannot be called {name!r}, which every training measures: rename it")
+        if isinstance(metric, type) or not (
+            callable(metric) or (hasattr(metric, "compute") and hasattr(metric, "update"))
+        ):
+            raise EvaluationError(
+                f"metric {name!r} is a function f(outputs, targets), or an object with update(outputs, targets) and "
+                f"compute(), not {metric!r}"
+            )
