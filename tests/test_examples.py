@@ -8,7 +8,11 @@ import pytest
 from tests import processes
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDS = {"stock_agent": "sb3_contrib"}  # examples of what an extra brings
+NEEDS = {
+    "stock_agent": "sb3_contrib",
+    "lightning_module": "lightning",
+    "hugging_face_trainer": "transformers",
+}  # examples of what an extra brings
 SAY = {  # and what they have to print, if not just something
     "ask_and_tell": lambda printed: float(printed.split()[0]) > 2.9,
     "own_block": lambda printed: (

@@ -108,7 +108,7 @@ def test_classes_are_names_in_a_stable_order(labels, classes):
     ("inputs", "targets", "message"),
     [
         (np.zeros((20, 2)), TEN[:19], "20 inputs but 19 targets"),
-        (np.zeros((20, 2)), TEN + 0.5, "Regression is not supported"),
+        (np.zeros((20, 2)), TEN + 0.5, "values themselves give task=.regression."),
         (np.zeros((20, 2)), np.where(TEN, 1.0, np.nan), "10 of 20 labels are missing"),
         (
             np.zeros((20, 2)),

@@ -31,7 +31,6 @@ ADAM = functools.partial(torch.optim.Adam, lr=0.01)
         ("lr", float("inf")),
         ("weight_decay", -0.1),
         ("label_smoothing", 1.0),
-        ("label_smoothing", None),
         ("clip", 0.0),
         ("clip", "norm"),
         ("schedule", 3),

@@ -106,7 +106,7 @@ def test_it_is_what_it_repeats_in_all_else() -> None:
     assert repeats.example_input == training.example_input
     assert repeats.retrains
     assert not repeats.prepares
-    assert repeats.data is training.data
+    assert repeats.task is training.task
     assert not Repeats(FunctionEvaluator(lambda one: 1.0), 2).retrains
     one, same = candidate(convnet, seed=1), candidate(convnet, seed=1)
     assert repeats.retrain(one) == training.retrain(same)

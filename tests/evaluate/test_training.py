@@ -158,7 +158,8 @@ def test_what_a_space_may_decide_is_named() -> None:
         "clip",
         "epochs",
     }
-    assert Training.objective == "max accuracy"
+    assert Training(images()).objective == "max accuracy"
+    assert Training(table()).settings == Training.settings - {"augment"}
     assert Training(images()).example_input == images().example_input
 
 
@@ -349,7 +350,7 @@ def test_it_is_written_down_and_read_again() -> None:
     assert again.to_json() == training.to_json()
     assert again.recipe == training.recipe
     assert (again.precision, again.channels_last, again.final_epochs) == ("bf16", False, 9)
-    assert torch.equal(again.data.train.inputs, data.train.inputs)
+    assert torch.equal(again.task.train.inputs, data.train.inputs)
     assert written["type"] == "training"
     assert written["device"] == "auto"
 

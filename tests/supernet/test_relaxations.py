@@ -300,11 +300,11 @@ def test_the_others_learn_from_the_scores_of_the_largest() -> None:
     state = supernet.rng.bit_generator.state
     largest, *others = supernet.relaxation.sandwich(supernet, 0.0)  # type: ignore[attr-defined]  # BigNAS
     supernet.rng.bit_generator.state = state
-    teacher = training.scores(largest, given[0])
+    teacher = training.outputs(largest, given[0])
     taught = teacher.detach().log_softmax(1)
     total = training.loss(largest, given)
     for draw in others:  # the divergence from the teacher has the gradient of the cross-entropy
-        scores = training.scores(draw, given[0]).log_softmax(1)
+        scores = training.outputs(draw, given[0]).log_softmax(1)
         total = total + torch.nn.functional.kl_div(scores, taught, log_target=True, reduction="batchmean")
     weights = supernet.weight_parameters()
     expected = torch.autograd.grad(total / 3, weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import archwright as aw
 from archwright import nn
@@ -36,6 +37,34 @@ class TestTraining(EvaluatorSuite):
     def space(self):
         model = nn.Sequential(nn.Flatten(), nn.LazyLinear(aw.choice(8, 16)), nn.ReLU(), nn.LazyLinear(10))
         return aw.Space(model=model)
+
+
+class TestRegression(EvaluatorSuite):
+    @pytest.fixture
+    def evaluator(self):
+        return aw.Training(aw.data("diabetes"), epochs=2)
+
+    @pytest.fixture
+    def space(self):
+        return aw.Space(model=nn.Sequential(nn.LazyLinear(aw.choice(8, 16)), nn.ReLU(), nn.LazyLinear(1)))
+
+
+class TestTaskOfTwoInputs(EvaluatorSuite):
+    @pytest.fixture
+    def evaluator(self):
+        numbers, codes = torch.randn(40, 3), torch.randint(4, (40,))
+        samples = [((row, code), row.sum(0, keepdim=True) * code) for row, code in zip(numbers, codes, strict=True)]
+        return aw.Training(aw.Task(train=samples, validation=samples, loss=torch.nn.functional.mse_loss), epochs=2)
+
+    @pytest.fixture
+    def space(self):
+        return aw.Space(
+            model=aw.graph(
+                lambda row, code: nn.LazyLinear(1)(
+                    aw.merge(row, nn.Embedding(4, aw.choice(2, 3))(code), kind="concat"),
+                )
+            )
+        )
 
 
 class TestProxies(EvaluatorSuite):

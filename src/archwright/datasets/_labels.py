@@ -83,8 +83,8 @@ def to_values(targets: npt.NDArray[Any]) -> Values:
     odd = np.argwhere(~np.isfinite(values))
     if len(odd):
         raise DataError(
-            f"{len(odd)} of {values.size} target values are missing or infinite, the first at index {odd[0][0]}; remove "
-            "these samples"
+            f"{len(odd)} of {values.size} target values are missing or infinite, the first at index {odd[0][0]}; "
+            "remove these samples"
         )
     return values.reshape(len(values), -1)
 

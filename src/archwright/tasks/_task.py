@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, TensorDataset, default_collate
 from archwright._scalars import is_whole, scalar
 from archwright.datasets import Part
 from archwright.errors import EvaluationError
-from archwright.space import TensorSpec, as_specs
+from archwright.space import InputSpec, TensorSpec, as_specs
 from archwright.tasks._dataset import Collate, DatasetPart
 from archwright.tasks._metrics import Metric, Metrics, MetricsByName
 from archwright.tasks._tensors import leaves
@@ -119,7 +119,9 @@ class Task:
                 "at least two and one"
             )
         self._loss, self._metrics, self._distillation = loss, dict(metrics), distillation
-        self.example_input = _example(self.train) if example_input is None else as_specs(example_input)
+        specs = _example(self.train) if example_input is None else as_specs(example_input)
+        assert specs is not None
+        self.example_input: InputSpec = specs[0] if len(specs) == 1 else specs
         self.objective = objective
         if objective.split()[-1:] != [objective.split(maxsplit=1)[-1]] or objective.split()[0] not in ("max", "min"):
             raise EvaluationError(f'objective is "max" or "min" and the name of a metric, not {objective!r}')
@@ -201,8 +203,8 @@ def _as_part(which: str, given: Any, reader: Mapping[str, Any]) -> Any:
         inputs, targets = given
         if not inputs.ndim or not targets.ndim or len(inputs) != len(targets):
             raise EvaluationError(
-                f"{which}: inputs have shape {tuple(inputs.shape)}, but targets {tuple(targets.shape)}; their first axis "
-                "is the sample, and must agree"
+                f"{which}: inputs have shape {tuple(inputs.shape)}, but targets {tuple(targets.shape)}; their first "
+                "axis is the sample, and must agree"
             )
         return Part(inputs, targets)
     if hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, str | Mapping):

@@ -176,8 +176,8 @@ def test_arguments_are_checked() -> None:
 
 
 def test_an_output_that_is_no_tensor() -> None:
-    with pytest.raises(EvaluationError, match="proxy 'naswot': the network gives a tuple"):
-        proxies.score(nn.LSTM(5, 3), *batch(5), "naswot")
+    with pytest.raises(EvaluationError, match="proxy 'snip': the network gives a tuple, and a tensor is wanted"):
+        proxies.score(nn.LSTM(5, 3), *batch(5), "snip")
 
 
 def test_a_block_that_raises_the_resolution() -> None:
