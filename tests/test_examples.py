@@ -8,7 +8,11 @@ import pytest
 from tests import processes
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDS = {
+NEEDS = {  # examples of what an extra brings
+    "stock_agent": "sb3_contrib",
+    "lightning_module": "lightning",
+    "hugging_face_trainer": "transformers",
+}
     "stock_agent": "sb3_contrib",
     "lightning_module": "lightning",
     "hugging_face_trainer": "transformers",
