@@ -13,10 +13,6 @@ NEEDS = {  # examples of what an extra brings
     "lightning_module": "lightning",
     "hugging_face_trainer": "transformers",
 }
-    "stock_agent": "sb3_contrib",
-    "lightning_module": "lightning",
-    "hugging_face_trainer": "transformers",
-}  # examples of what an extra brings
 SAY = {  # and what they have to print, if not just something
     "ask_and_tell": lambda printed: float(printed.split()[0]) > 2.9,
     "own_block": lambda printed: (
