@@ -101,12 +101,22 @@ def test_a_network_that_cannot_be_kept_is_told_in_one_line(tmp_path, in_process)
     assert "Traceback" in (run / "log.txt").read_text()
 
 
-def test_a_message_has_an_end(in_process):
-    """Names, also those in a file, may be of any length."""
-    status, _, err = in_process("search", "x" * 10**5)
+@pytest.mark.parametrize("command", [("search", "x" * 10**5), ("show", "x" * 10**5), ("bench", "x" * 10**5)])
+def test_names_of_any_length_are_told_in_a_line_that_has_an_end(in_process, command):
+    status, _, err = in_process(*command)
     assert status == 2
     assert err.startswith("archwright: ")
+    assert err.count("\n") == 1
     assert len(err) < 2100
+
+
+def test_a_place_that_cannot_be_written_to_is_told_in_a_line(tmp_path, in_process):
+    aw.search(aw.Space(x=aw.choice(1, 2)), lambda candidate: 0.5, budget=aw.Budget(trials=1), path=tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    status, _, err = in_process("front", tmp_path / "run", "--picture", tmp_path / "file" / "front.png")
+    assert status == 2
+    assert err.startswith("archwright: ")
+    assert err.count("\n") == 1
 
 
 def test_a_failed_trial_is_told_briefly():

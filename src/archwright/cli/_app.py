@@ -59,7 +59,9 @@ def main() -> None:
     _let_threads_rest()
     try:
         app(obj=began)
-    except ArchwrightError as error:
+    except (ArchwrightError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is None:
+            raise  # no path of the user's is the cause
         from archwright.cli._console import Output
 
         told = str(error)
