@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,11 @@ import time
 import types
 
 import pytest
+import torch
 from tests import processes
 
 import archwright as aw
+from archwright.export import save_best
 
 DATA = ["search", "iris", "--space", "mlp", "--epochs", "2", "--seed", "3"]
 SEARCH = [*DATA, "--strategy", "evolution", "--scheduler", "full"]
@@ -113,8 +116,10 @@ def test_resume_adds_trials_and_keeps_the_old_ones(run, in_process):
 
 def test_export_gives_files_that_load(run, tmp_path, in_process):
     folder, _ = run
-    out = tmp_path / "network"
-    assert in_process("export", folder, "--out", out)[0] == 0
+    out = tmp_path / "the network's"
+    status, told, _ = in_process("export", folder, "--out", out)
+    assert status == 0
+    assert f"python {shlex.quote(str(out / 'predict.py'))} FILE..." in " ".join(told.split())
     script = (
         "import torch; from safetensors.torch import load_file; from model import build\n"
         "net = build(); net.load_state_dict(load_file('weights.safetensors'))\n"
@@ -122,6 +127,15 @@ def test_export_gives_files_that_load(run, tmp_path, in_process):
     )
     done = processes.run("-c", script, cwd=out)
     assert done.stdout.strip() == "torch.Size([2, 3])", done.stderr
+
+
+def test_an_export_without_source_says_so(tmp_path, in_process):
+    space = aw.Space(model=aw.lazy(lambda: torch.nn.Tanh())(), example_input=(2,))
+    reason = save_best(tmp_path, space=space, architecture=space.canonical({}), metrics={})
+    assert "cannot be copied" in reason
+    status, out, _ = in_process("export", tmp_path, "--out", tmp_path / "out")
+    assert status == 0
+    assert "There is no model.py" in out
 
 
 @pytest.mark.parametrize(

@@ -368,14 +368,17 @@ def test_source_that_cannot_be_written_is_said_and_loses_nothing(tmp_path):
 def test_an_export_may_write_the_source_anew_with_more_imports(tmp_path):
     space = aw.Space(model=nn.Sequential(nn.Flatten(), aw.lazy(blocks.WithNumpy)()), example_input=(2, 2))
     made = Candidate(space, space.canonical({}), seed=0)
+    made.preprocess = aw.data((np.zeros((20, 2, 2)), [0, 1] * 10)).preprocess
     reason = save_best(tmp_path, space=space, architecture=made.architecture, candidate=made, metrics={})
     assert "imports=['numpy']" in reason
+    assert "predict.py" not in {path.name for path in (tmp_path / "best").iterdir()}  # it needs model.py
     with pytest.raises(StudyError, match="the space that was searched is needed"):
         export_network(tmp_path, tmp_path / "out", imports=["numpy"])
     with pytest.raises(BuildError, match="it is the module numpy"):
         export_network(tmp_path, tmp_path / "out", space=space, imports=["scipy"])
     export_network(tmp_path, tmp_path / "out", space=space, imports=["numpy"])
     assert "import numpy as np\n" in (tmp_path / "out" / "model.py").read_text()
+    assert (tmp_path / "out" / "predict.py").exists()
 
 
 def test_nothing_found_is_an_error_with_its_reason(tmp_path):

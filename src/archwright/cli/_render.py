@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -181,15 +182,21 @@ class Screen(Callback):
             return
         for file in listed:
             self.out.line(file)
-        folder = listed[0].parent
-        if {"model.py", "predict.py"} <= {file.name for file in listed}:
-            self.out.line(f"\nPredict from new files without archwright: python {folder / 'predict.py'} FILE...")
+        folder, names = listed[0].parent, {file.name for file in listed}
+        if {"model.py", "predict.py"} <= names:
+            script = shlex.quote(str(folder / "predict.py"))
+            self.out.line(f"\nPredict from new files without archwright: python {script} FILE...")
             self.out.line(f"In Python, in {folder}: from predict import load; predictor = load()")
-            return
-        self.out.line(
-            f"\nIn Python, in {folder}: model = build() from model.py, then\n"
-            f'model.load_state_dict(safetensors.torch.load_file("weights.safetensors")); model.eval()'
-        )
+        elif "model.py" in names:
+            self.out.line(
+                f"\nIn Python, in {folder}: model = build() from model.py, then\n"
+                f'model.load_state_dict(safetensors.torch.load_file("weights.safetensors")); model.eval()'
+            )
+        else:
+            self.out.line(
+                "\nThere is no model.py: the source of this network cannot be written; log.txt of the run says why. "
+                "Build the network with archwright: aw.load(RUN).best.load()"
+            )
 
     def names(self, entries: Iterable[Entry[Any]], *, as_json: bool) -> None:
         """List what is registered."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archwright import _disk
 from archwright.errors import BuildError, StudyError
 from archwright.export._folder import Folder, as_json
-from archwright.export._saved import FIGURES, WEIGHTS, Saved
+from archwright.export._saved import FIGURES, SCRIPT, WEIGHTS, Saved
 from archwright.space import Architecture, Space, TensorSpec
 from archwright.trials import metrics_to_json
 
@@ -55,7 +55,7 @@ def save_best(
 ) -> str | None:
     """Write a network into a folder of a run: architecture.json, model.py, weights.safetensors, metrics.json.
 
-    Where the preprocessing is known, preprocess.json and predict.py are written too, and model.py has its figures.
+    Where the preprocessing is known, preprocess.json is written too, and model.py has its figures, with predict.py.
     The files are replaced together, so that a reader never sees half of them, whenever the process is killed.
 
     Args:
@@ -98,6 +98,8 @@ def save_best(
             files[SOURCE] = _source(space, architecture, specs, preprocess)
         except BuildError as error:
             reason = str(error)
+    if SOURCE not in files:
+        files.pop(SCRIPT, None)  # which builds the network with it
     if candidate is not None:
         files[WEIGHTS] = _weights(candidate.model, architecture)
     Folder(folder, name).write(index, files)
@@ -192,7 +194,12 @@ def export_network(
             files[file.name] = file.read_bytes()
     if space is not None and imports:
         specs = saved.example_input or space.example_input
-        files[SOURCE] = _source(space, saved.architecture, specs, saved.preprocess(), imports)
+        preprocess = saved.preprocess()
+        files[SOURCE] = _source(space, saved.architecture, specs, preprocess, imports)
+        if preprocess is not None:
+            from archwright.export._preprocess import preprocess_files
+
+            files |= preprocess_files(preprocess)
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

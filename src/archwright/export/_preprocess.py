@@ -16,7 +16,7 @@ from torch import nn
 
 from archwright.datasets import ImagePreprocess, InputError, Normalised, Preprocess
 from archwright.export import _predict
-from archwright.export._saved import PREPROCESS
+from archwright.export._saved import PREPROCESS, SCRIPT
 from archwright.space import TensorSpec
 
 __all__ = ["model_source", "preprocess_files", "write_raw_onnx"]
@@ -31,7 +31,7 @@ def postprocess(outputs):
 
 def preprocess_files(preprocess: Preprocess) -> dict[str, bytes]:
     """Return the files that make predictions from raw inputs where there is no archwright, by name."""
-    return {PREPROCESS: f"{json.dumps(preprocess.to_json(), indent=2)}\n".encode(), "predict.py": _script().encode()}
+    return {PREPROCESS: f"{json.dumps(preprocess.to_json(), indent=2)}\n".encode(), SCRIPT: _script().encode()}
 
 
 def model_source(source: str, preprocess: Preprocess) -> str:

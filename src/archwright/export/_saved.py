@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from archwright.datasets import Preprocess
 
-__all__ = ["FIGURES", "PREPROCESS", "WEIGHTS", "Saved"]
+__all__ = ["FIGURES", "PREPROCESS", "SCRIPT", "WEIGHTS", "Saved"]
 
 FIGURES = "metrics.json"
 PREPROCESS = "preprocess.json"
+SCRIPT = "predict.py"
 WEIGHTS = "weights.safetensors"
 
 _LONGEST = 300  # characters of what torch says
