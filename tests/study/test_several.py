@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import pytest
 from hypothesis import given, settings
@@ -109,6 +110,17 @@ def test_each_network_of_the_front_is_kept_and_no_other(tmp_path):
     )
     assert [each.trial.number for each in in_memory.front] == [each.trial.number for each in study.front]
     assert all(each.load() is not None for each in in_memory.front)
+
+
+def test_a_network_of_the_front_that_is_lost_is_trained_again_where_asked_for(tmp_path):
+    options = {"objective": ["max accuracy", "min parameters"], "strategy": "random", "path": tmp_path}
+    study = aw.search(NET, Training(images(), epochs=1), budget=aw.Budget(trials=12), **options)
+    lost = next(each for each in study.front if each.trial != study.best.trial)
+    shutil.rmtree(tmp_path / "front" / str(lost.trial.number))
+    with pytest.raises(StudyError, match="lost, as on a full disk, resume with a final= that includes its trial"):
+        lost.load()
+    study = aw.load(tmp_path, evaluator=Training(images(), epochs=1)).resume(final=len(study.front))
+    assert all(each.load() is not None for each in study.front)
 
 
 def test_several_are_trained_in_the_end_where_asked_for():

@@ -176,5 +176,6 @@ class Shelf:
         raise StudyError(
             f"{self._folder / BEST} holds the network of {saved.architecture.id}, not that of {architecture.id}. Kept "
             "are the best, the front of several objectives, and with final=3 the three best. Load the study again "
-            "where its search goes on beside; where it was killed before the best was on record, resume it"
+            "where its search goes on beside. Where the network was lost, as on a full disk, resume with a final= that "
+            "includes its trial trains it again"
         )
