@@ -22,7 +22,6 @@ LIBRARIES = {
     "optuna": "optuna",
     "tpe": "optuna",
     "hyperopt": "hyperopt",
-    "nevergrad": "nevergrad",
     "botorch": "botorch",
 }
 

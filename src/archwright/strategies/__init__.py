@@ -23,7 +23,6 @@ from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mobo import MultiObjectiveBO
 from archwright.strategies._moevolution import MultiObjectiveEvolution
 from archwright.strategies._mulambda import MuPlusLambda
-from archwright.strategies._nevergrad import Nevergrad
 from archwright.strategies._npenas import Npenas
 from archwright.strategies._nsga2 import NSGA2
 from archwright.strategies._nsga3 import NSGA3
@@ -61,7 +60,6 @@ __all__ = [
     "MuPlusLambda",
     "MultiObjectiveBO",
     "MultiObjectiveEvolution",
-    "Nevergrad",
     "Npenas",
     "OneShot",
     "Optuna",
