@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.evaluate.stubs import images
 from tests.study.helpers import SPACE, record, value
+from tests.study.test_best import NETWORKS, MarksAgain
 
 import archwright as aw
 from archwright.cost import Cost
@@ -112,15 +113,21 @@ def test_each_network_of_the_front_is_kept_and_no_other(tmp_path):
     assert all(each.load() is not None for each in in_memory.front)
 
 
+class Traded(MarksAgain):
+    """What has a higher value costs more, so that all are on the front."""
+
+    def evaluate(self, candidate):
+        return {"cost": 2.0 ** self.values[self.count], **super().evaluate(candidate)}
+
+
 def test_a_network_of_the_front_that_is_lost_is_trained_again_where_asked_for(tmp_path):
-    options = {"objective": ["max accuracy", "min parameters"], "strategy": "random", "path": tmp_path}
-    study = aw.search(NET, Training(images(), epochs=1), budget=aw.Budget(trials=12), **options)
+    study = aw.search(NETWORKS, Traded(), objective=AIMS, budget=aw.Budget(trials=4), path=tmp_path)
     lost = next(each for each in study.front if each.trial != study.best.trial)
     shutil.rmtree(tmp_path / "front" / str(lost.trial.number))
     with pytest.raises(StudyError, match="lost, as on a full disk, resume with a final= that includes its trial"):
         lost.load()
-    study = aw.load(tmp_path, evaluator=Training(images(), epochs=1)).resume(final=len(study.front))
-    assert all(each.load() is not None for each in study.front)
+    study = aw.load(tmp_path, evaluator=Traded()).resume(final=4)
+    assert [each.load()[-1].bias[0].item() for each in study.front] == [100.0] * 4
 
 
 def test_several_are_trained_in_the_end_where_asked_for():
