@@ -1,6 +1,7 @@
 """Classes and functions of a user's own: plain PyTorch, as it lies in a project that uses archwright."""
 
 import dataclasses
+import enum
 import math
 import os
 from collections import OrderedDict as Ordered
@@ -244,3 +245,34 @@ def less_one(x):
 
 def less(x, y):
     return x - y
+
+
+class Plain(enum.Enum):
+    A = 1
+    B = 2
+
+
+class Whole(enum.IntEnum):
+    A = 1
+    B = 2
+
+
+class Text(enum.StrEnum):
+    A = "a"
+    B = "b"
+
+
+class TextToo(str, enum.Enum):  # noqa: UP042  # prints otherwise
+    A = "a"
+    B = "b"
+
+
+class Signed(nn.Module):
+    """Goes by a member of an enumeration itself, not by its value."""
+
+    def __init__(self, kind, table):
+        super().__init__()
+        self.signs = [1 if each is type(each).A else -1 for each in (kind, *table)]
+
+    def forward(self, x):
+        return sum(sign * factor * x for sign, factor in zip(self.signs, (1, 10, 100), strict=True))

@@ -286,6 +286,40 @@ def test_partials_are_read_back():
     assert (made[1].func, made[1].args, made[1].keywords) == (blocks.Block, (4,), {"norm": [torch.nn.Tanh]})
 
 
+@pytest.mark.parametrize("kind", [blocks.Plain, blocks.Whole, blocks.Text, blocks.TextToo])
+def test_members_of_enumerations_stay_members(kind):
+    space = Space(model=aw.lazy(blocks.Signed)(aw.choice(kind.A, kind.B), {kind.B: 1, kind.A: 2}))
+    other = again(space)
+    assert other.fingerprint == space.fingerprint
+    for architecture in space.enumerate():
+        again_read = aw.Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
+        namespace = {}
+        exec(space.source(architecture), namespace)
+        networks = [space.build(architecture), other.build(again_read)]
+        assert [network.signs for network in networks] == [networks[0].signs] * 2
+        assert namespace["build"]()(torch.ones(1)) == networks[0](torch.ones(1))
+        assert space.differences(other.to_json()) == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [],
+        [{"import": "tests.build.blocks:Plain"}, "C"],
+        [{"import": "tests.build.blocks:Plain"}, "__class__"],
+        [{"import": "tests.build.blocks:Plain"}, ["A"]],
+        [{"import": "tests.build.blocks:Block"}, "A"],
+        [{"import": "re:RegexFlag"}, "A"],
+        ["Plain", "A"],
+    ],
+)
+def test_members_of_a_file_are_checked(written):
+    data = Space(x=aw.choice(blocks.Plain.A, blocks.Plain.B)).to_json()
+    data["parts"]["x"] = {"member": written}
+    with pytest.raises(SpaceError):
+        Space.from_json(data)
+
+
 @pytest.mark.parametrize(
     "written",
     [

@@ -42,6 +42,7 @@ def everything():
         other=[1.5, None, True, "text", (1, {"key": [aw.subset("a", "b", k=1)]}), float("-inf")],
         kinds=[TensorSpec((3,)), torch.nn.Tanh, torch.relu, torch.nn.functional.logsigmoid, torch.float16],
         partial=[functools.partial(torch.nn.BatchNorm1d, 3, eps=0.1), functools.partial(torch.relu)],
+        members=[blocks.Plain.A, {blocks.Text.B: blocks.Whole.A}],
         example_input=(3,),
         name="everything",
     )

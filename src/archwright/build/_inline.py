@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections import OrderedDict
 from collections.abc import Iterable
+from enum import Enum
 from types import ModuleType
 from typing import Any
 
@@ -143,7 +144,7 @@ class Inliner:
                 if called != name:
                     self._assign(name, value, dotted(called))
             else:
-                self._assign(name, value, literal(scalars(value), self._expression))
+                self._assign(name, value, literal(scalars(value), self.expression))
         except BuildError:  # what has no name of its own is what its module says it is
             if imported is not None:
                 module, original = Module.of(imported.module), imported.name
@@ -162,8 +163,10 @@ class Inliner:
         if self.claim(name, value):
             self.definitions.add(Definition.of(name, text))
 
-    def _expression(self, value: Any) -> ast.expr | None:
-        """Return how source calls a class or function that a table holds."""
+    def expression(self, value: Any) -> ast.expr | None:
+        """Return how source calls a class or function that a table holds, or the member of an enumeration."""
+        if isinstance(value, Enum) and value.name in type(value).__members__:
+            return ast.Attribute(dotted(self.name_of(type(value))), identifier(value.name), ast.Load())
         return dotted(self.name_of(value)) if inspect.isclass(value) or inspect.isroutine(value) else None
 
     # ------------------------------------------------------------------ imports

@@ -98,7 +98,7 @@ class _Writer:
             elif callable(item) and not isinstance(item, Graph | partial):
                 self.inliner.name_of(item)
             elif not parts and not isinstance(item, Graph):
-                literal(item)
+                literal(item, self.inliner.expression)
         except BuildError as error:
             raise BuildError(f"{path}: {error}") from error
         for part in parts:
@@ -125,12 +125,12 @@ class _Writer:
         if isinstance(item, tuple):
             return ast.Tuple([self._term(value) for value in item], ast.Load())
         if isinstance(item, Mapping):
-            keys: list[ast.expr | None] = [literal(key) for key in item]
+            keys: list[ast.expr | None] = [literal(key, self.inliner.expression) for key in item]
             return ast.Dict(keys, [self._term(value) for value in item.values()])
         if isinstance(item, partial):
             args = [self._term(value) for value in (item.func, *item.args)]
             return call("functools.partial", *args, **{key: self._term(part) for key, part in item.keywords.items()})
-        return dotted(self.inliner.name_of(item)) if callable(item) else literal(item)
+        return dotted(self.inliner.name_of(item)) if callable(item) else literal(item, self.inliner.expression)
 
     def _callee(self, call: Call) -> str:
         return self.inliner.name(call.target, call.callee)

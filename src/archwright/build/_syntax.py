@@ -12,6 +12,7 @@ import math
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from typing import Any, NamedTuple
 
 import torch
@@ -86,6 +87,8 @@ def literal(value: Any, other: Callable[[Any], ast.expr | None] = lambda value: 
     Raises:
         BuildError: It cannot be written.
     """
+    if isinstance(value, Enum):  # before numbers and texts, which it may be too
+        return _known(value, other)
     if type(value) in (list, tuple):
         items = [literal(part, other) for part in value]
         return ast.List(items, ast.Load()) if type(value) is list else ast.Tuple(items, ast.Load())
@@ -100,6 +103,10 @@ def literal(value: Any, other: Callable[[Any], ast.expr | None] = lambda value: 
         return ast.Constant(value)
     if isinstance(value, torch.dtype):
         return dotted(str(value))
+    return _known(value, other)
+
+
+def _known(value: Any, other: Callable[[Any], ast.expr | None]) -> ast.expr:
     found = other(value)
     if found is None:
         raise BuildError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,10 @@ def _dump_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
     places: dict[int, int] = {}
 
     def dump(item: Any) -> Any:
+        if isinstance(item, Enum):  # before numbers and texts, which it may be too
+            home = write_callable(type(item))
+            is_named = "import" in home and item.name in type(item).__members__
+            return {"member": [home, item.name]} if is_named else write_callable(item)
         if isinstance(item, float) and not math.isfinite(item):
             return {"float": str(item)}
         if item is None or isinstance(item, bool | int | float | str):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from enum import Enum
 from typing import Any, TypeAlias
 
 from archwright.errors import SpaceError
@@ -196,6 +197,8 @@ class Program:
 
     def _exposed(self, item: Any, path: str, scope: Scope) -> tuple[Decision, ...]:
         """Return the decisions that an item holds outside of any other decision, naming them on the way."""
+        if isinstance(item, Enum):
+            self.code.append(type(item))
         if item is None or isinstance(item, bool | int | float | str):
             return ()
         if id(item) in self._memo:

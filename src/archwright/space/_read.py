@@ -5,13 +5,14 @@ from __future__ import annotations
 import keyword
 import reprlib
 from collections.abc import Callable, Mapping
+from enum import EnumType
 from functools import partial
 from typing import Any
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Subset
 from archwright.space._language import integer, real
-from archwright.space._names import OPERATORS, allowed_call, is_target, package_names, restore
+from archwright.space._names import OPERATORS, Unread, allowed_call, is_target, package_names, restore
 from archwright.space._nodes import MERGES, Apply, Blank, Call, Filled, Graph, Input, Merge, Node, is_value
 from archwright.space._spec import TensorSpec
 
@@ -130,7 +131,19 @@ class Reader:
             return self._code(item)
         if key == "partial":
             return self._partial(value, depth)
+        if key == "member":
+            return self._member(value, depth)
         raise self._wrong("a value", item, "anything that a space can hold")
+
+    def _member(self, value: Any, depth: int) -> Any:
+        if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], str):
+            raise self._wrong("member", value, "an enumeration and the name of a member")
+        kind = self._value(value[0], depth + 1)
+        if isinstance(kind, Unread):
+            return Unread({"opaque": f"{kind.__name__}.{value[1]}"})
+        if not isinstance(kind, EnumType) or value[1] not in kind.__members__:
+            raise self._wrong("member", value, "an enumeration and the name of a member")
+        return kind[value[1]]
 
     def _partial(self, value: Any, depth: int) -> Any:
         if not isinstance(value, list) or len(value) != 3:
