@@ -18,7 +18,7 @@ import numpy as np
 
 from archwright import bench, schedulers
 
-HALVING = ("successive-halving", "hyperband", "asha", "pasha", "bohb", "dehb", "freeze-thaw")
+HALVING = ("successive-halving", "hyperband", "asha", "pasha", "bohb", "dehb")
 APART = ("successive-halving:eta=17", "hyperband:eta=17", "asha:eta=17")  # there are two rungs, 17 times apart
 CURVES = ("median", "patience", "extrapolation")
 TABLES = {

@@ -10,7 +10,7 @@ from archwright import schedulers
 from archwright.schedulers import ASHA
 from archwright.testing import SchedulerSuite
 
-OWN = {"extrapolation", "freeze-thaw", "pasha"}
+OWN = {"extrapolation", "pasha"}
 
 
 class TestRegistered(SchedulerSuite):
@@ -26,7 +26,7 @@ class TestWithAModel(SchedulerSuite):
     trials = 30
     reaches = 40
 
-    @pytest.fixture(params=["extrapolation", "freeze-thaw"])
+    @pytest.fixture(params=["extrapolation"])
     def scheduler(self, request):
         return schedulers.create(request.param)
 
