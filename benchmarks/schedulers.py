@@ -20,7 +20,7 @@ from archwright import bench, schedulers
 
 HALVING = ("successive-halving", "hyperband", "asha", "pasha", "bohb", "dehb")
 APART = ("successive-halving:eta=17", "hyperband:eta=17", "asha:eta=17")  # there are two rungs, 17 times apart
-CURVES = ("median", "patience", "extrapolation")
+CURVES = ("median", "patience")
 TABLES = {
     # table and data set: schedulers besides "full", tolerances
     ("nasbench201", "cifar10"): (HALVING + APART, (0.1, 1.0)),

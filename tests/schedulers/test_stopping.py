@@ -1,14 +1,12 @@
-"""Schedulers that end trials on the way: the median rule, patience, extrapolation."""
+"""Schedulers that end trials on the way: the median rule and patience."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from tests.schedulers.helpers import Play
 
 import archwright as aw
-from archwright.errors import SchedulerError
-from archwright.schedulers import Curve, Extrapolation, Median, Patience, scores
+from archwright.schedulers import Curve, Median, Patience, scores
 from archwright.trials import Objective
 
 
@@ -31,7 +29,7 @@ def why(play, *values):
 
 
 def test_each_trial_begins_as_a_full_evaluation():
-    for scheduler in (Median(), Patience(), Extrapolation()):
+    for scheduler in (Median(), Patience()):
         play = Play(scheduler)
         trial = play.ask()
         assert (trial.share, trial.fidelity, trial.origin) == (1.0, None, None)
@@ -127,65 +125,3 @@ def test_a_trial_that_gets_no_better_is_complete_with_its_last_metrics():
     study.run(evaluate, aw.Budget(trials=1))
     (trial,) = study.trials
     assert (trial.state, trial.metrics, len(trial.curve)) == ("complete", {"value": 3.0}, 4)
-
-
-# ---------------------------------------------------------------------- extrapolation
-
-
-def law(end, steps=27, fall=0.5, rate=0.8):
-    """The first steps of a power law."""
-    return [end - fall * step**-rate for step in range(1, steps + 1)]
-
-
-def learnt(**settings):
-    play = Play(Extrapolation(**settings))
-    for end in (0.7, 0.75, 0.8, 0.85, 0.9):
-        ended(play, *law(end))
-    return play
-
-
-def test_a_curve_that_will_stay_below_the_best_ends_and_one_that_may_not_goes_on():
-    play = learnt()
-    assert why(play, *law(0.6, 6)).startswith("extrapolation: 0.5")
-    assert why(play, *law(0.9, 6)) is None
-    assert why(play, *law(1.0, 6)) is None
-    assert [why(play, *law(0.6, steps)) is None for steps in (1, 2)] == [True, True]  # too short
-    assert why(play, *law(0.6, 27)) is None  # it is through
-
-
-def test_the_less_doubt_is_allowed_the_later_a_trial_ends():
-    points = []
-    for doubt in (0.3, 0.05, 0.001):
-        play = learnt(doubt=doubt)
-        rng = np.random.default_rng(0)
-        values = np.array(law(0.8)) + 0.01 * rng.standard_normal(27)
-        points.append(next((n for n in range(3, 27) if why(play, *values[:n]) is not None), 27))
-    assert points == sorted(points)
-    assert points[0] < points[-1]
-    assert why(learnt(doubt=0.0), *law(0.1, 20)) is None
-
-
-def test_it_waits_for_complete_trials():
-    play = Play(Extrapolation(startup=3))
-    for end in (0.7, 0.8):
-        ended(play, *law(end))
-    for _ in range(5):
-        ended(play, *law(0.9), state="failed")
-    assert why(play, *law(0.1, 6)) is None
-    ended(play, *law(0.9))
-    assert why(play, *law(0.1, 6)) is not None
-
-
-def test_where_most_ended_early_a_curve_is_continued_to_the_end_all_the_same():
-    """Else the last of many short ones would be where it is to beat the best."""
-    play = learnt()
-    for _ in range(60):
-        ended(play, *law(0.5, 4), state="failed")
-    assert why(play, *law(1.0, 3)) is None
-    assert why(play, *law(0.5, 10)) is not None  # longer than all of those
-
-
-def test_steps_that_are_no_epochs_are_refused():
-    play = learnt()
-    with pytest.raises(SchedulerError, match="whole steps of 1 and more"):
-        play.scheduler.stop(play.history, play.begin(), rows(0.1, 0.2, 0.3, first=0))

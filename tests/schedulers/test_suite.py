@@ -10,23 +10,9 @@ from archwright import schedulers
 from archwright.schedulers import ASHA
 from archwright.testing import SchedulerSuite
 
-OWN = {"extrapolation", "pasha"}
-
 
 class TestRegistered(SchedulerSuite):
-    @pytest.fixture(params=sorted({*schedulers.names()} - OWN))
-    def scheduler(self, request):
-        return schedulers.create(request.param)
-
-
-@pytest.mark.slow
-class TestWithAModel(SchedulerSuite):
-    """Shorter: they fit a model again and again."""
-
-    trials = 30
-    reaches = 40
-
-    @pytest.fixture(params=["extrapolation"])
+    @pytest.fixture(params=[name for name in schedulers.names() if name != "pasha"])
     def scheduler(self, request):
         return schedulers.create(request.param)
 

@@ -353,7 +353,7 @@ def test_an_evaluator_without_fidelities_has_nothing_to_be_given_less_of(tmp_pat
     assert study.trials == []
 
 
-@pytest.mark.parametrize("scheduler", ["median", "patience", "extrapolation"])
+@pytest.mark.parametrize("scheduler", ["median", "patience"])
 def test_a_scheduler_that_goes_by_curves_and_an_evaluator_without_them(tmp_path, scheduler):
     calls = []
 

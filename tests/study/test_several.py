@@ -171,7 +171,7 @@ def test_schedulers_promote_by_all_objectives(scheduler):
     assert gone_on & {trial.number for trial in lowest} <= unbeaten
 
 
-@pytest.mark.parametrize("scheduler", ["dehb", "pasha", "median", "extrapolation"])
+@pytest.mark.parametrize("scheduler", ["dehb", "pasha", "median"])
 def test_schedulers_that_go_by_one_curve_say_so(scheduler):
     fidelity = {"epochs": (1, 9)} if aw.schedulers.create(scheduler).partial else None
     with pytest.raises(SchedulerError, match="goes by one objective, and there are 2"):

@@ -14,7 +14,6 @@ from archwright.schedulers._base import (
 )
 from archwright.schedulers._bohb import BOHB
 from archwright.schedulers._dehb import DEHB
-from archwright.schedulers._extrapolation import Extrapolation
 from archwright.schedulers._full import Full
 from archwright.schedulers._halving import SuccessiveHalving
 from archwright.schedulers._hyperband import Hyperband
@@ -30,7 +29,6 @@ __all__ = [
     "DEHB",
     "PASHA",
     "Curve",
-    "Extrapolation",
     "Full",
     "Hyperband",
     "Job",

@@ -8,7 +8,6 @@ from archwright.surrogates._acquisition import (
     upper_confidence_bound,
 )
 from archwright.surrogates._base import Fitted, Predictor
-from archwright.surrogates._curves import CurveModel, FittedCurves
 from archwright.surrogates._ensemble import Ensemble
 from archwright.surrogates._expected_cost import PredictedCost
 from archwright.surrogates._gp import GaussianProcess, Posterior, clipped, fit_parameters, squash
@@ -43,12 +42,10 @@ __all__ = [
     "CostModel",
     "Costs",
     "Counts",
-    "CurveModel",
     "Decisions",
     "Encoding",
     "Ensemble",
     "Fitted",
-    "FittedCurves",
     "GaussianProcess",
     "GraphNetwork",
     "Judgement",
