@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import re
+import typing
 
 import numpy as np
 import pytest
@@ -500,6 +501,23 @@ def test_unknown_layers_are_named_with_the_nearest():
 def test_layers_that_are_made_already_are_refused(write):
     with raises("holds Linear(...), a layer that is made already and would be shared by every network"):
         write(torch.nn.Linear(2, 2))
+
+
+class Size(typing.NamedTuple):
+    width: int
+
+
+class Sized(torch.nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        self.sizes = sizes
+
+
+def test_named_tuples_are_written_with_lazy():
+    with raises("model.0.sizes.1 holds Size(...), a named tuple, of which its values alone would be kept; write it as"):
+        aw.Space(model=nn.Sequential(aw.lazy(Sized)([3, Size(4)])))
+    space = aw.Space(model=nn.Sequential(aw.lazy(Sized)([3, aw.lazy(Size)(aw.choice(4, 5))])))
+    assert [space.build(each)[0].sizes[1].width for each in space.enumerate()] == [4, 5]
 
 
 # ---------------------------------------------------------------------- arithmetic

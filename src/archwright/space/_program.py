@@ -208,6 +208,12 @@ class Program:
                 f"{path} holds {type(item).__name__}(...), a layer that is made already and would be shared by every "
                 f"network; write it with archwright.nn, or aw.lazy for a class of your own"
             )
+        if isinstance(item, tuple) and hasattr(item, "_fields"):
+            name = type(item).__name__
+            raise SpaceError(
+                f"{path} holds {name}(...), a named tuple, of which its values alone would be kept; write it as "
+                f"aw.lazy({name})(...)"
+            )
         if callable(item) and not isinstance(item, Node):
             self.code.append(item)
         if isinstance(item, Apply | Merge) and scope is not None:
