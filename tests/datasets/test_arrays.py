@@ -186,6 +186,12 @@ def test_labels_of_pandas(dtype):
         data((np.zeros((60, 2)), pandas.Series([None, *known] * 20, dtype=dtype)))
 
 
+def test_sparse_tensors_are_taken_and_tensors_without_data_are_not():
+    with pytest.raises(DataError, match="inputs are a tensor on the meta device, which holds no data"):
+        data((torch.zeros(20, 2, device="meta"), TEN))
+    assert torch.equal(data((torch.eye(20).to_sparse(), TEN)).test.inputs, data((torch.eye(20), TEN)).test.inputs)
+
+
 def test_inputs_behind_a_mask_are_missing():
     with pytest.raises(DataError, match="inputs hold masked values"):
         data((np.ma.masked_equal(np.arange(40.0).reshape(20, 2), 3), TEN))

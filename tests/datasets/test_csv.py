@@ -145,6 +145,12 @@ def test_missing_cells_are_counted_and_placed(tmp_path, gap):
     assert "'a' has" not in message
 
 
+def test_a_column_that_is_empty_is_to_be_removed(tmp_path):
+    path = write(tmp_path / "t.csv", "a,b,y", *(f"{row},,{'ab'[row % 2]}" for row in range(20)))
+    with pytest.raises(DataError, match=r"column 'b' is empty\. Remove what is empty\."):
+        data(path)
+
+
 @pytest.mark.parametrize("cell", ["?", "twelve", "1O"])
 def test_a_text_among_numbers_is_placed(tmp_path, cell):
     lines = [f"{row},{'ab'[row % 2]}" for row in range(10)]

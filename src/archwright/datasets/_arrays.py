@@ -110,12 +110,14 @@ def to_array(values: Any, what: str) -> npt.NDArray[Any]:
         what: What they are called in messages.
 
     Raises:
-        DataError: They form no array, or a mask hides some of them.
+        DataError: They form no array, hold no data, or a mask hides some of them.
     """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise DataError(f"{what} hold masked values, which are missing; fill them in or remove these samples.")
     if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
+        if values.is_meta:
+            raise DataError(f"{what} are a tensor on the meta device, which holds no data.")
+        values = values.detach().cpu().to_dense()
         # numpy knows no bfloat16
         return np.asarray((values.float() if values.dtype == torch.bfloat16 else values).numpy())
     try:

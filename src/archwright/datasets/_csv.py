@@ -169,15 +169,18 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
 
 def _check_complete(table: _Table) -> None:
     """Raise where cells are missing, naming the columns and the first row of each."""
-    gaps = []
+    gaps, advice = [], "Remove what is empty."
     for name, cells in table.columns.items():
         missing = [row for row, cell in zip(table.rows, cells, strict=True) if is_missing(cell)]
-        if missing:
+        if len(missing) == len(cells):
+            gaps.append(f"column {name!r} is empty")
+        elif missing:
             word = "missing cell" if len(missing) == 1 else "missing cells"
             gaps.append(f"column {name!r} has {len(missing)} {word}, the first in row {missing[0]} of the file")
+            advice = "Fill the cells in or remove these rows."
     if gaps:
         rest = f"; {counted(len(gaps) - 5, 'more column')} with some" if len(gaps) > 5 else ""
-        raise table.error(f"{'; '.join(gaps[:5])}{rest}. Fill the cells in or remove these rows.")
+        raise table.error(f"{'; '.join(gaps[:5])}{rest}. {advice}")
 
 
 def _numbers(cells: Sequence[str]) -> npt.NDArray[np.float64] | None:
