@@ -180,5 +180,5 @@ def test_a_judge_of_ones_own():
 
 
 def test_what_goes_by_a_supernet_has_no_table():
-    with pytest.raises(aw.errors.StrategyError, match="darts goes by a supernet, which is trained on data"):
+    with pytest.raises(aw.errors.StrategyError, match="darts needs a supernet, which is trained on data"):
         aw.bench.compare(aw.Space(x=aw.choice(1, 2)), lambda candidate: 1.0, ["darts"], trials=1, seeds=1)

@@ -92,7 +92,7 @@ def test_several_inputs_and_outputs_whichever_way_they_are_exported(tmp_path):
     [
         (FewApart, "its forward pass depends on how many samples there are"),
         (OfTwo, r"the network does not run on a batch of 1: RuntimeError: shape '\[2, 16\]' is invalid"),
-        (ByTheData, "its forward pass goes by the values of the data"),
+        (ByTheData, "its forward pass depends on the values of the data"),
     ],
 )
 def test_what_no_file_can_do_is_one_plain_sentence(kind, message, tmp_path, capfd):

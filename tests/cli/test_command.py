@@ -333,7 +333,7 @@ def test_starting_and_reading_count_towards_the_minutes(tmp_path, in_process, mo
     folder = tmp_path / "run"
     status, out, err = in_process(*SEARCH, "--minutes", 1, "--out", folder)
     assert status == 1
-    assert "the time was over before the first trial began: 1" in err
+    assert "the time budget ended before the first trial: 1" in err
     assert "ended        no trials" in out
     shown = json.loads(in_process("show", folder, "--json")[1])
     assert 100 < shown["seconds"] < 160

@@ -181,7 +181,7 @@ def test_source_in_a_field_is_not_executed(hostile, tmp_path, kind, field, value
     change(hostile, "space", space)
     refused = use(hostile, tmp_path / "front.png")
     if kind not in ("Choice", "Graph"):  # whose names are text
-        assert any("the study's space cannot be made again from its record: node" in each for each in refused) or any(
+        assert any("the study's space cannot be restored from its record: node" in each for each in refused) or any(
             "the space uses" in each for each in refused
         )
 

@@ -147,7 +147,7 @@ def test_a_path_that_is_not_there(path, tmp_path, monkeypatch):
 
 def test_a_file_of_another_kind(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(DataError, match=r"notes\.txt is no kind of file that is read"):
+    with pytest.raises(DataError, match=r"notes\.txt is not a supported type of file"):
         data(tmp_path / "notes.txt")
 
 

@@ -178,8 +178,8 @@ class Odd(nn.Module):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (lambda x: x, r"shape \(8, 1, 8, 8\); wanted is shape \(8, 3\)"),
-        (lambda x: x.flatten(1)[:, :7], r"shape \(8, 7\); wanted is shape \(8, 3\)"),
+        (lambda x: x, r"shape \(8, 1, 8, 8\); expected is shape \(8, 3\)"),
+        (lambda x: x.flatten(1)[:, :7], r"shape \(8, 7\); expected is shape \(8, 3\)"),
         (lambda x: x.sum(), r"shape \(\); wanted"),
         (lambda x: (x, x), "is of tuple; wanted"),
     ],
@@ -306,7 +306,7 @@ def test_bf16_computes_in_bf16_and_keeps_float32_weights() -> None:
 
 
 def test_a_device_that_is_absent_is_refused_with_those_present() -> None:
-    with pytest.raises(EvaluationError, match=r"device 'cuda:77' is not present; this machine has: .*cpu"):
+    with pytest.raises(EvaluationError, match=r"device 'cuda:77' is not available; available are: .*cpu"):
         Training(images(), device="cuda:77")
     assert Training(images(), device="cpu").device == "cpu"
 

@@ -139,10 +139,10 @@ def test_cells_and_templates_take_numbers_of_numpy():
 
 
 WIDTH = aw.ordinal(8, 16, name="width")
-TEST = "while a space is written it has no value, so nothing can depend on it there"
-NUMBER = "+, -, * and // make a new number"
-COUNT = "for a number of parts that is left open write aw.repeat(body, 1, 4)"
-LAYER = "take the same layer from archwright (`from archwright import nn`), or aw.lazy(YourClass)(...)"
+TEST = "a decision has no value while the space is defined, so `if` cannot depend on it"
+NUMBER = "+, -, * and // are possible"
+COUNT = "for a variable number of parts use aw.repeat(body, 1, 4)"
+LAYER = "use the same layer of archwright (`from archwright import nn`), or aw.lazy(YourClass)(...)"
 
 
 @pytest.mark.parametrize(
@@ -499,7 +499,7 @@ def test_unknown_layers_are_named_with_the_nearest():
     ],
 )
 def test_layers_that_are_made_already_are_refused(write):
-    with raises("holds Linear(...), a layer that is made already and would be shared by every network"):
+    with raises("holds Linear(...), an instantiated layer, which would be shared by every network"):
         write(torch.nn.Linear(2, 2))
 
 

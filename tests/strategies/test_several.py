@@ -118,7 +118,7 @@ def test_a_strategy_for_one_objective_works_from_all_directions():
 def test_what_a_supernet_proposes_knows_one_objective():
     with pytest.raises(StrategyError, match="'nsga2'"):
         run("darts", 1)
-    with pytest.raises(StrategyError, match="take it as it is"):
+    with pytest.raises(StrategyError, match="use it without scalarised"):
         strategies.create("scalarised", strategy="nsga2")
 
 

@@ -345,10 +345,10 @@ def test_a_scheduler_whose_round_costs_more_than_the_budget(tmp_path):
 
 
 def test_an_evaluator_without_fidelities_has_nothing_to_be_given_less_of(tmp_path):
-    with pytest.raises(SchedulerError, match=r"nothing that an evaluation can be given less of.*fidelity=\{'epochs'"):
+    with pytest.raises(SchedulerError, match=r"no lower fidelity.*fidelity=\{'epochs'"):
         aw.search(SPACE, function, scheduler="asha", budget=aw.Budget(trials=9))
     study = aw.Study(SPACE, scheduler="asha", fidelity={"steps": (1, 9)})
-    with pytest.raises(SchedulerError, match="Growing cannot be given less of 'steps': it understands epochs"):
+    with pytest.raises(SchedulerError, match="Growing does not support the fidelity 'steps'; it supports epochs"):
         study.run(Growing(), aw.Budget(trials=9))
     assert study.trials == []
 
@@ -430,7 +430,7 @@ def test_a_fidelity_that_was_asked_for_is_used_or_refused():
     )
     assert (type(study.scheduler), str(study.ladder)) == (aw.schedulers.ASHA, "epochs 1, 3, 9")
     with pytest.raises(
-        SchedulerError, match="gives each of them all: leave it out, or take a scheduler such as 'asha'"
+        SchedulerError, match="whose trials are full evaluations: omit it, or use a scheduler such as 'asha'"
     ):
         aw.search(SPACE, function, budget=aw.Budget(trials=9), scheduler="median", fidelity={"epochs": (1, 9)})
 

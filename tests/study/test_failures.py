@@ -69,7 +69,7 @@ def test_failures_of_several_kinds_do_not_end_a_search():
     def varied(candidate):
         raise [ValueError, TypeError, OSError][candidate.seed % 3]("no")
 
-    with pytest.warns(UserWarning, match="no trial of 100 gave a result"):
+    with pytest.warns(UserWarning, match="no trial of 100 is complete"):
         assert search(varied, trials=100).stopped_by == "trials"
 
 
@@ -114,7 +114,7 @@ class Whole(torch.nn.Module):
 @pytest.mark.parametrize(
     ("last", "cause"),
     [
-        (nn.LazyLinear(10), r"batch of \d+ is of shape \(\d+, 10\); wanted is shape \(\d+, 3\)"),
+        (nn.LazyLinear(10), r"batch of \d+ is of shape \(\d+, 10\); expected is shape \(\d+, 3\)"),
         (nn.Sequential(nn.LazyLinear(3), nn.Unflatten(1, (3, 1))), r"is of shape \(\d+, 3, 1\)"),
         (aw.lazy(Whole)(), r"is of shape \(\d+, 3\) and type torch.int64"),
     ],

@@ -78,7 +78,7 @@ def test_failed_trials_count():
     def broken(candidate):
         raise MemoryError("too large")
 
-    with pytest.warns(UserWarning, match="no trial of 7 gave a result; the last one: MemoryError: too large"):
+    with pytest.warns(UserWarning, match="no trial of 7 is complete; the last one: MemoryError: too large"):
         study = aw.search(SPACE, broken, budget=aw.Budget(trials=7))
     assert study.stopped_by == "trials"
     assert [trial.state for trial in study.trials] == ["failed"] * 7
@@ -182,7 +182,7 @@ def test_what_goes_before_a_search_may_count_towards_its_time(clock, tmp_path):
 def test_a_start_that_takes_all_the_time_is_told(clock):
     with (
         aw.study.counting_from(clock.now - 70),
-        pytest.warns(UserWarning, match="the time was over before the first trial began: 70 seconds"),
+        pytest.warns(UserWarning, match="the time budget ended before the first trial: 70 seconds"),
     ):
         study = aw.search(SPACE, Slow(clock), budget=aw.Budget(seconds=61))
     assert (study.stopped_by, len(study.trials)) == ("seconds", 0)

@@ -141,5 +141,5 @@ def test_what_a_nested_search_decides_is_decided_once(training):
         aw.search(space, nested, scheduler="asha", fidelity={"epochs": (1, 9)}, budget=aw.Budget(trials=9))
     study = aw.search(space, nested, budget=aw.Budget(trials=4), final=False)
     assert study.scheduler == aw.schedulers.Full()
-    with pytest.raises(SchedulerError, match="nothing that an evaluation can be given less of"):
+    with pytest.raises(SchedulerError, match="no lower fidelity"):
         aw.search(space, nested, scheduler="asha", budget=aw.Budget(trials=9))

@@ -174,7 +174,7 @@ def test_schedulers_promote_by_all_objectives(scheduler):
 @pytest.mark.parametrize("scheduler", ["dehb", "pasha", "median"])
 def test_schedulers_that_go_by_one_curve_say_so(scheduler):
     fidelity = {"epochs": (1, 9)} if aw.schedulers.create(scheduler).partial else None
-    with pytest.raises(SchedulerError, match="goes by one objective, and there are 2"):
+    with pytest.raises(SchedulerError, match="supports one objective, not 2"):
         aw.Study(SPACE, objective=AIMS, strategy="random", scheduler=scheduler, fidelity=fidelity)
 
 

@@ -106,7 +106,7 @@ def test_what_is_no_mapping_or_has_no_range_is_refused():
         with pytest.raises(SchedulerError, match="fidelity is a mapping such as"):
             aw.Study(SPACE, scheduler="asha", fidelity=given_)
     for given_ in ({}, None):
-        with pytest.raises(SchedulerError, match="there is nothing that an evaluation can be given less of"):
+        with pytest.raises(SchedulerError, match="the evaluator has no lower fidelity"):
             aw.Study(SPACE, scheduler="asha", fidelity=given_)
     with pytest.raises(SchedulerError, match="reversed"):
         aw.Study(SPACE, scheduler="asha", fidelity={"epochs": (9, 1)})

@@ -105,7 +105,7 @@ def compare(
         task.study(searcher, numbers[0])
         if isinstance(searcher.strategy, OneShot):
             raise StrategyError(
-                f"{label} goes by a supernet, which is trained on data; a table of measured networks has none. "
+                f"{label} needs a supernet, which is trained on data; a table of measured networks has none. "
                 f"benchmarks/oneshot.py looks up what such strategies derive"
             )
     runs: dict[str, list[Run]] = {}

@@ -243,8 +243,8 @@ class _Search:
         scheduler, objective = self.study.scheduler, self.task.objective
         if scheduler.needs_curve and trial.state == "complete" and not scores(trial.curve, objective):
             raise SchedulerError(
-                f"the scheduler {scheduler!r} goes by what evaluations report on the way, and {objective.metric!r} was "
-                f"not reported; a table reports where it has results after several numbers of epochs"
+                f"the scheduler {scheduler!r} needs intermediate reports, and {objective.metric!r} was "
+                f"not reported; a table needs results after several numbers of epochs"
             )
 
 

@@ -177,7 +177,7 @@ def _check_output(space: Space, sets: Conditions, cases: list[Case]) -> None:
             sides = [[_written(space, name, side[name]) for name in names if name in side] for side in (one, other)]
             raise ShapeError(
                 f"{', '.join(sides[0])} and {', '.join(sides[1])} disagree in shape: {shapes[0]} and {shapes[1]} (the "
-                f"batch is 2), and the output of a model has one shape, whatever is chosen"
+                f"batch is 2), and the output of a model must have the same shape for all options"
                 f"{_hint(space, one) or _hint(space, other)}"
             )
 

@@ -31,7 +31,7 @@ def write_layer(name: str) -> Callable[..., Call]:
         for value in _inside((args, kwargs)):
             if isinstance(value, torch.nn.Module):
                 raise SpaceError(
-                    f"nn.{name} holds {type(value).__name__}(...), a layer that is made already and would be shared by "
+                    f"nn.{name} holds {type(value).__name__}(...), an instantiated layer, which would be shared by "
                     f"every network; write it with archwright.nn, or aw.lazy for a class of your own"
                 )
         return Call(f"torch.nn.{name}", scalars(args), scalars(kwargs), parameter_names(layer, args, kwargs))

@@ -205,7 +205,7 @@ def _reason(error: BaseException) -> str:
     while root.__cause__ is not None:  # the exporter's own words are advice for those who develop it
         root = root.__cause__
     if "DataDependent" in type(root).__name__:
-        return "its forward pass goes by the values of the data, as an `if` on a tensor or `item()` does"
+        return "its forward pass depends on the values of the data, as an `if` on a tensor or `item()` does"
     return f"{type(root).__name__}: {_line(root)}"
 
 

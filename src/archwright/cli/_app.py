@@ -192,8 +192,8 @@ def search(
         int,
         typer.Option(
             min=1,
-            help="How many of the best networks are trained again, for longer, on all but the test part, and tested; "
-            "they are kept.",
+            help="Number of best networks that get a final training: from scratch, for longer, on training and "
+            "validation data. They are tested and kept.",
         ),
     ] = 1,
     no_final: Annotated[bool, typer.Option("--no-final", help="Skip the final training.")] = False,
@@ -284,7 +284,7 @@ def resume(
     ] = None,
     final: Annotated[
         int | None,
-        typer.Option(min=0, help="How many of the best networks are trained again in the end; default: as before."),
+        typer.Option(min=0, help="Number of best networks that get a final training; default: as before."),
     ] = None,
     code: Code = None,
     json: Json = False,

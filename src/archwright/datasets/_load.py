@@ -56,51 +56,47 @@ def data(
     max_gigabytes: float | None = None,
     task: str | None = None,
 ) -> Data:
-    """Load labelled data and split it into a training, a validation and a test part.
+    """Load labelled data and split it into training, validation and test sets.
 
-    What `source` is, is found out by looking at it:
+    The kind of `source` is detected:
 
-    - the name of a data set in the registry, such as "digits" (to read a folder of that name, write
-      "./digits");
-    - a pair `(inputs, targets)` of numpy arrays, tensors or nested lists: a table (n, features), or
-      images (n, height, width), (n, channels, height, width) or (n, height, width, channels), where
-      the channels are the axis of size 1 or 3 (the second axis where both fit). Images of whole
-      numbers in 0..255 stay uint8, all else becomes float32;
-    - a folder of idx files under the names of MNIST; the `t10k-` pair is the test part;
-    - a folder of images, `FOLDER/class/image.png`, or `FOLDER/train/class/...` with
-      `FOLDER/test/class/...` as the test part;
-    - a table in a `.csv` or `.tsv` file, also compressed (`.gz`). Texts become 0/1 features, one
-      for each text that the training part holds; one that it does not hold gives zeros;
+    - the name of a data set in the registry, such as "digits" (for a folder of that name, write "./digits");
+    - a pair `(inputs, targets)` of numpy arrays, tensors or nested lists: a table (n, features), or images
+      (n, height, width), (n, channels, height, width) or (n, height, width, channels), with 1 or 3 channels (the second
+      axis if both fit). Integer images in 0..255 stay uint8, everything else becomes float32;
+    - a folder of idx files with the names of MNIST; the `t10k-` pair is the test set;
+    - a folder of images, `FOLDER/class/image.png`, or `FOLDER/train/class/...` with `FOLDER/test/class/...` as the test
+      set;
+    - a table in a `.csv` or `.tsv` file, also compressed (`.gz`). Text columns are one-hot encoded with the categories
+      of the training set; unknown categories are all zeros;
     - a `.npz` file with the arrays `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
 
-    The split depends on nothing but the labels, the shares and the seed. For classification it is stratified by class.
+    The split depends only on the labels, the sizes and the seed. For classification it is stratified by class.
 
     Args:
-        source: What to load.
-        validation: Share of the samples to compare networks on: a fraction, or a whole number of
-            samples. Where there is an official test part, the fraction is of the training samples.
-        test: Share to hold out for the very end. An official test part is taken as it is, and this
-            is not used.
-        seed: The same seed gives the same split in any process.
-        size: For image folders: height and width in pixels (or one number for both) to resize the
-            images to.
-        target: For tables: the column that holds the classes, or the values of a regression; the last one by default.
-        header: For tables: whether the first row holds names; by default that is found out by
-            looking.
-        max_gigabytes: For files: the most memory that they may take once they are unpacked, 4 by default, so that a
-            file made to be a trap does not fill it. A single picture may take a sixteenth of it.
-        task: "classification", where targets are names of classes; or "regression", where they are numbers, shape (n,)
-            or (n, k). `None` for "classification", and for the task of a named data set.
+        source: The data.
+        validation: Size of the validation set: a fraction, or a number of samples. With an official test set, the
+            fraction is of the training samples.
+        test: Size of the test set; not used with an official test set.
+        seed: The random seed of the split.
+        size: For image folders: height and width in pixels (or one number for both) to resize images to.
+        target: For tables: the column of the classes, or of the values of a regression; by default the last one.
+        header: For tables: whether the first row holds column names; detected by default.
+        max_gigabytes: For files: limit of their uncompressed size, 4 by default. A single image may take a sixteenth of
+            it.
+        task: "classification", with class names as targets; or "regression", with numbers as targets, shape (n,) or
+            (n, k). `None` for the task of a named data set, else "classification".
 
     Returns:
-        The three parts, with the preprocessing that goes with them.
+        The three sets, and their preprocessing.
 
     Warns:
-        UserWarning: Whole numbers are taken as measurements, or a scale of whole numbers as classes without order.
+        UserWarning: Integer inputs are standardised as measurements, or integer labels are treated as unordered
+            classes.
 
     Raises:
-        UnknownName: `source` is a bare name that neither the registry nor the disk knows.
-        DataError: The data cannot be read or learnt from; the message says what to do.
+        UnknownName: `source` is neither a name in the registry nor a path.
+        DataError: The data cannot be read or are not suitable; the message says what to do.
     """
     # settings first: a mistake in them must not wait for 60,000 images
     validation, test, seed = to_share("validation", validation), to_share("test", test), to_seed(seed)
@@ -259,7 +255,7 @@ def _read_path(path: Path, options: dict[str, Any], task: str) -> Source:
         _refuse(options, f"{path}, a file of arrays,", but=("max_gigabytes",))
         return read_npz(path, gigabytes=gigabytes, task=task)
     hint = " Give the folder that holds the idx files." if is_idx_folder(path.parent) else ""
-    raise DataError(f"{path} is no kind of file that is read.{hint} Data is {_KINDS}.")
+    raise DataError(f"{path} is not a supported type of file.{hint} Data can be {_KINDS}.")
 
 
 def _refuse(options: dict[str, Any], what: str, *, but: tuple[str, ...] = ()) -> None:
@@ -274,7 +270,7 @@ def _absent(source: str | PathLike[str], path: Path) -> DataError | UnknownName:
     if isinstance(source, str) and Path(source).name == source and not Path(source).suffix:
         error = unknown("data set", source, registry.names())
         return UnknownName(f"{error} A path may be given too: {_KINDS}. There is no {path}.")
-    return DataError(f"there is nothing at {path}. Data is {_KINDS}.")
+    return DataError(f"{path} does not exist. Data can be {_KINDS}.")
 
 
 def _moments(inputs: torch.Tensor, indicators: npt.NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -72,30 +72,28 @@ class Saved:
 
 
 class Candidate:
-    """An architecture being evaluated: its network, its settings, and where its results go.
+    """An architecture that is evaluated: its network, its settings, and its reported metrics.
 
     Args:
-        space: The space that the architecture belongs to.
-        architecture: What to evaluate.
-        seed: All that is random in the evaluation follows from it: weights, order of batches,
-            dropout.
-        fidelity: How much it gets, by name, such as `{"epochs": 3}`; `None` for all.
-        stages: The fidelities at which it has been or would have been looked at on the way, least first, and its own at
-            the end; its own alone when not given. An evaluation that goes on from a saved one and one that goes all
-            the way come to the same.
-        device: Where the network lives, as torch names it.
-        deadline: When to end, in seconds of `time.monotonic()`.
-        listener: Called with the step and the metrics of each report; it may raise `Stopped`.
-        example_input: What a network sees; `None` for what the space says.
-        preprocess: How raw inputs become what a network sees; it is saved with the network.
-        settings: Settings that go before those of the space, ready for use.
-        stop: Asked at each report, with the curve so far; returns why the evaluation is to end now, or `None`.
-        restore: Returns what the evaluation before left, or `None` where there is nothing.
-        save: Takes what an evaluation that goes on from this one needs; `None` where none will.
-        judge: Told what is known of it before it is trained; returns why it is not worth training, or `None`.
+        space: The space of the architecture.
+        architecture: The architecture.
+        seed: The random seed of the evaluation: weights, order of batches, dropout.
+        fidelity: The fidelity by name, such as `{"epochs": 3}`; `None` for a full evaluation.
+        stages: The fidelities of the rungs up to this evaluation, lowest first, its own last; by default its own only.
+            Training through the stages gives the same result with and without interruptions.
+        device: The torch device of the network.
+        deadline: The end of the evaluation, in seconds of `time.monotonic()`.
+        listener: Called with the step and the metrics of each report; may raise `Stopped`.
+        example_input: The input of the network; `None` for that of the space.
+        preprocess: The preprocessing of raw inputs; it is saved with the network.
+        settings: Settings that override those of the space.
+        stop: Called at each report with the learning curve; returns why to stop, or `None`.
+        restore: Returns the saved state of the evaluation that is continued, or `None`.
+        save: Saves the state for an evaluation that continues this one; `None` if there will be none.
+        judge: Called with the costs that are known before training; returns why not to train, or `None`.
 
     Attributes:
-        curve: What has been reported, in order: a row holds "step" and the metrics.
+        curve: The reports in order: each holds "step" and the metrics.
     """
 
     def __init__(

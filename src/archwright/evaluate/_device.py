@@ -38,7 +38,7 @@ def choose_device(name: str = "auto") -> str:
     for device in present:
         if name in (device, device.removesuffix(":0")):
             return device
-    raise EvaluationError(f"device {name!r} is not present; this machine has: {', '.join(present)} (or say 'auto')")
+    raise EvaluationError(f"device {name!r} is not available; available are: {', '.join(present)}, auto")
 
 
 @cache

@@ -40,43 +40,39 @@ LONGEST = 10  # and at most where it is a deadline that ends it
 
 
 class Training(Evaluator):
-    """Trains a candidate's network on a task, and judges it on the validation part after each epoch.
+    """Train the network of a candidate on a task, and evaluate it on the validation data after each epoch.
 
-    A space may have parts named as the arguments that `settings` lists, such as `lr=aw.real(1e-3,
-    1e-1, log=True)`; what it decides goes before what is given here. A candidate may be given less "epochs", so many
-    "seconds", a share of the "data", or images of a lower "resolution", which is their height in pixels. Seconds judge
-    networks by what they reach in the same time; they are those of the clock, so a seed does not tell the result.
+    Parts of a space with the names of the arguments in `settings`, such as `lr=aw.real(1e-3, 1e-1, log=True)`, override
+    the arguments. The fidelities are "epochs", "seconds" of training time, the fraction "data" of the training data,
+    and the "resolution" of images, their height in pixels. With "seconds" networks are compared after equal wall-clock
+    time, so the results are not reproducible by the seed.
 
-    The same seed gives the same metrics, bit by bit on the CPU with the same number of threads. The
-    network is left in `candidate.model`, in evaluation mode.
+    Otherwise the same seed gives the same metrics, bit for bit on the CPU with the same number of threads. The trained
+    network is `candidate.model`, in evaluation mode.
 
     Args:
-        task: What to learn: data that `aw.data(...)` loaded, or a `Task`.
-        epochs: How often to go through the training part; `None` for as often as shows 100,000 samples, from 2 to 10.
-        batch_size: How many samples a step takes; `None` for 128, or less where that makes under
-            32 steps an epoch.
-        optimizer: "adamw", "adam" or "sgd" (with Nesterov momentum of 0.9), or what takes the
-            parameters and returns a `torch.optim.Optimizer`.
-        lr: Peak learning rate; `None` for one that suits the named optimizer. Any other optimizer
-            has its own.
-        weight_decay: Likewise. With a named optimizer it leaves out biases and the scales of
-            normalisation.
-        schedule: The learning rate over the training: "one-cycle" (Smith and Topin 2018), "cosine"
-            (Loshchilov and Hutter 2017) or "constant".
-        label_smoothing: How much of a label is spread over all classes, from 0 to below 1; `None` for 0.1 in
-            classification. Other tasks have none.
-        augment: Random changes to training images: any of "flip", "crop" and "cutout" (DeVries and
-            Taylor 2017).
-        clip: Largest norm of the gradient; a larger one is scaled down. `None` for no limit.
-        precision: "float32", or "bf16" for autocast; "auto" for bf16 where this machine is faster with it.
-        channels_last: Whether images lie in memory pixel by pixel; `None` for yes, but on "mps".
-        device: "auto" for the first of cuda, mps and cpu that there is, or one's name.
-        final_epochs: Epochs of `retrain`. `None` for three times `epochs`; and where there is a
-            deadline, for as many as fit in, up to ten times `epochs`.
+        task: The task: data loaded by `aw.data(...)`, or a `Task`.
+        epochs: Number of epochs; `None` for 2 to 10, such that 100,000 samples are seen.
+        batch_size: Batch size; `None` for 128, or less if an epoch had fewer than 32 steps.
+        optimizer: "adamw", "adam", "sgd" (with Nesterov momentum 0.9), or a function of the parameters that returns a
+            `torch.optim.Optimizer`.
+        lr: Peak learning rate; `None` for the default of the named optimizer. Not used with an optimizer function.
+        weight_decay: Weight decay; `None` for the default of the named optimizer. Biases and normalisation layers are
+            not decayed. Not used with an optimizer function.
+        schedule: Learning rate schedule: "one-cycle" (Smith and Topin 2018), "cosine" (Loshchilov and Hutter 2017) or
+            "constant".
+        label_smoothing: Label smoothing, 0 or more and below 1; `None` for 0.1 in classification. Not used for other
+            tasks.
+        augment: Augmentation of training images: any of "flip", "crop" and "cutout" (DeVries and Taylor 2017).
+        clip: Maximum norm for gradient clipping; `None` for no clipping.
+        precision: "float32", "bf16" for autocast, or "auto" for the faster of both on this machine.
+        channels_last: Whether to use the channels-last memory format; `None` for yes, except on "mps".
+        device: Device name, or "auto" for the first available of cuda, mps and cpu.
+        final_epochs: Epochs of the final training. `None` for three times `epochs`; with a time budget, for as many as
+            fit into it, up to ten times `epochs`.
 
     Raises:
-        EvaluationError: A value is out of its range or does not suit the data, or the device is
-            absent.
+        EvaluationError: A value is out of range or does not suit the data, or the device is not available.
         UnknownName: A name is not known.
     """
 

@@ -59,7 +59,7 @@ class Scheduler(ABC):
     Attributes:
         partial: Whether trials are given less than all at first, so that the evaluator has to understand fidelities.
         several: Whether it ranks trials by several objectives.
-        needs_curve: Whether it goes by what evaluations report on the way.
+        needs_curve: Whether it needs intermediate reports.
         eta: How much dearer each rung is than the one before, where there are rungs.
     """
 

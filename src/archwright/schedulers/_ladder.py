@@ -44,8 +44,8 @@ class Ladder:
         ratio = math.prod((each.full / each.least) ** each.power for each in chosen.values())
         if ratio <= 1:
             raise SchedulerError(
-                "there is nothing that an evaluation can be given less of, so none can be judged by a part of it: take "
-                "the scheduler 'full', or say what the evaluator takes, such as fidelity={'epochs': (1, 27)}"
+                "the evaluator has no lower fidelity, which this scheduler needs: use the scheduler 'full', or give "
+                "the range of a fidelity, such as fidelity={'epochs': (1, 27)}"
             )
         steps = max(1, round(math.log(ratio) / math.log(eta)))
         found: dict[float, Spent] = {}

@@ -205,7 +205,7 @@ class Program:
             return self._memo[id(item)]
         if any(_full_name(base) == "torch.nn.modules.module.Module" for base in type(item).__mro__):
             raise SpaceError(
-                f"{path} holds {type(item).__name__}(...), a layer that is made already and would be shared by every "
+                f"{path} holds {type(item).__name__}(...), an instantiated layer, which would be shared by every "
                 f"network; write it with archwright.nn, or aw.lazy for a class of your own"
             )
         if isinstance(item, tuple) and hasattr(item, "_fields"):

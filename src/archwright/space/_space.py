@@ -42,21 +42,22 @@ _COUNTABLE = 1_000_000  # the largest space that is counted or searched one by o
 
 
 class Space:
-    """An expression that builds a network, with some choices left open.
+    """A search space: an expression that builds a network, with some choices left open.
 
     Args:
-        where: A predicate, or several: what must hold of an architecture. A predicate sees the active decisions only.
-        example_input: What goes into the model: the shape of one sample without the batch, such as `(3, 32, 32)`; a
-            `TensorSpec`; a batch; or a sequence of these. With it the shapes are checked here and now.
-        name: What to call the space.
-        imports: Packages that written source may import besides torch, such as `["torchvision"]`.
+        where: A constraint on architectures, or several: functions of an architecture that return a bool. They see the
+            active decisions only.
+        example_input: The input of the model: the shape of one sample without the batch, such as `(3, 32, 32)`; a
+            `TensorSpec`; a batch; or a sequence of these. If given, shapes are checked when the space is created.
+        name: The name of the space.
+        imports: Packages that generated source code may import besides torch, such as `["torchvision"]`.
         **parts: Expressions by name. `model` is the network; others, such as `optimizer` or `batch_size`, are settings
-            that an evaluator understands.
+            of the evaluator.
 
     Raises:
         SpaceError: There is no part, the name of a part is a misspelt argument, two decisions share a name, or no
             architecture satisfies `where`.
-        ShapeError: Layers of some architecture do not fit; the message names the path, and the options that part there.
+        ShapeError: Layers of some architecture do not fit; the message names the layer and the options.
     """
 
     def __init__(

@@ -10,19 +10,19 @@ from archwright.errors import SpaceError
 __all__ = ["Undecided"]
 
 _LAYER = (
-    "a layer of torch.nn is made at once, and this is decided later: take the same layer from archwright "
-    "(`from archwright import nn`), or aw.lazy(YourClass)(...) for a class of your own"
+    "a layer of torch.nn needs a value, and a decision has none yet: use the same layer of archwright "
+    "(`from archwright import nn`), or aw.lazy(YourClass)(...) for your own class"
 )
 _NUMBER = (
-    "while a space is written it has no value; +, -, * and // make a new number of it, and what depends on it in "
-    "another way goes into a class of your own that takes it: aw.lazy(YourClass)(...)"
+    "a decision has no value while the space is defined; +, -, * and // are possible, for everything else write your "
+    "own class that takes it as an argument: aw.lazy(YourClass)(...)"
 )
 _TEST = (
-    "while a space is written it has no value, so nothing can depend on it there. Let it choose the parts themselves, "
-    "aw.choice(part, other); for what must hold among decisions give the space where="
+    "a decision has no value while the space is defined, so `if` cannot depend on it. Choose between parts with "
+    "aw.choice(part, other); express constraints between decisions with Space(where=...)"
 )
-_COUNT = "while a space is written it has no value; for a number of parts that is left open write aw.repeat(body, 1, 4)"
-_TEXT = "while a space is written it has no value, so no text can hold it; without a format its expression is shown"
+_COUNT = "a decision has no value while the space is defined; for a variable number of parts use aw.repeat(body, 1, 4)"
+_TEXT = "a decision has no value while the space is defined; without a format specification its expression is shown"
 
 
 class Undecided:

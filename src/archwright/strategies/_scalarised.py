@@ -102,7 +102,9 @@ class Scalarised(Strategy):
         check_options("scalarised", self, form=get_args(Form))
         inner = create(self.strategy, **self.settings)
         if inner.several:
-            raise StrategyError(f"scalarised: {self.strategy!r} goes by several objectives itself: take it as it is")
+            raise StrategyError(
+                f"scalarised: {self.strategy!r} is a multi-objective strategy: use it without scalarised"
+            )
         object.__setattr__(self, "_inner", inner)
 
     def __hash__(self) -> int:
@@ -157,7 +159,7 @@ def for_objectives(strategy: Strategy, objectives: Sequence[Objective]) -> Strat
     name = name_of(strategy)
     if name is None or isinstance(strategy, OneShot):
         raise StrategyError(
-            f"{strategy!r} goes by one objective, and there are {len(objectives)}: take a strategy that goes by all, "
+            f"{strategy!r} supports one objective, not {len(objectives)}: use a multi-objective strategy, "
             "such as 'nsga2' or 'mo-bo'"
         )
     return Scalarised(name, options(strategy))

@@ -126,8 +126,8 @@ def choose(
         scheduler = schedulers.create(scheduler)
     if asked and not scheduler.partial:
         raise SchedulerError(
-            f"fidelity={fidelity!r} is what trials are given less of, and {scheduler!r} gives each of them all: leave "
-            "it out, or take a scheduler such as 'asha'"
+            f"fidelity={fidelity!r} has no effect with {scheduler!r}, whose trials are full evaluations: omit it, or "
+            "use a scheduler such as 'asha'"
         )
     expected = _expected(scheduler, budget)
     if scheduler.partial and is_timed:

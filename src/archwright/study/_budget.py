@@ -28,16 +28,15 @@ _LONG_FINAL_SHARE = 0.6  # the same where trials are given little, so that nothi
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a search may spend: it ends with whichever of these comes first.
+    """The search budget: the search ends when the first of these limits is reached.
 
     Args:
-        trials: How many full evaluations may be spent, whatever becomes of them; at least 1. A trial that is given less
-            (see `Study.scheduler`) takes its share of one.
-        minutes: Minutes of wall-clock time, summed over resumes; more than 0. The final training is
-            part of it.
-        seconds: The same in seconds; both together are added.
-        target: A value of the objective at which the search ends. A target alone may never be
-            reached: then only a space in which everything has been tried ends the search.
+        trials: Number of full evaluations, failed ones included; at least 1. A trial at a lower fidelity counts as its
+            share of one (see `Study.scheduler`).
+        minutes: Wall-clock time in minutes, summed over resumes, the final training included; greater than 0.
+        seconds: The same in seconds; both are added.
+        target: Value of the objective at which the search ends. With a target alone, a search that does not reach it
+            ends only when the space is exhausted.
 
     Raises:
         BudgetError: Nothing is given, or a value is out of range.

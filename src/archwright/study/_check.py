@@ -48,9 +48,8 @@ def check_strategy(space: Space, strategy: Strategy, evaluator: Evaluator) -> No
     decided = decided_settings(space) if "model" in space.parts else []
     if isinstance(strategy, OneShot) and evaluator.prepares and decided:
         raise StrategyError(
-            f"a supernet learns which network is best, and {strategy!r} goes by nothing else, so that "
-            f"{', '.join(decided)} would be left to chance. Leave that out of the space and give it to the Training, "
-            "or take another strategy, such as 'bo'"
+            f"{strategy!r} can only search the network, not other settings: {', '.join(decided)} would be left to "
+            "chance. Remove them from the space and give them to the Training, or use another strategy, such as 'bo'"
         )
 
 
@@ -66,7 +65,7 @@ def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluato
     for name in ladder.rungs[0]:
         if evaluator.fidelities and name not in evaluator.fidelities and not matches(space, name):
             raise SchedulerError(
-                f"{type(evaluator).__name__} cannot be given less of {name!r}: it understands "
+                f"{type(evaluator).__name__} does not support the fidelity {name!r}; it supports "
                 f"{', '.join(evaluator.fidelities)}"
             )
     evaluator.check_fidelities(space, ladder.rungs)

@@ -47,7 +47,7 @@ _EVALUATORS = {
 }
 """Where the evaluators are that can be made again, by the "type" in their JSON."""
 
-_NO_EVALUATOR = "the study's evaluator cannot be made again from its record: give it, as load(path, evaluator=...)"
+_NO_EVALUATOR = "the study's evaluator cannot be restored from its record: give it, as load(path, evaluator=...)"
 
 
 def describe(
@@ -170,7 +170,7 @@ def restore_space(document: Mapping[str, Any]) -> Space:
     try:
         return Space.from_json(document["space"])
     except SpaceError as error:
-        raise StudyError(f"the study's space cannot be made again from its record: {error}") from error
+        raise StudyError(f"the study's space cannot be restored from its record: {error}") from error
 
 
 def restore_strategy(document: Mapping[str, Any]) -> Strategy:
@@ -182,7 +182,7 @@ def restore_strategy(document: Mapping[str, Any]) -> Strategy:
     stored = document["strategy"]
     if stored["options"] is None or stored["name"] not in strategies.names():
         raise StudyError(
-            f"the study's strategy, {stored['class']}, cannot be made again from its record: give it, as "
+            f"the study's strategy, {stored['class']}, cannot be restored from its record: give it, as "
             "load(path, strategy=...), or register it under a name before the study is made"
         )
     with _restored("strategy"):
@@ -198,7 +198,7 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
     stored = document["scheduler"] or _FULL
     if stored["options"] is None or stored["name"] not in schedulers.names():
         raise StudyError(
-            f"the study's scheduler, {stored['class']}, cannot be made again from its record: register it under a name "
+            f"the study's scheduler, {stored['class']}, cannot be restored from its record: register it under a name "
             "before the study is opened"
         )
     with _restored("scheduler"):
@@ -247,7 +247,7 @@ def _restored(what: str) -> Iterator[None]:
     ) as error:
         kind = "" if isinstance(error, ArchwrightError) else f"{type(error).__name__}: "
         raise StudyError(
-            f"the study's {what} cannot be made again from its record (field {what!r} of study.db): {kind}{error}"
+            f"the study's {what} cannot be restored from its record (field {what!r} of study.db): {kind}{error}"
         ) from error
 
 

@@ -91,8 +91,8 @@ def check_run_folder(folder: Path) -> None:
     check_links(folder)
     if strange and not holds_study(folder):
         raise StudyError(
-            f"{folder} is not empty and holds no study, so it is left as it is ({strange[0]!r} is there, for one): "
-            f"name a new folder, such as {folder / 'run'}"
+            f"{folder} is not empty and is not a run folder (it holds {strange[0]!r}): choose a new folder, such as "
+            f"{folder / 'run'}"
         )
 
 

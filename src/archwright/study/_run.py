@@ -187,10 +187,10 @@ class Run:
         finished = study.history.finished
         if study.stopped_by == "seconds" and not study.history.trials:
             elapsed = counted(f"{self._ledger.clock.elapsed:.3g}", "second")
-            self._problem(f"the time was over before the first trial began: {elapsed}")
+            self._problem(f"the time budget ended before the first trial: {elapsed}")
         if finished and study.history.best is None and study.stopped_by != "failures":
             told = finished[-1].cause or "no error is on record"
-            self._problem(f"no trial of {len(finished)} gave a result; the last one: {told}")
+            self._problem(f"no trial of {len(finished)} is complete; the last one: {told}")
 
     def _step(self) -> str | None:
         """Evaluate the next trial; return why the search ends, if it does."""
@@ -252,7 +252,7 @@ class Run:
         bounds, architecture, same = self._planner.bounds, trial.architecture, self._same(trial)
         unjudged, judged = bounds.failure(architecture), bounds.judged(architecture)
         if unjudged is not None:
-            refused = CostError(f"it cannot be told whether the network keeps to the constraints: {unjudged}")
+            refused = CostError(f"the constraints cannot be checked: {unjudged}")
         try:
             architecture = self._relay.network(trial)
         except SchedulerError as error:  # of this one; of another there may be a smaller form
@@ -278,9 +278,9 @@ class Run:
         scheduler = self._planner.scheduler
         if scheduler.needs_curve and ended.state == "complete" and not scores(ended.curve, history.objective):
             raise SchedulerError(
-                f"the scheduler {scheduler!r} goes by what evaluations report on the way, and trial {trial.number} "
+                f"the scheduler {scheduler!r} needs intermediate reports, and trial {trial.number} "
                 f"ended without a report of {history.objective.metric!r}: call candidate.report(step, "
-                f"{history.objective.metric}=...) in the evaluator, or take the scheduler 'full'"
+                f"{history.objective.metric}=...) in the evaluator, or use the scheduler 'full'"
             )
         return ended
 

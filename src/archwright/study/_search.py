@@ -55,7 +55,7 @@ def search(
     seed: int = 0,
     callbacks: Iterable[Callback] = (),
 ) -> Study:
-    """Search a space, train the best network again, and return the study.
+    """Search a space, train the best network from scratch, and return the study.
 
     Args:
         space: The search space, or the name of a ready-made one, which is then made for the evaluator's data.
@@ -67,8 +67,8 @@ def search(
             A list, such as ["max accuracy", "min latency_ms"], gives several objectives; `Study.front` is their Pareto
             front. Metrics of `archwright.cost` are added to those of the evaluator as they are asked for.
         constraints: A bound of a metric, or several, such as "parameters <= 1e6", "latency_ms <= 5" or
-            "accuracy >= 0.9". What can be counted or looked up is checked before a network is trained, and costs
-            nothing of the budget; what is measured makes the trial infeasible.
+            "accuracy >= 0.9". What can be counted or looked up is checked before training, and infeasible
+            architectures are not proposed; other constraints are checked after training, and make the trial infeasible.
         costs: The devices for latency and energy: targets such as "onnx:threads=1"; published devices such as "pixel3"
             (`archwright devices`); or costs, such as a `LatencyTable`, or the name of one, such as "flops". PyTorch on
             this machine when not given.
@@ -76,21 +76,20 @@ def search(
             that needs a supernet, such as "darts", trains it first.
         scheduler: The name of a scheduler, or a scheduler, which sets how much training each trial gets; "auto" for one
             that suits the evaluator and the budget. What was chosen and why is in `Study.why`.
-        fidelity: What trials are given less of, by name, with the range: `{"epochs": (1, 9)}`. Besides what the
-            evaluator knows ("epochs", "seconds", "data", "resolution" of a `Training`) it may name decisions of the
-            space, by a pattern such as "*.width", with the range of shares of their values: `{"*.width": (0.25, 1)}`.
-        screen: A zero-cost proxy that selects one of 4 proposals before any of them is trained, such as "naswot"; or
-            one of as many as stand after a colon: "naswot:16".
-        starts: Architectures to try before the strategy is asked. When not given, a search whose strategy is "auto"
-            tries a few that are known to do well in a ready-made space (`archwright.spaces.starts`).
+        fidelity: The range of a fidelity, by name: `{"epochs": (1, 9)}`. Names are the fidelities of the evaluator
+            ("epochs", "seconds", "data", "resolution" of a `Training`), and decisions of the space, by a pattern such
+            as "*.width", with the range as a fraction of their values: `{"*.width": (0.25, 1)}`.
+        screen: A zero-cost proxy that selects one of 4 proposals before training, such as "naswot"; "naswot:16"
+            selects one of 16.
+        starts: Architectures of the first trials. By default, the strategy "auto" starts with a few known good ones of
+            a ready-made space (`archwright.spaces.starts`).
         inherit: Whether a trial is initialised with the weights of the most similar of the best trials before it. The
             final training starts from scratch.
         budget: The search budget, such as `Budget(trials=100, minutes=10)`.
-        final: Whether to train the best network again, from scratch, for longer, on all but the test part, and to test
-            it; or how many of the best.
-        path: The run folder to keep everything in, made if need be; `None` keeps it in memory. A folder that is not
-            empty and holds no study is left as it is, with a warning: the search is kept in a new folder inside it,
-            "archwright-run".
+        final: Whether to train the best network from scratch, for longer, on training and validation data, and to
+            evaluate it on the test data; or the number of best networks for that.
+        path: The run folder, created if it does not exist; `None` for a study in memory. If the folder is not empty and
+            not a run folder, a warning is given and the run folder is a new folder inside it, "archwright-run".
         resume: Whether to continue the study in the run folder, if there is one.
         seed: The random seed; 0 or more.
         callbacks: Callbacks that follow the search.
@@ -98,8 +97,7 @@ def search(
     Raises:
         BudgetError: No budget is given.
         UnknownName: No strategy or space has that name.
-        StrategyError: The strategy cannot serve the space, or goes by a supernet and the task is a
-            function, on which none can be trained.
+        StrategyError: The strategy does not support the space, or needs a supernet and the task is a function.
         SchedulerError: The scheduler cannot work with the evaluator, the strategy, the fidelities or the budget.
         ArchitectureError: A start does not belong to the space.
         SpaceError: The space has parts that the evaluator does not understand.

@@ -44,44 +44,46 @@ __all__ = ["Study"]
 
 
 class Study(Results):
-    """A search in progress, in the ask-and-tell form, on record from its first trial to its last.
+    """A search with an ask-and-tell interface, whose trials are recorded from the first to the last.
 
-    Each proposal follows from the seed, its number and the trials before it. So a study that was
-    interrupted, by whatever, goes on as if it had not been.
+    Each proposal is a function of the seed, its number and the trials before it, so an interrupted study is resumed
+    with the same trials as an uninterrupted one.
 
     Args:
-        space: Where to search.
+        space: The search space.
         strategy: The name of a strategy, or a strategy.
-        objective: What to optimise: "max accuracy", "min loss"; or several: ["max accuracy", "min latency_ms"].
-        seed: All that is random in the study follows from it; 0 or more.
-        path: The run folder to keep it in, made if need be; `None` keeps it in memory.
-        resume: Whether to go on with the study in the run folder, if there is one.
-        scheduler: The name of a scheduler, or a scheduler: how much each trial gets.
-        fidelity: What trials may be given less of, by name, with its range: `{"epochs": (1, 27)}`; needed by schedulers
-            that begin with less. A trial says what it gets: `trial.fidelity`, and what it goes on from: `trial.origin`.
-        inherit: Whether a new trial begins with the weights of the nearest of the best, where the evaluator can.
-        screen: A zero-cost proxy by which the best of several proposals is chosen: "naswot", or "naswot:16" for the
-            best of 16. The evaluator has to have data.
-        constraints: Bounds of metrics, such as "parameters <= 1e6" or "accuracy >= 0.9". Those of what can be counted
-            (see `archwright.cost.COUNTED`) hold for whatever is proposed, and networks that break them cost nothing. A
-            trial that breaks another one is on record as infeasible, and proposals keep away from such trials.
-        starts: Architectures to try before the strategy is asked, in this order; those that break a constraint which
-            is judged before a training are left out.
-        reference: Values of the objectives, by metric, from which the front's hypervolume is measured; a little beyond
-            the worst of the first ten complete trials when not given.
+        objective: The objective: "max accuracy", "min loss"; or several: ["max accuracy", "min latency_ms"].
+        seed: The random seed; 0 or more.
+        path: The run folder, created if it does not exist; `None` for a study in memory.
+        resume: Whether to continue the study in the run folder, if there is one.
+        scheduler: The name of a scheduler, or a scheduler, which sets how much training each trial gets.
+        fidelity: The range of a fidelity, by name: `{"epochs": (1, 27)}`; required by schedulers with several rungs.
+            `trial.fidelity` is the fidelity of a trial, `trial.origin` the trial that it continues.
+        inherit: Whether a trial is initialised with the weights of the most similar of the best trials before it, if
+            the evaluator supports it.
+        screen: A zero-cost proxy that selects one of 4 proposals: "naswot"; "naswot:16" selects one of 16. The
+            evaluator needs data.
+        constraints: Bounds of metrics, such as "parameters <= 1e6" or "accuracy >= 0.9". Counted costs (see
+            `archwright.cost.COUNTED`) are checked before training, and infeasible architectures are not proposed. A
+            trial that violates another constraint is infeasible, and proposals that are probably infeasible are
+            rejected.
+        starts: Architectures of the first trials, in this order; those that violate a constraint which is checked
+            before training are omitted.
+        reference: The reference point of the hypervolume: values of the objectives by metric. By default a little worse
+            than the worst of the first ten complete trials.
 
     Attributes:
         path: The run folder, or `None`.
         stopped_by: What ended the last `run`: "trials", "seconds", "target", "exhausted", "interrupt", "callback", or
-            "failures" where trials kept failing in the same way.
+            "failures" if trials kept failing with the same error.
 
     Raises:
         UnknownName: No strategy has that name.
-        StrategyError: The strategy cannot serve the space.
-        SchedulerError: The scheduler cannot work with the strategy or the fidelities.
+        StrategyError: The strategy does not support the space.
+        SchedulerError: The scheduler does not support the strategy or the fidelities.
         ArchitectureError: A start does not belong to the space.
-        StudyError: The folder holds a study, and `resume` is not set or that study differs; or it is not empty and
-            holds no study.
+        StudyError: The folder holds a study, and `resume` is not set or that study differs; or the folder is not empty
+            and not a run folder.
         StudyLocked: Another process writes to the folder.
         StoreError: The folder cannot be used.
     """
@@ -119,8 +121,8 @@ class Study(Results):
         scheduler.check(strategy)
         if len(objectives) > 1 and not scheduler.several:
             raise SchedulerError(
-                f"{scheduler!r} goes by one objective, and there are {len(objectives)}: take one that goes by all, "
-                "such as 'asha' or 'hyperband', or 'full'"
+                f"{scheduler!r} supports one objective, not {len(objectives)}: use a "
+                "multi-objective scheduler, such as 'asha' or 'hyperband', or 'full'"
             )
         ladder = as_ladder(scheduler, fidelity, space)
         self._set_up(path, space, strategy)
@@ -297,9 +299,7 @@ class Study(Results):
         """
         budget = budget or self.budget
         if budget is None:
-            raise BudgetError(
-                "the study has never run, so there is no budget to go on under: study.resume(Budget(trials=100))"
-            )
+            raise BudgetError("the study has no budget yet: study.resume(Budget(trials=100))")
         if final is None:
             on_record = self._ledger.document["final"]
             final = True if on_record is None else int(on_record)
@@ -363,11 +363,11 @@ class Study(Results):
         told = "".join(f"\n  {line}" for line in changed)
         if not resume:
             raise StudyError(
-                f"{self.path} holds a study already, with {counted(len(self.trials), 'trial')}. Go on with it "
-                f"(resume=True, or load(path).resume()), or take another path.{told}"
+                f"{self.path} holds a study already, with {counted(len(self.trials), 'trial')}. Continue it "
+                f"(resume=True, or load(path).resume()), or choose another path.{told}"
             )
         if changed:
-            raise StudyError(f"{self.path} holds another study, which cannot be gone on with as this one:{told}")
+            raise StudyError(f"{self.path} holds a different study:{told}")
 
     def _run(
         self,

@@ -42,7 +42,7 @@ class Constraint:
         except ValueError:
             bound = math.nan
         if match is None or not math.isfinite(bound):
-            raise StudyError(f'a constraint reads "parameters <= 1e6" or "accuracy >= 0.9"; {text!r} was given')
+            raise StudyError(f'constraint {text!r}: write "parameters <= 1e6" or "accuracy >= 0.9"')
         return cls(canonical(match[1]), bound, match[2] == "<=")
 
     def keeps(self, metrics: Mapping[str, float]) -> bool:
