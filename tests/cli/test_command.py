@@ -248,7 +248,7 @@ def test_a_folder_that_holds_something_else_is_refused_before_anything_is_done(t
     (tmp_path / "best" / "mine.pt").write_text("mine")
     status, _, err = in_process("search", "no such data", "--out", ".")
     assert status == 2
-    assert "is not empty and holds no study" in err
+    assert "is not empty and is not a run folder" in err
     assert "'best'" in err
     assert [path.name for path in tmp_path.rglob("*")] == ["best", "mine.pt"]
 

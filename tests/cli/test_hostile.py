@@ -226,7 +226,9 @@ def test_what_was_learned_of_another_space_is_not_drawn(hostile, tmp_path):
     outcome = {"architectures": [], "curve": [{"step": 1.0}], "diagnosis": {}}
     for shares in ({"nothing": [1.0]}, {"width": [1.0]}, {name: [0.5, 0.5] for name in ("width", "x")}):
         change(hostile, "learned", {"elapsed": 1.0, "outcome": {**outcome, "probabilities": [shares]}})
-        with pytest.raises(StudyError, match="what was learned cannot be drawn: its decisions are not those"):
+        with pytest.raises(
+            StudyError, match="the learned probabilities cannot be plotted: their decisions are not those"
+        ):
             aw.load(hostile).draw_learned(tmp_path / "learned.png")
 
 

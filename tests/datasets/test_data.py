@@ -141,7 +141,7 @@ def test_an_unknown_name_tells_the_nearest_and_what_else_is_understood():
 @pytest.mark.parametrize("path", ["no/such/folder", "table.csv", "./digits"])
 def test_a_path_that_is_not_there(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"nothing at .*idx files.*\.npz"):
+    with pytest.raises(DataError, match=r"does not exist.*idx files.*\.npz"):
         data(path)
 
 

@@ -180,8 +180,8 @@ class Odd(nn.Module):
     [
         (lambda x: x, r"shape \(8, 1, 8, 8\); expected is shape \(8, 3\)"),
         (lambda x: x.flatten(1)[:, :7], r"shape \(8, 7\); expected is shape \(8, 3\)"),
-        (lambda x: x.sum(), r"shape \(\); wanted"),
-        (lambda x: (x, x), "is of tuple; wanted"),
+        (lambda x: x.sum(), r"shape \(\); expected"),
+        (lambda x: (x, x), "is of tuple; expected"),
     ],
 )
 def test_an_output_that_does_not_fit_is_told(output: Callable[[torch.Tensor], Any], message: str) -> None:

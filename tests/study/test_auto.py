@@ -315,7 +315,7 @@ def test_a_resumed_search_takes_a_strategy_of_its_own(tmp_path):
     study = aw.search(SPACE, Growing(), strategy=Mine(), budget=aw.Budget(trials=8), path=tmp_path, resume=True)
     assert [record(trial) for trial in study.trials] == [record(trial) for trial in whole.trials]
     assert study.scheduler == ASHA()
-    with pytest.raises(StudyError, match="Mine, cannot be made again"):
+    with pytest.raises(StudyError, match="Mine, cannot be restored"):
         aw.search(SPACE, Growing(), budget=aw.Budget(trials=9), path=tmp_path, resume=True)
 
 

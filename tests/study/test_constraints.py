@@ -52,8 +52,8 @@ def test_they_are_on_record_and_a_resumed_search_keeps_to_them(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("parameters < 5", "reads"),
-        ("parameters <= many", "reads"),
+        ("parameters < 5", "write"),
+        ("parameters <= many", "write"),
     ],
 )
 def test_what_is_no_bound_of_a_cost_is_refused(text, message):

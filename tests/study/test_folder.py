@@ -49,7 +49,7 @@ def content(folder):
 @pytest.mark.parametrize("names", OTHERS, ids=lambda names: names[0])
 def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(tmp_path, names):
     before = fill(tmp_path, names)
-    with pytest.raises(StudyError, match=r"is not empty and holds no study.* name a new folder, such as .*run$"):
+    with pytest.raises(StudyError, match=r"is not empty and is not a run folder.* choose a new folder, such as .*run$"):
         aw.Study(SPACE, path=tmp_path)
     assert content(tmp_path) == before
 

@@ -46,7 +46,7 @@ def test_a_space_that_cannot_be_written_down_is_given_again(tmp_path):
         walk(study, 3)
     loaded = aw.load(tmp_path)
     assert loaded.best.trial == study.best.trial
-    with pytest.raises(StudyError, match=r"cannot be made again.*space="):
+    with pytest.raises(StudyError, match=r"cannot be restored.*space="):
         loaded.ask()
     with aw.load(tmp_path, space=space) as loaded:
         walk(loaded, 2)
@@ -58,7 +58,7 @@ def test_a_strategy_that_has_no_name_is_given_again(tmp_path):
         walk(study, 3)
     loaded = aw.load(tmp_path)
     assert loaded.summary()["strategy"].endswith(":Mine")
-    with pytest.raises(StudyError, match=r"Mine, cannot be made again.*strategy="):
+    with pytest.raises(StudyError, match=r"Mine, cannot be restored.*strategy="):
         loaded.ask()
     with aw.load(tmp_path, strategy=Mine()) as loaded:
         walk(loaded, 2)
@@ -68,9 +68,9 @@ def test_a_strategy_that_has_no_name_is_given_again(tmp_path):
 def test_resume_needs_a_budget_and_an_evaluator(tmp_path):
     with aw.Study(SPACE, path=tmp_path) as study:
         walk(study, 3)
-    with pytest.raises(BudgetError, match="has never run"):
+    with pytest.raises(BudgetError, match="has no budget yet"):
         aw.load(tmp_path, evaluator=function).resume()
-    with pytest.raises(StudyError, match=r"evaluator cannot be made again.*evaluator="):
+    with pytest.raises(StudyError, match=r"evaluator cannot be restored.*evaluator="):
         aw.load(tmp_path).resume(aw.Budget(trials=5))
     study = aw.load(tmp_path, evaluator=function).resume(aw.Budget(trials=5))
     assert len(study.trials) == 5

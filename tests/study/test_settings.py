@@ -38,7 +38,7 @@ def test_trials_are_given_a_share_of_the_epochs_they_decide(training, scheduler,
     assert {trial.architecture["epochs"] for trial in study.trials} == {1, 2, 20}
     told = (tmp_path / "log.txt").read_text()
     assert (", 10% of its epochs" in told) == (scheduler != "full")
-    assert ("fidelity epochs: the space decides them" in told) == (scheduler != "full")
+    assert ("fidelity epochs: decided by the space" in told) == (scheduler != "full")
 
 
 def test_a_training_that_goes_on_comes_to_the_epochs_that_were_decided(training):

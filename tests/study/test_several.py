@@ -244,7 +244,7 @@ def test_a_search_learns_where_constraints_are_broken():
 
 
 def test_a_bound_that_nothing_meets_is_told_with_what_comes_closest():
-    with pytest.raises(StudyError, match=r"params|parameters <= 10: \d+ is the closest of \d+ networks\); loosen"):
+    with pytest.raises(StudyError, match=r"params|parameters <= 10: \d+ is the closest of \d+ networks\); relax"):
         aw.search(NET, Training(images(), epochs=1), constraints=["parameters <= 10"], budget=aw.Budget(trials=3))
 
 
