@@ -47,7 +47,7 @@ class Classification(DataTask):
         wanted = (size, len(self.classes))
         if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
             raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; wanted is shape {wanted}: "
+                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {wanted}: "
                 f"one score, a floating-point number, for each of the {len(self.classes)} classes"
             )
 

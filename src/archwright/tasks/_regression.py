@@ -50,7 +50,7 @@ class Regression(DataTask):
         shapes = [wanted, (size,)] if len(self.std) == 1 else [wanted]
         if not isinstance(outputs, Tensor) or outputs.shape not in shapes or not outputs.is_floating_point():
             raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; wanted is shape {wanted}: a "
+                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {wanted}: a "
                 "floating-point number for each target value"
             )
 
