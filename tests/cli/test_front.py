@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import shlex
+import shutil
 
 import pytest
 import torch
@@ -60,6 +62,13 @@ def test_the_front_is_printed_drawn_and_json(in_process, folder, tmp_path):
     for row in document["front"]:
         assert row["metrics"]["parameters"] <= 3000
         assert f"\n{row['trial']:>5}  " in out or f"{row['trial']}" in out
+
+
+def test_the_command_that_is_told_can_be_copied(in_process, folder, tmp_path):
+    run = shutil.copytree(folder, tmp_path / "the run's")
+    _, out, _ = in_process("front", run)
+    told = shlex.split(out.partition("export one: ")[2])
+    assert told[:4] == ["archwright", "export", str(run), "--trial"]
 
 
 def test_any_point_of_the_front_is_exported(in_process, folder, tmp_path):

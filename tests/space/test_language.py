@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import math
@@ -442,7 +443,7 @@ class Block(torch.nn.Module):
         (3, "lazy takes a class, a function or its name; 3 was given"),
         ("module.Block", "a target by name is written 'package.module:Class'; 'module.Block' was given"),
         (nn.ReLU(), "lazy takes a class, a function or its name; ReLU() was given"),
-        (functools.partial(Block, 3), "lazy takes a class, a function or its name; partial was given"),
+        (functools.partial(Block, 3), "lazy takes a class, a function or its name; partial(Block, 3) was given"),
         (torch.nn.ReLU(), "lazy takes a class, a function or its name; ReLU was given"),
     ],
 )
@@ -511,6 +512,26 @@ class Sized(torch.nn.Module):
     def __init__(self, sizes):
         super().__init__()
         self.sizes = sizes
+
+
+@dataclasses.dataclass
+class Settings:
+    width: object
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda width: functools.partial(torch.nn.Linear, 3, width),
+        lambda width: functools.partial(torch.nn.Linear, out_features=width),
+        lambda width: {width},
+        lambda width: [Settings(width)],
+    ],
+)
+def test_a_decision_inside_an_object_would_never_be_decided(hide):
+    with raises("holds ordinal(3, 4) inside a "):
+        aw.Space(model=aw.lazy(Sized)(hide(aw.ordinal(3, 4))))
+    aw.Space(model=aw.lazy(Sized)(hide(3)))
 
 
 def test_named_tuples_are_written_with_lazy():

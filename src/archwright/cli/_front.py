@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,8 @@ def show_front(study: Study, picture: Path | None, *, as_json: bool) -> None:
     if picture is not None:
         out.line(f"wrote {picture}")
     if study.path is not None:
-        out.line(f"export one: archwright export {study.path} --trial {found[0].trial.number} --out DIR")
+        run = shlex.quote(str(study.path))
+        out.line(f"export one: archwright export {run} --trial {found[0].trial.number} --out DIR")
 
 
 def show_costs(measured: Sequence[Measured], on: str, *, as_json: bool) -> None:

@@ -6,14 +6,16 @@ The expression is walked once. After that, every interpretation of a space is on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, TypeAlias
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Decision, Value, place_of
 from archwright.space._limits import extent_of
-from archwright.space._nodes import Apply, Graph, Merge, Node, children
+from archwright.space._nodes import Apply, Graph, Merge, Node, children, written
 
 __all__ = ["Program", "Rule"]
 
@@ -214,6 +216,12 @@ class Program:
                 f"{path} holds {name}(...), a named tuple, of which its values alone would be kept; write it as "
                 f"aw.lazy({name})(...)"
             )
+        hidden = next((part for part in _inside(item) if isinstance(part, Node)), None)
+        if hidden is not None:
+            raise SpaceError(
+                f"{path} holds {written(hidden)} inside a {type(item).__name__}, where it would never be decided; "
+                f"write a class or function of your own that takes it, as aw.lazy(YourClass)(...)"
+            )
         if callable(item) and not isinstance(item, Node):
             self.code.append(item)
         if isinstance(item, Apply | Merge) and scope is not None:
@@ -252,6 +260,16 @@ class Program:
         self._position[decision] = len(self.names)
         self.names[decision] = path
         self.decisions[path] = decision
+
+
+def _inside(item: Any) -> Iterable[Any]:
+    """Return what is inside an object that is taken as it stands."""
+    if isinstance(item, partial):
+        return (*item.args, *item.keywords.values())
+    if isinstance(item, set | frozenset):
+        return item
+    is_object = is_dataclass(item) and not isinstance(item, type | Node)
+    return [getattr(item, each.name, None) for each in fields(item)] if is_object else ()
 
 
 def _full_name(kind: type) -> str:
