@@ -21,7 +21,7 @@ _DIRECTIONS = 40  # the most that are spread without being told how finely
 @register("nsga3")
 @dataclass(frozen=True)
 class NSGA3(NSGA2):
-    """NSGA-III: as NSGA-II, but room is shared out between directions that are spread evenly over the objectives.
+    """NSGA-III: NSGA-II with reference directions in place of the crowding distance.
 
     Deb and Jain, "An evolutionary many-objective optimization algorithm using reference-point-based nondominated
     sorting approach", 2014, with the directions of Das and Dennis (1998). It is meant for three objectives and more,

@@ -128,7 +128,7 @@ class Optuna(Strategy):
 @register("tpe")
 @dataclass(frozen=True)
 class TPE(Optuna):
-    """The tree-structured Parzen estimator, as Optuna has it.
+    """Tree-structured Parzen estimator (TPE) of Optuna.
 
     Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011. Settings and errors are those of
     `Optuna`.
