@@ -70,7 +70,7 @@ def test_resume_needs_a_budget_and_an_evaluator(tmp_path):
         walk(study, 3)
     with pytest.raises(BudgetError, match="has no budget yet"):
         aw.load(tmp_path, evaluator=function).resume()
-    with pytest.raises(StudyError, match=r"evaluator cannot be restored.*evaluator="):
+    with pytest.raises(StudyError, match=r"evaluator cannot be restored.*resume=True.*evaluator="):
         aw.load(tmp_path).resume(aw.Budget(trials=5))
     study = aw.load(tmp_path, evaluator=function).resume(aw.Budget(trials=5))
     assert len(study.trials) == 5

@@ -47,7 +47,10 @@ _EVALUATORS = {
 }
 """Where the evaluators are that can be made again, by the "type" in their JSON."""
 
-_NO_EVALUATOR = "the study's evaluator cannot be restored from its record: give it, as load(path, evaluator=...)"
+_NO_EVALUATOR = (
+    "the study's evaluator cannot be restored from its record: run the program that began the search again, with "
+    "search(..., resume=True), or give the evaluator, as load(path, evaluator=...)"
+)
 
 
 def describe(
