@@ -123,6 +123,6 @@ def test_a_failed_trial_is_told_briefly():
     def evaluate(candidate):
         raise ValueError("x" * 10**6)
 
-    with pytest.warns(UserWarning, match="no trial of 1 gave a result"):
+    with pytest.warns(UserWarning, match="no trial of 1 is complete"):
         study = aw.search(aw.Space(x=aw.choice(1, 2)), evaluate, budget=aw.Budget(trials=1))
     assert len(study.trials[0].cause) < 1100

@@ -167,7 +167,7 @@ def test_resume_goes_on_with_the_same_study_and_no_other(run):
     unbroken = walk(aw.Study(SPACE, seed=3), 25)
     assert [t.architecture for t in aw.load(run).trials] == [t.architecture for t in unbroken.trials]
     other = aw.Space(x=aw.choice(1, 2))
-    with pytest.raises(StudyError, match=r"(?s)another study.*strategy: evolution\(.*random\(.*space"):
+    with pytest.raises(StudyError, match=r"(?s)a different study.*strategy: evolution\(.*random\(.*space"):
         aw.Study(other, strategy="random", path=run, seed=3, resume=True)
 
 
