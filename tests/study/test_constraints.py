@@ -175,7 +175,7 @@ def test_one_constraint_or_cost_is_given_as_several_are_and_costs_by_their_names
     [
         ({"objective": max}, 'an objective reads "max accuracy" or "min loss"; <built-in function max> was given'),
         ({"objective": ["max value", 3]}, "an objective reads .* 3 was given"),
-        ({"constraints": 3}, 'a constraint reads "parameters <= 1e6" or "accuracy >= 0.9"; 3 was given'),
+        ({"constraints": 3}, 'constraint 3: write "parameters <= 1e6"'),
     ],
 )
 def test_what_is_no_objective_or_constraint_is_told(given, message):
