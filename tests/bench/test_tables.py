@@ -11,8 +11,6 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.data import absent
 
 from archwright import _files, bench, spaces
@@ -499,33 +497,6 @@ def test_listed_cells_are_the_whole_space_and_are_built() -> None:
     with torch.no_grad():
         assert space.build(architectures[2])(tokens).shape == (2, 8, 33_278)
     assert "archwright" not in space.source(architectures[0])
-
-
-def test_many_cells_are_told_apart_by_what_they_are_like() -> None:
-    def chain(length: int, kind: str) -> dict[str, list[str]]:
-        names = [f"n{index}" for index in range(length)]
-        inner = {name: [kind, before] for name, before in zip(names[1:], names, strict=False)}
-        return {"n0": ["linear", "x", "h_prev_0"], **inner, "h_new_0": ["linear", names[-1]]}
-
-    kinds = ("activation_tanh", "activation_sigm", "linear", "activation_leaky_relu")
-    recipes = {f"{kind}_{length}": chain(length, kind) for kind in kinds for length in range(2, 9)}
-    space, architectures = listed_cells(recipes)
-    assert set(space.enumerate()) == set(architectures)
-    assert len(set(architectures)) == len(recipes) == space.size
-    last = architectures[list(recipes).index("activation_sigm_3")]
-    assert last == Architecture(
-        {"linear": "2", "linear_2.sigmoid": "1-4", "linear_2.sigmoid_1.cell": "activation_sigm_3"}
-    )
-    for name, architecture in zip(recipes, architectures, strict=True):
-        assert name in architecture.values()
-
-
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=60))
-def test_ranges_hold_every_number_once(numbers: list[int]) -> None:
-    ranges = _nasbench_nlp._ranges(numbers)
-    assert 1 <= len(ranges) <= 4
-    assert all(sum(low <= number <= high for low, high in ranges) == 1 for number in numbers)
-    assert all(any(low <= number <= high for number in numbers) for low, high in ranges)
 
 
 def test_the_names_of_nodes_do_not_matter_and_their_places_do() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from archwright._files import Content
 from archwright.bench._repeats import Repeats
 from archwright.bench._table import Table
-from archwright.space import Architecture, Space, TensorSpec, choice, lazy, ordinal
+from archwright.space import Architecture, Space, TensorSpec, choice, lazy
 
 __all__ = ["listed_cells", "read", "same_cell"]
 
@@ -23,8 +22,6 @@ Recipe = Mapping[str, Sequence[str]]
 _EPOCHS = 50
 _VOCABULARY = 33_278
 _LENGTH = 8
-_FEW = 10
-_RANGES = 4
 
 
 def read(content: Content, dataset: str) -> Table:
@@ -58,20 +55,16 @@ def read(content: Content, dataset: str) -> Table:
 def listed_cells(recipes: Mapping[str, Recipe]) -> tuple[Space, list[Architecture]]:
     """Return the space of some recurrent cells, and the architecture of each.
 
-    An architecture says what a cell is like, from the general to the special: how many linear layers it has, then how
-    many sigmoids, hyperbolic tangents, states and gates (products and blends), each as one of up to four ranges that
-    hold about equally many of the cells; and, where ten or fewer are left, or all are alike in that, which of them it
-    is. So every architecture of the space is one of the cells, and every cell is one architecture. The networks are
-    language models as NAS-Bench-NLP trained them, without dropout.
+    There is one decision, which of the cells it is. The networks are language models as NAS-Bench-NLP trained them,
+    without dropout.
 
     Args:
         recipes: The cells by name.
     """
-    architectures: dict[str, dict[str, Any]] = {}
-    tree = _tree(dict(recipes), "", _FEATURES, {}, architectures)
-    model = lazy("archwright.spaces._recurrent:LanguageModel")(tree, vocabulary=_VOCABULARY)
+    cells = {name: {node: list(parts) for node, parts in recipe.items()} for name, recipe in recipes.items()}
+    model = lazy("archwright.spaces._recurrent:LanguageModel")(choice(cells, name="cell"), vocabulary=_VOCABULARY)
     space = Space(model=model, example_input=TensorSpec((_LENGTH,), "int64"), name="nasbench-nlp")
-    return space, [Architecture(architectures[name]) for name in recipes]
+    return space, [Architecture({"cell": name}) for name in recipes]
 
 
 def same_cell(recipe: Recipe) -> str:
@@ -103,66 +96,3 @@ def _recipe(text: str) -> Recipe:
 
 def _digest(parts: Sequence[str]) -> str:
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
-
-
-def _count(*operations: str) -> Callable[[Recipe], int]:
-    return lambda recipe: sum(Counter(operation for operation, *_ in recipe.values())[name] for name in operations)
-
-
-def _states(recipe: Recipe) -> int:
-    return sum(name.removeprefix("h_new_").isdigit() for name in recipe)
-
-
-_FEATURES: tuple[tuple[str, Callable[[Recipe], int]], ...] = (
-    ("linear", _count("linear")),
-    ("sigmoid", _count("activation_sigm")),
-    ("tanh", _count("activation_tanh")),
-    ("states", _states),
-    ("gates", _count("elementwise_prod", "blend")),
-)
-
-
-def _tree(
-    recipes: Mapping[str, Recipe],
-    path: str,
-    features: Sequence[tuple[str, Callable[[Recipe], int]]],
-    decided: Mapping[str, Any],
-    found: dict[str, dict[str, Any]],
-) -> Any:
-    """Return an expression that decides among recipes, and note what decides for each."""
-    if len(recipes) == 1:
-        ((name, recipe),) = recipes.items()
-        found[name] = dict(decided)
-        return {node: list(parts) for node, parts in recipe.items()}
-    if len(recipes) <= _FEW or not features:
-        decision = f"{path}cell"
-        options = {
-            name: _tree({name: recipe}, "", (), {**decided, decision: name}, found) for name, recipe in recipes.items()
-        }
-        return choice(options, name=decision)
-    (feature, count), *rest = features
-    ranges = _ranges([count(recipe) for recipe in recipes.values()])
-    if len(ranges) == 1:
-        return _tree(recipes, path, rest, decided, found)
-    decision, branches = f"{path}{feature}", {}
-    for low, high in ranges:
-        label = str(low) if low == high else f"{low}-{high}"
-        inside = {name: recipe for name, recipe in recipes.items() if low <= count(recipe) <= high}
-        branches[label] = _tree(inside, f"{decision}_{low}.", rest, {**decided, decision: label}, found)
-    return ordinal(branches, name=decision)
-
-
-def _ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Return up to four ranges that hold about equally many of some numbers."""
-    counts = sorted(Counter(numbers).items())
-    share = len(numbers) / _RANGES
-    ranges: list[tuple[int, int]] = []
-    low, held = counts[0][0], 0
-    for (number, count), following in zip(counts, [*counts[1:], None], strict=True):
-        held += count
-        if following is None or (held >= 0.75 * share and len(ranges) < _RANGES - 1):
-            if following is None and ranges and held < share / 2:
-                low = ranges.pop()[0]
-            ranges.append((low, number))
-            low, held = (0 if following is None else following[0]), 0
-    return ranges
