@@ -208,7 +208,8 @@ def orders(width: int, cells: int, size: int) -> dict[str, Callable[[], Tensor]]
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(256, (4 * size, 3, 32, 32), generator=generator).to(torch.uint8).numpy()
     data = aw.data((images, np.arange(4 * size) % 10))
-    setup = aw.Training(data).setup("cpu")
+    training = aw.Training(data, batch_size=size, optimizer="sgd")
+    setup = training.setup("cpu")
     space = aw.spaces.create("nasbench201", C=width, N=cells)
     found = {}
     for order in (1, 2):
@@ -216,8 +217,7 @@ def orders(width: int, cells: int, size: int) -> dict[str, Callable[[], Tensor]]
         for tensor in (*supernet.bank.parameters(), *supernet.bank.buffers()):
             if tensor.ndim == 4:
                 tensor.data = tensor.data.contiguous(memory_format=setup.layout)
-        recipe = aw.Training(data, batch_size=size, optimizer="sgd").recipe
-        trainer = aw.supernet.Trainer(supernet, data, recipe, setup, epochs=9, seed=0)
+        trainer = aw.supernet.Trainer(supernet, training.task, training.recipe, setup, epochs=9, seed=0)
         batches = [next(feed.in_order(size)) for feed in trainer.feeds]
         found[f"order {order}"] = partial(supernet.relaxation.arch_step, trainer, batches[1], batches[0])
     return found
