@@ -6,12 +6,14 @@ import math
 import traceback
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from archwright.errors import EvaluationError
 from archwright.evaluate import Infeasible, Stopped, check_metrics
+from archwright.execute._job import Report
 from archwright.trials import Constraint, History, Objective, Trial
 
-__all__ = ["Outcome", "broken_by", "judge"]
+__all__ = ["Outcome", "broken_by", "judge", "report_of"]
 
 Outcome = float | Mapping[str, float] | BaseException
 """What an evaluation came to: the objective's value, metrics by name, or what went wrong."""
@@ -19,46 +21,57 @@ Outcome = float | Mapping[str, float] | BaseException
 _LONGEST = 20_000  # characters of a traceback; deep recursion makes longer ones
 
 
+def report_of(
+    trial: int, outcome: Outcome, *, metric: str = "value", curve: Iterable[Mapping[str, float]], seconds: float
+) -> Report:
+    """Return the report of an evaluation that has ended.
+
+    Args:
+        trial: The number of the trial.
+        outcome: What it came to. `Stopped` and `Infeasible` say why it ended early; any other exception is a failure.
+        metric: The name of an outcome that is a number.
+        curve: What was reported on the way, in order.
+        seconds: How long it took.
+
+    Raises:
+        EvaluationError: The outcome or the curve is none of these.
+    """
+    told = partial(Report, trial, curve=tuple(check_metrics(row) for row in curve), seconds=float(seconds))
+    if isinstance(outcome, Stopped):
+        return told("stopped", error=_said(outcome), converged=outcome.complete)
+    if isinstance(outcome, Infeasible):
+        return told("infeasible", metrics=outcome.metrics, error=_said(outcome))
+    if isinstance(outcome, BaseException):
+        return told("failed", error=_written("".join(traceback.format_exception(outcome))))
+    return told("complete", metrics=check_metrics(outcome if isinstance(outcome, Mapping) else {metric: outcome}))
+
+
 def judge(
-    trial: Trial,
-    outcome: Outcome,
-    history: History,
-    *,
-    curve: Iterable[Mapping[str, float]],
-    seconds: float,
-    judged: Collection[str] = (),
-    unjudged: str | None = None,
+    trial: Trial, report: Report, history: History, *, judged: Collection[str] = (), unjudged: str | None = None
 ) -> Trial:
-    """Return a trial as it ends with an outcome.
+    """Return a trial as it ends with a report.
+
+    One that is complete is infeasible where its metrics break a constraint, which of a trial that was given less than
+    all only what its network costs can; and failed where an objective is missing, NaN or infinite. One that was stopped
+    is pruned, and the last point of its curve is its metrics; where it has converged, they are its outcome.
 
     Args:
         trial: The trial while it runs.
-        outcome: A value of the objective, or metrics by name: it is complete; infeasible where they break a constraint,
-            which of a trial that was given less than all only what its network costs can; or failed where an objective
-            is missing, NaN or infinite. `Stopped`: it is pruned, and the last point of its curve is its metrics; where
-            it says so, they are its outcome. `Infeasible`: it is infeasible. Any other exception: it is failed, and the
-            traceback is its error.
+        report: What its evaluation came to.
         history: The history that it belongs to, with the objectives and the constraints.
-        curve: What was reported on the way, in order.
-        seconds: How long it took.
         judged: Metrics whose constraints were judged before it began.
         unjudged: Why not all of them could be.
-
-    Raises:
-        EvaluationError: The outcome is none of these.
     """
-    rows = tuple(check_metrics(row) for row in curve)
-    trial = replace(trial, curve=rows, seconds=float(seconds))
-    if isinstance(outcome, Stopped):
-        last = {name: value for name, value in rows[-1].items() if name != "step"} if rows else {}
-        if not outcome.complete or not last:
-            return replace(trial, state="pruned", metrics=last, error=_said(outcome) or None)
-        outcome = last
-    if isinstance(outcome, Infeasible):
-        return replace(trial, state="infeasible", metrics=outcome.metrics, error=_said(outcome))
-    if isinstance(outcome, BaseException):
-        return replace(trial, state="failed", error=_written("".join(traceback.format_exception(outcome))))
-    metrics = check_metrics(outcome if isinstance(outcome, Mapping) else {history.objective.metric: outcome})
+    trial = replace(trial, curve=report.curve, seconds=report.seconds)
+    metrics = dict(report.metrics)
+    if report.kind in ("failed", "died"):
+        return replace(trial, state="failed", error=report.error)
+    if report.kind == "infeasible":
+        return replace(trial, state="infeasible", metrics=metrics, error=report.error)
+    if report.kind == "stopped":
+        metrics = {name: value for name, value in report.curve[-1].items() if name != "step"} if report.curve else {}
+        if not report.converged or not metrics:
+            return replace(trial, state="pruned", metrics=metrics, error=report.error or None)
     broken = broken_by(metrics, history.constraints) if trial.share >= 1 else None
     if broken is not None:
         return replace(trial, state="infeasible", metrics=metrics, error=broken)

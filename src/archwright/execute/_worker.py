@@ -1,0 +1,197 @@
+"""Makes evaluations out of jobs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from archwright.errors import ArchwrightError, StudyError
+from archwright.evaluate import Candidate, Evaluator, Saved, Stopped, check_metrics
+from archwright.execute._job import Job, Origin, Report
+from archwright.execute._outcome import broken_by, report_of
+from archwright.trials import Constraint
+
+if TYPE_CHECKING:
+    import torch
+
+    from archwright.space import Space
+
+__all__ = ["Attempt", "Listen", "States", "Worker", "attempt"]
+
+T = TypeVar("T")
+
+Listen = Callable[[Report], Stopped | None]
+"""Is told what an evaluation reports on the way; returns why it is to end now, if it is."""
+
+
+class Attempt(Protocol):
+    """Runs code of others: returns what it gives, or the exception that it raises."""
+
+    def __call__(self, doing: str, call: Callable[[], T], seed: int | None = None, /) -> T | BaseException:
+        """Run the code.
+
+        Args:
+            doing: What it does, for messages.
+            call: The code.
+            seed: What global generators are seeded with.
+        """
+
+
+class States(Protocol):
+    """What trials leave for those that go on from them, by their numbers."""
+
+    def load(self, number: int, /) -> dict[str, Any]:
+        """Return a state.
+
+        Raises:
+            LookupError: It is lost; the message says why.
+        """
+
+    def keep(self, number: int, state: Mapping[str, Any], /) -> None:
+        """Keep a state."""
+
+
+def attempt(doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
+    """Return what code of others gives, or the exception that it raises."""
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+class Worker:
+    """Evaluates jobs: makes the candidate of each, hands it to the evaluator, and reports.
+
+    Args:
+        space: The space of the jobs' architectures.
+        evaluator: What measures.
+        constraints: Bounds of metrics, by which a candidate may end before it is trained.
+        states: Where the networks of trials are kept that others go on from; `None` where none do.
+        attempt: Runs the evaluator.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        evaluator: Evaluator,
+        *,
+        constraints: Iterable[Constraint] = (),
+        states: States | None = None,
+        attempt: Attempt = attempt,
+    ) -> None:
+        self.space, self.evaluator = space, evaluator
+        self._constraints = tuple(constraints)
+        self._states = states
+        self._attempt = attempt
+        self._process = os.getpid()
+
+    def run(self, job: Job, listen: Listen = lambda report: None) -> tuple[Report, Candidate]:
+        """Evaluate a job; return how it ended, and the candidate with its network.
+
+        Args:
+            job: The job.
+            listen: Is told what is reported on the way.
+
+        Raises:
+            StudyError: The job is of another space.
+        """
+        if job.space != self.space.fingerprint:
+            raise StudyError(f"the job of trial {job.trial} is of another space than this worker's")
+        candidate = self.candidate(job, listen)
+        start = time.monotonic()
+
+        def evaluate() -> dict[str, float]:
+            self._inherit(job, candidate, listen)
+            return check_metrics(self.evaluator.evaluate(candidate))
+
+        outcome = self._attempt(f"trial {job.trial}", evaluate, job.seed)
+        seconds = time.monotonic() - start
+        try:
+            return report_of(job.trial, outcome, curve=candidate.curve, seconds=seconds), candidate
+        except Exception as error:  # of a curve that the evaluator has made something else of
+            return report_of(job.trial, error, curve=(), seconds=seconds), candidate
+
+    def candidate(self, job: Job, listen: Listen = lambda report: None) -> Candidate:
+        """Return the candidate of a job."""
+        answer: Stopped | None = None
+
+        def report(step: float, metrics: Mapping[str, float]) -> None:
+            nonlocal answer
+            if self._is_own_process:
+                answer = listen(Report(job.trial, "progress", metrics, tuple(candidate.curve)))
+
+        candidate = Candidate(
+            self.space,
+            job.architecture,
+            seed=job.seed,
+            fidelity=job.fidelity,
+            stages=job.stages,
+            device=self.evaluator.device,
+            deadline=None if job.seconds is None else time.monotonic() + job.seconds,
+            listener=report,
+            example_input=self.evaluator.example_input,
+            preprocess=self.evaluator.preprocess,
+            stop=lambda curve: answer,
+            restore=lambda: self._restore(job, candidate, listen),
+            save=(lambda state: self._save(job, state)) if job.saves else None,
+            judge=lambda metrics: broken_by(metrics, self._constraints),
+        )
+        return candidate
+
+    # ------------------------------------------------------------------ what trials hand on
+
+    def _restore(self, job: Job, candidate: Candidate, listen: Listen) -> Saved | None:
+        """Return what the trial before left; where that is lost, let this one begin as the first of them did."""
+        if job.before is None:
+            return None
+        saved = self._left(job, job.before, "starts again", listen)
+        if saved is None:
+            self._inherit(job, candidate, listen)
+        return saved
+
+    def _inherit(self, job: Job, candidate: Candidate, listen: Listen) -> None:
+        """Let a candidate begin with the weights of another architecture's trial, if there is one to inherit from."""
+        saved = None if job.parent is None else self._left(job, job.parent, "begins from scratch", listen)
+        if saved is not None:
+            candidate.take_over(saved)
+
+    def _left(self, job: Job, origin: Origin, instead: str, listen: Listen) -> Saved | None:
+        """Return what a trial left for another; where it is lost or of no use, say what the other does instead."""
+        assert self._states is not None
+        try:
+            state = self._states.load(origin.trial)
+            return Saved(state, origin.curve, self._grown(job, origin, state))
+        except LookupError as error:
+            reason = str(error)
+        except ArchwrightError as error:
+            reason = f"is of no use ({error})"
+        told = f"the checkpoint of trial {origin.trial} {reason}: trial {job.trial} {instead}"
+        listen(Report(job.trial, "problem", error=told))
+        return None
+
+    def _grown(self, job: Job, origin: Origin, state: Mapping[str, Any]) -> torch.nn.Module | None:
+        """Return the job's network with the weights of another's; `None` where the two are the same network."""
+        if origin.architecture == job.architecture or "model" not in state:
+            return None
+        from archwright.supernet import inherit
+
+        network, _ = inherit(
+            self.space,
+            job.architecture,
+            origin.architecture,
+            state["model"],
+            seed=job.seed,
+            example_input=self.evaluator.example_input,
+        )
+        return network
+
+    def _save(self, job: Job, state: Mapping[str, Any]) -> None:
+        if self._is_own_process and self._states is not None:
+            self._states.keep(job.trial, state)
+
+    @property
+    def _is_own_process(self) -> bool:
+        """Whether this is not a process that an evaluator has forked."""
+        return os.getpid() == self._process
