@@ -21,8 +21,8 @@ import archwright as aw
 from archwright import nn
 from archwright._states import parse_state
 from archwright.errors import ArchwrightError, EvaluationError, StudyError
+from archwright.execute import Checkpoints
 from archwright.export import export_network, measure_networks
-from archwright.study._checkpoints import Checkpoints
 
 EXECUTED = "ARCHWRIGHT_WAS_EXECUTED"
 CODE = f"__import__('os').environ.__setitem__('{EXECUTED}', 'yes')"

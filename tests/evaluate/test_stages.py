@@ -19,7 +19,7 @@ from torch import nn
 from archwright.errors import EvaluationError
 from archwright.evaluate import Candidate, Fidelity, Saved, Spent, Training
 from archwright.evaluate._stages import Cuts, Stage, fidelities, stages
-from archwright.study._checkpoints import Checkpoints
+from archwright.execute import Checkpoints
 
 WAYS: dict[str, Sequence[Spent]] = {
     "epochs": ({"epochs": 1}, {"epochs": 2}, {"epochs": 4}),

@@ -12,8 +12,8 @@ from tests.study.test_kill import kill, start
 
 import archwright as aw
 from archwright.errors import EvaluationError
+from archwright.execute import Checkpoints
 from archwright.schedulers import ASHA, Ladder
-from archwright.study._checkpoints import Checkpoints
 
 UNBROKEN = search("asha")
 PROMOTED = [trial.number for trial in UNBROKEN.trials if trial.origin is not None]

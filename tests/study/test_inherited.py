@@ -11,7 +11,7 @@ from tests.evaluate.stubs import images
 from tests.study.helpers import function
 
 import archwright as aw
-from archwright.study._checkpoints import Checkpoints
+from archwright.execute import Checkpoints
 
 LAYERS = [aw.nn.Sequential(aw.nn.LazyLinear(aw.ordinal(4, 6, 8, name=f"w{i}")), aw.nn.ReLU()) for i in range(4)]
 SPACE = aw.Space(

@@ -26,15 +26,22 @@ class Origin:
         trial: Its number.
         architecture: What it evaluated.
         curve: What it reported.
+        kept: Whether its checkpoint was kept.
     """
 
     trial: int
     architecture: Architecture
     curve: Curve = ()
+    kept: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return the origin as a JSON object."""
-        return {"trial": self.trial, "architecture": self.architecture.to_json(), "curve": _rows(self.curve)}
+        return {
+            "trial": self.trial,
+            "architecture": self.architecture.to_json(),
+            "curve": _rows(self.curve),
+            "kept": self.kept,
+        }
 
     @classmethod
     def from_json(cls, written: object) -> Origin:
@@ -43,9 +50,12 @@ class Origin:
         Raises:
             ValueError: It is something else; the message names the field.
         """
-        given = fields(written, "an origin", "trial", "architecture", "curve")
+        given = fields(written, "an origin", "trial", "architecture", "curve", "kept")
         return cls(
-            whole(given["trial"], "trial"), Architecture.from_json(given["architecture"]), _curve(given["curve"])
+            whole(given["trial"], "trial"),
+            Architecture.from_json(given["architecture"]),
+            _curve(given["curve"]),
+            _truth(given["kept"], "kept"),
         )
 
 
@@ -103,9 +113,7 @@ class Job:
             ValueError: It is something else; the message names the field.
         """
         given = fields(written, "a job", *cls.__dataclass_fields__)
-        before, parent, seconds, saves = (given[name] for name in ("before", "parent", "seconds", "saves"))
-        if not isinstance(saves, bool):
-            raise ValueError(f"saves is true or false, not {saves!r}")
+        before, parent, seconds = (given[name] for name in ("before", "parent", "seconds"))
         return cls(
             trial=whole(given["trial"], "trial"),
             space=text(given["space"], "space"),
@@ -116,7 +124,7 @@ class Job:
             seconds=None if seconds is None else number(seconds, "seconds"),
             before=None if before is None else Origin.from_json(before),
             parent=None if parent is None else Origin.from_json(parent),
-            saves=saves,
+            saves=_truth(given["saves"], "saves"),
             attempt=whole(given["attempt"], "attempt"),
         )
 
@@ -132,6 +140,7 @@ class Report:
         curve: All that was reported until now, in order: "step" and metrics.
         seconds: How long it has taken.
         error: Why it ended, or what was lost; for one that failed, with its traceback.
+        cause: Of one that failed, the exception's type and message.
         converged: Of one that stopped, whether its last point is its result.
     """
 
@@ -141,6 +150,7 @@ class Report:
     curve: Curve = ()
     seconds: float = 0.0
     error: str = ""
+    cause: str = ""
     converged: bool = False
 
     @property
@@ -169,8 +179,15 @@ class Report:
             curve=_curve(given["curve"]),
             seconds=number(given["seconds"], "seconds", least=0.0),
             error=text(given["error"], "error"),
-            converged=bool(given["converged"]),
+            cause=text(given["cause"], "cause"),
+            converged=_truth(given["converged"], "converged"),
         )
+
+
+def _truth(value: object, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{what} is true or false, not {str(value)[:50]!r}")
+    return value
 
 
 def _spent(written: object) -> dict[str, float]:

@@ -42,7 +42,8 @@ def report_of(
     if isinstance(outcome, Infeasible):
         return told("infeasible", metrics=outcome.metrics, error=_said(outcome))
     if isinstance(outcome, BaseException):
-        return told("failed", error=_written("".join(traceback.format_exception(outcome))))
+        error, cause = traceback.format_exception(outcome), traceback.format_exception_only(outcome)
+        return told("failed", error=_written("".join(error)), cause=_written("".join(cause)))
     return told("complete", metrics=check_metrics(outcome if isinstance(outcome, Mapping) else {metric: outcome}))
 
 

@@ -161,6 +161,8 @@ class Worker:
         """Return what a trial left for another; where it is lost or of no use, say what the other does instead."""
         assert self._states is not None
         try:
+            if not origin.kept:
+                raise LookupError("was not among the few that are kept")
             state = self._states.load(origin.trial)
             return Saved(state, origin.curve, self._grown(job, origin, state))
         except LookupError as error:

@@ -45,12 +45,12 @@ class Failures:
         self._count(_kind(error))
         self._tried = self._row
 
-    def note(self, trial: Trial, outcome: object) -> None:
-        """Take note of a trial that has ended, with what its evaluation gave or raised."""
+    def note(self, trial: Trial, cause: str) -> None:
+        """Take note of a trial that has ended, with the exception that its evaluation raised, as text."""
         if trial.state != "failed":
             self._count(None)
             return
-        self._count(_kind(outcome if isinstance(outcome, BaseException) else trial.cause))
+        self._count(_kind(cause or trial.cause))
         unnamed = bool(trial.metrics) and any(each.metric not in trial.metrics for each in self._history.objectives)
         chance = self._row * math.log((self._failed_before + 1) / (self._before + 2))
         if (self._row >= _ROW and chance < math.log(_CHANCE)) or (

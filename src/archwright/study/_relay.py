@@ -1,29 +1,25 @@
-"""What trials hand on to those that go on from them or inherit from them."""
+"""The jobs of a study's trials, and what these hand on to trials that go on from them or inherit from them."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archwright.errors import ArchwrightError, StudyError
-from archwright.evaluate import Candidate, Evaluator, Saved, Spent
-from archwright.study._checkpoints import Checkpoints
+from archwright.errors import StudyError
+from archwright.evaluate import Evaluator, Spent
+from archwright.execute import Checkpoints, Job, Origin
+from archwright.space import Architecture
+from archwright.study._ledger import Ledger
 from archwright.study._propose import Planner
 from archwright.study._shrink import own_share, shrunk
 from archwright.trials import History, Trial
-
-if TYPE_CHECKING:
-    import torch
-
-    from archwright.space import Architecture
-    from archwright.study._ledger import Ledger
 
 __all__ = ["Relay"]
 
 
 class Relay:
-    """Hands networks from trial to trial.
+    """Makes the jobs of trials, and hands networks from trial to trial.
 
     Args:
         planner: What says who goes on from whom.
@@ -52,86 +48,63 @@ class Relay:
     def _history(self) -> History:
         return self._ledger.history
 
-    def network(self, trial: Trial) -> Architecture:
-        """Return the architecture that a trial evaluates: its own, or a smaller form of it.
+    def job(self, trial: Trial, seconds: float | None) -> Job:
+        """Return the job of a trial.
+
+        Args:
+            trial: The trial.
+            seconds: How long it may take.
 
         Raises:
-            SchedulerError: The space has no such smaller form.
+            SchedulerError: The space has no form of the architecture that is as small as the trial's fidelity asks.
         """
-        return shrunk(self._space, trial.architecture, trial.fidelity, self._evaluator.fidelities)
-
-    def given(self, trial: Trial) -> Spent | None:
-        """Return how much of a full evaluation a trial gets; `None` for all."""
-        rungs = self._planner.ladder.rungs
-        full = rungs[-1] if rungs else {}
-        return own_share(self._space, trial.architecture, trial.fidelity, full, self._evaluator.fidelities)
-
-    def stages(self, trial: Trial) -> list[Spent]:
-        """Return the fidelities of the trials that this one goes on from, and its own."""
-        found: list[Spent] = []
-        stage: Trial | None = trial
-        while stage is not None:
-            found.insert(0, self.given(stage) or {})
-            stage = self._history.before(stage)
-        return found
-
-    def restore(self, trial: Trial, candidate: Candidate) -> Saved | None:
-        """Return what the trial before left; where that is lost, let this one begin as the first of them did."""
-        before = self._history.before(trial)
-        if before is None:
-            return None
-        saved = self._left(before, trial, "starts again")
-        if saved is None:
-            self.inherit(trial, candidate)
-        return saved
-
-    def inherit(self, trial: Trial, candidate: Candidate) -> None:
-        """Let a candidate begin with the weights of another architecture's trial, if there is one to inherit from."""
-        history = self._history
         first = trial
-        while (before := history.before(first)) is not None:
-            first = before
-        if first.origin is not None:
-            saved = self._left(history.trials[first.origin], trial, "begins from scratch")
-            if saved is not None:
-                candidate.take_over(saved)
-
-    def _left(self, origin: Trial, trial: Trial, instead: str) -> Saved | None:
-        """Return what a trial left for another; where it is lost or of no use, say what the other does instead."""
-        try:
-            if origin.number not in self._recorded:
-                raise LookupError("was not among the few that are kept")
-            state = self._checkpoints.load(origin.number)
-            return Saved(state, origin.curve, self._grown(origin, trial, state))
-        except LookupError as error:
-            reason = str(error)
-        except ArchwrightError as error:
-            reason = f"is of no use ({error})"
-        if self._recorded:  # else the evaluator saves nothing
-            self._problem(f"the checkpoint of trial {origin.number} {reason}: trial {trial.number} {instead}", "")
-        return None
-
-    def _grown(self, before: Trial, trial: Trial, state: Mapping[str, Any]) -> torch.nn.Module | None:
-        """Return a trial's network with the weights of another's; `None` where the two are the same network."""
-        space = self._space
-        old, new = self.network(before), self.network(trial)
-        if old == new or "model" not in state:
-            return None
-        from archwright.supernet import inherit
-
-        network, _ = inherit(
-            space, new, old, state["model"], seed=trial.seed, example_input=self._evaluator.example_input
+        while (earlier := self._history.before(first)) is not None:
+            first = earlier
+        return Job(
+            trial.number,
+            self._space.fingerprint,
+            self._network(trial),
+            trial.seed,
+            fidelity=self._given(trial),
+            stages=self._stages(trial),
+            seconds=seconds,
+            before=self._origin(self._history.before(trial)),
+            parent=self._origin(None if first.origin is None else self._history.trials[first.origin]),
+            saves=self._planner.checkpoints and (trial.share < 1 or self._planner.inherit),
+            attempt=trial.attempts,
         )
-        return network
 
-    def save(self, trial: Trial, state: Mapping[str, Any]) -> None:
-        if trial.share == 1 and not self._planner.inherit:
-            return
+    def final_job(self, trial: Trial, seconds: float | None) -> Job:
+        """Return the job of a trial's final training."""
+        given, stages = self._given(trial), self._stages(trial)
+        return Job(
+            trial.number,
+            self._space.fingerprint,
+            trial.architecture,
+            trial.seed,
+            fidelity=given,
+            stages=stages,
+            seconds=seconds,
+        )
+
+    # ------------------------------------------------------------------ what trials leave
+
+    def load(self, number: int) -> dict[str, Any]:
+        """Return what a trial left.
+
+        Raises:
+            LookupError: It is lost.
+        """
+        return self._checkpoints.load(number)
+
+    def keep(self, number: int, state: Mapping[str, Any]) -> None:
+        """Keep what a trial leaves for those that go on from it."""
         try:
-            self._claim(trial.number)
-            self._checkpoints.keep(trial.number, state)
+            self._claim(number)
+            self._checkpoints.keep(number, state)
         except Exception:  # whatever an evaluator saves, and however full the disk is
-            message = f"the checkpoint of trial {trial.number} could not be kept; what goes on from it starts again"
+            message = f"the checkpoint of trial {number} could not be kept; what goes on from it starts again"
             self._problem(message, traceback.format_exc())
 
     def clear(self) -> None:
@@ -141,6 +114,33 @@ class Relay:
             if unwanted:
                 self._checkpoints.drop(unwanted)
                 self._ledger.update(checkpoints=[number for number in self._recorded if number not in unwanted])
+
+    # ------------------------------------------------------------------ inside
+
+    def _network(self, trial: Trial) -> Architecture:
+        """Return the architecture that a trial evaluates: its own, or a smaller form of it."""
+        return shrunk(self._space, trial.architecture, trial.fidelity, self._evaluator.fidelities)
+
+    def _given(self, trial: Trial) -> Spent | None:
+        """Return how much of a full evaluation a trial gets; `None` for all."""
+        rungs = self._planner.ladder.rungs
+        full = rungs[-1] if rungs else {}
+        return own_share(self._space, trial.architecture, trial.fidelity, full, self._evaluator.fidelities)
+
+    def _stages(self, trial: Trial) -> tuple[Spent, ...]:
+        """Return the fidelities of the trials that this one goes on from, and its own."""
+        found: list[Spent] = []
+        stage: Trial | None = trial
+        while stage is not None:
+            found.insert(0, self._given(stage) or {})
+            stage = self._history.before(stage)
+        return tuple(found)
+
+    def _origin(self, origin: Trial | None) -> Origin | None:
+        """Return a trial as what another begins with; `None` where the evaluator saves nothing."""
+        if origin is None or not self._recorded:
+            return None
+        return Origin(origin.number, self._network(origin), origin.curve, kept=origin.number in self._recorded)
 
     def _claim(self, number: int) -> None:
         """Put on record, before it is written, that the file of a trial's checkpoint is the study's.

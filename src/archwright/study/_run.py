@@ -7,28 +7,27 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from archwright._words import counted
 from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
+from archwright.execute import InProcess, Job, Report, Worker, drive, judge, report_of
 from archwright.schedulers import scores
 from archwright.study._budget import Budget, search_time
 from archwright.study._callback import Callback, Log
 from archwright.study._failures import Failures
 from archwright.study._guard import Guard, Overdue, say
-from archwright.study._outcome import Outcome, broken_by, judge
 from archwright.study._propose import Planner, preparation_seed
 from archwright.study._relay import Relay
 from archwright.trials import Trial, last_line, metrics_to_json
 
 if TYPE_CHECKING:
-    from archwright.space import Architecture
     from archwright.study._best import Shelf
     from archwright.study._ledger import Ledger
     from archwright.study._study import Study
@@ -41,6 +40,23 @@ _ROUNDING = 1e-9  # of what trials have spent
 _PREPARATION_SHARE = 0.6  # of what is left for the search, for an evaluator that gets ready first
 _TRIED = 29  # networks that are tried out before the first trial, as long as none of them can be evaluated
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
+
+
+@dataclass
+class _Running:
+    """A trial that runs.
+
+    Args:
+        trial: The trial.
+        judged: Metrics whose constraints were judged before it began.
+        unjudged: Why not all of them could be.
+        noted: When its curve was written last, in seconds of `time.monotonic()`.
+    """
+
+    trial: Trial
+    judged: Collection[str]
+    unjudged: str | None
+    noted: float
 
 
 class Run:
@@ -74,6 +90,13 @@ class Run:
         self._shelf = shelf
         self._evaluator = evaluator
         self._relay = Relay(planner, ledger, study._checkpoints, evaluator, self._problem)
+        self._worker = Worker(
+            study.space,
+            evaluator,
+            constraints=study.history.constraints,
+            states=self._relay,
+            attempt=self._attempt_in_time,
+        )
         self._budget = budget
         self._finals = finals if evaluator.retrains else 0
         self._top = finals if finals > 1 else 0  # networks that are kept beside the best, which one is anyway
@@ -83,7 +106,7 @@ class Run:
         self._end = self._search_end = math.inf  # on the clock of time.monotonic()
         self._guard = Guard(budget.time, self._give_up)
         self._failures = Failures(study.history)
-        self._under_way: Trial | None = None
+        self._running: dict[int, _Running] = {}
 
     def go(self) -> None:
         """Search, then train the best again; an interrupt ends it cleanly."""
@@ -180,10 +203,8 @@ class Run:
     def _search(self) -> None:
         study = self._study
         self._relay.clear()  # of what a killed process had no time to remove
-        while study.stopped_by is None:
-            study.stopped_by = self._reason_to_stop()
-            if study.stopped_by is None:
-                study.stopped_by = self._step()
+        for report, candidate in drive(InProcess(self._worker), self._next_job, self._listen):
+            self._end_trial(self._running.pop(report.trial), report, candidate)
         finished = study.history.finished
         if study.stopped_by == "seconds" and not study.history.trials:
             elapsed = counted(f"{self._ledger.clock.elapsed:.3g}", "second")
@@ -192,25 +213,59 @@ class Run:
             told = finished[-1].cause or "no error is on record"
             self._problem(f"no trial of {len(finished)} is complete; the last one: {told}")
 
-    def _step(self) -> str | None:
-        """Evaluate the next trial; return why the search ends, if it does."""
+    def _next_job(self) -> Job | None:
+        """Return the job of the next trial; `None` when the search ends, for a reason that is then on record."""
+        study = self._study
+        while study.stopped_by is None:
+            study.stopped_by = self._reason_to_stop()
+            trial = None if study.stopped_by else self._next_trial()
+            if trial is not None:
+                trial = study._begin(trial)
+                for callback in self._callbacks:
+                    callback.on_trial_start(study, trial)
+                job = self._job(trial)
+                if job is not None:
+                    return job
+        return None
+
+    def _next_trial(self) -> Trial | None:
+        """Return the next trial, which is not on record yet; `None` when the search ends."""
         study = self._study
         trial = self._attempt(f"the strategy {study.strategy!r}", study._next)
         if isinstance(trial, Exhausted):
-            return "exhausted"
+            study.stopped_by = "exhausted"
+            return None
         if isinstance(trial, Overdue):
             self._problem(f"the strategy {study.strategy!r} did not return when the time was over, and was ended")
-            return "seconds"
+            study.stopped_by = "seconds"
+            return None
         if isinstance(trial, BaseException):
             raise trial
         # A trial that even the fastest so far could not have finished is not worth its beginning.
         if self._search_end - time.monotonic() < self._least_seconds(trial):
-            return "seconds"
-        self._evaluate(study._begin(trial))
-        if self._failures.reason is not None:
-            self._problem(self._failures.reason)
-            return "failures"
-        return study.stopped_by  # a callback may have said so
+            study.stopped_by = "seconds"
+            return None
+        return trial
+
+    def _job(self, trial: Trial) -> Job | None:
+        """Return the job of a trial; `None` where its outcome is known without one, and is put on record."""
+        bounds, same = self._planner.bounds, self._same(trial)
+        unjudged, judged = bounds.failure(trial.architecture), bounds.judged(trial.architecture)
+        running = _Running(trial, judged, unjudged, noted=time.monotonic())
+        left = self._search_end - time.monotonic()
+        try:
+            job = self._relay.job(trial, left if math.isfinite(left) else None)
+            if unjudged is not None:
+                raise CostError(f"the constraints cannot be checked: {unjudged}")
+        except (CostError, SchedulerError) as error:  # of this one; of another there may be a smaller form
+            self._end_trial(running, report_of(trial.number, error, curve=(), seconds=0.0), None)
+            return None
+        if same is not None:
+            report = report_of(trial.number, same.metrics, curve=same.curve, seconds=0.0)
+            self._end_trial(running, report, self._worker.candidate(job))
+            return None
+        self._running[trial.number] = running
+        return job
 
     def _reason_to_stop(self) -> str | None:
         budget, history = self._budget, self._study.history
@@ -237,42 +292,35 @@ class Run:
         pace = before.seconds / (before.share - (0.0 if start is None else start.share))
         return pace * (trial.share - before.share)
 
-    def _evaluate(self, trial: Trial) -> None:
-        for callback in self._callbacks:
-            callback.on_trial_start(self._study, trial)
-        ended = self._measure(trial)
-        if ended.state == "failed":
-            _empty_cache()
-        for callback in self._callbacks:
-            callback.on_trial_end(self._study, ended)
+    def _listen(self, report: Report) -> Stopped | None:
+        """Take in what a trial reports on the way; return why it is to end now, if it is."""
+        if report.kind == "problem":
+            self._problem(report.error)
+            return None
+        running = self._running[report.trial]
+        trial = running.trial
+        if time.monotonic() - running.noted > _NOTE_EVERY:
+            running.noted = time.monotonic()
+            with suppress(StoreError):  # the curve is put on record with the trial, or ends the search then
+                self._ledger.note(replace(trial, curve=report.curve))
+        self._tell_callbacks(trial, report)
+        return self._planner.scheduler.stop(self._study.history, trial, report.curve)
 
-    def _measure(self, trial: Trial) -> Trial:
-        history = self._study.history
-        refused: Exception | None = None
-        bounds, architecture, same = self._planner.bounds, trial.architecture, self._same(trial)
-        unjudged, judged = bounds.failure(architecture), bounds.judged(architecture)
-        if unjudged is not None:
-            refused = CostError(f"the constraints cannot be checked: {unjudged}")
-        try:
-            architecture = self._relay.network(trial)
-        except SchedulerError as error:  # of this one; of another there may be a smaller form
-            refused = error
-        candidate = self._candidate(trial, architecture, self._search_end)
-        start = time.monotonic()
-        outcome = same.metrics if same else refused or self._outcome(trial, candidate)
-        curve = same.curve if same else candidate.curve
-        seconds = time.monotonic() - start
-        try:
-            ended = judge(trial, outcome, history, curve=curve, seconds=seconds, judged=judged, unjudged=unjudged)
-        except Exception as error:  # of a curve that the evaluator has made something else of
-            ended = judge(trial, error, history, curve=(), seconds=seconds)
+    def _tell_callbacks(self, trial: Trial, report: Report) -> None:
+        for callback in self._callbacks:
+            callback.on_report(self._study, trial, report.curve[-1]["step"], report.metrics)
+
+    def _end_trial(self, running: _Running, report: Report, candidate: Candidate | None) -> None:
+        """Put on record what has become of a trial, and keep its network where it is one of the best."""
+        history, trial = self._study.history, running.trial
+        ended = judge(trial, report, history, judged=running.judged, unjudged=running.unjudged)
         # Before it is on record: a process that dies in between runs it again, and none is missing.
-        if history.beaten_by(ended):
+        if candidate is not None and history.beaten_by(ended):
             self._keep(trial, candidate, ended.metrics, "search")
-        if self._is_beside(ended):
+        if candidate is not None and self._is_beside(ended):
             self._keep(trial, candidate, ended.metrics, "search", beside=True)
         self._ledger.end(ended)
-        self._failures.note(ended, outcome)
+        self._failures.note(ended, report.cause)
         self._clear_beside()
         self._relay.clear()
         scheduler = self._planner.scheduler
@@ -282,7 +330,13 @@ class Run:
                 f"ended without a report of {history.objective.metric!r}: call candidate.report(step, "
                 f"{history.objective.metric}=...) in the evaluator, or use the scheduler 'full'"
             )
-        return ended
+        if ended.state == "failed":
+            _empty_cache()
+        for callback in self._callbacks:
+            callback.on_trial_end(self._study, ended)
+        if self._failures.reason is not None:
+            self._problem(self._failures.reason)
+            self._study.stopped_by = "failures"
 
     def _is_beside(self, ended: Trial) -> bool:
         """Tell whether the network of a trial that has ended is kept beside the best: on the front, or in the top."""
@@ -303,55 +357,6 @@ class Run:
             return None
         return self._study.history.measured(trial.architecture, trial.share)
 
-    def _outcome(self, trial: Trial, candidate: Candidate) -> Outcome:
-        def evaluate() -> dict[str, float]:
-            self._relay.inherit(trial, candidate)
-            return check_metrics(self._evaluator.evaluate(candidate))
-
-        # Whatever a candidate does, the search goes on.
-        self._under_way = trial
-        outcome = self._attempt(f"trial {trial.number}", evaluate, trial.seed)
-        self._under_way = None
-        if isinstance(outcome, Overdue):
-            return Stopped("it did not return when the time was over, and was ended")
-        return outcome
-
-    def _candidate(self, trial: Trial, architecture: Architecture, deadline: float) -> Candidate:
-        noted = time.monotonic()
-
-        def listen(step: float, metrics: Mapping[str, float]) -> None:
-            nonlocal noted
-            if self._guard.is_child:
-                return
-            if not trial.ended and time.monotonic() - noted > _NOTE_EVERY:
-                noted = time.monotonic()
-                with suppress(StoreError):  # the curve is put on record with the trial, or ends the search then
-                    self._ledger.note(replace(trial, curve=tuple(candidate.curve)))
-            for callback in self._callbacks:
-                callback.on_report(self._study, trial, step, metrics)
-
-        def save(state: Mapping[str, Any]) -> None:
-            if not self._guard.is_child:
-                self._relay.save(trial, state)
-
-        candidate = Candidate(
-            self._study.space,
-            architecture,
-            seed=trial.seed,
-            fidelity=self._relay.given(trial),
-            stages=self._relay.stages(trial),
-            device=self._evaluator.device,
-            deadline=deadline if math.isfinite(deadline) else None,
-            listener=listen,
-            example_input=self._evaluator.example_input,
-            preprocess=self._evaluator.preprocess,
-            stop=lambda curve: self._planner.scheduler.stop(self._study.history, trial, tuple(curve)),
-            restore=lambda: self._relay.restore(trial, candidate),
-            save=save if self._planner.checkpoints else None,
-            judge=lambda metrics: broken_by(metrics, self._study.history.constraints),
-        )
-        return candidate
-
     # ------------------------------------------------------------------ the final training
 
     def _train_finals(self) -> None:
@@ -370,7 +375,9 @@ class Run:
     def _train_final(self, trial: Trial, deadline: float, *, is_best: bool) -> None:
         for callback in self._callbacks:
             callback.on_final_start(self._study, trial)
-        candidate = self._candidate(trial, trial.architecture, deadline)
+        left = deadline - time.monotonic()
+        job = self._relay.final_job(trial, left if math.isfinite(left) else None)
+        candidate = self._worker.candidate(job, lambda report: self._tell_callbacks(trial, report))
         start = time.monotonic()
         is_new = True
 
@@ -442,17 +449,24 @@ class Run:
                 raise
             return error
 
+    def _attempt_in_time(self, doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
+        """Return what an evaluation gives or raises; one that does not return in time is stopped."""
+        outcome = self._attempt(doing, call, seed)
+        if isinstance(outcome, Overdue):
+            return Stopped("it did not return when the time was over, and was ended")
+        return outcome
+
     def _give_up(self, message: str) -> bool:
         """Put on record, in another thread, that what runs never returns; tell whether the process is to be ended."""
-        trial, folder = self._under_way, self._ledger.folder
+        folder = self._ledger.folder
         end = "so the process is ended" if folder else "and the study is in memory alone: end the process by hand"
         told = f"{message}, {end}"
         say(told)
         if folder is None:
             return False
         try:
-            if trial is not None:
-                self._ledger.end(replace(trial, state="failed", error=message))
+            for running in self._running.values():
+                self._ledger.end(replace(running.trial, state="failed", error=message))
             self._callbacks[0].on_problem(self._study, f"{told}; `archwright resume {folder}` goes on")
         except Exception as error:  # nobody is left to be told
             say(f"its end could not be put on record: {error!r}")

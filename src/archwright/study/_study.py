@@ -16,6 +16,7 @@ from archwright._words import counted
 from archwright.cost import COUNTED
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, as_evaluator
+from archwright.execute import Checkpoints, Outcome, judge, report_of
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space, load_code
 from archwright.strategies import Strategy, for_objectives
@@ -25,11 +26,9 @@ from archwright.study._bounds import bounds_for
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
-from archwright.study._checkpoints import Checkpoints
 from archwright.study._clock import began
 from archwright.study._costs import check_metrics_known
 from archwright.study._ledger import Ledger
-from archwright.study._outcome import Outcome, judge
 from archwright.study._propose import Planner
 from archwright.study._results import Results
 from archwright.study._run import Run
@@ -231,7 +230,9 @@ class Study(Results):
         bounds, network = self._plan.bounds, held.architecture
         unjudged = bounds.failure(network)
         judged = bounds.judged(network)
-        ended = judge(held, outcome, self.history, curve=curve, seconds=seconds, judged=judged, unjudged=unjudged)
+        metric = self.objective.metric
+        report = report_of(held.number, outcome, metric=metric, curve=curve, seconds=seconds)
+        ended = judge(held, report, self.history, judged=judged, unjudged=unjudged)
         ledger.end(ended)
         return ended
 
