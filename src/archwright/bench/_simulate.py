@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
 from archwright.bench._comparison import Run
+from archwright.bench._executor import Simulated
 from archwright.errors import EvaluationError, Exhausted, SchedulerError, TableError
-from archwright.evaluate import Candidate, Evaluator
+from archwright.evaluate import Candidate, Evaluator, Stopped
+from archwright.execute import Job, Report, Worker, drive
 from archwright.schedulers import Full, Scheduler, narrowed, scores
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
@@ -22,7 +24,7 @@ from archwright.trials import History, Objective, Trial
 __all__ = ["Judge", "Searcher", "Task"]
 
 Judge = Callable[[Architecture], float]
-Outcome = Mapping[str, float] | Exception
+T = TypeVar("T")
 
 _ROUNDING = 1e-9  # of the clock
 
@@ -127,87 +129,91 @@ class _Search:
     study: Study
     _until: dict[int, float] = field(default_factory=dict)  # of each trial, with all that it goes on from
     _known: dict[Architecture, tuple[float, float]] = field(default_factory=dict)
+    _asked: int = 0
+    _overhead: float = 0.0
+    _end: float = math.inf
+    _clock: Simulated = field(init=False)
 
     def go(self, repeats: list[int]) -> Run:
         """Return what it comes to when the evaluations or the time are up, or nothing is left to propose."""
         task, study = self.task, self.study
-        most, end = (math.inf, task.seconds) if task.seconds is not None else (task.trials, math.inf)
-        running: list[tuple[float, int, Candidate, Outcome]] = []
-        asked, now, overhead = 0, 0.0, 0.0
+        most, self._end = (math.inf, task.seconds) if task.seconds is not None else (task.trials, math.inf)
+        worker = Worker(task.space, task.evaluator, attempt=_attempt)
+        self._clock = Simulated(worker, task.workers, self._seconds)
         clock: list[float] = []
         values: list[float] = []
         judged: list[float] = []
         value = verdict = math.nan
-        while len(values) < most:
-            while len(running) < task.workers and asked < most and now < end:
-                start = time.perf_counter()
-                try:
-                    trial = study.ask()
-                except Exhausted:
-                    if task.seconds is None:
-                        asked = task.trials
-                    break  # what runs may be gone on with when it has ended
-                overhead += time.perf_counter() - start
-                asked += 1
-                candidate, outcome = self._measure(trial)
-                heapq.heappush(
-                    running, (now + self._seconds(trial, candidate, outcome), trial.number, candidate, outcome)
-                )
-            if not running:
-                break
-            now, number, candidate, outcome = heapq.heappop(running)
-            if now > end * (1 + _ROUNDING):
+        for report, _ in drive(self._clock, self._next_job, self._listen):
+            if self._clock.now > self._end * (1 + _ROUNDING):
                 break
             start = time.perf_counter()
-            curve = () if task.seconds is None else candidate.curve
-            trial = study.tell(study.trials[number], outcome, curve=curve)
-            overhead += time.perf_counter() - start
+            told = report if task.seconds is not None else replace(report, curve=())
+            trial = study.tell(study.trials[report.trial], told)
+            self._overhead += time.perf_counter() - start
             self._check_curve(trial)
             best = study.history.best
-            if best is not None and best.number == number:
+            if best is not None and best.number == trial.number:
                 value, verdict = self._worth(best)
-            clock.append(min(now, end))
+            clock.append(min(self._clock.now, self._end))
             values.append(value)
             judged.append(verdict)
+            if len(values) >= most:
+                break
         return Run(
             study.seed,
             np.array(clock),
             np.array(values),
             None if task.judge is None else np.array(judged),
             repeats[0] if task.seconds is None else math.nan,
-            overhead / max(1, len(values)),
+            self._overhead / max(1, len(values)),
         )
 
-    def _measure(self, trial: Trial) -> tuple[Candidate, Outcome]:
-        """Evaluate a trial at once; it may be stopped, as all that has ended by now says."""
-        history, scheduler = self.study.history, self.study.scheduler
+    def _next_job(self) -> Job | None:
+        """Return the job of the next trial; `None` where the evaluations or the time are up, or nothing is left now."""
+        task, study = self.task, self.study
+        if self._clock.now >= self._end or (task.seconds is None and self._asked >= task.trials):
+            return None
+        start = time.perf_counter()
+        try:
+            trial = study.ask()
+        except Exhausted:
+            if task.seconds is None:
+                self._asked = task.trials
+            return None  # what runs may be gone on with when it has ended
+        self._overhead += time.perf_counter() - start
+        self._asked += 1
         stages = [trial]
-        while (before := history.before(stages[0])) is not None:
+        while (before := study.history.before(stages[0])) is not None:
             stages.insert(0, before)
-        candidate = Candidate(
-            self.task.space,
+        return Job(
+            trial.number,
+            task.space.fingerprint,
             trial.architecture,
-            seed=trial.seed,
+            trial.seed,
             fidelity=trial.fidelity,
-            stages=[each.fidelity or {} for each in stages],
-            stop=lambda curve: scheduler.stop(history, trial, tuple(curve)),
+            stages=tuple(each.fidelity or {} for each in stages),
         )
-        return candidate, _outcome(self.task.evaluator, candidate)
 
-    def _seconds(self, trial: Trial, candidate: Candidate, outcome: Outcome) -> float:
+    def _listen(self, report: Report) -> Stopped | None:
+        """Return why a trial is to end now, if it is: all that has ended by now says."""
+        history = self.study.history
+        return self.study.scheduler.stop(history, history.trials[report.trial], report.curve)
+
+    def _seconds(self, job: Job, report: Report) -> float:
         """Return how long an evaluation takes on the simulated clock: less what it goes on from took.
 
         Raises:
             EvaluationError: It says so with a number that is no time.
         """
-        last = outcome if isinstance(outcome, Mapping) else {}
+        last, trial = report.metrics if report.kind == "complete" else {}, self.study.trials[job.trial]
         if self.task.seconds is None:
             seconds = last.get("seconds", 1.0)
         else:
             before = self.study.history.before(trial)
             spent, share = (0.0, 0.0) if before is None else (self._until[before.number], before.share)
-            if not last and candidate.curve:
-                last = candidate.curve[-1]  # it was stopped there, or it failed after that
+            if not last and report.curve:
+                last = report.curve[-1]  # it was stopped there, or it failed after that
             whole = self.task.seconds / self.task.trials
             self._until[trial.number] = until = last.get("seconds", spent + whole * (trial.share - share))
             seconds = until - spent
@@ -232,7 +238,8 @@ class _Search:
         elif architecture in self._known:
             return self._known[architecture]
         else:
-            full = _outcome(task.evaluator, Candidate(task.space, architecture, seed=best.seed))
+            candidate = Candidate(task.space, architecture, seed=best.seed)
+            full = _attempt("a full evaluation", lambda: task.evaluator.evaluate(candidate))
             value = full.get(task.objective.metric, math.nan) if isinstance(full, Mapping) else math.nan
         judged = math.nan if task.judge is None or math.isnan(value) else task.judge(architecture)
         self._known[architecture] = value, judged
@@ -248,10 +255,10 @@ class _Search:
             )
 
 
-def _outcome(evaluator: Evaluator, candidate: Candidate) -> Outcome:
-    """Return the metrics, or the exception, which ends the trial; what a table lacks ends the run."""
+def _attempt(doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
+    """Return what an evaluation gives or raises, which ends the trial; what a table lacks ends the run."""
     try:
-        return evaluator.evaluate(candidate)
+        return call()
     except TableError:
         raise
     except Exception as error:  # the evaluator may be anybody's

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,7 +10,8 @@ from typing import Any
 
 from archwright.envs._reward import Reward
 from archwright.errors import SpaceError, StrategyError
-from archwright.evaluate import Candidate, Evaluator, as_evaluator, check_metrics
+from archwright.evaluate import Candidate, Evaluator, as_evaluator
+from archwright.execute import Job, Worker, judge
 from archwright.space import Architecture, Space
 from archwright.strategies._episode import layout_of
 from archwright.trials import History, Objective, Trial
@@ -56,6 +55,7 @@ class Evaluations:
         if layout_of(space).most < 2:
             raise SpaceError("the space leaves nothing to decide: it has one architecture")
         self.evaluator.check(space)
+        self._worker = Worker(space, self.evaluator)
         if worst is not None and not math.isfinite(worst):
             raise StrategyError(f"worst is a finite number, not {worst!r}")
         self.objective = Objective.parse(self.evaluator.objective)
@@ -86,9 +86,7 @@ class Evaluations:
             return self._known[architecture]
         trial = Trial(len(self.history.trials), architecture, seed=seed)
         self.history.add(trial)
-        start = time.monotonic()
         ended = self._measured(trial)
-        ended = replace(ended, seconds=time.monotonic() - start)
         self.history.add(ended)
         if ended.state == "failed" and len(self.history.finished) == 1:
             warnings.warn(f"the first evaluation failed: {ended.cause}", stacklevel=3)
@@ -99,22 +97,11 @@ class Evaluations:
     def _measured(self, trial: Trial) -> Trial:
         if self.space.where and trial.architecture not in self.space:
             return replace(trial, state="infeasible", error="a constraint of the space (where) is violated")
-        candidate = Candidate(
-            self.space,
-            trial.architecture,
-            seed=trial.seed,
-            device=self.evaluator.device,
-            example_input=self.evaluator.example_input,
-        )
-        try:
-            metrics = check_metrics(self.evaluator.evaluate(candidate))
-        except Exception:  # whatever a candidate does, the agent goes on
-            return replace(trial, state="failed", error=traceback.format_exc(), curve=tuple(candidate.curve))
-        trial = replace(trial, metrics=metrics, curve=tuple(candidate.curve))
-        reward = float(self.reward(metrics))
-        if not math.isfinite(reward):
-            return replace(trial, state="failed", error=f"the reward is {reward}")
-        if self.worst is not None:
-            reward = max(reward, self.worst)
-        self._lowest = min(self._lowest, reward)
-        return replace(trial, state="complete", metrics={**metrics, "reward": reward})
+        report, _ = self._worker.run(Job(trial.number, self.space.fingerprint, trial.architecture, trial.seed))
+        if report.kind == "complete":
+            reward = float(self.reward(report.metrics))
+            if math.isfinite(reward):
+                reward = reward if self.worst is None else max(reward, self.worst)
+                self._lowest = min(self._lowest, reward)
+            report = replace(report, metrics={**report.metrics, "reward": reward})
+        return judge(trial, report, self.history)

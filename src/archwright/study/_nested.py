@@ -9,6 +9,7 @@ from archwright import strategies
 from archwright._scalars import is_whole, scalar
 from archwright.errors import EvaluationError, Exhausted, SpaceError
 from archwright.evaluate import Candidate, Evaluator, Spent, Stopped, Wrapped
+from archwright.execute import InProcess, Job, Listen, Worker, drive
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study._study import Study
@@ -95,33 +96,35 @@ class Nested(Wrapped):
         deadline comes first, so does the end.
         """
         study = Study(self.hyperparameters, strategy=self.strategy, objective=self.objective, seed=candidate.seed)
-        history, start = study.history, candidate.again()
+        history = study.history
         metric = history.objective.metric
-        outcome: Mapping[str, float] | Exception = {}
-        for number in range(1, self.trials + 1):
+
+        def next_job() -> Job | None:
+            if len(history.trials) >= self.trials:
+                return None
             try:
                 trial = study.ask()
             except Exhausted:
-                break
-            one = self._with(start, trial.architecture)
-            try:
-                outcome = self.evaluator.evaluate(one)
-            except Exception as error:  # settings may be such that a training fails; others are tried
-                outcome = error
-            ended = study.tell(trial, outcome, curve=one.curve)
+                return None
+            return Job(trial.number, self.hyperparameters.fingerprint, trial.architecture, trial.seed)
+
+        # Settings may be such that a training fails; others are tried.
+        for report, one in drive(InProcess(_WithSettings(self, candidate.again())), next_job):
+            ended = study.tell(history.trials[report.trial], report)
             if history.best is ended:
                 self._found[candidate.architecture, candidate.seed] = ended.architecture
                 if one.built is not None:
                     candidate.adopt(one.built)
-            is_over = isinstance(outcome, Stopped) and not outcome.complete
+            is_over = report.kind == "stopped" and not report.converged
+            number = len(history.finished)
             if history.best is not None:
                 tell = candidate.record if is_over or number == self.trials else candidate.report
                 tell(number, **{metric: history.best.metrics[metric]})
-            if isinstance(outcome, Stopped) and is_over:
-                raise outcome
+            if is_over:
+                raise Stopped(report.error)
         best = history.best
         if best is None:
-            raise outcome if isinstance(outcome, Exception) else EvaluationError(str(history.finished[-1].error))
+            raise EvaluationError(f"no settings gave a result; the last ones: {history.finished[-1].cause}")
         candidate.save({})
         numbers = {name: float(value) for name, value in best.architecture.items() if isinstance(value, int | float)}
         return {**best.metrics, **numbers}
@@ -165,3 +168,20 @@ class Nested(Wrapped):
 
     def __repr__(self) -> str:
         return f"Nested({self.evaluator!r}, {', '.join(self.hyperparameters.parts)}, trials={self.trials})"
+
+
+class _WithSettings(Worker):
+    """Evaluates settings of one architecture.
+
+    Args:
+        nested: The nested search.
+        start: A candidate of the architecture.
+    """
+
+    def __init__(self, nested: Nested, start: Candidate) -> None:
+        super().__init__(nested.hyperparameters, nested.evaluator)
+        self._nested, self._start = nested, start
+
+    def candidate(self, job: Job, listen: Listen = lambda report: None) -> Candidate:
+        """Return a candidate of the architecture with the settings of a job."""
+        return self._nested._with(self._start, job.architecture)

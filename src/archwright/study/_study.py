@@ -16,7 +16,7 @@ from archwright._words import counted
 from archwright.cost import COUNTED
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, as_evaluator
-from archwright.execute import Checkpoints, Outcome, judge, report_of
+from archwright.execute import Checkpoints, Outcome, Report, judge, report_of
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space, load_code
 from archwright.strategies import Strategy, for_objectives
@@ -192,7 +192,7 @@ class Study(Results):
     def tell(
         self,
         trial: Trial,
-        outcome: Outcome,
+        outcome: Outcome | Report,
         *,
         curve: Iterable[Mapping[str, float]] = (),
         seconds: float | None = None,
@@ -205,7 +205,7 @@ class Study(Results):
                 `archwright.evaluate.Stopped` prunes it, with the last point of its curve as its
                 metrics; `archwright.evaluate.Infeasible` makes it infeasible, as a constraint that its metrics
                 break does; any other exception fails it, with its traceback on record. So does an
-                objective that is missing, NaN or infinite.
+                objective that is missing, NaN or infinite. Or a `Report`, which has the curve and the time, too.
             curve: What was reported on the way, in order: "step" and metrics.
             seconds: How long it took; the time since `ask` when not given.
 
@@ -230,8 +230,10 @@ class Study(Results):
         bounds, network = self._plan.bounds, held.architecture
         unjudged = bounds.failure(network)
         judged = bounds.judged(network)
-        metric = self.objective.metric
-        report = report_of(held.number, outcome, metric=metric, curve=curve, seconds=seconds)
+        report = outcome
+        if not isinstance(report, Report):
+            metric = self.objective.metric
+            report = report_of(held.number, report, metric=metric, curve=curve, seconds=seconds)
         ended = judge(held, report, self.history, judged=judged, unjudged=unjudged)
         ledger.end(ended)
         return ended
