@@ -195,7 +195,7 @@ def test_the_picture_shows_each_decision_and_option(tmp_path):
     assert (tmp_path / "learned.svg").stat().st_size > 2000
     study.draw_learned(tmp_path / "learned.png")
     assert (tmp_path / "learned.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(aw.errors.StudyError, match=r"'learned.doc' is none"):
+    with pytest.raises(aw.errors.StudyError, match=r"'learned.doc': the file type must be one of"):
         study.draw_learned(tmp_path / "learned.doc")
 
 

@@ -4,6 +4,7 @@ from archwright.study._best import Best
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._clock import counting_from
+from archwright.study._describe import restore_evaluator
 from archwright.study._folder import check_run_folder
 from archwright.study._nested import Nested
 from archwright.study._search import load, search
@@ -23,5 +24,6 @@ __all__ = [
     "check_run_folder",
     "counting_from",
     "load",
+    "restore_evaluator",
     "search",
 ]

@@ -7,14 +7,20 @@ import math
 import runpy
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import pytest
 
+from archwright.errors import SpaceError
 from archwright.evaluate import Candidate, Evaluator, Stopped
+from archwright.execute import Job, Report, Worker
 from archwright.space import Space
 from archwright.trials import Objective
 
@@ -106,6 +112,21 @@ class EvaluatorSuite:
             rmse = float(np.sqrt(np.square(errors).mean(0)).mean())
             assert rmse == pytest.approx(metrics["test_rmse"], rel=1e-4)
 
+    def test_a_job_survives_json_and_another_process(self, evaluator: Evaluator, space: Space) -> None:
+        """An evaluation that is written down gives the same report in a process that knows nothing else."""
+        try:
+            written, place = evaluator.to_json(), space.to_json()
+        except SpaceError as error:
+            pytest.skip(f"the space cannot be written down: {error}")
+        if written is None:
+            pytest.skip("the evaluator cannot be written down")
+        job = Job(7, space.fingerprint, space.sample(np.random.default_rng(0)), 3, stages=({},))
+        text = json.dumps({"evaluator": written, "space": place, "job": job.to_json()})
+        assert Job.from_json(json.loads(text)["job"]) == job
+        report, _ = Worker(space, evaluator).run(job)
+        told = json.loads(_other_process().submit(_evaluated, text).result())
+        assert replace(Report.from_json(told), seconds=report.seconds) == report
+
     def test_it_understands_the_space(self, evaluator: Evaluator, space: Space) -> None:
         """The parts of the space besides the model are settings that it knows."""
         assert evaluator.settings is None or set(space.parts) - {"model"} <= evaluator.settings
@@ -114,6 +135,22 @@ class EvaluatorSuite:
         """What describes the evaluator is JSON, if it can be described."""
         written = evaluator.to_json()
         assert written is None or json.loads(json.dumps(written)) == written
+
+
+@cache
+def _other_process() -> ProcessPoolExecutor:
+    """Return a process that has been started from nothing, for all tests."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+def _evaluated(text: str) -> str:
+    """Return the report of a job, both as JSON."""
+    from archwright.study import restore_evaluator
+
+    given = json.loads(text)
+    worker = Worker(Space.from_json(given["space"]), restore_evaluator(given))
+    report, _ = worker.run(Job.from_json(given["job"]))
+    return json.dumps(report.to_json())
 
 
 def _candidate(
