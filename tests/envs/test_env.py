@@ -339,7 +339,11 @@ def _raise(candidate):
 @pytest.mark.filterwarnings("ignore:the first evaluation failed")
 @pytest.mark.parametrize(
     ("evaluate", "error"),
-    [(_raise, "ValueError: no such luck"), (lambda c: math.nan, "the objective 'reward' is nan"), (lambda c: "x", "returned 'x'")],
+    [
+        (_raise, "ValueError: no such luck"),
+        (lambda c: math.nan, "the objective 'reward' is nan"),
+        (lambda c: "x", "returned 'x'"),
+    ],
 )
 def test_evaluations_that_fail_have_the_worst_reward(evaluate, error):
     env = aw.envs.make(ONE, evaluate, worst=-3.0)

@@ -105,7 +105,9 @@ def test_settings_with_which_it_fails_are_passed_over():
 
     space = aw.Space(lr=aw.choice(0.1, 0.01, 0.5))
     assert aw.Nested(Picky(), space, trials=3, strategy="random").evaluate(candidate())["lr"] == 0.01
-    with pytest.raises(aw.errors.EvaluationError, match="no settings gave a result; the last ones: ValueError: diverged"):
+    with pytest.raises(
+        aw.errors.EvaluationError, match="no settings gave a result; the last ones: ValueError: diverged"
+    ):
         aw.Nested(Picky(), aw.Space(lr=aw.choice(0.1, 0.5)), trials=3, strategy="random").evaluate(candidate())
 
 
