@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +17,9 @@ from hypothesis.extra import numpy as np_st
 
 import archwright as aw
 from archwright import nn
+from archwright._checks import check_counts, check_options, check_positive, check_shares, check_switches
 from archwright._scalars import scalar, scalars
+from archwright.errors import RelaxationError, StrategyError
 from archwright.evaluate import Fidelity, Repeats
 from archwright.evaluate._recipe import Recipe
 from archwright.schedulers import ASHA, Ladder, Patience
@@ -121,3 +127,46 @@ def test_flags_are_kept_as_truth_values(true, tmp_path):
 def test_evaluators_take_them():
     inner = aw.evaluate.FunctionEvaluator(lambda candidate: 1.0)
     assert Repeats(inner, np.int64(3)).repeats == 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    settings_error: ClassVar = StrategyError
+
+    value: object
+
+
+@pytest.mark.parametrize(
+    ("check", "right", "wrong", "allowed"),
+    [
+        (check_counts, [1, np.int64(3)], [0, 1.0, True, "1"], "an integer of 1 or more"),
+        (partial(check_counts, least=0), [0], [-1, None], "an integer of 0 or more"),
+        (check_shares, [0, 1, torch.tensor(0.5)], [-0.1, 1.1, False, float("nan")], "a number from 0 to 1"),
+        (check_positive, [1e-9, 10**400], [0, float("inf")], "a number above 0"),
+        (partial(check_positive, most=1), [1], [1.5], "a number above 0 and at most 1"),
+        (check_switches, [True, np.bool_(False)], [1, "yes"], "True or False"),
+        (
+            lambda settings, name: check_options(settings, **{name: ["a", "b"]}),
+            ["a"],
+            ["c", ["a"], 1],
+            "one of 'a', 'b'",
+        ),
+    ],
+)
+def test_settings_are_checked_and_kept_as_plain_scalars(check, right, wrong, allowed):
+    for value in right:
+        settings = Settings(value)
+        check(settings, "value")
+        assert type(settings.value) in PLAIN
+    for value in wrong:
+        with pytest.raises(StrategyError, match=rf"^Settings: value must be {allowed}, not {re.escape(repr(value))}$"):
+            check(Settings(value), "value")
+
+
+def test_a_message_about_a_setting_begins_with_the_name_that_users_write():
+    with pytest.raises(StrategyError, match=r"^pc-darts: channels must be an integer of 1 or more, not 0$"):
+        aw.strategies.PCDARTS(channels=0)
+    with pytest.raises(StrategyError, match=r"^darts: early_stop must be an integer of 0 or more, not -1$"):
+        aw.strategies.DARTS(early_stop=-1)
+    with pytest.raises(RelaxationError, match=r"^gumbel: warmup must be a number from 0 to below 1, not 1$"):
+        aw.supernet.Gumbel(warmup=1)

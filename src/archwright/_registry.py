@@ -146,8 +146,13 @@ class Classes(Generic[K]):
         Raises:
             ValueError: The name is taken.
         """
-        file: Callable[[Any], Any] = self._registry.register(name)
-        return file
+
+        def decorate(made: C) -> C:
+            filed: Any = self._registry.register(name)(made)
+            filed.registered_as = name  # what messages about its settings begin with
+            return made
+
+        return decorate
 
     def create(self, name: str, **settings: Any) -> K:
         """Make an object of the class that is filed under a name.

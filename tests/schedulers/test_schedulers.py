@@ -60,7 +60,7 @@ def test_one_that_is_not_registered_has_no_name():
     ("name", "options", "message"),
     [
         *(
-            (name, {"eta": 1}, f"{name}: eta, .* above 1, not 1")
+            (name, {"eta": 1}, f"{name}: eta must be a number above 1 .*, not 1")
             for name in schedulers.names()
             if "eta" in schedulers.options(schedulers.create(name))
         ),

@@ -136,8 +136,8 @@ def test_a_proposal_is_a_new_neighbour():
     [
         ({"temperature": 0}, "temperature must be a number above 0"),
         ({"cooling": 1}, "cooling must be a number between 0 and 1"),
-        ({"cooling": 0.0}, "cooling must be a number above 0"),
-        ({"cooling": "warm"}, "cooling must be a number above 0, not 'warm'"),
+        ({"cooling": 0.0}, "cooling must be a number between 0 and 1, not 0.0"),
+        ({"cooling": "warm"}, "cooling must be a number between 0 and 1, not 'warm'"),
         ({"period": 0}, "period must be an integer of 1 or more"),
     ],
 )

@@ -39,7 +39,7 @@ def test_architectures_that_were_tried_are_left_out():
 @pytest.mark.parametrize(
     ("name", "settings", "told"),
     [
-        ("darts", {"order": 3}, "order is 1 or 2, not 3"),
+        ("darts", {"order": 3}, "order must be one of 1, 2, not 3"),
         ("darts", {"epochs": 0}, "epochs must be an integer of 1 or more, not 0"),
         ("darts", {"early_stop": -1}, "early_stop must be an integer of 0 or more, not -1"),
         ("drnas", {"selection": "luck"}, "selection must be one of 'strength', 'perturbation', not 'luck'"),

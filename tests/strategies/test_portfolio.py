@@ -236,9 +236,9 @@ def test_a_member_sees_the_whole_history_and_is_asked_only_in_its_turn():
         ({"members": None}, "members must be a list of names of strategies, not None"),
         ({"discount": 0}, "discount must be a number above 0"),
         ({"discount": 1.01}, "discount must be a number above 0 and at most 1, not 1.01"),
-        ({"discount": "much"}, "discount must be a number above 0, not 'much'"),
-        ({"exploration": -0.1}, "exploration must be a number above 0, not -0.1"),
-        ({"exploration": float("inf")}, "exploration must be a number above 0, not inf"),
+        ({"discount": "much"}, "discount must be a number above 0 and at most 1, not 'much'"),
+        ({"exploration": -0.1}, "exploration must be a number of 0 or more, not -0.1"),
+        ({"exploration": float("inf")}, "exploration must be a number of 0 or more, not inf"),
     ],
 )
 def test_settings_are_checked(options, message):

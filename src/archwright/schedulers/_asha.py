@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, register
-from archwright.schedulers._checks import check_eta
+from archwright.schedulers._base import Job, Scheduler, check_eta, register
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Rungs, rungs
 from archwright.trials import History
@@ -34,7 +33,7 @@ class ASHA(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the setting."""
-        check_eta("asha", self)
+        check_eta(self)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due on the highest rung, or else a new trial on the lowest."""

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from archwright._checks import check_numbers
 from archwright._registry import Classes
-from archwright.errors import SchedulerError
+from archwright.errors import ArchwrightError, SchedulerError
 from archwright.evaluate import Stopped
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
@@ -66,6 +67,7 @@ class Scheduler(ABC):
     partial: ClassVar[bool] = True
     several: ClassVar[bool] = True
     needs_curve: ClassVar[bool] = False
+    settings_error: ClassVar[type[ArchwrightError]] = SchedulerError
     eta: float = 3.0
 
     @abstractmethod
@@ -128,6 +130,12 @@ class Scheduler(ABC):
     def bracket(self, ladder: Ladder) -> float:
         """Return how many full evaluations its first round costs: less than that is too small a budget."""
         return 0.0
+
+
+def check_eta(scheduler: Scheduler) -> None:
+    """Refuse a scheduler whose `eta` is not above 1."""
+    allowed = "above 1 (how much dearer each rung is than the one before)"
+    check_numbers(scheduler, "eta", allowed=allowed, holds=lambda value: value > 1)
 
 
 _classes: Classes[Scheduler] = Classes("scheduler", SchedulerError)

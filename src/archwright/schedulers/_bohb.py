@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 
+from archwright._checks import check_shares
 from archwright.errors import SchedulerError
-from archwright.schedulers._base import Job, Scheduler, register
+from archwright.schedulers._base import Job, Scheduler, check_eta, register
 from archwright.schedulers._brackets import Brackets, cost, hyperband
-from archwright.schedulers._checks import check_eta, check_share
 from archwright.schedulers._ladder import Ladder
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy, name_of
@@ -44,8 +44,8 @@ class BOHB(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_eta("bohb", self)
-        check_share("bohb", self, "random")
+        check_eta(self)
+        check_shares(self, "random")
 
     def check(self, strategy: Strategy) -> None:
         """Refuse a strategy that learns nothing.

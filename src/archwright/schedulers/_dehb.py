@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._checks import check_shares
 from archwright.errors import SchedulerError
-from archwright.schedulers._base import Job, Scheduler, register
+from archwright.schedulers._base import Job, Scheduler, check_eta, register
 from archwright.schedulers._brackets import Brackets, cost, hyperband
-from archwright.schedulers._checks import check_eta, check_share
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Rungs, rungs
 from archwright.space import Architecture, Space
@@ -64,9 +64,8 @@ class DEHB(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_eta("dehb", self)
-        check_share("dehb", self, "factor")
-        check_share("dehb", self, "crossover")
+        check_eta(self)
+        check_shares(self, "factor", "crossover")
 
     def check(self, strategy: Strategy) -> None:
         """Refuse a strategy that would propose in its place.

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, register
+from archwright._checks import check_counts
+from archwright.schedulers._base import Job, Scheduler, check_eta, register
 from archwright.schedulers._brackets import Bracket, Brackets, cost, halved
-from archwright.schedulers._checks import check_count, check_eta
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
 
@@ -37,9 +37,9 @@ class SuccessiveHalving(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_eta("successive-halving", self)
+        check_eta(self)
         if self.trials is not None:
-            check_count("successive-halving", self, "trials", least=2)
+            check_counts(self, "trials", least=2)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due, or a new trial on the lowest rung."""

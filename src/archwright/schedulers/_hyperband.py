@@ -7,9 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, register
+from archwright.schedulers._base import Job, Scheduler, check_eta, register
 from archwright.schedulers._brackets import Brackets, cost, hyperband
-from archwright.schedulers._checks import check_eta
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
 
@@ -37,7 +36,7 @@ class Hyperband(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the setting."""
-        check_eta("hyperband", self)
+        check_eta(self)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due in the oldest bracket, or a new trial of the youngest."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from archwright._scalars import is_number, scalar
 from archwright.errors import EvaluationError, SchedulerError, unknown
 from archwright.evaluate import Fidelity, Spent
-from archwright.schedulers._checks import to_eta
 
 __all__ = ["Ladder", "Range", "narrowed"]
 
@@ -39,7 +39,9 @@ class Ladder:
         Raises:
             SchedulerError: A range is empty or reversed, or there is none; or `eta` is out of range.
         """
-        eta = to_eta("a ladder", eta)
+        eta = scalar(eta)
+        if not is_number(eta) or not 1 < eta < math.inf:
+            raise SchedulerError(f"eta, how much dearer each rung is than the one before, must be above 1, not {eta!r}")
         chosen = {name: _as_fidelity(name, each) for name, each in fidelities.items()}
         ratio = math.prod((each.full / each.least) ** each.power for each in chosen.values())
         if ratio <= 1:

@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts
 from archwright.evaluate import Stopped
 from archwright.schedulers._base import Curve, Job, Scheduler, register
-from archwright.schedulers._checks import check_count
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._scores import scores
 from archwright.trials import History, Trial
@@ -55,8 +55,8 @@ class Median(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_count("median", self, "startup")
-        check_count("median", self, "grace", least=0)
+        check_counts(self, "startup")
+        check_counts(self, "grace", least=0)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return a full evaluation."""

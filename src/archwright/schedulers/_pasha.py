@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_shares
 from archwright.schedulers._asha import promotion
-from archwright.schedulers._base import Job, Scheduler, register
-from archwright.schedulers._checks import check_eta, check_share
+from archwright.schedulers._base import Job, Scheduler, check_eta, register
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
 from archwright.schedulers._scores import scores
@@ -64,8 +64,8 @@ class PASHA(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_eta("pasha", self)
-        check_share("pasha", self, "quantile")
+        check_eta(self)
+        check_shares(self, "quantile")
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due below the present end of the ladder, or else a new trial."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from archwright._scalars import is_number, keep_scalars
+from archwright._checks import check_counts, check_numbers
 from archwright._words import counted
-from archwright.errors import SchedulerError
 from archwright.evaluate import Stopped
 from archwright.schedulers._base import Curve, Job, Scheduler, register
-from archwright.schedulers._checks import check_count
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._scores import scores
 from archwright.trials import History, Trial
@@ -45,10 +42,8 @@ class Patience(Scheduler):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_count("patience", self, "points")
-        keep_scalars(self, "least")
-        if not is_number(self.least) or not 0 <= self.least < math.inf:
-            raise SchedulerError(f"patience: least must be a number of 0 or more, not {self.least!r}")
+        check_counts(self, "points")
+        check_numbers(self, "least", allowed="of 0 or more", holds=lambda value: value >= 0)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return a full evaluation."""

@@ -8,9 +8,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from archwright.errors import StrategyError
+from archwright._checks import check_counts, check_numbers, check_positive
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_positive, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import new_mutant
 from archwright.trials import History, Trial
 
@@ -61,10 +61,9 @@ class SimulatedAnnealing(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("annealing", self, "period")
-        check_positive("annealing", self, "temperature", "cooling")
-        if not self.cooling < 1:
-            raise StrategyError(f"annealing: cooling must be a number between 0 and 1, not {self.cooling!r}")
+        check_counts(self, "period")
+        check_positive(self, "temperature")
+        check_numbers(self, "cooling", allowed="between 0 and 1", holds=lambda value: 0 < value < 1)
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of where the walk stands, or a random start."""

@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_options, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._ranked import Measured, Ranking, candidates, next_in_rank, no_rankings
 from archwright.surrogates import ENCODINGS, Encoding, Ensemble
 from archwright.trials import History
@@ -51,8 +52,8 @@ class Bananas(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_options("bananas", self, encoding=ENCODINGS)
-        check_counts("bananas", self, "members", "initial", "batch")
+        check_options(self, encoding=ENCODINGS)
+        check_counts(self, "members", "initial", "batch")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the candidate with the greatest draw of those not proposed yet, or a random start."""

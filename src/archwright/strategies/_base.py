@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
 
 from archwright._registry import Classes
-from archwright._scalars import is_number, is_whole, keep_scalars
-from archwright.errors import StrategyError
+from archwright.errors import ArchwrightError, StrategyError
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
@@ -36,6 +33,7 @@ class Strategy(ABC):
     """
 
     several: ClassVar[bool] = False
+    settings_error: ClassVar[type[ArchwrightError]] = StrategyError
 
     @abstractmethod
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
@@ -53,60 +51,6 @@ class Strategy(ABC):
         Raises:
             StrategyError: It cannot; the message says which strategies can.
         """
-
-
-def check_counts(name: str, strategy: Strategy, *settings: str) -> None:
-    """Refuse settings that are not integers of 1 or more.
-
-    Args:
-        name: What the strategy is called.
-        strategy: The strategy.
-        *settings: Names of its settings.
-
-    Raises:
-        StrategyError: One is not.
-    """
-    for setting in settings:
-        keep_scalars(strategy, setting)
-        value = getattr(strategy, setting)
-        if not is_whole(value) or value < 1:
-            raise StrategyError(f"{name}: {setting} must be an integer of 1 or more, not {value!r}")
-
-
-def check_shares(name: str, strategy: Strategy, *settings: str) -> None:
-    """Refuse settings that are not numbers from 0 to 1; arguments and errors are those of `check_counts`."""
-    for setting in settings:
-        keep_scalars(strategy, setting)
-        value = getattr(strategy, setting)
-        if not is_number(value) or not 0 <= value <= 1:
-            raise StrategyError(f"{name}: {setting} must be a number from 0 to 1, not {value!r}")
-
-
-def check_positive(name: str, strategy: Strategy, *settings: str) -> None:
-    """Refuse settings that are not numbers above 0; arguments and errors are those of `check_counts`."""
-    for setting in settings:
-        keep_scalars(strategy, setting)
-        value = getattr(strategy, setting)
-        if not is_number(value) or not 0 < value < math.inf:
-            raise StrategyError(f"{name}: {setting} must be a number above 0, not {value!r}")
-
-
-def check_switches(name: str, strategy: Strategy, *settings: str) -> None:
-    """Refuse settings that are neither True nor False; arguments and errors are those of `check_counts`."""
-    for setting in settings:
-        keep_scalars(strategy, setting)
-        value = getattr(strategy, setting)
-        if not isinstance(value, bool):
-            raise StrategyError(f"{name}: {setting} must be True or False, not {value!r}")
-
-
-def check_options(name: str, strategy: Strategy, **allowed: Iterable[str]) -> None:
-    """Refuse settings that are none of the words allowed; errors are those of `check_counts`."""
-    for setting, words in allowed.items():
-        keep_scalars(strategy, setting)
-        value, words = getattr(strategy, setting), tuple(words)
-        if value not in words:
-            raise StrategyError(f"{name}: {setting} must be one of {', '.join(map(repr, words))}, not {value!r}")
 
 
 _classes: Classes[Strategy] = Classes("strategy", StrategyError)

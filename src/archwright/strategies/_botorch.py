@@ -11,9 +11,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._checks import check_counts, check_options
 from archwright.errors import require
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_options, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._parts import Part, parts, split
 from archwright.strategies._pool import everything, near_and_random, pool
 from archwright.surrogates import clipped, squash
@@ -84,8 +85,8 @@ class BoTorch(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_options("botorch", self, model=("single", "mixed"), acquisition=get_args(Acquisition))
-        check_counts("botorch", self, "initial", "iterations", "candidates")
+        check_options(self, model=("single", "mixed"), acquisition=get_args(Acquisition))
+        check_counts(self, "initial", "iterations", "candidates")
         require("botorch", extra="botorch", purpose="the strategy 'botorch'")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:

@@ -9,15 +9,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts, check_positive, check_shares, check_switches
 from archwright.space import Architecture, Space
-from archwright.strategies._base import (
-    Strategy,
-    check_counts,
-    check_positive,
-    check_shares,
-    check_switches,
-    register,
-)
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._episode import first_new
 from archwright.strategies._qlearning import exploration_at
 from archwright.trials import History
@@ -74,10 +68,10 @@ class DeepQ(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("deep-q", self, "exploration", "memory", "replay", "updates", "renewal", "hidden")
-        check_shares("deep-q", self, "epsilon", "discount")
-        check_positive("deep-q", self, "rate")
-        check_switches("deep-q", self, "shaped")
+        check_counts(self, "exploration", "memory", "replay", "updates", "renewal", "hidden")
+        check_shares(self, "epsilon", "discount")
+        check_positive(self, "rate")
+        check_switches(self, "shaped")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the architecture of an epsilon-greedy episode, a new one where there is one."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from archwright._checks import check_counts
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, register
+from archwright.strategies._base import Strategy, register
 from archwright.trials import History
 
 __all__ = ["Evolution"]
@@ -35,7 +36,7 @@ class Evolution(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("evolution", self, "population", "sample")
+        check_counts(self, "population", "sample")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of the best of `sample` random members of the population."""

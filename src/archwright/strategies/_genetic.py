@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts, check_options, check_shares
 from archwright.space import Architecture, Crossover, Space
-from archwright.strategies._base import Strategy, check_counts, check_options, check_shares, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import mutated, new_mutant
 from archwright.trials import History
 
@@ -64,9 +65,9 @@ class Genetic(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("genetic", self, "population", "sample", "elite")
-        check_shares("genetic", self, "crossover_rate", "mutation_rate")
-        check_options("genetic", self, selection=get_args(Selection), crossover=get_args(Crossover))
+        check_counts(self, "population", "sample", "elite")
+        check_shares(self, "crossover_rate", "mutation_rate")
+        check_options(self, selection=get_args(Selection), crossover=get_args(Crossover))
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a child of the last whole generation; random while there is none."""

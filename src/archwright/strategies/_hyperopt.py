@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_options
 from archwright.errors import require
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_options, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._nearby import nearby
 from archwright.strategies._parts import Part, join, parts, split
 from archwright.trials import History, Trial
@@ -47,7 +48,7 @@ class Hyperopt(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_options("hyperopt", self, algorithm=get_args(Algorithm))
+        check_options(self, algorithm=get_args(Algorithm))
         _library()
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:

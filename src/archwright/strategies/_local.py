@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_options
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_options, register
+from archwright.strategies._base import Strategy, register
 from archwright.trials import History, Trial
 
 __all__ = ["LocalSearch"]
@@ -59,7 +60,7 @@ class LocalSearch(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_options("local-search", self, improvement=get_args(Improvement), restart=get_args(Restart))
+        check_options(self, improvement=get_args(Improvement), restart=get_args(Restart))
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a neighbour of where the search stands, or a random start."""

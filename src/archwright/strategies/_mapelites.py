@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.space import Architecture, Choice, Decision, Space, Value
-from archwright.strategies._base import Strategy, check_counts, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import new_mutant
 from archwright.surrogates import Costs
 from archwright.trials import History, Trial
@@ -62,7 +63,7 @@ class MapElites(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("map-elites", self, "bins", "initial", "sample")
+        check_counts(self, "bins", "initial", "sample")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of the best of `sample` random elites; random at first."""

@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_options, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._bo_model import Model
 from archwright.strategies._pool import near_and_random
 from archwright.surrogates import (
@@ -74,8 +75,8 @@ class MultiObjectiveBO(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_options("mo-bo", self, kernel=KERNELS, acquisition=get_args(Acquisition))
-        check_counts("mo-bo", self, "initial")
+        check_options(self, kernel=KERNELS, acquisition=get_args(Acquisition))
+        check_counts(self, "initial")
 
     def check(self, space: Space) -> None:
         """Refuse a space that the kernel sees nothing of."""

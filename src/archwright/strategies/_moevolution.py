@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from archwright._checks import check_counts
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import new_mutant
 from archwright.strategies._survival import standing
 from archwright.trials import History
@@ -39,7 +40,7 @@ class MultiObjectiveEvolution(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("mo-evolution", self, "population", "sample")
+        check_counts(self, "population", "sample")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of the best of `sample` random members of the population."""

@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import new_mutant
 from archwright.trials import History
 
@@ -48,7 +49,7 @@ class MuPlusLambda(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("mu-plus-lambda", self, "parents", "children")
+        check_counts(self, "parents", "children")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of one of the parents; random while there are too few."""

@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_options, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._ranked import Measured, Ranking, next_in_rank, no_rankings
 from archwright.surrogates import PREDICTORS
 from archwright.trials import History
@@ -51,8 +52,8 @@ class Npenas(Strategy):
     def __post_init__(self) -> None:
         """Check the settings."""
         if self.predictor is not None:
-            check_options("npenas", self, predictor=PREDICTORS)
-        check_counts("npenas", self, "parents", "children", "initial", "batch")
+            check_options(self, predictor=PREDICTORS)
+        check_counts(self, "parents", "children", "initial", "batch")
 
     def check(self, space: Space) -> None:
         """Refuse a space in which the predictor sees nothing."""

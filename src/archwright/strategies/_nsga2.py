@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts, check_options, check_shares
 from archwright.space import Architecture, Crossover, Space
-from archwright.strategies._base import Strategy, check_counts, check_options, check_shares, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import mutated, new_mutant
 from archwright.strategies._survival import standing
 from archwright.trials import History, Trial
@@ -58,9 +59,9 @@ class NSGA2(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("nsga2", self, "population", "mutations")
-        check_shares("nsga2", self, "crossover_rate")
-        check_options("nsga2", self, crossover=get_args(Crossover))
+        check_counts(self, "population", "mutations")
+        check_shares(self, "crossover_rate")
+        check_options(self, crossover=get_args(Crossover))
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a child of two members, each the better of two at random; random at first."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.strategies._base import check_counts, register
+from archwright._checks import check_counts
+from archwright.strategies._base import register
 from archwright.strategies._nsga2 import NSGA2
 from archwright.strategies._survival import standing
 from archwright.trials import History, Trial
@@ -41,7 +42,7 @@ class NSGA3(NSGA2):
         """Check the settings."""
         super().__post_init__()
         if self.divisions is not None:
-            check_counts("nsga3", self, "divisions")
+            check_counts(self, "divisions")
 
     def _survivors(self, history: History, members: list[Trial]) -> list[Trial]:
         """Return all but the one of the last front whose direction is most crowded, the best first."""

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from archwright.errors import StrategyError
+from archwright._checks import check_counts, check_options, check_positive, check_shares
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_options, check_positive, check_shares, register
+from archwright.strategies._base import Strategy, register
 from archwright.trials import History, canonical
 
 __all__ = ["DARTS", "ENAS", "GDAS", "PCDARTS", "DrNAS", "OneShot", "ProxylessNAS"]
@@ -49,13 +49,11 @@ class OneShot(Strategy):
         Raises:
             StrategyError: One is out of its range.
         """
-        name = self.relaxation
         if self.epochs is not None:
-            check_counts(name, self, "epochs")
-        if type(self.early_stop) is not int or self.early_stop < 0:
-            raise StrategyError(f"{name}: early_stop must be an integer of 0 or more, not {self.early_stop!r}")
-        check_options(name, self, selection=("strength", "perturbation"))
-        check_shares(name, self, "warmup")
+            check_counts(self, "epochs")
+        check_counts(self, "early_stop", least=0)
+        check_options(self, selection=("strength", "perturbation"))
+        check_shares(self, "warmup")
 
     def relaxation_settings(self) -> dict[str, Any]:
         """Return the settings of the relaxation, by name."""
@@ -95,8 +93,7 @@ class DARTS(OneShot):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        if self.order not in (1, 2):
-            raise StrategyError(f"darts: order is 1 or 2, not {self.order!r}")
+        check_options(self, order=(1, 2))
 
     def relaxation_settings(self) -> dict[str, Any]:
         """Return the settings of the relaxation, by name."""
@@ -125,7 +122,7 @@ class PCDARTS(OneShot):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        check_counts("pc-darts", self, "channels")
+        check_counts(self, "channels")
 
     def relaxation_settings(self) -> dict[str, Any]:
         """Return the settings of the relaxation, by name."""
@@ -156,7 +153,7 @@ class GDAS(OneShot):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        check_positive("gdas", self, "start", "end")
+        check_positive(self, "start", "end")
 
     def relaxation_settings(self) -> dict[str, Any]:
         """Return the settings of the relaxation, by name."""
@@ -201,8 +198,8 @@ class ProxylessNAS(OneShot):
         super().__post_init__()
         if isinstance(self.cost, str):
             object.__setattr__(self, "cost", canonical(self.cost))
-        check_options("proxyless", self, cost=("", "latency", "flops", "parameters"))
-        check_positive("proxyless", self, "cost_weight")
+        check_options(self, cost=("", "latency", "flops", "parameters"))
+        check_positive(self, "cost_weight")
 
     def relaxation_settings(self) -> dict[str, Any]:
         """Return the settings of the relaxation, by name."""

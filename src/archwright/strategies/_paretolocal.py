@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, register
+from archwright.strategies._base import Strategy, register
 from archwright.trials import History, Trial
 
 __all__ = ["ParetoLocalSearch"]
@@ -43,7 +44,7 @@ class ParetoLocalSearch(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("mo-local-search", self, "initial")
+        check_counts(self, "initial")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a neighbour, not measured yet, of a random one of the front; random at first."""

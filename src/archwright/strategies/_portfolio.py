@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_numbers, check_positive
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_positive, create, register
+from archwright.strategies._base import Strategy, create, register
 from archwright.trials import History
 
 __all__ = ["Portfolio"]
@@ -71,11 +72,8 @@ class Portfolio(Strategy):
             raise StrategyError(f"portfolio: members must be a list of names of strategies, not {given!r}")
         if not tuple(given):
             raise StrategyError("portfolio: members names no strategy; give at least one")
-        check_positive("portfolio", self, "discount")
-        if self.discount > 1:
-            raise StrategyError(f"portfolio: discount must be a number above 0 and at most 1, not {self.discount!r}")
-        if self.exploration != 0:
-            check_positive("portfolio", self, "exploration")
+        check_positive(self, "discount", most=1)
+        check_numbers(self, "exploration", allowed="of 0 or more", holds=lambda value: value >= 0)
         object.__setattr__(self, "members", tuple(self.members))
         object.__setattr__(self, "_strategies", tuple(create(name) for name in self.members))
 

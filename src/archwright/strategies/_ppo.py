@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts, check_positive, check_shares
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_positive, check_shares, register
+from archwright.strategies._base import Strategy, register
 from archwright.trials import History
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class PPO(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("ppo", self, "batch", "epochs", "hidden")
-        check_shares("ppo", self, "clip", "entropy", "decay")
-        check_positive("ppo", self, "rate")
+        check_counts(self, "batch", "epochs", "hidden")
+        check_shares(self, "clip", "entropy", "decay")
+        check_positive(self, "rate")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn from the policy, a new one where it has one to give."""

@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_options, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._ranked import Measured, Ranking, candidates, next_in_rank, no_rankings
 from archwright.surrogates import (
     PREDICTORS,
@@ -61,9 +62,9 @@ class PredictorGuided(Strategy):
     def __post_init__(self) -> None:
         """Check the settings."""
         if not isinstance(self.predictor, Predictor):
-            check_options("predictor", self, predictor=PREDICTORS)
-        check_options("predictor", self, acquisition=get_args(Acquisition))
-        check_counts("predictor", self, "initial", "batch")
+            check_options(self, predictor=PREDICTORS)
+        check_options(self, acquisition=get_args(Acquisition))
+        check_counts(self, "initial", "batch")
 
     def check(self, space: Space) -> None:
         """Refuse a space in which the predictor sees nothing."""

@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from archwright.errors import StrategyError
+from archwright._checks import check_counts, check_positive, check_shares, check_switches
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_shares, check_switches, register
+from archwright.strategies._base import Strategy, register
 from archwright.strategies._episode import Episode, Move, first_new, moves
 from archwright.trials import History, Trial
 
@@ -140,15 +140,12 @@ class QLearning(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("q-learning", self, "exploration", "replay")
-        check_shares("q-learning", self, "epsilon", "rate", "discount")
-        if not self.rate:
-            raise StrategyError("q-learning: rate must be a number above 0 and at most 1; with 0 nothing is learnt")
-        if self.context is not None and (type(self.context) is not int or self.context < 0):
-            raise StrategyError(
-                f"q-learning: context must be an integer of 0 or more, not {self.context!r}; omit it for all actions"
-            )
-        check_switches("q-learning", self, "shaped")
+        check_counts(self, "exploration", "replay")
+        check_shares(self, "epsilon", "discount")
+        check_positive(self, "rate", most=1)
+        if self.context is not None:
+            check_counts(self, "context", least=0)
+        check_switches(self, "shaped")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the architecture of an epsilon-greedy episode, a new one where there is one."""

@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts, check_positive, check_shares
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_positive, check_shares, register
+from archwright.strategies._base import Strategy, register
 from archwright.trials import History
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ class Reinforce(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("reinforce", self, "batch", "hidden")
-        check_shares("reinforce", self, "entropy", "decay")
-        check_positive("reinforce", self, "rate", "temperature", "tanh_constant")
+        check_counts(self, "batch", "hidden")
+        check_shares(self, "entropy", "decay")
+        check_positive(self, "rate", "temperature", "tanh_constant")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn from the policy, a new one where it has one to give."""

@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from archwright._checks import check_counts, check_options
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, check_counts, check_options, create, name_of, options, register
+from archwright.strategies._base import Strategy, create, name_of, options, register
 from archwright.strategies._nsga3 import directions
 from archwright.strategies._oneshot import OneShot
 from archwright.trials import History, Objective
@@ -98,8 +99,8 @@ class Scalarised(Strategy):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_counts("scalarised", self, "directions", "initial")
-        check_options("scalarised", self, form=get_args(Form))
+        check_counts(self, "directions", "initial")
+        check_options(self, form=get_args(Form))
         inner = create(self.strategy, **self.settings)
         if inner.several:
             raise StrategyError(

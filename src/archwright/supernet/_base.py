@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from archwright._checks import check_numbers
 from archwright._registry import Classes
-from archwright._scalars import is_number, is_whole, keep_scalars
-from archwright.errors import RelaxationError
+from archwright.errors import ArchwrightError, RelaxationError
 from archwright.evaluate._feed import Batch
 from archwright.space import Architecture, Choice, Decision, Subset
 from archwright.supernet._frame import Draw, Mix
@@ -55,49 +54,13 @@ class Relaxation:
     edges: ClassVar[bool] = False
     absent: ClassVar[bool] = False
     apart: ClassVar[bool] = True
+    settings_error: ClassVar[type[ArchwrightError]] = RelaxationError
 
     warmup: float = 0.2
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        self.check_range("warmup", 0.0, 1.0)
-
-    def check_range(self, setting: str, low: float, high: float) -> None:
-        """Refuse a setting that is not a number from `low` to below `high`.
-
-        Raises:
-            RelaxationError: It is not.
-        """
-        keep_scalars(self, setting)
-        value = getattr(self, setting)
-        if not is_number(value) or not low <= value < high:
-            raise RelaxationError(
-                f"{type(self).__name__}: {setting} must be a number from {low:g} to below {high:g}, not {value!r}"
-            )
-
-    def check_positive(self, *settings: str) -> None:
-        """Refuse settings that are not finite numbers above 0; errors are those of `check_range`."""
-        for setting in settings:
-            keep_scalars(self, setting)
-            value = getattr(self, setting)
-            if not is_number(value) or not 0 < value < math.inf:
-                raise RelaxationError(f"{type(self).__name__}: {setting} must be a number above 0, not {value!r}")
-
-    def check_count(self, setting: str, least: int = 1) -> None:
-        """Refuse a setting that is not an integer of `least` or more; errors are those of `check_range`."""
-        keep_scalars(self, setting)
-        value = getattr(self, setting)
-        if not is_whole(value) or value < least:
-            raise RelaxationError(
-                f"{type(self).__name__}: {setting} must be an integer of {least} or more, not {value!r}"
-            )
-
-    def check_words(self, setting: str, *words: str) -> None:
-        """Refuse a setting that is none of some words; errors are those of `check_range`."""
-        value = getattr(self, setting)
-        if value not in words:
-            allowed = ", ".join(map(repr, words))
-            raise RelaxationError(f"{type(self).__name__}: {setting} must be one of {allowed}, not {value!r}")
+        check_numbers(self, "warmup", allowed="from 0 to below 1", holds=lambda value: 0 <= value < 1)
 
     def prepare(self, supernet: Supernet) -> Any:
         """Look at a supernet that has just been made; what is returned becomes its `plan`.

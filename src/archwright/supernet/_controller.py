@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from archwright._checks import check_counts, check_numbers, check_positive
 from archwright.errors import RelaxationError
 from archwright.space import Architecture
 from archwright.strategies._controller import Controller as Policy
@@ -62,11 +63,9 @@ class Controller(Relaxation):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        self.check_positive("rate", "temperature", "tanh_constant")
-        self.check_range("entropy", 0.0, 1.0)
-        self.check_range("decay", 0.0, 1.0)
-        for setting in ("samples", "hidden", "derived"):
-            self.check_count(setting)
+        check_positive(self, "rate", "temperature", "tanh_constant")
+        check_numbers(self, "entropy", "decay", allowed="from 0 to below 1", holds=lambda value: 0 <= value < 1)
+        check_counts(self, "samples", "hidden", "derived")
 
     def prepare(self, supernet: Supernet) -> Plan:
         """Return the policy."""

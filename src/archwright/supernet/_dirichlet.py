@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Dirichlet as Distribution
 from torch.distributions import kl_divergence
 
+from archwright._checks import check_options, check_positive
 from archwright.supernet._base import Relaxation, register
 from archwright.supernet._frame import Mix
 
@@ -41,8 +42,8 @@ class Dirichlet(Relaxation):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        self.check_words("regulariser", "", "l2", "kl")
-        self.check_positive("scale")
+        check_options(self, regulariser=("", "l2", "kl"))
+        check_positive(self, "scale")
 
     def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
         """Return the options weighed by a draw."""

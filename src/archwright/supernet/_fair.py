@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from archwright._checks import check_counts
 from archwright.space import Decision, Subset, Value
 from archwright.supernet._base import Batch, Relaxation, register
 from archwright.supernet._frame import Draw
@@ -45,7 +46,7 @@ class Fair(Relaxation):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        self.check_count("most")
+        check_counts(self, "most")
 
     def draw(self, supernet: Supernet, progress: float) -> Draw:
         """Return one architecture."""

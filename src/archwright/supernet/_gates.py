@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from archwright._checks import check_options, check_positive
 from archwright.space import Choice, Subset
 from archwright.supernet._base import Batch, Relaxation, register
 from archwright.supernet._costs import KINDS, Costs
@@ -53,8 +54,8 @@ class Gates(Relaxation):
         super().__post_init__()
         if isinstance(self.cost, str):
             object.__setattr__(self, "cost", canonical(self.cost))
-        self.check_words("cost", "", *KINDS)
-        self.check_positive("cost_weight", *(["rate"] if self.rate is not None else []))
+        check_options(self, cost=("", *KINDS))
+        check_positive(self, "cost_weight", *(["rate"] if self.rate is not None else []))
 
     def prepare(self, supernet: Supernet) -> Costs | None:
         """Return where costs will be kept, if they count."""

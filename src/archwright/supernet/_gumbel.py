@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from archwright._checks import check_positive
 from archwright.space import Choice, Subset
 from archwright.supernet._base import Relaxation, between, register
 from archwright.supernet._frame import Mix
@@ -38,7 +39,7 @@ class Gumbel(Relaxation):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        self.check_positive("start", "end")
+        check_positive(self, "start", "end")
 
     def branch(self, supernet: Supernet, name: str, decision: Choice | Subset, progress: float) -> Mix:
         """Return what is drawn of a branch."""

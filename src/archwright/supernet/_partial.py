@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
+from archwright._checks import check_counts
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import Choice, Subset
 from archwright.supernet._base import Relaxation, register
@@ -44,7 +45,7 @@ class Partial(Relaxation):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        self.check_count("channels")
+        check_counts(self, "channels")
 
     def prepare(self, supernet: Supernet) -> frozenset[str]:
         """Return the names of the branches that are run partially, in all sizes that they have.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from torch import Tensor
 
+from archwright._checks import check_counts
 from archwright.space import Choice, Decision, Subset, Value
 from archwright.supernet._base import Batch, Relaxation, register
 from archwright.supernet._frame import Draw
@@ -50,7 +51,7 @@ class Sandwich(Relaxation):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        self.check_count("random", 0)
+        check_counts(self, "random", least=0)
 
     def draw(self, supernet: Supernet, progress: float) -> Draw:
         """Return an architecture at random, of a size that is open."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from archwright.errors import RelaxationError
+from archwright._checks import check_options, check_positive
 from archwright.supernet._base import Batch, Relaxation, between, register
 from archwright.supernet._frame import Mix
 
@@ -39,9 +39,8 @@ class Softmax(Relaxation):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        self.check_positive("start", "end")
-        if self.order not in (1, 2):
-            raise RelaxationError(f"Softmax: order is 1 or 2, not {self.order!r}")
+        check_positive(self, "start", "end")
+        check_options(self, order=(1, 2))
 
     def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
         """Return the options weighed by the softmax of their logits."""

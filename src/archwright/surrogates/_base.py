@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright._scalars import is_whole, keep_scalars
-from archwright.errors import StrategyError
+from archwright.errors import ArchwrightError, StrategyError
 from archwright.space import Architecture, Space
 
-__all__ = ["Fitted", "Predictor", "check_whole", "standardise"]
+__all__ = ["Fitted", "Predictor", "standardise"]
 
 _CONSTANT = 1e-12  # a spread below this share of the largest score is rounding
 
@@ -36,6 +36,8 @@ class Fitted(ABC):
 
 class Predictor(ABC):
     """Predicts the score of an architecture from those that were measured. A frozen dataclass of its settings."""
+
+    settings_error: ClassVar[type[ArchwrightError]] = StrategyError
 
     @abstractmethod
     def fit(
@@ -75,21 +77,3 @@ def standardise(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float
     if spread <= _CONSTANT:
         return np.zeros(len(scores)), centre * size, size
     return (scores / size - centre) / spread, centre * size, spread * size
-
-
-def check_whole(name: str, predictor: Predictor, *settings: str) -> None:
-    """Refuse settings that are not integers of 1 or more.
-
-    Args:
-        name: What the predictor is called.
-        predictor: The predictor.
-        *settings: Names of its settings.
-
-    Raises:
-        StrategyError: One is not.
-    """
-    for setting in settings:
-        keep_scalars(predictor, setting)
-        value = getattr(predictor, setting)
-        if not is_whole(value) or value < 1:
-            raise StrategyError(f"{name}: {setting} must be an integer of 1 or more, not {value!r}")

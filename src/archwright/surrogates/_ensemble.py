@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.errors import StrategyError
+from archwright._checks import check_counts, check_options, check_positive
 from archwright.space import Architecture, Space
-from archwright.surrogates._base import Fitted, Predictor, check_whole, standardise
-from archwright.surrogates._rows import Encoding, check_encoding, encode_rows
+from archwright.surrogates._base import Fitted, Predictor, standardise
+from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 
 if TYPE_CHECKING:
     from archwright.surrogates._members import Perceptrons
@@ -55,10 +55,9 @@ class Ensemble(Predictor):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_encoding("an ensemble", self.encoding)
-        check_whole("an ensemble", self, "members", "width", "depth", "steps")
-        if not 0 < self.rate < np.inf:
-            raise StrategyError(f"an ensemble: rate must be a number above 0, not {self.rate!r}")
+        check_options(self, encoding=ENCODINGS)
+        check_counts(self, "members", "width", "depth", "steps")
+        check_positive(self, "rate")
 
     def fit(
         self, space: Space, architectures: Sequence[Architecture], scores: Array, rng: np.random.Generator

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright._checks import check_counts, check_positive
 from archwright.errors import StrategyError
 from archwright.space import Apply, Architecture, Choice, Decision, Filled, Space
-from archwright.surrogates._base import Fitted, Predictor, check_whole, standardise
+from archwright.surrogates._base import Fitted, Predictor, standardise
 from archwright.surrogates._rows import encode_rows, remembered
 from archwright.surrogates._wl import as_graph
 
@@ -57,9 +58,8 @@ class GraphNetwork(Predictor):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_whole("a graph network", self, "members", "width", "depth", "steps")
-        if not 0 < self.rate < np.inf:
-            raise StrategyError(f"a graph network: rate must be a number above 0, not {self.rate!r}")
+        check_counts(self, "members", "width", "depth", "steps")
+        check_positive(self, "rate")
 
     def check(self, space: Space) -> None:
         """Refuse a space without cells."""

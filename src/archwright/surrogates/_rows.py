@@ -10,11 +10,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
 from archwright.surrogates._kernels import kernel_for
 
-__all__ = ["ENCODINGS", "Encoding", "check_encoding", "encode_rows", "remembered"]
+__all__ = ["ENCODINGS", "Encoding", "encode_rows", "remembered"]
 
 Encoding = Literal["path", "vector", "both", "network"]
 ENCODINGS: tuple[str, ...] = get_args(Encoding)
@@ -51,20 +50,6 @@ def encode_rows(space: Space, architectures: Sequence[Architecture], encoding: E
     kinds = [kind for kind in ("path", "vector") if encoding in (kind, "both")] if space.cells else ["vector"]
     see = {"path": lambda new: _paths(space, new), "vector": lambda new: _vectors(space, new)}
     return np.hstack([np.array(remembered(space, kind, architectures, see[kind])) for kind in kinds])
-
-
-def check_encoding(name: str, encoding: str) -> None:
-    """Refuse a word that is no encoding.
-
-    Args:
-        name: What the predictor is called.
-        encoding: The word.
-
-    Raises:
-        StrategyError: It is none.
-    """
-    if encoding not in ENCODINGS:
-        raise StrategyError(f"{name}: encoding must be one of {', '.join(map(repr, ENCODINGS))}, not {encoding!r}")
 
 
 def remembered(

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.errors import StrategyError
+from archwright._checks import check_counts, check_options, check_positive
 from archwright.space import Architecture, Space
-from archwright.surrogates._base import Fitted, Predictor, check_whole, standardise
-from archwright.surrogates._rows import Encoding, check_encoding, encode_rows
+from archwright.surrogates._base import Fitted, Predictor, standardise
+from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 
 __all__ = ["BoostedTrees", "FittedTrees"]
 
@@ -51,10 +51,9 @@ class BoostedTrees(Predictor):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_encoding("boosted trees", self.encoding)
-        check_whole("boosted trees", self, "members", "trees", "depth")
-        if not 0 < self.rate <= 1:
-            raise StrategyError(f"boosted trees: rate must be a number above 0 and at most 1, not {self.rate!r}")
+        check_options(self, encoding=ENCODINGS)
+        check_counts(self, "members", "trees", "depth")
+        check_positive(self, "rate", most=1)
 
     def fit(
         self, space: Space, architectures: Sequence[Architecture], scores: Array, rng: np.random.Generator
