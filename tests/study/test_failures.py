@@ -65,6 +65,16 @@ def test_where_others_succeed_failures_do_not_end_a_search(share, seed):
     assert 10 < len(study.history.complete) < 290
 
 
+def test_two_kinds_of_failures_from_the_beginning_end_the_search():
+    def varied(candidate):
+        raise [ValueError, TypeError][len(study.trials) % 2]("no")
+
+    study = aw.Study(LETTERS, strategy="random")
+    with pytest.warns(UserWarning, match="the first 60 trials failed with two errors"):
+        study.run(varied, aw.Budget(trials=200))
+    assert (study.stopped_by, len(study.trials)) == ("failures", 60)
+
+
 def test_failures_of_several_kinds_do_not_end_a_search():
     def varied(candidate):
         raise [ValueError, TypeError, OSError][candidate.seed % 3]("no")

@@ -143,3 +143,35 @@ def test_what_a_nested_search_decides_is_decided_once(training):
     assert study.scheduler == aw.schedulers.Full()
     with pytest.raises(SchedulerError, match="no lower fidelity"):
         aw.search(space, nested, scheduler="asha", budget=aw.Budget(trials=9))
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"batch_size": aw.choice("a", "b")}, "batch_size"),
+        ({"batch_size": aw.ordinal(0, 8)}, "batch_size must be .* not 0"),
+        ({"epochs": aw.real(1.0, 3.0)}, "epochs must be"),
+        ({"schedule": aw.choice("cosine", "cosin")}, "unknown schedule 'cosin'"),
+    ],
+)
+def test_values_that_a_training_cannot_have_are_refused_before_the_search(part, message):
+    space = aw.Space(model=nn.Sequential(nn.LazyLinear(aw.choice(4, 8)), nn.LazyLinear(3)), **part)
+    with pytest.raises(aw.errors.SpaceError, match=rf"the space decides '{next(iter(part))}', and .*{message}"):
+        aw.search(space, aw.data("iris"), budget=aw.Budget(trials=1))
+
+
+def test_constraints_that_no_network_keeps_are_told_before_a_supernet_is_trained():
+    with pytest.raises(aw.errors.StudyError, match="no feasible network was found"):
+        aw.search(
+            aw.Space(model=nn.Sequential(nn.LazyLinear(aw.choice(4, 8)), nn.LazyLinear(3))),
+            aw.data("iris"),
+            strategy="darts",
+            constraints=["parameters <= 1"],
+            budget=aw.Budget(trials=1),
+            callbacks=[Untrained()],
+        )
+
+
+class Untrained(aw.Callback):
+    def on_prepare(self, study, step, metrics):
+        raise AssertionError("the supernet is trained")

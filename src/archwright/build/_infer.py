@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.modules.batchnorm import _LazyNormBase
 from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from archwright.build._make import headline, make, rewrite
@@ -41,6 +42,7 @@ _FILLING = frozenset(
 )
 _ELEMENTWISE = frozenset({F.relu, F.gelu, F.silu, F.hardswish, F.elu, F.leaky_relu, F.selu, F.celu, F.mish, F.softplus})
 
+_MOST = 2**28  # numbers that weights may hold, where a network is made on the CPU for its shapes alone
 _SHORT = _ELEMENTWISE | {F.batch_norm, F.layer_norm, F.linear}
 
 
@@ -91,13 +93,16 @@ def _given(func: Any, x: torch.Tensor, *others: Any) -> torch.Tensor | None:
     return torch.empty_like(x) if fits else None
 
 
-def outline(item: Any, specs: tuple[TensorSpec, ...], device: str = "meta") -> tuple[Any, dict[Call, Any]]:
+def outline(
+    item: Any, specs: tuple[TensorSpec, ...], device: str = "meta", modules: dict[Call, Any] | None = None
+) -> tuple[Any, dict[Call, Any]]:
     """Return the module that a closed expression makes, in evaluation mode, after zeros have given its layers a size.
 
     Args:
         item: A closed expression that makes a module.
         specs: What goes in.
         device: Where it is made: on "meta" nothing is computed, and weights have no values.
+        modules: Takes what each call makes, also where a layer refuses its input.
 
     Returns:
         The module, and what each call made.
@@ -105,7 +110,7 @@ def outline(item: Any, specs: tuple[TensorSpec, ...], device: str = "meta") -> t
     Raises:
         BuildError: A layer refuses its arguments or its input; the message names the path.
     """
-    modules: dict[Call, Any] = {}
+    modules = {} if modules is None else modules
     with torch.random.fork_rng(devices=[]), torch.device(device), ShapesAlone():
         module = make(item, lambda call, result: modules.update({call: result}))
         paths = {id(made): f"{call.path}: {headline(call)}" for call, made in modules.items()}
@@ -125,9 +130,12 @@ def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
     """
     if not has_lazy(item):
         return item
+    modules: dict[Call, Any] = {}
     try:
-        _, modules = outline(item, specs)
+        outline(item, specs, modules=modules)
     except (BuildError, NotImplementedError):  # a module that the meta device does not know: run it for real
+        if _numbers(modules.values()) > _MOST:
+            raise
         _, modules = outline(item, specs, "cpu")
 
     def change(call: Call) -> Call:
@@ -143,6 +151,13 @@ def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
         return Call(f"torch.nn.{eager.__name__}", args, kwargs, names, None, call.path)
 
     return rewrite(item, change)
+
+
+def _numbers(modules: Iterable[Any]) -> int:
+    """Return how many numbers the weights of modules hold, those without a size left out."""
+    made = [module for module in modules if isinstance(module, torch.nn.Module)]
+    weights = [weight for module in made for weight in module.parameters()]
+    return sum(weight.numel() for weight in weights if not isinstance(weight, UninitializedParameter))
 
 
 def has_lazy(item: Any) -> bool:

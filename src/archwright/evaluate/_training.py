@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from archwright._scalars import scalar
-from archwright.errors import EvaluationError, unknown
+from archwright.errors import EvaluationError, SpaceError, UnknownName, unknown
 from archwright.evaluate._candidate import Candidate, Stopped
 from archwright.evaluate._device import choose_device, is_bf16_faster, seeded
-from archwright.evaluate._evaluator import Evaluator
+from archwright.evaluate._evaluator import Evaluator, decided_settings
 from archwright.evaluate._feed import Feed
 from archwright.evaluate._judge import judge, seconds_to_judge
 from archwright.evaluate._loop import Pace, Trainer
@@ -36,6 +36,7 @@ __all__ = ["Training"]
 PRECISIONS = ("float32", "bf16", "auto")
 LONGER = 3  # how many times the epochs the final training has
 TIMED_STEPS = 3
+_LISTED = 64  # values of a setting that are checked before a search
 LONGEST = 10  # and at most where it is a deadline that ends it
 
 
@@ -131,6 +132,24 @@ class Training(Evaluator):
         samples = len(task.train)
         self.fidelities = fidelities(task, self.recipe.epochs_for(samples), self.recipe.batch_for(samples))
         self._cuts = Cuts(task)
+
+    def check(self, space: Space) -> None:
+        """Refuse a space that it cannot train, or that decides a setting to a value that a training cannot have.
+
+        Raises:
+            SpaceError: It has a part that is no setting, or a setting has such a value.
+            ShapeError: Its networks do not fit the data.
+        """
+        super().check(space)
+        for name in decided_settings(space):
+            alone = type(space)(**{name: space.parts[name]})
+            rng = np.random.default_rng(0)
+            few = alone.size <= _LISTED
+            for architecture in alone.enumerate() if few else (alone.sample(rng) for _ in range(_LISTED)):
+                try:
+                    self._recipe_of(Candidate(alone, architecture, seed=0))
+                except (EvaluationError, UnknownName) as error:
+                    raise SpaceError(f"the space decides {name!r}, and {error}") from error
 
     def try_out(self, candidate: Candidate) -> None:
         """Run the candidate's network on two samples.

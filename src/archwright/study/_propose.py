@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from archwright._words import counted
 from archwright.errors import ArchwrightError, Exhausted, StrategyError, StudyError
-from archwright.schedulers import Ladder, Scheduler
+from archwright.schedulers import Full, Ladder, Scheduler
 from archwright.space import Architecture, Space
-from archwright.strategies import Strategy
+from archwright.strategies import Random, Strategy
 from archwright.study._bounds import Bounds
 from archwright.study._doubts import Doubts
 from archwright.study._screen import Promise, Screen
@@ -92,6 +92,17 @@ class Planner:
             return Trial(number, architecture, seed=seed, origin=origin)
         share, fidelity = self.ladder.costs[job.level], self.ladder.rungs[job.level]
         return Trial(number, architecture, seed=seed, fidelity=fidelity, share=share, origin=origin)
+
+    def check_feasible(self, history: History) -> None:
+        """Refuse constraints that no network keeps to, before anything is trained.
+
+        Raises:
+            StudyError: None was found.
+        """
+        if self.bounds and not history.trials:
+            other = replace(self, strategy=Random(), scheduler=Full(), ladder=Ladder())
+            other.bounds = self.bounds
+            other._unseen(history, None, np.random.default_rng(self.seed))
 
     @property
     def checkpoints(self) -> bool:

@@ -172,6 +172,7 @@ class Run:
         if not self._evaluator.prepares:
             return
         study, ledger = self._study, self._ledger
+        self._planner.check_feasible(study.history)
         deadline = None
         if math.isfinite(self._search_end):
             left = self._search_end - time.monotonic()
