@@ -17,8 +17,8 @@ from typing import ClassVar
 from tests.study.helpers import SPACE, value
 
 import archwright as aw
-from archwright.study._best import Shelf
-from archwright.study._ledger import Ledger
+from archwright.study._best import Artifacts
+from archwright.study._recorder import Recorder
 from archwright.study._sql import SQLStore
 
 
@@ -117,7 +117,7 @@ def watch(owner, name, place, *, after):
 
 if __name__ == "__main__":
     watch_transactions()
-    watch(Ledger, "end", "untold", after=False)
-    watch(Shelf, "keep", "kept", after=True)
+    watch(Recorder, "end", "untold", after=False)
+    watch(Artifacts, "keep", "kept", after=True)
     search(sys.argv[2], path=sys.argv[1], callbacks=[Places()], resume=True)
     print("done", flush=True)  # noqa: T201

@@ -1,4 +1,4 @@
-"""Bounds of what networks cost, kept to before any is trained."""
+"""Prechecks of what networks cost, kept to before any is trained."""
 
 from __future__ import annotations
 

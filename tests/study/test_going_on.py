@@ -194,8 +194,8 @@ def test_what_a_killed_process_had_no_time_to_remove_is_removed(tmp_path):
     kept = files(tmp_path)
     Checkpoints(tmp_path).keep(0, {"epochs": 1})
     (tmp_path / "checkpoints" / ".archwright-0.pt").write_bytes(b"half a file")
-    ledger = study._ledger
-    ledger.update(checkpoints=[0, *ledger.document["checkpoints"]])
+    recorder = study._recorder
+    recorder.update(checkpoints=[0, *recorder.document["checkpoints"]])
     study.close()
     aw.load(tmp_path, evaluator=Growing()).resume()
     assert files(tmp_path) == kept <= wanted(study)

@@ -17,9 +17,9 @@ from archwright.evaluate import Evaluator, Fidelity, TrainingPace
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import OneShot, Strategy
-from archwright.study._bounds import bounds_for
 from archwright.study._budget import Budget, search_time
-from archwright.study._shrink import as_ladder, wanted_ranges
+from archwright.study._prechecks import prechecks_for
+from archwright.study._reduced import as_ladder, wanted_ranges
 from archwright.trials import Constraint, Objective
 
 __all__ = ["Way", "choose"]
@@ -221,7 +221,7 @@ def _strategy(
 
 def _starts(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint]) -> tuple[Architecture, ...]:
     """Return a few known architectures that keep to what can be judged before a training."""
-    bounds = bounds_for(space, constraints, evaluator)
+    bounds = prechecks_for(space, constraints, evaluator)
     return tuple(islice(filter(bounds.keep, spaces.starts(space)), _STARTS))
 
 

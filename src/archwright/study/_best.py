@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from archwright.errors import StudyError
 from archwright.space import Architecture, Space
-from archwright.study._shrink import shrunk
+from archwright.study._reduced import reduced
 from archwright.trials import Trial
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archwright.datasets import Preprocess
     from archwright.evaluate import Candidate, Spent
 
-__all__ = ["Best", "Shelf"]
+__all__ = ["Artifacts", "Best"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Best:
         return self._load()
 
 
-class Shelf:
+class Artifacts:
     """Holds the best network, and those beside it: in the run folder, or in memory where there is none.
 
     Beside the best are the networks of the front, with several objectives; with one, the few best that are trained
@@ -154,7 +154,7 @@ class Shelf:
         Raises:
             StudyError: It is not there, or damaged.
         """
-        either = (architecture, shrunk(space, architecture, fidelity))
+        either = (architecture, reduced(space, architecture, fidelity))
         if self._folder is None:
             model = None if trial is None else self._beside.get(trial)
             if model is None and self._kept is not None and self._kept[1] in either:

@@ -12,7 +12,7 @@ from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Space
 from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
-from archwright.study._shrink import matches
+from archwright.study._reduced import matches
 
 __all__ = ["check_run", "check_scheduler", "check_strategy"]
 

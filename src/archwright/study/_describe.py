@@ -21,12 +21,12 @@ from archwright.schedulers import Full, Ladder
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study._propose import Planner
-from archwright.study._screen import Screen
+from archwright.study._proxy_filter import ProxyFilter
 from archwright.trials import Constraint, Objective
 
 if TYPE_CHECKING:
     from archwright.study._budget import Budget
-    from archwright.study._ledger import Ledger
+    from archwright.study._recorder import Recorder
 
 __all__ = [
     "check_same_space",
@@ -122,16 +122,16 @@ def describe_evaluator(evaluator: Evaluator) -> dict[str, Any] | None:
     return written
 
 
-def write_down(ledger: Ledger, evaluator: Evaluator, budget: Budget, finals: int) -> None:
+def write_down(recorder: Recorder, evaluator: Evaluator, budget: Budget, finals: int) -> None:
     """Put on record what a study is run with; another evaluator than the one before is warned of.
 
     Raises:
         StudyError: The evaluator's `to_json` gives what is no JSON.
     """
-    written, before = describe_evaluator(evaluator), ledger.document["evaluator"]
-    if ledger.history.trials and before is not None and written != before:
+    written, before = describe_evaluator(evaluator), recorder.document["evaluator"]
+    if recorder.history.trials and before is not None and written != before:
         warnings.warn("the evaluator is not the one on record: results before and after may not compare", stacklevel=4)
-    ledger.update(evaluator=written, budget=budget.to_json(), final=finals)
+    recorder.update(evaluator=written, budget=budget.to_json(), final=finals)
 
 
 def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
@@ -206,7 +206,7 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
         )
     with _restored("scheduler"):
         scheduler, ladder = schedulers.create(stored["name"], **stored["options"]), Ladder.from_json(stored["rungs"])
-        screen = None if stored["screen"] is None else Screen.parse(stored["screen"])
+        screen = None if stored["screen"] is None else ProxyFilter.parse(stored["screen"])
         constraints = tuple(map(Constraint.parse, stored["constraints"]))
         starts = tuple(map(Architecture.from_json, stored.get("starts", ())))
     return Planner(space, strategy, scheduler, ladder, document["seed"], stored["inherit"], screen, constraints, starts)

@@ -32,7 +32,7 @@ def load_predictor(study: Results, trial: int | None = None) -> Predictor:
     found = study.history.best if trial is None else study.trials[trial]
     if found is None:
         raise StudyError("there is no network yet: no trial is complete")
-    network, preprocess = study._shelf.load(study.space, found.architecture, found.fidelity, found.number)
+    network, preprocess = study._artifacts.load(study.space, found.architecture, found.fidelity, found.number)
     if preprocess is None:
         raise StudyError(
             "how the inputs of this network were preprocessed is not known, because its evaluator has no data of "

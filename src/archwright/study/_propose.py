@@ -12,9 +12,9 @@ from archwright.errors import ArchwrightError, Exhausted, StrategyError, StudyEr
 from archwright.schedulers import Full, Ladder, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import Random, Strategy
-from archwright.study._bounds import Bounds
-from archwright.study._doubts import Doubts
-from archwright.study._screen import Promise, Screen
+from archwright.study._feasibility import FeasibilityModel
+from archwright.study._prechecks import Prechecks
+from archwright.study._proxy_filter import ProxyFilter, ProxyScorer
 from archwright.trials import Constraint, History, Trial
 
 __all__ = ["Planner", "preparation_seed", "trial_seed"]
@@ -40,12 +40,12 @@ class Planner:
         seed: The study's seed.
         inherit: Whether a new trial begins with the weights of the nearest of the best.
         screen: By what the most promising of several proposals is chosen, if by anything.
-        constraints: Bounds of metrics. Those that are counted hold for whatever is proposed.
+        constraints: Prechecks of metrics. Those that are counted hold for whatever is proposed.
         starts: Architectures to try first, as far as they keep to those.
 
     Attributes:
         bounds: Those of the constraints that are judged before anything is trained.
-        promise: Returns how promising an architecture looks before it is trained; it takes an evaluator to know.
+        scorer: Returns how promising an architecture looks before it is trained; it takes an evaluator to know.
     """
 
     space: Space
@@ -54,16 +54,16 @@ class Planner:
     ladder: Ladder
     seed: int
     inherit: bool = False
-    screen: Screen | None = None
+    screen: ProxyFilter | None = None
     constraints: tuple[Constraint, ...] = ()
     starts: tuple[Architecture, ...] = ()
-    promise: Promise | None = field(default=None, init=False)
-    bounds: Bounds = field(init=False)
-    _doubts: Doubts = field(default_factory=Doubts, init=False)
+    scorer: ProxyScorer | None = field(default=None, init=False)
+    bounds: Prechecks = field(init=False)
+    _feasibility: FeasibilityModel = field(default_factory=FeasibilityModel, init=False)
 
     def __post_init__(self) -> None:
         """Judge by what can be counted; a run knows more."""
-        self.bounds = Bounds(self.space, self.constraints)
+        self.bounds = Prechecks(self.space, self.constraints)
 
     def next(self, history: History) -> Trial:
         """Return the next trial: a new architecture, or one that goes on.
@@ -127,7 +127,7 @@ class Planner:
             if not history.seen(start) and self.bounds.keep(start):
                 return start
         rng = np.random.default_rng([self.seed, len(history.trials)])
-        found = self._doubts.dispel(
+        found = self._feasibility.keep_away(
             self.space,
             history,
             lambda: self._unseen(history, level, rng),
@@ -136,7 +136,7 @@ class Planner:
         )
         if self.screen is None:
             return found
-        if self.promise is None:
+        if self.scorer is None:
             raise StudyError(
                 "the study screens its proposals with the data of its evaluator: let it run, or make it without screen"
             )
@@ -146,7 +146,7 @@ class Planner:
                 drawn[self._unseen(history, level, rng)] = None
             except Exhausted:
                 break
-        return max(drawn, key=self.promise)
+        return max(drawn, key=self.scorer)
 
     def _unseen(self, history: History, level: int | None, rng: np.random.Generator) -> Architecture:
         space, count = self.space, history.count_seen

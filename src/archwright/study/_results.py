@@ -14,14 +14,14 @@ from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study import _describe as describe
-from archwright.study._best import Best, Shelf
+from archwright.study._best import Artifacts, Best
 from archwright.study._budget import Budget
 from archwright.study._diagnosis import diagnose
-from archwright.study._ledger import Ledger
 from archwright.study._picture import draw_front, draw_learned
 from archwright.study._predict import load_predictor, predict
 from archwright.study._propose import Planner
-from archwright.study._shrink import describe_spent
+from archwright.study._recorder import Recorder
+from archwright.study._reduced import describe_spent
 from archwright.study._summary import summarise
 from archwright.trials import Constraint, History, Objective, Trial, metrics_from_json
 
@@ -43,8 +43,8 @@ class Results:
     _strategy: Strategy | None
     _evaluator: Evaluator | None
     _planner: Planner | None
-    _ledger: Ledger
-    _shelf: Shelf
+    _recorder: Recorder
+    _artifacts: Artifacts
 
     # ------------------------------------------------------------------ what it is
 
@@ -52,21 +52,21 @@ class Results:
     def space(self) -> Space:
         """Where it searches; made from the record when it was not given."""
         if self._space is None:
-            self._space = describe.restore_space(self._ledger.document)
+            self._space = describe.restore_space(self._recorder.document)
         return self._space
 
     @property
     def strategy(self) -> Strategy:
         """What proposes; made from the record when it was not given."""
         if self._strategy is None:
-            self._strategy = describe.restore_strategy(self._ledger.document)
+            self._strategy = describe.restore_strategy(self._recorder.document)
         return self._strategy
 
     @property
     def evaluator(self) -> Evaluator:
         """What measures; made from the record when it was not given."""
         if self._evaluator is None:
-            self._evaluator = describe.restore_evaluator(self._ledger.document)
+            self._evaluator = describe.restore_evaluator(self._recorder.document)
         return self._evaluator
 
     @property
@@ -102,25 +102,25 @@ class Results:
     @property
     def seed(self) -> int:
         """What all its randomness follows from."""
-        return int(self._ledger.document["seed"])
+        return int(self._recorder.document["seed"])
 
     @property
     def budget(self) -> Budget | None:
         """What the last `run` was allowed to spend; `None` before the first."""
-        stored = self._ledger.document["budget"]
+        stored = self._recorder.document["budget"]
         return None if stored is None else Budget.from_json(stored)
 
     @property
     def why(self) -> tuple[str, ...]:
         """What was chosen for the search where nothing was asked for, and by which rule, as lines."""
-        return tuple(self._ledger.document["why"] or ())
+        return tuple(self._recorder.document["why"] or ())
 
     # ------------------------------------------------------------------ what has come of it
 
     @property
     def history(self) -> History:
         """All that has been tried, as strategies see it."""
-        return self._ledger.history
+        return self._recorder.history
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -192,7 +192,7 @@ class Results:
     @property
     def finals(self) -> dict[int, dict[str, float]]:
         """The metrics of the final trainings, by the number of the trial that found the architecture."""
-        results = self._ledger.document["results"].items()
+        results = self._recorder.document["results"].items()
         return {int(number): metrics_from_json(result["metrics"]) for number, result in results}
 
     @property
@@ -240,11 +240,11 @@ class Results:
     @property
     def elapsed(self) -> float:
         """Seconds of wall-clock time in which it was at work, over all its sessions."""
-        return self._ledger.clock.elapsed
+        return self._recorder.clock.elapsed
 
     def summary(self) -> dict[str, Any]:
         """Return what there is to know at a glance, as a JSON object."""
-        return summarise(self._ledger, test=self.test)
+        return summarise(self._recorder, test=self.test)
 
     def draw_front(self, path: str | os.PathLike[str]) -> None:
         """Draw the trials of a search for two or three objectives, its front and its hypervolume over time.
@@ -261,11 +261,11 @@ class Results:
     def _plan(self) -> Planner:
         """What says what comes next; made from the record when the study was opened."""
         if self._planner is None:
-            self._planner = describe.restore_planner(self._ledger.document, self.space, self.strategy)
+            self._planner = describe.restore_planner(self._recorder.document, self.space, self.strategy)
         return self._planner
 
     def _found(self, trial: Trial) -> Best:
         def load() -> Any:
-            return self._shelf.load(self.space, trial.architecture, trial.fidelity, trial.number)[0]
+            return self._artifacts.load(self.space, trial.architecture, trial.fidelity, trial.number)[0]
 
         return Best(trial, load)

@@ -21,15 +21,15 @@ from archwright.execute import InProcess, Job, Report, Worker, drive, judge, rep
 from archwright.schedulers import scores
 from archwright.study._budget import Budget, search_time
 from archwright.study._callback import Callback, Log
+from archwright.study._dispatcher import Dispatcher
 from archwright.study._failures import Failures
 from archwright.study._guard import Guard, Overdue, say
 from archwright.study._propose import Planner, preparation_seed
-from archwright.study._relay import Relay
 from archwright.trials import Trial, last_line, metrics_to_json
 
 if TYPE_CHECKING:
-    from archwright.study._best import Shelf
-    from archwright.study._ledger import Ledger
+    from archwright.study._best import Artifacts
+    from archwright.study._recorder import Recorder
     from archwright.study._study import Study
 
 __all__ = ["Run"]
@@ -65,8 +65,8 @@ class Run:
     Args:
         study: What is told.
         planner: What says what comes next.
-        ledger: The study's record.
-        shelf: Where the best network is kept.
+        recorder: The study's record.
+        artifacts: Where the best network is kept.
         evaluator: What measures.
         budget: What may be spent, counting what was spent before.
         finals: How many of the best are trained again in the end.
@@ -77,8 +77,8 @@ class Run:
         self,
         study: Study,
         planner: Planner,
-        ledger: Ledger,
-        shelf: Shelf,
+        recorder: Recorder,
+        artifacts: Artifacts,
         evaluator: Evaluator,
         budget: Budget,
         finals: int,
@@ -86,22 +86,22 @@ class Run:
     ) -> None:
         self._study = study
         self._planner = planner
-        self._ledger = ledger
-        self._shelf = shelf
+        self._recorder = recorder
+        self._artifacts = artifacts
         self._evaluator = evaluator
-        self._relay = Relay(planner, ledger, study._checkpoints, evaluator, self._problem)
+        self._dispatcher = Dispatcher(planner, recorder, study._checkpoints, evaluator, self._problem)
         self._worker = Worker(
             study.space,
             evaluator,
             constraints=study.history.constraints,
-            states=self._relay,
+            states=self._dispatcher,
             attempt=self._attempt_in_time,
         )
         self._budget = budget
         self._finals = finals if evaluator.retrains else 0
         self._top = finals if finals > 1 else 0  # networks that are kept beside the best, which one is anyway
-        self._beside: Literal["front", "top"] = "front" if len(ledger.history.objectives) > 1 else "top"
-        log = [] if ledger.folder is None else [Log(ledger.folder / "log.txt")]
+        self._beside: Literal["front", "top"] = "front" if len(recorder.history.objectives) > 1 else "top"
+        log = [] if recorder.folder is None else [Log(recorder.folder / "log.txt")]
         self._callbacks = [*log, *callbacks]
         self._end = self._search_end = math.inf  # on the clock of time.monotonic()
         self._guard = Guard(budget.time, self._give_up)
@@ -114,8 +114,8 @@ class Run:
             self._go()
 
     def _go(self) -> None:
-        study, clock = self._study, self._ledger.clock
-        outside = self._ledger.under_way()
+        study, clock = self._study, self._recorder.clock
+        outside = self._recorder.under_way()
         clock.start()
         self._end = time.monotonic() + self._budget.time - clock.elapsed
         if math.isfinite(self._end):
@@ -133,14 +133,14 @@ class Run:
             self._train_finals()
         except KeyboardInterrupt:
             study.stopped_by = "interrupt"
-            self._ledger.recover(keep=outside)
+            self._recorder.recover(keep=outside)
         except BaseException:
-            self._ledger.hand_back(keep=outside)
+            self._recorder.hand_back(keep=outside)
             raise
         finally:
             clock.stop()
             with suppress(StoreError):  # whose disk is full, say: it is the time alone that is lost
-                self._ledger.update(elapsed=clock.elapsed)
+                self._recorder.update(elapsed=clock.elapsed)
             for callback in self._callbacks:
                 callback.on_end(study)
 
@@ -171,21 +171,21 @@ class Run:
         """Let the evaluator get ready, and put on record what it learned."""
         if not self._evaluator.prepares:
             return
-        study, ledger = self._study, self._ledger
+        study, recorder = self._study, self._recorder
         self._planner.check_feasible(study.history)
         deadline = None
         if math.isfinite(self._search_end):
             left = self._search_end - time.monotonic()
-            spent = ledger.clock.elapsed
+            spent = recorder.clock.elapsed
             deadline = time.monotonic() + max(0.0, _PREPARATION_SHARE * (spent + left) - spent)
 
         def report(step: int, metrics: Mapping[str, float]) -> None:
-            if ledger.history.learned is None:
-                ledger.learn(None)  # the time that was spent, for a process that goes on
+            if recorder.history.learned is None:
+                recorder.learn(None)  # the time that was spent, for a process that goes on
             for callback in self._callbacks:
                 callback.on_prepare(study, step, metrics)
 
-        preparation = Preparation(study.space, preparation_seed(study.seed), ledger.folder, deadline, report)
+        preparation = Preparation(study.space, preparation_seed(study.seed), recorder.folder, deadline, report)
         learned = self._attempt(
             "the evaluator's preparation", lambda: self._evaluator.prepare(preparation), preparation.seed
         )
@@ -195,7 +195,7 @@ class Run:
         if isinstance(learned, BaseException):
             raise learned
         if learned is not None:
-            ledger.learn(learned)
+            recorder.learn(learned)
             for callback in self._callbacks:
                 callback.on_prepared(study, learned)
 
@@ -203,12 +203,12 @@ class Run:
 
     def _search(self) -> None:
         study = self._study
-        self._relay.clear()  # of what a killed process had no time to remove
+        self._dispatcher.clear()  # of what a killed process had no time to remove
         for report, candidate in drive(InProcess(self._worker), self._next_job, self._listen):
             self._end_trial(self._running.pop(report.trial), report, candidate)
         finished = study.history.finished
         if study.stopped_by == "seconds" and not study.history.trials:
-            elapsed = counted(f"{self._ledger.clock.elapsed:.3g}", "second")
+            elapsed = counted(f"{self._recorder.clock.elapsed:.3g}", "second")
             self._problem(f"the time budget ended before the first trial: {elapsed}")
         if finished and study.history.best is None and study.stopped_by != "failures":
             told = finished[-1].cause or "no error is on record"
@@ -255,7 +255,7 @@ class Run:
         running = _Running(trial, judged, unjudged, noted=time.monotonic())
         left = self._search_end - time.monotonic()
         try:
-            job = self._relay.job(trial, left if math.isfinite(left) else None)
+            job = self._dispatcher.job(trial, left if math.isfinite(left) else None)
             if unjudged is not None:
                 raise CostError(f"the constraints cannot be checked: {unjudged}")
         except (CostError, SchedulerError) as error:  # of this one; of another there may be a smaller form
@@ -303,7 +303,7 @@ class Run:
         if time.monotonic() - running.noted > _NOTE_EVERY:
             running.noted = time.monotonic()
             with suppress(StoreError):  # the curve is put on record with the trial, or ends the search then
-                self._ledger.note(replace(trial, curve=report.curve))
+                self._recorder.note(replace(trial, curve=report.curve))
         self._tell_callbacks(trial, report)
         return self._planner.scheduler.stop(self._study.history, trial, report.curve)
 
@@ -320,10 +320,10 @@ class Run:
             self._keep(trial, candidate, ended.metrics, "search")
         if candidate is not None and self._is_beside(ended):
             self._keep(trial, candidate, ended.metrics, "search", beside=True)
-        self._ledger.end(ended)
+        self._recorder.end(ended)
         self._failures.note(ended, report.cause)
         self._clear_beside()
-        self._relay.clear()
+        self._dispatcher.clear()
         scheduler = self._planner.scheduler
         if scheduler.needs_curve and ended.state == "complete" and not scores(ended.curve, history.objective):
             raise SchedulerError(
@@ -350,7 +350,7 @@ class Run:
         history = self._study.history
         front = history.front if self._beside == "front" else []
         if front or self._top:
-            self._shelf.clear(self._beside, {trial.number for trial in [*front, *history.top(self._top)]})
+            self._artifacts.clear(self._beside, {trial.number for trial in [*front, *history.top(self._top)]})
 
     def _same(self, trial: Trial) -> Trial | None:
         """Return a trial that has measured the same before, as may come in an infinite space."""
@@ -364,7 +364,7 @@ class Run:
         done = self._study.finals
         chosen = self._study.history.top(self._finals)
         for position, trial in enumerate(chosen):
-            if trial.number in done and self._shelf.holds(trial, is_best=position == 0):
+            if trial.number in done and self._artifacts.holds(trial, is_best=position == 0):
                 continue
             left = self._end - time.monotonic()
             if left <= 0:
@@ -377,7 +377,7 @@ class Run:
         for callback in self._callbacks:
             callback.on_final_start(self._study, trial)
         left = deadline - time.monotonic()
-        job = self._relay.final_job(trial, left if math.isfinite(left) else None)
+        job = self._dispatcher.final_job(trial, left if math.isfinite(left) else None)
         candidate = self._worker.candidate(job, lambda report: self._tell_callbacks(trial, report))
         start = time.monotonic()
         is_new = True
@@ -410,10 +410,10 @@ class Run:
         result = {
             "metrics": metrics_to_json(metrics),
             "seconds": time.monotonic() - start,
-            "elapsed": self._ledger.clock.elapsed,
+            "elapsed": self._recorder.clock.elapsed,
         }
-        results = {**self._ledger.document["results"], str(trial.number): result}
-        self._ledger.update(results=results)
+        results = {**self._recorder.document["results"], str(trial.number): result}
+        self._recorder.update(results=results)
         for callback in self._callbacks:
             callback.on_final_end(self._study, trial, metrics)
 
@@ -426,7 +426,7 @@ class Run:
         if left >= trained:
             return None
         try:
-            model, _ = self._shelf.load(self._study.space, trial.architecture, trial.fidelity, trial.number)
+            model, _ = self._artifacts.load(self._study.space, trial.architecture, trial.fidelity, trial.number)
         except StudyError:
             return None  # there is none, and some training is better than none
         tested = self._evaluator.held_out(candidate, model)
@@ -459,7 +459,7 @@ class Run:
 
     def _give_up(self, message: str) -> bool:
         """Put on record, in another thread, that what runs never returns; tell whether the process is to be ended."""
-        folder = self._ledger.folder
+        folder = self._recorder.folder
         end = "so the process is ended" if folder else "and the study is in memory alone: end the process by hand"
         told = f"{message}, {end}"
         say(told)
@@ -467,7 +467,7 @@ class Run:
             return False
         try:
             for running in self._running.values():
-                self._ledger.end(replace(running.trial, state="failed", error=message))
+                self._recorder.end(replace(running.trial, state="failed", error=message))
             self._callbacks[0].on_problem(self._study, f"{told}; `archwright resume {folder}` goes on")
         except Exception as error:  # nobody is left to be told
             say(f"its end could not be put on record: {error!r}")
@@ -485,7 +485,7 @@ class Run:
         """Keep a network, and tell whether that was possible."""
         place = self._beside if beside else None
         try:
-            without = self._shelf.keep(candidate, metrics, stage, trial.number, beside=place)
+            without = self._artifacts.keep(candidate, metrics, stage, trial.number, beside=place)
         except Exception:
             then = "its metrics are on record" if stage == "search" else "`resume` trains it again"
             self._problem(f"the network of trial {trial.number} could not be kept; {then}", traceback.format_exc())

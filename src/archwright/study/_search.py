@@ -23,7 +23,7 @@ from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._clock import began
 from archwright.study._costs import check_metrics_known, costs_of, with_costs
 from archwright.study._folder import holds_study, inside_of
-from archwright.study._screen import Screen, promise
+from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective, parse_constraints, parse_objectives
 
@@ -142,7 +142,7 @@ def search(
     )
     check_strategy(where, way.strategy, measure)
     check_scheduler(where, way.scheduler, way.ladder, measure, budget)
-    promised = None if screen is None else promise(Screen.parse(screen), where, measure)
+    scorer = None if screen is None else proxy_scorer(ProxyFilter.parse(screen), where, measure)
     study = Study(
         where,
         strategy=way.strategy,
@@ -157,7 +157,7 @@ def search(
         path=path,
         resume=resume,
     )
-    return study._run(measure, budget, final, callbacks, why=way.why, promised=promised, start=start)
+    return study._run(measure, budget, final, callbacks, why=way.why, scorer=scorer, start=start)
 
 
 load = Study.open

@@ -21,19 +21,19 @@ from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space, load_code
 from archwright.strategies import Strategy, for_objectives
 from archwright.study import _describe as describe
-from archwright.study._best import Shelf
-from archwright.study._bounds import bounds_for
+from archwright.study._best import Artifacts
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._clock import began
 from archwright.study._costs import check_metrics_known
-from archwright.study._ledger import Ledger
+from archwright.study._prechecks import prechecks_for
 from archwright.study._propose import Planner
+from archwright.study._proxy_filter import ProxyFilter, ProxyScorer, proxy_scorer
+from archwright.study._recorder import Recorder
+from archwright.study._reduced import as_ladder
 from archwright.study._results import Results
 from archwright.study._run import Run
-from archwright.study._screen import Promise, Screen, promise
-from archwright.study._shrink import as_ladder
 from archwright.trials import Constraint, Objective, Trial, parse_constraints, parse_objectives
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Study(Results):
             the evaluator supports it.
         screen: A zero-cost proxy that selects one of 4 proposals: "naswot"; "naswot:16" selects one of 16. The
             evaluator needs data.
-        constraints: Bounds of metrics, such as "parameters <= 1e6" or "accuracy >= 0.9". Counted costs (see
+        constraints: Prechecks of metrics, such as "parameters <= 1e6" or "accuracy >= 0.9". Counted costs (see
             `archwright.cost.COUNTED`) are checked before training, and infeasible architectures are not proposed. A
             trial that violates another constraint is infeasible, and proposals that are probably infeasible are
             rejected.
@@ -125,13 +125,13 @@ class Study(Results):
             )
         ladder = as_ladder(scheduler, fidelity, space)
         self._set_up(path, space, strategy)
-        screened = None if screen is None else Screen.parse(screen)
+        screened = None if screen is None else ProxyFilter.parse(screen)
         bounds = parse_constraints(constraints)
         first = tuple(dict.fromkeys(map(space.canonical, starts)))
         self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened, bounds, first)
         document = describe.describe(self._planner, objectives, reference)
         try:
-            if not self._ledger.create(document):
+            if not self._recorder.create(document):
                 self._join(document, resume=resume)
         except BaseException:
             self.close()
@@ -168,9 +168,9 @@ class Study(Results):
             load_code(file)
         study = cls.__new__(cls)
         study._set_up(path, space, strategy)
-        study._ledger.read()
+        study._recorder.read()
         if space is not None:
-            describe.check_same_space(space, study._ledger.document, study.path)
+            describe.check_same_space(space, study._recorder.document, study.path)
         if evaluator is not None:
             study._evaluator = as_evaluator(evaluator, metric=study.objective.metric)
         return study
@@ -216,8 +216,8 @@ class Study(Results):
             StudyError: The trial is not of this study, or was told before.
             EvaluationError: The outcome is none of these; the trial is still open.
         """
-        ledger = self._ledger
-        ledger.hold()
+        recorder = self._recorder
+        recorder.hold()
         held = self.trials[trial.number] if 0 <= trial.number < len(self.trials) else None
         if held is None or held.architecture != trial.architecture:
             raise StudyError(
@@ -226,7 +226,7 @@ class Study(Results):
             )
         if held.ended:
             raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
-        seconds = ledger.seconds(trial.number) if seconds is None else seconds
+        seconds = recorder.seconds(trial.number) if seconds is None else seconds
         bounds, network = self._plan.bounds, held.architecture
         unjudged = bounds.failure(network)
         judged = bounds.judged(network)
@@ -235,7 +235,7 @@ class Study(Results):
             metric = self.objective.metric
             report = report_of(held.number, report, metric=metric, curve=curve, seconds=seconds)
         ended = judge(held, report, self.history, judged=judged, unjudged=unjudged)
-        ledger.end(ended)
+        recorder.end(ended)
         return ended
 
     # ------------------------------------------------------------------ the search
@@ -304,7 +304,7 @@ class Study(Results):
         if budget is None:
             raise BudgetError("the study has no budget yet: study.resume(Budget(trials=100))")
         if final is None:
-            on_record = self._ledger.document["final"]
+            on_record = self._recorder.document["final"]
             final = True if on_record is None else int(on_record)
         return self.run(self.evaluator, budget, final=final, callbacks=callbacks)
 
@@ -314,7 +314,7 @@ class Study(Results):
 
     def close(self) -> None:
         """Let other processes write to the run folder. Asking, telling and running open it again."""
-        self._ledger.close()
+        self._recorder.close()
 
     def __enter__(self) -> Self:
         """Return the study itself."""
@@ -335,14 +335,14 @@ class Study(Results):
 
     def _next(self) -> Trial:
         """Return the next trial, which is not on record yet."""
-        self._ledger.hold()
-        trial = self._ledger.next_interrupted()
+        self._recorder.hold()
+        trial = self._recorder.next_interrupted()
         return self._plan.next(self.history) if trial is None else trial
 
     def _begin(self, trial: Trial) -> Trial:
         """Put on record that a trial runs."""
         trial = replace(trial, worker=self._worker)
-        self._ledger.begin(trial)
+        self._recorder.begin(trial)
         return trial
 
     def _set_up(
@@ -356,13 +356,13 @@ class Study(Results):
         self._space, self._strategy, self._evaluator = space, strategy, None
         self._planner = None
         folder = None if path is None else Path(path).absolute()  # wherever a candidate goes
-        self._ledger = Ledger(folder)
-        self._shelf = Shelf(folder)
+        self._recorder = Recorder(folder)
+        self._artifacts = Artifacts(folder)
         self._checkpoints = Checkpoints(folder)
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
     def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:
-        changed = describe.differences(document, self._ledger.document)
+        changed = describe.differences(document, self._recorder.document)
         told = "".join(f"\n  {line}" for line in changed)
         if not resume:
             raise StudyError(
@@ -380,25 +380,25 @@ class Study(Results):
         callbacks: Iterable[Callback],
         *,
         why: Sequence[str] = (),
-        promised: Promise | None = None,
+        scorer: ProxyScorer | None = None,
         start: float,
     ) -> Self:
         """Run what has been checked; the budget's time counts from `start`."""
         plan = self._plan
         check_strategy(self.space, plan.strategy, evaluator)
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
-        plan.promise, plan.bounds = promised, bounds_for(self.space, plan.constraints, evaluator)
+        plan.scorer, plan.bounds = scorer, prechecks_for(self.space, plan.constraints, evaluator)
         plan.bounds.check()
-        if plan.screen is not None and promised is None:
-            plan.promise = promise(plan.screen, self.space, evaluator)
-        self._ledger.hold()
-        self._ledger.clock.add(time.monotonic() - start)
+        if plan.screen is not None and scorer is None:
+            plan.scorer = proxy_scorer(plan.screen, self.space, evaluator)
+        self._recorder.hold()
+        self._recorder.clock.add(time.monotonic() - start)
         try:
             if why:
-                self._ledger.update(why=list(why))
-            describe.write_down(self._ledger, evaluator, budget, int(final))
+                self._recorder.update(why=list(why))
+            describe.write_down(self._recorder, evaluator, budget, int(final))
             self._evaluator = evaluator
-            Run(self, plan, self._ledger, self._shelf, evaluator, budget, int(final), callbacks).go()
+            Run(self, plan, self._recorder, self._artifacts, evaluator, budget, int(final), callbacks).go()
         finally:
             self.close()
         return self

@@ -7,24 +7,24 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from archwright.study._diagnosis import diagnose
-from archwright.study._ledger import Ledger
+from archwright.study._recorder import Recorder
 from archwright.trials import State, Trial, metrics_to_json
 
 __all__ = ["summarise"]
 
 
-def summarise(ledger: Ledger, *, test: Mapping[str, float] | None) -> dict[str, Any]:
+def summarise(recorder: Recorder, *, test: Mapping[str, float] | None) -> dict[str, Any]:
     """Return what there is to know of a study, as a JSON object.
 
     Args:
-        ledger: The study's record.
+        recorder: The study's record.
         test: The metrics of the final training.
     """
-    document, history = ledger.document, ledger.history
+    document, history = recorder.document, recorder.history
     states = Counter(trial.state for trial in history.trials)
     best, strategy = history.best, document["strategy"]
     return {
-        "path": None if ledger.folder is None else str(ledger.folder),
+        "path": None if recorder.folder is None else str(recorder.folder),
         "space": document["space"]["name"] or "custom",
         "fingerprint": document["fingerprint"],
         "strategy": strategy["name"] or strategy["class"],
@@ -37,7 +37,7 @@ def summarise(ledger: Ledger, *, test: Mapping[str, float] | None) -> dict[str, 
         "created": document["created"],
         "versions": document["versions"],
         "trials": {state: states[state] for state in get_args(State)},
-        "seconds": ledger.clock.elapsed,
+        "seconds": recorder.clock.elapsed,
         "best": None if best is None else _told(best),
         "front": [_told(trial) for trial in history.front] if len(history.objectives) > 1 else None,
         "hypervolume": history.hypervolume() if len(history.objectives) > 1 else None,

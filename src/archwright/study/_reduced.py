@@ -12,12 +12,12 @@ from archwright.evaluate import Fidelity, Spent
 from archwright.schedulers import Ladder, Range, Scheduler, narrowed
 from archwright.space import Architecture, Decision, Space, Value
 
-__all__ = ["as_ladder", "describe_spent", "matches", "own_share", "shrunk", "wanted_ranges"]
+__all__ = ["as_ladder", "describe_spent", "matches", "own_fidelity", "reduced", "wanted_ranges"]
 
 _MANY = 10_000  # values that a decision has, from which it is no size of a layer
 
 
-def shrunk(space: Space, architecture: Architecture, spent: Spent | None, known: Collection[str] = ()) -> Architecture:
+def reduced(space: Space, architecture: Architecture, spent: Spent | None, known: Collection[str] = ()) -> Architecture:
     """Return an architecture whose decisions have shares of their values.
 
     Args:
@@ -53,7 +53,7 @@ def shrunk(space: Space, architecture: Architecture, spent: Spent | None, known:
     return smaller
 
 
-def own_share(
+def own_fidelity(
     space: Space, architecture: Architecture, spent: Spent | None, full: Spent, known: Collection[str]
 ) -> Spent | None:
     """Return what a trial gets where the space decides what all of it is, such as the number of epochs.

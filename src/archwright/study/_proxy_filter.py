@@ -12,9 +12,9 @@ from archwright.errors import SchedulerError
 from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Architecture, Space
 
-__all__ = ["Promise", "Screen", "promise"]
+__all__ = ["ProxyFilter", "ProxyScorer", "proxy_scorer"]
 
-Promise = Callable[[Architecture], float]
+ProxyScorer = Callable[[Architecture], float]
 """Returns how promising an architecture looks before it is trained."""
 
 _OF = 4
@@ -22,7 +22,7 @@ _TRIED = 8  # networks, before a proxy is given up
 
 
 @dataclass(frozen=True)
-class Screen:
+class ProxyFilter:
     """By what proposals are screened.
 
     Args:
@@ -34,7 +34,7 @@ class Screen:
     of: int = _OF
 
     @classmethod
-    def parse(cls, text: str) -> Screen:
+    def parse(cls, text: str) -> ProxyFilter:
         """Return the screen of a text such as "naswot", or "naswot:16" for the best of 16.
 
         Raises:
@@ -54,7 +54,7 @@ class Screen:
         return f"{self.proxy}:{self.of}"
 
 
-def promise(screen: Screen, space: Space, evaluator: Evaluator) -> Promise:
+def proxy_scorer(screen: ProxyFilter, space: Space, evaluator: Evaluator) -> ProxyScorer:
     """Return what scores an architecture by the screen's proxy, on one batch of the evaluator's training data.
 
     A network for which the proxy is undefined, or that does not run, has minus infinity.

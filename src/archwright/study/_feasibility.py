@@ -13,7 +13,7 @@ from archwright.errors import Exhausted
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
-__all__ = ["Doubts"]
+__all__ = ["FeasibilityModel"]
 
 _ENOUGH = 5  # trials, before anything can be learned of them
 _ASKS = 8  # proposals, of which the first that is likelier to keep the constraints than not is taken
@@ -23,7 +23,7 @@ _MUTANTS = 16  # of the least violation, while nothing keeps the constraints
 
 
 @dataclass
-class Doubts:
+class FeasibilityModel:
     """Learns from infeasible trials where not to look: a forest over the decisions, whatever the strategy.
 
     Gardner et al., "Bayesian optimization with inequality constraints", ICML 2014, weigh by the probability of
@@ -33,7 +33,7 @@ class Doubts:
     _fitted: int = field(default=-1, init=False)
     _forest: Any = field(default=None, init=False)
 
-    def dispel(
+    def keep_away(
         self,
         space: Space,
         history: History,

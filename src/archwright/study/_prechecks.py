@@ -11,10 +11,10 @@ from archwright.space import Architecture, InputSpec, Space
 from archwright.study._costs import costs_of, pace_of
 from archwright.trials import Constraint
 
-__all__ = ["Bounds", "bounds_for"]
+__all__ = ["Prechecks", "prechecks_for"]
 
 
-class Bounds:
+class Prechecks:
     """Tells which networks keep to the constraints that can be judged before a training.
 
     Args:
@@ -104,7 +104,7 @@ class Bounds:
         return ", ".join(told)
 
 
-def bounds_for(space: Space, constraints: Sequence[Constraint], evaluator: Evaluator) -> Bounds:
+def prechecks_for(space: Space, constraints: Sequence[Constraint], evaluator: Evaluator) -> Prechecks:
     """Return the bounds of a search, which knows what its evaluator says of networks before it trains them."""
     costs = [cost for cost in (*costs_of(evaluator), *pace_of(evaluator)) if cost.is_counted]
-    return Bounds(space, constraints, costs, evaluator.example_input)
+    return Prechecks(space, constraints, costs, evaluator.example_input)

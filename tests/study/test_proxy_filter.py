@@ -10,8 +10,8 @@ import archwright as aw
 from archwright.errors import EvaluationError, SchedulerError, StudyError, UnknownName
 from archwright.evaluate import Candidate, ProxyEvaluator
 from archwright.strategies import Strategy
-from archwright.study import _screen
-from archwright.study._screen import Screen
+from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
+from archwright.tasks import as_task
 
 
 def layers(*activations):
@@ -38,7 +38,7 @@ class Sized(aw.Evaluator):
     example_input = SPACE.example_input
 
     def __init__(self, data=None):
-        self.data = images() if data is None else data
+        self.task = as_task(images() if data is None else data)
         self.calls = 0
 
     def evaluate(self, candidate):
@@ -134,7 +134,7 @@ def test_a_network_that_does_not_run_is_no_reason_to_end():
         data = images()
 
         def evaluate(self, candidate):
-            return {"value": float(candidate.model(self.data.normalise(self.data.train.inputs)).numel())}
+            return {"value": float(candidate.model(self.task.prepare(self.task.train.inputs)).numel())}
 
     study = aw.search(SPACE, Broken(), screen="naswot:2", budget=aw.Budget(trials=3))
     assert [trial.metrics["value"] for trial in study.trials] == [96 * 3] * 3
@@ -155,12 +155,12 @@ def test_each_network_is_scored_once(monkeypatch):
             return super().evaluate(candidate)
 
     monkeypatch.setattr("archwright.evaluate.proxies.ProxyEvaluator", Counting)
-    promise = _screen.promise(Screen.parse("parameters"), SPACE, Sized())
+    scorer = proxy_scorer(ProxyFilter.parse("parameters"), SPACE, Sized())
     first = counted[0]
-    assert promise(first) == promise(first) == score(SPACE, first, "parameters")
+    assert scorer(first) == scorer(first) == score(SPACE, first, "parameters")
     assert counted.count(first) == 1
 
 
 @pytest.mark.parametrize("text", ["naswot:4", "zico:16"])
 def test_a_screen_reads_as_it_is_written(text):
-    assert str(Screen.parse(text)) == text
+    assert str(ProxyFilter.parse(text)) == text

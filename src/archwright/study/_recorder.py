@@ -20,12 +20,12 @@ from archwright.trials import Constraint, History, Trial, parse_objectives
 if TYPE_CHECKING:
     from archwright.study._lock import Lock
 
-__all__ = ["Ledger"]
+__all__ = ["Recorder"]
 
 _DEATHS = 5  # how often a process may die in one trial before the trial is at fault
 
 
-class Ledger:
+class Recorder:
     """Keeps a study's store and its history in step.
 
     A run folder is locked from the first writing until `close`; when it is locked anew, all is read anew, since

@@ -16,7 +16,7 @@ import archwright as aw
 from archwright.errors import SchedulerError, UnknownName
 from archwright.evaluate import Fidelity
 from archwright.schedulers import ASHA, Full, Ladder
-from archwright.study._shrink import as_ladder, shrunk, wanted_ranges
+from archwright.study._reduced import as_ladder, reduced, wanted_ranges
 
 WIDTH = aw.ordinal(4, 6, 8, 12, 16, name="width")
 SPACE = aw.Space(
@@ -37,7 +37,7 @@ MIXED = aw.Space(
 @given(st.integers(0, 1000), st.floats(0.01, 1.0), st.sampled_from(["*", "*width", "depth", "w*h", "nested*"]))
 def test_what_is_shrunk_is_at_most_its_share_and_of_the_space(seed, share, pattern):
     architecture = MIXED.sample(np.random.default_rng(seed))
-    smaller = shrunk(MIXED, architecture, {pattern: share, "epochs": 3})
+    smaller = reduced(MIXED, architecture, {pattern: share, "epochs": 3})
     assert smaller in MIXED
     assert MIXED.canonical(smaller) == smaller
     assert smaller.keys() == architecture.keys()
@@ -48,14 +48,14 @@ def test_what_is_shrunk_is_at_most_its_share_and_of_the_space(seed, share, patte
         options = list(MIXED.decisions[name].values())
         allowed = [option for option in options if option <= share * value]
         assert smaller[name] == (max(allowed) if allowed else min(options))
-    assert shrunk(MIXED, architecture, {pattern: 1.0}) == architecture
-    assert shrunk(MIXED, architecture, None) is architecture
+    assert reduced(MIXED, architecture, {pattern: 1.0}) == architecture
+    assert reduced(MIXED, architecture, None) is architecture
 
 
 def test_of_several_patterns_the_smallest_share_counts():
     architecture = MIXED.sample(np.random.default_rng(0))
-    assert shrunk(MIXED, architecture, {"*": 0.9, "width": 0.3}) == shrunk(
-        MIXED, shrunk(MIXED, architecture, {"depth": 0.9, "nested.width": 0.9}), {"width": 0.3}
+    assert reduced(MIXED, architecture, {"*": 0.9, "width": 0.3}) == reduced(
+        MIXED, reduced(MIXED, architecture, {"depth": 0.9, "nested.width": 0.9}), {"width": 0.3}
     )
 
 
@@ -64,8 +64,8 @@ def test_a_smaller_form_that_is_none_of_the_space_is_refused():
     with pytest.raises(
         SchedulerError, match=r"cannot be made smaller by \{'\*': 0.5\}: the space's constraints refuse"
     ):
-        shrunk(space, space.canonical({"x": 5, "y": 5}), {"*": 0.5})
-    assert shrunk(space, space.canonical({"x": 8, "y": 8}), {"x": 0.5}) == space.canonical({"x": 4, "y": 8})
+        reduced(space, space.canonical({"x": 5, "y": 5}), {"*": 0.5})
+    assert reduced(space, space.canonical({"x": 8, "y": 8}), {"x": 0.5}) == space.canonical({"x": 4, "y": 8})
 
 
 def test_some_that_have_no_smaller_form_are_failed_trials_and_the_search_goes_on():
@@ -160,7 +160,7 @@ def test_a_network_that_grows_begins_with_the_weights_of_the_smaller_one():
     grown = 0
     for trial in study.trials:
         architecture, began, _ = training.seen[trial.number]
-        assert architecture == shrunk(SPACE, trial.architecture, trial.fidelity)
+        assert architecture == reduced(SPACE, trial.architecture, trial.fidelity)
         if trial.origin is None:
             continue
         former, _, ended = training.seen[trial.origin]
@@ -183,7 +183,7 @@ def test_the_best_may_be_a_smaller_network_until_the_final_training(tmp_path, fo
     study.run(aw.Training(images(), epochs=1), aw.Budget(trials=1), final=False)  # two on the lower rung
     best = study.best.trial
     assert best.fidelity == {"width": 0.5}
-    width = shrunk(SPACE, best.architecture, best.fidelity)["width"]
+    width = reduced(SPACE, best.architecture, best.fidelity)["width"]
     assert study.best.load()[1].out_features == width
     assert width <= best.architecture["width"] / 2 or width == 4
     study.resume(final=True)

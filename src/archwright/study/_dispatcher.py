@@ -10,20 +10,20 @@ from archwright.errors import StudyError
 from archwright.evaluate import Evaluator, Spent
 from archwright.execute import Checkpoints, Job, Origin
 from archwright.space import Architecture
-from archwright.study._ledger import Ledger
 from archwright.study._propose import Planner
-from archwright.study._shrink import own_share, shrunk
+from archwright.study._recorder import Recorder
+from archwright.study._reduced import own_fidelity, reduced
 from archwright.trials import History, Trial
 
-__all__ = ["Relay"]
+__all__ = ["Dispatcher"]
 
 
-class Relay:
+class Dispatcher:
     """Makes the jobs of trials, and hands networks from trial to trial.
 
     Args:
         planner: What says who goes on from whom.
-        ledger: The study's record.
+        recorder: The study's record.
         checkpoints: What trials have left.
         evaluator: What measures.
         problem: Is told, with details, of what was lost.
@@ -32,13 +32,13 @@ class Relay:
     def __init__(
         self,
         planner: Planner,
-        ledger: Ledger,
+        recorder: Recorder,
         checkpoints: Checkpoints,
         evaluator: Evaluator,
         problem: Callable[[str, str], None],
     ) -> None:
         self._planner = planner
-        self._ledger = ledger
+        self._recorder = recorder
         self._checkpoints = checkpoints
         self._evaluator = evaluator
         self._problem = problem
@@ -46,7 +46,7 @@ class Relay:
 
     @property
     def _history(self) -> History:
-        return self._ledger.history
+        return self._recorder.history
 
     def job(self, trial: Trial, seconds: float | None) -> Job:
         """Return the job of a trial.
@@ -113,19 +113,19 @@ class Relay:
             unwanted = set(self._recorded) - self._planner.kept(self._history)
             if unwanted:
                 self._checkpoints.drop(unwanted)
-                self._ledger.update(checkpoints=[number for number in self._recorded if number not in unwanted])
+                self._recorder.update(checkpoints=[number for number in self._recorded if number not in unwanted])
 
     # ------------------------------------------------------------------ inside
 
     def _network(self, trial: Trial) -> Architecture:
         """Return the architecture that a trial evaluates: its own, or a smaller form of it."""
-        return shrunk(self._space, trial.architecture, trial.fidelity, self._evaluator.fidelities)
+        return reduced(self._space, trial.architecture, trial.fidelity, self._evaluator.fidelities)
 
     def _given(self, trial: Trial) -> Spent | None:
         """Return how much of a full evaluation a trial gets; `None` for all."""
         rungs = self._planner.ladder.rungs
         full = rungs[-1] if rungs else {}
-        return own_share(self._space, trial.architecture, trial.fidelity, full, self._evaluator.fidelities)
+        return own_fidelity(self._space, trial.architecture, trial.fidelity, full, self._evaluator.fidelities)
 
     def _stages(self, trial: Trial) -> tuple[Spent, ...]:
         """Return the fidelities of the trials that this one goes on from, and its own."""
@@ -151,9 +151,9 @@ class Relay:
         if number not in self._recorded:
             if self._checkpoints.is_taken(number):
                 raise StudyError(f"checkpoints/{number}.pt is there already, and was not written by this study")
-            self._ledger.update(checkpoints=sorted([*self._recorded, number]))
+            self._recorder.update(checkpoints=sorted([*self._recorded, number]))
 
     @property
     def _recorded(self) -> list[int]:
         """The trials whose checkpoints are the study's; one that was lost is among them."""
-        return self._ledger.document["checkpoints"] or []
+        return self._recorder.document["checkpoints"] or []
