@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         cost,
         envs,
         errors,
+        morphism,
         nn,
         optim,
         schedulers,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     **dict.fromkeys(("bench", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
-    **dict.fromkeys(("supernet", "surrogates", "testing"), ""),
+    **dict.fromkeys(("morphism", "supernet", "surrogates", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Candidate", "Evaluator", "ProxyEvaluator", "Repeats", "Stopped", "Training"), "evaluate"),
     **dict.fromkeys(
@@ -110,6 +111,7 @@ __all__ = [
     "lazy",
     "load",
     "merge",
+    "morphism",
     "nn",
     "optim",
     "ordinal",

@@ -177,7 +177,7 @@ class Worker:
         """Return the job's network with the weights of another's; `None` where the two are the same network."""
         if origin.architecture == job.architecture or "model" not in state:
             return None
-        from archwright.supernet import inherit
+        from archwright.morphism import inherit
 
         network, _ = inherit(
             self.space,

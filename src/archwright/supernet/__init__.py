@@ -1,5 +1,6 @@
 """Weight sharing: every architecture of a space in one network."""
 
+from archwright._deprecated import moved
 from archwright.supernet import elastic
 from archwright.supernet._base import Relaxation, create, entries, name_of, names, register
 from archwright.supernet._controller import Controller
@@ -10,11 +11,11 @@ from archwright.supernet._fair import Fair
 from archwright.supernet._frame import Draw, Mix
 from archwright.supernet._gates import Gates
 from archwright.supernet._gumbel import Gumbel
-from archwright.supernet._inherit import Inherited, inherit
 from archwright.supernet._partial import Partial
 from archwright.supernet._path import UniformPath
 from archwright.supernet._perturb import perturb
 from archwright.supernet._sandwich import Sandwich
+from archwright.supernet._slots import Recorder, Slot, independent_of_seed, same_values
 from archwright.supernet._softmax import Softmax
 from archwright.supernet._supernet import Path, Supernet
 from archwright.supernet._trainer import Trainer
@@ -26,12 +27,13 @@ __all__ = [
     "Fair",
     "Gates",
     "Gumbel",
-    "Inherited",
     "Mix",
     "Partial",
     "Path",
+    "Recorder",
     "Relaxation",
     "Sandwich",
+    "Slot",
     "Softmax",
     "Supernet",
     "SupernetEvaluator",
@@ -42,12 +44,15 @@ __all__ = [
     "elastic",
     "entries",
     "entropy",
-    "inherit",
+    "independent_of_seed",
     "name_of",
     "names",
     "nones",
     "perturb",
     "register",
+    "same_values",
     "share_of_skips",
     "skips",
 ]
+
+__getattr__ = moved(__name__, **dict.fromkeys(("Inherited", "inherit"), "archwright.morphism"))

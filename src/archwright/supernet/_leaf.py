@@ -16,11 +16,12 @@ from archwright.build._infer import concrete, counted, has_lazy, is_unsized
 from archwright.build._make import headline, make
 from archwright.errors import BuildError, RelaxationError
 from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, children
-from archwright.supernet._bank import CONTAINERS, Slot, seeded
+from archwright.supernet._bank import seeded
 from archwright.supernet._engine import Engine
 from archwright.supernet._frame import Draw, Frame
 from archwright.supernet._made import Made
 from archwright.supernet._parting import Parting
+from archwright.supernet._slots import CONTAINERS, Slot
 from archwright.supernet.elastic import rule_of
 
 __all__ = ["Leaf", "StandIn", "decisions_in"]

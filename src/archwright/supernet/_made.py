@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from archwright.supernet._bank import Bank, Slot
+from archwright.supernet._bank import Bank
+from archwright.supernet._slots import Slot
 from archwright.supernet.elastic import cut, rule_of
 
 if TYPE_CHECKING:

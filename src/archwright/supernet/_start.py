@@ -13,9 +13,9 @@ from typing import Any
 from archwright.build._make import headline
 from archwright.errors import RelaxationError
 from archwright.space import Decision, Value
-from archwright.supernet._bank import Slot, agree, fixed
 from archwright.supernet._frame import Frame
 from archwright.supernet._leaf import Leaf, decisions_in
+from archwright.supernet._slots import Slot, independent_of_seed, same_values
 from archwright.supernet.elastic import rule_of
 
 __all__ = ["MOST", "begin", "covers", "parted"]
@@ -117,7 +117,7 @@ class _Built:
     def fixed(self) -> set[str]:
         """The keys of the tensors that are the same for every seed."""
         again = self.leaf.built(self.inputs, self.frame, self.values, again=True)
-        return fixed(self.slots, {slot.key: slot for slot in again})
+        return independent_of_seed(self.slots, {slot.key: slot for slot in again})
 
     @property
     def is_loaded(self) -> bool:
@@ -181,5 +181,5 @@ def _differ(one: _Built, other: _Built) -> bool:
     if any(a.tensor.requires_grad != b.tensor.requires_grad for a, b in pairs.values()):
         return True
     if len(pairs) == len(one.slots) == len(other.slots) and all(a.shape == b.shape for a, b in pairs.values()):
-        return not all(agree(*pair) for pair in pairs.values())
-    return any(key in one.fixed and key in other.fixed and not agree(*pair) for key, pair in pairs.items())
+        return not all(same_values(*pair) for pair in pairs.values())
+    return any(key in one.fixed and key in other.fixed and not same_values(*pair) for key, pair in pairs.items())

@@ -16,9 +16,9 @@ from archwright.build._infer import size, tensors_of
 from archwright.build._make import make
 from archwright.errors import BuildError, RelaxationError
 from archwright.evaluate._device import seeded
+from archwright.morphism._inserted import insert
 from archwright.space import Space, TensorSpec
-from archwright.supernet._bank import Record, Slot, agree, fixed
-from archwright.supernet._inserted import insert
+from archwright.supernet import Recorder, Slot, independent_of_seed, same_values
 from archwright.supernet.elastic import cut, paste
 
 __all__ = ["Inherited", "inherit"]
@@ -154,7 +154,7 @@ class _Network:
                 f"weights cannot be inherited in {space.name or 'the space'}, whose input is not known: give "
                 f"example_input"
             )
-        record = Record()
+        record = Recorder()
         made = make(closed, record)
         if not isinstance(made, nn.Module):
             raise BuildError(f"the part 'model' makes {type(made).__name__}, and not a torch.nn.Module")
@@ -168,7 +168,7 @@ class _Network:
 
     def note_fixed(self, twin: _Network) -> None:
         """Note which tensors are the same in a network of the architecture that was built from another seed."""
-        self.fixed = fixed(self.by_key, twin.by_key)
+        self.fixed = independent_of_seed(self.by_key, twin.by_key)
 
     def is_kept(self, slot: Slot) -> bool:
         """Tell whether a parameter begins as it is built wherever it is new: it is frozen, or it is loaded."""
@@ -214,7 +214,7 @@ def _apart(new: _Network, old: _Network) -> set[int]:
     return {
         id(slot.layer)
         for slot, former in pairs
-        if (slot.key in new.fixed & old.fixed and not agree(slot, former))
+        if (slot.key in new.fixed & old.fixed and not same_values(slot, former))
         or (slot.is_frozen and (slot.shape != former.shape or not former.is_frozen))
     }
 

@@ -18,7 +18,7 @@ import archwright as aw
 from archwright import nn, spaces
 from archwright.errors import ArchitectureError, BuildError, RelaxationError
 from archwright.evaluate._device import seeded
-from archwright.supernet import Inherited, inherit
+from archwright.morphism import Inherited, inherit
 from archwright.testing import random_spaces
 
 VECTOR, IMAGE, SERIES = (6,), (3, 8, 8), (5, 6)

@@ -1,0 +1,24 @@
+"""Names that have changed are still found by their old ones, with a warning."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+MOVED = {"archwright.supernet": {"Inherited": "archwright.morphism", "inherit": "archwright.morphism"}}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "home"), [(module, *pair) for module, names in MOVED.items() for pair in names.items()]
+)
+def test_a_name_that_has_moved_is_still_found_where_it_was(module: str, name: str, home: str) -> None:
+    with pytest.warns(FutureWarning, match=f"{module}.{name} is now {home}.{name}") as told:
+        found = getattr(importlib.import_module(module), name)
+    assert found is getattr(importlib.import_module(home), name)
+    assert told[0].filename == __file__
+
+
+def test_a_name_that_never_was_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'archwright.supernet' has no attribute 'inherits'"):
+        importlib.import_module("archwright.supernet").inherits  # noqa: B018
