@@ -20,5 +20,5 @@ def test_a_name_that_has_moved_is_still_found_where_it_was(module: str, name: st
 
 
 def test_a_name_that_never_was_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="'archwright.supernet' has no attribute 'inherits'"):
-        importlib.import_module("archwright.supernet").inherits  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'archwright\.supernet' has no attribute 'inherits'"):
+        importlib.import_module("archwright.supernet").inherits
