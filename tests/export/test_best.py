@@ -26,6 +26,40 @@ SPACE = aw.Space(
 )
 
 
+MADE = []
+
+
+class Numbered(torch.nn.Module):
+    """A layer that depends on how many were made before it."""
+
+    def __init__(self):
+        super().__init__()
+        MADE.append(len(MADE))
+        self.number = len(MADE)
+
+    def forward(self, x):
+        return x * self.number
+
+
+class Random(torch.nn.Module):
+    """A layer that draws numbers."""
+
+    def forward(self, x):
+        return x + torch.rand(1)
+
+
+@pytest.mark.parametrize(("block", "told"), [(Numbered, "gives other outputs"), (Random, None)])
+def test_source_that_makes_another_network_is_not_kept(block, told, tmp_path):
+    MADE[:] = range(3)
+    space = aw.Space(model=nn.Sequential(aw.lazy(block)(), nn.Linear(4, aw.choice(2, 3))), example_input=(4,))
+    made = Candidate(space, space.sample(np.random.default_rng(0)), seed=0)
+    reason = save_best(tmp_path, space=space, architecture=made.architecture, candidate=made, metrics={}, trial=0)
+    assert (told in reason) if told else reason is None
+    files = {path.name for path in (tmp_path / "best").iterdir()}
+    assert "weights.safetensors" in files
+    assert ("model.py" in files) == (told is None)
+
+
 def candidate(seed=0):
     architecture = SPACE.sample(np.random.default_rng(seed))
     return Candidate(SPACE, architecture, seed=seed)

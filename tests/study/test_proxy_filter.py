@@ -131,7 +131,7 @@ def test_bad_screens_are_told_before_anything_is_written(tmp_path, space, evalua
 def test_a_network_that_does_not_run_is_no_reason_to_end():
     class Broken(aw.Evaluator):
         example_input = SPACE.example_input
-        data = images()
+        task = as_task(images())
 
         def evaluate(self, candidate):
             return {"value": float(candidate.model(self.task.prepare(self.task.train.inputs)).numel())}

@@ -95,7 +95,12 @@ def save_best(
     reason = None
     if "model" in space.parts and (candidate is not None or specs is not None):
         try:
-            files[SOURCE] = _source(space, architecture, specs, preprocess)
+            source = _source(space, architecture, specs, preprocess)
+            if candidate is not None:
+                from archwright.export._verify import check_source
+
+                check_source(source.decode(), candidate.model, specs)
+            files[SOURCE] = source
         except BuildError as error:
             reason = str(error)
     if SOURCE not in files:
