@@ -108,13 +108,13 @@ def test_ranges_that_are_none(range_, message, known):
 
 @pytest.mark.parametrize("fidelities", [{}, {"epochs": Fidelity(3, 3)}])
 def test_nothing_to_be_given_less_of(fidelities):
-    with pytest.raises(SchedulerError, match=r"nothing that .* the scheduler 'full', or .* fidelity=\{'epochs'"):
+    with pytest.raises(SchedulerError, match=r"no lower fidelity.* the scheduler 'full', or .* fidelity=\{'epochs'"):
         Ladder.of(fidelities, eta=3)
 
 
 @pytest.mark.parametrize("eta", [1, 0.5, -3, float("nan"), "3"])
 def test_rungs_that_are_not_dearer(eta):
-    with pytest.raises(SchedulerError, match=r"eta, how much dearer .* is above 1, not"):
+    with pytest.raises(SchedulerError, match=r"eta, how much dearer .* must be above 1, not"):
         Ladder.of({"epochs": (1, 27)}, eta=eta)
 
 

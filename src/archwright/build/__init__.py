@@ -10,7 +10,7 @@ from archwright.build._mirror import write_layer, write_optimizer
 if TYPE_CHECKING:
     from archwright.build._build import build
     from archwright.build._check import check
-    from archwright.build._infer import Shaped, ShapesAlone, innermost, tensors_of
+    from archwright.build._infer import Shaped, ShapesAlone, drawn_for, innermost, tensors_of
     from archwright.build._make import instantiate_settings
     from archwright.build._onnx import write_onnx
     from archwright.build._source import source
@@ -20,6 +20,7 @@ __all__ = [
     "ShapesAlone",
     "build",
     "check",
+    "drawn_for",
     "innermost",
     "instantiate_settings",
     "source",
@@ -37,6 +38,7 @@ _ROOMS = {
     "innermost": "_infer",
     "instantiate_settings": "_make",
     "source": "_source",
+    "drawn_for": "_infer",
     "tensors_of": "_infer",
     "write_onnx": "_onnx",
 }

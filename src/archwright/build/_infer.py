@@ -24,6 +24,7 @@ __all__ = [
     "ShapesAlone",
     "concrete",
     "counted",
+    "drawn_for",
     "has_lazy",
     "innermost",
     "inputs_for",
@@ -220,6 +221,11 @@ def tensors_of(shapes: Sequence[Shaped], device: str) -> list[torch.Tensor]:
         drawn = torch.randn(shape, generator=generator) if real else torch.randint(2, shape, generator=generator)
         made.append(drawn.to(device, dtype))
     return made
+
+
+def drawn_for(specs: Sequence[TensorSpec], *, size: int = 2, device: str = "cpu") -> list[torch.Tensor]:
+    """Return a batch for each input of a network, as `tensors_of` draws it."""
+    return tensors_of([((size, *spec.shape), getattr(torch, spec.dtype)) for spec in specs], device)
 
 
 def run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: dict[int, str]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from archwright.space import Call, Choice, Filled, Graph, Repeat, children, find
+from archwright.space import Call, Choice, Filled, Graph, Repeat, find, walk
 
 __all__ = ["is_layer", "is_open", "is_row"]
 
@@ -56,14 +56,4 @@ def _makes_layer(call: Call) -> bool:
 
 def _holds_choice(item: Any) -> bool:
     """Tell whether there is a choice between modules inside an item."""
-    visited: set[int] = set()
-    stack = [item]
-    while stack:
-        part = stack.pop()
-        if id(part) in visited:
-            continue
-        visited.add(id(part))
-        if isinstance(part, Choice) and is_layer(part):
-            return True
-        stack += [*(each for _, each in children(part)), *getattr(part, "branches", ())]
-    return False
+    return any(isinstance(part, Choice) and is_layer(part) for part in walk(item))

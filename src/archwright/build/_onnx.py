@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from archwright.build._infer import tensors_of
+from archwright.build._infer import drawn_for
 from archwright.errors import BuildError, require
 from archwright.space import TensorSpec
 
@@ -158,7 +158,7 @@ def _convert(form: _Form, network: torch.nn.Module, inputs: tuple[Tensor, ...], 
 
 
 def _batch(specs: Sequence[TensorSpec], size: int) -> tuple[Tensor, ...]:
-    return tuple(tensors_of([((size, *spec.shape), getattr(torch, spec.dtype)) for spec in specs], "cpu"))
+    return tuple(drawn_for(specs, size=size))
 
 
 def _outputs(network: torch.nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:

@@ -37,6 +37,7 @@ from archwright.space import (
     children,
     compute,
     plain,
+    walk,
     written,
 )
 
@@ -92,15 +93,8 @@ class Probe:
     def _inside(self, item: Any) -> frozenset[str]:
         """Return the names of the decisions inside of an item."""
         if id(item) not in self._decided:
-            found, visited, stack = set(), set(), [item]
-            while stack:
-                part = stack.pop()
-                if id(part) not in visited:
-                    visited.add(id(part))
-                    if isinstance(part, Decision):
-                        found.add(self._names[part])
-                    stack += [*(each for _, each in children(part)), *getattr(part, "branches", ())]
-            self._decided[id(item)] = item, frozenset(found)
+            found = frozenset(self._names[part] for part in walk(item) if isinstance(part, Decision))
+            self._decided[id(item)] = item, found
         return self._decided[id(item)][1]
 
     def _merged(self, cases: Iterable[Case]) -> list[Case]:

@@ -91,16 +91,17 @@ class Counted(Cost):
     def _count(self, space: Space, architecture: Architecture, specs: Sequence[TensorSpec] | None) -> dict[str, float]:
         from torch.nn.parameter import is_lazy
 
+        from archwright.build import drawn_for
         from archwright.cost._flops import count_flops
         from archwright.cost._memory import bytes_of, forward_peak, training_peak
-        from archwright.cost._network import fresh, on_meta_or_cpu, samples
+        from archwright.cost._network import fresh, on_meta_or_cpu
 
         def count(device: str) -> dict[str, float]:
             model = fresh(space, architecture, specs, device)
             if specs is None and any(map(is_lazy, (*model.parameters(), *model.buffers()))):
                 inputs_of(space, None)  # raises: lazy layers have no sizes
-            inputs = samples(specs or (), 1, device)
-            batch = samples(specs or (), self.batch_size, device)
+            inputs = drawn_for(specs or (), size=1, device=device)
+            batch = drawn_for(specs or (), size=self.batch_size, device=device)
             how: dict[str, Callable[[], float]] = {
                 "parameters": lambda: sum(each.numel() for each in model.parameters()),
                 "trainable_parameters": lambda: sum(each.numel() for each in model.parameters() if each.requires_grad),

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from archwright.build import innermost, tensors_of
+from archwright.build import innermost
 from archwright.errors import CostError
 from archwright.space import Space, TensorSpec
 
-__all__ = ["fresh", "on_meta_or_cpu", "run", "samples", "unfused"]
+__all__ = ["fresh", "on_meta_or_cpu", "run", "unfused"]
 
 _T = TypeVar("_T")
 
@@ -46,11 +46,6 @@ def fresh(space: Space, architecture: Mapping[str, Any], specs: Sequence[TensorS
     with torch.random.fork_rng(devices=()), torch.device(device):
         torch.default_generator.manual_seed(0)  # `torch.manual_seed` would seed devices that are not put back
         return space.build(architecture, specs).eval()
-
-
-def samples(specs: Sequence[TensorSpec], count: int, device: str) -> list[Tensor]:
-    """Return so many samples of what goes into a network: noise, the same each time."""
-    return tensors_of([((count, *spec.shape), getattr(torch, spec.dtype)) for spec in specs], device)
 
 
 def run(model: nn.Module, inputs: Sequence[Tensor]) -> Any:

@@ -173,12 +173,13 @@ class LatencyTable(Cost):
             raise CostError(f"{path} holds no latency table, as LatencyTable.save writes it: {error!r}") from error
 
     def _operations(self, space: Space, architecture: Architecture, specs: Sequence[TensorSpec]) -> list[Operation]:
-        from archwright.cost._network import fresh, on_meta_or_cpu, samples
+        from archwright.build import drawn_for
+        from archwright.cost._network import fresh, on_meta_or_cpu
         from archwright.cost._operations import operations
 
         def listed(device: str) -> list[Operation]:
             model = fresh(space, architecture, specs, device)
-            return operations(model, samples(specs, self.target.batch_size, device))
+            return operations(model, drawn_for(specs, size=self.target.batch_size, device=device))
 
         return on_meta_or_cpu(listed)
 

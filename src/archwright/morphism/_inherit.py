@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.build._build import closed_model
-from archwright.build._infer import size, tensors_of
+from archwright.build._infer import drawn_for, size
 from archwright.build._make import make
 from archwright.errors import BuildError, RelaxationError
 from archwright.evaluate._device import seeded
@@ -235,7 +235,7 @@ def _is_bias(slot: Slot) -> bool:
 
 def _is_same(new: _Network, old: _Network) -> bool:
     """Tell whether two networks give the same for an input that is drawn, in evaluation mode."""
-    inputs = tensors_of([((2, *spec.shape), getattr(torch, spec.dtype)) for spec in new.specs], "cpu")
+    inputs = drawn_for(new.specs)
     results = []
     for network in (new, old):
         try:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 
 from archwright._checks import check_shares
 from archwright.errors import SchedulerError
-from archwright.schedulers._base import Job, Scheduler, check_eta, register
-from archwright.schedulers._brackets import Brackets, cost, hyperband
+from archwright.schedulers._base import register
+from archwright.schedulers._hyperband import Hyperband
 from archwright.schedulers._ladder import Ladder
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy, name_of
@@ -23,7 +22,7 @@ _BLIND = ("random", "grid")  # they learn nothing
 
 @register("bohb")
 @dataclass(frozen=True)
-class BOHB(Scheduler):
+class BOHB(Hyperband):
     """BOHB: Hyperband with model-based proposals; a third of the proposals are random.
 
     Falkner, Klein and Hutter, "BOHB: robust and efficient hyperparameter optimization at scale", ICML 2018. The model
@@ -38,13 +37,11 @@ class BOHB(Scheduler):
         SchedulerError: A setting is out of range.
     """
 
-    eta: float = 3.0
     random: float = 1 / 3
-    _brackets: Brackets = field(default_factory=Brackets, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_eta(self)
+        super().__post_init__()
         check_shares(self, "random")
 
     def check(self, strategy: Strategy) -> None:
@@ -59,10 +56,6 @@ class BOHB(Scheduler):
                 "strategy such as 'tpe' or 'bo', or the scheduler 'hyperband'"
             )
 
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
-        """Return the promotion that is due in the oldest bracket, or a new trial of the youngest."""
-        return self._brackets.job(ladder, history, partial(hyperband, ladder, self.eta), more=more)
-
     def propose(
         self,
         ladder: Ladder,
@@ -76,11 +69,3 @@ class BOHB(Scheduler):
         if rng.random() < self.random:
             return space.sample(rng)
         return super().propose(ladder, level, strategy, space, history, rng)
-
-    def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
-        """Return the best of each rung of each bracket, as many as go on from it."""
-        return self._brackets.wanted(ladder, history, partial(hyperband, ladder, self.eta))
-
-    def bracket(self, ladder: Ladder) -> float:
-        """Return how many full evaluations the first bracket costs."""
-        return cost(ladder, hyperband(ladder, self.eta, 0))

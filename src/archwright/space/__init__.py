@@ -33,6 +33,7 @@ from archwright.space._nodes import (
     children,
     is_value,
     last_name,
+    walk,
     written,
 )
 from archwright.space._print import describe_size
@@ -89,5 +90,6 @@ __all__ = [
     "repeat",
     "subset",
     "template",
+    "walk",
     "written",
 ]

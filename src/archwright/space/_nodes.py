@@ -33,6 +33,7 @@ __all__ = [
     "children",
     "is_value",
     "last_name",
+    "walk",
     "written",
 ]
 
@@ -368,6 +369,17 @@ def children(item: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(item, Mapping):
         for key, value in item.items():
             yield str(key), value
+
+
+def walk(item: Any) -> Iterator[Any]:
+    """Iterate over an item and all that is inside it, the options of decisions too, each object once."""
+    stack, visited = [item], set[int]()
+    while stack:
+        part = stack.pop()
+        if id(part) not in visited:
+            visited.add(id(part))
+            yield part
+            stack += [*(each for _, each in children(part)), *getattr(part, "branches", ())]
 
 
 def _only(merge: Merge, index: int) -> str:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.space import Architecture, Decision, Space, Value, children
+from archwright.space import Architecture, Decision, Space, Value, walk
 from archwright.strategies._actions import Actions
 from archwright.strategies._pool import everything
 from archwright.trials import History
@@ -273,12 +273,4 @@ class _Due(Exception):
 
 def _opens(decision: Decision) -> bool:
     """Tell whether values of a decision bring other decisions to life."""
-    stack, visited = list(decision.branches), set[int]()
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Decision):
-            return True
-        if id(item) not in visited:
-            visited.add(id(item))
-            stack += [part for _, part in children(item)]
-    return False
+    return any(isinstance(part, Decision) for part in walk(list(decision.branches)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,8 +56,9 @@ class OneShot(Strategy):
         check_shares(self, "warmup")
 
     def relaxation_settings(self) -> dict[str, Any]:
-        """Return the settings of the relaxation, by name."""
-        return {"warmup": self.warmup}
+        """Return the settings of the relaxation, by name: `warmup` and those that the subclass adds."""
+        ours = {field.name for field in fields(OneShot)} - {"warmup"}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ours}
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the best architecture that was learned and not tried; after the last one, a mutation of the best."""
@@ -95,10 +96,6 @@ class DARTS(OneShot):
         super().__post_init__()
         check_options(self, order=(1, 2))
 
-    def relaxation_settings(self) -> dict[str, Any]:
-        """Return the settings of the relaxation, by name."""
-        return {"warmup": self.warmup, "order": self.order}
-
 
 @register("pc-darts")
 @dataclass(frozen=True)
@@ -123,10 +120,6 @@ class PCDARTS(OneShot):
         """Check the settings."""
         super().__post_init__()
         check_counts(self, "channels")
-
-    def relaxation_settings(self) -> dict[str, Any]:
-        """Return the settings of the relaxation, by name."""
-        return {"warmup": self.warmup, "channels": self.channels}
 
 
 @register("gdas")
@@ -154,10 +147,6 @@ class GDAS(OneShot):
         """Check the settings."""
         super().__post_init__()
         check_positive(self, "start", "end")
-
-    def relaxation_settings(self) -> dict[str, Any]:
-        """Return the settings of the relaxation, by name."""
-        return {"warmup": self.warmup, "start": self.start, "end": self.end}
 
 
 @register("drnas")
@@ -201,10 +190,6 @@ class ProxylessNAS(OneShot):
         check_options(self, cost=("", "latency", "flops", "parameters"))
         check_positive(self, "cost_weight")
 
-    def relaxation_settings(self) -> dict[str, Any]:
-        """Return the settings of the relaxation, by name."""
-        return {"warmup": self.warmup, "cost": self.cost, "cost_weight": self.cost_weight}
-
 
 @register("enas")
 @dataclass(frozen=True)
@@ -224,7 +209,3 @@ class ENAS(OneShot):
     relaxation: ClassVar[str] = "controller"
 
     entropy: float = 1e-3
-
-    def relaxation_settings(self) -> dict[str, Any]:
-        """Return the settings of the relaxation, by name."""
-        return {"warmup": self.warmup, "entropy": self.entropy}

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from archwright.build._infer import concrete, counted, has_lazy, is_unsized
 from archwright.build._make import headline, make
 from archwright.errors import BuildError, RelaxationError
-from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, children
+from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, walk
 from archwright.supernet._bank import seeded
 from archwright.supernet._engine import Engine
 from archwright.supernet._frame import Draw, Frame
@@ -353,21 +353,9 @@ class Leaf:
 
 def decisions_in(item: Any) -> tuple[list[Decision], list[Blank]]:
     """Return the decisions and blanks that an item holds, those inside of options included."""
-    decisions: dict[Decision, None] = {}
-    blanks: dict[Blank, None] = {}
-    visited: set[int] = set()
-    stack = [item]
-    while stack:
-        part = stack.pop()
-        if id(part) in visited:
-            continue
-        visited.add(id(part))
-        if isinstance(part, Decision):
-            decisions[part] = None
-        elif isinstance(part, Blank):
-            blanks[part] = None
-        stack += [*(each for _, each in children(part)), *getattr(part, "branches", ())]
-    return list(decisions), list(blanks)
+    parts = list(walk(item))
+    decisions = [part for part in parts if isinstance(part, Decision)]
+    return decisions, [part for part in parts if isinstance(part, Blank)]
 
 
 def _replaced(item: Any, parts: dict[int, StandIn]) -> Any:
@@ -388,10 +376,7 @@ def _replaced(item: Any, parts: dict[int, StandIn]) -> Any:
 
 def _holds(item: Any, text: str) -> bool:
     """Tell whether a call in an item has a text in its target."""
-    if isinstance(item, Call) and text in item.target:
-        return True
-    inner = (*(part for _, part in children(item)), *getattr(item, "branches", ()))
-    return any(_holds(part, text) for part in inner)
+    return any(isinstance(part, Call) and text in part.target for part in walk(item))
 
 
 def _shapeless(module: nn.Module) -> list[nn.Module]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.space import Architecture, Space
 
-__all__ = ["Fitted", "Predictor", "standardise"]
+__all__ = ["Fitted", "FittedMembers", "Predictor", "standardise"]
 
 _CONSTANT = 1e-12  # a spread below this share of the largest score is rounding
 
@@ -32,6 +33,26 @@ class Fitted(ABC):
         """Return (n,) scores drawn from the predictions, each independently of the others."""
         mean, deviation = self.predict(architectures)
         return mean + deviation * rng.standard_normal(len(mean))
+
+
+@dataclass(frozen=True)
+class FittedMembers(Fitted):
+    """Members whose mean is the prediction, and whose standard deviation is that of the prediction.
+
+    Args:
+        values: Returns (members, n) standardised scores of n architectures.
+        centre: The mean that the scores had.
+        spread: Their deviation.
+    """
+
+    values: Callable[[Sequence[Architecture]], NDArray[np.float64]]
+    centre: float
+    spread: float
+
+    def predict(self, architectures: Sequence[Architecture]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (n,) means over the members and (n,) their standard deviations, in the unit of the scores."""
+        values = self.values(architectures)
+        return self.centre + self.spread * values.mean(0), self.spread * values.std(0)
 
 
 class Predictor(ABC):

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from archwright._checks import check_counts, check_options, check_positive
 from archwright.space import Architecture, Space
-from archwright.surrogates._base import Fitted, Predictor, standardise
+from archwright.surrogates._base import FittedMembers, Predictor, standardise
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 
 if TYPE_CHECKING:
-    from archwright.surrogates._members import Perceptrons
+    pass
 
-__all__ = ["Ensemble", "FittedEnsemble"]
+__all__ = ["Ensemble"]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ class Ensemble(Predictor):
 
     def fit(
         self, space: Space, architectures: Sequence[Architecture], scores: Array, rng: np.random.Generator
-    ) -> FittedEnsemble:
+    ) -> FittedMembers:
         """Learn from measured architectures."""
         import torch
 
@@ -73,25 +73,9 @@ class Ensemble(Predictor):
         model = _members.Perceptrons(seeds[1:], rows.shape[1], width=self.width, depth=self.depth)
         wanted = torch.from_numpy(standard).to(rows.dtype)
         _members.train(model, (rows,), wanted, steps=self.steps, rate=self.rate, batch=_BATCH, seed=seeds[0])
-        return FittedEnsemble(space, self.encoding, model, centre, spread)
 
+        def values(architectures: Sequence[Architecture]) -> Array:
+            rows = torch.from_numpy(encode_rows(space, architectures, self.encoding))
+            return _members.predict(model, (rows,))
 
-@dataclass(frozen=True)
-class FittedEnsemble(Fitted):
-    """An ensemble with its weights."""
-
-    space: Space
-    encoding: Encoding
-    model: Perceptrons
-    centre: float
-    spread: float
-
-    def predict(self, architectures: Sequence[Architecture]) -> tuple[Array, Array]:
-        """Return (n,) means over the members and (n,) their standard deviations, in the unit of the scores."""
-        import torch
-
-        from archwright.surrogates import _members
-
-        rows = torch.from_numpy(encode_rows(self.space, architectures, self.encoding))
-        values = _members.predict(self.model, (rows,))
-        return self.centre + self.spread * values.mean(0), self.spread * values.std(0)
+        return FittedMembers(values, centre, spread)

@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 from archwright._checks import check_counts, check_positive
 from archwright.errors import StrategyError
 from archwright.space import Apply, Architecture, Choice, Decision, Filled, Space
-from archwright.surrogates._base import Fitted, Predictor, standardise
+from archwright.surrogates._base import FittedMembers, Predictor, standardise
 from archwright.surrogates._rows import encode_rows, remembered
 from archwright.surrogates._wl import as_graph
 
 if TYPE_CHECKING:
     import torch
 
-    from archwright.surrogates._members import GraphNetworks
 
-__all__ = ["FittedGraphNetwork", "GraphNetwork"]
+__all__ = ["GraphNetwork"]
 
 Array: TypeAlias = NDArray[np.float64]
 _Graph: TypeAlias = tuple[list[str], NDArray[np.intp]]  # labels of the nodes, and (2, edges) from and to
@@ -71,7 +70,7 @@ class GraphNetwork(Predictor):
 
     def fit(
         self, space: Space, architectures: Sequence[Architecture], scores: Array, rng: np.random.Generator
-    ) -> FittedGraphNetwork:
+    ) -> FittedMembers:
         """Learn from measured architectures.
 
         Raises:
@@ -92,25 +91,11 @@ class GraphNetwork(Predictor):
         )
         wanted = torch.from_numpy(standard).float()
         _members.train(model, inputs, wanted, steps=self.steps, rate=self.rate, batch=_BATCH, seed=seeds[0])
-        return FittedGraphNetwork(space, numbers, model, centre, spread)
 
+        def values(architectures: Sequence[Architecture]) -> Array:
+            return _members.predict(model, _pack(space, architectures, numbers))
 
-@dataclass(frozen=True)
-class FittedGraphNetwork(Fitted):
-    """Graph networks with their weights, and the numbers of the labels that they know."""
-
-    space: Space
-    numbers: Mapping[str, int]
-    model: GraphNetworks
-    centre: float
-    spread: float
-
-    def predict(self, architectures: Sequence[Architecture]) -> tuple[Array, Array]:
-        """Return (n,) means over the members and (n,) their standard deviations, in the unit of the scores."""
-        from archwright.surrogates import _members
-
-        values = _members.predict(self.model, _pack(self.space, architectures, self.numbers))
-        return self.centre + self.spread * values.mean(0), self.spread * values.std(0)
+        return FittedMembers(values, centre, spread)
 
 
 def _graphs(space: Space, architectures: Sequence[Architecture]) -> list[_Graph]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archwright._checks import check_counts, check_options, check_positive
 from archwright.space import Architecture, Space
-from archwright.surrogates._base import Fitted, Predictor, standardise
+from archwright.surrogates._base import FittedMembers, Predictor, standardise
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 
-__all__ = ["BoostedTrees", "FittedTrees"]
+__all__ = ["BoostedTrees"]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class BoostedTrees(Predictor):
 
     def fit(
         self, space: Space, architectures: Sequence[Architecture], scores: Array, rng: np.random.Generator
-    ) -> FittedTrees:
+    ) -> FittedMembers:
         """Learn from measured architectures."""
         from sklearn.ensemble import GradientBoostingRegressor
 
@@ -74,21 +74,9 @@ class BoostedTrees(Predictor):
             ).fit(rows, standard)
             for seed in rng.integers(2**31, size=self.members).tolist()
         ]
-        return FittedTrees(space, self.encoding, models, centre, spread)
 
+        def values(architectures: Sequence[Architecture]) -> Array:
+            rows = encode_rows(space, architectures, self.encoding)
+            return np.array([model.predict(rows) for model in models])
 
-@dataclass(frozen=True)
-class FittedTrees(Fitted):
-    """Sequences of trees, grown."""
-
-    space: Space
-    encoding: Encoding
-    models: Sequence[Any]
-    centre: float
-    spread: float
-
-    def predict(self, architectures: Sequence[Architecture]) -> tuple[Array, Array]:
-        """Return (n,) means over the members and (n,) their standard deviations, in the unit of the scores."""
-        rows = encode_rows(self.space, architectures, self.encoding)
-        values = np.array([model.predict(rows) for model in self.models])
-        return self.centre + self.spread * values.mean(0), self.spread * values.std(0)
+        return FittedMembers(values, centre, spread)

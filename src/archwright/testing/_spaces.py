@@ -47,18 +47,9 @@ class SpaceSuite:
 
     def inputs(self, space: Space) -> list[Any]:
         """Return a batch for the network; a subclass may know better where whole numbers go in."""
-        import torch
+        from archwright.build import drawn_for
 
-        generator = torch.Generator().manual_seed(0)
-        made = []
-        for spec in space.example_input or ():
-            shape, dtype = (2, *spec.shape), getattr(torch, spec.dtype)
-            made.append(
-                torch.randn(shape, generator=generator, dtype=dtype)
-                if dtype.is_floating_point
-                else torch.zeros(shape, dtype=dtype)
-            )
-        return made
+        return [*drawn_for(space.example_input or ())]
 
     def drawn(self, space: Space) -> list[Architecture]:
         """Return architectures of the space."""

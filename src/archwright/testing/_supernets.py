@@ -47,18 +47,10 @@ class SupernetSuite:
 
     def inputs(self, supernet: Supernet) -> list[Any]:
         """Return a batch of two; a subclass may know better where whole numbers go in."""
-        import torch
+        from archwright.build import drawn_for
 
-        generator = torch.Generator().manual_seed(0)
-        made = []
-        for spec in supernet.example_input:
-            shape, dtype = (2, *spec.shape), getattr(torch, spec.dtype)
-            made.append(
-                torch.randn(shape, generator=generator, dtype=torch.float64)
-                if dtype.is_floating_point
-                else torch.zeros(shape, dtype=dtype)
-            )
-        return made
+        drawn = drawn_for(supernet.example_input)
+        return [each.double() if each.is_floating_point() else each for each in drawn]
 
     def drawn(self, space: Space) -> list[Architecture]:
         """Return architectures of the space."""
