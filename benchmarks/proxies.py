@@ -24,7 +24,7 @@ import torch
 from scipy.stats import spearmanr
 
 import archwright as aw
-from archwright.evaluate import proxies
+from archwright import proxies
 
 DATA = Path(os.environ.get("ARCHWRIGHT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of CIFAR-10

@@ -6,7 +6,10 @@ import importlib
 
 import pytest
 
-MOVED = {"archwright.supernet": {"Inherited": "archwright.morphism", "inherit": "archwright.morphism"}}
+MOVED = {
+    "archwright.evaluate": {"ProxyEvaluator": "archwright.proxies", "proxies": "archwright"},
+    "archwright.supernet": {"Inherited": "archwright.morphism", "inherit": "archwright.morphism"},
+}
 
 
 @pytest.mark.parametrize(

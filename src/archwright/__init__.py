@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         morphism,
         nn,
         optim,
+        proxies,
         schedulers,
         spaces,
         strategies,
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
         testing,
     )
     from archwright.datasets import Data, data
-    from archwright.evaluate import Candidate, Evaluator, ProxyEvaluator, Repeats, Stopped, Training
+    from archwright.evaluate import Candidate, Evaluator, Repeats, Stopped, Training
+    from archwright.proxies import ProxyEvaluator
     from archwright.space import (
         Architecture,
         Space,
@@ -50,9 +52,10 @@ if TYPE_CHECKING:
 
 _HOME = {
     **dict.fromkeys(("bench", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
-    **dict.fromkeys(("morphism", "supernet", "surrogates", "testing"), ""),
+    **dict.fromkeys(("morphism", "proxies", "supernet", "surrogates", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
-    **dict.fromkeys(("Candidate", "Evaluator", "ProxyEvaluator", "Repeats", "Stopped", "Training"), "evaluate"),
+    **dict.fromkeys(("Candidate", "Evaluator", "Repeats", "Stopped", "Training"), "evaluate"),
+    "ProxyEvaluator": "proxies",
     **dict.fromkeys(
         (
             "Architecture",
@@ -115,6 +118,7 @@ __all__ = [
     "nn",
     "optim",
     "ordinal",
+    "proxies",
     "real",
     "repeat",
     "schedulers",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["moved", "renamed"]
+__all__ = ["renamed"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,20 +39,3 @@ def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return call
 
     return decorate
-
-
-def moved(module: str, **homes: str) -> Callable[[str], Any]:
-    """Return a `__getattr__` for a module that still gives names which are now elsewhere, with a `FutureWarning`.
-
-    Args:
-        module: The name of the module.
-        **homes: The module that a name is in now, by the name.
-    """
-
-    def find(name: str) -> Any:
-        if name not in homes:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warnings.warn(f"{module}.{name} is now {homes[name]}.{name}", FutureWarning, stacklevel=2)
-        return getattr(importlib.import_module(homes[name]), name)
-
-    return find

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from tests.evaluate.stubs import candidate, linear, table
 
-from archwright.cost import Cost
-from archwright.errors import Unsteady
-from archwright.evaluate import Costed, Evaluator, ProxyEvaluator, Repeats, Stopped, Training, Wrapped
+from archwright.evaluate import Evaluator, Repeats, Training, Wrapped
+from archwright.proxies import ProxyEvaluator
 from archwright.supernet import SupernetEvaluator
 
 OWN = {"evaluate", "to_json"}  # what an evaluator over another does for itself
@@ -45,19 +44,6 @@ class Same(Wrapped):
         return {"value": 1.0}
 
 
-class Priced(Cost):
-    metrics = ("price",)
-
-    def __init__(self, *answers: object) -> None:
-        self.answers = list(answers)
-
-    def of(self, space: object, architecture: object, example_input: object = None) -> dict[str, float]:
-        found = self.answers.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return {"price": found}
-
-
 @pytest.mark.parametrize("name", sorted(OFFERED))
 def test_all_that_an_evaluator_offers_is_forwarded(name: str) -> None:
     for make in (Same, lambda inner: Same(Same(inner)), lambda inner: Repeats(inner, 2)):
@@ -79,44 +65,3 @@ def test_evaluators_that_train_in_the_end_test_a_trained_network_as_training_doe
     assert "test_accuracy" in wanted
     for evaluator in (ProxyEvaluator(training), SupernetEvaluator(training), Repeats(training, 2)):
         assert evaluator.held_out(one, one.model) == wanted
-
-
-# --------------------------------------------------------------------------- costs
-
-
-class Reports(Evaluator):
-    def __init__(self, end: Exception | None = None) -> None:
-        self.end = end
-        self.evaluated = 0
-
-    def evaluate(self, candidate: Any) -> dict[str, float]:
-        self.evaluated += 1
-        candidate.report(1, value=0.5)
-        if self.end is not None:
-            raise self.end
-        return {"value": 1.0}
-
-    def retrain(self, candidate: Any) -> dict[str, float]:
-        return self.evaluate(candidate)
-
-
-def test_times_that_waver_are_measured_again_when_the_network_has_been_trained() -> None:
-    inner = Reports()
-    assert Costed(inner, [Priced(Unsteady("busy"), 3.0)]).evaluate(candidate(linear)) == {"value": 1.0, "price": 3.0}
-    with pytest.raises(Unsteady):
-        Costed(inner, [Priced(Unsteady("busy"), Unsteady("busy"))]).evaluate(candidate(linear))
-    assert inner.evaluated == 2
-
-
-def test_a_final_training_is_not_thrown_away_for_a_cost() -> None:
-    inner = Reports()
-    with pytest.raises(Unsteady):
-        Costed(inner, [Priced(Unsteady("busy"))]).retrain(candidate(linear))
-    assert inner.evaluated == 0
-
-
-def test_costs_belong_to_the_last_report_where_that_is_the_result() -> None:
-    costed = Costed(Reports(Stopped("converged", complete=True)), [Priced(3.0)])
-    assert costed.evaluate(candidate(linear)) == {"value": 0.5, "price": 3.0}
-    with pytest.raises(Stopped):
-        Costed(Reports(Stopped("poor")), [Priced(3.0)]).evaluate(candidate(linear))

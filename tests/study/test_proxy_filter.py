@@ -8,7 +8,8 @@ from tests.study.helpers import function, record
 
 import archwright as aw
 from archwright.errors import EvaluationError, SchedulerError, StudyError, UnknownName
-from archwright.evaluate import Candidate, ProxyEvaluator
+from archwright.evaluate import Candidate
+from archwright.proxies import ProxyEvaluator
 from archwright.strategies import Strategy
 from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.tasks import as_task
@@ -154,7 +155,7 @@ def test_each_network_is_scored_once(monkeypatch):
             counted.append(candidate.architecture)
             return super().evaluate(candidate)
 
-    monkeypatch.setattr("archwright.evaluate.proxies.ProxyEvaluator", Counting)
+    monkeypatch.setattr("archwright.proxies.ProxyEvaluator", Counting)
     scorer = proxy_scorer(ProxyFilter.parse("parameters"), SPACE, Sized())
     first = counted[0]
     assert scorer(first) == scorer(first) == score(SPACE, first, "parameters")

@@ -10,8 +10,9 @@ from tests.evaluate.stubs import table
 
 import archwright as aw
 from archwright import nn
+from archwright.cost import Costed
 from archwright.errors import EvaluationError, SchedulerError, SpaceError, StrategyError
-from archwright.evaluate import Costed, Fidelity, Repeats
+from archwright.evaluate import Fidelity, Repeats
 
 MODEL = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(3))
 RATE = aw.Space(model=MODEL, lr=aw.real(1e-3, 1e-1, log=True))

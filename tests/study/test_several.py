@@ -13,9 +13,9 @@ from tests.study.helpers import SPACE, record, value
 from tests.study.test_best import NETWORKS, MarksAgain
 
 import archwright as aw
-from archwright.cost import Cost
+from archwright.cost import Cost, Costed
 from archwright.errors import SchedulerError, StudyError
-from archwright.evaluate import Costed, FunctionEvaluator, Infeasible, Training
+from archwright.evaluate import FunctionEvaluator, Infeasible, Training
 
 AIMS = ["max value", "min cost"]
 NET = aw.Space(

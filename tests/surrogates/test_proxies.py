@@ -11,9 +11,8 @@ import torch
 from scipy.stats import spearmanr
 
 import archwright as aw
-from archwright import nn
+from archwright import nn, proxies
 from archwright.errors import StrategyError
-from archwright.evaluate import proxies
 from archwright.surrogates import KERNELS, GaussianProcess, Proxies, ProxyModel, kernel_for, terms_for
 from archwright.surrogates._ridge import Ridge
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import archwright as aw
-from archwright import nn
-from archwright.evaluate import ProxyEvaluator, as_evaluator, proxies
+from archwright import nn, proxies
+from archwright.evaluate import as_evaluator
+from archwright.proxies import ProxyEvaluator
 from archwright.testing import EvaluatorSuite
 
 

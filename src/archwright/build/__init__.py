@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from archwright._lazy import lazy
 from archwright.build._mirror import write_layer, write_optimizer
 
 if TYPE_CHECKING:
@@ -30,22 +30,14 @@ __all__ = [
     "write_optimizer",
 ]
 
-_ROOMS = {
-    "Shaped": "_infer",
-    "ShapesAlone": "_infer",
-    "build": "_build",
-    "check": "_check",
-    "innermost": "_infer",
-    "instantiate_settings": "_make",
-    "source": "_source",
-    "drawn_for": "_infer",
-    "tensors_of": "_infer",
-    "write_onnx": "_onnx",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is asked for."""
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "_build": ["build"],
+        "_check": ["check"],
+        "_infer": ["Shaped", "ShapesAlone", "drawn_for", "innermost", "tensors_of"],
+        "_make": ["instantiate_settings"],
+        "_onnx": ["write_onnx"],
+        "_source": ["source"],
+    },
+)

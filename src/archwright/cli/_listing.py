@@ -41,7 +41,7 @@ def entries(kind: Kind) -> Iterable[Entry[Any]]:
 
         return schedulers.entries()
     if kind is Kind.proxies:
-        from archwright.evaluate import proxies
+        from archwright import proxies
 
         return proxies.entries()
     if kind is Kind.relaxations:

@@ -1,18 +1,23 @@
-"""What networks cost: parameters, operations, memory, latency, energy; counted, looked up, or measured.
+"""What networks cost: parameters, operations, memory, latency, energy, training time; counted, looked up, or measured.
+
+`Costed` adds costs to what an evaluator measures; `with_costs` says which ones a search needs.
 
 Importing this room loads no torch; the first use does.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from archwright._lazy import lazy
 from archwright.cost._base import Cost, named_twice
+from archwright.cost._costed import Costed
 from archwright.cost._count import COUNTED, Counted, measures
 from archwright.cost._energy import Energy
 from archwright.cost._json import cost_from_json
 from archwright.cost._latency import Latency, time_files, time_networks
+from archwright.cost._metrics import as_cost, check_metrics_known, costs_of, pace_of, with_costs
+from archwright.cost._pace import TrainingPace
 from archwright.cost._published import Published
 from archwright.cost._table import Agreement, LatencyTable
 from archwright.cost._target import RUNTIMES, Target
@@ -28,6 +33,7 @@ __all__ = [
     "RUNTIMES",
     "Agreement",
     "Cost",
+    "Costed",
     "Counted",
     "Energy",
     "Latency",
@@ -35,24 +41,22 @@ __all__ = [
     "Published",
     "Target",
     "Timing",
+    "TrainingPace",
+    "as_cost",
+    "check_metrics_known",
     "cost_from_json",
+    "costs_of",
     "count_flops",
     "counting",
     "measures",
     "named_twice",
     "on_meta_or_cpu",
+    "pace_of",
     "targets",
     "time_calls",
     "time_files",
     "time_networks",
+    "with_costs",
 ]
 
-
-_ROOMS = {"count_flops": "_flops", "counting": "_flops", "on_meta_or_cpu": "_network"}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is asked for."""
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+__getattr__ = lazy(__name__, {"_flops": ["count_flops", "counting"], "_network": ["on_meta_or_cpu"]})

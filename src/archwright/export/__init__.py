@@ -1,7 +1,8 @@
 """What a found network leaves on disk, what it predicts from there, and what it costs as it is shipped."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from archwright._lazy import lazy
 from archwright.export._best import (
     BEST,
     FRONT,
@@ -36,11 +37,4 @@ __all__ = [
     "save_best",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is asked for."""
-    if name in ("Estimate", "Prediction", "Predictor", "report"):
-        from archwright.export import _predict
-
-        return getattr(_predict, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, {"_predict": ["Estimate", "Prediction", "Predictor", "report"]})

@@ -11,9 +11,9 @@ import numpy as np
 
 from archwright import schedulers, spaces, strategies
 from archwright._words import counted
-from archwright.cost import COUNTED, Counted
+from archwright.cost import COUNTED, Counted, TrainingPace
 from archwright.errors import SchedulerError, StrategyError
-from archwright.evaluate import Evaluator, Fidelity, TrainingPace
+from archwright.evaluate import Evaluator, Fidelity
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import OneShot, Strategy

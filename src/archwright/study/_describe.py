@@ -43,7 +43,7 @@ __all__ = [
 _EVALUATORS = {
     "training": ("archwright.evaluate", "Training"),
     "supernet": ("archwright.supernet", "SupernetEvaluator"),
-    "proxies": ("archwright.evaluate", "ProxyEvaluator"),
+    "proxies": ("archwright.proxies", "ProxyEvaluator"),
 }
 """Where the evaluators are that can be made again, by the "type" in their JSON."""
 
@@ -260,8 +260,7 @@ def _made_evaluator(stored: Mapping[str, Any]) -> Evaluator:
 
         return Repeats(_made_evaluator(stored["evaluator"]), stored["repeats"])
     if stored["type"] == "costed":
-        from archwright.cost import cost_from_json
-        from archwright.evaluate import Costed
+        from archwright.cost import Costed, cost_from_json
 
         return Costed(_made_evaluator(stored["evaluator"]), list(map(cost_from_json, stored["costs"])))
     if stored["type"] == "nested":

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from archwright._words import counted
-from archwright.cost import COUNTED, Cost, Counted
+from archwright.cost import COUNTED, Cost, Counted, costs_of, pace_of
 from archwright.evaluate import Evaluator
 from archwright.space import Architecture, InputSpec, Space
-from archwright.study._costs import costs_of, pace_of
 from archwright.trials import Constraint
 
 __all__ = ["Prechecks", "prechecks_for"]

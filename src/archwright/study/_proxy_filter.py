@@ -64,7 +64,7 @@ def proxy_scorer(screen: ProxyFilter, space: Space, evaluator: Evaluator) -> Pro
         EvaluationError: The proxy ranks sets of networks alone.
         UnknownName: No proxy has that name.
     """
-    from archwright.evaluate import ProxyEvaluator
+    from archwright.proxies import ProxyEvaluator
 
     if evaluator.task is None:
         raise SchedulerError(

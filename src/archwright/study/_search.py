@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archwright import strategies
 from archwright._deprecated import renamed
-from archwright.cost import Cost, Target
+from archwright.cost import Cost, Target, check_metrics_known, costs_of, with_costs
 from archwright.errors import SpaceError, StrategyError
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.schedulers import Ladder, Scheduler
@@ -21,7 +21,6 @@ from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._clock import began
-from archwright.study._costs import check_metrics_known, costs_of, with_costs
 from archwright.study._folder import holds_study, inside_of
 from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.study._study import Study

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from archwright import schedulers, strategies
 from archwright._scalars import scalar
 from archwright._words import counted
-from archwright.cost import COUNTED
+from archwright.cost import COUNTED, check_metrics_known
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator, as_evaluator
 from archwright.execute import Checkpoints, Outcome, Report, judge, report_of
@@ -26,7 +26,6 @@ from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._clock import began
-from archwright.study._costs import check_metrics_known
 from archwright.study._prechecks import prechecks_for
 from archwright.study._propose import Planner
 from archwright.study._proxy_filter import ProxyFilter, ProxyScorer, proxy_scorer

@@ -1,6 +1,6 @@
 """Weight sharing: every architecture of a space in one network."""
 
-from archwright._deprecated import moved
+from archwright._lazy import lazy
 from archwright.supernet import elastic
 from archwright.supernet._base import Relaxation, create, entries, name_of, names, register
 from archwright.supernet._controller import Controller
@@ -55,4 +55,4 @@ __all__ = [
     "skips",
 ]
 
-__getattr__ = moved(__name__, **dict.fromkeys(("Inherited", "inherit"), "archwright.morphism"))
+__getattr__ = lazy(__name__, moved=dict.fromkeys(("Inherited", "inherit"), "archwright.morphism"))

@@ -65,7 +65,7 @@ def _scored(space: Space, architecture: Architecture, seed: int) -> list[float]:
     """Return the scores of a network; nan where they are undefined, or where the network cannot be built or run."""
     import torch
 
-    from archwright.evaluate import proxies
+    from archwright import proxies
     from archwright.evaluate._device import seeded
 
     (spec,) = space.example_input or ()

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from archwright.errors import EvaluationError
-from archwright.evaluate.proxies._base import Proxy, register
-from archwright.evaluate.proxies._passes import Passes
-from archwright.evaluate.proxies._state import NORMS, bypassed, refilled
+from archwright.proxies._base import Proxy, register
+from archwright.proxies._passes import Passes
+from archwright.proxies._state import NORMS, bypassed, refilled
 
 __all__ = ["Synflow"]
 

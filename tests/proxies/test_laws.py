@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from tests.evaluate.proxies.networks import NETWORKS, UNDEFINED, batch, convnet, mlp
+from tests.proxies.networks import NETWORKS, UNDEFINED, batch, convnet, mlp
 from torch import nn
 
+from archwright import proxies
 from archwright.errors import CostError, EvaluationError
-from archwright.evaluate import proxies
-from archwright.evaluate.proxies import Proxy
+from archwright.proxies import Proxy
 
 SINGLE = [name for name in proxies.names() if name != "az-nas"]
 

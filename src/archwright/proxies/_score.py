@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from archwright.errors import EvaluationError
 from archwright.evaluate._device import seeded
-from archwright.evaluate.proxies import _base
-from archwright.evaluate.proxies._base import Proxy
-from archwright.evaluate.proxies._passes import Passes
-from archwright.evaluate.proxies._state import borrowed
+from archwright.proxies import _base
+from archwright.proxies._base import Proxy
+from archwright.proxies._passes import Passes
+from archwright.proxies._state import borrowed
 from archwright.tasks import leaves
 
 __all__ = ["as_proxies", "score"]
@@ -92,7 +92,7 @@ def as_proxies(names: str | Proxy | Iterable[str | Proxy]) -> dict[str, Proxy]:
         proxy = _base.create(each) if isinstance(each, str) else each
         name = each if isinstance(each, str) else _base.name_of(proxy)
         if name is None:
-            raise EvaluationError(f"{proxy!r} has no name: file its class with archwright.evaluate.proxies.register")
+            raise EvaluationError(f"{proxy!r} has no name: file its class with archwright.proxies.register")
         for part, made in {part: _base.create(part) for part in proxy.parts}.items() or [(name, proxy)]:
             if found.setdefault(part, made) != made:
                 raise EvaluationError(f"proxy {part!r} is asked for twice, with different settings")

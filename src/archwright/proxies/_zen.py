@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from archwright.errors import EvaluationError
-from archwright.evaluate.proxies._base import Proxy, register
-from archwright.evaluate.proxies._passes import Passes, gaussian
-from archwright.evaluate.proxies._state import NORMS, batch_norms, refilled
+from archwright.proxies._base import Proxy, register
+from archwright.proxies._passes import Passes, gaussian
+from archwright.proxies._state import NORMS, batch_norms, refilled
 
 __all__ = ["Zen"]
 

@@ -10,9 +10,10 @@ import torch
 from tests.evaluate.stubs import candidate, convnet, images, mlp, table
 
 import archwright as aw
-from archwright import nn
+from archwright import nn, proxies
 from archwright.errors import EvaluationError, UnknownName
-from archwright.evaluate import ProxyEvaluator, Training, proxies
+from archwright.evaluate import Training
+from archwright.proxies import ProxyEvaluator
 
 
 def test_it_gives_the_scores_of_one_batch_of_the_training_part() -> None:

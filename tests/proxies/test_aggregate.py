@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archwright import proxies
 from archwright.errors import EvaluationError
-from archwright.evaluate import proxies
 
 NAMES = ("a", "b", "c")
 numbers = st.floats(-100, 100) | st.integers(-2, 2).map(float) | st.just(-math.inf)

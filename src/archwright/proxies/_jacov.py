@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from archwright.errors import EvaluationError
-from archwright.evaluate.proxies._base import Proxy, register
-from archwright.evaluate.proxies._passes import Passes
+from archwright.proxies._base import Proxy, register
+from archwright.proxies._passes import Passes
 
 __all__ = ["Jacov"]
 

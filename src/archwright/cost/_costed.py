@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from archwright.cost import Cost, named_twice
+from archwright.cost._base import Cost, named_twice
 from archwright.errors import EvaluationError, Unsteady
-from archwright.evaluate._candidate import Candidate, Stopped
-from archwright.evaluate._evaluator import Evaluator
-from archwright.evaluate._wrapped import Wrapped
+from archwright.evaluate import Candidate, Evaluator, Stopped, Wrapped
 from archwright.space import Architecture
 
 if TYPE_CHECKING:

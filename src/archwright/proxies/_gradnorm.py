@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archwright.evaluate.proxies._base import Proxy, register
-from archwright.evaluate.proxies._passes import Passes
+from archwright.proxies._base import Proxy, register
+from archwright.proxies._passes import Passes
 
 __all__ = ["GradNorm"]
 

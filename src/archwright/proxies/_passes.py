@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archwright.errors import EvaluationError
-from archwright.evaluate.proxies._blocks import Block, BlockOutputs
-from archwright.evaluate.proxies._units import Units
+from archwright.proxies._blocks import Block, BlockOutputs
+from archwright.proxies._units import Units
 from archwright.tasks import leaves, map_tensors, size_of
 
 __all__ = ["Passes", "gaussian", "spread"]

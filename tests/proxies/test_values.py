@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.evaluate.proxies.networks import Recurrent, Skip, batch, convnet, mlp
+from tests.proxies.networks import Recurrent, Skip, batch, convnet, mlp
 from torch import Tensor, nn
 
-from archwright.evaluate import proxies
+from archwright import proxies
 
 
 def score(name: str, model: nn.Module, inputs: Tensor, targets: Tensor, **options: int) -> float:

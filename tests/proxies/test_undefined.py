@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tests.evaluate.proxies.networks import Skip, batch, convnet, mlp
+from tests.proxies.networks import Skip, batch, convnet, mlp
 from torch import Tensor, nn
 
+from archwright import proxies
 from archwright.errors import EvaluationError, UnknownName
-from archwright.evaluate import proxies
 
 
 def smooth(layer: Callable[[], nn.Module] = nn.GELU) -> nn.Module:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from archwright.cost import count_flops, on_meta_or_cpu
 from archwright.errors import EvaluationError
-from archwright.evaluate.proxies._base import Proxy, register
-from archwright.evaluate.proxies._passes import Passes
+from archwright.proxies._base import Proxy, register
+from archwright.proxies._passes import Passes
 from archwright.tasks import leaves
 
 __all__ = ["Flops"]

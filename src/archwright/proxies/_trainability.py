@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archwright.errors import EvaluationError
-from archwright.evaluate.proxies._base import Proxy, register
-from archwright.evaluate.proxies._blocks import Block
-from archwright.evaluate.proxies._passes import Passes, gaussian
+from archwright.proxies._base import Proxy, register
+from archwright.proxies._blocks import Block
+from archwright.proxies._passes import Passes, gaussian
 
 __all__ = ["Trainability"]
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from archwright.errors import EvaluationError
-from archwright.evaluate.proxies._base import Proxy, register
-from archwright.evaluate.proxies._passes import Passes
+from archwright.proxies._base import Proxy, register
+from archwright.proxies._passes import Passes
 
 __all__ = ["Zico"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from archwright.errors import EvaluationError
-from archwright.evaluate.proxies._base import Proxy, register
-from archwright.evaluate.proxies._passes import Passes
+from archwright.proxies._base import Proxy, register
+from archwright.proxies._passes import Passes
 
 __all__ = ["AzNas", "aggregate"]
 

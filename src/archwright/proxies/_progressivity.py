@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from archwright.errors import EvaluationError
-from archwright.evaluate.proxies._base import Proxy, register
-from archwright.evaluate.proxies._passes import Passes
+from archwright.proxies._base import Proxy, register
+from archwright.proxies._passes import Passes
 
 __all__ = ["Progressivity"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from archwright.cost import Cost
+from archwright.cost._base import Cost
 from archwright.errors import CostError
-from archwright.evaluate._candidate import Candidate
+from archwright.evaluate import Candidate
 
 if TYPE_CHECKING:
-    from archwright.evaluate._evaluator import Evaluator
+    from archwright.evaluate import Evaluator
     from archwright.space import Architecture, InputSpec, Space
 
 __all__ = ["TrainingPace"]

@@ -1,13 +1,20 @@
-"""What of networks is known before they are trained, and what is measured beside their training."""
+"""Which costs a search needs: those that its objectives and constraints ask for, and those that are named."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
 
-from archwright.cost import COUNTED, RUNTIMES, Cost, Counted, Energy, Latency, Published, Target
+from archwright.cost._base import Cost
+from archwright.cost._costed import Costed
+from archwright.cost._count import COUNTED, Counted
+from archwright.cost._energy import Energy
+from archwright.cost._latency import Latency
+from archwright.cost._pace import TrainingPace
+from archwright.cost._published import Published
+from archwright.cost._target import RUNTIMES, Target
 from archwright.errors import StudyError, unknown
-from archwright.evaluate import Costed, Evaluator, TrainingPace, Wrapped
+from archwright.evaluate import Evaluator, Wrapped
 from archwright.trials import Constraint, Objective, SoftReward, WeightedSum, canonical
 
 __all__ = ["as_cost", "check_metrics_known", "costs_of", "pace_of", "with_costs"]

@@ -9,7 +9,7 @@ from archwright._registry import Classes
 from archwright.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from archwright.evaluate.proxies._passes import Passes
+    from archwright.proxies._passes import Passes
 
 __all__ = ["Proxy", "create", "entries", "name_of", "names", "register"]
 

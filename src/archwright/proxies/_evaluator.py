@@ -16,9 +16,9 @@ from archwright.evaluate._feed import Batch, Feed
 from archwright.evaluate._recipe import to_whole
 from archwright.evaluate._setup import Setup, lay_out
 from archwright.evaluate._training import Training
-from archwright.evaluate.proxies import _base
-from archwright.evaluate.proxies._base import Proxy
-from archwright.evaluate.proxies._score import as_proxies, score
+from archwright.proxies import _base
+from archwright.proxies._base import Proxy
+from archwright.proxies._score import as_proxies, score
 
 if TYPE_CHECKING:
     from archwright.datasets import Data
@@ -37,7 +37,7 @@ class ProxyEvaluator(Evaluator):
     Args:
         training: How the network that was found is trained in the end: a `Training`, or a task or data for one with its
             defaults.
-        proxy: One or several proxies: names (`archwright.evaluate.proxies.names()`) or `Proxy` objects. Those given
+        proxy: One or several proxies: names (`archwright.proxies.names()`) or `Proxy` objects. Those given
             together share their passes.
         batch_size: Samples of the batch; fewer where the training part has fewer.
         objective: "max" and the name of a proxy; `None` for the first of them.
