@@ -55,7 +55,10 @@ def test_a_subcommand_help_loads_no_torch() -> None:
     assert "torch" not in modules_after(command("search", "--help"))
 
 
-@pytest.mark.parametrize("room", ["errors", "space", "build", "spaces", "evaluate", "trials", "cost", "strategies", "cli"])
+ROOMS = ["errors", "space", "build", "spaces", "evaluate", "trials", "cost", "strategies", "cli"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
 def test_these_rooms_load_no_torch(room: str) -> None:
     assert "torch" not in modules_after(f"import archwright.{room}")
 
