@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archwright import bench, spaces
+from archwright import bench
 from archwright._files import Columns, Content, Source, read
 from archwright.errors import MissingExtra, TableError
-from archwright.spaces.nasbench201 import to_string
+from archwright.spaces.nasbench201 import OPERATIONS
 
 SOURCE = Source("table.csv.gz", "not known", "https://example.org/original")
 TEXT = "name,value\nfirst,1.5\nsecond,\n"
@@ -33,10 +33,10 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def small_table(rows: int = 3) -> str:
     """Return a table of NAS-Bench-201 with a few cells."""
-    space, rng = spaces.create("nasbench201"), np.random.default_rng(0)
+    rng, cell = np.random.default_rng(0), "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
     names = ["val12", "val200", "test200", "train_s_200ep", "params_mb", "latency_s"]
     lines = [",".join(["arch", *(f"cifar10_{name}" for name in names)])]
-    lines += [f"{to_string(space.sample(rng))},50,{90 + row},91.5,1000,0.5,0.02" for row in range(rows)]
+    lines += [f"{cell.format(*rng.choice(OPERATIONS, 6))},50,{90 + row},91.5,1000,0.5,0.02" for row in range(rows)]
     return "\n".join(lines) + "\n"
 
 

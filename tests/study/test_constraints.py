@@ -144,7 +144,9 @@ def all_but_equal(architecture):
 
 
 @pytest.mark.parametrize("strategy", ["random", "evolution", "tpe"])
-def test_a_search_in_a_space_that_constraints_leave_little_of_ends_as_exhausted(strategy, tmp_path):
+def test_a_search_in_a_space_that_constraints_leave_little_of_ends_as_exhausted(strategy, tmp_path, monkeypatch):
+    monkeypatch.setattr("archwright.trials._history._REFUSED", 1000)
+
     def space():
         return aw.Space(where=all_but_equal, **{name: aw.integer(0, 8, name=name) for name in RARE})
 

@@ -23,7 +23,7 @@ class Tested(aw.Evaluator):
 
 
 def run(study):
-    return study.run(Tested(), aw.Budget(trials=8))
+    return study.run(Tested(), aw.Budget(trials=5))
 
 
 def interrupted(study, line):
@@ -67,7 +67,7 @@ def test_an_interrupt_at_any_line_loses_nothing(tmp_path, monkeypatch, folder, s
         came = interrupted(study, line + number * step)
         run(study)
         assert [record(trial) for trial in study.trials] == [record(trial) for trial in unbroken.trials]
-        assert [trial.number for trial in study.history.finished] == list(range(8))
+        assert [trial.number for trial in study.history.finished] == list(range(5))
         assert study.test == {"test_value": 1.0}
         if path is not None:
             assert aw.load(path).trials == study.trials

@@ -48,11 +48,11 @@ class Widths(Cost):
 
 
 def test_a_search_for_two_objectives(tmp_path):
-    study = aw.search(SPACE, both, objective=AIMS, budget=aw.Budget(trials=60), path=tmp_path)
+    study = aw.search(SPACE, both, objective=AIMS, budget=aw.Budget(trials=20), path=tmp_path)
     points = [(trial.metrics["value"], -trial.metrics["cost"]) for trial in study.trials]
     expected = {i for i, p in enumerate(points) if not any(q != p and q[0] >= p[0] and q[1] >= p[1] for q in points)}
     assert {each.trial.number for each in study.front} == expected
-    assert study.best.trial.number == max(range(60), key=lambda i: points[i])
+    assert study.best.trial.number == max(range(20), key=lambda i: points[i])
     assert study.hypervolume > 0
     again = aw.load(tmp_path)
     assert [each.trial for each in again.front] == [each.trial for each in study.front]
@@ -65,9 +65,9 @@ def test_a_search_for_two_objectives(tmp_path):
 
 def test_a_search_that_was_interrupted_is_the_search_that_was_not(tmp_path):
     options = {"objective": AIMS, "strategy": "nsga2", "constraints": ["cost <= 12"]}
-    whole = aw.search(SPACE, both, budget=aw.Budget(trials=50), **options)
-    aw.search(SPACE, both, budget=aw.Budget(trials=20), path=tmp_path, **options)
-    study = aw.load(tmp_path, evaluator=both).resume(aw.Budget(trials=50))
+    whole = aw.search(SPACE, both, budget=aw.Budget(trials=30), **options)
+    aw.search(SPACE, both, budget=aw.Budget(trials=12), path=tmp_path, **options)
+    study = aw.load(tmp_path, evaluator=both).resume(aw.Budget(trials=30))
     assert list(map(record, study.trials)) == list(map(record, whole.trials))
     assert any(trial.state == "infeasible" for trial in study.trials)
 
