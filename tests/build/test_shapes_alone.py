@@ -18,7 +18,7 @@ def ones(*shape, dtype=torch.float32):
 
 
 CALLS = {
-    **{function.__name__: function for function in _ELEMENTWISE},
+    **{function.__name__: function for function in sorted(_ELEMENTWISE, key=lambda function: function.__name__)},
     "linear": lambda x: F.linear(x, ones(7, 5), ones(7)),
     "linear without bias": lambda x: F.linear(x, weight=ones(7, 5)),
     "linear with a bias that does not fit": lambda x: F.linear(x, ones(7, 5), ones(6)),

@@ -75,7 +75,7 @@ def test_the_suite_finds_a_strategy_with_a_memory_of_its_own(law):
 
 def test_the_suite_finds_a_strategy_that_breaks():
     with pytest.raises(AttributeError):
-        StrategySuite().test_it_goes_on_where_nothing_is_complete(_Fragile(), _SPACES["flat"](), "failed")
+        StrategySuite().test_it_goes_on_where_nothing_is_complete(_Fragile(), _SPACES["flat"]())
 
 
 def test_the_suite_finds_a_search_that_goes_on_when_its_time_is_over(monkeypatch):
