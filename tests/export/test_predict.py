@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import archwright as aw
 from archwright import nn
 from archwright.datasets import Column, ImagePreprocess, InputError, TablePreprocess, load_preprocess
 from archwright.errors import DataError, StudyError
-from archwright.export import Predictor, export_network
+from archwright.export import Predictor, _predict, export_network
 from archwright.export._predict import read_weights
 from archwright.export._preprocess import preprocess_files
 
@@ -539,3 +540,13 @@ def test_each_network_of_a_front_can_be_asked(tmp_path):
         scores = best.load()(aw.data("iris").normalise(inputs)).argmax(1)
         labels = [each.label for each in aw.load(tmp_path).predict(inputs, trial=best.trial.number)]
         assert labels == [aw.data("iris").classes[place] for place in scores]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(photographs, monkeypatch):
+    data, _, study = photographs
+    monkeypatch.setattr(_predict, "load", study.predictor)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        assert _predict.main([str(next(path for path in Path(data).rglob("*.jpg")))]) == 1

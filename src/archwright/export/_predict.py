@@ -323,6 +323,7 @@ def report(
                 cells = [f"{value:.6g}" for value in each.values.values()]
             told = "  ".join(f"{cell:<{names}}" for cell in cells)
             sys.stdout.write(f"{_printable(each.file):<{width}}  {row}{told}".rstrip() + "\n")
+    sys.stdout.flush()  # here, where a closed pipe can still be dealt with
     return int(bool(errors))
 
 
@@ -347,6 +348,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(f"{_printable(error)}\n")
         return 2
+    except BrokenPipeError:  # whoever read has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 @contextmanager
