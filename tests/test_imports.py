@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +78,33 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_the_version_is_the_installed_one() -> None:
     assert archwright.__version__ == version("archwright")
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the line and the full name of all that a module imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+
+
+def private_elsewhere(name: str, package: str) -> bool:
+    """Tell whether a name is private in another package of archwright than the one given."""
+    root, _, rest = name.partition(".")
+    home, *parts = rest.split(".")
+    return root == "archwright" and home != package and any(part.startswith("_") for part in parts)
+
+
+def test_no_package_imports_what_is_private_in_another() -> None:
+    root = Path(archwright.__file__).parent
+    found = [
+        f"{path.relative_to(root)}:{line}: {name}"
+        for path in sorted(root.rglob("*.py"))
+        for line, name in imported(ast.parse(path.read_text()))
+        if private_elsewhere(name, path.relative_to(root).parts[0].removesuffix(".py"))
+    ]
+    assert not found, "give it a public name in the package's __init__.py"
+    assert private_elsewhere("archwright.build._make", "supernet")
+    assert not private_elsewhere("archwright.build._make", "build")
+    assert not private_elsewhere("archwright._files", "build")

@@ -13,7 +13,7 @@ from torch import nn
 from archwright.errors import EvaluationError
 from archwright.evaluate import _loop
 from archwright.evaluate._feed import Feed
-from archwright.evaluate._loop import Pace, Trainer
+from archwright.evaluate._loop import Trainer, TrainingProgress
 from archwright.evaluate._recipe import Recipe
 from archwright.evaluate._schedules import SCHEDULES
 from archwright.evaluate._setup import Setup
@@ -23,7 +23,7 @@ SETUP = Setup("cpu")
 SEEN = list[tuple[float, float]]
 
 
-def trainer(recipe: Recipe, *, pace: Pace | None = None, network: torch.nn.Module | None = None) -> Trainer:
+def trainer(recipe: Recipe, *, pace: TrainingProgress | None = None, network: torch.nn.Module | None = None) -> Trainer:
     data = table((33, 9, 9))
     feed = Feed(as_task(data), data.train, SETUP)
     return Trainer(
@@ -33,7 +33,7 @@ def trainer(recipe: Recipe, *, pace: Pace | None = None, network: torch.nn.Modul
         recipe,
         batch_size=8,
         seed=0,
-        pace=pace or Pace((recipe.epochs or 1) * feed.steps(8)),
+        pace=pace or TrainingProgress((recipe.epochs or 1) * feed.steps(8)),
     )
 
 
@@ -100,20 +100,20 @@ def test_losses_that_are_looked_at_late_are_told_by_their_step() -> None:
 def test_an_epoch_is_cut_short_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_loop, "time", Clock())
     seen: SEEN = []
-    training = trainer(recipe(seen), pace=Pace(40, deadline=6))  # two looks at the clock a step
+    training = trainer(recipe(seen), pace=TrainingProgress(40, deadline=6))  # two looks at the clock a step
     training.epoch()
     assert 1 <= training.step == len(seen) <= 3
 
 
 def test_time_that_is_up_from_the_start_allows_one_step() -> None:
-    training = trainer(recipe([]), pace=Pace(40, deadline=0.0))
+    training = trainer(recipe([]), pace=TrainingProgress(40, deadline=0.0))
     assert training.epoch() > 0
     assert training.step == 1
 
 
 def test_progress_by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_loop, "time", Clock())
-    pace = Pace(10, deadline=20)
+    pace = TrainingProgress(10, deadline=20)
     assert [pace.progress(step) for step in (0, 5, 10, 11)] == [0.0, 0.5, 1.0, 1.0]
     assert [pace.done(step) for step in (9, 10)] == [False, True]
 
@@ -121,7 +121,7 @@ def test_progress_by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_progress_by_time_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(_loop, "time", clock)
-    pace = Pace(10, deadline=101, by_time=True)  # from 1 to 101
+    pace = TrainingProgress(10, deadline=101, by_time=True)  # from 1 to 101
     clock.now = 25
     assert pace.progress(0) == 0.25
     clock.now = 25

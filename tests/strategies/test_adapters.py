@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import archwright as aw
 from archwright import nn, strategies
 from archwright.errors import MissingExtra
-from archwright.strategies._nearby import nearby
+from archwright.strategies._nearby import unseen_near
 from archwright.strategies._parts import Part, join, parts, split
 from archwright.testing import random_spaces
 from archwright.trials import History, Objective, Trial
@@ -118,14 +118,14 @@ def seen(space, architectures):
 def test_what_is_new_is_left_as_it_is():
     space = aw.Space(a=aw.integer(0, 9), b=aw.integer(0, 9))
     suggested = space.canonical({"a": 3, "b": 4})
-    assert nearby(space, seen(space, []), suggested, np.random.default_rng(0)) == suggested
+    assert unseen_near(space, seen(space, []), suggested, np.random.default_rng(0)) == suggested
 
 
 def test_what_was_seen_gives_way_to_what_is_near():
     space = aw.Space(**{f"e{i}": aw.choice(*"abcdef") for i in range(8)})
     suggested = space.sample(np.random.default_rng(0))
     for seed in range(20):
-        found = nearby(space, seen(space, [suggested]), suggested, np.random.default_rng(seed))
+        found = unseen_near(space, seen(space, [suggested]), suggested, np.random.default_rng(seed))
         assert sum(found[name] != suggested[name] for name in found) == 1
 
 
@@ -135,7 +135,7 @@ def test_what_constraints_refuse_gives_way_to_what_they_allow():
     )
     refused = aw.Architecture({"a": 1, "b": 1, "c": 2})
     for seed in range(20):
-        found = nearby(space, seen(space, []), refused, np.random.default_rng(seed))
+        found = unseen_near(space, seen(space, []), refused, np.random.default_rng(seed))
         assert found in space
         assert sum(found[name] != refused[name] for name in found) == 1
 
@@ -144,6 +144,6 @@ def test_the_last_of_a_small_space_is_found():
     space = aw.Space(a=aw.integer(0, 30), b=aw.integer(0, 30))
     everything = list(space.enumerate())
     history = seen(space, [one for one in everything if one != everything[500]])
-    assert nearby(space, history, everything[0], np.random.default_rng(0)) == everything[500]
+    assert unseen_near(space, history, everything[0], np.random.default_rng(0)) == everything[500]
     whole = seen(space, everything)
-    assert nearby(space, whole, everything[0], np.random.default_rng(0)) == everything[0]
+    assert unseen_near(space, whole, everything[0], np.random.default_rng(0)) == everything[0]

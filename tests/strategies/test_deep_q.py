@@ -11,7 +11,7 @@ import torch
 import archwright as aw
 from archwright.errors import StrategyError
 from archwright.strategies import DeepQ
-from archwright.strategies._episode import Episode, layout_of
+from archwright.strategies._episode import Episode, episode_layout
 from archwright.strategies._qnetwork import DeepAgent, QNetwork, Record, temporal_difference
 from archwright.trials import History, Objective, Trial
 
@@ -37,7 +37,7 @@ def history_of(space, count, score=float):
 
 
 def test_actions_that_a_step_lacks_are_worth_minus_infinity():
-    network, layout = QNetwork(NESTED), layout_of(NESTED)
+    network, layout = QNetwork(NESTED), episode_layout(NESTED)
     values = network(torch.zeros(len(layout.steps), layout.length), torch.arange(len(layout.steps)))
     for step in layout.steps:
         assert torch.isfinite(values[step.number]).tolist() == [True] * step.count + [False] * (3 - step.count)
@@ -54,7 +54,7 @@ def test_a_record_holds_what_was_seen_before_each_step():
         assert (record.seen[place].numpy() == episode.observe()).all()
         episode.take(1)
     both = Record.joined([record, record])
-    assert both.seen.shape == (6, layout_of(NESTED).length)
+    assert both.seen.shape == (6, episode_layout(NESTED).length)
     assert both.last.tolist() == [False, False, True] * 2
     assert len(Record.of(aw.Space(only=aw.choice(1)), aw.Architecture({"only": 1})).steps) == 0
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import archwright as aw
 from archwright.strategies._actions import Actions
-from archwright.strategies._episode import Episode, first_new, layout_of, moves, retrace
+from archwright.strategies._episode import Episode, episode_layout, first_new, moves, retrace
 from archwright.testing import random_spaces
 from archwright.trials import History, Objective, Trial
 
@@ -160,7 +160,7 @@ def test_any_architecture_is_retraced_whatever_the_order_of_its_decisions(space,
 
 @given(random_spaces(networks=False, reals=True), st.integers(0, 99))
 def test_an_observation_tells_what_is_decided_and_what_is_due(space, seed):
-    layout, rng = layout_of(space), np.random.default_rng(seed)
+    layout, rng = episode_layout(space), np.random.default_rng(seed)
     episode = Episode(space)
     seen = set()
     while episode.due is not None:
@@ -181,7 +181,7 @@ def test_an_observation_tells_what_is_decided_and_what_is_due(space, seed):
 
 
 def test_the_actions_of_all_steps_are_numbered_without_gaps():
-    layout = layout_of(LARGE)
+    layout = episode_layout(LARGE)
     assert [step.number for step in layout.steps] == list(range(9))
     assert [step.first for step in layout.steps] == [*range(0, 16, 2), 16]
     assert (layout.total, layout.most) == (19, 3)

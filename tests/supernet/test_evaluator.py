@@ -13,7 +13,7 @@ from tests import processes
 import archwright as aw
 from archwright.evaluate import Preparation, Stopped
 from archwright.evaluate._feed import Feed
-from archwright.evaluate._judge import judge
+from archwright.evaluate._metrics import compute_metrics
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_network_that_is_kept_has_the_accuracy_on_record(training, tmp_path)
         path=tmp_path / "run",
     )
     model, setup = study.best.load(), training.setup("cpu")
-    found = judge(model, Feed(training.task, training.task.validation, setup), setup)
+    found = compute_metrics(model, Feed(training.task, training.task.validation, setup), setup)
     assert found["accuracy"] == pytest.approx(study.best.metrics["accuracy"])
     assert found["loss"] == pytest.approx(study.best.metrics["loss"], rel=1e-4)
     assert sum(each.numel() for each in model.parameters()) == study.best.metrics["parameters"]

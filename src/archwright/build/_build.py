@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from archwright.build._infer import concrete, has_lazy, is_unsized, outline, size
-from archwright.build._make import make
+from archwright.build._infer import has_lazy_layers, is_unsized, outline, size_lazy_layers, without_lazy_layers
+from archwright.build._make import instantiate
 from archwright.errors import BuildError
 from archwright.space import Space, TensorSpec, as_specs
 
@@ -30,11 +30,11 @@ def build(space: Space, architecture: Mapping[str, Any], example_input: Any = No
     if module is not None:
         return module
     closed, specs = closed_model(space, architecture, example_input)
-    module = make(closed)
+    module = instantiate(closed)
     if not isinstance(module, torch.nn.Module):
         raise BuildError(f"the part 'model' makes {type(module).__name__}, and not a torch.nn.Module")
     if specs is not None:
-        size(module, specs)  # a class of the user's own may hold lazy layers: only a real pass sizes those
+        size_lazy_layers(module, specs)  # a class of the user's own may hold lazy layers: only a real pass sizes those
     return module
 
 
@@ -43,7 +43,7 @@ def closed_model(
 ) -> tuple[Any, tuple[TensorSpec, ...] | None]:
     """Return the closed expression of an architecture's model, without lazy layers where the input is known."""
     closed, specs = _open_sizes(space, architecture, example_input)
-    return (closed if specs is None else concrete(closed, specs)), specs
+    return (closed if specs is None else without_lazy_layers(closed, specs)), specs
 
 
 def _outlined(space: Space, architecture: Mapping[str, Any], example_input: Any) -> torch.nn.Module | None:
@@ -51,7 +51,7 @@ def _outlined(space: Space, architecture: Mapping[str, Any], example_input: Any)
     if torch.get_default_device().type != "meta":
         return None
     closed, specs = _open_sizes(space, architecture, example_input)
-    if specs is None or not has_lazy(closed):
+    if specs is None or not has_lazy_layers(closed):
         return None
     try:
         module, _ = outline(closed, specs)

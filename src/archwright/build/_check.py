@@ -13,7 +13,7 @@ import torch
 
 from archwright.build._cases import Case, Failure, shapes_in, told
 from archwright.build._conditions import Conditions, Diagram, Sample, TooMany
-from archwright.build._infer import inputs_for
+from archwright.build._infer import zeros_for
 from archwright.build._kinds import is_layer
 from archwright.build._probe import Probe
 from archwright.errors import ShapeError
@@ -75,7 +75,7 @@ def check(space: Space, example_input: Any) -> None:
 def _followed(space: Space, specs: tuple[TensorSpec, ...]) -> tuple[Conditions, list[Case]]:
     """Return what comes out of the model, and in which architectures."""
     model, known = space.parts["model"], dict[Any, Any]()
-    inputs = shapes_in(inputs_for(specs, "meta"))
+    inputs = shapes_in(zeros_for(specs, "meta"))
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # whoever builds one of the networks will hear of it
         exact = _all(space)

@@ -14,7 +14,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
-from archwright.build._make import headline, make, rewrite
+from archwright.build._make import headline, instantiate, rewrite
 from archwright.errors import BuildError, SpaceError
 from archwright.space import Call, Graph, TensorSpec
 from archwright.space import find as find_callee
@@ -22,17 +22,17 @@ from archwright.space import find as find_callee
 __all__ = [
     "Shaped",
     "ShapesAlone",
-    "concrete",
-    "counted",
+    "counting_channels",
     "drawn_for",
-    "has_lazy",
+    "has_lazy_layers",
     "innermost",
-    "inputs_for",
     "is_unsized",
     "outline",
     "run_with_paths",
-    "size",
+    "size_lazy_layers",
     "tensors_of",
+    "without_lazy_layers",
+    "zeros_for",
 ]
 
 Shaped: TypeAlias = tuple[tuple[int, ...], torch.dtype]
@@ -113,13 +113,13 @@ def outline(
     """
     modules = {} if modules is None else modules
     with torch.random.fork_rng(devices=[]), torch.device(device), ShapesAlone():
-        module = make(item, lambda call, result: modules.update({call: result}))
+        module = instantiate(item, lambda call, result: modules.update({call: result}))
         paths = {id(made): f"{call.path}: {headline(call)}" for call, made in modules.items()}
-        run_with_paths(module.eval(), inputs_for(specs, device), paths)
+        run_with_paths(module.eval(), zeros_for(specs, device), paths)
     return module, modules
 
 
-def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
+def without_lazy_layers(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
     """Return a closed expression in which no layer is lazy.
 
     Args:
@@ -129,7 +129,7 @@ def concrete(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
     Raises:
         BuildError: A layer refuses its input, or a lazy layer is never reached; the message names the path.
     """
-    if not has_lazy(item):
+    if not has_lazy_layers(item):
         return item
     modules: dict[Call, Any] = {}
     try:
@@ -161,7 +161,7 @@ def _numbers(modules: Iterable[Any]) -> int:
     return sum(weight.numel() for weight in weights if not isinstance(weight, UninitializedParameter))
 
 
-def has_lazy(item: Any) -> bool:
+def has_lazy_layers(item: Any) -> bool:
     """Tell whether a closed expression holds a lazy layer of torch."""
     found = False
 
@@ -180,7 +180,7 @@ def is_unsized(module: torch.nn.Module) -> bool:
     return any(layer.cls_to_become is not None or layer.has_uninitialized_params() for layer in layers)
 
 
-def size(module: torch.nn.Module, specs: tuple[TensorSpec, ...]) -> None:
+def size_lazy_layers(module: torch.nn.Module, specs: tuple[TensorSpec, ...]) -> None:
     """Give the lazy layers of a module their sizes, by a pass over zeros on the CPU; without such layers do nothing.
 
     Args:
@@ -192,11 +192,11 @@ def size(module: torch.nn.Module, specs: tuple[TensorSpec, ...]) -> None:
     """
     if is_unsized(module):
         was_training = module.training
-        run_with_paths(module.eval(), inputs_for(specs, "cpu"), {})
+        run_with_paths(module.eval(), zeros_for(specs, "cpu"), {})
         module.train(was_training)
 
 
-def inputs_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]:
+def zeros_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]:
     """Return a batch of two zeros for each input.
 
     Raises:
@@ -240,7 +240,7 @@ def run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: d
         BuildError: The innermost layer with a path, and its error.
     """
     try:
-        with torch.no_grad(), counted(module):
+        with torch.no_grad(), counting_channels(module):
             return module(*inputs)
     except Exception as error:  # whatever a layer raises, the path must be known
         raise BuildError(f"{innermost(error, paths) or 'model'}: {error}") from error
@@ -261,7 +261,7 @@ def innermost(error: Exception, paths: Mapping[int, str]) -> str | None:
 
 
 @contextmanager
-def counted(module: torch.nn.Module) -> Iterator[None]:
+def counting_channels(module: torch.nn.Module) -> Iterator[None]:
     """Have lazy normalization count its channels, which it leaves at 0 where it holds no tensors."""
     norms = [layer for layer in module.modules() if isinstance(layer, _LazyNormBase)]
     hooks = [norm.register_forward_pre_hook(_count_channels) for norm in norms]

@@ -14,10 +14,10 @@ from archwright.build._wiring import modules, wiring, wiring_class
 from archwright.errors import ArchwrightError, BuildError
 from archwright.space import Apply, Call, Graph, Merge, find, last_name
 
-__all__ = ["class_name", "headline", "instantiate_settings", "make", "rewrite"]
+__all__ = ["class_name", "headline", "instantiate", "instantiate_settings", "rewrite"]
 
 
-def make(item: Any, made: Callable[[Call, Any], None] = lambda call, result: None) -> Any:
+def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, result: None) -> Any:
     """Return what a closed expression makes.
 
     Args:
@@ -28,8 +28,8 @@ def make(item: Any, made: Callable[[Call, Any], None] = lambda call, result: Non
         BuildError: A call refuses its arguments; the message names its path.
     """
     if isinstance(item, Call):
-        args = [make(value, made) for value in item.args]
-        kwargs = {key: make(value, made) for key, value in item.kwargs.items()}
+        args = [instantiate(value, made) for value in item.args]
+        kwargs = {key: instantiate(value, made) for key, value in item.kwargs.items()}
         try:
             result = find(item.target, item.callee)(*args, **kwargs)
         except ArchwrightError:
@@ -40,11 +40,11 @@ def make(item: Any, made: Callable[[Call, Any], None] = lambda call, result: Non
         return result
     if isinstance(item, Graph):
         kind = wiring_class(wiring(item, class_name(item)))
-        return kind(**{label: make(module, made) for label, module in modules(item).items()})
+        return kind(**{label: instantiate(module, made) for label, module in modules(item).items()})
     if isinstance(item, list | tuple):
-        return type(item)(make(value, made) for value in item)
+        return type(item)(instantiate(value, made) for value in item)
     if isinstance(item, Mapping):  # torch.nn.Sequential takes an OrderedDict, and every other taker a dict
-        return OrderedDict((key, make(value, made)) for key, value in item.items())
+        return OrderedDict((key, instantiate(value, made)) for key, value in item.items())
     return item
 
 
@@ -107,5 +107,5 @@ def _setting(item: Any) -> Any:
     if isinstance(item, Call):
         callee = find(item.target, item.callee)
         if isinstance(callee, type) and issubclass(callee, torch.optim.Optimizer):
-            return functools.partial(callee, **make(dict(item.kwargs)))
-    return make(item)
+            return functools.partial(callee, **instantiate(dict(item.kwargs)))
+    return instantiate(item)

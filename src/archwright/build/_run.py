@@ -9,7 +9,7 @@ import torch
 
 from archwright.build._cases import Failure, Shape, key_of, shapes_in, told
 from archwright.build._infer import ShapesAlone, innermost
-from archwright.build._make import headline, make
+from archwright.build._make import headline, instantiate
 from archwright.errors import ArchwrightError
 from archwright.space import Call
 
@@ -65,7 +65,7 @@ def run_layer(closed: Any, inputs: list[Any], device: str, made: dict[int, tuple
         made[id(result)] = (result, f"{call.path}: {headline(call)}")
 
     with torch.device(device), torch.no_grad(), ShapesAlone():
-        layer = make(closed, note)
+        layer = instantiate(closed, note)
         if isinstance(layer, torch.nn.Module):
             layer.eval()
         found = layer(*(_tensors(each, device) for each in inputs))

@@ -11,7 +11,7 @@ from typing import Any
 
 from archwright.build._build import closed_model
 from archwright.build._definitions import used_names
-from archwright.build._infer import has_lazy
+from archwright.build._infer import has_lazy_layers
 from archwright.build._inline import Inliner
 from archwright.build._layout import LINE, layout, source_of
 from archwright.build._make import class_name
@@ -47,7 +47,7 @@ def source(
             that is no constant, a class without a text or in need of other packages, two things of one name.
     """
     closed, specs = closed_model(space, architecture, example_input)
-    if specs is None and has_lazy(closed):
+    if specs is None and has_lazy_layers(closed):
         raise BuildError("the network has lazy layers: give example_input, so that their sizes can be written down")
     named = f"Network {architecture.id}," if isinstance(architecture, Architecture) else "A network"
     title = f"{named} in plain PyTorch."

@@ -19,7 +19,7 @@ from archwright.envs._reward import Reward
 from archwright.errors import ArchitectureError, EvaluationError, StrategyError
 from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Architecture, Space
-from archwright.strategies._episode import layout_of
+from archwright.strategies import episode_layout
 from archwright.trials import Trial
 
 __all__ = ["EditEnv"]
@@ -109,7 +109,7 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self.observe = self._observed() if observe is None else tuple(observe)
         self._edits = edits_of(space)
         self.edits = [edit.describe(space) for edit in self._edits]
-        self._layout = layout_of(space)
+        self._layout = episode_layout(space)
         decided = self._layout.width + len(self._layout.actions)
         self._low = np.array([*[0.0] * decided, *[-_MOST] * len(self.observe), 0.0], dtype=np.float32)
         high = np.array([*[1.0] * decided, *[_MOST] * len(self.observe), 1.0], dtype=np.float32)

@@ -16,7 +16,7 @@ from archwright.envs._reward import Reward
 from archwright.errors import ArchitectureError, StrategyError
 from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Space
-from archwright.strategies._episode import Episode, layout_of
+from archwright.strategies import Episode, episode_layout
 from archwright.trials import Trial
 
 __all__ = ["Invalid", "SearchEnv", "check_invalid"]
@@ -83,7 +83,7 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self.invalid, self.worst, self.cache = invalid, worst, cache
         self._evaluations = Evaluations(space, evaluator, reward=reward, worst=worst, cache=cache)
         self.evaluator, self.history = self._evaluations.evaluator, self._evaluations.history
-        layout = layout_of(space)
+        layout = episode_layout(space)
         self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (layout.length,), np.float32)
         self.action_space = gymnasium.spaces.Discrete(layout.most)
         self._most = layout.most

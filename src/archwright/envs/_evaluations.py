@@ -13,7 +13,7 @@ from archwright.errors import SpaceError, StrategyError
 from archwright.evaluate import Candidate, Evaluator, as_evaluator
 from archwright.execute import Job, Worker, judge
 from archwright.space import Architecture, Space
-from archwright.strategies._episode import layout_of
+from archwright.strategies import episode_layout
 from archwright.trials import History, Objective, Trial
 
 __all__ = ["Evaluations"]
@@ -52,7 +52,7 @@ class Evaluations:
     ) -> None:
         self.space = space
         self.evaluator = as_evaluator(evaluator)
-        if layout_of(space).most < 2:
+        if episode_layout(space).most < 2:
             raise SpaceError("the space leaves nothing to decide: it has one architecture")
         self.evaluator.check(space)
         self._worker = Worker(space, self.evaluator)

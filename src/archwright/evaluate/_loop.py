@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from archwright.evaluate._recipe import Recipe
     from archwright.evaluate._setup import Setup
 
-__all__ = ["Pace", "Trainer"]
+__all__ = ["Trainer", "TrainingProgress"]
 
 SETTLED = 50  # steps after which moving averages know nothing of the beginning any more
 SETTLING = 4  # batches
 
 
-class Pace:
+class TrainingProgress:
     """How far a training is, and whether its time is up.
 
     Args:
@@ -88,7 +88,7 @@ class Trainer:
         *,
         batch_size: int,
         seed: int,
-        pace: Pace,
+        pace: TrainingProgress,
     ) -> None:
         self._epoch = self._total = 0
         self._model = model
@@ -105,7 +105,7 @@ class Trainer:
         # To look at a loss is to wait for the device: it is free on the CPU alone.
         self._look_every = 1 if setup.device == "cpu" else 16
 
-    def begin(self, feed: Feed, *, seed: int, pace: Pace) -> None:
+    def begin(self, feed: Feed, *, seed: int, pace: TrainingProgress) -> None:
         """Begin a stage: what was learned stays, and so do the optimizer's averages."""
         self.step = 0
         self._feed = feed

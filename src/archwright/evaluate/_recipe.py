@@ -17,7 +17,7 @@ from archwright.evaluate._schedules import SCHEDULES
 if TYPE_CHECKING:
     from archwright.tasks import Task
 
-__all__ = ["Recipe", "as_names", "to_whole"]
+__all__ = ["Recipe", "as_names", "positive_integer"]
 
 _OPTIONAL = ("lr", "weight_decay", "label_smoothing", "clip")  # may be None
 _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
@@ -53,7 +53,7 @@ class Recipe:
         keep_scalars(self, *(field.name for field in dataclasses.fields(self)))
         for name in ("epochs", "batch_size"):
             if getattr(self, name) is not None:
-                to_whole(name, getattr(self, name))
+                positive_integer(name, getattr(self, name))
         for name in _RANGES:
             if name not in _OPTIONAL or getattr(self, name) is not None:
                 _check_real(name, getattr(self, name))
@@ -153,7 +153,7 @@ def _check_name(kind: str, given: object, allowed: Iterable[str]) -> None:
         raise unknown(kind, given, allowed)
 
 
-def to_whole(name: str, value: object) -> int:
+def positive_integer(name: str, value: object) -> int:
     """Return a whole number of 1 or more as Python's own.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._evaluator import Evaluator, as_evaluator
-from archwright.evaluate._recipe import to_whole
+from archwright.evaluate._recipe import positive_integer
 from archwright.evaluate._wrapped import Wrapped
 
 __all__ = ["Repeats"]
@@ -31,7 +31,7 @@ class Repeats(Wrapped):
 
     def __init__(self, evaluator: Evaluator | Callable[[Candidate], Any], repeats: int) -> None:
         super().__init__(as_evaluator(evaluator))
-        self.repeats = to_whole("repeats", repeats)
+        self.repeats = positive_integer("repeats", repeats)
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the mean of each metric, and of the objective's under "NAME_std" the deviation over the seeds.

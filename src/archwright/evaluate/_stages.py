@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from archwright.datasets import Part
 from archwright.evaluate._fidelity import Fidelity, Spent
-from archwright.evaluate._loop import Pace
+from archwright.evaluate._loop import TrainingProgress
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
@@ -48,7 +48,7 @@ class Stage:
         """How long its judgement may take: a share of its own time, where time ends it."""
         return math.inf if self.seconds is None else _JUDGED * self.seconds
 
-    def pace(self, steps: int, deadline: float | None) -> Pace:
+    def pace(self, steps: int, deadline: float | None) -> TrainingProgress:
         """Return how it goes.
 
         Args:
@@ -57,10 +57,10 @@ class Stage:
         """
         if self.seconds is None:
             assert self.epochs is not None
-            return Pace(max(1, round(self.epochs * steps)), deadline=deadline)
+            return TrainingProgress(max(1, round(self.epochs * steps)), deadline=deadline)
         most = math.inf if self.epochs is None else max(1, round(self.epochs * steps))
         end = time.monotonic() + self.seconds
-        return Pace(most, deadline=end if deadline is None else min(end, deadline), by_time=True)
+        return TrainingProgress(most, deadline=end if deadline is None else min(end, deadline), by_time=True)
 
 
 def fidelities(task: Task, epochs: int, batch_size: int) -> dict[str, Fidelity]:

@@ -17,10 +17,10 @@ from archwright.evaluate._candidate import Candidate, Stopped
 from archwright.evaluate._device import choose_device, is_bf16_faster, seeded
 from archwright.evaluate._evaluator import Evaluator, decided_settings
 from archwright.evaluate._feed import Feed
-from archwright.evaluate._judge import judge, seconds_to_judge
-from archwright.evaluate._loop import Pace, Trainer
+from archwright.evaluate._loop import Trainer, TrainingProgress
+from archwright.evaluate._metrics import compute_metrics, seconds_to_judge
 from archwright.evaluate._optimizers import MakeOptimizer
-from archwright.evaluate._recipe import Recipe, as_names, to_whole
+from archwright.evaluate._recipe import Recipe, as_names, positive_integer
 from archwright.evaluate._setup import Setup, lay_out
 from archwright.evaluate._stages import Cuts, fidelities, stages
 from archwright.tasks import as_task
@@ -102,7 +102,7 @@ class Training(Evaluator):
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
         if final_epochs is not None:
-            final_epochs = to_whole("final_epochs", final_epochs)
+            final_epochs = positive_integer("final_epochs", final_epochs)
         self.task = task
         self.objective = task.objective
         self.metrics = task.metrics | {"train_loss", "epochs", "parameters"}
@@ -212,7 +212,7 @@ class Training(Evaluator):
                         if stage.seconds is not None and not over:
                             continue  # the time is for learning
                         trainer.settle()
-                        judged = judge(model, validation, setup, seconds=stage.seconds_to_judge)
+                        judged = compute_metrics(model, validation, setup, seconds=stage.seconds_to_judge)
                         metrics = {"train_loss": train_loss, **judged}
                         reached = begun + trainer.step / full
                         # What is complete is not stopped, even if it was the deadline's last moment.
@@ -255,7 +255,7 @@ class Training(Evaluator):
                         f"take {spare:.3g}"
                     )
                 deadline -= spare
-            pace = Pace(epochs * feed.steps(size), deadline=deadline, by_time=True)
+            pace = TrainingProgress(epochs * feed.steps(size), deadline=deadline, by_time=True)
             trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
             train_loss = _train_to_the_end(trainer, pace, epochs, candidate)
             tested = self._tested(model, setup)
@@ -280,7 +280,7 @@ class Training(Evaluator):
     def _tested(self, model: torch.nn.Module, setup: Setup) -> dict[str, float]:
         if not len(self.task.test):
             return {}
-        tested = judge(model, Feed(self.task, self.task.test, setup), setup)
+        tested = compute_metrics(model, Feed(self.task, self.task.test, setup), setup)
         return {f"test_{name}": value for name, value in tested.items()}
 
     def seconds_per_epoch(self, candidate: Candidate) -> float:
@@ -290,7 +290,9 @@ class Training(Evaluator):
         model = candidate.model
         with self._running(model, candidate) as setup:
             feed = Feed(self.task, self.task.train, setup)
-            trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=0, pace=Pace(TIMED_STEPS + 1))
+            trainer = Trainer(
+                model, feed, setup, recipe, batch_size=size, seed=0, pace=TrainingProgress(TIMED_STEPS + 1)
+            )
             trainer.epoch(limit=1)  # the first step prepares the kernels
             start = time.monotonic()
             trainer.epoch(limit=TIMED_STEPS)
@@ -396,7 +398,7 @@ class Training(Evaluator):
         return f"Training({self.task.name!r}, epochs={epochs}, batch_size={size}, device={self.device!r})"
 
 
-def _train_to_the_end(trainer: Trainer, pace: Pace, epochs: int, candidate: Candidate) -> float:
+def _train_to_the_end(trainer: Trainer, pace: TrainingProgress, epochs: int, candidate: Candidate) -> float:
     """Train until the epochs are over, the time is up or the listener has had enough.
 
     Returns:

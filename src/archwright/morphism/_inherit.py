@@ -11,11 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archwright.build._build import closed_model
-from archwright.build._infer import drawn_for, size
-from archwright.build._make import make
+from archwright.build import closed_model, drawn_for, instantiate, size_lazy_layers
 from archwright.errors import BuildError, RelaxationError
-from archwright.evaluate._device import seeded
+from archwright.evaluate import seeded
 from archwright.morphism._inserted import insert
 from archwright.space import Space, TensorSpec
 from archwright.supernet import Recorder, Slot, independent_of_seed, same_values
@@ -155,10 +153,10 @@ class _Network:
                 f"example_input"
             )
         record = Recorder()
-        made = make(closed, record)
+        made = instantiate(closed, record)
         if not isinstance(made, nn.Module):
             raise BuildError(f"the part 'model' makes {type(made).__name__}, and not a torch.nn.Module")
-        size(made, specs)
+        size_lazy_layers(made, specs)
         self.module = made
         self.specs: tuple[TensorSpec, ...] = specs
         self.names = {id(layer): name for name, layer in made.named_modules()}

@@ -10,12 +10,7 @@ import torch
 
 from archwright._scalars import scalar
 from archwright.errors import EvaluationError
-from archwright.evaluate._candidate import Candidate
-from archwright.evaluate._evaluator import Evaluator
-from archwright.evaluate._feed import Batch, Feed
-from archwright.evaluate._recipe import to_whole
-from archwright.evaluate._setup import Setup, lay_out
-from archwright.evaluate._training import Training
+from archwright.evaluate import Batch, Candidate, Evaluator, Feed, Setup, Training, lay_out, positive_integer
 from archwright.proxies import _base
 from archwright.proxies._base import Proxy
 from archwright.proxies._score import as_proxies, score
@@ -76,7 +71,7 @@ class ProxyEvaluator(Evaluator):
                 f"objective {objective!r} is by none of the proxies asked for: {', '.join(self.proxies)}"
             )
         self.metrics = frozenset(self.proxies)
-        self.batch_size, self.seed = to_whole("batch_size", batch_size), scalar(seed)
+        self.batch_size, self.seed = positive_integer("batch_size", batch_size), scalar(seed)
         self.task = self.training.task
         self.example_input = self.training.example_input
         self.device = self.training.device

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.errors import EvaluationError
-from archwright.evaluate._device import seeded
+from archwright.evaluate import seeded
 from archwright.proxies import _base
 from archwright.proxies._base import Proxy
 from archwright.proxies._passes import Passes

@@ -17,8 +17,7 @@ from archwright.schedulers._brackets import Brackets, cost, hyperband
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Rungs, rungs
 from archwright.space import Architecture, Space
-from archwright.strategies import Random, Strategy
-from archwright.strategies._nearby import nearby
+from archwright.strategies import Random, Strategy, unseen_near
 from archwright.trials import History, Trial
 
 __all__ = ["DEHB"]
@@ -121,7 +120,7 @@ class DEHB(Scheduler):
         taken = rng.random(len(mutant)) < self.crossover
         taken[rng.integers(len(mutant))] = True
         child = np.where(taken, mutant, _numbers(space, target.architecture))
-        return nearby(space, history, space.decode(child.tolist()), rng)
+        return unseen_near(space, history, space.decode(child.tolist()), rng)
 
     def bracket(self, ladder: Ladder) -> float:
         """Return how many full evaluations the first bracket costs."""

@@ -37,6 +37,7 @@ from archwright.space._nodes import (
     written,
 )
 from archwright.space._print import describe_size
+from archwright.space._program import Program
 from archwright.space._resolve import Resolver, compute
 from archwright.space._space import Predicate, Space
 from archwright.space._spec import InputSpec, TensorSpec, as_specs
@@ -59,6 +60,7 @@ __all__ = [
     "Merge",
     "Node",
     "Predicate",
+    "Program",
     "Real",
     "Repeat",
     "Resolver",

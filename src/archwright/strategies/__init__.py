@@ -1,5 +1,10 @@
 """Strategies: what to try next, given all that has been tried."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archwright._lazy import lazy
 from archwright.strategies._annealing import SimulatedAnnealing
 from archwright.strategies._bananas import Bananas
 from archwright.strategies._base import (
@@ -14,6 +19,7 @@ from archwright.strategies._base import (
 from archwright.strategies._bo import BayesianOptimisation
 from archwright.strategies._botorch import BoTorch
 from archwright.strategies._deepq import DeepQ
+from archwright.strategies._episode import Episode, episode_layout
 from archwright.strategies._evolution import Evolution
 from archwright.strategies._genetic import Genetic
 from archwright.strategies._grid import Grid
@@ -23,6 +29,7 @@ from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mobo import MultiObjectiveBO
 from archwright.strategies._moevolution import MultiObjectiveEvolution
 from archwright.strategies._mulambda import MuPlusLambda
+from archwright.strategies._nearby import unseen_near
 from archwright.strategies._npenas import Npenas
 from archwright.strategies._nsga2 import NSGA2
 from archwright.strategies._nsga3 import NSGA3
@@ -37,6 +44,9 @@ from archwright.strategies._random import Random
 from archwright.strategies._reinforce import Reinforce
 from archwright.strategies._scalarised import Scalarised, for_objectives
 
+if TYPE_CHECKING:
+    from archwright.strategies._controller import Controller
+
 __all__ = [
     "DARTS",
     "ENAS",
@@ -49,8 +59,10 @@ __all__ = [
     "Bananas",
     "BayesianOptimisation",
     "BoTorch",
+    "Controller",
     "DeepQ",
     "DrNAS",
+    "Episode",
     "Evolution",
     "Genetic",
     "Grid",
@@ -75,9 +87,13 @@ __all__ = [
     "Strategy",
     "create",
     "entries",
+    "episode_layout",
     "for_objectives",
     "name_of",
     "names",
     "options",
     "register",
+    "unseen_near",
 ]
+
+__getattr__ = lazy(__name__, {"_controller": ["Controller"]})  # it needs torch

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from archwright.space import Architecture, Space
-from archwright.strategies._episode import Episode, first_new, layout_of, moves
+from archwright.strategies._episode import Episode, episode_layout, first_new, moves
 from archwright.trials import History
 
 __all__ = ["Batch", "Controller", "Learner", "Loss", "Paths", "drawn"]
@@ -69,7 +69,7 @@ class Controller(nn.Module):
         self.space = space
         self.temperature = temperature
         self.tanh_constant = tanh_constant
-        layout = layout_of(space)
+        layout = episode_layout(space)
         self.most = layout.most
         count = max(1, len(layout.steps))
         with torch.random.fork_rng(devices=()):  # weights of their own seed, and the global generator as it was

@@ -14,7 +14,7 @@ from archwright.strategies._actions import Actions
 from archwright.strategies._pool import everything
 from archwright.trials import History
 
-__all__ = ["Episode", "Layout", "Move", "Step", "first_new", "layout_of", "moves", "retrace"]
+__all__ = ["Episode", "Layout", "Move", "Step", "episode_layout", "first_new", "moves", "retrace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Layout:
 _layouts: WeakKeyDictionary[Space, Layout] = WeakKeyDictionary()
 
 
-def layout_of(space: Space) -> Layout:
+def episode_layout(space: Space) -> Layout:
     """Return the steps and actions of a space; they are numbered once."""
     if space not in _layouts:
         _layouts[space] = Layout(space)
@@ -127,7 +127,7 @@ class Episode:
 
     def __init__(self, space: Space, follow: Architecture | None = None) -> None:
         self.space = space
-        self.layout = layout_of(space)
+        self.layout = episode_layout(space)
         self.due: Step | None = None
         self.weights: NDArray[np.float64] = np.zeros(0)
         self.moves: list[Move] = []

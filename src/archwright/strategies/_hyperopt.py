@@ -13,7 +13,7 @@ from archwright._checks import check_options
 from archwright.errors import require
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
-from archwright.strategies._nearby import nearby
+from archwright.strategies._nearby import unseen_near
 from archwright.strategies._parts import Part, join, parts, split
 from archwright.trials import History, Trial
 
@@ -60,7 +60,7 @@ class Hyperopt(Strategy):
         mirror = self._mirrors[history]
         mirror.tell(history)
         suggested = mirror.ask(space, self.algorithm, int(rng.integers(2**31)))
-        return nearby(space, history, suggested, rng)
+        return unseen_near(space, history, suggested, rng)
 
 
 class _Mirror:

@@ -7,13 +7,13 @@ import numpy as np
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
-__all__ = ["nearby"]
+__all__ = ["unseen_near"]
 
 _STEPS = 10  # mutations away from the suggestion
 _SMALL = 50_000  # the largest space in which the next unseen architecture is looked for in order
 
 
-def nearby(space: Space, history: History, suggested: Architecture, rng: np.random.Generator) -> Architecture:
+def unseen_near(space: Space, history: History, suggested: Architecture, rng: np.random.Generator) -> Architecture:
     """Return a suggestion; where it was seen or constraints refuse it, what a walk of mutations from it finds.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 from archwright.errors import StrategyError, require
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
-from archwright.strategies._nearby import nearby
+from archwright.strategies._nearby import unseen_near
 from archwright.trials import History
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Optuna(Strategy):
             mirror = self._mirrors[history]
             mirror.tell(history)
             suggested = mirror.ask(space, self._make(optuna, int(rng.integers(2**31))))
-        return nearby(space, history, suggested, rng)
+        return unseen_near(space, history, suggested, rng)
 
     def _make(self, optuna: Any, seed: int) -> Any:
         if callable(self.sampler):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.space import Architecture, Space
-from archwright.strategies._episode import Episode, layout_of, retrace
+from archwright.strategies._episode import Episode, episode_layout, retrace
 from archwright.trials import History
 
 __all__ = ["DeepAgent", "QNetwork", "Record", "temporal_difference"]
@@ -33,7 +33,7 @@ class QNetwork(nn.Module):
 
     def __init__(self, space: Space, *, hidden: int = 64, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        layout = layout_of(space)
+        layout = episode_layout(space)
         count = max(1, len(layout.steps))
         self.most = layout.most
         with torch.random.fork_rng(devices=()):  # weights of their own seed, and the global generator as it was
@@ -90,7 +90,7 @@ class Record:
         seen, steps, taken = zip(*rows, strict=True) if rows else ((), (), ())
         last = torch.zeros(len(rows), dtype=torch.bool)
         last[-1:] = True
-        made = torch.from_numpy(np.array(seen, dtype=np.float32).reshape(len(rows), layout_of(space).length))
+        made = torch.from_numpy(np.array(seen, dtype=np.float32).reshape(len(rows), episode_layout(space).length))
         return cls(made, torch.tensor(steps, dtype=torch.long), torch.tensor(taken, dtype=torch.long), last)
 
     @classmethod

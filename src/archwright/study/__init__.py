@@ -7,16 +7,19 @@ from archwright.study._clock import counting_from
 from archwright.study._describe import restore_evaluator
 from archwright.study._folder import check_run_folder
 from archwright.study._nested import Nested
+from archwright.study._propose import Planner
 from archwright.study._search import load, search
-from archwright.study._store import MemoryStore, Record, Snapshot, Store
+from archwright.study._store import DOCUMENTS, MemoryStore, Record, Snapshot, Store
 from archwright.study._study import Study
 
 __all__ = [
+    "DOCUMENTS",
     "Best",
     "Budget",
     "Callback",
     "MemoryStore",
     "Nested",
+    "Planner",
     "Record",
     "Snapshot",
     "Store",

@@ -12,7 +12,7 @@ from torch import Tensor
 from archwright._checks import check_numbers
 from archwright._registry import Classes
 from archwright.errors import ArchwrightError, RelaxationError
-from archwright.evaluate._feed import Batch
+from archwright.evaluate import Batch
 from archwright.space import Architecture, Choice, Decision, Subset
 from archwright.supernet._frame import Draw, Mix
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from archwright.build._kinds import is_layer, is_row
+from archwright.build import is_layer, is_row
 from archwright.errors import RelaxationError
 from archwright.space import (
     Apply,
@@ -19,9 +19,9 @@ from archwright.space import (
     Subset,
     children,
     is_value,
+    place_of,
     written,
 )
-from archwright.space._decisions import place_of
 from archwright.supernet._engine import Engine
 from archwright.supernet._leaf import Leaf, decisions_in
 from archwright.supernet._nodes import Branch, Depth, Node, Row, Scope, Wiring

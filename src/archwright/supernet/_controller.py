@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from archwright._checks import check_counts, check_numbers, check_positive
 from archwright.errors import RelaxationError
 from archwright.space import Architecture
-from archwright.strategies._controller import Controller as Policy
+from archwright.strategies import Controller as Policy
 from archwright.supernet._base import Batch, Relaxation, register
 from archwright.supernet._frame import Draw
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archwright.build._kinds import is_layer, is_row
+from archwright.build import is_layer, is_row
 from archwright.space import Apply, Call, Choice, Filled, Graph, Input, Merge, Space
 
 if TYPE_CHECKING:

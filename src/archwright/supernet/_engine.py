@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archwright.space._program import Program
+from archwright.space import Program
 from archwright.supernet._bank import Bank
 from archwright.supernet._frame import Frame
 

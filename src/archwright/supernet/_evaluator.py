@@ -16,12 +16,21 @@ from archwright import _disk
 from archwright._scalars import is_whole, scalar
 from archwright._states import parse_state
 from archwright.errors import EvaluationError, unknown
-from archwright.evaluate import Candidate, Evaluator, Learned, Preparation, Stopped, Training
-from archwright.evaluate._device import seeded
-from archwright.evaluate._feed import Batch, Feed
-from archwright.evaluate._judge import judge
-from archwright.evaluate._recipe import to_whole
-from archwright.evaluate._setup import Setup, lay_out
+from archwright.evaluate import (
+    Batch,
+    Candidate,
+    Evaluator,
+    Feed,
+    Learned,
+    Preparation,
+    Setup,
+    Stopped,
+    Training,
+    compute_metrics,
+    lay_out,
+    positive_integer,
+    seeded,
+)
 from archwright.supernet import _base
 from archwright.supernet._base import Relaxation
 from archwright.supernet._diagnose import degeneracy, entropy, nones, operations, skips
@@ -97,7 +106,7 @@ class SupernetEvaluator(Evaluator):
         self.training = training if isinstance(training, Training) else Training(training)
         self.relaxation = _base.create(relaxation) if isinstance(relaxation, str) else relaxation
         if epochs is not None:
-            epochs = to_whole("epochs", epochs)
+            epochs = positive_integer("epochs", epochs)
         if judge not in JUDGES:
             raise unknown("judge", judge, JUDGES)
         if selection not in SELECTIONS:
@@ -249,7 +258,7 @@ class SupernetEvaluator(Evaluator):
         supernet, setup = self._ready(), self._setup()
         path = supernet.select(architecture)
         supernet.calibrate(path, self._calibration)
-        return judge(path, Feed(self.task, self.task.validation, setup), setup)
+        return compute_metrics(path, Feed(self.task, self.task.validation, setup), setup)
 
     def retrain(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network from scratch, by itself, for longer, and test it once, as `Training` does."""

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.overrides import TorchFunctionMode
 
-from archwright.build._infer import concrete, counted, has_lazy, is_unsized
-from archwright.build._make import headline, make
+from archwright.build import counting_channels, has_lazy_layers, headline, instantiate, is_unsized, without_lazy_layers
 from archwright.errors import BuildError, RelaxationError
 from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, walk
 from archwright.supernet._bank import seeded
@@ -293,14 +292,15 @@ class Leaf:
         record = self.engine.bank.note({**frame.draw.values, **dict(frame.taken)})
         closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(call, self.path)
         specs = _specs(inputs)
-        if device == "cpu" and call is self.call and self.is_special and specs is not None and has_lazy(closed):
+        if device == "cpu" and call is self.call and self.is_special and specs is not None and has_lazy_layers(closed):
             try:
-                closed = concrete(closed, specs)  # what is done to its layers is done when they have their sizes
+                # What is done to its layers is done when they have their sizes.
+                closed = without_lazy_layers(closed, specs)
             except BuildError as error:
                 raise RelaxationError(str(error)) from error
         filling = _Unfilled() if device == "meta" else nullcontext()
         with seeded(self.engine.bank.seed, f"{self.path} again" if again else self.path), torch.device(device), filling:
-            module = make(closed, record)
+            module = instantiate(closed, record)
             if not isinstance(module, nn.Module):
                 raise RelaxationError(f"{self.path}: {headline(closed)} makes {type(module).__name__}, and no module")
             passed = _shapeless(module) if device == "meta" else []
@@ -321,7 +321,7 @@ class Leaf:
         dtype = like.dtype if device != "meta" else torch.get_default_dtype()
         was_training, self.engine.training = self.engine.training, False
         try:
-            with torch.no_grad(), counted(module):
+            with torch.no_grad(), counting_channels(module):
                 module.to(place, dtype).eval()(*_zeros(inputs, place, dtype))
         finally:
             self.engine.training = was_training

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from archwright.build._infer import inputs_for
+from archwright.build import zeros_for
 from archwright.supernet._frame import Draw, Frame, Mix
 from archwright.supernet._nodes import Visit
 
@@ -48,7 +48,7 @@ def visits(supernet: Supernet, values: Mapping[str, Value], inputs: Sequence[Ten
         values: A value for each other decision.
         inputs: What goes in; nothing but shapes when not given, within `on_meta`.
     """
-    inputs = tuple(inputs_for(supernet.example_input, supernet._engine.device)) if inputs is None else tuple(inputs)
+    inputs = tuple(zeros_for(supernet.example_input, supernet._engine.device)) if inputs is None else tuple(inputs)
     frame = Frame(Draw(values, {name: Mix() for name in supernet.branches}))
     met, _ = observed(supernet, supernet._root, inputs, frame)
     return [part for part in met if isinstance(part, Visit)]

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from archwright.space import Value
-from archwright.space._program import Program
+from archwright.space import Program, Value
 
 __all__ = ["Parting"]
 

@@ -73,7 +73,7 @@ class Slot:
 
 
 class Recorder:
-    """Notes what the calls of an expression make; it is what `make` tells of each.
+    """Notes what the calls of an expression make; it is what `archwright.build.instantiate` tells of each.
 
     What has been thrown away since, such as a layer of which only copies are in use, is forgotten.
 

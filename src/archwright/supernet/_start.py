@@ -10,7 +10,7 @@ import functools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from archwright.build._make import headline
+from archwright.build import headline
 from archwright.errors import RelaxationError
 from archwright.space import Decision, Value
 from archwright.supernet._frame import Frame

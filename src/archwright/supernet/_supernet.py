@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archwright.build._build import closed_model
-from archwright.build._infer import inputs_for, size
-from archwright.build._make import make
+from archwright.build import closed_model, instantiate, size_lazy_layers, zeros_for
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import MAX_PARTS, Architecture, Choice, Decision, Space, Subset, Value, as_specs
 from archwright.supernet import _base
@@ -177,10 +175,10 @@ class Supernet(nn.Module):
         closed, specs = closed_model(self.space, architecture, self.example_input)
         record = self.bank.note(self.space.canonical(architecture))
         with seeded(self.bank.seed, "extract"):  # all weights are overwritten: nothing is drawn from outside
-            module = make(closed, record)
+            module = instantiate(closed, record)
             assert specs is not None
             assert isinstance(module, nn.Module)
-            size(module, specs)
+            size_lazy_layers(module, specs)
         slots = record.slots()
         if not self.bank.want(slots):
             self.bank.settle()
@@ -384,7 +382,7 @@ class Supernet(nn.Module):
                 self._unmixable.add(found.name)
 
     def _discover_mixing(self, device: str) -> None:
-        inputs = tuple(inputs_for(self.example_input, device))
+        inputs = tuple(zeros_for(self.example_input, device))
         assert self._root is not None
         mixes = {name: Mix() for name in self.branches if name not in self._unmixable}
         ran, failure = 0, None

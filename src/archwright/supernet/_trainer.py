@@ -12,18 +12,14 @@ import torch
 from torch import Tensor
 
 from archwright.errors import EvaluationError
-from archwright.evaluate._feed import Feed
-from archwright.evaluate._loop import Pace
-from archwright.evaluate._optimizers import make_optimizer
-from archwright.evaluate._schedules import SCHEDULES
+from archwright.evaluate import SCHEDULES, Feed, TrainingProgress, make_optimizer
 from archwright.supernet._base import Batch
 from archwright.supernet._frame import Draw
 from archwright.supernet._supernet import Supernet
 from archwright.trials import Objective
 
 if TYPE_CHECKING:
-    from archwright.evaluate._recipe import Recipe
-    from archwright.evaluate._setup import Setup
+    from archwright.evaluate import Recipe, Setup
     from archwright.space import Architecture
     from archwright.tasks import Task
 
@@ -78,7 +74,7 @@ class Trainer:
         self.feeds = [Feed(task, part, setup) for part in parts]
         self.batch_size = recipe.batch_for(len(parts[0]))
         self.steps = epochs * self.feeds[0].steps(self.batch_size)
-        self.pace = Pace(self.steps, deadline=deadline, by_time=deadline is not None)
+        self.pace = TrainingProgress(self.steps, deadline=deadline, by_time=deadline is not None)
         self._from = 0.0  # how far it was when this process took it up
         self.tuning: float | None = None
         self._schedule = SCHEDULES[recipe.schedule]

@@ -66,7 +66,7 @@ def _scored(space: Space, architecture: Architecture, seed: int) -> list[float]:
     import torch
 
     from archwright import proxies
-    from archwright.evaluate._device import seeded
+    from archwright.evaluate import seeded
 
     (spec,) = space.example_input or ()
     try:

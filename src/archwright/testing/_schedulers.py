@@ -19,8 +19,7 @@ from archwright.evaluate import Candidate, Spent, Stopped
 from archwright.schedulers import Scheduler
 from archwright.space import Architecture, Space, choice, integer, real
 from archwright.strategies import Strategy
-from archwright.study import Budget, Study
-from archwright.study._propose import Planner
+from archwright.study import Budget, Planner, Study
 from archwright.testing._overtime import Overtime
 from archwright.testing._strategies import _again
 from archwright.trials import Trial

@@ -204,7 +204,7 @@ def check_build_and_source(space: Space, architecture: Mapping[str, Any], inputs
     """
     import torch
 
-    from archwright.build._infer import is_unsized
+    from archwright.build import is_unsized
 
     built = space.build(architecture).eval()
     assert not [module for module in built.modules() if type(module).__module__.startswith("archwright.build")]

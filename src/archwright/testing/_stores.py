@@ -11,8 +11,7 @@ import pytest
 
 from archwright.errors import StoreError
 from archwright.space import Architecture, Value
-from archwright.study import Record, Store
-from archwright.study._store import DOCUMENTS
+from archwright.study import DOCUMENTS, Record, Store
 from archwright.trials import State, Trial
 
 __all__ = ["StoreSuite"]

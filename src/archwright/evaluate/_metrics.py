@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from archwright.evaluate._feed import Feed
     from archwright.evaluate._setup import Setup
 
-__all__ = ["judge", "seconds_to_judge"]
+__all__ = ["compute_metrics", "seconds_to_judge"]
 
 BATCH = 256
 LEAST = 512
@@ -25,7 +25,7 @@ TIMED_BATCHES = 4
 
 # Not `inference_mode`: a network that caches a tensor meanwhile could not train with it afterwards.
 @torch.no_grad()
-def judge(model: torch.nn.Module, feed: Feed, setup: Setup, *, seconds: float = math.inf) -> dict[str, float]:
+def compute_metrics(model: torch.nn.Module, feed: Feed, setup: Setup, *, seconds: float = math.inf) -> dict[str, float]:
     """Return the metrics of a network, which is left in evaluation mode.
 
     Args:
@@ -61,7 +61,7 @@ def judge(model: torch.nn.Module, feed: Feed, setup: Setup, *, seconds: float = 
 
 @torch.no_grad()
 def seconds_to_judge(model: torch.nn.Module, feed: Feed, setup: Setup, *, samples: int) -> float:
-    """Return about how many seconds `judge` takes for so many samples.
+    """Return about how many seconds `compute_metrics` takes for so many samples.
 
     Args:
         model: The network; it is left in evaluation mode.
