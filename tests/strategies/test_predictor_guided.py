@@ -179,7 +179,7 @@ def test_candidates_of_a_large_space_are_random_and_near_the_best():
         history.add(replace(history.trials[number], state="complete", metrics={"value": float(number)}))
     strategy = PredictorGuided(stub, acquisition="mean", initial=20)
     strategy.propose(LARGE, history, rng)
-    ranked = strategy._rankings[history].architectures
+    ranked = strategy._states[history].architectures
     assert len(ranked) == len(set(ranked)) > 800
     assert [letters(a) for a in ranked] == sorted(map(letters, ranked), reverse=True)
 

@@ -37,7 +37,7 @@ def told(space, scored, seed=0):
 def learnt(strategy, space, history):
     """The table after a history."""
     strategy.propose(space, history, np.random.default_rng(0))
-    return strategy._agents[history].values
+    return strategy._states[history].values
 
 
 # ---------------------------------------------------------------------- the update

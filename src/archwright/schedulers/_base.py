@@ -17,7 +17,7 @@ from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
-from archwright.trials import History, Trial
+from archwright.trials import History, Stateful, Trial
 
 __all__ = [
     "Curve",
@@ -49,7 +49,7 @@ class Job:
     origin: Trial | None = None
 
 
-class Scheduler(ABC):
+class Scheduler(Stateful, ABC):
     """Says how much of the budget each trial gets, which ones go on, and which are stopped.
 
     Like a strategy it is a frozen dataclass of its settings and a function of the history: what else it keeps can be
@@ -120,7 +120,7 @@ class Scheduler(ABC):
         held = rungs(ladder, history)
         return frozenset(number for level in range(ladder.top) for number in held.waiting(level, _KEPT))
 
-    def check(self, strategy: Strategy) -> None:  # noqa: B027 - most schedulers work with every strategy
+    def check(self, strategy: Strategy) -> None:
         """Refuse a strategy that it cannot work with.
 
         Raises:

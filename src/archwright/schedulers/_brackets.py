@@ -6,12 +6,11 @@ import math
 from bisect import insort
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 from archwright.schedulers._base import Job
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Key
-from archwright.trials import History
+from archwright.trials import History, Stateful
 
 __all__ = ["Bracket", "Brackets", "Plan", "cost", "halved", "hyperband"]
 
@@ -99,7 +98,7 @@ class _State:
     finished: int = 0
 
 
-class Brackets:
+class Brackets(Stateful):
     """Follows a history from bracket to bracket.
 
     Args:
@@ -108,7 +107,6 @@ class Brackets:
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self._states: WeakKeyDictionary[History, _State] = WeakKeyDictionary()
 
     def job(self, ladder: Ladder, history: History, plan: Plan, *, more: bool = True) -> Job | None:
         """Return what is due: the promotion in the oldest bracket, or a new trial in the youngest.
@@ -143,7 +141,7 @@ class Brackets:
         return state.count == self._limit and not state.open
 
     def _follow(self, ladder: Ladder, history: History, plan: Plan) -> _State:
-        state = self._states.setdefault(history, _State())
+        state = self.state_of(history, _State)
         self._open(state, plan)
         for trial in history.trials[state.trials :]:
             before = history.before(trial)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +56,6 @@ class DEHB(Scheduler):
     factor: float = 0.5
     crossover: float = 0.5
     _first: Brackets = field(default_factory=lambda: Brackets(1), init=False, repr=False, compare=False)
-    _populations: WeakKeyDictionary[History, _Population] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -149,7 +145,7 @@ class DEHB(Scheduler):
 
     def _members(self, view: History, size: int) -> dict[int, Trial]:
         """Return the best trial of each place of a rung's population; the places are taken round and round."""
-        held = self._populations.setdefault(view, _Population())
+        held = self.state_of(view, _Population)
         for trial in view.complete[held.complete :]:
             member = held.members.get(trial.number % size)
             if member is None or view.rank(trial) > view.rank(member):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 from typing import ClassVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -49,9 +48,6 @@ class Median(Scheduler):
 
     startup: int = 5
     grace: int = 0
-    _averages: WeakKeyDictionary[History, _Averages] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -80,7 +76,7 @@ class Median(Scheduler):
         )
 
     def _follow(self, history: History) -> _Averages:
-        held = self._averages.setdefault(history, _Averages())
+        held = self.state_of(history, _Averages)
         for trial in history.finished[held.finished :]:
             total = 0.0
             for count, (step, score) in enumerate(scores(trial.curve, history.objective), start=1):

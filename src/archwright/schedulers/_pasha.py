@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -58,9 +57,6 @@ class PASHA(Scheduler):
 
     eta: float = 3.0
     quantile: float = 0.9
-    _states: WeakKeyDictionary[History, _State] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -78,7 +74,7 @@ class PASHA(Scheduler):
     def limit(self, ladder: Ladder, history: History) -> int:
         """Return the last rung that is in use."""
         held = rungs(ladder, history)
-        state = self._states.setdefault(history, _State(min(1, ladder.top), scores=[{} for _ in ladder.rungs]))
+        state = self.state_of(history, lambda: _State(min(1, ladder.top), scores=[{} for _ in ladder.rungs]))
         for trial in history.finished[state.finished :]:
             if trial.state == "complete":
                 level = ladder.level(trial.share)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -55,9 +54,6 @@ class SimulatedAnnealing(Strategy):
     temperature: float = 0.3
     cooling: float = 0.95
     period: int = 25
-    _walks: WeakKeyDictionary[History, _Walk] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -67,7 +63,7 @@ class SimulatedAnnealing(Strategy):
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of where the walk stands, or a random start."""
-        walk = self._walks.setdefault(history, _Walk())
+        walk = self.state_of(history, _Walk)
         for trial in history.complete[walk.replayed :]:
             self._replay(walk, trial, history)
         if walk.current is None:

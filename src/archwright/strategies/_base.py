@@ -10,12 +10,12 @@ import numpy as np
 from archwright._registry import Classes
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.space import Architecture, Space
-from archwright.trials import History
+from archwright.trials import History, Stateful
 
 __all__ = ["Strategy", "create", "entries", "name_of", "names", "options", "register"]
 
 
-class Strategy(ABC):
+class Strategy(Stateful, ABC):
     """Proposes architectures, from what has been tried so far.
 
     A strategy is a function of the history and of the generator, which the study derives from its seed and from
@@ -45,7 +45,7 @@ class Strategy(ABC):
             rng: The only source of randomness, new for each proposal.
         """
 
-    def check(self, space: Space) -> None:  # noqa: B027 - most strategies serve every space
+    def check(self, space: Space) -> None:
         """Refuse a space that this strategy cannot serve.
 
         Raises:

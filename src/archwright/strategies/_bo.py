@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +56,6 @@ class BayesianOptimisation(Strategy):
     kernel: str = "network"
     acquisition: Acquisition = "log-ei"
     initial: int = 3
-    _models: WeakKeyDictionary[History, Model] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -74,9 +70,7 @@ class BayesianOptimisation(Strategy):
         """Return the candidate for which the acquisition is greatest, or a random start."""
         if len(history.complete) < self.initial:
             return space.sample(rng)
-        model = self._models.get(history)
-        if model is None:
-            model = self._models[history] = Model(kernel_for(space, self.kernel))
+        model = self.state_of(history, lambda: Model(kernel_for(space, self.kernel)))
         model.learn(history)
         candidates, posterior, open_ = model.judge(space, history, lambda: pool(space, history, rng))
         if not open_.any():

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,9 +78,6 @@ class BoTorch(Strategy):
     initial: int = 10
     iterations: int = 60
     candidates: int = 500
-    _models: WeakKeyDictionary[History, _Models] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -96,7 +92,7 @@ class BoTorch(Strategy):
             return space.sample(rng)
         from archwright.strategies._botorch_model import expect, growth, process, worth
 
-        models, columns = self._models.setdefault(history, _Models()), _columns(space, self.model)
+        models, columns = self.state_of(history, _Models), _columns(space, self.model)
         models.rows += [_row(space, columns, trial.architecture) for trial in history.complete[len(models.rows) :]]
         self._fit(models, columns, history)
         rows, scores, categories = np.array(models.rows), _scores(history), _categories(columns)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -62,9 +61,6 @@ class DeepQ(Strategy):
     renewal: int = 20
     hidden: int = 64
     shaped: bool = False
-    _agents: WeakKeyDictionary[History, DeepAgent] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -77,8 +73,8 @@ class DeepQ(Strategy):
         """Return the architecture of an epsilon-greedy episode, a new one where there is one."""
         from archwright.strategies._qnetwork import DeepAgent
 
-        if history not in self._agents:
-            self._agents[history] = DeepAgent(
+        def begin() -> DeepAgent:
+            return DeepAgent(
                 space,
                 hidden=self.hidden,
                 rate=self.rate,
@@ -89,7 +85,8 @@ class DeepQ(Strategy):
                 renewal=self.renewal,
                 shaped=self.shaped,
             )
-        agent = self._agents[history]
+
+        agent = self.state_of(history, begin)
         agent.learn(history)
         epsilon = exploration_at(len(history.complete), self.exploration, self.epsilon)
         return first_new(self._draws(agent, epsilon, rng), space, history, rng)

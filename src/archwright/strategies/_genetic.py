@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 from typing import Literal, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -59,9 +58,6 @@ class Genetic(Strategy):
     crossover_rate: float = 0.9
     mutation_rate: float = 0.1
     elite: int = 5
-    _generations: WeakKeyDictionary[History, _Generation] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -83,7 +79,7 @@ class Genetic(Strategy):
         return new_mutant(space, history, child, rng) if history.seen(child) else child
 
     def _members(self, history: History) -> list[tuple[float, int]]:
-        generation = self._generations.setdefault(history, _Generation())
+        generation = self.state_of(history, _Generation)
         while (generation.number + 1) * self.population <= len(history.complete):
             start = generation.number * self.population
             born = [(history.scores[i], -i) for i in range(start, start + self.population)]

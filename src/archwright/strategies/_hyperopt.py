@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -42,9 +41,6 @@ class Hyperopt(Strategy):
     """
 
     algorithm: Algorithm = "tpe"
-    _mirrors: WeakKeyDictionary[History, _Mirror] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -55,9 +51,7 @@ class Hyperopt(Strategy):
         """Return what the algorithm suggests, or a mutation of it."""
         if space.bound == 1:  # Hyperopt wants something to decide
             return space.sample(rng)
-        if history not in self._mirrors:
-            self._mirrors[history] = _Mirror(_library(), space)
-        mirror = self._mirrors[history]
+        mirror = self.state_of(history, lambda: _Mirror(_library(), space))
         mirror.tell(history)
         suggested = mirror.ask(space, self.algorithm, int(rng.integers(2**31)))
         return unseen_near(space, history, suggested, rng)

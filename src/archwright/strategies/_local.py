@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -54,9 +53,6 @@ class LocalSearch(Strategy):
 
     improvement: Improvement = "first"
     restart: Restart = "random"
-    _climbs: WeakKeyDictionary[History, _Climb] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -64,7 +60,7 @@ class LocalSearch(Strategy):
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a neighbour of where the search stands, or a random start."""
-        climb = self._climbs.setdefault(history, _Climb())
+        climb = self.state_of(history, _Climb)
         for trial in history.finished[climb.replayed :]:
             self._replay(climb, trial, space, history)
         left = [architecture for architecture in climb.frontier if not history.seen(architecture)]

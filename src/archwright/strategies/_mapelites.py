@@ -57,9 +57,6 @@ class MapElites(Strategy):
     bins: int = 8
     initial: int = 20
     sample: int = 16
-    _archives: WeakKeyDictionary[History, _Archive] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -70,7 +67,7 @@ class MapElites(Strategy):
         complete = history.complete
         if len(complete) < self.initial:
             return space.sample(rng)
-        archive = self._archives.setdefault(history, _Archive())
+        archive = self.state_of(history, _Archive)
         if not archive.replayed:
             costs = (self._cost(space, trial) for trial in complete[: self.initial])
             known = [cost for cost in costs if math.isfinite(cost)] or [0.0]

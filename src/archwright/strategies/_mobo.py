@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +68,6 @@ class MultiObjectiveBO(Strategy):
     kernel: str = "network"
     acquisition: Acquisition = "ehvi"
     initial: int = 10
-    _held: WeakKeyDictionary[History, _Models] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -86,11 +82,13 @@ class MultiObjectiveBO(Strategy):
         """Return the candidate for which the acquisition is greatest, or a random start."""
         if len(history.complete) < max(2, self.initial):
             return space.sample(rng)
-        held = self._held.get(history)
-        if held is None:
+
+        def begin() -> _Models:
             terms = kernel_for(space, self.kernel)
             views = [History(objective, within=history) for objective in history.objectives]
-            held = self._held[history] = _Models(views, [Model(terms, clipped) for _ in views])
+            return _Models(views, [Model(terms, clipped) for _ in views])
+
+        held = self.state_of(history, begin)
         self._follow(held, history)
         means, deviations, points = [], [], []
         drawn: list[Architecture] = []

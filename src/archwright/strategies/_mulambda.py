@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -43,9 +42,6 @@ class MuPlusLambda(Strategy):
 
     parents: int = 5
     children: int = 3
-    _chosen: WeakKeyDictionary[History, _Parents] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -56,7 +52,7 @@ class MuPlusLambda(Strategy):
         count = len(history.complete)
         if count < self.parents:
             return space.sample(rng)
-        chosen = self._chosen.setdefault(history, _Parents())
+        chosen = self.state_of(history, _Parents)
         due = self.parents + (count - self.parents) // self.children * self.children
         if chosen.known < due:
             new = [(history.scores[i], -i) for i in range(chosen.known, due)]

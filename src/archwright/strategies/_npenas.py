@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
-from archwright.strategies._ranked import Measured, Ranking, next_in_rank, no_rankings
+from archwright.strategies._ranked import Measured, Ranking, next_in_rank
 from archwright.surrogates import PREDICTORS
 from archwright.trials import History
 
@@ -45,9 +44,6 @@ class Npenas(Strategy):
     children: int = 10
     initial: int = 10
     batch: int = 5
-    _rankings: WeakKeyDictionary[History, Ranking] = field(
-        default_factory=no_rankings, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -62,7 +58,13 @@ class Npenas(Strategy):
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the child that is predicted best of those not proposed yet, or a random start."""
         return next_in_rank(
-            self._rankings, space, history, rng, rank=self._rank, initial=self.initial, batch=self.batch
+            self.state_of(history, Ranking),
+            space,
+            history,
+            rng,
+            rank=self._rank,
+            initial=self.initial,
+            batch=self.batch,
         )
 
     def _name(self, space: Space) -> str:

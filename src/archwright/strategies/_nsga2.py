@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -53,9 +52,6 @@ class NSGA2(Strategy):
     crossover: Crossover = "uniform"
     crossover_rate: float = 0.9
     mutations: int = 1
-    _populations: WeakKeyDictionary[History, Population] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -65,7 +61,7 @@ class NSGA2(Strategy):
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a child of two members, each the better of two at random; random at first."""
-        alive = self._populations.setdefault(history, Population())
+        alive = self.state_of(history, Population)
         for trial in history.finished[alive.replayed :]:
             if trial.state in ("complete", "infeasible"):
                 alive.members.append(trial)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -60,9 +59,6 @@ class Optuna(Strategy):
     """
 
     sampler: str | Callable[..., Any] = "tpe"
-    _mirrors: WeakKeyDictionary[History, Mirror] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -107,12 +103,14 @@ class Optuna(Strategy):
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return what the sampler suggests, or a mutation of it."""
         with _silenced() as optuna:
-            if history not in self._mirrors:
+
+            def begin() -> Mirror:
                 from archwright.strategies._optuna_study import Mirror
 
                 is_noting = isinstance(self._make(optuna, 0), tuple(getattr(optuna.samplers, name) for name in _NOTING))
-                self._mirrors[history] = Mirror(space, partial(self._make, optuna) if is_noting else None)
-            mirror = self._mirrors[history]
+                return Mirror(space, partial(self._make, optuna) if is_noting else None)
+
+            mirror = self.state_of(history, begin)
             mirror.tell(history)
             suggested = mirror.ask(space, self._make(optuna, int(rng.integers(2**31))))
         return unseen_near(space, history, suggested, rng)

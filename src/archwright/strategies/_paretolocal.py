@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -38,9 +37,6 @@ class ParetoLocalSearch(Strategy):
 
     several: ClassVar[bool] = True
     initial: int = 10
-    _neighbours: WeakKeyDictionary[History, dict[Architecture, list[Architecture]]] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -61,7 +57,7 @@ class ParetoLocalSearch(Strategy):
         return start
 
     def _around(self, space: Space, history: History, trial: Trial) -> list[Architecture]:
-        known = self._neighbours.setdefault(history, {})
+        known = self.state_of(history, dict[Architecture, list[Architecture]])
         if trial.architecture not in known:
             # Real numbers have random neighbours: the trial's own seed makes each replay find the same.
             around: Iterator[Architecture] = iter(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -61,9 +60,6 @@ class Portfolio(Strategy):
     discount: float = 0.97
     exploration: float = 0.3
     _strategies: tuple[Strategy, ...] = field(init=False, repr=False, compare=False)
-    _ledgers: WeakKeyDictionary[History, dict[int, _Ledger]] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings and make the members."""
@@ -86,7 +82,7 @@ class Portfolio(Strategy):
         """Return what the member proposes whose turn it is."""
         count = len(history.trials)
         lag = count - len(history.finished)
-        ledger = self._ledgers.setdefault(history, {}).setdefault(lag, self._opened(lag))
+        ledger = self.state_of(history, dict[int, _Ledger]).setdefault(lag, self._opened(lag))
         kept = True
         while len(ledger.whose) < count:
             place = len(ledger.whose) - lag

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -50,9 +49,6 @@ class PPO(Strategy):
     entropy: float = 0.01
     decay: float = 0.9
     hidden: int = 64
-    _learners: WeakKeyDictionary[History, Learner] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -64,8 +60,8 @@ class PPO(Strategy):
         """Return an architecture drawn from the policy, a new one where it has one to give."""
         from archwright.strategies._controller import Controller, Learner, drawn
 
-        if history not in self._learners:
-            self._learners[history] = Learner(
+        def begin() -> Learner:
+            return Learner(
                 Controller(space, hidden=self.hidden),
                 self._loss,
                 batch=self.batch,
@@ -74,7 +70,8 @@ class PPO(Strategy):
                 decay=self.decay,
                 scaled=True,
             )
-        learner = self._learners[history]
+
+        learner = self.state_of(history, begin)
         learner.replay(history)
         return drawn(learner.controller, space, history, rng)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
-from archwright.strategies._ranked import Measured, Ranking, candidates, next_in_rank, no_rankings
+from archwright.strategies._ranked import Measured, Ranking, candidates, next_in_rank
 from archwright.surrogates import (
     PREDICTORS,
     Predictor,
@@ -55,9 +54,6 @@ class PredictorGuided(Strategy):
     acquisition: Acquisition = "thompson"
     initial: int = 5
     batch: int = 2
-    _rankings: WeakKeyDictionary[History, Ranking] = field(
-        default_factory=no_rankings, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -73,7 +69,13 @@ class PredictorGuided(Strategy):
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the candidate that the predictor ranks first of those not proposed yet, or a random start."""
         return next_in_rank(
-            self._rankings, space, history, rng, rank=self._rank, initial=self.initial, batch=self.batch
+            self.state_of(history, Ranking),
+            space,
+            history,
+            rng,
+            rank=self._rank,
+            initial=self.initial,
+            batch=self.batch,
         )
 
     def _predictor(self) -> Predictor:

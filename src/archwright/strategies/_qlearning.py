@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -134,9 +133,6 @@ class QLearning(Strategy):
     replay: int = 100
     context: int | None = None
     shaped: bool = False
-    _agents: WeakKeyDictionary[History, _Agent] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -149,7 +145,7 @@ class QLearning(Strategy):
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the architecture of an epsilon-greedy episode, a new one where there is one."""
-        agent = self._agents.setdefault(history, _Agent())
+        agent = self.state_of(history, _Agent)
         for trial in history.complete[agent.replayed :]:
             self._learn(agent, space, history, trial)
         epsilon = exploration_at(len(history.complete), self.exploration, self.epsilon)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from archwright.strategies._pool import everything, near_and_random
 from archwright.surrogates import squash
 from archwright.trials import History
 
-__all__ = ["Measured", "Rank", "Ranking", "candidates", "next_in_rank", "no_rankings"]
+__all__ = ["Measured", "Rank", "Ranking", "candidates", "next_in_rank"]
 
 _SHARE = 20  # of many trials, one in so many is a batch
 
@@ -33,24 +32,19 @@ class Measured:
     scores: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ranking:
     """Candidates in the order in which they are to be proposed, and how many trials they were ranked by."""
 
-    trials: int
-    architectures: Sequence[Architecture]
+    trials: int = 0
+    architectures: Sequence[Architecture] = ()
 
 
 Rank: TypeAlias = Callable[[Space, Measured, np.random.Generator], tuple[Sequence[Architecture], NDArray[np.float64]]]
 
 
-def no_rankings() -> WeakKeyDictionary[History, Ranking]:
-    """Return an empty place to keep the last ranking of each history."""
-    return WeakKeyDictionary()
-
-
 def next_in_rank(
-    rankings: WeakKeyDictionary[History, Ranking],
+    ranking: Ranking,
     space: Space,
     history: History,
     rng: np.random.Generator,
@@ -66,7 +60,7 @@ def next_in_rank(
     A ranking follows from the trials before it and from the seed of the last of them, whoever is still running.
 
     Args:
-        rankings: The last ranking of each history.
+        ranking: The last ranking, which is brought up to date.
         space: Where to search.
         history: What has been tried.
         rng: Draws random proposals.
@@ -78,15 +72,15 @@ def next_in_rank(
     if later < 0:
         return space.sample(rng)
     due = len(history.complete) - later % max(batch, later // _SHARE)
-    if history not in rankings or rankings[history].trials != due:
+    if ranking.trials != due:
         last = history.complete[due - 1]
         measured = Measured(
             [trial.architecture for trial in history.complete[:due]], squash(np.asarray(history.scores[:due]))
         )
         found, worth = rank(space, measured, np.random.default_rng([last.seed, due]))
         order = np.argsort(-worth, kind="stable")
-        rankings[history] = Ranking(due, [found[index] for index in order])
-    left = (one for one in rankings[history].architectures if not history.seen(one))
+        ranking.trials, ranking.architectures = due, [found[index] for index in order]
+    left = (one for one in ranking.architectures if not history.seen(one))
     return next(left, None) or space.sample(rng)
 
 

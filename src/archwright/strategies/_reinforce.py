@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -52,9 +51,6 @@ class Reinforce(Strategy):
     hidden: int = 64
     temperature: float = 1.0
     tanh_constant: float = 2.5
-    _learners: WeakKeyDictionary[History, Learner] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -66,14 +62,13 @@ class Reinforce(Strategy):
         """Return an architecture drawn from the policy, a new one where it has one to give."""
         from archwright.strategies._controller import Controller, Learner, drawn
 
-        if history not in self._learners:
+        def begin() -> Learner:
             controller = Controller(
                 space, hidden=self.hidden, temperature=self.temperature, tanh_constant=self.tanh_constant
             )
-            self._learners[history] = Learner(
-                controller, self._loss, batch=self.batch, epochs=1, rate=self.rate, decay=self.decay
-            )
-        learner = self._learners[history]
+            return Learner(controller, self._loss, batch=self.batch, epochs=1, rate=self.rate, decay=self.decay)
+
+        learner = self.state_of(history, begin)
         learner.replay(history)
         return drawn(learner.controller, space, history, rng)
 

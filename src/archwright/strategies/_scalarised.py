@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -93,9 +92,6 @@ class Scalarised(Strategy):
     form: Form = "chebyshev"
     initial: int = 10
     _inner: Strategy = field(init=False, repr=False, compare=False)
-    _views: WeakKeyDictionary[History, _Views] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -120,9 +116,7 @@ class Scalarised(Strategy):
         """Return what the strategy proposes from the direction whose turn it is; random at first."""
         if len(history.complete) < self.initial:
             return space.sample(rng)
-        views = self._views.get(history)
-        if views is None:
-            views = self._views[history] = _Views(self._begin(history))
+        views = self.state_of(history, lambda: _Views(self._begin(history)))
         self._follow(views, history)
         return self._inner.propose(space, views.histories[len(history.trials) % len(views.histories)], rng)
 

@@ -1,0 +1,30 @@
+"""What is kept beside a history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from archwright.trials._history import History
+
+__all__ = ["Stateful"]
+
+S = TypeVar("S")
+
+
+class Stateful:
+    """Keeps a state for each history: a cache that is replayed from the history, and goes when the history goes."""
+
+    def state_of(self, history: History, begin: Callable[[], S]) -> S:
+        """Return the state that this object keeps for a history, to be brought up to date with it.
+
+        Args:
+            history: The trials.
+            begin: Makes the state where there is none yet: the same however long the history is by then.
+        """
+        states: WeakKeyDictionary[History, Any] = self.__dict__.setdefault("_states", WeakKeyDictionary())
+        if history not in states:
+            states[history] = begin()
+        state: S = states[history]
+        return state
