@@ -305,3 +305,16 @@ def test_bad_use():
         Counted(batch_size=0)
     with pytest.raises(CostError, match="example_input"):
         Counted().of(aw.Space(model=nn.Linear(2, aw.choice(1, 2))), aw.Architecture({"model.args.1": 1}))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: aw.cost.Counted(batch_size=0), "Counted: batch_size must be an integer of 1 or more, not 0"),
+        (lambda: aw.cost.Energy(seconds="long"), "Energy: seconds must be a number above 0, not 'long'"),
+        (lambda: aw.cost.Target(threads=1.5), "Target: threads must be an integer of 1 or more, not 1.5"),
+    ],
+)
+def test_settings_are_checked_at_once(make, message):
+    with pytest.raises(CostError, match=message):
+        make()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from archwright.errors import CostError
+from archwright.errors import ArchwrightError, CostError
 from archwright.space import Architecture, InputSpec, Space, TensorSpec, as_specs
 
 __all__ = ["Cost", "inputs_of", "named_twice"]
@@ -23,6 +23,7 @@ class Cost(ABC):
 
     metrics: tuple[str, ...] = ()
     is_counted: bool = False
+    settings_error: ClassVar[type[ArchwrightError]] = CostError
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:  # noqa: B027 - most serve every space
         """Refuse, before a search, what no network of a space could be asked for.

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archwright._checks import check_counts
 from archwright.cost._base import Cost, inputs_of
-from archwright.errors import CostError, unknown
+from archwright.errors import unknown
 from archwright.space import Architecture, InputSpec, Space, TensorSpec, as_specs
 
 __all__ = ["COUNTED", "Counted", "measures"]
@@ -65,8 +66,7 @@ class Counted(Cost):
         for name in self.metrics:
             if name not in COUNTED:
                 raise unknown("counted metric", name, COUNTED)
-        if self.batch_size < 1:
-            raise CostError(f"batch_size must be an integer of 1 or more, not {self.batch_size!r}")
+        check_counts(self, "batch_size")
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:
         """Refuse what depends on the input where nobody has said what goes in."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from archwright._checks import check_positive
 from archwright.cost._base import Cost, inputs_of
 from archwright.cost._target import Target, check_target
 from archwright.cost._turn import turn
@@ -49,8 +50,7 @@ class Energy(Cost):
     def __post_init__(self) -> None:
         """Check the settings."""
         object.__setattr__(self, "target", Target.parse(self.target))
-        if not self.seconds > 0:
-            raise CostError(f"seconds must be a number above 0, not {self.seconds!r}")
+        check_positive(self, "seconds")
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:
         """Refuse a target that is absent, and a machine that does not tell its energy."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
+from archwright._checks import check_counts
 from archwright._registry import split_settings
-from archwright._scalars import is_whole, keep_scalars
 from archwright.errors import CostError, require, unknown
 
 __all__ = ["RUNTIMES", "Runtime", "Target", "check_target"]
@@ -33,6 +33,8 @@ class Target:
         CostError: A number is not 1 or more.
     """
 
+    settings_error: ClassVar[type[CostError]] = CostError
+
     runtime: Runtime = "eager"
     device: str = "cpu"
     threads: int | None = None
@@ -42,13 +44,7 @@ class Target:
         """Check the settings."""
         if self.runtime not in RUNTIMES:
             raise unknown("runtime", self.runtime, RUNTIMES)
-        for name in _NUMBERS:
-            keep_scalars(self, name)
-            value = getattr(self, name)
-            if value is None and name == "threads":
-                continue
-            if not is_whole(value) or value < 1:
-                raise CostError(f"{name} must be an integer of 1 or more, not {value!r}")
+        check_counts(self, "batch_size", *["threads"] * (self.threads is not None))
 
     @classmethod
     def parse(cls, text: str | Target) -> Target:

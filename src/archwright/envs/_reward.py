@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
+from archwright._checks import check_options
 from archwright.errors import EvaluationError
 
 __all__ = ["Reward"]
@@ -31,6 +32,8 @@ class Reward:
         EvaluationError: There is neither weight nor penalty, a number is out of range, or the form is none of these.
     """
 
+    settings_error: ClassVar[type[EvaluationError]] = EvaluationError
+
     weights: Mapping[str, float] = field(default_factory=lambda: {"accuracy": 1.0})
     penalties: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     form: Form = "linear"
@@ -49,8 +52,7 @@ class Reward:
                 or not all(0 < number < math.inf for number in pair)
             ):
                 raise EvaluationError(f"the penalty on {name!r} is (limit, weight), two numbers above 0, not {pair!r}")
-        if self.form not in get_args(Form):
-            raise EvaluationError(f"form must be one of {', '.join(map(repr, get_args(Form)))}, not {self.form!r}")
+        check_options(self, form=get_args(Form))
 
     def __call__(self, metrics: Mapping[str, float]) -> float:
         """Return the reward of metrics.
