@@ -108,3 +108,12 @@ def test_no_package_imports_what_is_private_in_another() -> None:
     assert private_elsewhere("archwright.build._make", "supernet")
     assert not private_elsewhere("archwright.build._make", "build")
     assert not private_elsewhere("archwright._files", "build")
+
+
+def test_the_architecture_page_and_its_picture_have_every_package() -> None:
+    root = Path(archwright.__file__).parent
+    packages = sorted(path.parent.name for path in root.glob("*/__init__.py"))
+    docs = Path(__file__).parents[1] / "docs"
+    page, picture = ((docs / name).read_text() for name in ("architecture.md", "rooms.svg"))
+    assert [name for name in packages if f"| `{name}/`" not in page] == []
+    assert [name for name in packages if f'font-weight="bold">{name}</text>' not in picture] == []
