@@ -248,18 +248,19 @@ def test_a_run_of_a_task_in_memory_goes_on_with_the_task(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train": 3}, "train is a data set with __len__ and __getitem__ .* not int"),
+        ({"train": 3}, "train must be a data set with __len__ and __getitem__ .* not int"),
         ({"validation": torch.utils.data.DataLoader(Pairs(4, 0))}, "not DataLoader. Of a DataLoader give its dataset"),
         ({"train": Pairs(1, 0)}, "1 training and 40 validation samples"),
         ({"train": (torch.rand(4, 6), torch.rand(3))}, r"\(4, 6\), but targets \(3,\)"),
-        ({"train": (torch.rand(4, 6), torch.rand(4))}, "all data sets, or all pairs of tensors"),
-        ({"loss": 3}, "loss is a function, not 3"),
+        ({"train": (torch.rand(4, 6), torch.rand(4))}, "must be all data sets, or all pairs of tensors"),
+        ({"loss": 3}, "loss must be a function, not 3"),
         ({"metrics": {"loss": F.mse_loss}}, "cannot be called 'loss'"),
         ({"metrics": {"a b": F.mse_loss}}, "without spaces, not 'a b'"),
-        ({"metrics": {"mse": 3}}, "metric 'mse' is a function"),
+        ({"metrics": {"mse": 3}}, "metric 'mse' must be a function"),
         ({"objective": "max accuracy"}, "the metrics of this task are loss, mae"),
         ({"objective": "mae"}, '"max" or "min" and the name of a metric'),
-        ({"num_workers": -1}, "num_workers is a whole number of 0 or more, not -1"),
+        ({"objective": ""}, '"max" or "min" and the name of a metric'),
+        ({"num_workers": -1}, "num_workers must be a whole number of 0 or more, not -1"),
     ],
 )
 def test_what_cannot_be_used_is_named(options: dict[str, Any], message: str) -> None:
@@ -281,7 +282,7 @@ def test_settings_that_a_task_has_no_use_for_are_refused() -> None:
 @pytest.mark.parametrize("given", [torch.zeros(3), 1.5, None])
 def test_a_loss_that_is_no_scalar_fails_the_trial(given: Any) -> None:
     task = pairs(loss=lambda outputs, targets: given)
-    with pytest.raises(EvaluationError, match="the loss of a batch is a scalar tensor"):
+    with pytest.raises(EvaluationError, match="the loss of a batch must be a scalar tensor"):
         task.loss(None, None)
 
 

@@ -80,7 +80,7 @@ class MetricsByName:
             try:
                 numbers[name] = float(found[name])
             except (TypeError, ValueError, RuntimeError) as error:
-                raise EvaluationError(f"metric {name!r} is a number, not {found[name]!r}") from error
+                raise EvaluationError(f"metric {name!r} must be a number, not {found[name]!r}") from error
         return numbers
 
 

@@ -99,10 +99,10 @@ class Task:
     ) -> None:
         num_workers = scalar(num_workers)
         if not is_whole(num_workers) or num_workers < 0:
-            raise EvaluationError(f"num_workers is a whole number of 0 or more, not {num_workers!r}")
+            raise EvaluationError(f"num_workers must be a whole number of 0 or more, not {num_workers!r}")
         for what, function in (("loss", loss), ("distillation", distillation), ("collate", collate)):
             if function is not None and not callable(function):
-                raise EvaluationError(f"{what} is a function, not {function!r}")
+                raise EvaluationError(f"{what} must be a function, not {function!r}")
         _check_metrics(metrics)
         reader = {"collate": collate or default_collate, "num_workers": num_workers}
         self.name = name
@@ -110,9 +110,7 @@ class Task:
         self.validation = _as_part("validation", validation, reader)
         self.test = self.train.select(torch.arange(0)) if test is None else _as_part("test", test, reader)
         if len({type(part) for part in (self.train, self.validation, self.test)}) > 1:
-            raise EvaluationError(
-                "the parts are all data sets, or all pairs of tensors (inputs, targets), not some of each"
-            )
+            raise EvaluationError("the parts must be all data sets, or all pairs of tensors (inputs, targets)")
         if len(self.train) < 2 or len(self.validation) < 1:
             raise EvaluationError(
                 f"{name!r} has {len(self.train)} training and {len(self.validation)} validation samples: there must be "
@@ -123,9 +121,12 @@ class Task:
         assert specs is not None
         self.example_input: InputSpec = specs[0] if len(specs) == 1 else specs
         self.objective = objective
-        if objective.split()[-1:] != [objective.split(maxsplit=1)[-1]] or objective.split()[0] not in ("max", "min"):
-            raise EvaluationError(f'objective is "max" or "min" and the name of a metric, not {objective!r}')
-        if objective.split()[-1] not in self.metrics:
+        match str(objective).split():
+            case ["max" | "min", metric]:
+                pass
+            case _:
+                raise EvaluationError(f'objective must be "max" or "min" and the name of a metric, not {objective!r}')
+        if metric not in self.metrics:
             raise EvaluationError(
                 f"objective {objective!r}: the metrics of this task are {', '.join(sorted(self.metrics))}"
             )
@@ -166,7 +167,7 @@ class Task:
         loss: Any = self._loss(outputs, targets)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             given = f"one of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
-            raise EvaluationError(f"the loss of a batch is a scalar tensor, not {given}")
+            raise EvaluationError(f"the loss of a batch must be a scalar tensor, not {given}")
         return loss.reshape(())
 
     def distillation(self, outputs: Any, teacher_outputs: Any) -> Tensor | None:
@@ -210,7 +211,7 @@ def _as_part(which: str, given: Any, reader: Mapping[str, Any]) -> Any:
     if hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, str | Mapping):
         return DatasetPart(given, **reader)
     raise EvaluationError(
-        f"{which} is a data set with __len__ and __getitem__ (a map-style torch.utils.data.Dataset) or a pair of "
+        f"{which} must be a data set with __len__ and __getitem__ (a map-style torch.utils.data.Dataset) or a pair of "
         f"tensors (inputs, targets), not {type(given).__name__}. Of a DataLoader give its dataset; an iterable data "
         "set cannot be split or shuffled: read it into a list"
     )
@@ -227,16 +228,16 @@ def _example(part: Part | DatasetPart) -> tuple[TensorSpec, ...]:
 def _check_metrics(metrics: object) -> None:
     """Refuse what is no mapping from names to metrics."""
     if not isinstance(metrics, Mapping):
-        raise EvaluationError(f"metrics are a dict from names to functions or objects, not {metrics!r}")
+        raise EvaluationError(f"metrics must be a dict from names to functions or objects, not {metrics!r}")
     for name, metric in metrics.items():
         if not isinstance(name, str) or not name or any(each.isspace() for each in name):
-            raise EvaluationError(f"a metric's name is a string without spaces, not {name!r}")
+            raise EvaluationError(f"the name of a metric must be a string without spaces, not {name!r}")
         if name in _OURS:
             raise EvaluationError(f"a metric cannot be called {name!r}, which every training measures: rename it")
         if isinstance(metric, type) or not (
             callable(metric) or (hasattr(metric, "compute") and hasattr(metric, "update"))
         ):
             raise EvaluationError(
-                f"metric {name!r} is a function f(outputs, targets), or an object with update(outputs, targets) and "
-                f"compute(), not {metric!r}"
+                f"metric {name!r} must be a function f(outputs, targets), or an object with update(outputs, targets) "
+                f"and compute(), not {metric!r}"
             )
