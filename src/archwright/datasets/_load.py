@@ -97,6 +97,11 @@ def data(
     Raises:
         UnknownName: `source` is neither a name in the registry nor a path.
         DataError: The data cannot be read or are not suitable; the message says what to do.
+
+    Example:
+        >>> import archwright as aw
+        >>> aw.data("digits")
+        Data('digits': 1x8x8 images, 10 classes, 1,258 training + 180 validation + 359 test samples)
     """
     # settings first: a mistake in them must not wait for 60,000 images
     validation, test, seed = to_share("validation", validation), to_share("test", test), to_seed(seed)

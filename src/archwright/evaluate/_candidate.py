@@ -94,6 +94,14 @@ class Candidate:
 
     Attributes:
         curve: The reports in order: each holds "step" and the metrics.
+
+    Example:
+        >>> import archwright as aw
+        >>> def evaluate(candidate):
+        ...     candidate.report(step=1, value=candidate.settings["x"])
+        ...     return candidate.settings["x"]
+        >>> aw.search(aw.Space(x=aw.ordinal(1, 2, 3)), evaluate, budget=aw.Budget(trials=3)).best.metrics
+        {'value': 3.0}
     """
 
     def __init__(

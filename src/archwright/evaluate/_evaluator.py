@@ -37,6 +37,15 @@ class Evaluator(ABC):
         metrics: The names of what it measures; `None` where that is not known before.
         fidelities: What a candidate can be given less of, by name, the most telling first; none where every evaluation
             is a full one.
+
+    Example:
+        >>> import archwright as aw
+        >>> class Distance(aw.Evaluator):
+        ...     objective = "min distance"
+        ...     def evaluate(self, candidate):
+        ...         return {"distance": abs(candidate.settings["x"] - 2)}
+        >>> aw.search(aw.Space(x=aw.ordinal(1, 2, 3)), Distance(), budget=aw.Budget(trials=3)).best.metrics
+        {'distance': 0.0}
     """
 
     objective: str = "max value"

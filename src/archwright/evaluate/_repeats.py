@@ -27,6 +27,11 @@ class Repeats(Wrapped):
 
     Raises:
         EvaluationError: `repeats` is no whole number of 1 or more.
+
+    Example:
+        >>> import archwright as aw
+        >>> aw.Repeats(aw.Training(aw.data("iris"), epochs=2), 3).objective
+        'max accuracy'
     """
 
     def __init__(self, evaluator: Evaluator | Callable[[Candidate], Any], repeats: int) -> None:

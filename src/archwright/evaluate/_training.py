@@ -75,6 +75,11 @@ class Training(Evaluator):
     Raises:
         EvaluationError: A value is out of range or does not suit the data, or the device is not available.
         UnknownName: A name is not known.
+
+    Example:
+        >>> import archwright as aw
+        >>> aw.Training(aw.data("iris"), epochs=5, device="cpu")
+        Training('iris', epochs=5, batch_size=8, device='cpu')
     """
 
     task: Task

@@ -42,6 +42,11 @@ class ProxyEvaluator(Evaluator):
         EvaluationError: A value is out of its range, or "az-nas", which ranks sets, comes first and no objective is
             given.
         UnknownName: No proxy has a name.
+
+    Example:
+        >>> import archwright as aw
+        >>> aw.ProxyEvaluator(aw.data("iris"), ["snip", "parameters"]).objective
+        'max snip'
     """
 
     task: Task

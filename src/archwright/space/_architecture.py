@@ -21,6 +21,12 @@ class Architecture(Mapping[str, Value]):
 
     Args:
         decisions: Value by decision name. `Space.canonical` makes one that is known to fit a space.
+
+    Example:
+        >>> import archwright as aw
+        >>> architecture = aw.Architecture({"width": 16, "activation": "relu"})
+        >>> architecture["width"], len(architecture.id)
+        (16, 12)
     """
 
     __slots__ = ("_decisions", "_hash", "_id")

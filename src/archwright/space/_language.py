@@ -40,6 +40,10 @@ def choice(*options: Any, name: str | None = None) -> Choice:
 
     Raises:
         SpaceError: No option is given, two are the same, or a list stands in place of the options.
+
+    Example:
+        >>> aw.Space(model=nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="activation"))).size
+        2
     """
     return Choice(*_labelled("choice", options), name=name)
 
@@ -48,6 +52,10 @@ def ordinal(*options: Any, name: str | None = None) -> Choice:
     """Leave open which of several options in a row is taken; neighbours in the row are alike.
 
     Arguments and errors are those of `choice`.
+
+    Example:
+        >>> aw.Space(width=aw.ordinal(16, 32, 64)).size
+        3
     """
     return Choice(*_labelled("ordinal", options), ordered=True, name=name)
 
@@ -63,6 +71,10 @@ def integer(low: int, high: int, *, log: bool = False, name: str | None = None) 
 
     Raises:
         SpaceError: The range is empty, too long, or reaches zero or below with `log`.
+
+    Example:
+        >>> aw.Space(width=aw.integer(1, 64)).size
+        64
     """
     low, high, log = scalar(low), scalar(high), bool(log)
     for end in (low, high):
@@ -85,6 +97,10 @@ def real(low: float, high: float, *, log: bool = False, name: str | None = None)
 
     Raises:
         SpaceError: The range is empty, not finite, or reaches zero or below with `log`.
+
+    Example:
+        >>> aw.Space(lr=aw.real(1e-4, 1e-1, log=True)).size
+        inf
     """
     low, high, log = scalar(low), scalar(high), bool(log)
     for end in (low, high):
@@ -114,6 +130,10 @@ def subset(*options: Any, k: int | tuple[int, int], name: str | None = None) -> 
 
     Raises:
         SpaceError: As in `choice`, or `k` is not within the number of options.
+
+    Example:
+        >>> aw.Space(features=aw.subset("a", "b", "c", k=2)).size
+        3
     """
     parts, labels = _labelled("subset", options)
     count = scalar(k)
@@ -138,6 +158,11 @@ def repeat(body: Callable[[int], Any], low: int, high: int | None = None, *, nam
 
     Raises:
         SpaceError: The range is empty or negative, or the body is no function.
+
+    Example:
+        >>> deep = aw.repeat(lambda i: nn.LazyLinear(aw.ordinal(8, 16)), 1, 3)
+        >>> aw.Space(model=deep).size
+        14
     """
     if isinstance(body, Node) or not callable(body):
         raise SpaceError(
@@ -168,6 +193,11 @@ def graph(body: Callable[..., Any], *, name: str | None = None) -> Graph:
     Raises:
         SpaceError: The body returns no value, uses a value of another graph, names two values alike, or takes a value
             that may be absent where one is needed.
+
+    Example:
+        >>> residual = aw.graph(lambda x: x + nn.LazyLinear(4)(x))
+        >>> aw.Space(model=residual, example_input=(4,)).size
+        1
     """
     if isinstance(body, Node) or not callable(body):
         raise SpaceError(f"graph takes a function of values, such as lambda x: conv(x) + x; {written(body)} was given")
@@ -190,6 +220,11 @@ def merge(*values: Any, kind: str = "sum", name: str | None = None) -> Merge:
 
     Raises:
         SpaceError: The kind is unknown, there is no value, or something else than values is given.
+
+    Example:
+        >>> model = aw.graph(lambda a, b: nn.LazyLinear(2)(aw.merge(a, b, kind="concat")))
+        >>> aw.Space(model=model, example_input=[(3,), (5,)]).size
+        1
     """
     if not values:
         raise SpaceError("merge takes one value or more; none was given")
@@ -231,6 +266,11 @@ def cell(
 
     Raises:
         SpaceError: A count is below 1, or `output` or `combine` is unknown.
+
+    Example:
+        >>> cell = aw.cell(lambda source, node: aw.choice(nn.Identity(), nn.ReLU()), nodes=2)
+        >>> aw.Space(model=cell).size
+        8
     """
     nodes, inputs, fan_in = scalars((nodes, inputs, fan_in))
     counts = (nodes, inputs) if fan_in is None else (nodes, inputs, fan_in)
@@ -279,6 +319,11 @@ def template(body: Callable[..., Any]) -> Callable[..., Filled]:
     Raises:
         SpaceError: The body is no function, has no parameters or takes any number of them; or, where the template is
             used, what is given does not fit them.
+
+    Example:
+        >>> stage = aw.template(lambda width: nn.LazyLinear(width))
+        >>> aw.Space(model=nn.Sequential(stage(8), stage(16))).size
+        1
     """
     if isinstance(body, Node) or not callable(body):
         raise SpaceError(f"template takes a function, such as lambda width: conv(width); {written(body)} was given")
@@ -314,6 +359,12 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
 
     Raises:
         SpaceError: The target cannot be called; or, when the result is called, the arguments do not fit.
+
+    Example:
+        >>> import torch
+        >>> scale = aw.lazy(torch.nn.LayerNorm)(aw.choice(8, 16, name="size"))
+        >>> list(aw.Space(model=scale).decisions)
+        ['size']
     """
     callee: Callable[..., Any] | None = None
     if isinstance(target, str):

@@ -58,6 +58,13 @@ class Space:
         SpaceError: There is no part, the name of a part is a misspelt argument, two decisions share a name, or no
             architecture satisfies `where`.
         ShapeError: Layers of some architecture do not fit; the message names the layer and the options.
+
+    Example:
+        >>> import archwright as aw
+        >>> from archwright import nn
+        >>> space = aw.Space(model=nn.Sequential(nn.LazyLinear(aw.ordinal(8, 16, name="width")), nn.LazyLinear(3)))
+        >>> space.size, list(space.decisions)
+        (2, ['width'])
     """
 
     def __init__(

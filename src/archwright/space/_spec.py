@@ -20,6 +20,11 @@ class TensorSpec:
     Args:
         shape: Sizes without the batch, such as `(3, 32, 32)`.
         dtype: A torch dtype's name, such as "float32" or "int64".
+
+    Example:
+        >>> import archwright as aw
+        >>> aw.TensorSpec((3, 32, 32))
+        TensorSpec(shape=(3, 32, 32), dtype='float32')
     """
 
     shape: tuple[int, ...]

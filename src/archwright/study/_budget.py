@@ -40,6 +40,12 @@ class Budget:
 
     Raises:
         BudgetError: Nothing is given, or a value is out of range.
+
+    Example:
+        >>> import archwright as aw
+        >>> budget = aw.Budget(trials=100, minutes=10)
+        >>> budget.time
+        600
     """
 
     trials: int | None = None

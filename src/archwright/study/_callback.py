@@ -25,6 +25,14 @@ class Callback:
     The methods are called in the process and thread of the search, which waits for them. A search ends after
     the present trial when one of them calls `study.stop()`; an exception from them ends it at once, except
     in `on_report`, where it is the trial's: `archwright.evaluate.Stopped` prunes it, any other fails it.
+
+    Example:
+        >>> import archwright as aw
+        >>> class Show(aw.Callback):
+        ...     def on_trial_end(self, study, trial):
+        ...         print(trial.number, trial.state)
+        >>> found = aw.search(aw.Space(x=aw.choice(1)), lambda c: 1.0, budget=aw.Budget(trials=1), callbacks=[Show()])
+        0 complete
     """
 
     def on_start(self, study: Study) -> None:

@@ -39,6 +39,12 @@ class Nested(Wrapped):
         SpaceError: The hyperparameters hold a model, or what the evaluator does not understand.
         StrategyError: The strategy cannot serve them.
         UnknownName: No strategy has that name.
+
+    Example:
+        >>> import archwright as aw
+        >>> rates = aw.Space(lr=aw.real(1e-3, 1e-1, log=True))
+        >>> aw.Nested(aw.Training(aw.data("iris"), epochs=2), rates, trials=3).trials
+        3
     """
 
     def __init__(

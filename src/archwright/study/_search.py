@@ -103,6 +103,12 @@ def search(
         ShapeError: The space's networks do not fit the evaluator's data.
         StudyError: The folder holds a study, and `resume` is not set or that study differs.
         StudyLocked: Another process writes to the folder.
+
+    Example:
+        >>> import archwright as aw
+        >>> study = aw.search("mlp", aw.Training(aw.data("iris"), epochs=2), budget=aw.Budget(trials=1), final=False)
+        >>> study.stopped_by
+        'trials'
     """
     start = began()
     wanted = None if objective is None else parse_objectives(objective)

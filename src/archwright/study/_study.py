@@ -84,6 +84,13 @@ class Study(Results):
             and not a run folder.
         StudyLocked: Another process writes to the folder.
         StoreError: The folder cannot be used.
+
+    Example:
+        >>> import archwright as aw
+        >>> study = aw.Study(aw.Space(x=aw.ordinal(1, 2, 3)), strategy="random", objective="max value")
+        >>> trial = study.ask()
+        >>> study.tell(trial, trial.architecture["x"]).state
+        'complete'
     """
 
     stopped_by: str | None

@@ -88,6 +88,12 @@ class SupernetEvaluator(Evaluator):
     Raises:
         EvaluationError: A value is out of its range.
         UnknownName: No relaxation has that name.
+
+    Example:
+        >>> import archwright as aw
+        >>> evaluator = aw.SupernetEvaluator(aw.data("iris"), "path", epochs=5)
+        >>> evaluator.objective
+        'max accuracy'
     """
 
     task: Task

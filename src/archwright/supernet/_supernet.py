@@ -61,6 +61,14 @@ class Supernet(nn.Module):
             the message names its path.
         ShapeError: The space's networks do not fit the input.
         UnknownName: No relaxation has that name.
+
+    Example:
+        >>> import archwright as aw, torch
+        >>> from archwright import nn
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.LazyLinear(3)))
+        >>> supernet = aw.Supernet(space, example_input=(4,))
+        >>> supernet.select({"act": "ReLU()"})(torch.zeros(2, 4)).shape
+        torch.Size([2, 3])
     """
 
     def __init__(

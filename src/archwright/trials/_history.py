@@ -42,6 +42,13 @@ class History:
         objective: The first of them.
         constraints: What has to hold.
         learned: What the evaluator learned about the space before the first trial, if anything.
+
+    Example:
+        >>> import archwright as aw
+        >>> history = aw.History(aw.Objective("accuracy"))
+        >>> history.add(aw.Trial(0, aw.Architecture({"x": 1}), state="complete", metrics={"accuracy": 0.9}))
+        >>> history.best.number, len(history.trials)
+        (0, 1)
     """
 
     def __init__(

@@ -47,6 +47,12 @@ class Objective:
     Args:
         metric: The metric's name, as the evaluator reports it.
         maximise: Whether greater is better.
+
+    Example:
+        >>> import archwright as aw
+        >>> objective = aw.Objective.parse("min loss")
+        >>> objective.score({"loss": 0.5})
+        -0.5
     """
 
     metric: str

@@ -41,6 +41,12 @@ class Trial:
         worker: Where it ran, as "host:process".
         error: Why it failed, as text, with a traceback where there is one.
         attempts: How many times it was begun; more than 1 after a process died in it.
+
+    Example:
+        >>> import archwright as aw
+        >>> trial = aw.Trial(0, aw.Architecture({"x": 1}), state="complete", metrics={"accuracy": 0.9})
+        >>> aw.Trial.from_json(trial.to_json()) == trial
+        True
     """
 
     number: int
