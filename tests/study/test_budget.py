@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+import archwright as aw
 from archwright import Budget
 from archwright.errors import BudgetError
 
@@ -48,3 +49,12 @@ def test_json_and_words():
     assert Budget.from_json(budget.to_json()) == budget
     assert str(budget) == "100 trials, 1.5 minutes, target -2"
     assert str(Budget(trials=1, minutes=1, seconds=1.0)) == "1 trial, 1 minute, 1 second"
+
+
+def test_a_run_that_has_nothing_to_do_takes_no_time(tmp_path):
+    space = aw.Space(x=aw.choice(1, 2, 3, 4))
+    study = aw.search(space, lambda candidate: 1.0, budget=aw.Budget(trials=2), path=tmp_path / "run")
+    spent = study.elapsed
+    again = aw.load(tmp_path / "run", evaluator=lambda candidate: 1.0).resume(aw.Budget(trials=2))
+    assert again.elapsed == pytest.approx(spent)
+    assert aw.load(tmp_path / "run").elapsed == pytest.approx(spent)

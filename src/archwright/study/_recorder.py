@@ -209,6 +209,11 @@ class Recorder:
         self.update(learned={"elapsed": self.clock.elapsed, "outcome": outcome})
         self.history.learned = learned
 
+    @property
+    def progress(self) -> tuple[int, int, bool]:
+        """How many trials have ended, how many final trainings, and whether the evaluator has learned."""
+        return len(self.history.finished), len(self.document["results"]), self.history.learned is not None
+
     def under_way(self) -> frozenset[int]:
         """Return the numbers of the trials that this process runs."""
         return frozenset(self._begun)

@@ -398,6 +398,7 @@ class Study(Results):
         if plan.screen is not None and scorer is None:
             plan.scorer = proxy_scorer(plan.screen, self.space, evaluator)
         self._recorder.hold()
+        spent, done = self._recorder.clock.elapsed, self._recorder.progress
         self._recorder.clock.add(time.monotonic() - start)
         try:
             if why:
@@ -405,6 +406,9 @@ class Study(Results):
             describe.write_down(self._recorder, evaluator, budget, int(final))
             self._evaluator = evaluator
             Run(self, plan, self._recorder, self._artifacts, evaluator, budget, int(final), callbacks).go()
+            if self._recorder.progress == done and self._recorder.clock.elapsed > spent:
+                self._recorder.clock.set(spent)  # nothing was left to do: that it was found out costs nothing
+                self._recorder.update(elapsed=spent)
         finally:
             self.close()
         return self
