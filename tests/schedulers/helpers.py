@@ -54,5 +54,5 @@ class Play:
         self.tell(trial, value(trial) if callable(value) else value)
         return self.level(trial), trial.origin
 
-    def wanted(self):
-        return self.scheduler.wanted(self.ladder, self.history)
+    def checkpoints(self):
+        return self.scheduler.checkpoints(self.ladder, self.history)

@@ -109,9 +109,9 @@ def test_checkpoints_of_the_best_few_are_wanted():
     running = [play.ask() for _ in range(40)]
     for trial in running:
         play.tell(trial, trial.number)
-    assert play.wanted() == set(range(32, 40))
+    assert play.checkpoints() == set(range(32, 40))
     assert play.ask().origin == 39
-    assert play.wanted() == set(range(31, 39))
+    assert play.checkpoints() == set(range(31, 39))
 
 
 @pytest.mark.parametrize("count", [600])
@@ -122,6 +122,6 @@ def test_few_that_go_on_have_lost_their_checkpoint(count):
         lost += trial.origin is not None and trial.origin not in held
         going += trial.origin is not None
         play.tell(trial, rng.random())
-        held = (held | {trial.number}) & play.wanted()
+        held = (held | {trial.number}) & play.checkpoints()
     assert going > count / 5
     assert lost < going / 50

@@ -168,7 +168,7 @@ def test_a_round_of_which_all_fail_is_over():
     play = Play(Hyperband())
     assert [play.step(None) for _ in range(27)] == [(0, None)] * 27
     assert [play.step(None) for _ in range(12)] == [(1, None)] * 12
-    assert play.wanted() == frozenset()
+    assert play.checkpoints() == frozenset()
     assert play.step(1) == (2, None)
 
 
@@ -192,12 +192,12 @@ def test_checkpoints_of_those_that_may_go_on_are_wanted():
     play = Play(SuccessiveHalving(trials=9), Ladder.of({"epochs": (1, 9)}, eta=3))
     for value in (4, 9, 1, 7, 8):
         play.step(value)
-    assert play.wanted() == {1, 3, 4}
+    assert play.checkpoints() == {1, 3, 4}
     for value in (2, 3, 8.5, 0):
         play.step(value)
-    assert play.wanted() == {1, 4, 7}
+    assert play.checkpoints() == {1, 4, 7}
     assert play.ask().origin == 1
-    assert play.wanted() == {4, 7}
+    assert play.checkpoints() == {4, 7}
 
 
 def test_brackets_that_are_over_are_not_looked_at_again():
@@ -205,7 +205,7 @@ def test_brackets_that_are_over_are_not_looked_at_again():
     play = Play(scheduler, Ladder.of({"epochs": (1, 3)}, eta=3))
     for _ in range(400):
         play.step(worth)
-    play.wanted()
+    play.checkpoints()
     assert len(scheduler._brackets._states[play.history].open) == 1
 
 
@@ -270,5 +270,5 @@ def test_bohb_needs_a_strategy_that_learns():
 def test_bohb_has_the_brackets_of_hyperband():
     one, other = Play(BOHB()), Play(Hyperband())
     assert [one.step(worth) for _ in range(120)] == [other.step(worth) for _ in range(120)]
-    assert one.wanted() == other.wanted()
+    assert one.checkpoints() == other.checkpoints()
     assert Counter(one.level(trial) for trial in one.history.trials)[3] >= 1 + 1 + 2 + 4

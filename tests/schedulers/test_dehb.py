@@ -46,7 +46,7 @@ def test_the_first_bracket_is_successive_halving_and_the_others_begin_anew_on_ea
     assert [play.step(worth)[0] for _ in range(28)] == [0] * 27 + [1]
     later = [trial for trial in play.history.trials[40 + 17 + 8 :] if trial.origin is not None]
     assert len(later) == 0
-    assert play.wanted() == frozenset()
+    assert play.checkpoints() == frozenset()
 
 
 @pytest.mark.parametrize("workers", [1, 3, 8])

@@ -142,8 +142,8 @@ def test_the_rungs_of_another_ladder_are_counted_anew():
     play = Play(ASHA())
     for value in (1, 3, 2):
         play.step(value)
-    assert play.wanted() == {0, 1, 2}
+    assert play.checkpoints() == {0, 1, 2}
     other = schedulers.Ladder.of({"epochs": (1, 27)}, eta=27)
-    assert ASHA(27.0).wanted(other, play.history) == {0, 1, 2}
+    assert ASHA(27.0).checkpoints(other, play.history) == {0, 1, 2}
     assert play.ask().origin == 1
-    assert play.scheduler.wanted(LADDER, play.history) == {0, 2}
+    assert play.scheduler.checkpoints(LADDER, play.history) == {0, 2}

@@ -53,7 +53,7 @@ class _Repeating(ASHA):
 class _Hoarding(ASHA):
     """Wants to keep everything."""
 
-    def wanted(self, ladder, history):
+    def checkpoints(self, ladder, history):
         gone = {trial.origin for trial in history.trials}
         return frozenset(trial.number for trial in history.complete if trial.number not in gone)
 
@@ -62,7 +62,7 @@ class _Hoarding(ASHA):
 class _Forgetting(ASHA):
     """Keeps nothing."""
 
-    def wanted(self, ladder, history):
+    def checkpoints(self, ladder, history):
         return frozenset()
 
 

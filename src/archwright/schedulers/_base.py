@@ -59,13 +59,13 @@ class Scheduler(Stateful, ABC):
 
     Attributes:
         partial: Whether trials are given less than all at first, so that the evaluator has to understand fidelities.
-        several: Whether it ranks trials by several objectives.
+        multi_objective: Whether it ranks trials by several objectives.
         needs_curve: Whether it needs intermediate reports.
         eta: How much dearer each rung is than the one before, where there are rungs.
     """
 
     partial: ClassVar[bool] = True
-    several: ClassVar[bool] = True
+    multi_objective: ClassVar[bool] = True
     needs_curve: ClassVar[bool] = False
     settings_error: ClassVar[type[ArchwrightError]] = SchedulerError
     eta: float = 3.0
@@ -111,7 +111,7 @@ class Scheduler(Stateful, ABC):
         """Return what the strategy sees of the history."""
         return rungs(ladder, history).view(len(space.decisions) + 1) if ladder.rungs else history
 
-    def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
+    def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
         """Return the numbers of the trials that may still go on, whose checkpoints are to be kept.
 
         It is what bounds the disk space: the best few of each rung. One that goes on though its checkpoint is gone

@@ -122,7 +122,7 @@ class Brackets(Stateful):
                 return Job(ladder.level(origin.share) + 1, origin)
         return Job(state.last.bracket.start) if more and state.last and not state.last.full(0) else None
 
-    def wanted(self, ladder: Ladder, history: History, plan: Plan) -> frozenset[int]:
+    def checkpoints(self, ladder: Ladder, history: History, plan: Plan) -> frozenset[int]:
         """Return the trials that may still go on in their bracket."""
         state = self._follow(ladder, history, plan)
         found: set[int] = set()

@@ -50,7 +50,7 @@ class DEHB(Scheduler):
         SchedulerError: A setting is out of range.
     """
 
-    several: ClassVar[bool] = False
+    multi_objective: ClassVar[bool] = False
 
     eta: float = 3.0
     factor: float = 0.5
@@ -86,11 +86,11 @@ class DEHB(Scheduler):
                 return Job(level, history.trials[number])
         return Job(level)
 
-    def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
+    def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
         """Return what may go on in the first bracket, and what populations that are not full still lack."""
         held = rungs(ladder, history)
         rising = [self._rising(ladder, held, level) for level in range(1, len(ladder.rungs))]
-        return self._first.wanted(ladder, history, partial(hyperband, ladder, self.eta)).union(*rising)
+        return self._first.checkpoints(ladder, history, partial(hyperband, ladder, self.eta)).union(*rising)
 
     def propose(
         self,

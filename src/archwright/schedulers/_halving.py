@@ -45,9 +45,9 @@ class SuccessiveHalving(Scheduler):
         """Return the promotion that is due, or a new trial on the lowest rung."""
         return self._brackets.job(ladder, history, lambda _: self._round(ladder), more=more)
 
-    def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
+    def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
         """Return the best of each rung, as many as go on from it."""
-        return self._brackets.wanted(ladder, history, lambda _: self._round(ladder))
+        return self._brackets.checkpoints(ladder, history, lambda _: self._round(ladder))
 
     def bracket(self, ladder: Ladder) -> float:
         """Return how many full evaluations a round costs."""

@@ -42,9 +42,9 @@ class Hyperband(Scheduler):
         """Return the promotion that is due in the oldest bracket, or a new trial of the youngest."""
         return self._brackets.job(ladder, history, partial(hyperband, ladder, self.eta), more=more)
 
-    def wanted(self, ladder: Ladder, history: History) -> frozenset[int]:
+    def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
         """Return the best of each rung of each bracket, as many as go on from it."""
-        return self._brackets.wanted(ladder, history, partial(hyperband, ladder, self.eta))
+        return self._brackets.checkpoints(ladder, history, partial(hyperband, ladder, self.eta))
 
     def bracket(self, ladder: Ladder) -> float:
         """Return how many full evaluations the first bracket costs."""

@@ -42,7 +42,7 @@ class Median(Scheduler):
         SchedulerError: A setting is out of range.
     """
 
-    several: ClassVar[bool] = False
+    multi_objective: ClassVar[bool] = False
     partial: ClassVar[bool] = False
     needs_curve: ClassVar[bool] = True
 

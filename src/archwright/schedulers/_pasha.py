@@ -53,7 +53,7 @@ class PASHA(Scheduler):
         SchedulerError: A setting is out of range.
     """
 
-    several: ClassVar[bool] = False
+    multi_objective: ClassVar[bool] = False
 
     eta: float = 3.0
     quantile: float = 0.9

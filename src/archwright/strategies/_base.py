@@ -28,11 +28,11 @@ class Strategy(Stateful, ABC):
     again for those, and goes on with random ones where asking does not help.
 
     Attributes:
-        several: Whether it goes by all objectives of a history, and by its infeasible trials. One that does not sees
-            one objective; in a search for several a study has it work under "scalarised".
+        multi_objective: Whether it optimises all objectives of a history, and takes infeasible trials into account. Any
+            other sees one objective; in a multi-objective search a study wraps it in "scalarised".
     """
 
-    several: ClassVar[bool] = False
+    multi_objective: ClassVar[bool] = False
     settings_error: ClassVar[type[ArchwrightError]] = StrategyError
 
     @abstractmethod

@@ -72,7 +72,7 @@ class BoTorch(Strategy):
         StrategyError: A setting is none of these, or a count is not 1 or more.
     """
 
-    several: ClassVar[bool] = True
+    multi_objective: ClassVar[bool] = True
     model: Literal["single", "mixed"] = "single"
     acquisition: Acquisition = "log-ei"
     initial: int = 10

@@ -22,7 +22,7 @@ __all__ = ["Grid"]
 class Grid(Strategy):
     """Grid search: every architecture of a finite space once, in order."""
 
-    several: ClassVar[bool] = True
+    multi_objective: ClassVar[bool] = True
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the first architecture that has not been proposed.

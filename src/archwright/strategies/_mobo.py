@@ -64,7 +64,7 @@ class MultiObjectiveBO(Strategy):
         StrategyError: A setting is none of these.
     """
 
-    several: ClassVar[bool] = True
+    multi_objective: ClassVar[bool] = True
     kernel: str = "network"
     acquisition: Acquisition = "ehvi"
     initial: int = 10

@@ -34,7 +34,7 @@ class MultiObjectiveEvolution(Strategy):
         StrategyError: A setting is out of range.
     """
 
-    several: ClassVar[bool] = True
+    multi_objective: ClassVar[bool] = True
     population: int = 50
     sample: int = 10
 

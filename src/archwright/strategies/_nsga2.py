@@ -47,7 +47,7 @@ class NSGA2(Strategy):
         StrategyError: A setting is out of range.
     """
 
-    several: ClassVar[bool] = True
+    multi_objective: ClassVar[bool] = True
     population: int = 24
     crossover: Crossover = "uniform"
     crossover_rate: float = 0.9

@@ -35,7 +35,7 @@ class ParetoLocalSearch(Strategy):
         StrategyError: A setting is out of range.
     """
 
-    several: ClassVar[bool] = True
+    multi_objective: ClassVar[bool] = True
     initial: int = 10
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ class Random(Strategy):
     Talwalkar, "Random search and reproducibility for neural architecture search", UAI 2019.
     """
 
-    several: ClassVar[bool] = True
+    multi_objective: ClassVar[bool] = True
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a sample of the space."""

@@ -85,7 +85,7 @@ class Scalarised(Strategy):
         StrategyError: A setting is out of range, or the strategy goes by several objectives itself.
     """
 
-    several: ClassVar[bool] = True
+    multi_objective: ClassVar[bool] = True
     strategy: str = "bo"
     settings: Mapping[str, Any] = field(default_factory=dict)
     directions: int = 8
@@ -98,7 +98,7 @@ class Scalarised(Strategy):
         check_counts(self, "directions", "initial")
         check_options(self, form=get_args(Form))
         inner = create(self.strategy, **self.settings)
-        if inner.several:
+        if inner.multi_objective:
             raise StrategyError(
                 f"scalarised: {self.strategy!r} is a multi-objective strategy: use it without scalarised"
             )
@@ -149,7 +149,7 @@ def for_objectives(strategy: Strategy, objectives: Sequence[Objective]) -> Strat
     Raises:
         StrategyError: There are several, and the strategy can go by one alone.
     """
-    if len(objectives) == 1 or strategy.several:
+    if len(objectives) == 1 or strategy.multi_objective:
         return strategy
     name = name_of(strategy)
     if name is None or isinstance(strategy, OneShot):

@@ -119,7 +119,7 @@ def choose(
     else:
         ranges = wanted_ranges(evaluator.fidelities, fidelity, space)
     if scheduler == "auto":
-        name, reason = _scheduler(evaluator, budget, strategy, ranges, asked=asked, several=len(objectives) > 1)
+        name, reason = _scheduler(evaluator, budget, strategy, ranges, asked=asked, multi_objective=len(objectives) > 1)
         scheduler = schedulers.create(name)
         why.append(f"scheduler {name}: {reason}")
     elif isinstance(scheduler, str):
@@ -137,7 +137,7 @@ def choose(
             why.append(f"pace not constrained: none of {_DRAWN} sampled networks could be counted and timed")
         slowest = None if paces is None else paces.middle
         if paces is not None and not _is_sized(constraints) and seconds < budget.time:
-            bounds, reason = paces.affordable(budget.time - seconds, several=len(objectives) > 1)
+            bounds, reason = paces.affordable(budget.time - seconds, multi_objective=len(objectives) > 1)
             constraints = (*constraints, *map(Constraint.parse, bounds))
             why.append(reason)
             slowest = min(paces.middle, max(paces.fastest, (budget.time - seconds) / _EPOCHS))
@@ -168,13 +168,13 @@ def _scheduler(
     ranges: Mapping[str, Range] | Ladder,
     *,
     asked: bool,
-    several: bool,
+    multi_objective: bool,
 ) -> tuple[str, str]:
     if asked:
         return "asha", "a fidelity range is given; the best third of each rung is promoted"
     if isinstance(ranges, Ladder) or not any(map(_is_wide, ranges.values())):
         return "full", "the evaluator has no lower fidelity"
-    if several:
+    if multi_objective:
         return "full", "with several objectives every trial is a full evaluation"
     if evaluator.prepares or isinstance(strategy, OneShot):
         return "full", "the evaluator or the strategy is trained before the first trial"
@@ -195,19 +195,19 @@ def _strategy(
     space: Space, scheduler: Scheduler, expected: float, objectives: Sequence[Objective], *, is_bounded: bool
 ) -> tuple[Strategy, str]:
     """Return the strategy that suits a space, the number of trials to expect and the objectives, and the reason."""
-    several = len(objectives) > 1
+    multi_objective = len(objectives) > 1
     if schedulers.name_of(scheduler) == "dehb":
         return strategies.create("random"), "the scheduler makes the proposals"
     if is_bounded:
         reason = "constraints on size or speed; mutations of feasible networks are mostly feasible"
-        if several:
+        if multi_objective:
             return strategies.create("nsga2"), reason
         population = int(np.clip(expected / _GENERATIONS, *_POPULATION)) if expected else max(_POPULATION)
         return (
             strategies.create("evolution", population=population, sample=max(3, population // 5)),
             f"{reason}; population {population}",
         )
-    evolution, model = ("nsga2", "mo-bo") if several else ("evolution", "bo")
+    evolution, model = ("nsga2", "mo-bo") if multi_objective else ("evolution", "bo")
     if expected > _MODELLED:
         reason = f"more than {_MODELLED} trials expected, too many for a surrogate model"
         return strategies.create(evolution), reason
@@ -276,12 +276,12 @@ class Paces:
         """About those of the smallest network, at its best: it is let in however slow the machine is."""
         return min(self.per_flop) * min(self.flops)
 
-    def affordable(self, seconds: float, *, several: bool) -> tuple[tuple[str, ...], str]:
+    def affordable(self, seconds: float, *, multi_objective: bool) -> tuple[tuple[str, ...], str]:
         """Return the bounds within which networks make good use of a time, and what to say of them.
 
         Args:
             seconds: Of the final training.
-            several: Whether small networks are wanted too, for what they cost.
+            multi_objective: Whether small networks are wanted too, for what they cost.
         """
         most = seconds / _EPOCHS
         if most >= max(self.flops) * np.median(self.per_flop):
@@ -289,7 +289,7 @@ class Paces:
         most = _rounded(max(most, self.fastest))
         # Counting is quicker than timing: what is far too large or too small to be in time is not timed.
         bounds = [f"seconds_per_epoch <= {most:g}", f"flops <= {_rounded(most / min(self.per_flop)):g}"]
-        if several:
+        if multi_objective:
             return tuple(bounds), (
                 f"pace up to {most:g} seconds per epoch: slower networks do not fit {_EPOCHS} epochs into the final "
                 "training"

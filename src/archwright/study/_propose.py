@@ -115,7 +115,7 @@ class Planner:
         if self.inherit:
             kept.update(self._heirs(history))
         if self.scheduler.partial:
-            kept |= self.scheduler.wanted(self.ladder, history)
+            kept |= self.scheduler.checkpoints(self.ladder, history)
         return frozenset(kept)
 
     def _propose(self, history: History, level: int | None) -> Architecture:

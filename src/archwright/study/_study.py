@@ -124,7 +124,7 @@ class Study(Results):
         strategy = for_objectives(strategy, objectives)
         strategy.check(space)
         scheduler.check(strategy)
-        if len(objectives) > 1 and not scheduler.several:
+        if len(objectives) > 1 and not scheduler.multi_objective:
             raise SchedulerError(
                 f"{scheduler!r} supports one objective, not {len(objectives)}: use a "
                 "multi-objective scheduler, such as 'asha' or 'hyperband', or 'full'"

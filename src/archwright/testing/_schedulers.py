@@ -89,7 +89,7 @@ class SchedulerSuite:
                 planner = Planner(study.space, study.strategy, fresh, study.ladder, study.seed)
                 assert planner.next(known) == following
                 if scheduler.partial:
-                    assert fresh.wanted(study.ladder, known) == scheduler.wanted(study.ladder, study.history)
+                    assert fresh.checkpoints(study.ladder, known) == scheduler.checkpoints(study.ladder, study.history)
 
         _search(study, self.trials, workers=5, outcome=_mixed, asked=same, ended=same)
 
@@ -167,7 +167,7 @@ class SchedulerSuite:
 
         def note(trial: Trial) -> None:
             nonlocal held, most
-            wanted = scheduler.wanted(study.ladder, study.history)
+            wanted = scheduler.checkpoints(study.ladder, study.history)
             assert all(study.trials[number].state == "complete" for number in wanted)
             assert not wanted & {each.origin for each in study.trials}
             held = (held | {trial.number}) & wanted
