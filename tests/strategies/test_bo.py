@@ -78,7 +78,7 @@ def test_caches_never_show_where_trials_run_side_by_side(acquisition):
     strategy = BayesianOptimisation(kernel="decisions", acquisition=acquisition)
     history, running = History(Objective("value")), []
     coin = np.random.default_rng(3)
-    for number in range(50):
+    for number in range(36):
         proposed = strategy.propose(SMALL, history, np.random.default_rng(number))
         fresh = History(Objective("value"))
         for trial in history.trials:

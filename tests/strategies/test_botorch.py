@@ -256,14 +256,14 @@ def test_whatever_the_settings_it_goes_on(kind, options):
     space, states = _SPACES[kind](), ("complete", "complete", "failed", "running")
     for value in (None, lambda _: 0.5, lambda a: 1e300 * (int(a.id, 16) % 7 - 3)):
         strategies = [BoTorch(initial=2, iterations=2, candidates=20, **options) for _ in range(2)]
-        first, again = (proposals(strategy, space, 9, states=states, value=value) for strategy in strategies)
+        first, again = (proposals(strategy, space, 6, states=states, value=value) for strategy in strategies)
         assert all(architecture in space for architecture in first)
         assert again == first
 
 
 class TestSuite(StrategySuite):
-    trials = 26
+    trials = 14
 
     @pytest.fixture
     def strategy(self):
-        return BoTorch(initial=16, iterations=3, candidates=30)
+        return BoTorch(initial=6, iterations=3, candidates=30)

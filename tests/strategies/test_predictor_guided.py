@@ -215,10 +215,10 @@ def test_children_are_mutants_of_what_won_its_tournament():
 @pytest.mark.parametrize(("space", "value"), [(FLAT, letters), (CELLS, convolutions)], ids=["flat", "cells"])
 def test_it_finds_the_best_where_chance_does_not(make, space, value):
     best = max(map(value, space.enumerate()))
-    found = [value(walk(make(batch=20), space, 60, value, seed).best.architecture) for seed in range(4)]
-    chance = [value(walk("random", space, 60, value, seed).best.architecture) for seed in range(4)]
-    assert found.count(best) >= 3
-    assert chance.count(best) <= 1
+    found = [value(walk(make(batch=20), space, 60, value, seed).best.architecture) for seed in range(3)]
+    chance = [value(walk("random", space, 60, value, seed).best.architecture) for seed in range(3)]
+    assert found.count(best) >= 2
+    assert chance.count(best) == 0
 
 
 @pytest.mark.parametrize("predictor", ["boosted-trees", "graph", "gaussian-process"])

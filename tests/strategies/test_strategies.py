@@ -61,7 +61,7 @@ def test_a_strategy_is_made_again_from_its_options(name):
     assert strategies.name_of(made) == name
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(data=st.data())
 @pytest.mark.parametrize(("name", "space"), list(served()))
 def test_nothing_that_trials_come_to_breaks_a_strategy(name, space, data):
