@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._pytree import tree_leaves
 
 from archwright.build import ShapesAlone
 from archwright.build._infer import _ELEMENTWISE
@@ -32,12 +33,41 @@ CALLS = {
 
 
 def outcome(call, shape, dtype):
-    """The shape, strides and type of what a call gives on the meta device, or that it is refused."""
+    """The shapes, strides and types of what a call gives on the meta device, or that it is refused."""
     try:
         found = call(ones(*shape, dtype=dtype))
     except (RuntimeError, ValueError, NotImplementedError, AssertionError):
         return "refused"
-    return tuple(found.shape), found.stride(), found.dtype
+    return [(tuple(each.shape), each.stride(), each.dtype) for each in tree_leaves(found)]
+
+
+def recurrent(layer, **options):
+    return lambda x: layer(3, 4, dtype=x.dtype, **options)(x)
+
+
+def misfit(x):
+    layer = torch.nn.GRU(3, 4, num_layers=2, dtype=x.dtype)
+    layer.weight_hh_l1 = torch.nn.Parameter(ones(7, 7, dtype=x.dtype))
+    return layer(x)
+
+
+def packed(x):
+    rows = x.reshape(-1, 3)
+    sizes = torch.ones(len(rows), dtype=torch.int64, device="cpu")
+    _, state = torch.nn.LSTM(3, 4, dtype=x.dtype)(torch.nn.utils.rnn.PackedSequence(rows, sizes))
+    return state
+
+
+CALLS |= {
+    "lstm": recurrent(torch.nn.LSTM),
+    "lstm of a projection": recurrent(torch.nn.LSTM, num_layers=2, proj_size=2, bidirectional=True, batch_first=True),
+    "gru": recurrent(torch.nn.GRU, num_layers=2, bidirectional=True),
+    "gru without bias": recurrent(torch.nn.GRU, bias=False, batch_first=True),
+    "gru with weights that do not fit": misfit,
+    "rnn": recurrent(torch.nn.RNN, nonlinearity="relu"),
+    "rnn both ways": recurrent(torch.nn.RNN, bidirectional=True, batch_first=True),
+    "lstm of a packed sequence": packed,
+}
 
 
 @pytest.mark.parametrize("name", CALLS)

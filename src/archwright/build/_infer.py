@@ -45,17 +45,18 @@ _ELEMENTWISE = frozenset({F.relu, F.gelu, F.silu, F.hardswish, F.elu, F.leaky_re
 
 _MOST = 2**28  # numbers that weights may hold, where a network is made on the CPU for its shapes alone
 _SHORT = _ELEMENTWISE | {F.batch_norm, F.layer_norm, F.linear}
+_GATES = {torch.lstm: 4, torch.gru: 3, torch.rnn_tanh: 1, torch.rnn_relu: 1}
 
 
 class ShapesAlone(TorchFunctionMode):
     """Spares the meta device what it works out step by step in Python although only the shape is wanted.
 
     That is normalization and activations, which take most of the time of a pass there and have neither products nor a
-    shape of their own, linear layers, and what fills new weights. What does not fit its input is left to torch, which
-    refuses it.
+    shape of their own, linear and recurrent layers, and what fills new weights. What does not fit its input is left to
+    torch, which refuses it.
 
     Args:
-        products: Whether somebody counts products, so that linear layers are left to torch as well.
+        products: Whether somebody counts products, so that linear and recurrent layers are left to torch as well.
     """
 
     def __init__(self, *, products: bool = False) -> None:
@@ -71,6 +72,10 @@ class ShapesAlone(TorchFunctionMode):
             given = _given(func, *args, *kwargs.values())
             if given is not None and not (func is F.linear and self._products):
                 return given
+        if func in _GATES and not kwargs and not self._products:
+            found = _recurrent(_GATES[func], *args)
+            if found is not None:
+                return found
         return func(*args, **kwargs)
 
 
@@ -92,6 +97,29 @@ def _given(func: Any, x: torch.Tensor, *others: Any) -> torch.Tensor | None:
     else:
         fits = True
     return torch.empty_like(x) if fits else None
+
+
+def _recurrent(gates: int, x: torch.Tensor, state: Any, weights: Any, bias: Any, *options: Any) -> Any:
+    """Return tensors of the shapes that a recurrent layer gives, or None where something does not fit."""
+    if not isinstance(bias, bool):  # a packed sequence: its arguments are others
+        return None
+    layers, _, _, bidirectional, batch_first = options
+    states = (state,) if isinstance(state, torch.Tensor) else tuple(state)
+    if any(not each.is_meta or each.dtype != x.dtype for each in (x, *states, *weights)):
+        return None
+    if x.ndim != 3 or not x.numel() or not x.is_floating_point():
+        return None
+    length, batch, inputs = (x.transpose(0, 1) if batch_first else x).shape
+    outputs, hidden, ways = states[0].shape[-1], states[-1].shape[-1], 1 + bidirectional
+    expected: list[tuple[int, ...]] = []
+    for layer in range(layers):
+        one = [(gates * hidden, ways * outputs if layer else inputs), (gates * hidden, outputs)]
+        expected += ways * [*one, *2 * bias * [(gates * hidden,)], *(outputs != hidden) * [(outputs, hidden)]]
+    begin = [(layers * ways, batch, outputs), (layers * ways, batch, hidden)]
+    if [each.shape for each in weights] != expected or [each.shape for each in states] != begin[: len(states)]:
+        return None
+    found = x.new_empty((length, batch, ways * outputs))
+    return (found.transpose(0, 1) if batch_first else found, *map(torch.empty_like, states))
 
 
 def outline(
