@@ -36,7 +36,7 @@ def outcome(call, shape, dtype):
     """The shapes, strides and types of what a call gives on the meta device, or that it is refused."""
     try:
         found = call(ones(*shape, dtype=dtype))
-    except (RuntimeError, ValueError, NotImplementedError, AssertionError):
+    except (RuntimeError, ValueError, IndexError, NotImplementedError, AssertionError):
         return "refused"
     return [(tuple(each.shape), each.stride(), each.dtype) for each in tree_leaves(found)]
 
