@@ -21,7 +21,7 @@ Recipe = Mapping[str, Sequence[str]]
 
 _EPOCHS = 50
 _VOCABULARY = 33_278
-_LENGTH = 8
+_LENGTH = 2  # tokens of the example: a first step and one after another
 
 
 def read(content: Content, dataset: str) -> Table:
