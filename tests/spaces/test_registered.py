@@ -149,8 +149,7 @@ def test_the_size_is_the_number_of_architectures(name: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_images_of_every_size_are_served(name: str, shape: tuple[int, ...]) -> None:
     space = made(name, shape, 3)
-    for seed in range(2):
-        assert shape_of_output(space, sampled(space, seed), shape) == (2, 3)
+    assert shape_of_output(space, sampled(space, 0), shape) == (2, 3)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -234,6 +234,7 @@ class StrategySuite:
         best = max(trial.metrics["value"] for trial in study.history.complete)
         assert study.stopped_by == "exhausted" or best >= 0.5
 
+    @pytest.mark.parametrize("any_space", ["nested", "real"], indirect=True)  # all kinds of values that are kept
     def test_a_study_resumed_is_the_study_that_was_not_interrupted(
         self, strategy: Strategy, any_space: Space, tmp_path: Any
     ) -> None:
