@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -32,6 +34,20 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("default"), derandomize=False, max_examples=1000)
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _do_not_wait_for_the_disk() -> Iterator[None]:
+    """Let SQLite leave its files to the system, as it may wherever the machine itself does not stop."""
+    from archwright.study import _sql
+
+    class Unhurried(_sql._File):
+        def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
+            return super().execute(sql.replace("synchronous = NORMAL", "synchronous = OFF"), *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_sql, "_File", Unhurried)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def files(folder):
 
 
 def wanted(study):
-    return {f"{number}.pt" for number in study.scheduler.wanted(study.ladder, study.history)}
+    return {f"{number}.pt" for number in study.scheduler.checkpoints(study.ladder, study.history)}
 
 
 class Watch(aw.Callback):

@@ -220,8 +220,8 @@ class SQLStore(Store):
         if tables and not {"study", "trials"} <= set(tables):  # it is somebody else's, and stays as it is
             raise StoreError(f"{self._place} holds no study: its tables are {', '.join(tables)}")
         if not self._readonly:
-            file.execute("PRAGMA journal_mode = WAL")
             file.execute("PRAGMA synchronous = NORMAL")
+            file.execute("PRAGMA journal_mode = WAL")
             file.execute(f"PRAGMA wal_autocheckpoint = {_SETTLE_PAGES}")
         return file
 
