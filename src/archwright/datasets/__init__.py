@@ -11,9 +11,8 @@ from archwright.datasets._preprocess import (
     Normalised,
     Preprocess,
     TablePreprocess,
-    load_preprocess,
-    preprocess_from_json,
 )
+from archwright.datasets._preprocess_json import load_preprocess, preprocess_from_json
 from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
 
 __all__ = [

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from torch import nn
 
-from archwright.datasets import ImagePreprocess, InputError, Normalised, Preprocess
+from archwright.datasets import ImagePreprocess, InputError, Normalised, Preprocess, load_preprocess
 from archwright.export import _predict
 from archwright.export._saved import PREPROCESS, SCRIPT
 from archwright.space import TensorSpec
@@ -92,7 +92,7 @@ def write_raw_onnx(network: nn.Module, preprocess: Preprocess, example: Sequence
 @cache
 def _script() -> str:
     """Return the modules that read files and predict as one file, which does not need archwright."""
-    modules = [inspect.getmodule(each) for each in (InputError, ImagePreprocess)]
+    modules = [inspect.getmodule(each) for each in (InputError, ImagePreprocess, load_preprocess)]
     imports: dict[str, set[str]] = defaultdict(set)
     bodies = [_body(module, imports) for module in (*modules, _predict) if module is not None]
     del imports["__future__"]

@@ -406,7 +406,7 @@ class Study(Results):
             describe.write_down(self._recorder, evaluator, budget, int(final))
             self._evaluator = evaluator
             Run(self, plan, self._recorder, self._artifacts, evaluator, budget, int(final), callbacks).go()
-            if self._recorder.progress == done and self._recorder.clock.elapsed > spent:
+            if any(done) and self._recorder.progress == done:
                 self._recorder.clock.set(spent)  # nothing was left to do: that it was found out costs nothing
                 self._recorder.update(elapsed=spent)
         finally:
