@@ -168,9 +168,9 @@ class Screen(Callback):
         summary = study.summary()
         how = f"{', '.join(map(str, study.objectives))} by {summary['strategy']} in {summary['space']}"
         self.out.line(f"{how}, {study.budget}, seed {study.seed}", label="search")
-        cost = (
-            f", at the cost of {counted(f'{study.history.spent:.3g}', 'full evaluation')}" if study.ladder.rungs else ""
-        )
+        cost = ""
+        if any(trial.fidelity for trial in study.trials):
+            cost = f", at the cost of {counted(f'{study.history.spent:.3g}', 'full evaluation')}"
         self.out.line(f"{_states(study)} in {_clock(study.elapsed)}{cost}", label="trials")
         ranked = study.history.best_first(study.history.complete)[:top]
         if ranked:
