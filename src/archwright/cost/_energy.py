@@ -141,7 +141,7 @@ def _nvml(index: int) -> Meter:
 def _joules(call: Callable[[], object], meter: Meter, seconds: float) -> float:
     call()
     begun, before, runs = time.perf_counter(), meter(), 0
-    while time.perf_counter() - begun < seconds:
+    while not runs or time.perf_counter() - begun < seconds:
         call()
         runs += 1
     used = meter() - before
