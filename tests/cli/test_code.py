@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from textwrap import dedent
 
 import pytest
+from tests import processes
 
 import archwright as aw
 from archwright.cli._named import parse_space
@@ -75,8 +74,7 @@ def script(tmp_path_factory):
     folder = tmp_path_factory.mktemp("script")
     (folder / "sibling.py").write_text("seen = []\n")
     (folder / "begun_by.py").write_text(dedent(SCRIPT))
-    command = [sys.executable, folder / "begun_by.py", folder / "run"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
+    done = processes.run(folder / "begun_by.py", folder / "run")
     assert done.returncode == 0, done.stderr
     return folder / "begun_by.py", folder / "run", done.stdout.split()[-1]
 
@@ -103,7 +101,8 @@ def test_a_run_of_a_program_with_its_own_classes_names_the_remedy(script, in_pro
 def test_the_file_of_the_program_opens_it_again(script, in_process, tmp_path, modules):
     file, run, fingerprint = script
     code = ("--code", file)
-    assert in_process("show", run)[0] == 0
+    status, _, err = in_process("show", run)
+    assert status == 0, err
     status, _, err = in_process("export", run, *code, "--onnx", "--out", tmp_path / "network")
     assert status == 0, err
     assert {"model.py", "model.onnx"} <= {each.name for each in (tmp_path / "network").iterdir()}
