@@ -240,6 +240,9 @@ class Program:
                 below.extend(self._exposed(part, _join(path, place_of(item, index)), scope))
             self._below[item] = _distinct(iter(below))
             return found
+        for key in item if isinstance(item, Mapping) else ():  # a class or a member of an enumeration, say
+            if not isinstance(key, Node):
+                self._exposed(key, path, scope)
         exposed: dict[Decision, None] = {}
         for place, part in children(item):
             below_path = path if place in ("", "<") else _join(path, place)
