@@ -5,8 +5,10 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from archwright.errors import ArchwrightError, unknown
@@ -131,11 +133,15 @@ class Classes(Generic[K]):
     Args:
         kind: What an object of the classes is, in the singular; error messages use it.
         error: What is raised for a setting that a class does not have.
+        replaced: Names of an earlier version, with the names that are used in their place.
     """
 
-    def __init__(self, kind: str, error: type[ArchwrightError]) -> None:
+    def __init__(
+        self, kind: str, error: type[ArchwrightError], replaced: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._registry: Registry[type[K]] = Registry(kind)
         self._error = error
+        self._replaced = replaced
 
     def register(self, name: str) -> Callable[[C], C]:
         """Return a decorator that files a class under a name.
@@ -164,7 +170,15 @@ class Classes(Generic[K]):
         Raises:
             UnknownName: Nothing is filed under that name; the message names the nearest one.
             ArchwrightError: A setting is unknown, or its value is not allowed; the error of the room.
+
+        Warns:
+            FutureWarning: The name is one of an earlier version.
         """
+        if name in self._replaced:
+            new = self._replaced[name]
+            message = f"the {self._registry.kind} {name!r} is no longer available, and {new!r} is used in its place"
+            warnings.warn(message, FutureWarning, stacklevel=2)
+            name = new
         made: K = self._registry.create(name, settings, error=self._error)
         return made
 

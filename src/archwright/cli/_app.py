@@ -233,9 +233,10 @@ def search(
 
     path = out or free_folder(Path("runs") / Path(data).stem)
     check_run_folder(path)
-    chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
     given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes, "task": task}
     with warnings_as_lines():
+        chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
+        chosen_scheduler = scheduler if scheduler == "auto" else parse_scheduler(scheduler)
         loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
     aim = as_task(loaded)
     chosen = parse_space(space or spaces.default_for(loaded.example_input.shape), **aim.space_options)
@@ -255,7 +256,7 @@ def search(
             chosen,
             evaluator_for(evaluator, training, chosen_strategy, repeats),
             strategy=chosen_strategy,
-            scheduler=scheduler if scheduler == "auto" else parse_scheduler(scheduler),
+            scheduler=chosen_scheduler,
             fidelity=None if fidelity is None else parse_fidelity(fidelity),
             screen=screen,
             constraints=constraint or (),

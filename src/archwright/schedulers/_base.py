@@ -138,7 +138,7 @@ def check_eta(scheduler: Scheduler) -> None:
     check_numbers(scheduler, "eta", allowed=allowed, holds=lambda value: value > 1)
 
 
-_classes: Classes[Scheduler] = Classes("scheduler", SchedulerError)
+_classes: Classes[Scheduler] = Classes("scheduler", SchedulerError, {"extrapolation": "median", "freeze-thaw": "asha"})
 register = _classes.register
 create = _classes.create
 names = _classes.names

@@ -53,7 +53,7 @@ class Strategy(Stateful, ABC):
         """
 
 
-_classes: Classes[Strategy] = Classes("strategy", StrategyError)
+_classes: Classes[Strategy] = Classes("strategy", StrategyError, {"nevergrad": "mu-plus-lambda"})
 register = _classes.register
 create = _classes.create
 names = _classes.names
