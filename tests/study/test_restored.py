@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from tests.study.helpers import SMALL
+from torch.overrides import TorchFunctionMode
 
 import archwright as aw
 
@@ -24,7 +25,13 @@ def umask():
     return mask
 
 
+class Refusing(TorchFunctionMode):
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        raise RuntimeError("no")
+
+
 CHANGES = {
+    "a mode": (torch._C._len_torch_function_stack, lambda: Refusing().__enter__()),
     "folder": (os.getcwd, lambda: os.chdir("/")),
     "environment": (lambda: dict(os.environ), lambda: os.environ.update(HOME="/nowhere", EXTRA="1")),
     "a variable less": (lambda: dict(os.environ), lambda: os.environ.pop("PATH")),

@@ -26,9 +26,9 @@ def restored(seed: int | None = None) -> Iterator[None]:
 
     These are the working directory, the mode of new files, environment variables, random states, warning filters,
     signal handlers, blocked signals and the alarm, standard streams, the recursion limit, garbage collection and
-    numpy's floating-point errors; and of torch the default dtype and device, whether gradients are recorded, the number
-    of threads, the precision of products of matrices, hooks of all modules, and the flags for deterministic algorithms,
-    anomaly detection, autocast and cuDNN. torch is not loaded for it.
+    numpy's floating-point errors; and of torch the modes that change its functions, the default dtype and device,
+    whether gradients are recorded, the number of threads, the precision of products of matrices, hooks of all modules,
+    and the flags for deterministic algorithms, anomaly detection, autocast and cuDNN. torch is not loaded for it.
 
     Args:
         seed: Of the global generators of Python, numpy and torch inside the block; `None` leaves them as they are.
@@ -171,6 +171,8 @@ def _torch_settings(torch: Any) -> list[_Setting]:
         return []
     cudnn, cuda = torch.backends.cudnn, torch.cuda
     settings = [
+        # First, for what a mode does to functions of torch would be done to those that follow.
+        _Setting(partial(_modes, torch), partial(_set_modes, torch)),
         _attribute(torch, "default_generator"),
         _Setting(torch.get_rng_state, torch.set_rng_state, always=True),
         _Setting(torch.get_default_dtype, torch.set_default_dtype),
@@ -191,6 +193,19 @@ def _torch_settings(torch: Any) -> list[_Setting]:
     if cuda.is_initialized():
         settings.append(_Setting(cuda.get_rng_state_all, cuda.set_rng_state_all, always=True))
     return settings
+
+
+def _modes(torch: Any) -> list[Any]:
+    """Return the modes that change what functions of torch do, the outermost first, without that of a device."""
+    modes = torch.overrides._get_current_function_mode_stack()
+    return [mode for mode in modes if not isinstance(mode, torch.utils._device.DeviceContext)]
+
+
+def _set_modes(torch: Any, modes: list[Any]) -> None:
+    held = [torch.overrides._pop_mode() for _ in range(torch._C._len_torch_function_stack())]
+    for mode in reversed(held):
+        if isinstance(mode, torch.utils._device.DeviceContext) or mode in modes:
+            torch.overrides._push_mode(mode)
 
 
 def _hooks(torch: Any) -> dict[str, dict[Any, Any]]:
@@ -218,6 +233,7 @@ def _seed(seed: int, torch: Any) -> None:
 
 def _make_as_new(torch: Any) -> None:
     """Give torch the settings with which it is loaded: it was loaded inside the block."""
+    _set_modes(torch, [])
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
     torch.set_grad_enabled(True)
