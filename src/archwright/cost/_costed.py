@@ -82,11 +82,14 @@ class Costed(Wrapped):
         return None if metrics is None else {**metrics, **costs}
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what makes it again, or `None` where the evaluator or a cost cannot be written down."""
-        written, costs = self.evaluator.to_json(), [cost.to_json() for cost in self.costs]
-        if written is None or any(cost is None for cost in costs):
+        """Return what makes it again, or `None` where a cost cannot be written down.
+
+        Of an evaluator that cannot be, "evaluator" is `None`: whoever goes on gives it again, and the costs are known.
+        """
+        costs = [cost.to_json() for cost in self.costs]
+        if any(cost is None for cost in costs):
             return None
-        return {"type": "costed", "evaluator": written, "costs": costs}
+        return {"type": "costed", "evaluator": self.evaluator.to_json(), "costs": costs}
 
     def __repr__(self) -> str:
         return f"{self.evaluator!r} with {', '.join(map(repr, self.costs))}"

@@ -30,7 +30,7 @@ class Part:
         inputs: Images, uint8 (or float32 where they came as such) of shape (n, channels, height,
             width); or a table, float32 of shape (n, features).
         targets: Position of each sample's class in `Data.classes`, int64 of shape (n,); or the values of a regression,
-            float32 of shape (n, k).
+            float64 of shape (n, k).
     """
 
     inputs: torch.Tensor

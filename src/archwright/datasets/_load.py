@@ -141,9 +141,10 @@ def data(
         spec |= {} if task == "classification" else {"task": task}
     targets: tuple[Target, ...] = ()
     if task == "regression":
-        centres, spreads = _moments(train.targets, np.zeros(train.targets.shape[1], dtype=np.bool_))
-        names = [found.target or "value"] if len(centres) == 1 else [str(place + 1) for place in range(len(centres))]
-        targets = tuple(map(Target, names, centres.tolist(), spreads.tolist()))
+        values = train.targets.numpy()
+        spreads = np.where(np.ptp(values, 0) > 0, values.std(0), 1.0)
+        names = [found.target or "value"] if len(spreads) == 1 else [str(place + 1) for place in range(len(spreads))]
+        targets = tuple(map(Target, names, values.mean(0).tolist(), spreads.tolist()))
     return Data(
         name=found.name,
         kind="image" if train.inputs.ndim == 4 else "table",
@@ -206,10 +207,10 @@ def _divide(
 
 
 def _targets(samples: Samples, classes: tuple[str, ...]) -> npt.NDArray[Any]:
-    """Return the positions of the classes, int64 (n,); the values of a regression, float32 (n, k), without classes."""
+    """Return the positions of the classes, int64 (n,); the values of a regression, float64 (n, k), without classes."""
     if classes:
         return to_indices(samples.labels, classes)
-    return to_values(samples.labels).astype(np.float32)
+    return to_values(samples.labels)
 
 
 def _task_of(source: Any, given: str | None) -> str:

@@ -35,7 +35,10 @@ class Feed:
         self._setup = setup
         self._part = part
         if isinstance(part, Part):
-            self._part = Part(part.inputs.to(setup.device), part.targets.to(setup.device))
+            targets = part.targets
+            if torch.device(setup.device).type == "mps" and targets.dtype == torch.float64:
+                targets = targets.float()  # which is all there is
+            self._part = Part(part.inputs.to(setup.device), targets.to(setup.device))
 
     def __len__(self) -> int:
         """Return the number of samples."""

@@ -254,7 +254,9 @@ def _restored(what: str) -> Iterator[None]:
         ) from error
 
 
-def _made_evaluator(stored: Mapping[str, Any]) -> Evaluator:
+def _made_evaluator(stored: Mapping[str, Any] | None) -> Evaluator:
+    if stored is None:
+        raise StudyError(_NO_EVALUATOR)
     if stored["type"] == "repeats":
         from archwright.evaluate import Repeats
 

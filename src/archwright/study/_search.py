@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from archwright import strategies
 from archwright._deprecated import renamed
 from archwright.cost import Cost, Target, check_metrics_known, costs_of, with_costs
-from archwright.errors import SpaceError, StrategyError
-from archwright.evaluate import Evaluator, as_evaluator
+from archwright.errors import SpaceError
+from archwright.evaluate import Evaluator
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Space
-from archwright.strategies import OneShot, Strategy
+from archwright.strategies import Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._clock import began
+from archwright.study._evaluators import evaluator_of, with_supernet
 from archwright.study._folder import holds_study, inside_of
 from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective, parse_constraints, parse_objectives
 
 if TYPE_CHECKING:
-    from archwright.datasets import Data
-    from archwright.tasks import Task
+    pass
 
 __all__ = ["load", "search"]
 
@@ -114,7 +113,7 @@ def search(
     wanted = None if objective is None else parse_objectives(objective)
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)
-    measure = _with_supernet(_as_evaluator(task, wanted), strategy)
+    measure = with_supernet(evaluator_of(task, wanted), strategy)
     bounds = parse_constraints(constraints)
     aims = wanted or parse_objectives(measure.objective)
     measure = with_costs(measure, aims, bounds, costs)
@@ -166,31 +165,6 @@ def search(
 
 
 load = Study.open
-
-
-def _as_evaluator(evaluator: Any, objectives: Sequence[Objective] | None) -> Evaluator:
-    # Where they are not loaded, nobody has any.
-    kinds = [(sys.modules.get("archwright.datasets"), "Data"), (sys.modules.get("archwright.tasks"), "Task")]
-    if isinstance(evaluator, tuple(getattr(module, name) for module, name in kinds if module is not None)):
-        from archwright.evaluate import Training
-
-        return Training(cast("Task | Data", evaluator))
-    return as_evaluator(evaluator, metric="value" if objectives is None else objectives[0].metric)
-
-
-def _with_supernet(measure: Evaluator, strategy: str | Strategy) -> Evaluator:
-    """Return the evaluator, or one that trains a supernet first, where the strategy needs one."""
-    if not isinstance(strategy, OneShot) or measure.prepares:
-        return measure
-    from archwright.evaluate import Training
-    from archwright.supernet import SupernetEvaluator
-
-    if not isinstance(measure, Training):
-        raise StrategyError(
-            f"a supernet learns from data: give search the data or a Training, or a SupernetEvaluator; "
-            f"{measure!r} was given"
-        )
-    return SupernetEvaluator.of(measure, strategy, judge="alone")
 
 
 def _as_space(space: object, evaluator: Evaluator) -> Space:

@@ -15,7 +15,7 @@ from archwright._scalars import scalar
 from archwright._words import counted
 from archwright.cost import COUNTED, check_metrics_known
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
-from archwright.evaluate import Evaluator, as_evaluator
+from archwright.evaluate import Evaluator
 from archwright.execute import Checkpoints, Outcome, Report, judge, report_of
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space, load_code
@@ -26,6 +26,7 @@ from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._clock import began
+from archwright.study._evaluators import evaluator_of, resumed
 from archwright.study._prechecks import prechecks_for
 from archwright.study._propose import Planner
 from archwright.study._proxy_filter import ProxyFilter, ProxyScorer, proxy_scorer
@@ -178,7 +179,7 @@ class Study(Results):
         if space is not None:
             describe.check_same_space(space, study._recorder.document, study.path)
         if evaluator is not None:
-            study._evaluator = as_evaluator(evaluator, metric=study.objective.metric)
+            study._evaluator = evaluator_of(evaluator, study.objectives)
         return study
 
     # ------------------------------------------------------------------ ask and tell
@@ -281,7 +282,9 @@ class Study(Results):
             StudyLocked: Another process goes on with the study.
         """
         start = began()
-        evaluator = as_evaluator(evaluator, metric=self.objective.metric)
+        stored = self._recorder.document["evaluator"]
+        given = evaluator_of(evaluator, self.objectives)
+        evaluator = resumed(given, self.strategy, self.objectives, self.constraints, stored)
         check_metrics_known(
             evaluator, self.objectives, [each for each in self.constraints if each.metric not in COUNTED]
         )

@@ -37,8 +37,9 @@ class Regression(DataTask):
 
     def __init__(self, data: Data) -> None:
         super().__init__(data, loss=F.mse_loss, objective="min rmse", outputs=len(data.targets))
-        self.mean = torch.tensor([each.mean for each in data.targets])
-        self.std = torch.tensor([each.std for each in data.targets])
+        # In double precision: targets may be far from zero, such as a time in seconds.
+        self.mean = torch.tensor([each.mean for each in data.targets], dtype=torch.float64)
+        self.std = torch.tensor([each.std for each in data.targets], dtype=torch.float64)
 
     def check_outputs(self, outputs: Any, size: int) -> None:
         """Refuse outputs other than a floating-point number for each target value.
@@ -62,8 +63,8 @@ class Regression(DataTask):
             targets: In their own units, shape (n, k).
             label_smoothing: Not used: there are no labels.
         """
-        mean, std = self.mean.to(targets.device), self.std.to(targets.device)
-        return F.mse_loss(outputs.reshape(targets.shape), (targets - mean) / std)
+        standardised = _standardised(targets, self.mean, self.std).to(outputs.dtype)
+        return F.mse_loss(outputs.reshape(targets.shape), standardised)
 
     def distillation(self, outputs: Tensor, teacher_outputs: Tensor) -> Tensor:
         """Return the mean squared difference from the outputs of another network, a scalar."""
@@ -75,7 +76,7 @@ class Regression(DataTask):
 
     def decode(self, outputs: Tensor) -> list[list[float]]:
         """Return the values of each sample in the units of the targets."""
-        values: list[list[float]] = (outputs.reshape(len(outputs), -1) * self.std + self.mean).tolist()
+        values: list[list[float]] = (outputs.reshape(len(outputs), -1).double() * self.std + self.mean).tolist()
         return values
 
 
@@ -89,18 +90,17 @@ class Errors:
     """
 
     def __init__(self, mean: Tensor, std: Tensor, device: str) -> None:
-        self._mean, self._std = mean.to(device), std.to(device)
+        self._mean, self._std = mean, std
         self._count = 0
-        # Of the errors: of squares and of absolute values. Of the targets less their mean: of values and of squares.
-        self._sums = torch.zeros(
-            (4, len(mean)), dtype=torch.float64 if device != "mps" else torch.float32, device=device
-        )
+        # Of standardised errors: of squares and of absolute values. Of standardised targets: of values and of squares.
+        kind = torch.float32 if torch.device(device).type == "mps" else torch.float64
+        self._sums = torch.zeros((4, len(mean)), dtype=kind, device=device)
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         """Take in standardised outputs of shape (n, k) or (n,), and targets of shape (n, k) in their own units."""
-        values = outputs.reshape(targets.shape) * self._std + self._mean
-        error, centred = (values - targets).to(self._sums.dtype), (targets - self._mean).to(self._sums.dtype)
-        self._sums += torch.stack([error.square().sum(0), error.abs().sum(0), centred.sum(0), centred.square().sum(0)])
+        wanted = _standardised(targets, self._mean, self._std).to(self._sums.dtype)
+        error = outputs.reshape(targets.shape).to(self._sums.dtype) - wanted
+        self._sums += torch.stack([error.square().sum(0), error.abs().sum(0), wanted.sum(0), wanted.square().sum(0)])
         self._count += len(targets)
 
     def compute(self) -> dict[str, float]:
@@ -111,10 +111,17 @@ class Errors:
         """
         squares, absolutes, total, total_squares = self._sums.cpu().double()
         spread = total_squares - total.square() / self._count
-        constant = spread <= 1e-12 * total_squares
+        constant = spread <= 1e-12 * (1 + total_squares)
         r2 = torch.where(constant, (squares == 0).double(), 1 - squares / torch.where(constant, 1.0, spread))
         return {
-            "rmse": (squares / self._count).sqrt().mean().item(),
-            "mae": (absolutes / self._count).mean().item(),
+            "rmse": ((squares / self._count).sqrt() * self._std).mean().item(),
+            "mae": (absolutes / self._count * self._std).mean().item(),
             "r2": r2.mean().item(),
         }
+
+
+def _standardised(targets: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return (n, k) targets less their mean, over their deviation, computed in double precision where there is one."""
+    if targets.device.type == "mps":
+        return (targets.cpu().double() - mean).div(std).float().to(targets.device)
+    return (targets.double() - mean.to(targets.device)) / std.to(targets.device)
