@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 from tests.study.helpers import SMALL, SPACE, function, value, walk
@@ -131,3 +132,14 @@ def test_reading_does_not_disturb_writing(tmp_path):
         for count in range(5):
             assert len(aw.load(tmp_path).history.finished) == count
             walk(study, 1)
+
+
+def test_another_evaluator_than_the_one_on_record_is_told(tmp_path):
+    space = aw.Space(model=aw.nn.Sequential(aw.nn.LazyLinear(aw.choice(4, 8, 16)), aw.nn.LazyLinear(3)))
+    search = {"strategy": "random", "budget": aw.Budget(trials=1), "path": tmp_path / "run", "final": False}
+    aw.search(space, aw.Training(aw.data("iris"), epochs=1), **search)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        aw.load(tmp_path / "run").resume(aw.Budget(trials=2))
+    with pytest.warns(UserWarning, match="differs from the one on record in epochs: its trials are ranked together"):
+        aw.load(tmp_path / "run", evaluator=aw.Training(aw.data("iris"), epochs=2)).resume(aw.Budget(trials=3))

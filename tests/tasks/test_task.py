@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,16 @@ class Pairs(Dataset[Any]):
 
     def __getitem__(self, place: int) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
         return (self.numbers[place], self.tokens[place]), self.targets[place]
+
+
+class Unreadable(Pairs):
+    """A data set whose samples cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 0)
+
+    def __getitem__(self, place: int) -> Any:
+        raise OSError("disk")
 
 
 def pairs(**options: Any) -> aw.Task:
@@ -235,6 +246,36 @@ def test_tensors_and_a_data_set_of_them_are_the_same() -> None:
     assert found[2] == pytest.approx(found[0], rel=1e-5)
 
 
+def test_arrays_are_taken_as_tensors() -> None:
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(20, 3)).astype(np.float32), rng.normal(size=(20, 1)).astype(np.float32)
+    assert aw.Task(train=given, validation=given, loss=F.mse_loss).example_input == aw.TensorSpec((3,))
+
+
+def test_what_goes_on_has_the_supernet_and_the_costs_that_it_had(tmp_path: Any) -> None:
+    task = pairs()
+    for name, options in {
+        "darts": {"strategy": "darts"},
+        "costs": {"strategy": "random", "objective": ["min mae", "min flops"]},
+        "measured": {"strategy": "random", "constraints": "latency_ms <= 1000"},
+    }.items():
+        evaluator, budget = aw.Training(task, epochs=1), aw.Budget(trials=1)
+        aw.search(space(task), evaluator, budget=budget, path=tmp_path / name, final=False, **options)
+        study = aw.load(tmp_path / name, evaluator=task if name == "costs" else evaluator).resume(aw.Budget(trials=2))
+        first, second = (set(trial.metrics) for trial in study.trials)
+        assert first == second
+        assert ("shared_mae" in first) == (name == "darts")
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e9])
+def test_values_far_from_zero_are_learned_as_those_near_it(offset: float) -> None:
+    inputs = np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32)
+    data = aw.data((inputs, offset + inputs.sum(1).astype(np.float64)), task="regression")
+    study = aw.search("mlp", aw.Training(data, epochs=4), budget=aw.Budget(trials=1), strategy="random")
+    assert study.test["test_rmse"] == pytest.approx(study.test["test_loss"] ** 0.5 * data.targets[0].std, rel=1e-3)
+    assert study.test["test_r2"] < 0.999
+
+
 def test_a_run_of_a_task_in_memory_goes_on_with_the_task(tmp_path: Any) -> None:
     task = pairs()
     evaluator = aw.Training(task, epochs=1)
@@ -253,6 +294,11 @@ def test_a_run_of_a_task_in_memory_goes_on_with_the_task(tmp_path: Any) -> None:
         ({"train": Pairs(1, 0)}, "1 training and 40 validation samples"),
         ({"train": (torch.rand(4, 6), torch.rand(3))}, r"\(4, 6\), but targets \(3,\)"),
         ({"train": (torch.rand(4, 6), torch.rand(4))}, "must be all data sets, or all pairs of tensors"),
+        ({"train": [(torch.rand(3), 1.0, 2.0)] * 4}, "a sample must be a pair .* not a list of 3"),
+        ({"train": [torch.rand(3)] * 4}, "a sample must be a pair"),
+        ({"train": [([1.0, 2.0], 1.0)] * 4}, "the inputs of a sample are a list"),
+        ({"train": [({"a": torch.rand(3)}, 1.0)] * 4}, "must be a tensor, or a tuple of tensors .* not a dict of 1"),
+        ({"train": Unreadable()}, "sample 0 cannot be read: OSError: disk"),
         ({"loss": 3}, "loss must be a function, not 3"),
         ({"metrics": {"loss": F.mse_loss}}, "cannot be called 'loss'"),
         ({"metrics": {"a b": F.mse_loss}}, "without spaces, not 'a b'"),

@@ -12,6 +12,7 @@ from archwright.errors import EvaluationError
 from archwright.proxies._base import Proxy, register
 from archwright.proxies._passes import Passes
 from archwright.proxies._state import NORMS, bypassed, refilled
+from archwright.tasks import leaves
 
 __all__ = ["Synflow"]
 
@@ -43,7 +44,7 @@ class Synflow(Proxy):
         linear = [module for module in model.modules() if isinstance(module, _LINEAR)]
         with bypassed(linear), refilled(model, lambda module, name, values: values.abs(), precise):
             weights = passes.learnt()
-            total = model(ones).sum()
+            total = torch.stack([output.sum() for output in leaves(model(ones))]).sum()
             if not total.requires_grad:
                 raise EvaluationError(_NOTHING)
             gradients = torch.autograd.grad(total, weights, materialize_grads=True)

@@ -75,7 +75,11 @@ def resumed(
     """
     if isinstance(evaluator, Costed):
         return evaluator
-    measure = with_supernet(evaluator, strategy)
+    measure = evaluator
+    if evaluator.task is not None:
+        from archwright.evaluate import Training
+
+        measure = with_supernet(evaluator, strategy) if isinstance(evaluator, Training) else evaluator
     if stored is not None and stored["type"] == "costed":
         return Costed(measure, list(map(cost_from_json, stored["costs"])))
     return with_costs(measure, objectives, [each for each in constraints if each.metric not in COUNTED], ())

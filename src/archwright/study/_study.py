@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -381,6 +382,18 @@ class Study(Results):
         if changed:
             raise StudyError(f"{self.path} holds a different study:{told}")
 
+    def _warn_of_another(self, evaluator: Evaluator) -> None:
+        """Warn where trials on record were measured by an evaluator with other settings."""
+        stored, written = self._recorder.document["evaluator"], describe.describe_evaluator(evaluator)
+        if not self.history.finished or stored is None or written is None or stored == written:
+            return
+        changed = sorted(name for name in {*stored, *written} if stored.get(name) != written.get(name))
+        warnings.warn(
+            f"the evaluator differs from the one on record in {', '.join(changed)}: its trials are ranked together "
+            "with those before",
+            stacklevel=4,
+        )
+
     def _run(
         self,
         evaluator: Evaluator,
@@ -406,6 +419,7 @@ class Study(Results):
         try:
             if why:
                 self._recorder.update(why=list(why))
+            self._warn_of_another(evaluator)
             describe.write_down(self._recorder, evaluator, budget, int(final))
             self._evaluator = evaluator
             Run(self, plan, self._recorder, self._artifacts, evaluator, budget, int(final), callbacks).go()

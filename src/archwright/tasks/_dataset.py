@@ -43,6 +43,10 @@ class DatasetPart:
         """
         return self._of(Subset(self.dataset, places.tolist()))
 
+    def first_inputs(self) -> Any:
+        """Return the inputs of the first sample as the data set gives them."""
+        return self.dataset[0][0]
+
     def batches(self, places: Sequence[Tensor]) -> Iterator[tuple[Any, Any]]:
         """Yield batches (inputs, targets), on the CPU.
 

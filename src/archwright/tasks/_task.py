@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset, default_collate
@@ -40,8 +41,8 @@ class Task:
     tensors.
 
     Args:
-        train: Samples to learn from: a map-style `torch.utils.data.Dataset`, or a pair of tensors (inputs, targets),
-            which stays in memory on the device as a whole.
+        train: Samples to learn from: a map-style `torch.utils.data.Dataset`, or a pair of tensors or arrays (inputs,
+            targets), which stays in memory on the device as a whole.
         validation: Samples on which a search compares networks.
         loss: `f(outputs, targets)`, the mean loss of a batch, a scalar tensor.
         test: Samples that are used once, at the very end.
@@ -200,8 +201,8 @@ def _as_part(which: str, given: Any, reader: Mapping[str, Any]) -> Any:
         return given
     if isinstance(given, TensorDataset) and len(given.tensors) == 2:
         given = given.tensors
-    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(each, Tensor) for each in given):
-        inputs, targets = given
+    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(each, Tensor | np.ndarray) for each in given):
+        inputs, targets = map(torch.as_tensor, given)
         if not inputs.ndim or not targets.ndim or len(inputs) != len(targets):
             raise EvaluationError(
                 f"{which}: inputs have shape {tuple(inputs.shape)}, but targets {tuple(targets.shape)}; their first "
@@ -219,10 +220,34 @@ def _as_part(which: str, given: Any, reader: Mapping[str, Any]) -> Any:
 
 def _example(part: Part | DatasetPart) -> tuple[TensorSpec, ...]:
     """Return the shape and type of the inputs of one sample, by a look at the first."""
-    inputs, _ = next(iter(part.batches([torch.arange(1)])))
-    specs = as_specs(tuple(leaves(inputs)))
+    try:
+        batch: Any = next(iter(part.batches([torch.arange(1)])))
+    except Exception as error:  # whatever a data set of the user's own raises
+        raise EvaluationError(f"train: sample 0 cannot be read: {type(error).__name__}: {error}") from error
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise EvaluationError(
+            f"train: a sample must be a pair (inputs, target), and a batch a pair (inputs, targets), not {_kind(batch)}"
+        )
+    inputs, found = batch[0], list(leaves(batch[0]))
+    if isinstance(inputs, Mapping) or not found or any(not each.ndim for each in found):
+        raise EvaluationError(
+            f"train: the inputs of a sample must be a tensor, or a tuple of tensors for a network with several inputs, "
+            f"not {_kind(inputs)}"
+        )
+    if isinstance(inputs, list) and isinstance(part, DatasetPart) and isinstance(part.first_inputs(), list):
+        raise EvaluationError(
+            "train: the inputs of a sample are a list, which is collated as several inputs: make it a tensor, or a "
+            "tuple where the network has several inputs"
+        )
+    specs = as_specs(tuple(found))
     assert specs is not None
     return specs
+
+
+def _kind(value: Any) -> str:
+    """Return what a value is, for a message."""
+    kind = type(value).__name__
+    return f"a {kind} of {len(value)}" if isinstance(value, tuple | list | Mapping) else kind
 
 
 def _check_metrics(metrics: object) -> None:
