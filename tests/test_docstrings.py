@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 import archwright
 
@@ -19,6 +20,6 @@ WITH_EXAMPLES = sorted(
 def test_examples_run(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(".".join(["archwright", *path.relative_to(ROOT).with_suffix("").parts]))
-    found = doctest.testmod(module, extraglobs={"aw": archwright, "nn": archwright.nn})
+    found = doctest.testmod(module, extraglobs={"aw": archwright, "nn": archwright.nn, "torch": torch})
     assert found.attempted
     assert not found.failed

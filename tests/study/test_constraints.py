@@ -1,4 +1,4 @@
-"""Prechecks of what networks cost, kept to before any is trained."""
+"""Constraints on what networks cost, checked before any is trained."""
 
 from __future__ import annotations
 

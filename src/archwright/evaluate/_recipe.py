@@ -103,7 +103,7 @@ class Recipe:
             EvaluationError: They do not go together.
         """
         samples = len(task.train)
-        if self.augment and not task.augmentations:
+        if self.augment and task.kind != "image":
             raise EvaluationError(
                 f"augment={self.augment!r} is for images; these data are of kind {task.kind!r}: leave it out"
             )

@@ -112,7 +112,7 @@ class Training(Evaluator):
         self.objective = task.objective
         self.metrics = task.metrics | {"train_loss", "epochs", "parameters"}
         unused = {
-            *([] if task.augmentations else ["augment"]),
+            *([] if task.kind == "image" else ["augment"]),
             *([] if task.label_smoothing is not None else ["label_smoothing"]),
         }
         self.settings = type(self).settings - unused

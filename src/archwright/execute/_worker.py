@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -109,9 +110,12 @@ class Worker:
         outcome = self._attempt(f"trial {job.trial}", evaluate, job.seed)
         seconds = time.monotonic() - start
         try:
-            return report_of(job.trial, outcome, curve=candidate.curve, seconds=seconds), candidate
+            report = report_of(job.trial, outcome, curve=candidate.curve, seconds=seconds)
         except Exception as error:  # of a curve that the evaluator has made something else of
-            return report_of(job.trial, error, curve=(), seconds=seconds), candidate
+            report = report_of(job.trial, error, curve=(), seconds=seconds)
+        if report.kind == "failed":
+            _empty_cache()
+        return report, candidate
 
     def candidate(self, job: Job, listen: Listen = lambda report: None) -> Candidate:
         """Return the candidate of a job."""
@@ -197,3 +201,10 @@ class Worker:
     def _is_own_process(self) -> bool:
         """Whether this is not a process that an evaluator has forked."""
         return os.getpid() == self._process
+
+
+def _empty_cache() -> None:
+    """Give back GPU memory that a failed evaluation has left in the cache of torch, which is not loaded for this."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -361,7 +361,6 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
         SpaceError: The target cannot be called; or, when the result is called, the arguments do not fit.
 
     Example:
-        >>> import torch
         >>> scale = aw.lazy(torch.nn.LayerNorm)(aw.choice(8, 16, name="size"))
         >>> list(aw.Space(model=scale).decisions)
         ['size']

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 import traceback
 import warnings
@@ -331,8 +330,6 @@ class Run:
                 f"ended without a report of {history.objective.metric!r}: call candidate.report(step, "
                 f"{history.objective.metric}=...) in the evaluator, or use the scheduler 'full'"
             )
-        if ended.state == "failed":
-            _empty_cache()
         for callback in self._callbacks:
             callback.on_trial_end(self._study, ended)
         if self._failures.reason is not None:
@@ -499,10 +496,3 @@ class Run:
             callback.on_problem(self._study, f"{message}\n{details}".rstrip())
         told = f"{message}: {last_line(details)}" if details else message
         warnings.warn(told, stacklevel=2)
-
-
-def _empty_cache() -> None:
-    # Only torch itself can have filled its cache: it is not loaded for this.
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -11,8 +11,6 @@ from archwright.tasks._task import Loss, Task
 
 __all__ = ["DataTask"]
 
-_AUGMENTATIONS = ("crop", "flip", "cutout")
-
 
 class DataTask(Task):
     """A task on `Data`: inputs are normalised, and written down is where they came from.
@@ -29,7 +27,6 @@ class DataTask(Task):
         self.kind = data.kind
         self.spec = data.spec
         self.preprocess = data.preprocess
-        self.augmentations = _AUGMENTATIONS if data.kind == "image" else ()
         self.space_options = {"input_shape": data.example_input.shape, "classes": outputs}
         super().__init__(
             train=data.train,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -71,9 +71,7 @@ class Task:
     """
 
     kind: str = "custom"
-    """ "image" or "table" where inputs are such and raw; "custom" for any other."""
-    augmentations: Sequence[str] = ()
-    """The random changes of inputs that a training may make."""
+    """ "image" where inputs are images, which a training may augment and resize; "table"; "custom" for any other."""
     label_smoothing: float | None = None
     """The label smoothing that a training uses when it is not told; `None` where the loss has none."""
     spec: Mapping[str, Any] | None = None
