@@ -13,7 +13,7 @@ import numpy as np
 
 import archwright as aw
 from archwright.cost import Agreement, Latency, LatencyTable, Target, time_networks
-from archwright.cost._latency import fresh
+from archwright.cost._network import fresh
 from archwright.errors import CostError
 from archwright.surrogates import PredictedCost
 
@@ -31,7 +31,7 @@ def main():
     space, target = aw.spaces.create(given.space, input_shape=shape), Target.parse(given.on)
     rng = np.random.default_rng(0)
     held_out = [space.sample(rng) for _ in range(given.networks)]
-    models = [fresh(space, architecture, space.example_input) for architecture in held_out]
+    models = [fresh(space, architecture, space.example_input, "cpu") for architecture in held_out]
     runs = []
     for _ in range(2):
         begun = time.perf_counter()

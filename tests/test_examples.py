@@ -76,3 +76,16 @@ def test_the_strategy_of_the_guide_has_40_lines():
     first = blocks(ROOT / "docs" / "own-strategy.md")[0]
     assert "def propose" in first
     assert len(first.splitlines()) <= 40
+
+
+BENCHMARKS = """
+import runpy, sys
+for path in sys.argv[1:]:
+    runpy.run_path(path, run_name="imported")
+print("imported", len(sys.argv) - 1)
+"""
+
+
+def test_what_benchmarks_import_is_there(tmp_path):
+    scripts = [*sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "benchmarks" / "tables").glob("*.py"))]
+    assert run("-c", BENCHMARKS, *scripts, cwd=tmp_path).split() == ["imported", str(len(scripts))]
