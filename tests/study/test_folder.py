@@ -477,7 +477,9 @@ def test_as_many_networks_are_kept_as_are_trained_again(tmp_path, folder, evalua
             out = tmp_path / str(each.trial.number)
             export_network(path, out, trial=each.trial.number)
             assert json.loads((out / "architecture.json").read_text())["id"] == each.architecture.id
-        with pytest.raises(StudyError, match=r"holds no network of trial 3; networks are kept of trial 0, 1, 2"):
+        (path / "top" / "9").mkdir()
+        (path / "top" / "9" / "mine.txt").write_text("a folder of the user's")
+        with pytest.raises(StudyError, match=r"holds no network of trial 3; networks are kept of trial 0, 1, 2\. A"):
             export_network(path, tmp_path / "none", trial=3)
 
 

@@ -257,7 +257,9 @@ def _of_trial(folder: Path, trial: int) -> Saved:
     best = _found(folder, BEST)
     if best.trial == trial:
         return best
-    kept = sorted({*kept_trials(folder, FRONT), *kept_trials(folder, TOP)})
+    kept = sorted(
+        {each for name in (FRONT, TOP) for each in kept_trials(folder, name) if read_best(folder, f"{name}/{each}")}
+    )
     listed = ", ".join(map(str, kept)) or f"{best.trial} (the best)"
     raise StudyError(
         f"{folder} holds no network of trial {trial}; networks are kept of trial {listed}. A search with several "
