@@ -30,11 +30,11 @@ _OURS = ("loss", "train_loss", "epochs", "parameters")  # metrics of every train
 
 
 class Task:
-    """What a network learns, from which samples, and how it is judged.
+    """The data, the loss and the metrics of a training.
 
-    It takes any data set, loss function and metric. Final training, fidelities, schedulers, zero-cost proxies,
-    inherited weights and supernets work with all of them. `aw.data(...)` gives tasks of classification and regression
-    that are ready-made.
+    Any data set, loss function and metric can be used; final training, fidelities, schedulers, zero-cost proxies,
+    inherited weights and supernets work with all of them. For classification and regression pass `aw.data(...)`, for
+    which there are ready-made tasks.
 
     A sample is a pair (inputs, target). Inputs are a tensor, or a tuple of tensors for a network with several inputs,
     which is called as `network(*inputs)`. Targets are whatever the loss takes: a tensor, or a tuple, list or dict of
@@ -46,18 +46,18 @@ class Task:
         validation: Samples on which a search compares networks.
         loss: `f(outputs, targets)`, the mean loss of a batch, a scalar tensor.
         test: Samples that are used once, at the very end.
-        metrics: Metrics of a part by name: a function `f(outputs, targets)`, which is given the outputs and the targets
-            of the whole part on the CPU; or an object with `update(outputs, targets)` and `compute()`, such as a metric
-            of torchmetrics, which is copied for each judgement. "loss" is measured anyway.
-        objective: "max" or "min" and the name of a metric: what a search optimises when it is not told.
+        metrics: Metrics by name. A function `f(outputs, targets)` is called once with outputs and targets of the whole
+            validation or test set, on the CPU. An object with `update(outputs, targets)` and `compute()`, such as
+            a metric of torchmetrics, is copied for each evaluation. "loss" is always computed.
+        objective: The default objective of a search: "max" or "min" and the name of a metric.
         example_input: The shape and type of one sample's inputs, as in `Space`; that of the first sample of `train`
             when not given.
         collate: Turns a list of samples into a batch (inputs, targets); `torch.utils.data.default_collate` when not
             given.
         num_workers: Processes that read samples, as in `torch.utils.data.DataLoader`; 0 for this one.
-        distillation: `f(outputs, teacher_outputs)`, the loss against the outputs of another network, a scalar tensor;
-            for supernets that teach small networks by large ones. `None` lets all of them learn from the targets.
-        name: What it is called.
+        distillation: `f(outputs, teacher_outputs)`, the distillation loss, a scalar tensor, for supernets that distil
+            large networks into small ones. `None` trains all of them on the targets.
+        name: The name, for printed output.
 
     Raises:
         EvaluationError: An argument cannot be used; the message says why.
