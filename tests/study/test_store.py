@@ -12,7 +12,7 @@ from tests.study.helpers import SPACE, walk
 
 import archwright as aw
 from archwright.errors import StoreError, StudyError
-from archwright.study import MemoryStore, Record
+from archwright.study import DOCUMENTS, MemoryStore, Record
 from archwright.study import _sql as sql
 from archwright.study._sql import SQLStore
 from archwright.trials import Trial
@@ -184,3 +184,16 @@ def test_a_failing_write_loses_nothing(run, monkeypatch):
     study.tell(trial, 0.5)
     study.close()
     assert aw.load(run).trials[20].metrics == {"value": 0.5}
+
+
+def test_a_transaction_that_an_interrupt_left_half_made_is_given_up(tmp_path):
+    document = dict.fromkeys(DOCUMENTS)
+    store = SQLStore(tmp_path / "study.db")
+    store.create(document)
+    transaction = store._connection.begin()
+    del transaction.is_active
+    store.close()
+    other = SQLStore(tmp_path / "study.db")
+    other.update(seed=3)
+    assert other.read().document["seed"] == 3
+    other.close()

@@ -202,7 +202,10 @@ class SQLStore(Store):
     def close(self) -> None:
         """Close the connection."""
         try:
-            self._connection.close()
+            # An interrupt inside SQLAlchemy can leave a transaction that is half made, which cannot be closed: it is
+            # rolled back with the file, or when the database loses the connection.
+            with suppress(AttributeError):
+                self._connection.close()
             self._engine.dispose()
         finally:
             self._close_file()
