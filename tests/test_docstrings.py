@@ -1,10 +1,12 @@
-"""The examples in docstrings give what they show."""
+"""Every public name has an example, and the examples give what they show."""
 
 import doctest
 import importlib
+import inspect
 import re
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 
@@ -20,6 +22,24 @@ WITH_EXAMPLES = sorted(
 def test_examples_run(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(".".join(["archwright", *path.relative_to(ROOT).with_suffix("").parts]))
-    found = doctest.testmod(module, extraglobs={"aw": archwright, "nn": archwright.nn, "torch": torch})
+    found = doctest.testmod(module, extraglobs={"aw": archwright, "nn": archwright.nn, "torch": torch, "np": numpy})
     assert found.attempted
     assert not found.failed
+
+
+PACKAGES = ["strategies"]
+SHARED = {"create", "entries", "name_of", "names", "options", "register"}  # the registry's, with examples in `Classes`
+
+
+def without_example():
+    for name in PACKAGES:
+        package = importlib.import_module(f"archwright.{name}")
+        for public in package.__all__:
+            value = getattr(package, public)
+            described = isinstance(value, type) or inspect.isroutine(value) or hasattr(value, "__wrapped__")
+            if described and public not in SHARED and ">>>" not in (value.__doc__ or ""):
+                yield f"{name}.{public}"
+
+
+def test_every_public_name_has_an_example():
+    assert not list(without_example())

@@ -34,21 +34,26 @@ class SimulatedAnnealing(Strategy):
     """Simulated annealing: move between neighbours; worse ones are accepted while the temperature is high.
 
     Kirkpatrick, Gelatt and Vecchi, "Optimization by simulated annealing", Science 1983. A worse neighbour is taken with
-    probability exp(-loss / temperature). The temperature is in units of the mean difference between one trial's score
-    and the next, so it means the same for every metric; it falls by a factor with each trial. After `period`
-    trials without a new best the walk goes back to the best and is heated again. A neighbour is one mutation away, or
-    more where those were all proposed before.
+    probability exp(-loss / temperature), where loss is the difference of the scores. The temperature is in units of the
+    mean difference between one trial's score and the next, which makes it independent of the metric's scale; it is
+    multiplied by `cooling` after each trial. After `period` trials without a new best the walk restarts from the best,
+    at the first temperature. A neighbour is one mutation away, or more if all of those were proposed before.
 
-    The walk is replayed from the history, each trial once, and draws from the trials' own seeds.
+    The state of the walk is replayed from the history; random numbers come from the seeds of the trials.
 
     Args:
-        temperature: At the start, above 0.
-        cooling: The factor, between 0 and 1.
-        period: Trials without a new best, since the last one or since it was last heated, before the walk is heated
-            again, at least 1.
+        temperature: The first temperature, above 0.
+        cooling: The factor of the temperature from one trial to the next, between 0 and 1.
+        period: Trials without a new best, after which the walk restarts, at least 1.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.SimulatedAnnealing())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     temperature: float = 0.3

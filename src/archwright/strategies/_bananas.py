@@ -24,21 +24,27 @@ class Bananas(Strategy):
     """BANANAS: an ensemble of MLPs on the path encoding, with independent Thompson sampling.
 
     White, Neiswanger and Savani, "BANANAS: Bayesian optimization with neural architectures for neural architecture
-    search", AAAI 2021. Candidates are mutants of the best ten and random architectures, a thousand in all (the whole
-    of a smaller space); each draws a score from the members' mean and deviation, and they are proposed in that order
-    until the next batch is complete. Low scores are drawn together (`surrogates.squash`), which does here what the
-    paper's loss does there.
+    search", AAAI 2021. Candidates are mutants of the best ten and random architectures, a thousand in all (the whole of
+    a smaller space); the score of each is sampled from a normal distribution with the ensemble's mean and standard
+    deviation, and they are proposed in that order until the next batch is complete. Low scores are compressed
+    (`surrogates.squash`), in place of the paper's loss function.
 
     Args:
-        encoding: What the networks see of an architecture: "path" is the paper's; "both" adds the decisions
-            themselves; "vector"; "network", the decisions, what the cells compute, parameters and FLOPs. In a space
-            without cells "path" and "both" are "vector".
-        members: How many networks there are, at least 1; a single one explores nothing.
-        initial: How many random trials come first, at least 1.
-        batch: How many trials are completed before the networks learn again, at least 1; more when there are many.
+        encoding: The input of the networks: "path" is the paper's; "both" adds the decisions themselves; "vector";
+            "network", the decisions, features of the cells, parameters and FLOPs. In a space without cells "path" and
+            "both" are "vector".
+        members: Number of networks, at least 1; a single one has no deviation, and does not explore.
+        initial: Number of random trials at the start, at least 1.
+        batch: Number of complete trials between two fits, at least 1; it grows with the history.
 
     Raises:
-        StrategyError: A setting is none of these.
+        StrategyError: The value of a setting is not allowed.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Bananas(initial=5, batch=2))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     encoding: Encoding = "both"

@@ -16,20 +16,26 @@ __all__ = ["Strategy", "create", "entries", "name_of", "names", "options", "regi
 
 
 class Strategy(Stateful, ABC):
-    """Proposes architectures, from what has been tried so far.
+    """Base class of strategies: propose architectures, given the trials so far.
 
-    A strategy is a function of the history and of the generator, which the study derives from its seed and from
-    the number of the proposal: so a search that was killed and resumed is the search that was not killed. It is
-    a frozen dataclass of its settings; anything else it keeps must be such that it can be built again from the
-    history.
+    A strategy is a function of the history and of the generator, which the study derives from its seed and from the
+    number of the proposal: so a search that was killed and resumed makes the same proposals as one that ran through. It
+    is a frozen dataclass of its settings; any other state must be reproducible from the history (`state_of`).
 
-    The history holds trials that failed, were stopped early or still run, and may hold nothing complete at all:
-    a strategy goes on whatever is in it. It need not avoid architectures that were seen, since the study asks
-    again for those, and goes on with random ones where asking does not help.
+    The history may hold trials that failed, were stopped early or are running, and no complete trial; a strategy has to
+    handle all of these. It need not avoid duplicates: the study asks again, and then falls back to random
+    architectures.
 
     Attributes:
-        multi_objective: Whether it optimises all objectives of a history, and takes infeasible trials into account. Any
-            other sees one objective; in a multi-objective search a study wraps it in "scalarised".
+        multi_objective: Whether it optimises all objectives of a history, and takes infeasible trials into account.
+            Otherwise it sees one objective; in a multi-objective search a study wraps it in "scalarised".
+
+    Example:
+        >>> class Sweep(aw.strategies.Strategy):
+        ...     def propose(self, space, history, rng):
+        ...         return aw.Architecture({"x": 1 + len(history.trials)})
+        >>> aw.Study(aw.Space(x=aw.integer(1, 9)), strategy=Sweep()).ask().architecture["x"]
+        1
     """
 
     multi_objective: ClassVar[bool] = False

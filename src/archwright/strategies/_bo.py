@@ -36,21 +36,30 @@ _DRAWN = 500  # candidates of a joint draw, whose cost grows with their cube
 class BayesianOptimisation(Strategy):
     """Bayesian optimisation: a Gaussian process over architectures and an acquisition function.
 
-    Expected improvement (Jones et al. 1998), maximised over all of a small space, and over mutations of the best and
-    random samples of a large one. Trials that still run count as expected, so that workers are sent to different
-    places. Scores are drawn together at the low end: see `surrogates.squash`. The kernel's parameters are fitted anew
-    after each complete trial while there are few, and less and less often after that.
+    Jones, Schonlau and Welch, "Efficient global optimization of expensive black-box functions", 1998: expected
+    improvement, EI(a) = E[max(f(a) - f*, 0)], where f* is the best score. It is maximised over all of a small space,
+    and over mutations of the best and random samples of a large one. A running trial enters the model with its
+    predicted mean, so that parallel workers explore different regions. Low scores are compressed: see
+    `surrogates.squash`. The kernel's parameters are fitted after each complete trial at first, and less often as trials
+    accumulate.
 
     Args:
-        kernel: What of architectures is compared. "network": the decisions, what the cells compute, parameters and
-            FLOPs; "decisions" and "hamming" know nothing of networks; "path"; "wl" (NAS-BOWL); "proxies": as
-            "network", and zero-cost proxies, for which 48 untrained networks are run on the CPU, once.
-        acquisition: "log-ei", expected improvement; "noisy-ei", over what is expected of the best rather than what
-            was measured; "ucb", mean plus two deviations; "thompson", the best of one draw from the posterior.
-        initial: How many random trials come first, at least 1.
+        kernel: The kernel over architectures. "network": on the decisions, features of the cells, parameters and FLOPs;
+            "decisions" and "hamming": on the decisions alone; "path": on the paths through the cells; "wl":
+            Weisfeiler-Lehman (NAS-BOWL); "proxies": as "network", with zero-cost proxies, for which 48 untrained
+            networks are run on the CPU, once.
+        acquisition: "log-ei", expected improvement; "noisy-ei", with the predicted instead of the measured score of the
+            best; "ucb", mean plus two standard deviations; "thompson", the maximum of one sample of the posterior.
+        initial: Number of random trials at the start, at least 1.
 
     Raises:
-        StrategyError: A setting is none of these.
+        StrategyError: The value of a setting is not allowed.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.BayesianOptimisation())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=15))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     kernel: str = "network"

@@ -47,29 +47,34 @@ class BoTorch(Strategy):
 
     Balandat et al., "BoTorch: a framework for efficient Monte-Carlo Bayesian optimization", NeurIPS 2020. The
     acquisition is maximised over candidates that were not proposed yet: in a small space neighbours of the best and
-    others at random, in a large one mutations and random samples. Scores are drawn together at the low end: see
-    `surrogates.squash`. Trials that still run count as measured, at what is expected of them. The parameters are
-    fitted after every fifth trial, and less often once there are many. It knows decisions only, where "bo" knows what
-    networks compute.
+    random others, in a large one mutations and random samples. Low scores are compressed: see `surrogates.squash`. A
+    running trial enters the model with its predicted mean. The parameters are fitted after every fifth trial, and less
+    often as trials accumulate. The models see the decisions alone; those of "bo" see features of the networks too.
 
-    Several objectives have a model each, and what counts is how much a candidate is expected to add to the hypervolume
-    where the measurements are noisy: qLogNEHVI (Ament et al., "Unexpected improvements to expected improvement for
+    With several objectives there is a model for each, and the acquisition function is the logarithm of the noisy
+    expected hypervolume improvement, qLogNEHVI (Ament et al., "Unexpected improvements to expected improvement for
     Bayesian optimization", NeurIPS 2023, after Daulton, Balandat and Bakshy, NeurIPS 2021). The candidates are then
-    near the front and at random.
+    neighbours of the front and random architectures.
 
     Args:
         model: "single": a `SingleTaskGP` over the space's vector; "mixed": a `MixedSingleTaskGP`, which compares
             unordered decisions by whether they are equal.
-        acquisition: "log-ei", logarithmic expected improvement; "noisy-ei", the same where scores are noisy; "ucb",
-            mean plus two deviations; "thompson", the best of one draw from the posterior. For one objective: several
-            have but the one above.
-        initial: How many random trials come first, at least 1.
-        iterations: How many iterations a fit has at most.
-        candidates: How many candidates there are at most.
+        acquisition: "log-ei", logarithmic expected improvement; "noisy-ei", the same for noisy scores; "ucb", mean plus
+            two standard deviations; "thompson", the maximum of one sample of the posterior. Not used with several
+            objectives.
+        initial: Number of random trials at the start, at least 1.
+        iterations: Maximum number of iterations of a fit.
+        candidates: Maximum number of candidates.
 
     Raises:
         MissingExtra: BoTorch is not installed.
-        StrategyError: A setting is none of these, or a count is not 1 or more.
+        StrategyError: The value of a setting is not allowed, or a count is not 1 or more.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.BoTorch(initial=3))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=12))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     multi_objective: ClassVar[bool] = True

@@ -41,19 +41,27 @@ class Paths:
 
 
 class Controller(nn.Module):
-    """A distribution over the architectures of a space, decision by decision.
+    """LSTM controller: an autoregressive distribution over the architectures of a space.
 
     Zoph and Le, "Neural architecture search with reinforcement learning", ICLR 2017; Pham et al., "Efficient neural
-    architecture search via parameter sharing", ICML 2018, for temperature and tanh constant. Each decision has a
-    softmax of its own over its actions and sees, through the LSTM, all that was decided before it. A large subset is
-    decided option by option, so that each has a probability; of reals and long ranges a part of the range has one.
+    architecture search via parameter sharing", ICML 2018, for temperature and tanh constant. The probability of an
+    architecture is the product over its decisions of p(decision | decisions before it), each a softmax over its
+    actions. A large subset is decided option by option; reals and long ranges are divided into parts, which are the
+    actions.
 
     Args:
         space: The space.
         hidden: Units of the LSTM and of the embedding of an action.
-        temperature: What logits are divided by, above 0.
-        tanh_constant: Logits lie between minus and plus this; 0 leaves them as they are.
-        dtype: Of the weights.
+        temperature: The divisor of the logits, above 0.
+        tanh_constant: The bound c of the logits, c tanh(logit); 0 for no bound.
+        dtype: The type of the weights.
+
+    Example:
+        >>> space = aw.Space(x=aw.choice(1, 2), y=aw.choice(1, 2))
+        >>> controller = aw.strategies.Controller(space)
+        >>> log_probabilities, entropies = controller.judge(list(space.enumerate()))
+        >>> round(log_probabilities.exp().sum().item(), 3)
+        1.0
     """
 
     def __init__(

@@ -30,25 +30,33 @@ class DeepQ(Strategy):
 
     Mnih et al., "Human-level control through deep reinforcement learning", Nature 2015: replay memory, target network,
     epsilon-greedy episodes; van Hasselt, Guez and Silver, "Deep reinforcement learning with double Q-learning", AAAI
-    2016. The state is all that has been decided, as the space's vector, and what is due. After each trial the network
-    makes `updates` steps of Adam, each on that episode and `replay` - 1 from memory. The reward is that of
-    `q-learning`: the share of trials that an architecture beats, which comes with the last step. A decision of many
-    values or of a real number has an action for each of twelve parts of its range.
+    2016. The target of an action a in state s, followed by s', is reward + discount × Q'(s', argmax Q(s', .)), with Q'
+    the target network. The state is the vector of the decisions made so far, and which one is next. After each trial
+    the network makes `updates` steps of Adam, each on that episode and `replay` - 1 from memory. The reward is that of
+    `q-learning`: the share of trials that an architecture beats, given with the last step. Long ranges and reals have
+    twelve actions, one for each part of the range.
 
     Args:
-        exploration: Trials over which epsilon, the share of random actions, falls evenly from 1 toward 0; at least 1.
-        epsilon: Where it stops, from 0 to 1.
+        exploration: Number of trials over which epsilon, the share of random actions, falls linearly from 1 towards 0;
+            at least 1.
+        epsilon: The minimum of epsilon, from 0 to 1.
         rate: The learning rate, above 0.
-        discount: What the future counts, from 0 to 1.
-        memory: Episodes that are remembered, at least 1.
-        replay: Episodes learnt from in each update, at least 1.
+        discount: The discount factor, from 0 to 1.
+        memory: Size of the replay memory in episodes, at least 1.
+        replay: Episodes of each update, at least 1.
         updates: Updates after each trial, at least 1.
-        renewal: Updates from one renewal of the target network to the next, at least 1.
-        hidden: Units of each of the network's two layers, at least 1.
-        shaped: Whether the reward is evenly divided over the steps instead.
+        renewal: Number of updates between two copies of the weights to the target network, at least 1.
+        hidden: Units of each of the network's two hidden layers, at least 1.
+        shaped: Whether the reward is divided evenly over the steps.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.DeepQ(exploration=10))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     exploration: int = 60

@@ -102,27 +102,40 @@ _layouts: WeakKeyDictionary[Space, Layout] = WeakKeyDictionary()
 
 
 def episode_layout(space: Space) -> Layout:
-    """Return the steps and actions of a space; they are numbered once."""
+    """Return the numbering of the steps and actions of a space; it is computed once.
+
+    Example:
+        >>> layout = aw.strategies.episode_layout(aw.Space(x=aw.choice("a", "b"), y=aw.choice("c", "d")))
+        >>> len(layout.steps)
+        2
+    """
     if space not in _layouts:
         _layouts[space] = Layout(space)
     return _layouts[space]
 
 
 class Episode:
-    """An architecture in the making: one decision after the other, each a step or several.
+    """An architecture that is built decision by decision, each in one or several steps.
 
-    Steps that leave no choice are taken by themselves, so an episode has as many steps as there is something to
-    decide.
+    Steps with a single allowed action are taken automatically.
 
     Args:
         space: The space.
-        follow: An architecture of the space; values that an action leaves open are then taken from it.
+        follow: An architecture of the space that gives the values that an action does not determine.
 
     Attributes:
-        due: The step that is next; `None` at the end.
-        weights: (count,) the probabilities of its actions in a uniform draw; 0 is not allowed. Empty at the end.
-        moves: What has been done so far.
+        due: The next step; `None` at the end.
+        weights: (count,) probabilities of the actions of that step under uniform sampling; 0 for actions that are not
+            allowed. Empty at the end.
+        moves: The steps and actions so far.
         values: The decisions made so far, in order.
+
+    Example:
+        >>> episode = aw.strategies.Episode(aw.Space(x=aw.choice("a", "b"), y=aw.choice("c", "d")))
+        >>> for action in (1, 0):
+        ...     episode.take(action)
+        >>> episode.due, dict(episode.architecture)
+        (None, {'x': 'b', 'y': 'c'})
     """
 
     def __init__(self, space: Space, follow: Architecture | None = None) -> None:

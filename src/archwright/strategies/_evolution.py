@@ -24,11 +24,17 @@ class Evolution(Strategy):
     are random. Trials that failed or were stopped early never enter it.
 
     Args:
-        population: How many trials are alive, at least 1.
-        sample: How many are drawn from them, with replacement, to find a parent, at least 1.
+        population: Size of the population, at least 1.
+        sample: Size of a tournament, drawn with replacement, at least 1.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Evolution(population=5))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=40))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     population: int = 50

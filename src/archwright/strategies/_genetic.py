@@ -33,22 +33,28 @@ class Genetic(Strategy):
     """Genetic algorithm with selection, crossover, mutation and elitism, in generations.
 
     Holland, "Adaptation in natural and artificial systems", 1975; Goldberg and Deb, "A comparative analysis of
-    selection schemes used in genetic algorithms", 1991. A generation is `population` complete trials one after the
-    other, and the best `elite` of the one before, which live on unchanged. The first is random.
+    selection schemes used in genetic algorithms", 1991. A generation consists of `population` complete trials and of
+    the best `elite` of the generation before. The first is random.
 
     Args:
-        population: Trials of a generation, at least 1.
-        selection: "tournament": a parent is the best of `sample` random members; "truncation": a parent is one of
-            the best `sample` members, each as likely.
+        population: Number of trials of a generation, at least 1.
+        selection: "tournament": a parent is the best of `sample` random members; "truncation": a parent is one of the
+            best `sample` members, uniformly drawn.
         sample: Members of a tournament, or members left by truncation, at least 1.
-        crossover: How two parents make a child: "uniform", "one-point" or "subtree"; see `Space.crossover`.
+        crossover: The crossover operator: "uniform", "one-point" or "subtree"; see `Space.crossover`.
         crossover_rate: The share of children that have two parents, from 0 to 1; the others are copies of one.
-        mutation_rate: The probability that each decision of a child is changed, from 0 to 1. A child that was
-            proposed before is changed in one more.
-        elite: How many of a generation live on in the next, at least 1.
+        mutation_rate: The probability of a mutation for each decision of a child, from 0 to 1. A child that was
+            proposed before gets one mutation more.
+        elite: Number of members that survive into the next generation, at least 1.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Genetic(population=5, elite=2))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=40))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     population: int = 10

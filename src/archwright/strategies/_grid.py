@@ -20,7 +20,14 @@ __all__ = ["Grid"]
 @register("grid")
 @dataclass(frozen=True)
 class Grid(Strategy):
-    """Grid search: every architecture of a finite space once, in order."""
+    """Grid search: every architecture of a finite space once, in order.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Grid())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=64))
+        >>> study.best.trial.architecture["x"]
+        40
+    """
 
     multi_objective: ClassVar[bool] = True
 

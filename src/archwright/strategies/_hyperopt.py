@@ -28,9 +28,8 @@ class Hyperopt(Strategy):
 
     Bergstra, Yamins and Cox, "Making a science of model search", ICML 2013. Unordered choices become `hp.choice`,
     ordered ones and depths `hp.quniform` over ranks, subsets one `hp.choice` for each option. A trial has values for
-    the decisions that are active in it alone, and nothing else tells Hyperopt's algorithms that a space is nested.
-    Trials that run, failed or were pruned count as having an infinite loss, which is Hyperopt's way. Where a suggestion
-    was proposed before, or constraints refuse it, a mutation of it is proposed.
+    its active decisions only. Trials that are running, failed or were pruned have an infinite loss, as is usual in
+    Hyperopt. If a suggestion was proposed before, or violates a constraint of the space, a mutation of it is proposed.
 
     Args:
         algorithm: "tpe", "anneal" or "random".
@@ -38,6 +37,12 @@ class Hyperopt(Strategy):
     Raises:
         MissingExtra: Hyperopt is not installed.
         StrategyError: There is no such algorithm.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Hyperopt())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     algorithm: Algorithm = "tpe"

@@ -39,16 +39,22 @@ class LocalSearch(Strategy):
     White, Nolen and Savani, "Exploring the loss landscape in neural architecture search", UAI 2021; den Ottelander
     et al., "Local search is a remarkably strong baseline for neural architecture search", EMO 2021.
 
-    The climb is replayed from the history, each trial once, so nothing about it is stored.
+    The state of the climb is replayed from the history.
 
     Args:
-        improvement: "first" moves to the first neighbour that is better; "best" measures all
-            neighbours and moves to the best of them.
-        restart: Where the search goes on from a local optimum: "random"; or "best", a few mutations away from the
-            best so far (iterated local search, Lourenço, Martin and Stützle 2003).
+        improvement: "first" moves to the first better neighbour; "best" evaluates all neighbours and moves to the best
+            of them.
+        restart: The next start after a local optimum: "random"; or "best", a few mutations away from the best so far
+            (iterated local search, Lourenço, Martin and Stützle 2003).
 
     Raises:
-        StrategyError: A setting is none of these.
+        StrategyError: The value of a setting is not allowed.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.LocalSearch())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     improvement: Improvement = "first"

@@ -36,21 +36,26 @@ class _Archive:
 class MapElites(Strategy):
     """MAP-Elites: keep the best network of each range of a cost, and mutate a random one of them.
 
-    Mouret and Clune, "Illuminating search spaces by mapping elites", 2015. What is good in small networks gets its
-    chance in large ones, and the search leaves a good network in every bin. The first `initial` trials are random, and
-    the bins hold equal shares of them.
+    Mouret and Clune, "Illuminating search spaces by mapping elites", 2015. The result is a good network in each bin.
+    The first `initial` trials are random; the edges of the bins are the quantiles of their cost.
 
     Args:
-        cost: The metric that says how large a network is, such as "latency_ms". `None`: its parameters, as the trials
-            report them ("parameters") or else as they are counted; in a space without networks, how far the decisions
-            are from their first values.
-        bins: How many bins there are, at least 1.
-        initial: How many random trials come first, at least 1.
-        sample: How many elites are drawn, with replacement, of which the best is mutated, at least 1. With 1, as in
-            the paper, each bin gets its share of the trials; with more, a search for the one best network is quicker.
+        cost: The metric that is divided into bins, such as "latency_ms". `None`: the number of parameters, reported by
+            the trials ("parameters") or counted; in a space without networks, the distance of the decisions from their
+            first values.
+        bins: Number of bins, at least 1.
+        initial: Number of random trials at the start, at least 1.
+        sample: Size of a tournament among the elites, drawn with replacement, at least 1. With 1, as in the paper, all
+            bins are explored alike; larger values favour the best network overall.
 
     Raises:
         StrategyError: A setting is out of range, or a complete trial has no such metric.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.MapElites(initial=5))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=40))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     cost: str | None = None

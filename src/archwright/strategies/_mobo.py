@@ -50,18 +50,25 @@ class MultiObjectiveBO(Strategy):
     """Multi-objective Bayesian optimisation: a Gaussian process per objective, expected hypervolume improvement.
 
     Emmerich, Giannakoglou and Naujoks, "Single- and multiobjective evolutionary optimization assisted by Gaussian
-    random field metamodels", 2006: the expected improvement of the hypervolume, in closed form for two objectives. For
-    more, or on request, ParEGO (Knowles 2006): the expected improvement of a weighted distance from the ideal, with new
-    weights for each proposal. The models are those of "bo": they know what networks compute, so that costs such as
-    parameters and latency are learned from a few trials.
+    random field metamodels", 2006: the expected hypervolume improvement, E[HV(front + f(a)) - HV(front)], in closed
+    form for two objectives. For more, or on request, ParEGO (Knowles 2006): the expected improvement of the augmented
+    Chebyshev distance from the ideal point, with new weights for each proposal. The models are those of "bo"; their
+    features of the networks make costs such as parameters and latency predictable from a few trials.
 
     Args:
-        kernel: What of architectures is compared, as in "bo".
-        acquisition: "ehvi", of two objectives alone; "parego".
-        initial: How many random trials come first, at least 2.
+        kernel: The kernel over architectures, as in "bo".
+        acquisition: "ehvi", for two objectives; "parego", for any number.
+        initial: Number of random trials at the start, at least 2.
 
     Raises:
-        StrategyError: A setting is none of these.
+        StrategyError: The value of a setting is not allowed.
+
+    Example:
+        >>> strategy = aw.strategies.MultiObjectiveBO(initial=4)
+        >>> study = aw.Study(aw.Space(x=aw.integer(-8, 8)), strategy=strategy, objective=["min left", "min right"])
+        >>> evaluate = lambda one: {"left": one.settings["x"] ** 2, "right": (one.settings["x"] - 2) ** 2}
+        >>> sorted(trial.architecture["x"] for trial in study.run(evaluate, aw.Budget(trials=10)).history.front)
+        [0, 1, 2]
     """
 
     multi_objective: ClassVar[bool] = True

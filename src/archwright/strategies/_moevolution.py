@@ -23,15 +23,22 @@ __all__ = ["MultiObjectiveEvolution"]
 class MultiObjectiveEvolution(Strategy):
     """Multi-objective regularised (ageing) evolution: tournaments by Pareto rank; the oldest is removed.
 
-    Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019, with the order of Deb et
-    al. (2002) in place of the one score: by front, then by room, infeasible ones last.
+    Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019, with the order of NSGA-II
+    (Deb et al. 2002) in place of the score: by non-dominated front, then by crowding distance, infeasible ones last.
 
     Args:
-        population: How many trials are alive, at least 1; until there are as many, proposals are random.
-        sample: How many are drawn from them to find a parent, at least 1.
+        population: Size of the population, at least 1; proposals are random until it is full.
+        sample: Size of a tournament, at least 1.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> strategy = aw.strategies.MultiObjectiveEvolution(population=5, sample=3)
+        >>> study = aw.Study(aw.Space(x=aw.integer(-8, 8)), strategy=strategy, objective=["min left", "min right"])
+        >>> evaluate = lambda one: {"left": one.settings["x"] ** 2, "right": (one.settings["x"] - 2) ** 2}
+        >>> sorted(trial.architecture["x"] for trial in study.run(evaluate, aw.Budget(trials=17)).history.front)
+        [0, 1, 2]
     """
 
     multi_objective: ClassVar[bool] = True

@@ -29,15 +29,21 @@ class _Parents:
 class MuPlusLambda(Strategy):
     """(mu + lambda) evolution: the best mu architectures are the parents of the next lambda children.
 
-    Beyer and Schwefel, "Evolution strategies: a comprehensive introduction", 2002. Nothing dies of age, so the best is
-    never lost. The first `parents` trials are random.
+    Beyer and Schwefel, "Evolution strategies: a comprehensive introduction", 2002. Selection is elitist: parents
+    compete with their children, whatever their age. The first `parents` trials are random.
 
     Args:
         parents: mu, at least 1.
-        children: lambda, at least 1: how many trials there are before the parents are chosen again.
+        children: lambda, at least 1: number of trials between two selections of the parents.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.MuPlusLambda())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=40))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     parents: int = 5

@@ -14,17 +14,23 @@ _SMALL = 50_000  # the largest space in which the next unseen architecture is lo
 
 
 def unseen_near(space: Space, history: History, suggested: Architecture, rng: np.random.Generator) -> Architecture:
-    """Return a suggestion; where it was seen or constraints refuse it, what a walk of mutations from it finds.
+    """Return a suggestion, or an unseen architecture that a walk of mutations from it finds.
 
     Args:
-        space: Where to search.
-        history: What has been tried.
-        suggested: Decisions of the space; its constraints may refuse them.
-        rng: Draws the mutations.
+        space: The space.
+        history: The trials so far.
+        suggested: Decisions of the space, which may have been seen or violate its constraints.
+        rng: The generator of the mutations.
 
     Returns:
-        An architecture of the space. Where the walk meets nothing unseen, the first unseen of a small space; in a large
-        one, or where there is none, one that was seen.
+        An architecture of the space. If the walk finds none that is unseen: the first unseen of a small space; in a
+        large one, or if all were seen, a seen one.
+
+    Example:
+        >>> space, history = aw.Space(x=aw.choice("a", "b")), aw.History(aw.Objective("value"))
+        >>> history.add(aw.Trial(0, aw.Architecture({"x": "a"})))
+        >>> dict(aw.strategies.unseen_near(space, history, aw.Architecture({"x": "a"}), np.random.default_rng(0)))
+        {'x': 'b'}
     """
     refused = bool(space.where) and suggested not in space
     small = space.bound <= _SMALL

@@ -24,19 +24,24 @@ class Npenas(Strategy):
     """NPENAS: evolution in which a graph neural network predictor selects from many mutations.
 
     Wei, Niu, Tang, Wang, Hu and Liang, "NPENAS: Neural predictor guided evolution for neural architecture search", IEEE
-    Transactions on Neural Networks and Learning Systems 2022. Parents are the winners of tournaments of two among all
-    complete trials; children are mutants of them; those that are predicted best are tried until the next batch is
-    complete.
+    Transactions on Neural Networks and Learning Systems 2022. Parents are selected by tournaments of two among all
+    complete trials; the mutants that are predicted best are evaluated until the next batch is complete.
 
     Args:
-        predictor: One of `surrogates.PREDICTORS`; when not given "graph", and "mlp" in a space without cells.
-        parents: Tournaments of a batch, at least 1.
-        children: Mutants of each parent, at least 1.
-        initial: How many random trials come first, at least 1.
-        batch: How many trials are completed before the predictor learns again, at least 1; more when there are many.
+        predictor: One of `surrogates.PREDICTORS`; by default "graph", and "mlp" in a space without cells.
+        parents: Number of tournaments of a batch, at least 1.
+        children: Number of mutants of each parent, at least 1.
+        initial: Number of random trials at the start, at least 1.
+        batch: Number of complete trials between two fits, at least 1; it grows with the history.
 
     Raises:
-        StrategyError: A setting is none of these.
+        StrategyError: The value of a setting is not allowed.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Npenas(batch=2))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=40))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     predictor: str | None = None

@@ -32,19 +32,24 @@ class NSGA2(Strategy):
 
     Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002, in its
     steady-state form (Durillo et al., "On the effect of the steady-state selection scheme in multi-objective genetic
-    algorithms", EMO 2009): each trial that ends joins the population, and the least of it goes. Networks that break a
-    constraint stand behind all others, by how far they are beyond it, so that a search that begins among them finds its
-    way out.
+    algorithms", EMO 2009): each trial that ends enters the population, and its worst member leaves. Infeasible networks
+    rank below all others, by their constraint violation.
 
     Args:
-        population: How many trials are alive, at least 2; until there are as many, proposals are random.
-        crossover: How two parents make a child: "uniform", "one-point" or "subtree"; see `Space.crossover`.
+        population: Size of the population, at least 2; proposals are random until it is full.
+        crossover: The crossover operator: "uniform", "one-point" or "subtree"; see `Space.crossover`.
         crossover_rate: The share of children that have two parents, from 0 to 1.
-        mutations: How many decisions of a child are changed on average, at least 1. A child that was proposed before is
-            changed in one more.
+        mutations: Mean number of mutations of a child, at least 1. A child that was proposed before gets one more.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> strategy = aw.strategies.NSGA2(population=6)
+        >>> study = aw.Study(aw.Space(x=aw.integer(-8, 8)), strategy=strategy, objective=["min left", "min right"])
+        >>> evaluate = lambda one: {"left": one.settings["x"] ** 2, "right": (one.settings["x"] - 2) ** 2}
+        >>> sorted(trial.architecture["x"] for trial in study.run(evaluate, aw.Budget(trials=17)).history.front)
+        [0, 1, 2]
     """
 
     multi_objective: ClassVar[bool] = True

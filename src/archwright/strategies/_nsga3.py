@@ -26,14 +26,21 @@ class NSGA3(NSGA2):
 
     Deb and Jain, "An evolutionary many-objective optimization algorithm using reference-point-based nondominated
     sorting approach", 2014, with the directions of Das and Dennis (1998). It is meant for three objectives and more,
-    where nearly nothing beats anything else and crowding says little.
+    where nearly all points are non-dominated and crowding distances discriminate little.
 
     Args:
-        divisions: Into how many steps each side of the directions' simplex is divided, at least 1; `None` for as many
-            as make up to 40 directions. The other settings are those of NSGA-II.
+        divisions: Number of divisions of each side of the simplex of directions, at least 1; `None` for the largest
+            number that gives up to 40 directions. The other settings are those of NSGA-II.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> strategy = aw.strategies.NSGA3(population=6)
+        >>> study = aw.Study(aw.Space(x=aw.integer(-8, 8)), strategy=strategy, objective=["min left", "min right"])
+        >>> evaluate = lambda one: {"left": one.settings["x"] ** 2, "right": (one.settings["x"] - 2) ** 2}
+        >>> sorted(trial.architecture["x"] for trial in study.run(evaluate, aw.Budget(trials=17)).history.front)
+        [0, 1, 2]
     """
 
     divisions: int | None = None

@@ -17,23 +17,27 @@ __all__ = ["DARTS", "ENAS", "GDAS", "PCDARTS", "DrNAS", "OneShot", "ProxylessNAS
 
 @dataclass(frozen=True)
 class OneShot(Strategy):
-    """Tries the architecture that a supernet derives, then others as they are drawn from what it learned.
+    """Base class of one-shot strategies: propose what a trained supernet derives, then samples of its distribution.
 
-    `search` trains the supernet before the first trial, with the relaxation that the strategy names, on the data that
-    it is given. What was learned is on record (`History.learned`), and proposals follow from that. After the last of
-    its architectures, the best of those that were measured is mutated. A study that is told its results from outside
-    has no supernet: there the first architecture is drawn at random.
+    `search` trains the supernet before the first trial, with the relaxation that the strategy names, on the data of the
+    search. The derived architectures are stored in `History.learned`. After the last of them, mutations of the best
+    measured architecture are proposed. A study that is driven by `ask` and `tell` has no supernet; its first
+    architecture is random.
 
     Args:
-        epochs: Of the supernet; None for what suits the data and the budget.
-        early_stop: End its training when the derived architecture has so many skips (DARTS+, Liang et al. 2019); 0 for
-            never.
-        selection: "strength" derives by what was learned; "perturbation" by what each option is worth to the trained
-            supernet (DARTS-PT, Wang et al. 2021).
-        warmup: The share of the training in which weights alone learn.
+        epochs: Training epochs of the supernet; `None` to derive them from data and budget.
+        early_stop: Number of skip connections in the derived architecture that ends the training (DARTS+, Liang et al.
+            2019); 0 for never.
+        selection: "strength" takes the option with the largest weight; "perturbation" the one whose removal costs the
+            trained supernet most (DARTS-PT, Wang et al. 2021).
+        warmup: The share of the training in which only the network's weights are updated.
 
     Attributes:
         relaxation: The name of the relaxation.
+
+    Example:
+        >>> issubclass(aw.strategies.DARTS, aw.strategies.OneShot), aw.strategies.DARTS().relaxation
+        (True, 'softmax')
     """
 
     relaxation: ClassVar[str]
@@ -75,16 +79,24 @@ class OneShot(Strategy):
 @register("darts")
 @dataclass(frozen=True)
 class DARTS(OneShot):
-    """DARTS: a supernet of mixed operations; their softmax weights are trained by gradient descent.
+    """DARTS: a supernet of mixed operations, sum softmax(alpha)_i op_i(x); alpha is trained by gradient descent.
 
     Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019.
 
     Args:
-        order: 1, or 2 for the gradient through a step of the weights, at several times the cost.
+        order: 1 for the first-order approximation; 2 for the gradient through one step of the weights, at several times
+            the cost.
         epochs: As in `OneShot`.
         early_stop: As in `OneShot`.
         selection: As in `OneShot`.
         warmup: As in `OneShot`.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1)
+        >>> study = aw.search(space, task, strategy=aw.strategies.DARTS(epochs=2), budget=aw.Budget(trials=1))
+        >>> study.best.trial.architecture["f"]
+        'Identity()'
     """
 
     relaxation: ClassVar[str] = "softmax"
@@ -105,11 +117,18 @@ class PCDARTS(OneShot):
     Xu et al., "PC-DARTS: Partial channel connections for memory-efficient architecture search", ICLR 2020.
 
     Args:
-        channels: One in so many channels goes through the operations.
+        channels: The reciprocal of the fraction of channels that pass through the operations.
         epochs: As in `OneShot`.
         early_stop: As in `OneShot`.
         selection: As in `OneShot`.
         warmup: As in `OneShot`.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1)
+        >>> study = aw.search(space, task, strategy=aw.strategies.PCDARTS(epochs=2), budget=aw.Budget(trials=1))
+        >>> study.best.trial.architecture["f"]
+        'Identity()'
     """
 
     relaxation: ClassVar[str] = "partial"
@@ -130,12 +149,19 @@ class GDAS(OneShot):
     Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019.
 
     Args:
-        start: The temperature at the beginning.
-        end: The temperature in the end.
+        start: The first temperature.
+        end: The last temperature.
         epochs: As in `OneShot`.
         early_stop: As in `OneShot`.
         selection: As in `OneShot`.
         warmup: As in `OneShot`.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1)
+        >>> study = aw.search(space, task, strategy=aw.strategies.GDAS(epochs=2), budget=aw.Budget(trials=1))
+        >>> study.best.trial.architecture["f"]
+        'Identity()'
     """
 
     relaxation: ClassVar[str] = "gumbel"
@@ -155,6 +181,13 @@ class DrNAS(OneShot):
     """DrNAS: a supernet whose mixture weights are sampled from trained Dirichlet distributions.
 
     Chen et al., "DrNAS: Dirichlet neural architecture search", ICLR 2021.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1)
+        >>> study = aw.search(space, task, strategy=aw.strategies.DrNAS(epochs=2), budget=aw.Budget(trials=1))
+        >>> study.best.trial.architecture["f"]
+        'Identity()'
     """
 
     relaxation: ClassVar[str] = "dirichlet"
@@ -168,13 +201,20 @@ class ProxylessNAS(OneShot):
     Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019.
 
     Args:
-        cost: What counts besides the loss: "latency" (measured on this machine), "flops", "parameters", or ""
-            for nothing.
-        cost_weight: By how much: the loss that all of the cost of the most expensive network is worth.
+        cost: The cost that is added to the loss: "latency" (measured on this machine), "flops", "parameters", or "" for
+            none.
+        cost_weight: The weight of the cost relative to that of the most expensive network, in units of the loss.
         epochs: As in `OneShot`.
         early_stop: As in `OneShot`.
         selection: As in `OneShot`.
         warmup: As in `OneShot`.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1)
+        >>> study = aw.search(space, task, strategy=aw.strategies.ProxylessNAS(epochs=2), budget=aw.Budget(trials=1))
+        >>> study.best.trial.architecture["f"]
+        'Identity()'
     """
 
     relaxation: ClassVar[str] = "gates"
@@ -199,11 +239,18 @@ class ENAS(OneShot):
     Pham et al., "Efficient neural architecture search via parameter sharing", ICML 2018.
 
     Args:
-        entropy: The weight of the policy's entropy in what it maximises.
+        entropy: The weight of the entropy bonus of the policy.
         epochs: As in `OneShot`.
         early_stop: As in `OneShot`.
         selection: As in `OneShot`.
         warmup: As in `OneShot`.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1)
+        >>> study = aw.search(space, task, strategy=aw.strategies.ENAS(epochs=2), budget=aw.Budget(trials=1))
+        >>> study.best.trial.architecture["f"]
+        'Identity()'
     """
 
     relaxation: ClassVar[str] = "controller"

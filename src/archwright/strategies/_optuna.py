@@ -39,14 +39,14 @@ class Optuna(Strategy):
     """A sampler of Optuna: TPE, Gaussian process, QMC, CMA-ES, NSGA-II or random.
 
     Akiba et al., "Optuna: a next-generation hyperparameter optimization framework", KDD 2019. Unordered choices become
-    categorical parameters, ordered ones and depths integers, subsets one parameter for each option. Trials that run,
-    failed or were pruned are told as such. A sampler suggests what follows from the trials, and from a seed that is
-    new for each proposal. Where that was proposed before, or constraints refuse it, a mutation of it is proposed.
+    categorical parameters, ordered ones and depths integers, subsets one parameter for each option. Trials that are
+    running, failed or were pruned have the corresponding state in Optuna. A suggestion depends on the trials and on a
+    new seed for each proposal. If it was proposed before, or violates a constraint of the space, a mutation of it is
+    proposed.
 
-    CMA-ES moves numbers alone: ordered choices, depths, integers and reals that every architecture has. The other
-    decisions are left to a sampler beside it, which is TPE with "cmaes". NSGA-II crosses the decisions that all
-    architectures have, unordered ones too; what only some of them have is drawn at random. It sees one objective here,
-    as all samplers do; for several take the strategy "nsga2".
+    CMA-ES optimises ordered choices, depths, integers and reals that every architecture has; TPE samples the other
+    decisions. NSGA-II crosses the decisions that all architectures have, unordered ones too; conditional ones are
+    random. All samplers see a single objective; for several use the strategy "nsga2".
 
     Args:
         sampler: "tpe", "gp", "random", "qmc", "cmaes", "nsga2"; or a function that takes `seed` and returns a sampler,
@@ -56,6 +56,12 @@ class Optuna(Strategy):
     Raises:
         MissingExtra: Optuna is not installed, or for CMA-ES the package cmaes.
         StrategyError: There is no such sampler, or it cannot go on from a history.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Optuna("random"))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=40))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     sampler: str | Callable[..., Any] = "tpe"
@@ -128,8 +134,14 @@ class Optuna(Strategy):
 class TPE(Optuna):
     """Tree-structured Parzen estimator (TPE) of Optuna.
 
-    Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011. Settings and errors are those of
-    `Optuna`.
+    Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011: maximise l(x) / g(x), the ratio of the
+    densities of good and of other trials. Settings and errors are those of `Optuna`.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.TPE())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
 

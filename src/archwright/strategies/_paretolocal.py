@@ -24,15 +24,22 @@ class ParetoLocalSearch(Strategy):
     """Pareto local search: evaluate the neighbours of the networks on the Pareto front.
 
     Paquete, Chiarandini and Stützle, "Pareto local optimum sets in the biobjective traveling salesman problem", 2004;
-    den Ottelander et al., "Local search is a remarkably strong baseline for neural architecture search", EMO 2021,
-    find it hard to beat for accuracy and cost. Once all neighbours of the front are known it goes on a few mutations
-    away. While nothing keeps the constraints, the trial that is least beyond them stands in for the front.
+    den Ottelander et al., "Local search is a remarkably strong baseline for neural architecture search", EMO 2021, for
+    accuracy and cost. When all neighbours of the front were evaluated, the search continues a few mutations away. While
+    no trial is feasible, the one with the smallest violation replaces the front.
 
     Args:
-        initial: How many random trials come first, at least 1.
+        initial: Number of random trials at the start, at least 1.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> strategy = aw.strategies.ParetoLocalSearch(initial=4)
+        >>> study = aw.Study(aw.Space(x=aw.integer(-8, 8)), strategy=strategy, objective=["min left", "min right"])
+        >>> evaluate = lambda one: {"left": one.settings["x"] ** 2, "right": (one.settings["x"] - 2) ** 2}
+        >>> sorted(trial.architecture["x"] for trial in study.run(evaluate, aw.Budget(trials=12)).history.front)
+        [0, 1, 2]
     """
 
     multi_objective: ClassVar[bool] = True

@@ -37,23 +37,30 @@ class Portfolio(Strategy):
     """Portfolio: a bandit divides the trials among several strategies that share one history.
 
     A bandit with discounted upper confidence bounds (Garivier and Moulines, "On upper-confidence bound policies for
-    switching bandit problems", 2011). A trial's credit is the share of the complete trials before it that it beats, and
-    1 more for a new best; a trial that is not complete has none. Trials that run count as their member's mean, so that
-    workers are sent to different members (Desautels, Krause and Burdick, "Parallelizing exploration-exploitation
-    tradeoffs in Gaussian process bandit optimization", JMLR 2014).
+    switching bandit problems", 2011). The next member is the one with the largest mean credit + exploration ×
+    sqrt(log(1 + N) / n), where n is the discounted number of its trials and N their sum over the members. The credit of
+    a trial is the share of the earlier complete trials that it beats, plus 1 for a new best; 0 if it is not complete. A
+    running trial counts with its member's mean credit, so that parallel workers use different members (Desautels,
+    Krause and Burdick, "Parallelizing exploration-exploitation tradeoffs in Gaussian process bandit optimization", JMLR
+    2014).
 
-    Who proposed a trial is not on record. It is worked out from the trials before it, as if always as many had run as
-    run now, the last ones asked for. Where trials took that turn, credit goes to who proposed; where they overtook one
-    another, most of it.
+    The member that proposed a trial is reconstructed from the trials before it, assuming a constant number of running
+    trials. This is exact for trials that end in order, and approximate otherwise.
 
     Args:
         members: Names of strategies, at least one.
         discount: The factor by which older credit counts less with each trial, above 0 and at most 1.
-        exploration: How much a member that proposed little is preferred, 0 or more.
+        exploration: The weight of the exploration term, 0 or more.
 
     Raises:
-        StrategyError: There is no member, or a setting is out of range.
-        UnknownName: A member is no strategy.
+        StrategyError: No member is given, or a setting is out of range.
+        UnknownName: No strategy has the name of a member.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Portfolio())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     members: Sequence[str] = ("bo", "local-search", "evolution")

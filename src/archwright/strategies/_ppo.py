@@ -25,21 +25,28 @@ __all__ = ["PPO"]
 class PPO(Strategy):
     """PPO: an LSTM controller trained by clipped policy gradients, several epochs per batch of trials.
 
-    Schulman et al., "Proximal policy optimization algorithms", 2017: the clipped surrogate objective, with a moving
-    baseline in place of a critic, since an episode has one reward, and advantages divided by their standard deviation
-    in the batch. The policy that a batch was drawn from is taken to be the one before its update.
+    Schulman et al., "Proximal policy optimization algorithms", 2017: the clipped surrogate objective, mean of min(r A,
+    clamp(r, 1 - clip, 1 + clip) A), where r is the ratio of the probabilities under the new and the old policy and A
+    the advantage. A moving baseline replaces the critic, since an episode has one reward; advantages are divided by
+    their standard deviation in the batch. The old policy is the one before the update.
 
     Args:
-        batch: Trials of one update, at least 1.
-        epochs: Steps of Adam for each batch, at least 1.
-        clip: How far the probability of an architecture may move in one update, from 0 to 1.
+        batch: Number of trials of one update, at least 1.
+        epochs: Number of steps of Adam for each batch, at least 1.
+        clip: The clipping range of the ratio, from 0 to 1.
         rate: The learning rate, above 0.
         entropy: The weight of the entropy bonus, from 0 to 1.
-        decay: How much of the moving baseline is kept with each trial, from 0 to 1.
+        decay: The decay of the moving baseline, from 0 to 1.
         hidden: Units of the LSTM, at least 1.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.PPO(batch=5))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     batch: int = 10

@@ -34,20 +34,26 @@ class PredictorGuided(Strategy):
     """Predictor-guided search: fit a performance predictor and evaluate its best predictions.
 
     White et al., "How powerful are performance predictors in neural architecture search?", NeurIPS 2021. After some
-    random trials a predictor learns from all that are complete; candidates (mutants of the best ten and random
-    architectures, a thousand in all, or the whole of a smaller space) are ranked by what the predictor says, and
-    proposed in that order until the next batch is complete. Low scores are drawn together: see `surrogates.squash`.
+    random trials the predictor is fitted to all complete trials; candidates (mutants of the best ten and random
+    architectures, a thousand in all, or the whole of a smaller space) are ranked by the acquisition function and
+    proposed in that order until the next batch is complete. Low scores are compressed: see `surrogates.squash`.
 
     Args:
         predictor: One of `surrogates.PREDICTORS`: "mlp", "boosted-trees", "graph" (for spaces with cells) or
             "gaussian-process"; or any `Predictor`, which cannot be kept in a run folder.
-        acquisition: What candidates are ranked by: "thompson", one draw for each from its own prediction; "ei",
-            expected improvement; "ucb", mean plus two deviations; "mean".
-        initial: How many random trials come first, at least 1.
-        batch: How many trials are completed before the predictor learns again, at least 1; more when there are many.
+        acquisition: "thompson", a sample of each candidate's predictive distribution; "ei", expected improvement;
+            "ucb", mean plus two standard deviations; "mean".
+        initial: Number of random trials at the start, at least 1.
+        batch: Number of complete trials between two fits, at least 1; it grows with the history.
 
     Raises:
-        StrategyError: A setting is none of these.
+        StrategyError: The value of a setting is not allowed.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.PredictorGuided())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     predictor: str | Predictor = "mlp"

@@ -95,35 +95,39 @@ class _Agent:
 class QLearning(Strategy):
     """Q-learning (MetaQNN): tabular action values, epsilon-greedy with decreasing epsilon.
 
-    Baker, Gupta, Naik and Raskar, "Designing neural network architectures using reinforcement learning", ICLR 2017. An
-    episode makes one decision after the other; the reward comes with the last one. After each trial `replay` episodes
-    are learnt from, last step first: the new one last, and before it others from memory, none of them again while
-    others are left. The reward is the share of trials that an architecture beats, and half of those it equals, at the
-    time of learning: so it means the same for every metric and scale.
+    Baker, Gupta, Naik and Raskar, "Designing neural network architectures using reinforcement learning", ICLR 2017. The
+    update is Q(s, a) ← (1 - rate) Q(s, a) + rate (reward + discount × max Q(s', .)). An episode makes one decision
+    after the other; the reward is given with the last one. After each trial `replay` episodes are replayed, last step
+    first: random ones from memory without replacement, then the new one. The reward is the share of trials that an
+    architecture beats, and half of those it equals, which makes it independent of the metric's scale.
 
-    The state is what is due and all that was decided before. So Q-learning ends at the solution of Bellman's optimality
-    equation: an action is worth the best reward that it can still lead to. An architecture has one score, so a learning
-    rate of 1 is the fastest way there. Most states of a large space are met once, if ever. Therefore a greedy step
-    first tries the action that is worth most on the average, whatever was decided before; after that, what was learnt
-    in the state itself counts.
+    The state is the next decision and all those before it. Then Q-learning converges to the solution of Bellman's
+    optimality equation, and since an architecture has one score, a learning rate of 1 is fastest. Most states of a
+    large space are visited once at most. Therefore a greedy step in a new state takes the action with the best mean
+    value over all states; afterwards the values of the state itself are used.
 
-    With a number as `context` the state is what is due and so many actions just before it. The paper has 1, the layer
-    before. That is not enough to tell what follows, so values are averages over what was left out, and want a lower
-    learning rate. With `shaped` the reward is evenly divided over the steps, as in the paper; what a step brings is
-    then no function of its state and action. A decision of many values or of a real number has an action for each of
-    twelve parts of its range.
+    With a number as `context` the state is the next decision and that many actions before it; 1 in the paper. Such a
+    state is not Markovian: values are averages, which need a lower learning rate. With `shaped` the reward is divided
+    evenly over the steps, as in the paper. Long ranges and reals have twelve actions, one for each part of the range.
 
     Args:
-        exploration: Trials over which epsilon, the share of random actions, falls evenly from 1 toward 0; at least 1.
-        epsilon: Where it stops, from 0 to 1.
+        exploration: Number of trials over which epsilon, the share of random actions, falls linearly from 1 towards 0;
+            at least 1.
+        epsilon: The minimum of epsilon, from 0 to 1.
         rate: The learning rate, above 0 and at most 1.
-        discount: What the future counts, from 0 to 1; the paper's is 1.
-        replay: Episodes learnt from after each trial, at least 1; the paper's are 100.
-        context: How many actions before the one that is due belong to the state, at least 0; None for all.
+        discount: The discount factor, from 0 to 1; 1 in the paper.
+        replay: Episodes replayed after each trial, at least 1; 100 in the paper.
+        context: Number of previous actions in the state, at least 0; `None` for all.
         shaped: Whether the reward is divided over the steps.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.QLearning(exploration=10))
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     exploration: int = 60

@@ -21,6 +21,12 @@ class Random(Strategy):
 
     Bergstra and Bengio, "Random search for hyper-parameter optimization", JMLR 2012; for architectures, Li and
     Talwalkar, "Random search and reproducibility for neural architecture search", UAI 2019.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Random())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=60))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     multi_objective: ClassVar[bool] = True

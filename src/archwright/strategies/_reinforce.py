@@ -27,21 +27,28 @@ class Reinforce(Strategy):
 
     Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", 1992; Zoph
     and Le, "Neural architecture search with reinforcement learning", ICLR 2017; temperature, tanh constant and entropy
-    bonus as in ENAS (Pham et al. 2018). The weights follow from the history: every batch of complete trials is one step
-    of Adam, from weights that are always the same. Rewards are ranks, so they mean the same for every metric.
-    What was proposed before is drawn again, from a policy that is more and more random.
+    bonus as in ENAS (Pham et al. 2018). The gradient is the mean of (reward - baseline) × grad log p(architecture),
+    plus that of the entropy bonus. Each batch of complete trials is one step of Adam, from fixed initial weights, so
+    the policy is a function of the history. Rewards are ranks, which makes them independent of the metric's scale.
+    Duplicates are drawn again, at increasing temperatures.
 
     Args:
-        batch: Trials of one update, at least 1.
+        batch: Number of trials of one update, at least 1.
         rate: The learning rate, above 0.
         entropy: The weight of the entropy bonus, from 0 to 1.
-        decay: How much of the moving baseline is kept with each trial, from 0 to 1.
+        decay: The decay of the moving baseline, from 0 to 1.
         hidden: Units of the LSTM, at least 1.
-        temperature: What logits are divided by, above 0.
-        tanh_constant: Logits lie between minus and plus this, above 0.
+        temperature: The divisor of the logits, above 0.
+        tanh_constant: The bound c of the logits, c tanh(logit), above 0.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Reinforce())
+        >>> study = study.run(lambda candidate: -abs(candidate.settings["x"] - 40), aw.Budget(trials=30))
+        >>> study.best.trial.architecture["x"]
+        40
     """
 
     batch: int = 3

@@ -69,20 +69,28 @@ class Scalarised(Strategy):
     """Scalarisation (ParEGO): a single-objective strategy on Chebyshev or weighted-sum scores, in turn.
 
     Knowles, "ParEGO: a hybrid algorithm with on-line landscape approximation for expensive multiobjective optimization
-    problems", 2006, with a fixed set of directions, so that the strategy meets each of them again and again. Objectives
-    are scaled by their range over the first `initial` complete trials, which are random.
+    problems", 2006, with a fixed set of weight vectors w that are used in turn. The score of scaled objectives f
+    (greater is better) is min w_i (f_i - 1) + 0.05 × sum w_i f_i, the augmented Chebyshev function, or sum w_i f_i.
+    Objectives are scaled by their range over the first `initial` complete trials, which are random.
 
     Args:
-        strategy: The strategy's name.
+        strategy: The name of a single-objective strategy.
         settings: Its settings by name.
-        directions: About how many directions there are, at least 1.
-        form: "chebyshev": what counts is the objective that is furthest behind, which reaches every point of a front;
-            "sum": the weighted sum, which reaches only its bulges.
-        initial: How many random trials come first, at least 1.
+        directions: The approximate number of weight vectors, at least 1.
+        form: "chebyshev", which reaches every point of a Pareto front; "sum", the weighted sum, which reaches only its
+            convex parts.
+        initial: Number of random trials at the start, at least 1.
 
     Raises:
-        UnknownName: There is no such strategy.
-        StrategyError: A setting is out of range, or the strategy goes by several objectives itself.
+        UnknownName: No strategy has that name.
+        StrategyError: A setting is out of range, or the strategy is multi-objective itself.
+
+    Example:
+        >>> strategy = aw.strategies.Scalarised("local-search", initial=4)
+        >>> study = aw.Study(aw.Space(x=aw.integer(-8, 8)), strategy=strategy, objective=["min left", "min right"])
+        >>> evaluate = lambda one: {"left": one.settings["x"] ** 2, "right": (one.settings["x"] - 2) ** 2}
+        >>> sorted(trial.architecture["x"] for trial in study.run(evaluate, aw.Budget(trials=17)).history.front)
+        [0, 1, 2]
     """
 
     multi_objective: ClassVar[bool] = True
@@ -144,10 +152,15 @@ class Scalarised(Strategy):
 
 
 def for_objectives(strategy: Strategy, objectives: Sequence[Objective]) -> Strategy:
-    """Return a strategy that goes by all objectives: the one given, or the one given under "scalarised".
+    """Return a strategy for all objectives: the given one if it is multi-objective, else wrapped in `Scalarised`.
 
     Raises:
-        StrategyError: There are several, and the strategy can go by one alone.
+        StrategyError: There are several objectives, and the strategy cannot be scalarised.
+
+    Example:
+        >>> objectives = [aw.Objective("accuracy"), aw.Objective("latency_ms", maximise=False)]
+        >>> aw.strategies.for_objectives(aw.strategies.Evolution(), objectives).strategy
+        'evolution'
     """
     if len(objectives) == 1 or strategy.multi_objective:
         return strategy
