@@ -14,9 +14,10 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
-from archwright.build._make import headline, instantiate, rewrite
+from archwright.build._make import headline, instantiate
+from archwright.build._wiring import parts_of
 from archwright.errors import BuildError, SpaceError
-from archwright.space import Call, Graph, TensorSpec
+from archwright.space import Call, Graph, TensorSpec, mapped, with_modules
 from archwright.space import find as find_callee
 
 __all__ = [
@@ -167,19 +168,25 @@ def without_lazy_layers(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
             raise
         _, modules = outline(item, specs, "cpu")
 
-    def change(call: Call) -> Call:
-        module = modules.get(call)
-        if module is None or not _is_lazy(call):
-            return call
-        if isinstance(module, LazyModuleMixin):
-            raise BuildError(f"{call.path}: {call!r} is never reached, so its sizes are not known")
-        eager = type(module)
-        first = next(iter(inspect.signature(eager).parameters))
-        args, names = (getattr(module, first), *call.args), (first, *call.names)
-        kwargs = {**call.kwargs, **_other_defaults(call, eager)}
-        return Call(f"torch.nn.{eager.__name__}", args, kwargs, names, None, call.path)
+    def sized(part: Any) -> Any:
+        if isinstance(part, Graph):
+            return with_modules(part, sized)
+        if isinstance(part, Call) and part in modules and _is_lazy(part):
+            return _eager(part, modules[part])
+        return mapped(part, sized)
 
-    return rewrite(item, change)
+    return sized(item)
+
+
+def _eager(call: Call, module: Any) -> Call:
+    """Return the call that makes what a lazy layer has become."""
+    if isinstance(module, LazyModuleMixin):
+        raise BuildError(f"{call.path}: {call!r} is never reached, so its sizes are not known")
+    eager = type(module)
+    first = next(iter(inspect.signature(eager).parameters))
+    args, names = (getattr(module, first), *call.args), (first, *call.names)
+    kwargs = {**call.kwargs, **_other_defaults(call, eager)}
+    return Call(f"torch.nn.{eager.__name__}", args, kwargs, names, None, call.path)
 
 
 def _numbers(modules: Iterable[Any]) -> int:
@@ -191,15 +198,7 @@ def _numbers(modules: Iterable[Any]) -> int:
 
 def has_lazy_layers(item: Any) -> bool:
     """Tell whether a closed expression holds a lazy layer of torch."""
-    found = False
-
-    def look(call: Call) -> Call:
-        nonlocal found
-        found = found or _is_lazy(call)
-        return call
-
-    rewrite(item, look)
-    return found
+    return _is_lazy(item) or any(map(has_lazy_layers, parts_of(item)))
 
 
 def is_unsized(module: torch.nn.Module) -> bool:
@@ -316,7 +315,7 @@ def _other_defaults(call: Call, eager: type) -> dict[str, Any]:
     }
 
 
-def _is_lazy(call: Call | Graph) -> bool:
-    if not isinstance(call, Call) or not call.target.startswith("torch.nn.Lazy"):
+def _is_lazy(item: Any) -> bool:
+    if not isinstance(item, Call) or not item.target.startswith("torch.nn.Lazy"):
         return False
-    return issubclass(find_callee(call.target, call.callee), LazyModuleMixin)
+    return issubclass(find_callee(item.target, item.callee), LazyModuleMixin)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from archwright.space import Call, Choice, Filled, Graph, Repeat, find, walk
+from archwright.space import Call, Choice, Graph, Repeat, body_of, find, walk
 
 __all__ = ["is_layer", "is_open", "is_row"]
 
@@ -22,8 +22,7 @@ def is_layer(item: Any) -> bool:
 
 def is_open(item: Any) -> bool:
     """Tell whether an item always stands for a module, and holds choices between some."""
-    while isinstance(item, Filled):
-        item = item.body
+    item = body_of(item)
     if isinstance(item, Choice):
         return all(map(is_layer, _ends(item)))
     return (is_row(item) or isinstance(item, Repeat)) and _holds_choice(item)
@@ -39,12 +38,12 @@ def _ends(item: Any) -> Iterator[Any]:
     """Iterate over what may stand in the place of an item, once its choices are made and its templates filled in."""
     stack, visited = [item], set[int]()
     while stack:
-        part = stack.pop()
-        if not isinstance(part, Choice | Filled):
+        part = body_of(stack.pop())
+        if not isinstance(part, Choice):
             yield part
         elif id(part) not in visited:  # options may hold the same parts again and again
             visited.add(id(part))
-            stack += part.options if isinstance(part, Choice) else (part.body,)
+            stack += part.options
 
 
 def _makes_layer(call: Call) -> bool:

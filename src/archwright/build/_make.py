@@ -12,9 +12,9 @@ import torch
 
 from archwright.build._wiring import modules, wiring, wiring_class
 from archwright.errors import ArchwrightError, BuildError
-from archwright.space import Apply, Call, Graph, Merge, find, last_name
+from archwright.space import Call, Graph, find, last_name, mapped
 
-__all__ = ["class_name", "headline", "instantiate", "instantiate_settings", "rewrite"]
+__all__ = ["class_name", "headline", "instantiate", "instantiate_settings"]
 
 
 def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, result: None) -> Any:
@@ -27,65 +27,27 @@ def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, resu
     Raises:
         BuildError: A call refuses its arguments; the message names its path.
     """
+    if isinstance(item, Graph):
+        kind = wiring_class(wiring(item, class_name(item)))
+        return kind(**{label: instantiate(module, made) for label, module in modules(item).items()})
+    inner = mapped(item, lambda part: instantiate(part, made))
     if isinstance(item, Call):
-        args = [instantiate(value, made) for value in item.args]
-        kwargs = {key: instantiate(value, made) for key, value in item.kwargs.items()}
         try:
-            result = find(item.target, item.callee)(*args, **kwargs)
+            result = find(item.target, item.callee)(*inner.args, **inner.kwargs)
         except ArchwrightError:
             raise
         except Exception as error:  # whatever a layer raises, the path must be known
             raise BuildError(f"{item.path}: {headline(item)} cannot be made: {error}") from error
         made(item, result)
         return result
-    if isinstance(item, Graph):
-        kind = wiring_class(wiring(item, class_name(item)))
-        return kind(**{label: instantiate(module, made) for label, module in modules(item).items()})
-    if isinstance(item, list | tuple):
-        return type(item)(instantiate(value, made) for value in item)
-    if isinstance(item, Mapping):  # torch.nn.Sequential takes an OrderedDict, and every other taker a dict
-        return OrderedDict((key, instantiate(value, made)) for key, value in item.items())
-    return item
+    # torch.nn.Sequential takes an OrderedDict, and every other taker a dict
+    return OrderedDict(inner) if isinstance(item, Mapping) else inner
 
 
 def headline(call: Call) -> str:
     """Return a call as it was written, or only its name where it is long."""
     text = repr(call)
     return text if len(text) <= 100 else f"{last_name(call.target)}(…)"
-
-
-def rewrite(item: Any, change: Callable[[Call], Call]) -> Any:
-    """Return a closed expression with every call changed, from the inside out."""
-    if isinstance(item, Call):
-        args = tuple(rewrite(value, change) for value in item.args)
-        kwargs = {key: rewrite(value, change) for key, value in item.kwargs.items()}
-        changed = change(item)
-        if changed is item:
-            return Call(item.target, args, kwargs, item.names, item.callee, item.path)
-        return changed
-    if isinstance(item, Graph):
-        memo: dict[Any, Any] = {value: value for value in item.inputs}
-        labels: dict[Any, str] = {}
-
-        def value(old: Any) -> Any:
-            if old not in memo:
-                if isinstance(old, Apply):
-                    inputs = tuple(value(part) for part in old.inputs)
-                    memo[old] = Apply(rewrite(old.module, change), inputs, old.name)
-                else:
-                    memo[old] = Merge(old.kind, tuple(value(part) for part in old.operands))
-                labels[memo[old]] = item.labels[old]
-            return memo[old]
-
-        for old in item.labels:
-            value(old)
-        output = value(item.output)
-        return Graph(item.inputs, output, item.name, labels=labels, path=item.path, keep_unused=item.keep_unused)
-    if isinstance(item, list | tuple):
-        return type(item)(rewrite(value, change) for value in item)
-    if isinstance(item, Mapping):
-        return {key: rewrite(value, change) for key, value in item.items()}
-    return item
 
 
 def instantiate_settings(closed: Mapping[str, Any]) -> dict[str, Any]:

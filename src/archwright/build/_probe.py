@@ -11,15 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from archwright.build._cases import Absent, Case, Failure, key_of
 from archwright.build._conditions import Conditions, TooMany
 from archwright.build._kinds import is_layer, is_open, is_row
 from archwright.build._run import Inside, StandIn, reason, run_layer, signature
 from archwright.build._sum import Sum
 from archwright.build._way import DeadEnd, Way
-from archwright.errors import ArchwrightError, ShapeError
+from archwright.errors import ArchwrightError
 from archwright.space import (
     Apply,
     Blank,
@@ -28,15 +26,13 @@ from archwright.space import (
     Decision,
     Filled,
     Graph,
-    Merge,
     Node,
     Repeat,
+    Resolver,
     Space,
     Subset,
     Value,
-    children,
-    compute,
-    plain,
+    body_of,
     walk,
     written,
 )
@@ -58,7 +54,8 @@ class Probe:
     """
 
     def __init__(self, space: Space, conditions: Conditions, known: dict[Any, Any], most: float) -> None:
-        self._names = {decision: name for name, decision in space.decisions.items()}
+        self.program = space.program
+        self._names = self.program.names
         self._sets = conditions
         self._known = known
         self._left = most
@@ -181,7 +178,7 @@ class Probe:
     def _once(self, call: Call, inputs: list[Any], path: str, way: Way, *, whole: bool) -> Any:
         """Return what a layer gives on one way through the decisions, or the failure."""
         try:
-            closed = self._close(call, path, way, whole)
+            closed = _Closing(self, way, self._filled, whole=whole).close(call, path)
         except ArchwrightError as error:
             return Failure(str(error), path, way.settings)
         if way.has_parts:
@@ -217,61 +214,24 @@ class Probe:
             at = f"{path}, with {', '.join(way.taken)}" if way.taken else path
             return Failure(reason(error, call, inputs, at, made), path, way.settings)
 
-    def _close(self, item: Any, path: str, way: Way, whole: bool = True) -> Any:
-        """Return an item with the numbers in it decided, and with its modules to be run whole, or decided too."""
-        if isinstance(item, Graph) or (whole and is_open(item)):
-            way.has_parts = True
-            return Call("", callee=self._stand_in(item, path, way))
-        if isinstance(item, Call):
-            places = list(children(item))
-            closed = [self._close(part, f"{path}.{place}", way, whole) for place, part in places]
-            if item.target.startswith("operator."):
-                return compute(item, closed, path)
-            n = len(item.args)
-            kwargs = {place: value for (place, _), value in zip(places[n:], closed[n:], strict=True)}
-            return Call(item.target, tuple(closed[:n]), kwargs, item.names, item.callee, path)
-        if isinstance(item, Filled):
-            return self._within(self._fill(item, path, way), lambda: self._close(item.body, path, way, whole))
-        if isinstance(item, Blank):
-            if item not in self._filled:
-                raise ShapeError(f"{path}: the blank {item.name!r} stands outside of its template")
-            return self._filled[item]
-        if isinstance(item, Decision):
-            value = way.decide(self._names[item], is_part=isinstance(item, Choice) and is_layer(item))
-            if isinstance(item, Choice):
-                return self._close(item.chosen(value)[0], path, way, whole)
-            if isinstance(item, Subset):
-                return self._close(list(item.chosen(value)), path, way, whole)
-            if isinstance(item, Repeat):
-                return self._close(Call("torch.nn.Sequential", item.chosen(value)), path, way, whole)
-            return value
-        if isinstance(item, list | tuple):
-            return type(item)(self._close(part, f"{path}.{index}", way, whole) for index, part in enumerate(item))
-        if isinstance(item, Mapping):
-            return {key: self._close(part, f"{path}.{key}", way, whole) for key, part in item.items()}
-        return plain(item)
-
-    def _stand_in(self, item: Any, path: str, way: Way) -> Callable[[], torch.nn.Module]:
-        filled = self._filled
+    def stand_in(self, item: Any, path: str, way: Way, filled: Mapping[Blank, Any]) -> Call:
+        """Return the call that makes a module which stands for a part of the expression inside of a layer."""
+        way.has_parts = True
 
         def run(inputs: list[Any]) -> Any:
             cases = self._within(filled, lambda: self.apply(item, inputs, path, way.when))
             return way.pick([(case.value, case.when) for case in cases])
 
-        return lambda: StandIn(run)
+        return Call("", callee=lambda: StandIn(run))
 
     def _filled_in(self, item: Filled, inputs: list[Any], path: str, way: Way) -> Any:
         """Return what a template gives on one way through the decisions."""
         try:
-            filled = self._fill(item, path, way)
+            filled = _Closing(self, way, self._filled).filling(item, path).filled
         except ArchwrightError as error:
             return Failure(str(error), path, way.settings)
         cases = self._within(filled, lambda: self.apply(item.body, inputs, path, way.when))
         return way.pick([(case.value, case.when) for case in cases])
-
-    def _fill(self, item: Filled, path: str, way: Way) -> Mapping[Blank, Any]:
-        pairs = zip(item.blanks, item.values, strict=True)
-        return {**self._filled, **{blank: self._close(value, f"{path}.{blank}", way) for blank, value in pairs}}
 
     def _within(self, filled: Mapping[Blank, Any], run: Callable[[], Any]) -> Any:
         """Run something with the blanks of templates filled in."""
@@ -330,7 +290,6 @@ class Probe:
                 ]
             if isinstance(item, Apply):
                 return self._applied(item, [cases_of(part) for part in item.inputs], at, when)
-            assert isinstance(item, Merge)
             sums = [Sum(when)]
             for index, part in enumerate(item.operands):
                 sums = added(sums, part, item.kind, at, f"{at} operand {index}")
@@ -389,8 +348,7 @@ class Probe:
 
     def _holding(self, module: Any, *, absent: bool) -> int:
         """Return in which architectures there is an operation, or none."""
-        while isinstance(module, Filled):
-            module = module.body
+        module = body_of(module)
         if not isinstance(module, Choice):
             return self._sets.everything if (module is None) == absent else 0
         key = id(module), absent
@@ -400,3 +358,36 @@ class Probe:
                 found = self._sets.either(found, self._where(self._holding(option, absent=absent), name, (label,)))
             self._held[key] = module, found
         return self._held[key][1]
+
+
+class _Closing(Resolver):
+    """Closes what a layer is made by, on one way through the decisions.
+
+    Args:
+        probe: Runs the parts that stay open.
+        way: Makes the decisions.
+        filled: What the blanks of templates stand for.
+        whole: Whether rows and choices of modules stay open as well as graphs, to be run inside of the layer.
+    """
+
+    def __init__(self, probe: Probe, way: Way, filled: Mapping[Blank, Any], *, whole: bool = True) -> None:
+        super().__init__(probe.program, {}, filled)
+        self._probe, self._way, self._whole = probe, way, whole
+
+    def close(self, item: Any, path: str) -> Any:
+        """Return an item with the numbers in it decided, and with its modules to be run whole, or decided too."""
+        if isinstance(item, Graph) or (self._whole and is_open(item)):
+            return self._probe.stand_in(item, path, self._way, self.filled)
+        return super().close(item, path)
+
+    def value(self, decision: Decision) -> Value:
+        """Return what is decided on this way."""
+        is_part = isinstance(decision, Choice) and is_layer(decision)
+        return self._way.decide(self.program.names[decision], is_part=is_part)
+
+    def decided(self, decision: Decision, path: str) -> Any:
+        """Return what a decision stands for; options have no paths of their own."""
+        if isinstance(decision, Choice | Subset):
+            chosen = decision.chosen(self.value(decision))
+            return self.close(list(chosen) if isinstance(decision, Subset) else chosen[0], path)
+        return super().decided(decision, path)

@@ -16,7 +16,7 @@ from archwright.build._inline import Inliner
 from archwright.build._layout import LINE, layout, source_of
 from archwright.build._make import class_name
 from archwright.build._syntax import Import, call, dotted, import_statements, literal, method
-from archwright.build._wiring import modules, wiring
+from archwright.build._wiring import modules, parts_of, wiring
 from archwright.errors import BuildError
 from archwright.space import Architecture, Call, Graph, Space, last_name, package_names
 
@@ -91,7 +91,7 @@ class _Writer:
     def _collect(self, item: Any, path: str) -> None:
         """Collect what has a name of its own, and refuse what cannot be written."""
         path = getattr(item, "path", "") or path
-        parts = _parts(item)
+        parts = parts_of(item)
         try:
             if isinstance(item, Call):
                 self._callee(item)
@@ -167,7 +167,7 @@ class _Writer:
                 if key in visited:
                     return
                 visited.add(key)
-            for part in _parts(item):
+            for part in parts_of(item):
                 visit(part)
 
         visit(self.closed)
@@ -182,18 +182,6 @@ def _spaced(blocks: list[str]) -> str:
         between = {("constant", "constant"): "\n", ("import", "constant"): "\n\n"}.get((before, kind), "\n\n\n")
         text, before = f"{text}{between}{block}", kind
     return text
-
-
-def _parts(item: Any) -> list[Any]:
-    if isinstance(item, Call):
-        return [*item.args, *item.kwargs.values()]
-    if isinstance(item, Graph):
-        return list(modules(item).values())
-    if isinstance(item, list | tuple):
-        return list(item)
-    if isinstance(item, partial):
-        return [item.func, *item.args, *item.keywords.values()]
-    return list(item.values()) if isinstance(item, Mapping) else []
 
 
 def _key(item: Any) -> str:

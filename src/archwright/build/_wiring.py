@@ -6,6 +6,7 @@ import ast
 import hashlib
 import linecache
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,9 +14,9 @@ import torch
 from archwright.build._layout import check_reads_back, layout
 from archwright.build._syntax import NO_TYPE_PARAMETERS, call, dotted, identifier, method
 from archwright.errors import BuildError
-from archwright.space import Apply, Graph, Input, Merge
+from archwright.space import Apply, Graph, Input, Merge, children
 
-__all__ = ["attribute", "modules", "wiring", "wiring_class"]
+__all__ = ["attribute", "modules", "parts_of", "wiring", "wiring_class"]
 
 _TAKEN = frozenset((*dir(torch.nn.Module()), "nn", "self", "super", "torch"))
 _KEPT = 1024
@@ -27,6 +28,15 @@ def modules(graph: Graph) -> dict[str, Any]:
     """Return the closed modules of a graph by attribute, in the order of execution."""
     values = graph.labels.items() if graph.keep_unused else _ordered(graph)
     return {attribute(label): value.module for value, label in values if isinstance(value, Apply)}
+
+
+def parts_of(item: Any) -> list[Any]:
+    """Return the parts directly below an item of a closed expression: of a graph, its modules."""
+    if isinstance(item, Graph):
+        return list(modules(item).values())
+    if isinstance(item, partial):
+        return [item.func, *item.args, *item.keywords.values()]
+    return [part for _, part in children(item)]
 
 
 def attribute(label: str) -> str:
@@ -50,12 +60,12 @@ def wiring(graph: Graph, name: str) -> ast.ClassDef:
     """
     inputs = {value: f"x{index}" if len(graph.inputs) > 1 else "x" for index, value in enumerate(graph.inputs)}
     ordered = _ordered(graph)
-    uses = Counter(part for value, _ in ordered for part in _operands(value))
+    uses = Counter(part for value, _ in ordered for part in value.sources)
     merged = {part for value, _ in ordered if isinstance(value, Merge) for part in value.operands}
     terms: dict[Any, ast.expr] = {value: dotted(variable) for value, variable in inputs.items()}
     forward: list[ast.stmt] = []
     for value, label in ordered:
-        term = _term(value, label, [terms[part] for part in _operands(value)])
+        term = _term(value, label, [terms[part] for part in value.sources])
         if value is graph.output:
             forward.append(ast.Return(term))
         elif isinstance(value, Apply) and uses[value] == 1 and value in merged:
@@ -109,12 +119,8 @@ def _ordered(graph: Graph) -> list[tuple[Any, str]]:
         value = stack.pop()
         if value not in needed and not isinstance(value, Input):
             needed.add(value)
-            stack.extend(_operands(value))
+            stack.extend(value.sources)
     return [(value, label) for value, label in graph.labels.items() if value in needed]
-
-
-def _operands(value: Apply | Merge) -> tuple[Any, ...]:
-    return value.inputs if isinstance(value, Apply) else value.operands
 
 
 def _term(value: Apply | Merge, label: str, parts: list[ast.expr]) -> ast.expr:

@@ -5,6 +5,7 @@ from archwright.space._code import load_code
 from archwright.space._crossover import Crossover
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, place_of
 from archwright.space._encoding import CellEncoding
+from archwright.space._fold import below, children, mapped, walk, with_modules
 from archwright.space._language import (
     cell,
     choice,
@@ -30,15 +31,14 @@ from archwright.space._nodes import (
     Input,
     Merge,
     Node,
-    children,
+    body_of,
     is_value,
     last_name,
-    walk,
     written,
 )
 from archwright.space._print import describe_size
 from archwright.space._program import Program
-from archwright.space._resolve import Resolver, compute
+from archwright.space._resolve import Resolver
 from archwright.space._space import Predicate, Space
 from archwright.space._spec import InputSpec, TensorSpec, as_specs
 
@@ -69,10 +69,11 @@ __all__ = [
     "TensorSpec",
     "Value",
     "as_specs",
+    "below",
+    "body_of",
     "cell",
     "children",
     "choice",
-    "compute",
     "describe_size",
     "find",
     "graph",
@@ -81,6 +82,7 @@ __all__ = [
     "last_name",
     "lazy",
     "load_code",
+    "mapped",
     "merge",
     "name_in_torch",
     "ordinal",
@@ -93,5 +95,6 @@ __all__ = [
     "subset",
     "template",
     "walk",
+    "with_modules",
     "written",
 ]

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archwright.errors import SpaceError
-from archwright.space._decisions import Choice, Decision, Value
-from archwright.space._nodes import Filled, Graph, children
+from archwright.space._decisions import Choice, Value
+from archwright.space._fold import below
+from archwright.space._nodes import Graph, body_of
 from archwright.space._program import Program
 from archwright.space._resolve import live
 
@@ -79,8 +80,7 @@ def cells(parts: Mapping[str, Any]) -> dict[str, Graph]:
         if isinstance(item, Graph) and item.nodes:
             count = sum(name.partition("_")[0] == "cell" for name in found)
             found[item.name or ("cell" if not count else f"cell_{count + 1}")] = item
-        inside = [part for _, part in children(item)]
-        stack += reversed([*inside, *item.branches] if isinstance(item, Decision) else inside)
+        stack += reversed(below(item))
     return found
 
 
@@ -121,11 +121,8 @@ def _encode_cell(program: Program, graph: Graph, values: Mapping[str, Value]) ->
 
 
 def _operation(program: Program, module: Any, values: Mapping[str, Value]) -> str:
-    if isinstance(module, Filled):
-        return _operation(program, module.body, values)
-    if isinstance(module, Choice):
-        return str(values[program.names[module]])
-    return repr(module)
+    operation = body_of(module)
+    return str(values[program.names[operation]]) if isinstance(operation, Choice) else repr(operation)
 
 
 def _paths(cell: CellEncoding) -> tuple[tuple[str, ...], ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Decision, Repeat, Subset
+from archwright.space._fold import below
 from archwright.space._nodes import Apply, Call, Filled, Graph, Merge, is_value
 
 __all__ = ["MAX_PARTS", "Extent", "extent_of"]
@@ -86,28 +87,9 @@ def _is_compound(item: Any) -> bool:
     return isinstance(item, Call | Graph | Apply | Merge | Filled | Decision | list | tuple | Mapping)
 
 
-def _below(item: Any) -> Iterator[Any]:
-    """Iterate over what an item is made from."""
-    if isinstance(item, Call):
-        yield from item.args
-        yield from item.kwargs.values()
-    elif isinstance(item, Graph):
-        yield from item.labels
-        yield item.output
-    elif isinstance(item, Apply):
-        yield item.module
-        yield from item.inputs
-    elif isinstance(item, Merge):
-        yield from item.operands
-    elif isinstance(item, Filled):
-        yield item.body
-        yield from item.values
-    elif isinstance(item, Decision):
-        yield from item.branches
-    elif isinstance(item, Mapping):
-        yield from item.values()
-    else:
-        yield from item
+def _below(item: Any) -> list[Any]:
+    """Return what an item is made from: of a graph all its values."""
+    return [*item.labels, item.output] if isinstance(item, Graph) else below(item)
 
 
 def _extent(item: Any, extents: Mapping[int, Extent]) -> Extent:
@@ -119,13 +101,10 @@ def _extent(item: Any, extents: Mapping[int, Extent]) -> Extent:
     below = [of(each) for each in _below(item)]
     depth = 1 + max((each.depth for each in below), default=0)
     parts, places = [each.parts for each in below], [each.places for each in below]
-    if isinstance(
-        item, Apply | Merge
-    ):  # a graph computes each of its values once: what they are made from is elsewhere
-        inputs = item.inputs if isinstance(item, Apply) else item.operands
+    if isinstance(item, Apply | Merge):  # a graph computes each value once: what they are made from is elsewhere
         module = of(item.module) if isinstance(item, Apply) else _ONE
-        depths = [of(each).depth + isinstance(each, Decision) for each in inputs]
-        open_ = sum(of(each).places for each in inputs if isinstance(each, Decision))
+        depths = [of(each).depth + isinstance(each, Decision) for each in item.sources]
+        open_ = sum(of(each).places for each in item.sources if isinstance(each, Decision))
         return Extent(max([1 + module.depth, *depths]), 1 + module.parts, 1 + module.places + open_)
     if isinstance(item, Graph):
         open_ = places[-1] if isinstance(item.output, Decision) else 0

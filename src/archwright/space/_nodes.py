@@ -27,13 +27,13 @@ __all__ = [
     "Call",
     "Filled",
     "Graph",
+    "GraphValue",
     "Input",
     "Merge",
     "Node",
-    "children",
+    "body_of",
     "is_value",
     "last_name",
-    "walk",
     "written",
 ]
 
@@ -166,8 +166,17 @@ class Filled(Node):
         return f"{written(self.body)} with {inside}"
 
 
+class GraphValue(Node):
+    """A value of a graph."""
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """The values that it is made from."""
+        return ()
+
+
 @dataclass(frozen=True, eq=False)
-class Input(Node):
+class Input(GraphValue):
     """A value that comes into a graph."""
 
     index: int
@@ -178,12 +187,17 @@ class Input(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Apply(Node):
+class Apply(GraphValue):
     """The value that a module gives for some inputs. A module of `None` gives nothing: the value is absent."""
 
     module: Any
     inputs: tuple[Any, ...]
     name: str | None = None
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """The values that it is made from: the inputs."""
+        return self.inputs
 
     def __repr__(self) -> str:
         """Return the application as it was written."""
@@ -191,7 +205,7 @@ class Apply(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Merge(Node):
+class Merge(GraphValue):
     """Values joined into one; absent values are left out.
 
     Args:
@@ -208,6 +222,11 @@ class Merge(Node):
         """Refuse a kind that there is not."""
         if self.kind not in (*MERGES, "zeros"):
             raise SpaceError(f"values are merged by 'sum', 'mean' or 'concat', not {self.kind!r}")
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """The values that it is made from: the operands."""
+        return self.operands
 
     def __repr__(self) -> str:
         """Return the merge as it was written."""
@@ -234,7 +253,7 @@ class Graph(Node):
     name: str | None = None
     edges: Mapping[tuple[int, int], Apply] = field(default_factory=dict)
     nodes: tuple[Any, ...] = ()
-    labels: dict[Node, str] = field(default_factory=dict)
+    labels: dict[Apply | Merge, str] = field(default_factory=dict)
     path: str = ""
     keep_unused: bool = False
 
@@ -249,18 +268,18 @@ class Graph(Node):
         """Return the graph's name, or what is in it."""
         return f"graph({self.name!r})" if self.name else f"graph({', '.join(self.labels.values())})"
 
-    def always(self) -> list[Node]:
+    def always(self) -> list[Apply | Merge]:
         """Return the values that are needed whatever is decided, in the order of execution.
 
         Each comes after all that it is made from, unless a decision stands between.
         """
-        needed: set[Node] = set()
+        needed: set[Any] = set()
         stack = [self.output, *(self.nodes if self.keep_unused else ())]
         while stack:
             value = stack.pop()
             if value in self.labels and value not in needed:
                 needed.add(value)
-                stack += value.inputs if isinstance(value, Apply) else value.operands
+                stack += value.sources
         return [value for value in self.labels if value in needed]
 
 
@@ -323,7 +342,14 @@ def _brief(value: Any) -> str:
 
 def is_value(item: Any) -> bool:
     """Tell whether an item stands for a value of a graph, rather than for a module or a number."""
-    return any(isinstance(part, Input | Apply | Merge) for part in _with_options(item))
+    return any(isinstance(part, GraphValue) for part in _with_options(item))
+
+
+def body_of(item: Any) -> Any:
+    """Return what is left of an item without the templates around it."""
+    while isinstance(item, Filled):
+        item = item.body
+    return item
 
 
 def _with_options(item: Any) -> Iterator[Any]:
@@ -335,55 +361,6 @@ def _with_options(item: Any) -> Iterator[Any]:
         if isinstance(part, Node) and id(part) not in visited:
             visited.add(id(part))
             stack += [part.body] if isinstance(part, Filled) else getattr(part, "options", ())
-
-
-def children(item: Any) -> Iterator[tuple[str, Any]]:
-    """Iterate over the parts directly below an item, except for the options of decisions.
-
-    Yields:
-        The part's place in its parent ("" where it has no place of its own) and the part.
-    """
-    if isinstance(item, Call):
-        for index, value in enumerate(item.args):
-            yield (item.names[index] if index < len(item.names) else str(index)), value
-        yield from item.kwargs.items()
-    elif isinstance(item, Graph):
-        yield "", item.output
-        if item.keep_unused:
-            for value in item.nodes:
-                yield "<", value
-    elif isinstance(item, Filled):
-        yield "", item.body
-        for blank, value in zip(item.blanks, item.values, strict=True):
-            yield blank.name, value
-    elif isinstance(item, Apply):
-        yield "", item.module
-        for index, value in enumerate(item.inputs):  # a value is named from its graph, not from whom it feeds
-            yield (f"from_{index}" if hasattr(value, "options") else "<"), value
-    elif isinstance(item, Merge):
-        for index, value in enumerate(item.operands):
-            yield ("<" if is_value(value) and not hasattr(value, "options") else _only(item, index)), value
-    elif isinstance(item, list | tuple):
-        for index, value in enumerate(item):
-            yield str(index), value
-    elif isinstance(item, Mapping):
-        for key, value in item.items():
-            yield str(key), value
-
-
-def walk(item: Any) -> Iterator[Any]:
-    """Iterate over an item and all that is inside it, the options of decisions too, each object once."""
-    stack, visited = [item], set[int]()
-    while stack:
-        part = stack.pop()
-        if id(part) not in visited:
-            visited.add(id(part))
-            yield part
-            stack += [*(each for _, each in children(part)), *getattr(part, "branches", ())]
-
-
-def _only(merge: Merge, index: int) -> str:
-    return "" if len(merge.operands) == 1 else str(index)
 
 
 def _combine(operation: str, left: Any, right: Any) -> Node:
@@ -401,7 +378,7 @@ def _combine(operation: str, left: Any, right: Any) -> Node:
     return Call(f"operator.{operation}", (left, right))
 
 
-def _label(graph: Graph) -> dict[Node, str]:
+def _label(graph: Graph) -> dict[Apply | Merge, str]:
     """Give every application and merge of a graph a name of its own, in the order of execution."""
     ordered = _ordered(graph)
     given = Counter(item.name for item in ordered if item.name)
@@ -410,7 +387,7 @@ def _label(graph: Graph) -> dict[Node, str]:
             raise SpaceError(f"the name of a value becomes an attribute in Python; {name!r} cannot be one")
         if count > 1:
             raise SpaceError(f"two values of one graph are named {name!r}")
-    labels: dict[Node, str] = {}
+    labels: dict[Apply | Merge, str] = {}
     taken = set(given)
     for item in ordered:
         label = item.name or next(name for name in _numbered(_stem(item)) if name not in taken)
@@ -437,16 +414,12 @@ def _ordered(graph: Graph) -> list[Apply | Merge]:
                 raise SpaceError("a graph uses a value of another graph: pass that value in as an input of its own")
             continue
         if isinstance(item, Apply):
-            parts = item.inputs
-            _check_present(parts, f"{written(item.module)} is applied to")
-        elif isinstance(item, Merge):
-            parts = item.operands
-        else:
-            parts = getattr(item, "options", ())
-            if not parts:
-                raise SpaceError(f"{written(item)} stands where a graph needs one of its values")
-        if isinstance(item, Apply | Merge):
+            _check_present(item.inputs, f"{written(item.module)} is applied to")
+        parts = item.sources if isinstance(item, GraphValue) else getattr(item, "options", ())
+        if isinstance(item, GraphValue):
             stack.append((item, True))
+        elif not parts:
+            raise SpaceError(f"{written(item)} stands where a graph needs one of its values")
         stack.extend((part, False) for part in parts[::-1])
     _check_present((graph.output,), "the graph returns")
     return ordered
@@ -471,10 +444,7 @@ def _may_be_absent(value: Any) -> bool:
 def _stem(item: Apply | Merge) -> str:
     if isinstance(item, Merge):
         return item.kind
-    module = item.module
-    while isinstance(module, Filled):
-        module = module.body
-    stem = "op"
+    module, stem = body_of(item.module), "op"
     if isinstance(module, Call):
         stem = last_name(module.target).lower().removeprefix("lazy")
     elif isinstance(module, Graph):

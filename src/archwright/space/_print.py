@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset
+from archwright.space._fold import children
 from archwright.space._nodes import (
     SYMBOLS,
     Apply,
@@ -17,7 +18,6 @@ from archwright.space._nodes import (
     Input,
     Merge,
     Node,
-    children,
     last_name,
     written,
 )
@@ -183,13 +183,12 @@ class _Printer:
             for (first, _, body), last in zip(shown, ends, strict=True)
         ]
 
-    def step(self, value: Node, graph: Graph) -> tuple[str, Any]:
+    def step(self, value: Apply | Merge, graph: Graph) -> tuple[str, Any]:
         """Return one line of a graph: what is applied to what, or what is merged."""
-        label = graph.labels[value]
+        label, sources = graph.labels[value], ", ".join(self.value(part, graph) for part in value.sources)
         if isinstance(value, Apply):
-            return f"{label} on {', '.join(self.value(part, graph) for part in value.inputs)}", value.module
-        assert isinstance(value, Merge)
-        return label, _Text(f"{value.kind} of {', '.join(self.value(part, graph) for part in value.operands)}")
+            return f"{label} on {sources}", value.module
+        return label, _Text(f"{value.kind} of {sources}")
 
     def value(self, item: Any, graph: Graph) -> str:
         """Return what a value of a graph is called."""

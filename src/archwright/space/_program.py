@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Decision, Value, place_of
+from archwright.space._fold import children
 from archwright.space._limits import extent_of
-from archwright.space._nodes import Apply, Graph, Merge, Node, children, written
+from archwright.space._nodes import Apply, Graph, Merge, Node, written
 
 __all__ = ["Program", "Rule"]
 

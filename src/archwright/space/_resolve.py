@@ -6,16 +6,19 @@ What remains is a small language that building and writing source share: constan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any, Self
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Decision, Repeat, Subset, Value, place_of
+from archwright.space._fold import children, rebuilt
 from archwright.space._names import find, plain
-from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Graph, Merge, Node, children, written
+from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Graph, Merge, body_of, written
 from archwright.space._program import Program
 
-__all__ = ["Resolver", "compute", "live", "resolve"]
+__all__ = ["Resolver", "live", "resolve"]
 
 
 def resolve(program: Program, values: Mapping[str, Value], item: Any, path: str) -> Any:
@@ -33,25 +36,6 @@ def resolve(program: Program, values: Mapping[str, Value], item: Any, path: str)
     return Resolver(program, values, {}).close(item, path)
 
 
-def compute(call: Call, operands: list[Any], path: str) -> Any:
-    """Return the result of arithmetic on what has been decided.
-
-    Raises:
-        SpaceError: An operand is no number, or the result is none.
-    """
-    try:
-        if not all(isinstance(operand, int | float) for operand in operands):
-            raise TypeError("arithmetic takes numbers")
-        result = find(call.target, call.callee)(*operands)
-        if abs(result) >= 2**64:
-            raise OverflowError("the result is beyond 64 bits")
-        return result
-    except (ArithmeticError, TypeError) as error:
-        symbol = SYMBOLS.get(call.target.removeprefix("operator."), call.target)
-        terms = f" {symbol} ".join(map(written, operands))
-        raise SpaceError(f"{path}: {terms} cannot be computed: {error}") from error
-
-
 class _Absent:
     """The value of no operation; it would have had the shape of `like`."""
 
@@ -63,7 +47,7 @@ class Resolver:
     """Closes parts of an expression, one after the other.
 
     A call in the result knows its path. Options of a choice have paths of their own, so a path names one place of one
-    part: what a supernet keeps weights under.
+    part: what a supernet keeps weights under. A subclass may take its decisions from elsewhere, and leave parts open.
 
     Args:
         program: The decisions of the expression.
@@ -82,46 +66,44 @@ class Resolver:
 
     def close(self, item: Any, path: str) -> Any:
         """Return an item, which stands at a path, with every decision made."""
-        if isinstance(item, Choice | Subset):
-            closed = [
-                self.close(item.options[index], f"{path}.{place_of(item, index)}")
-                for index in sorted(item.indices(self.value(item)))
-            ]
-            return closed if isinstance(item, Subset) else closed[0]
-        if isinstance(item, Repeat):
-            return self.close(Call("torch.nn.Sequential", item.chosen(self.value(item))), path)
         if isinstance(item, Decision):
-            return self.value(item)
-        if isinstance(item, Call):
-            return self._call(item, path)
+            return self.decided(item, path)
         if isinstance(item, Filled):
-            values = [self.close(part, f"{path}.{blank}") for blank, part in zip(item.blanks, item.values, strict=True)]
-            filled = {**self.filled, **dict(zip(item.blanks, values, strict=True))}
-            return Resolver(self.program, self.values, filled).close(item.body, path)
+            return self.filling(item, path).close(item.body, path)
         if isinstance(item, Blank):
             if item not in self.filled:
                 raise SpaceError(f"{path}: the blank {item.name!r} stands outside of its template")
             return self.filled[item]
         if isinstance(item, Graph):
             return self._graph(item, path)
-        if isinstance(item, list | tuple):
-            return type(item)(self.close(part, f"{path}.{index}") for index, part in enumerate(item))
-        if isinstance(item, Mapping):
-            return {key: self.close(part, f"{path}.{key}") for key, part in item.items()}
+        if isinstance(item, Call | list | tuple | Mapping):
+            closed = rebuilt(item, [self.close(part, f"{path}.{place}") for place, part in children(item)])
+            if not isinstance(item, Call):
+                return closed
+            return _compute(item, closed.args, path) if item.is_setting else replace(closed, path=path)
         return plain(item)
 
-    def _call(self, call: Call, path: str) -> Any:
-        places = [place for place, _ in children(call)]
-        closed = [self.close(part, f"{path}.{place}") for place, part in children(call)]
-        if call.target.startswith("operator."):
-            return compute(call, closed, path)
-        n = len(call.args)
-        kwargs = dict(zip(places[n:], closed[n:], strict=True))
-        return Call(call.target, tuple(closed[:n]), kwargs, call.names, call.callee, path)
+    def decided(self, decision: Decision, path: str) -> Any:
+        """Return what a decision stands for."""
+        value = self.value(decision)
+        if isinstance(decision, Choice | Subset):
+            indices = sorted(decision.indices(value))
+            closed = [self.close(decision.options[i], f"{path}.{place_of(decision, i)}") for i in indices]
+            return closed if isinstance(decision, Subset) else closed[0]
+        if isinstance(decision, Repeat):
+            return self.close(Call("torch.nn.Sequential", decision.chosen(value)), path)
+        return value
+
+    def filling(self, item: Filled, path: str) -> Self:
+        """Return what closes the body of a template."""
+        closed = [self.close(part, f"{path}.{blank}") for blank, part in zip(item.blanks, item.values, strict=True)]
+        inside = copy(self)
+        inside.filled = {**self.filled, **dict(zip(item.blanks, closed, strict=True))}
+        return inside
 
     def _graph(self, graph: Graph, path: str) -> Graph:
         memo: dict[int, Any] = {id(value): value for value in graph.inputs}
-        labels: dict[Node, str] = {}
+        labels: dict[Apply | Merge, str] = {}
 
         def values(item: Any) -> list[Any]:
             """Return what an operand stands for: the chosen ones of a subset, else one value."""
@@ -148,6 +130,25 @@ class Resolver:
         return Graph(graph.inputs, output, graph.name, labels=labels, path=path, keep_unused=graph.keep_unused)
 
 
+def _compute(call: Call, operands: Sequence[Any], path: str) -> Any:
+    """Return the result of arithmetic on what has been decided.
+
+    Raises:
+        SpaceError: An operand is no number, or the result is none.
+    """
+    try:
+        if not all(isinstance(operand, int | float) for operand in operands):
+            raise TypeError("arithmetic takes numbers")
+        result = find(call.target, call.callee)(*operands)
+        if abs(result) >= 2**64:
+            raise OverflowError("the result is beyond 64 bits")
+        return result
+    except (ArithmeticError, TypeError) as error:
+        symbol = SYMBOLS.get(call.target.removeprefix("operator."), call.target)
+        terms = f" {symbol} ".join(map(written, operands))
+        raise SpaceError(f"{path}: {terms} cannot be computed: {error}") from error
+
+
 def needed(program: Program, values: Mapping[str, Value], graph: Graph) -> list[Apply | Merge]:
     """Return the values of a graph that an architecture computes, in the order of execution.
 
@@ -162,9 +163,9 @@ def needed(program: Program, values: Mapping[str, Value], graph: Graph) -> list[
         found.add(item)
         if isinstance(item, Decision):
             stack += item.chosen(values[program.names[item]])
-        elif isinstance(item, Apply | Merge):
-            stack += item.inputs if isinstance(item, Apply) else item.operands
-    return [item for item in graph.labels if isinstance(item, Apply | Merge) and item in found]
+        else:
+            stack += item.sources
+    return [item for item in graph.labels if item in found]
 
 
 def live(program: Program, values: Mapping[str, Value], graph: Graph) -> set[Apply]:
@@ -178,15 +179,15 @@ def live(program: Program, values: Mapping[str, Value], graph: Graph) -> set[App
         visited.add(item)
         if isinstance(item, Decision):
             stack += item.chosen(values[program.names[item]])
-        elif isinstance(item, Merge):
-            stack += item.operands
-        elif isinstance(item, Apply) and _has_operation(program, values, item.module):
+        elif not isinstance(item, Apply):
+            stack += item.sources
+        elif _has_operation(program, values, item.module):
             found.add(item)
             stack += item.inputs
     return found
 
 
 def _has_operation(program: Program, values: Mapping[str, Value], module: Any) -> bool:
-    while isinstance(module, Choice | Filled):
-        module = module.body if isinstance(module, Filled) else module.chosen(values[program.names[module]])[0]
+    while isinstance(module := body_of(module), Choice):
+        module = module.chosen(values[program.names[module]])[0]
     return module is not None

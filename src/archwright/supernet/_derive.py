@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archwright.space import Apply, Architecture, Choice, Decision, Filled, Subset, Value
+from archwright.space import Apply, Architecture, Choice, Decision, Subset, Value, body_of
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
@@ -125,7 +125,5 @@ def _kept_edges(supernet: Supernet) -> set[Any]:
 
 def choice_of(option: Any) -> Choice | None:
     """Return the choice of the operation that makes a value of a graph; None where nothing is open about it."""
-    module = option.module if isinstance(option, Apply) else None
-    while isinstance(module, Filled):
-        module = module.body
+    module = body_of(option.module) if isinstance(option, Apply) else None
     return module if isinstance(module, Choice) else None

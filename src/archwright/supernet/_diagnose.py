@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archwright.build import is_layer, is_row
-from archwright.space import Apply, Call, Choice, Filled, Graph, Input, Merge, Space
+from archwright.space import Apply, Call, Choice, Graph, Input, Space, body_of
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
@@ -95,9 +95,8 @@ def _operations(space: Space, architecture: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _is_skip(option: Any) -> bool:
-    while isinstance(option, Filled):
-        option = option.body
-    if isinstance(option, Call) and is_row(option):
+    option = body_of(option)
+    if is_row(option):
         return all(map(_is_skip, option.args))
     return isinstance(option, Call) and option.target == "torch.nn.Identity"
 
@@ -106,17 +105,13 @@ def _passes(item: Any) -> bool:
     """Tell whether the output of a closed module depends on its input; a layer's does."""
     if isinstance(item, Graph):
         return _depends(item.output, {})
-    if isinstance(item, Call) and is_row(item):
+    if is_row(item):
         return all(map(_passes, item.args))
     return item is not None
 
 
 def _depends(value: Any, memo: dict[Any, bool]) -> bool:
     if value not in memo:
-        if isinstance(value, Apply):
-            memo[value] = any(_depends(each, memo) for each in value.inputs) and _passes(value.module)
-        elif isinstance(value, Merge):
-            memo[value] = value.kind != "zeros" and any(_depends(each, memo) for each in value.operands)
-        else:
-            memo[value] = isinstance(value, Input)
+        passes = _passes(value.module) if isinstance(value, Apply) else getattr(value, "kind", "") != "zeros"
+        memo[value] = passes and (isinstance(value, Input) or any(_depends(each, memo) for each in value.sources))
     return memo[value]

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from archwright.build import counting_channels, has_lazy_layers, headline, instantiate, is_unsized, without_lazy_layers
 from archwright.errors import BuildError, RelaxationError
-from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, walk
+from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, mapped, walk
 from archwright.supernet._bank import seeded
 from archwright.supernet._engine import Engine
 from archwright.supernet._frame import Draw, Frame
@@ -363,15 +363,7 @@ def _replaced(item: Any, parts: dict[int, StandIn]) -> Any:
     if id(item) in parts:
         part = parts[id(item)]
         return Call("", callee=lambda: part)
-    if isinstance(item, Call):
-        args = tuple(_replaced(value, parts) for value in item.args)
-        kwargs = {key: _replaced(value, parts) for key, value in item.kwargs.items()}
-        return Call(item.target, args, kwargs, item.names, item.callee)
-    if isinstance(item, list | tuple):
-        return type(item)(_replaced(value, parts) for value in item)
-    if isinstance(item, dict):
-        return {key: _replaced(value, parts) for key, value in item.items()}
-    return item
+    return mapped(item, lambda part: _replaced(part, parts))
 
 
 def _holds(item: Any, text: str) -> bool:

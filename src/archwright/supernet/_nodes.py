@@ -327,8 +327,7 @@ def _summed(graph: Graph) -> set[Any]:
     """Return the values that nothing takes but one sum: their terms may as well be summed there."""
     users: dict[Any, list[Any]] = {graph.output: [None]}
     for value in graph.labels:
-        parts = value.inputs if isinstance(value, Apply) else value.operands if isinstance(value, Merge) else ()
-        for part in parts:
+        for part in value.sources:
             for inner in getattr(part, "options", None) or (part,):
                 users.setdefault(inner, []).append(value)
     return {

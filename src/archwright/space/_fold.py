@@ -1,0 +1,92 @@
+"""Walk and map expressions: what is directly below an item, all that is inside it, the same with other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from archwright.space._nodes import Apply, Call, Filled, Graph, Merge, is_value
+
+__all__ = ["below", "children", "mapped", "rebuilt", "walk", "with_modules"]
+
+
+def children(item: Any) -> Iterator[tuple[str, Any]]:
+    """Iterate over the parts directly below an item, except for the options of decisions.
+
+    Yields:
+        The part's place in its parent ("" where it has no place of its own) and the part.
+    """
+    if isinstance(item, Call):
+        for index, value in enumerate(item.args):
+            yield (item.names[index] if index < len(item.names) else str(index)), value
+        yield from item.kwargs.items()
+    elif isinstance(item, Graph):
+        yield "", item.output
+        if item.keep_unused:
+            for value in item.nodes:
+                yield "<", value
+    elif isinstance(item, Filled):
+        yield "", item.body
+        for blank, value in zip(item.blanks, item.values, strict=True):
+            yield blank.name, value
+    elif isinstance(item, Apply):
+        yield "", item.module
+        for index, value in enumerate(item.inputs):  # a value is named from its graph, not from whom it feeds
+            yield (f"from_{index}" if hasattr(value, "options") else "<"), value
+    elif isinstance(item, Merge):
+        only = len(item.operands) == 1
+        for index, value in enumerate(item.operands):
+            is_named = not is_value(value) or hasattr(value, "options")
+            yield ("<" if not is_named else "" if only else str(index)), value
+    elif isinstance(item, list | tuple):
+        for index, value in enumerate(item):
+            yield str(index), value
+    elif isinstance(item, Mapping):
+        for key, value in item.items():
+            yield str(key), value
+
+
+def below(item: Any) -> list[Any]:
+    """Return the parts directly below an item, the options of decisions too."""
+    return [*(part for _, part in children(item)), *getattr(item, "branches", ())]
+
+
+def walk(item: Any) -> Iterator[Any]:
+    """Iterate over an item and all that is inside it, the options of decisions too, each object once."""
+    stack, visited = [item], set[int]()
+    while stack:
+        part = stack.pop()
+        if id(part) not in visited:
+            visited.add(id(part))
+            yield part
+            stack += below(part)
+
+
+def rebuilt(item: Any, parts: Sequence[Any]) -> Any:
+    """Return a call, a list, a tuple or a mapping with other parts, in the order of `children`; all else as it is."""
+    if isinstance(item, Call):
+        count = len(item.args)
+        return replace(item, args=tuple(parts[:count]), kwargs=dict(zip(item.kwargs, parts[count:], strict=True)))
+    if isinstance(item, list | tuple):
+        return type(item)(parts)
+    return dict(zip(item, parts, strict=True)) if isinstance(item, Mapping) else item
+
+
+def mapped(item: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a call, a list, a tuple or a mapping with each part directly below it changed; all else as it is."""
+    is_made_of_parts = isinstance(item, Call | list | tuple | Mapping)
+    return rebuilt(item, [change(part) for _, part in children(item)]) if is_made_of_parts else item
+
+
+def with_modules(graph: Graph, change: Callable[[Any], Any]) -> Graph:
+    """Return a closed graph with each of its modules changed."""
+    found: dict[Any, Any] = {value: value for value in graph.inputs}
+    for value in graph.labels:  # in the order of execution
+        sources = tuple(found[part] for part in value.sources)
+        if isinstance(value, Apply):
+            found[value] = Apply(change(value.module), sources, value.name)
+        else:
+            found[value] = Merge(value.kind, sources)
+    labels = {found[value]: label for value, label in graph.labels.items()}
+    return replace(graph, output=found[graph.output], labels=labels)
