@@ -128,7 +128,7 @@ class Registry(Generic[T]):
 
 
 class Classes(Generic[K]):
-    """Classes of settings by name: strategies, schedulers and the like, whose rooms hand these methods on.
+    """Classes of settings by name: strategies, schedulers and the like, whose packages export these methods.
 
     Args:
         kind: What an object of the classes is, in the singular; error messages use it.
@@ -144,13 +144,18 @@ class Classes(Generic[K]):
         self._replaced = replaced
 
     def register(self, name: str) -> Callable[[C], C]:
-        """Return a decorator that files a class under a name.
+        """Return a decorator that registers a class under a name.
 
         Args:
             name: What users write, such as "local-search".
 
         Raises:
             ValueError: The name is taken.
+
+        Example:
+            >>> strategies = Classes("strategy", ArchwrightError)
+            >>> strategies.register("mine")(type("Mine", (), {})).registered_as
+            'mine'
         """
 
         def decorate(made: C) -> C:
@@ -161,18 +166,22 @@ class Classes(Generic[K]):
         return decorate
 
     def create(self, name: str, **settings: Any) -> K:
-        """Make an object of the class that is filed under a name.
+        """Create an object of the class that is registered under a name.
 
         Args:
             name: One of `names()`.
             **settings: Its settings.
 
         Raises:
-            UnknownName: Nothing is filed under that name; the message names the nearest one.
+            UnknownName: No class is registered under that name; the message names the nearest one.
             ArchwrightError: A setting is unknown, or its value is not allowed; the error of the room.
 
         Warns:
             FutureWarning: The name is one of an earlier version.
+
+        Example:
+            >>> aw.strategies.create("evolution", population=20).population
+            20
         """
         if name in self._replaced:
             new = self._replaced[name]
@@ -183,18 +192,38 @@ class Classes(Generic[K]):
         return made
 
     def names(self, pattern: str = "*") -> list[str]:
-        """Return the names that match a shell-style pattern, sorted."""
+        """Return the names that match a shell-style pattern, sorted.
+
+        Example:
+            >>> aw.strategies.names("*bo")
+            ['bo', 'mo-bo']
+        """
         return self._registry.names(pattern)
 
     def entries(self) -> list[Entry[type[K]]]:
-        """Return the registered classes with the line that describes each, sorted by name."""
+        """Return the registered classes with their descriptions, sorted by name.
+
+        Example:
+            >>> [entry.name for entry in aw.strategies.entries()][:2]
+            ['annealing', 'bananas']
+        """
         return list(self._registry)
 
     def name_of(self, made: K) -> str | None:
-        """Return the name under which an object's class is filed, or `None` if it is not."""
+        """Return the name under which the class of an object is registered, or `None`.
+
+        Example:
+            >>> aw.strategies.name_of(aw.strategies.Evolution())
+            'evolution'
+        """
         return next((entry.name for entry in self._registry if entry.make is type(made)), None)
 
     def options(self, made: K) -> dict[str, Any]:
-        """Return an object's settings by name, as `create` takes them; empty for one that is no dataclass."""
+        """Return the settings of an object by name, as `create` takes them; empty if it is not a dataclass.
+
+        Example:
+            >>> aw.strategies.options(aw.strategies.Evolution(population=20))
+            {'population': 20, 'sample': 10}
+        """
         held: Any = made
         return {one.name: getattr(held, one.name) for one in fields(held) if one.init} if is_dataclass(held) else {}

@@ -21,12 +21,17 @@ __all__ = ["AzNas", "aggregate"]
 class AzNas(Proxy):
     """AZ-NAS: combined rank of expressivity, progressivity, trainability and FLOPs in a set of networks.
 
-    It ranks a set: `score` gives its parts in its place, and `aggregate` makes scores of the rows of the set.
+    It ranks the networks of a set: `score` returns its parts instead, and `aggregate` combines them.
 
-    Blocks are the network's own parts: its stem, cells, stages, residual blocks (see `blocks_of`). The features are
-    those of the batch, and the weights the network's own.
+    Blocks are the submodules of the network: its stem, cells, stages, residual blocks (see `blocks_of`). The weights
+    and the batch are those given.
 
     Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 2))
+        >>> list(aw.proxies.score(model, torch.randn(8, 2), torch.arange(8) % 2, "az-nas"))
+        ['expressivity', 'progressivity', 'trainability', 'flops']
     """
 
     parts = ("expressivity", "progressivity", "trainability", "flops")
@@ -43,24 +48,27 @@ class AzNas(Proxy):
 
 
 def aggregate(rows: Sequence[Mapping[str, float]], names: Sequence[str] | None = None) -> NDArray[np.float64]:
-    """Return one score for each network of a set, from its scores by several proxies.
+    """Return the combined score of each network of a set, from its scores by several proxies.
 
-    A network's score is the sum over the proxies of log(rank / n): its rank is 1 for the worst of the n networks, and n
-    for the best; equal ones share the mean of their ranks. So a network that is poor by one proxy is not saved by the
-    others. Scores are comparable within the set alone.
+    The score is the sum over the proxies of log(rank / n), where the rank is 1 for the worst of the n networks and n
+    for the best; ties share their mean rank. One low rank dominates the sum. Scores are comparable only within the set.
 
     Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024.
 
     Args:
-        rows: The scores of each network by name, as `score` gives them; -inf, for a network for which a proxy is
-            undefined, ranks below all others.
-        names: The proxies to go by; `None` for all of the first row.
+        rows: The scores of each network by name, as `score` gives them; -inf, for an undefined proxy, ranks below all
+            others.
+        names: The proxies to combine; `None` for all of the first row.
 
     Returns:
         (n,) scores of at most 0; greater is better.
 
     Raises:
-        EvaluationError: There is no row or no proxy, or a row lacks one or has nan.
+        EvaluationError: There are no rows or no proxies, or a score is missing or nan.
+
+    Example:
+        >>> aw.proxies.aggregate([{"snip": 1.0, "zen": 5.0}, {"snip": 2.0, "zen": 7.0}]).round(2)
+        array([-1.39,  0.  ])
     """
     chosen = tuple(names if names is not None else rows[0] if rows else ())
     if not rows or not chosen:

@@ -15,13 +15,21 @@ __all__ = ["Proxy", "create", "entries", "name_of", "names", "register"]
 
 
 class Proxy(ABC):
-    """Says of a network that was not trained how good it may become; greater is better, always.
+    """Base class of zero-cost proxies: the score of an untrained network, greater is better.
 
     A frozen dataclass of its settings.
 
     Attributes:
-        needs: The properties of `Passes` that it looks at. All proxies that are scored together share them.
-        parts: The proxies that it stands for, where it ranks the networks of a set by several; `aggregate` does that.
+        needs: The properties of `Passes` that it reads; proxies that are scored together share them.
+        parts: For a proxy that ranks the networks of a set: the proxies that `aggregate` combines.
+
+    Example:
+        >>> class Depth(aw.proxies.Proxy):
+        ...     def score(self, passes):
+        ...         return len(passes.weights)
+        >>> inputs, targets = torch.eye(2), torch.tensor([0, 1])
+        >>> Depth().score(aw.proxies.Passes(torch.nn.Linear(2, 2), inputs, targets, needs=frozenset()))
+        1
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()

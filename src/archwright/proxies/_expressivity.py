@@ -15,8 +15,15 @@ __all__ = ["Expressivity"]
 class Expressivity(Proxy):
     """Expressivity (AZ-NAS): entropy of the features' principal components, summed over the blocks.
 
-    Undefined where a block gives the same everywhere. Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network
+    With p_i the shares of the principal components in the variance of a block's output, its entropy is -sum p_i log
+    p_i. Undefined if the output of a block is constant. Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network
     Architecture Search", CVPR 2024.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(3)))
+        >>> round(aw.proxies.score(model, torch.randn(8, 4), torch.arange(8) % 4, "expressivity")["expressivity"], 2)
+        1.5
     """
 
     needs = frozenset({"blocks"})

@@ -16,13 +16,19 @@ __all__ = ["Fisher"]
 class Fisher(Proxy):
     """Fisher: half the mean square of activation × gradient, summed over the channels.
 
-    Channels are those of what convolutions and linear layers give, before normalisation and activation.
+    Channels are those of the outputs of convolutions and linear layers, before normalisation and activation.
 
     Undefined without such a layer.
 
     Theis, Korshunova, Tejani and Huszár, "Faster gaze prediction with dense networks and Fisher pruning", 2018; Turner,
     Crowley, O'Boyle, Storkey and Gray, "BlockSwap: Fisher-guided Block Substitution for Network Compression on a
     Budget", ICLR 2020; summed over a network by Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> _ = torch.nn.init.eye_(model.weight)
+        >>> round(aw.proxies.score(model, torch.eye(2), torch.tensor([0, 1]), "fisher")["fisher"], 3)
+        0.009
     """
 
     needs = frozenset({"gradients", "channel_saliency"})

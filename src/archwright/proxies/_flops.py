@@ -21,10 +21,16 @@ _SAMPLES = 2  # one is too few for batch normalisation
 class Flops(Proxy):
     """FLOPs of a forward pass of one sample, 2 per multiply-add.
 
-    Those of convolutions and products are counted, in a pass of its own over two samples: see `cost.count_flops`.
+    Convolutions and matrix products are counted, in a separate pass over two samples: see `cost.count_flops`.
 
     A baseline that is hard to beat: White, Khodak, Tu, Shah, Bubeck and Dey, "A Deeper Look at Zero-Cost Proxies for
     Lightweight NAS", ICLR Blog Track 2022.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> _ = torch.nn.init.eye_(model.weight)
+        >>> round(aw.proxies.score(model, torch.eye(2), torch.tensor([0, 1]), "flops")["flops"], 3)
+        8.0
     """
 
     def score(self, passes: Passes) -> float:

@@ -23,10 +23,15 @@ class Jacov(Proxy):
     Minus the sum of log(v + k) + 1 / (v + k), with k = 1e-5, over the eigenvalues v of the (n, n) matrix of
     correlations between the samples' gradients of the sum of all outputs.
 
-    Undefined for inputs that are whole numbers, and where a sample has a constant gradient.
+    Undefined for integer inputs, and if the gradient of a sample is constant.
 
     Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", arXiv:2006.04647v1, 2020; as
     "jacob_cov" in Abdelfattah, Mehrotra, Dudziak and Lane, "Zero-Cost Proxies for Lightweight NAS", ICLR 2021.
+
+    Example:
+        >>> inputs, targets = torch.tensor([[1.0, -1.0, 2.0], [-1.0, 1.0, 2.0]]), torch.tensor([0, 1])
+        >>> round(aw.proxies.score(torch.nn.ReLU(), inputs, targets, "jacov")["jacov"], 3)
+        -2.379
     """
 
     needs = frozenset({"input_gradients"})

@@ -20,14 +20,18 @@ _RANK = 1e-12  # eigenvalues below this share of the largest are rounding: float
 class Naswot(Proxy):
     """NASWOT: log-determinant of the kernel of the samples' binary ReLU activation codes.
 
-    The log-determinant of the kernel whose entry for two samples is the number of units that are in the same linear
-    piece for both: for a ReLU, both above zero or both not. Units of three pieces, such as ReLU6, agree when they are
-    in the same one. Smooth units (GELU, SiLU) have no pieces and are not counted.
+    log det K, where K_ij is the number of units that are in the same linear piece for samples i and j: for a ReLU, both
+    positive or both not. Units with three pieces, such as ReLU6, agree if they are in the same one. Smooth units (GELU,
+    SiLU) are not counted.
 
-    Undefined without a piecewise linear unit, and where the kernel is singular, as it is when two samples have the same
-    code.
+    Undefined without piecewise linear units, and if K is singular, for instance if two samples have the same code.
 
     Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", ICML 2021.
+
+    Example:
+        >>> inputs, targets = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]), torch.tensor([0, 1])
+        >>> round(aw.proxies.score(torch.nn.ReLU(), inputs, targets, "naswot")["naswot"], 3)
+        1.386
     """
 
     needs = frozenset({"agreement"})

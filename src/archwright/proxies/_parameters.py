@@ -17,6 +17,12 @@ class Parameters(Proxy):
 
     A baseline that is hard to beat: White, Khodak, Tu, Shah, Bubeck and Dey, "A Deeper Look at Zero-Cost Proxies for
     Lightweight NAS", ICLR Blog Track 2022.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> _ = torch.nn.init.eye_(model.weight)
+        >>> round(aw.proxies.score(model, torch.eye(2), torch.tensor([0, 1]), "parameters")["parameters"], 3)
+        4.0
     """
 
     def score(self, passes: Passes) -> float:

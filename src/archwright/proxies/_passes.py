@@ -36,22 +36,28 @@ class _Trace:
 
 
 class Passes:
-    """A network, a batch, and what passes over them gave. Each pass is made once, when it is first asked for.
+    """The results of forward and backward passes of a network over a batch, each computed once, on first use.
 
     One forward pass serves `agreement`, `input_gradients`, `gradients`, `channel_saliency`, `curvature` and `blocks`;
     one backward pass of the loss serves the middle three.
 
     Args:
-        model: The network, in the mode in which it is scored.
+        model: The network, in training or evaluation mode as it is to be scored.
         inputs: The batch, `n` samples; a tuple for a network with several inputs.
-        targets: What the loss takes.
-        needs: The properties that will be asked for.
-        loss: `f(outputs, targets)`, the mean loss of a batch, a scalar; the cross-entropy when not given.
-        seed: What is drawn follows from it.
+        targets: The targets of the loss.
+        needs: The properties that will be read.
+        loss: `f(outputs, targets)`, the mean loss of a batch, a scalar; by default the cross-entropy.
+        seed: The random seed.
 
     Attributes:
-        weights: The parameters that are learnt and have two axes or more: of convolutions, linear and recurrent layers,
-            embeddings. Biases and the scales of normalisation are none of them.
+        weights: The trainable parameters with two or more axes: of convolutions, linear and recurrent layers,
+            embeddings. Biases and the scales of normalisation are excluded.
+
+    Example:
+        >>> model, needs = torch.nn.Linear(2, 2, bias=False), frozenset({"gradients"})
+        >>> passes = aw.proxies.Passes(model, torch.eye(2), torch.arange(2), needs=needs)
+        >>> [tuple(gradient.shape) for gradient in passes.gradients]
+        [(2, 2)]
     """
 
     def __init__(

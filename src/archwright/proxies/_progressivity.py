@@ -17,8 +17,14 @@ __all__ = ["Progressivity"]
 class Progressivity(Proxy):
     """Progressivity (AZ-NAS): smallest increase of feature entropy from one block to the next.
 
-    Undefined with less than two blocks, and where a block gives the same everywhere. Lee and Ham, "AZ-NAS: Assembling
+    Undefined with fewer than two blocks, and if the output of a block is constant. Lee and Ham, "AZ-NAS: Assembling
     Zero-Cost Proxies for Network Architecture Search", CVPR 2024.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(3)))
+        >>> round(aw.proxies.score(model, torch.randn(8, 4), torch.arange(8) % 4, "progressivity")["progressivity"], 2)
+        -0.16
     """
 
     needs = frozenset({"blocks"})

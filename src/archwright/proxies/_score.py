@@ -31,29 +31,33 @@ def score(
     undefined: float | None = None,
     loss: Callable[[Any, Any], Tensor] | None = None,
 ) -> dict[str, float]:
-    """Return a network's scores by several proxies, which share what passes over it they can.
+    """Return the scores of a network by several proxies, which share forward and backward passes.
 
-    The network is left as it was: parameters, their gradients, buffers, modes and hooks; so are the global generators.
-    It is scored with its own weights (only "zen" draws others), by the statistics of the batch in batch normalisation,
-    and without dropout.
+    Parameters, gradients, buffers, modes and hooks of the network and the global generators are restored. It is scored
+    with its own weights (except by "zen"), with batch statistics in batch normalisation, and without dropout.
 
     Args:
-        model: The network; it takes `inputs` and gives (n, classes) scores.
-        inputs: The batch, normalised, shape (n, ...), of the type, layout and device that the network is run in; n is 2
-            or more, and 4 or more for "zico". A tuple for a network with several inputs.
-        targets: What the loss takes: int64 of shape (n,), the classes, where none is given. Proxies that look at no
-            loss do not look at them.
-        names: Which proxies: their names, or proxies with settings of their own. "az-nas" stands for its parts.
-        seed: What a proxy draws follows from it.
-        undefined: What stands for a score that is undefined, such as -math.inf; `None` to raise.
-        loss: `f(outputs, targets)`, the mean loss of a batch, a scalar tensor; the cross-entropy when not given.
+        model: The network; it maps `inputs` to (n, classes) scores.
+        inputs: The batch, normalised, shape (n, ...), of the network's type, layout and device; n is 2 or more, and 4
+            or more for "zico". A tuple for a network with several inputs.
+        targets: The targets of the loss; for the cross-entropy int64 classes of shape (n,). Unused by proxies without a
+            loss.
+        names: Names of proxies, or `Proxy` objects. "az-nas" is replaced by its parts.
+        seed: The random seed.
+        undefined: The value of an undefined score, such as -math.inf; `None` to raise.
+        loss: `f(outputs, targets)`, the mean loss of a batch, a scalar tensor; by default the cross-entropy.
 
     Returns:
-        The scores by the proxies' names, in the order asked for; greater is better.
+        The scores by the proxies' names, in the given order; greater is better.
 
     Raises:
-        EvaluationError: A proxy is undefined for this network, or inputs and targets do not fit.
-        UnknownName: No proxy has a name.
+        EvaluationError: A proxy is undefined for this network, or inputs and targets do not match the network.
+        UnknownName: No proxy has that name.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+        >>> aw.proxies.score(model, torch.eye(2), torch.tensor([0, 1]), ["parameters", "flops"])
+        {'parameters': 17.0, 'flops': 24.0}
     """
     asked = as_proxies(names)
     for one, other in pairwise([*leaves(inputs), *leaves(targets)]):

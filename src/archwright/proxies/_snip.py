@@ -17,6 +17,12 @@ class Snip(Proxy):
 
     Lee, Ajanthan and Torr, "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019; summed over
     a network by Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> _ = torch.nn.init.eye_(model.weight)
+        >>> round(aw.proxies.score(model, torch.eye(2), torch.tensor([0, 1]), "snip")["snip"], 3)
+        0.269
     """
 
     needs = frozenset({"gradients"})

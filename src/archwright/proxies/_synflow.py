@@ -25,15 +25,21 @@ _LINEAR = (*NORMS, *_RECTIFIERS, nn.Hardswish, nn.Softplus)
 class Synflow(Proxy):
     """SynFlow: log of the sum of |weight × gradient| for absolute weights and an input of ones.
 
-    The network is made linear for it: parameters become their absolute values, and normalisation and rectifiers that
-    are layers hand on what they get. What is differentiated is the sum of the outputs. The sum grows with the product
-    of the layers' sizes, hence float64 and the logarithm, which ranks alike.
+    The network is linearised: parameters are replaced by their absolute values, and normalisation layers and rectifiers
+    by the identity. The gradient is that of the sum of the outputs. The sum grows with the product of the layers'
+    sizes, hence float64 and the logarithm, which keeps the ranking.
 
-    It is a pass of its own. Undefined for inputs that are whole numbers, and where no weight leads to the output.
+    It needs a separate pass. Undefined for integer inputs, and if no weight is connected to the output.
 
     Tanaka, Kunin, Yamins and Ganguli, "Pruning neural networks without any data by iteratively conserving synaptic
     flow", NeurIPS 2020; without normalisation, as in Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR
     2021.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> _ = torch.nn.init.eye_(model.weight)
+        >>> round(aw.proxies.score(model, torch.eye(2), torch.tensor([0, 1]), "synflow")["synflow"], 3)
+        0.693
     """
 
     def score(self, passes: Passes) -> float:

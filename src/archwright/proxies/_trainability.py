@@ -23,12 +23,18 @@ __all__ = ["Trainability"]
 class Trainability(Proxy):
     """Trainability (AZ-NAS): mean over the blocks of 2 - s - 1 / s, s the norm of the block's Jacobian.
 
-    s is the spectral norm of a block's Jacobian, averaged over positions and estimated by sending random signs back
-    through it. Where the block has lowered the resolution, the positions that became one count as channels.
+    s is the spectral norm of a block's Jacobian, averaged over positions and estimated by backpropagating random signs.
+    If the block reduces the resolution, merged positions count as channels.
 
-    Undefined with less than two blocks, and where a block hands on what it gets or gets no gradient.
+    Undefined with fewer than two blocks, and if a block is the identity or has no gradient.
 
     Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(3)))
+        >>> round(aw.proxies.score(model, torch.randn(8, 4), torch.arange(8) % 4, "trainability")["trainability"], 2)
+        -0.01
     """
 
     needs = frozenset({"blocks"})

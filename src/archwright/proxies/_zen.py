@@ -25,21 +25,26 @@ class Zen(Proxy):
     """Zen-score: sensitivity of the features to perturbed Gaussian inputs, with the scale of batch normalisation.
 
     log of the mean over the samples of ||f(x) - f(x + strength × e)||, plus the logarithm of each batch normalisation's
-    standard deviation. x and e are Gaussian; so are the weights, which are drawn for it, and the features are the last
-    that have positions (before the global pooling), or the outputs where there are none. Residual branches stay, which
-    the authors take out of their networks. A normalisation that gets a constant, as on an edge that nothing comes to,
-    scales nothing and is left out.
+    standard deviation. x, e and the weights are Gaussian; f(x) is the last feature map (before the global pooling), or
+    the output if there is none. Residual connections are kept, unlike in the paper. A normalisation with a constant
+    input is ignored.
 
-    It makes two passes of its own. Undefined without batch normalisation, and for inputs that are whole numbers.
+    It needs two separate passes. Undefined without batch normalisation, and for integer inputs.
 
     Lin, Wang, Sun, Chen, Sun, Qian, Li and Jin, "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", ICCV
     2021.
 
     Args:
-        strength: How far the inputs are moved, in their standard deviations.
+        strength: The size of the perturbation, in standard deviations of the input.
 
     Raises:
         EvaluationError: `strength` is not a number above 0.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU())
+        >>> scores = aw.proxies.score(model, torch.zeros(4, 1, 6, 6), torch.zeros(4, dtype=torch.int64), "zen")
+        >>> round(scores["zen"], 1)
+        -1.5
     """
 
     strength: float = 0.01

@@ -17,13 +17,20 @@ __all__ = ["Zico"]
 class Zico(Proxy):
     """ZiCo: inverse coefficient of variation of the gradients between batches.
 
-    For each tensor of weights the logarithm of the sum, over its weights, of the mean absolute gradient over its
-    standard deviation; summed. The two batches are the halves of the batch, each run by itself.
+    The sum, over the tensors of weights, of log(sum over the weights of mean |gradient| / standard deviation of
+    |gradient|). The two batches are the halves of the batch.
 
-    Undefined with less than four samples, and where no gradient differs between the halves.
+    Undefined with fewer than four samples, and if no gradient differs between the halves.
 
     Li, Yang, Bhardwaj and Marculescu, "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", ICLR
     2023.
+
+    Example:
+        >>> inputs, targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1, 0, 1])
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> _ = torch.nn.init.eye_(model.weight)
+        >>> round(aw.proxies.score(model, inputs, targets, "zico")["zico"], 3)
+        3.503
     """
 
     needs = frozenset({"half_gradients"})

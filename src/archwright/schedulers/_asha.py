@@ -19,14 +19,21 @@ __all__ = ["ASHA", "promotion"]
 class ASHA(Scheduler):
     """ASHA: asynchronous successive halving; a trial in the best third of its rung is promoted at once.
 
-    Li et al., "A system for massively parallel hyperparameter tuning", MLSys 2020, algorithm 2. Nothing waits: where
-    no trial may go on, a new one begins on the lowest rung.
+    Li et al., "A system for massively parallel hyperparameter tuning", MLSys 2020, algorithm 2. No worker waits: if no
+    trial can be promoted, a new one starts on the lowest rung.
 
     Args:
-        eta: One in so many goes on; and each rung is about so many times dearer than the one before; above 1.
+        eta: The reduction factor: 1 in `eta` trials is promoted, to a rung of about `eta` times the cost; above 1.
 
     Raises:
         SchedulerError: The setting is out of range.
+
+    Example:
+        >>> space, epochs = aw.Space(x=aw.integer(0, 63)), {"epochs": (1, 9)}
+        >>> study = aw.Study(space, strategy="random", scheduler=aw.schedulers.ASHA(), fidelity=epochs)
+        >>> study = study.run(lambda candidate: candidate.settings["x"], aw.Budget(trials=5))
+        >>> [trial.fidelity["epochs"] for trial in study.trials[:14]]
+        [1, 1, 1, 3, 1, 1, 1, 3, 1, 1, 1, 3, 9, 1]
     """
 
     eta: float = 3.0

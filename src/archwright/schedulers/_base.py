@@ -38,11 +38,17 @@ _KEPT = 8  # checkpoints of each rung, for the best that may still be promoted
 
 @dataclass(frozen=True)
 class Job:
-    """What to evaluate next.
+    """The next evaluation of a scheduler: a new trial or a promotion.
 
     Args:
-        level: The rung to evaluate it on; `None` for a full evaluation where there are no rungs.
-        origin: The trial to go on from; `None` for an architecture that the strategy is asked for.
+        level: The rung, from 0; `None` for a full evaluation without rungs.
+        origin: The trial that is promoted; `None` for a new architecture, which the strategy proposes.
+
+    Example:
+        >>> history = aw.History(aw.Objective("value"))
+        >>> ladder = aw.schedulers.Ladder(({"epochs": 1}, {"epochs": 3}), (1 / 3, 1.0))
+        >>> aw.schedulers.ASHA().job(ladder, history, np.random.default_rng(0))
+        Job(level=0, origin=None)
     """
 
     level: int | None = None
@@ -50,18 +56,27 @@ class Job:
 
 
 class Scheduler(Stateful, ABC):
-    """Says how much of the budget each trial gets, which ones go on, and which are stopped.
+    """Base class of schedulers: choose the fidelity of each trial, promote trials, and stop them early.
 
-    Like a strategy it is a frozen dataclass of its settings and a function of the history: what else it keeps can be
-    built again from the history, so a search that was killed goes on as if it had not been. It works with every
-    strategy. The strategy sees the trials of one rung, the dearest on which there are more than the space has decisions
-    (Falkner, Klein and Hutter 2018): values of several rungs do not compare.
+    Like a strategy it is a frozen dataclass of its settings and a function of the history; any other state must be
+    reproducible from the history (`state_of`). It works with every strategy. The strategy sees the trials of one rung,
+    since metrics of different rungs are not comparable: the highest with more trials than the space has decisions
+    (Falkner, Klein and Hutter 2018).
 
     Attributes:
-        partial: Whether trials are given less than all at first, so that the evaluator has to understand fidelities.
+        partial: Whether trials start below full fidelity, which the evaluator has to support.
         multi_objective: Whether it ranks trials by several objectives.
         needs_curve: Whether it needs intermediate reports.
-        eta: How much dearer each rung is than the one before, where there are rungs.
+        eta: The ratio of the costs of successive rungs, if there are rungs.
+
+    Example:
+        >>> class Full(aw.schedulers.Scheduler):
+        ...     partial = False
+        ...     def job(self, ladder, history, rng, *, more=True):
+        ...         return aw.schedulers.Job()
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), scheduler=Full())
+        >>> len(study.run(lambda candidate: candidate.settings["x"], aw.Budget(trials=2)).trials)
+        2
     """
 
     partial: ClassVar[bool] = True

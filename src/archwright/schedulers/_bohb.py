@@ -26,15 +26,22 @@ class BOHB(Hyperband):
     """BOHB: Hyperband with model-based proposals; a third of the proposals are random.
 
     Falkner, Klein and Hutter, "BOHB: robust and efficient hyperparameter optimization at scale", ICML 2018. The model
-    is the strategy: "tpe" as there, "bo", or any other that learns. It sees the dearest rung on which there are more
-    trials than the space has decisions.
+    is the strategy: "tpe" as in the paper, "bo", or any other with a model. It sees the highest rung with more trials
+    than the space has decisions.
 
     Args:
-        eta: One in so many goes on; and each rung is about so many times dearer than the one before; above 1.
-        random: The share of proposals that are random, so that it is never worse than Hyperband by more than that.
+        eta: The reduction factor: 1 in `eta` trials is promoted, to a rung of about `eta` times the cost; above 1.
+        random: The share of random proposals, which bounds the loss against Hyperband.
 
     Raises:
         SchedulerError: A setting is out of range.
+
+    Example:
+        >>> space, epochs = aw.Space(x=aw.integer(0, 63)), {"epochs": (1, 9)}
+        >>> study = aw.Study(space, strategy="tpe", scheduler=aw.schedulers.BOHB(), fidelity=epochs)
+        >>> study = study.run(lambda candidate: candidate.settings["x"], aw.Budget(trials=5))
+        >>> [trial.fidelity["epochs"] for trial in study.trials[:14]]
+        [1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 9, 3]
     """
 
     random: float = 1 / 3

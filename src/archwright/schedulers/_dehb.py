@@ -36,18 +36,25 @@ class DEHB(Scheduler):
     """DEHB: Hyperband with differential evolution on each rung; it makes its own proposals.
 
     Awad, Mallik and Hutter, "DEHB: evolutionary hyperband for scalable, robust and efficient hyperparameter
-    optimization", IJCAI 2021. The first bracket is successive halving. In those that follow nothing goes on: a member
-    of the rung's population is crossed with a mutant x1 + factor (x2 - x3) of parents from the best of the rung below,
-    in the space of `Space.encode`, and the better of the two stays. While a population is not full, the best of the
-    rung below go on to it. It proposes by itself, so it takes no strategy but "random".
+    optimization", IJCAI 2021. The first bracket is successive halving. Later brackets evaluate new vectors on each rung
+    (`Space.encode`): a member of the rung's population is crossed with a mutant x1 + factor × (x2 - x3) of parents from
+    the best of the rung below, and replaced if the child is better. While a population is not full, the best of the
+    rung below are promoted to it. DEHB makes its own proposals, so the strategy has to be "random".
 
     Args:
-        eta: One in so many goes on; and each rung is about so many times dearer than the one before; above 1.
-        factor: The weight of a difference, from 0 to 1.
-        crossover: How likely each number of the mutant's is taken, from 0 to 1.
+        eta: The reduction factor: 1 in `eta` trials is promoted, to a rung of about `eta` times the cost; above 1.
+        factor: The mutation factor, the weight of the difference, from 0 to 1.
+        crossover: The probability with which each component of the mutant is taken, from 0 to 1.
 
     Raises:
         SchedulerError: A setting is out of range.
+
+    Example:
+        >>> space, epochs = aw.Space(x=aw.integer(0, 63)), {"epochs": (1, 9)}
+        >>> study = aw.Study(space, strategy="random", scheduler=aw.schedulers.DEHB(), fidelity=epochs)
+        >>> study = study.run(lambda candidate: candidate.settings["x"], aw.Budget(trials=5))
+        >>> [trial.fidelity["epochs"] for trial in study.trials[:14]]
+        [1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 9, 3]
     """
 
     multi_objective: ClassVar[bool] = False

@@ -17,7 +17,13 @@ __all__ = ["Full"]
 @register("full")
 @dataclass(frozen=True)
 class Full(Scheduler):
-    """No early stopping: every trial is a full evaluation."""
+    """No early stopping: every trial is a full evaluation.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), scheduler=aw.schedulers.Full())
+        >>> [trial.share for trial in study.run(lambda candidate: 1.0, aw.Budget(trials=2)).trials]
+        [1.0, 1.0]
+    """
 
     partial: ClassVar[bool] = False
 

@@ -24,11 +24,18 @@ class SuccessiveHalving(Scheduler):
     "Non-stochastic best arm identification and hyperparameter optimization", AISTATS 2016.
 
     Args:
-        trials: How many begin in each round; as many as leave one on the last rung when not given.
-        eta: One in so many goes on; and each rung is about so many times dearer than the one before; above 1.
+        trials: Number of new trials of each round; by default as many as leave one on the last rung.
+        eta: The reduction factor: 1 in `eta` trials is promoted, to a rung of about `eta` times the cost; above 1.
 
     Raises:
         SchedulerError: A setting is out of range.
+
+    Example:
+        >>> space, epochs = aw.Space(x=aw.integer(0, 63)), {"epochs": (1, 9)}
+        >>> study = aw.Study(space, strategy="random", scheduler=aw.schedulers.SuccessiveHalving(), fidelity=epochs)
+        >>> study = study.run(lambda candidate: candidate.settings["x"], aw.Budget(trials=5))
+        >>> [trial.fidelity["epochs"] for trial in study.trials[:14]]
+        [1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 9, 1]
     """
 
     trials: int | None = None

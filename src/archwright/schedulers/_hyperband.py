@@ -21,14 +21,21 @@ class Hyperband(Scheduler):
     """Hyperband: brackets of successive halving with different numbers of trials and lowest rungs.
 
     Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, "Hyperband: a novel bandit-based approach to hyperparameter
-    optimization", JMLR 2018, algorithm 1. It hedges: where little training misleads, the later rounds do not rely on
-    it.
+    optimization", JMLR 2018, algorithm 1. The later brackets start on higher rungs, which hedges against misleading low
+    fidelities.
 
     Args:
-        eta: One in so many goes on; and each rung is about so many times dearer than the one before; above 1.
+        eta: The reduction factor: 1 in `eta` trials is promoted, to a rung of about `eta` times the cost; above 1.
 
     Raises:
         SchedulerError: The setting is out of range.
+
+    Example:
+        >>> space, epochs = aw.Space(x=aw.integer(0, 63)), {"epochs": (1, 9)}
+        >>> study = aw.Study(space, strategy="random", scheduler=aw.schedulers.Hyperband(), fidelity=epochs)
+        >>> study = study.run(lambda candidate: candidate.settings["x"], aw.Budget(trials=5))
+        >>> [trial.fidelity["epochs"] for trial in study.trials[:14]]
+        [1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 9, 3]
     """
 
     eta: float = 3.0

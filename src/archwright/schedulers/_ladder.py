@@ -18,11 +18,16 @@ Range: TypeAlias = Fidelity | tuple[float, float]
 
 @dataclass(frozen=True)
 class Ladder:
-    """Fidelities in order, each about `eta` times as dear as the one before.
+    """The rungs: fidelities in ascending order of cost, in ratios of about `eta`.
 
     Args:
-        rungs: What an evaluation gets on each rung, by name; the last is the full evaluation.
-        costs: What each costs of a full evaluation, ascending; the last is 1.
+        rungs: The fidelity of each rung, values by name; the last is the full evaluation.
+        costs: The cost of each rung as a share of a full evaluation, ascending; the last is 1.
+
+    Example:
+        >>> evaluator = aw.Training(aw.data((torch.eye(2).repeat(64, 1), torch.arange(128) % 2)), epochs=9)
+        >>> aw.schedulers.Ladder.of(aw.schedulers.narrowed(evaluator.fidelities, {"epochs": (1, 9)}), eta=3).rungs
+        ({'epochs': 1}, {'epochs': 3}, {'epochs': 9})
     """
 
     rungs: tuple[Spent, ...] = ()
@@ -83,17 +88,21 @@ class Ladder:
 
 
 def narrowed(fidelities: Mapping[str, Fidelity], wanted: Mapping[str, tuple[float, float]] | None) -> dict[str, Range]:
-    """Return what trials are to be given less of.
+    """Return the fidelities of a search with their ranges.
 
-    A range may go beyond what a full evaluation otherwise gets: more epochs are a longer training.
+    A range may exceed the evaluator's full fidelity; more epochs are a longer training.
 
     Args:
-        fidelities: What the evaluator can be given less of; none where it is not known.
-        wanted: The ranges to use, by name; the whole range of the first when not given.
+        fidelities: The fidelities of the evaluator; empty if unknown.
+        wanted: The ranges by name; by default the whole range of the first fidelity.
 
     Raises:
-        SchedulerError: A range is empty or reversed, or holds none of the values that there are.
-        UnknownName: The evaluator knows other fidelities only.
+        SchedulerError: A range is empty or reversed, or contains none of the evaluator's values.
+        UnknownName: The evaluator has no such fidelity.
+
+    Example:
+        >>> aw.schedulers.narrowed({}, {"epochs": (1, 9)})
+        {'epochs': (1, 9)}
     """
     if wanted is None:
         return dict(list(fidelities.items())[:1])

@@ -31,15 +31,24 @@ class _Averages:
 class Median(Scheduler):
     """Median stopping: stop a trial whose best value is below the median of the others' running means.
 
-    Golovin et al., "Google Vizier: a service for black-box optimization", KDD 2017, section 3.2. Every trial is begun
-    as a full evaluation.
+    Golovin et al., "Google Vizier: a service for black-box optimization", KDD 2017, section 3.2. Every trial starts as
+    a full evaluation.
 
     Args:
-        startup: How many trials have to have come to a step before one is stopped there, at least 1.
-        grace: On how many of its first points no trial is stopped, 0 or more.
+        startup: Number of trials that must have reached a step before trials are stopped there, at least 1.
+        grace: Number of first points of a trial at which it is not stopped, 0 or more.
 
     Raises:
         SchedulerError: A setting is out of range.
+
+    Example:
+        >>> def evaluate(candidate):
+        ...     for step in range(5):
+        ...         candidate.report(step, value=-candidate.settings["x"])
+        ...     return -candidate.settings["x"]
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), strategy="grid", scheduler=aw.schedulers.Median(startup=2))
+        >>> [trial.state for trial in study.run(evaluate, aw.Budget(trials=3)).trials]
+        ['complete', 'complete', 'pruned']
     """
 
     multi_objective: ClassVar[bool] = False

@@ -41,16 +41,23 @@ class PASHA(Scheduler):
     """PASHA: ASHA that starts with two rungs and adds rungs until the ranking is stable.
 
     Bohdal, Balles, Wistuba, Ermis, Archambeau and Zappella, "PASHA: efficient HPO and NAS with progressive resource
-    allocation", ICLR 2023. The two highest rungs in use are compared after each trial that ends on the highest. Where
-    the order on it is that on the one below, up to noise, more training would tell nothing new. The noise is
-    estimated as there: from pairs of trials whose curves cross twice, the given quantile of their distances.
+    allocation", ICLR 2023. The rankings on the two highest rungs in use are compared after each trial that ends on the
+    highest; a rung is added if they differ by more than the noise, which is a quantile of the distances between trials
+    whose curves cross twice.
 
     Args:
-        eta: One in so many goes on; and each rung is about so many times dearer than the one before; above 1.
-        quantile: Of the distances of pairs that cross twice; the higher, the more counts as noise; from 0 to 1.
+        eta: The reduction factor: 1 in `eta` trials is promoted, to a rung of about `eta` times the cost; above 1.
+        quantile: The quantile of these distances, from 0 to 1; larger values tolerate more noise.
 
     Raises:
         SchedulerError: A setting is out of range.
+
+    Example:
+        >>> space, epochs = aw.Space(x=aw.integer(0, 63)), {"epochs": (1, 9)}
+        >>> study = aw.Study(space, strategy="random", scheduler=aw.schedulers.PASHA(), fidelity=epochs)
+        >>> study = study.run(lambda candidate: candidate.settings["x"], aw.Budget(trials=5))
+        >>> [trial.fidelity["epochs"] for trial in study.trials[:14]]
+        [1, 1, 1, 3, 1, 1, 1, 3, 1, 1, 1, 3, 1, 3]
     """
 
     multi_objective: ClassVar[bool] = False

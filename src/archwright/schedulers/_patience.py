@@ -23,15 +23,23 @@ __all__ = ["Patience"]
 class Patience(Scheduler):
     """Patience: end a training whose objective has not improved for a number of reports.
 
-    Prechelt, "Early stopping, but when?", 1998, the criterion of stagnation. Such a trial is complete, with the metrics
-    of its last point.
+    Prechelt, "Early stopping, but when?", 1998, the criterion of stagnation. The trial is complete, with the metrics of
+    its last point.
 
     Args:
-        points: How many points may bring nothing better, at least 1.
-        least: By how much a point has to be better to count, 0 or more, in the objective's units.
+        points: Number of points without improvement, at least 1.
+        least: The minimum improvement, 0 or more, in the objective's units.
 
     Raises:
         SchedulerError: A setting is out of range.
+
+    Example:
+        >>> def evaluate(candidate):
+        ...     for step in range(20):
+        ...         candidate.report(step, value=min(step, 5))
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), scheduler=aw.schedulers.Patience(points=3))
+        >>> [point["value"] for point in study.run(evaluate, aw.Budget(trials=1)).trials[0].curve]
+        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0]
     """
 
     partial: ClassVar[bool] = False

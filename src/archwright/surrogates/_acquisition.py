@@ -20,14 +20,19 @@ _TAIL = -1.0  # below this many deviations the closed form loses digits
 
 
 def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
-    """Return by how much normal scores are expected to pass the best: (n,) numbers of 0 or more.
+    """Return the expected improvement of normally distributed scores over the best: (n,) numbers, 0 or more.
 
-    Jones, Schonlau and Welch, "Efficient global optimization of expensive black-box functions", 1998.
+    EI = E[max(f - best, 0)] = deviation × (z Phi(z) + phi(z)), with z = (mean - best) / deviation (Jones, Schonlau and
+    Welch, "Efficient global optimization of expensive black-box functions", 1998).
 
     Args:
         mean: (n,) expected scores.
         deviation: (n,) standard deviations above 0.
         best: The best score so far.
+
+    Example:
+        >>> aw.surrogates.expected_improvement(np.array([0.0, 1.0]), np.array([1.0, 1.0]), best=1.0).round(3)
+        array([0.083, 0.399])
     """
     return np.exp(log_expected_improvement(mean, deviation, best))
 
@@ -35,10 +40,14 @@ def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float6
 def log_expected_improvement(
     mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
 ) -> NDArray[np.float64]:
-    """Return the logarithm of the expected improvement, exact where the improvement itself is 0 in floating point.
+    """Return log EI, accurate where the expected improvement itself underflows to 0.
 
     Ament et al., "Unexpected improvements to expected improvement for Bayesian optimization", NeurIPS 2023. Arguments
     are those of `expected_improvement`.
+
+    Example:
+        >>> aw.surrogates.log_expected_improvement(np.array([0.0, -99.0]), np.array([1.0, 1.0]), best=1.0).round(2)
+        array([-2.49000e+00, -5.01013e+03])
     """
     z = (mean - best) / deviation
     worth = np.log(deviation)
@@ -60,7 +69,11 @@ def upper_confidence_bound(
     Args:
         mean: (n,) expected scores.
         deviation: (n,) standard deviations.
-        width: How many deviations, above 0.
+        width: The weight of the deviation, above 0.
+
+    Example:
+        >>> aw.surrogates.upper_confidence_bound(np.array([0.5, 0.25]), np.array([0.125, 0.5]))
+        array([0.75, 1.25])
     """
     return mean + width * deviation
 
@@ -71,18 +84,23 @@ def expected_hypervolume_improvement(
     front: NDArray[np.float64],
     reference: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return how much more two normal scores are expected to dominate than a front does: (n,) numbers of 0 or more.
+    """Return the expected hypervolume improvement of two normally distributed scores: (n,) numbers, 0 or more.
 
-    What a point adds is a sum over the strips between the front's points, and in each strip a product of two expected
-    improvements (Emmerich, Deutz and Klinkenberg, "Hypervolume-based expected improvement: monotonicity properties and
-    exact computation", 2011). What is below about 1e-12 has no digits here: its
-    logarithm does, at four times the cost.
+    EHVI = E[HV(front + f) - HV(front)]: the sum, over the strips between the points of the front, of products of two
+    expected improvements (Emmerich, Deutz and Klinkenberg, "Hypervolume-based expected improvement: monotonicity
+    properties and exact computation", 2011). Values below about 1e-12 are inaccurate;
+    `log_expected_hypervolume_improvement` is accurate, at four times the cost.
 
     Args:
         mean: (n, 2) expected scores; greater is better.
         deviation: (n, 2) standard deviations above 0.
-        front: (k, 2) points, none of which dominates another.
-        reference: (2,) what everything dominated lies above.
+        front: (k, 2) mutually non-dominated points.
+        reference: (2,) the reference point, a lower bound of the dominated region.
+
+    Example:
+        >>> mean, deviation, front = np.array([[2.0, 2.0], [0.0, 0.0]]), np.full((2, 2), 0.01), np.array([[1.0, 1.0]])
+        >>> aw.surrogates.expected_hypervolume_improvement(mean, deviation, front, np.array([0.0, 0.0])).round(2)
+        array([3., 0.])
     """
     left, height = _strips(front, reference)
     # The expected width of a strip is that of all to the right of its left edge, less that of its right edge.
@@ -100,9 +118,14 @@ def log_expected_hypervolume_improvement(
     front: NDArray[np.float64],
     reference: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the logarithm of the expected improvement of the hypervolume, exact where that is 0 in floating point.
+    """Return log EHVI, accurate where the expected hypervolume improvement itself underflows to 0.
 
     Arguments are those of `expected_hypervolume_improvement`.
+
+    Example:
+        >>> mean, deviation, front = np.array([[0.5, 0.5]]), np.full((1, 2), 0.01), np.array([[1.0, 1.0]])
+        >>> aw.surrogates.log_expected_hypervolume_improvement(mean, deviation, front, np.array([0.0, 0.0])).round(1)
+        array([-1263.3])
     """
     left, height = _strips(front, reference)
     wide = np.array([log_expected_improvement(mean[:, 0], deviation[:, 0], float(edge)) for edge in left])

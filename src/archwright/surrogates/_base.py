@@ -19,7 +19,16 @@ _CONSTANT = 1e-12  # a spread below this share of the largest score is rounding
 
 
 class Fitted(ABC):
-    """A predictor that has learnt from measured architectures of one space."""
+    """A predictor that was fitted to measured architectures of one space.
+
+    Example:
+        >>> space, rng = aw.Space(x=aw.integer(0, 9)), np.random.default_rng(0)
+        >>> predictor, measured = aw.surrogates.GaussianProcess("decisions"), list(space.enumerate())
+        >>> fitted = predictor.fit(space, measured, np.arange(10.0), rng)
+        >>> means, deviations = fitted.predict([aw.Architecture({"x": 2}), aw.Architecture({"x": 8})])
+        >>> means.round(1)
+        array([2., 8.])
+    """
 
     @abstractmethod
     def predict(self, architectures: Sequence[Architecture]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -56,7 +65,15 @@ class FittedMembers(Fitted):
 
 
 class Predictor(ABC):
-    """Predicts the score of an architecture from those that were measured. A frozen dataclass of its settings."""
+    """Base class of performance predictors: regression from architectures to scores.
+
+    Example:
+        >>> space, rng = aw.Space(x=aw.integer(0, 9)), np.random.default_rng(0)
+        >>> predictor = aw.surrogates.PREDICTORS["gaussian-process"]()
+        >>> fitted = predictor.fit(space, list(space.enumerate()), np.arange(10.0), rng)
+        >>> int(fitted.draw([aw.Architecture({"x": 2}), aw.Architecture({"x": 8})], rng).argmax())
+        1
+    """
 
     settings_error: ClassVar[type[ArchwrightError]] = StrategyError
 

@@ -31,19 +31,25 @@ class Ensemble(Predictor):
     White, Neiswanger and Savani, "BANANAS: Bayesian optimization with neural architectures for neural architecture
     search", AAAI 2021; Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation using deep
     ensembles", NeurIPS 2017. The prediction is the mean over the members, the deviation their standard deviation. All
-    are trained at once on the absolute error; the networks are smaller than those of the paper, and as good here.
+    are trained at once on the mean absolute error; the networks are smaller than those of the paper.
 
     Args:
-        encoding: What they see of an architecture: "path", "vector", "both" or "network"; see `encode_rows`. In a
-            space without cells "path" and "both" are "vector".
-        members: How many there are, at least 1.
+        encoding: The input of the networks: "path", "vector", "both" or "network"; see `encode_rows`. In a space
+            without cells "path" and "both" are "vector".
+        members: Number of networks, at least 1.
         width: Units of a hidden layer, at least 1.
-        depth: Hidden layers, at least 1.
-        steps: Steps of the optimizer, at least 1.
+        depth: Number of hidden layers, at least 1.
+        steps: Number of optimizer steps, at least 1.
         rate: The first learning rate, above 0.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> space, rng = aw.Space(x=aw.integer(0, 9)), np.random.default_rng(0)
+        >>> fitted = aw.surrogates.Ensemble().fit(space, list(space.enumerate()), np.arange(10.0), rng)
+        >>> int(fitted.predict(list(space.enumerate()))[0].argmax())
+        9
     """
 
     encoding: Encoding = "network"

@@ -26,30 +26,36 @@ _TRIES = 50  # draws for each architecture that is wanted, before the space is t
 
 
 class PredictedCost(Cost):
-    """Expects of networks what a cost said of a few, without running them.
+    """A cost that is predicted by regression from a few measured networks, without running the others.
 
-    Some networks are drawn and measured, and a predictor learns the logarithms of what came. Others are held out: how
-    well the predictions fit those is in `agreement`, and one that fits badly is not worth more for being quick.
-    It serves as a constraint before training, where measuring takes seconds or a device is far away.
+    Random networks are measured, and a predictor is fitted to the logarithms of their costs. The error on held-out
+    networks is in `agreement`. It serves as a constraint before training if a measurement takes seconds or needs a
+    remote device.
 
-    Dudziak et al., "BRP-NAS: prediction-based NAS using GCNs", NeurIPS 2020, do so with a graph network.
+    Dudziak et al., "BRP-NAS: prediction-based NAS using GCNs", NeurIPS 2020, with a graph network.
 
     Args:
         space: The space that networks are drawn from.
-        cost: What is measured: such as `Latency("onnx")`.
-        measured: How many networks are measured to learn from, at least 4.
-        held_out: How many more are measured to judge by, at least 3.
-        by: What predicts: "ridge", kernel ridge regression on the decisions and on what cells compute; or one of
+        cost: The measured cost, such as `Latency("onnx")`.
+        measured: Number of measured networks to fit, at least 4.
+        held_out: Number of further measured networks for `agreement`, at least 3.
+        by: The predictor: "ridge", kernel ridge regression on the decisions and features of the cells; or one of
             `archwright.surrogates.PREDICTORS`.
-        seed: What is drawn follows from it.
-        example_input: What goes into the networks; what the space says when not given.
+        seed: The random seed.
+        example_input: The input of the networks; by default that of the space.
 
     Attributes:
-        agreement: For each metric how well predictions fit the networks that were held out.
+        agreement: For each metric the agreement of predictions and measurements on the held-out networks.
 
     Raises:
-        UnknownName: There is no such predictor.
-        CostError: A count is too small, or the cost of a network cannot be told.
+        UnknownName: No predictor has that name.
+        CostError: A count is too small, or the cost of a network is undefined.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(nn.LazyLinear(aw.integer(1, 16, name="n"))), example_input=(3,))
+        >>> cost = aw.surrogates.PredictedCost(space, aw.cost.Counted(["parameters"]), measured=8, held_out=4)
+        >>> round(cost.of(space, aw.Architecture({"n": 8}))["parameters"])
+        29
     """
 
     is_counted = True

@@ -28,10 +28,14 @@ _BLOCK = 200_000  # numbers of a kernel that are computed at a time: what the pr
 
 
 def squash(scores: Array) -> Array:
-    """Return scores as a Gaussian process is to see them: standardised, with the low ones drawn together.
+    """Return standardised scores in which the differences of low scores are compressed.
 
-    A search asks what is best, and by how much the worst are worse does not help to tell. So a score becomes minus the
-    logarithm of 1 plus its distance from the best, in units of half the median distance.
+    A score becomes -log(1 + 2 (best - score) / median(best - scores)), so that a model resolves the best scores rather
+    than the worst.
+
+    Example:
+        >>> aw.surrogates.squash(np.array([-1000.0, 0.0, 1.0, 2.0])).round(2)
+        array([-1.71,  0.36,  0.52,  0.82])
     """
     size = float(np.abs(scores).max()) or 1.0  # differences of what is near the largest float would overflow
     below = scores.max() / size - scores / size
@@ -43,9 +47,13 @@ def squash(scores: Array) -> Array:
 
 
 def clipped(scores: Array) -> Array:
-    """Return scores standardised, those far below the others drawn up to three times the quartiles' distance from them.
+    """Return standardised scores, clipped from below at the median minus three interquartile ranges.
 
-    With several objectives distances count in all of them, so that only what is lost in any case is drawn together.
+    With several objectives all distances matter, so only outliers are compressed.
+
+    Example:
+        >>> aw.surrogates.clipped(np.array([-1000.0, 0.0, 1.0, 2.0, 3.0])).round(2)
+        array([-1.87, -0.07,  0.29,  0.65,  1.01])
     """
     low, middle, high = np.quantile(scores, (0.25, 0.5, 0.75))
     values = np.maximum(scores, middle - 3 * (high - low)) if high > low else scores
@@ -54,7 +62,7 @@ def clipped(scores: Array) -> Array:
 
 
 def fit_parameters(terms: Sequence[Term], inputs: Sequence[Rows], scores: Array) -> Array:
-    """Return the parameters of a kernel that are most probable, given scores and the terms' priors.
+    """Return the maximum a posteriori parameters of a kernel, given scores and the terms' priors.
 
     Args:
         terms: The terms of the kernel.
@@ -63,6 +71,13 @@ def fit_parameters(terms: Sequence[Term], inputs: Sequence[Rows], scores: Array)
 
     Returns:
         The parameters of all terms in order, and the logarithm of the noise's variance.
+
+    Example:
+        >>> space = aw.Space(x=aw.integer(0, 9))
+        >>> term = aw.surrogates.Decisions(space)
+        >>> rows = term.inputs(list(space.enumerate()))
+        >>> aw.surrogates.fit_parameters([term], [rows], aw.surrogates.squash(np.arange(10.0))).shape
+        (3,)
     """
     prior = np.array([pair for term in terms for pair in term.prior] + [_NOISE])
     if len(scores) > _FITTED:
@@ -90,15 +105,25 @@ def fit_parameters(terms: Sequence[Term], inputs: Sequence[Rows], scores: Array)
 
 
 class Posterior:
-    """A Gaussian process at a fixed set of candidates, that takes in observations one after the other.
+    """Posterior of a Gaussian process at a fixed set of candidates, updated with each observation.
 
-    One more observation costs as much as its row of the Cholesky factor, not as the factor: what was solved for the
-    candidates stays.
+    An observation appends a row to the Cholesky factor; solutions for the candidates are kept. With kernel matrix K of
+    n observations, noise s and kernel vector k of a candidate, the mean is k^T (K + s I)^-1 y and the variance k(a, a)
+    - k^T (K + s I)^-1 k.
 
     Args:
         terms: The terms of the kernel.
         parameters: As `fit_parameters` returns them.
         candidates: For each term (m, features) rows.
+
+    Example:
+        >>> space = aw.Space(x=aw.integer(0, 9))
+        >>> term = aw.surrogates.Decisions(space)
+        >>> rows = term.inputs(list(space.enumerate()))
+        >>> posterior = aw.surrogates.Posterior([term], np.array([0.0, 2.0, -9.0]), [rows])
+        >>> posterior.observe([rows[[0, 9]]], 2)
+        >>> int(posterior.expect(np.array([-1.0, 1.0]))[0].argmax())
+        9
     """
 
     def __init__(self, terms: Sequence[Term], parameters: Array, candidates: Sequence[Rows]) -> None:
@@ -200,12 +225,19 @@ class Posterior:
 
 @dataclass(frozen=True)
 class GaussianProcess(Predictor):
-    """A Gaussian process whose kernel parameters are fitted to the scores.
+    """Gaussian process regression; the parameters of the kernel are fitted by maximum a posteriori.
 
     Rasmussen and Williams, "Gaussian processes for machine learning", 2006, algorithm 2.1 and chapter 5.
 
     Args:
         kernel: One of `KERNELS`.
+
+    Example:
+        >>> space, rng = aw.Space(x=aw.integer(0, 9)), np.random.default_rng(0)
+        >>> predictor, measured = aw.surrogates.GaussianProcess("decisions"), list(space.enumerate())
+        >>> fitted = predictor.fit(space, measured, np.arange(10.0), rng)
+        >>> fitted.predict([aw.Architecture({"x": 9})])[0].round(1)
+        array([9.])
     """
 
     kernel: str = "network"

@@ -30,23 +30,29 @@ _BATCH = 64  # architectures of a step of the optimizer, where there are more
 
 @dataclass(frozen=True)
 class GraphNetwork(Predictor):
-    """A graph convolutional network over the cells of an architecture; an ensemble of a few.
+    """An ensemble of graph convolutional networks over the cells of an architecture.
 
     Wen, Liu, Chen, Li, Bender and Kindermans, "Neural predictor for neural architecture search", ECCV 2020. The nodes
-    are the operations, inputs and outputs of all cells; values go along the edges and against them. Cells that differ
-    only in how their nodes are numbered are one graph. Decisions that no cell shows go in beside the graph. The
-    prediction is the mean over the members, the deviation their standard deviation; all are trained at once on the
-    absolute error.
+    are the operations, inputs and outputs of all cells; messages pass along the edges in both directions. Isomorphic
+    cells give the same graph. Decisions outside cells are concatenated to the graph's features. The prediction is the
+    mean over the members, the deviation their standard deviation; all are trained at once on the mean absolute error.
 
     Args:
-        members: How many networks there are, at least 1.
-        width: Numbers of a node, at least 1.
-        depth: Convolutions, at least 1: how many steps away a node sees.
-        steps: Steps of the optimizer, at least 1.
+        members: Number of networks, at least 1.
+        width: Features of a node, at least 1.
+        depth: Number of graph convolutions, at least 1.
+        steps: Number of optimizer steps, at least 1.
         rate: The first learning rate, above 0.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> cell = aw.cell(lambda source, node: aw.choice(nn.Identity(), nn.ReLU()), nodes=2)
+        >>> space, rng = aw.Space(model=cell), np.random.default_rng(0)
+        >>> fitted = aw.surrogates.GraphNetwork().fit(space, list(space.enumerate()), np.arange(8.0), rng)
+        >>> int(fitted.predict(list(space.enumerate()))[0].argmax())
+        7
     """
 
     members: int = 3

@@ -23,14 +23,19 @@ Array: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Judgement:
-    """How well predictions agree with held-out scores. Each number is nan where either side was constant.
+    """Agreement of predictions with held-out scores; nan where predictions or scores are constant.
 
     Args:
-        sizes: (s,) how many architectures the predictor learnt from.
-        seeds: (r,) what the parts that it learnt from were drawn by.
+        sizes: (s,) numbers of training architectures.
+        seeds: (r,) seeds of the splits.
         kendall: (s, r) Kendall's rank correlation, tau-b: from -1 to 1.
         spearman: (s, r) Spearman's rank correlation: from -1 to 1.
-        r2: (s, r) the share of the variance that is explained: at most 1, below 0 where the mean would do better.
+        r2: (s, r) the coefficient of determination, at most 1; below 0 if worse than predicting the mean.
+
+    Example:
+        >>> judgement = aw.surrogates.Judgement((20,), (0,), np.array([[0.5]]), np.array([[0.7]]), np.array([[0.4]]))
+        >>> judgement.to_json()["kendall"]
+        [[0.5]]
     """
 
     sizes: tuple[int, ...]
@@ -69,23 +74,30 @@ def judge_predictor(
     seeds: int | Sequence[int] = 5,
     held_out: int = 1000,
 ) -> Judgement:
-    """Let a predictor learn from some architectures and say how well it ranks others.
+    """Return the learning curve of a predictor: its rank correlations on held-out architectures by training set size.
 
     For each seed the architectures are shuffled once: the last ones are held out, and each size takes the first of the
-    others, so that a larger one has all that a smaller one has.
+    others, so that the training sets are nested.
 
     Args:
         predictor: The predictor.
         space: The space of the architectures.
-        architectures: Distinct ones that were measured.
+        architectures: Distinct measured architectures.
         scores: (n,) finite numbers; greater is better.
-        sizes: From how many architectures it learns.
-        seeds: How often, or the seeds.
-        held_out: How many architectures it is judged on, at most; at least 2, and what the largest size leaves.
+        sizes: Numbers of training architectures.
+        seeds: The number of repetitions, or their seeds.
+        held_out: Maximum number of held-out architectures, at least 2; limited by what the largest size leaves.
 
     Raises:
-        DataError: There are as many scores as architectures not, sizes or seeds are missing or below 1, or less than 2
-            architectures are left to judge by.
+        DataError: The numbers of scores and architectures differ, sizes or seeds are missing or below 1, or fewer than
+            2 architectures are left to hold out.
+
+    Example:
+        >>> space, predictor = aw.Space(x=aw.integer(0, 49)), aw.surrogates.GaussianProcess("decisions")
+        >>> measured, scores = list(space.enumerate()), np.arange(50.0)
+        >>> judgement = aw.surrogates.judge_predictor(predictor, space, measured, scores, sizes=[20])
+        >>> bool(judgement.kendall.mean() > 0.9)
+        True
     """
     seeds = scalars(seeds)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(map(scalars, seeds))

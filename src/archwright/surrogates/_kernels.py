@@ -44,18 +44,27 @@ _SAMPLE = 512  # how many architectures of a large space say how far apart featu
 
 
 class Term(ABC):
-    """One summand of a kernel over the architectures of a space.
+    """Base class of the summands of a kernel over the architectures of a space.
 
-    What a term sees of an architecture is a row of numbers. Two rows are compared once; the value of the kernel follows
-    from the comparison and the term's parameters, the logarithms of its variance and its lengthscales.
+    A term maps an architecture to a row of features. Two rows are compared once; the kernel's value is a function of
+    that and of the term's parameters, the logarithms of its variance and its lengthscales.
 
     Args:
         space: The space.
 
     Attributes:
-        prior: Mean and standard deviation of the normal prior of each parameter, the variance's first. Scores are
-            standardised and features scaled, so one prior does for all spaces.
-        lacking: Why a kernel is refused where this term of it has nothing to see; empty where the term is left out.
+        prior: Mean and standard deviation of the normal prior of each parameter, the variance's first. Scores and
+            features are standardised, so the prior is the same for all spaces.
+        lacking: Why a kernel is refused in a space without features for this term; empty if the term is left out
+            instead.
+
+    Example:
+        >>> space = aw.Space(x=aw.choice("a", "b"))
+        >>> term = aw.surrogates.Decisions(space)
+        >>> rows = term.inputs(list(space.enumerate()))
+        >>> term.kernel(rows, rows, np.zeros(2)).round(3)
+        array([[1.   , 0.368],
+               [0.368, 1.   ]])
     """
 
     prior: tuple[tuple[float, float], ...]
@@ -149,12 +158,20 @@ class _Linear(Term):
 
 
 class Decisions(Term):
-    """The decisions themselves: exponential in how many unordered ones differ, Matérn in the ordered ones.
+    """Kernel on the decisions: exponential in the unordered ones, Matérn 5/2 in the ordered ones.
 
-    Each decision has a weight of its own that is fitted with the rest (automatic relevance determination: MacKay,
-    "Bayesian methods for backpropagation networks", 1996); where there are many decisions, the unordered ones share
-    theirs, and so do the ordered ones. With equal weights, and all unordered, this is the exponential Hamming kernel. A
-    decision that only one of two architectures made differs by half. The term knows nothing of networks.
+    k(a, b) = v exp(-sum w_i [a_i ≠ b_i]) × Matérn(sum w_j (a_j - b_j)^2), averaged over the decisions of each kind.
+    Each decision has a weight that is fitted (automatic relevance determination: MacKay, "Bayesian methods for
+    backpropagation networks", 1996); if there are many decisions, the unordered ones share a weight, and so do the
+    ordered ones. With equal weights and unordered decisions this is the exponential Hamming kernel. A decision that is
+    active in only one of two architectures counts half.
+
+    Example:
+        >>> space = aw.Space(x=aw.choice("a", "b"), y=aw.choice("c", "d"))
+        >>> term = aw.surrogates.Decisions(space)
+        >>> rows = term.inputs(list(space.enumerate()))
+        >>> term.kernel(rows[:1], rows, np.zeros(3)).round(2)
+        array([[1.  , 0.61, 0.61, 0.37]])
     """
 
     def __init__(self, space: Space) -> None:
@@ -215,9 +232,16 @@ class Decisions(Term):
 
 
 class Counts(_Matern):
-    """How often each option was taken by the unordered decisions that have the same options.
+    """Matérn 5/2 kernel on the number of times each option is chosen by unordered decisions with equal options.
 
-    It lets what was learnt of an option in one place speak for other places, and knows nothing of networks.
+    It generalises the effect of an option from one position to others.
+
+    Example:
+        >>> space = aw.Space(x=aw.choice("a", "b"), y=aw.choice("a", "b"))
+        >>> term = aw.surrogates.Counts(space)
+        >>> term.features([aw.Architecture({"x": "a", "y": "a"}), aw.Architecture({"x": "a", "y": "b"})])
+        array([[2., 0.],
+               [1., 1.]])
     """
 
     def __init__(self, space: Space) -> None:
@@ -245,7 +269,14 @@ class Counts(_Matern):
 
 
 class Network(_Matern):
-    """What the cells compute, whatever their nodes are called: see `cell_features`."""
+    """Matérn 5/2 kernel on features of the cells' graphs: see `cell_features`.
+
+    Example:
+        >>> cell = aw.cell(lambda source, node: aw.choice(nn.Identity(), nn.Linear(2, 2)), nodes=2)
+        >>> term = aw.surrogates.Network(aw.Space(model=cell, example_input=(2,)))
+        >>> len(term.inputs(list(term.space.enumerate())))
+        8
+    """
 
     @classmethod
     def serves(cls, space: Space) -> bool:
@@ -258,7 +289,15 @@ class Network(_Matern):
 
 
 class Costs(_Linear):
-    """Linear in the parameters and in the FLOPs of the network, as `CostModel` knows them without building it."""
+    """Linear kernel on the parameters and FLOPs of the network, as predicted by `CostModel`.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(nn.LazyLinear(aw.integer(1, 8, name="n"))), example_input=(3,))
+        >>> term = aw.surrogates.Costs(space)
+        >>> term.inputs([aw.Architecture({"n": 1}), aw.Architecture({"n": 8})]).round(1)
+        array([[-1.5, -1.5],
+               [ 1.5,  1.5]])
+    """
 
     def __init__(self, space: Space) -> None:
         super().__init__(space)
@@ -275,9 +314,13 @@ class Costs(_Linear):
 
 
 class Proxies(_Linear):
-    """Linear in zero-cost proxies of the network, as `ProxyModel` knows them without running it.
+    """Linear kernel on zero-cost proxies of the network, as predicted by `ProxyModel`.
 
-    It makes the mean that is expected before a trial a weighted sum of proxies, with weights that are learnt.
+    It makes the prior mean a weighted sum of proxies with fitted weights.
+
+    Example:
+        >>> aw.surrogates.Proxies.serves(aw.Space(x=aw.integer(0, 9)))
+        False
     """
 
     lacking = (
@@ -334,7 +377,14 @@ class _Cosine(_Linear):
 
 
 class Paths(_Cosine):
-    """The paths through the cells that two architectures share (White et al., "BANANAS", AAAI 2021)."""
+    """Cosine kernel on the sets of paths through the cells (path encoding: White et al., "BANANAS", AAAI 2021).
+
+    Example:
+        >>> space = aw.Space(model=aw.cell(lambda i, j: aw.choice(nn.Identity(), nn.ReLU()), nodes=1))
+        >>> term = aw.surrogates.Paths(space)
+        >>> list(term.counts(next(space.enumerate())))
+        ['cell Identity()']
+    """
 
     def counts(self, architecture: Architecture) -> Mapping[str, int]:
         """Return the paths, each once."""
@@ -343,10 +393,15 @@ class Paths(_Cosine):
 
 
 class WeisfeilerLehman(_Cosine):
-    """The neighbourhoods that the graphs of two architectures share, two steps deep.
+    """Cosine of the Weisfeiler-Lehman histograms of the cells' graphs, of depth 2: see `wl_histogram`.
 
     Ru, Wan, Dong and Osborne, "Interpretable neural architecture search via Bayesian optimisation with
     Weisfeiler-Lehman kernels" (NAS-BOWL), ICLR 2021.
+
+    Example:
+        >>> space = aw.Space(model=aw.cell(lambda i, j: aw.choice(nn.Identity(), nn.ReLU()), nodes=1))
+        >>> sum(aw.surrogates.WeisfeilerLehman(space).counts(next(space.enumerate())).values())
+        9
     """
 
     lacking = "compares cells (aw.cell), and this space has none"
@@ -370,15 +425,19 @@ KERNELS: Mapping[str, tuple[type[Term], ...]] = MappingProxyType(
 
 
 def terms_for(space: Space, name: str) -> list[type[Term]]:
-    """Return the terms of a kernel that have something to see in a space.
+    """Return the terms of a kernel that are defined in a space.
 
     Args:
         space: The space.
         name: One of `KERNELS`.
 
     Raises:
-        UnknownName: There is no such kernel.
-        StrategyError: What it goes by is not in this space.
+        UnknownName: No kernel has that name.
+        StrategyError: A required term is undefined in this space.
+
+    Example:
+        >>> [term.__name__ for term in aw.surrogates.terms_for(aw.Space(x=aw.integer(0, 9)), "network")]
+        ['Decisions']
     """
     if name not in KERNELS:
         raise unknown("kernel", name, KERNELS)
@@ -390,7 +449,13 @@ def terms_for(space: Space, name: str) -> list[type[Term]]:
 
 
 def kernel_for(space: Space, name: str) -> tuple[Term, ...]:
-    """Return the terms of a kernel over a space, made once for each space; arguments are those of `terms_for`."""
+    """Return the terms of a kernel over a space, cached by space; arguments are those of `terms_for`.
+
+    Example:
+        >>> space = aw.Space(x=aw.choice("a", "b"), y=aw.choice("a", "b"))
+        >>> [type(term).__name__ for term in aw.surrogates.kernel_for(space, "decisions")]
+        ['Decisions', 'Counts']
+    """
     made: dict[str, tuple[Term, ...]] = space.memo.setdefault("kernels", {})
     if name not in made:
         made[name] = tuple(term(space) for term in terms_for(space, name))

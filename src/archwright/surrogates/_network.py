@@ -32,15 +32,21 @@ def _counted(space: Space, architecture: Architecture) -> tuple[int, int] | None
 
 
 def cell_features(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-    """Return what the cells of architectures compute, whatever their nodes are called.
+    """Return features of the cells' graphs that do not depend on the numbering of their nodes.
 
-    For each cell: how many operations of each kind are computed; how many paths lead from input to output; how many
-    weighted operations are on the longest and on the shortest of them, and how many of the heaviest kind on the
-    longest; how many paths hold no weighted operation, and how many hold one kind of those alone (all of them
-    skips, say). An operation is weighted where a network has more parameters with it than without.
+    For each cell: the number of operations of each kind; the number of paths from input to output; the number of
+    operations with weights on the longest and on the shortest path, and of the largest kind on the longest; the number
+    of paths without such operations, and of those of a single kind (all skips, for instance). An operation has weights
+    if it adds parameters to a network.
 
     Returns:
         (n, features) numbers; (n, 0) where the space has no cell.
+
+    Example:
+        >>> cell = aw.cell(lambda source, node: aw.choice(nn.Identity(), nn.Linear(2, 2)), nodes=1)
+        >>> space = aw.Space(model=cell, example_input=(2,))
+        >>> aw.surrogates.cell_features(space, list(space.enumerate())).tolist()
+        [[1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0]]
     """
     if not space.cells:
         return np.zeros((len(architectures), 0))
@@ -58,17 +64,22 @@ def cell_features(space: Space, architectures: Sequence[Architecture]) -> NDArra
 
 
 class CostModel:
-    """Knows the parameters and FLOPs of every architecture of a space from those of a few.
+    """Prediction of the parameters and FLOPs of all architectures of a space from those of a few.
 
-    The few are counted on the meta device. The rest follow by kernel ridge regression of the costs or of their
-    logarithms, on the decisions, on what the cells compute, or on both. Where costs add up, as they do in a cell space,
-    the prediction is exact.
+    The few are counted on the meta device; the rest are predicted by kernel ridge regression of the costs or their
+    logarithms, on the decisions, features of the cells, or both. If costs are additive, as in a cell space, the
+    prediction is exact.
 
-    Architectures whose network cannot be counted are left out.
+    Architectures whose network cannot be counted are ignored.
 
     Args:
         space: A space of networks, with an example input.
-        counted: How many architectures are counted.
+        counted: Number of counted architectures.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(nn.LazyLinear(aw.integer(1, 8, name="n"))), example_input=(3,))
+        >>> aw.surrogates.CostModel(space).predict([aw.Architecture({"n": 2})]).round()  # parameters, FLOPs
+        array([[ 8., 12.]])
     """
 
     def __init__(self, space: Space, *, counted: int = 48) -> None:

@@ -23,20 +23,26 @@ _PENALTIES = (1e-8, 1e-4, 1e-2)  # a proxy depends on the initial weights too, w
 
 
 class ProxyModel:
-    """Knows the zero-cost proxies of every architecture of a space from those of a few.
+    """Prediction of the zero-cost proxies of all architectures of a space from those of a few.
 
-    The few are built and scored on the CPU, with fresh weights on a batch of Gaussian noise, once; the rest follow by
-    ridge regression, as in `CostModel`. NASWOT (Mellor et al., ICML 2021), SynFlow (Tanaka et al., NeurIPS 2020), and
-    of AZ-NAS (Lee and Ham, CVPR 2024) expressivity and progressivity. A network for which a proxy is undefined is left
-    out for that proxy; a proxy that is undefined for all of them is dropped.
+    The few are built and scored on the CPU, with initial weights on a batch of Gaussian noise; the rest are predicted
+    by ridge regression, as in `CostModel`. The proxies are NASWOT (Mellor et al., ICML 2021), SynFlow (Tanaka et al.,
+    NeurIPS 2020), and the expressivity and progressivity of AZ-NAS (Lee and Ham, CVPR 2024). Networks for which a proxy
+    is undefined are ignored for that proxy; a proxy that is undefined for all of them is dropped.
 
     Args:
         space: A space of networks that take one tensor of real numbers: see `scorable`.
-        scored: How many architectures are scored.
-        seed: Which they are, their weights and the batch follow from it.
+        scored: Number of scored architectures.
+        seed: The random seed of architectures, weights and batch.
 
     Attributes:
-        names: The proxies that were defined, of `PROXIES`.
+        names: The names of the defined proxies, of `PROXIES`.
+
+    Example:
+        >>> network = nn.Sequential(nn.LazyLinear(aw.integer(4, 8, name="n")), nn.ReLU(), nn.LazyLinear(2))
+        >>> model = aw.surrogates.ProxyModel(aw.Space(model=network, example_input=(3,)), scored=4)
+        >>> model.names, model.predict([aw.Architecture({"n": 4})]).shape
+        (('synflow', 'expressivity'), (1, 2))
     """
 
     def __init__(self, space: Space, *, scored: int = 48, seed: int = 0) -> None:

@@ -30,20 +30,24 @@ _columns: WeakKeyDictionary[Space, dict[tuple[str, ...], int]] = WeakKeyDictiona
 
 
 def encode_rows(space: Space, architectures: Sequence[Architecture], encoding: Encoding) -> NDArray[np.float32]:
-    """Return what a predictor sees of architectures.
+    """Return the input of a predictor for architectures.
 
     Args:
         space: Their space.
         architectures: At least one.
         encoding: "vector": the decisions (`Space.encode`). "path": for each path of operations through a cell whether
-            it is there (White et al., "BANANAS", AAAI 2021), for the 512 that are most frequent among random
-            architectures, which is the truncation of that paper; in a space without cells the same as "vector".
-            "both": the two side by side. "network": the decisions, what the cells compute, and parameters and FLOPs, as
-            the kernel "network" sees them; where no network can be built the decisions alone.
+            it is present (White et al., "BANANAS", AAAI 2021), for the 512 that are most frequent among random
+            architectures, which is the truncation of that paper; in a space without cells the same as "vector". "both":
+            the two concatenated. "network": the decisions, features of the cells, parameters and FLOPs, as in the
+            kernel "network"; the decisions alone if no network can be built.
 
     Returns:
         (n, features) numbers.
 
+    Example:
+        >>> space = aw.Space(x=aw.choice("a", "b"), y=aw.integer(0, 4))
+        >>> aw.surrogates.encode_rows(space, [aw.Architecture({"x": "b", "y": 3})], "vector")
+        array([[0.  , 1.  , 0.75]], dtype=float32)
     """
     if encoding == "network":
         return np.array(remembered(space, encoding, architectures, lambda new: _network(space, new)))

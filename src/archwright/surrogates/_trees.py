@@ -24,7 +24,7 @@ _FEATURES = 0.4
 
 @dataclass(frozen=True)
 class BoostedTrees(Predictor):
-    """Gradient-boosted regression trees, several times over on random parts of the data.
+    """An ensemble of gradient-boosted regression trees, each fitted to a random part of the data.
 
     Friedman, "Greedy function approximation: a gradient boosting machine", Annals of Statistics 2001, and "Stochastic
     gradient boosting", 2002; as predictors of architectures in White et al., "How powerful are performance predictors
@@ -32,15 +32,21 @@ class BoostedTrees(Predictor):
     members, the deviation their standard deviation.
 
     Args:
-        encoding: What they see of an architecture: "path", "vector", "both" or "network"; see `encode_rows`. In a
-            space without cells "path" and "both" are "vector".
-        members: How many sequences of trees there are, at least 1.
-        trees: Trees of each, at least 1.
-        depth: Levels of a tree, at least 1.
-        rate: How much of each tree counts, above 0 and at most 1.
+        encoding: The input of the trees: "path", "vector", "both" or "network"; see `encode_rows`. In a space without
+            cells "path" and "both" are "vector".
+        members: Number of boosted models, at least 1.
+        trees: Number of trees of each, at least 1.
+        depth: Maximum depth of a tree, at least 1.
+        rate: The learning rate, above 0 and at most 1.
 
     Raises:
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> space, rng = aw.Space(x=aw.integer(0, 9)), np.random.default_rng(0)
+        >>> fitted = aw.surrogates.BoostedTrees("vector").fit(space, list(space.enumerate()), np.arange(10.0), rng)
+        >>> int(fitted.predict(list(space.enumerate()))[0].argmax())
+        9
     """
 
     encoding: Encoding = "network"

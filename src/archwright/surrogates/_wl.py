@@ -14,7 +14,13 @@ __all__ = ["as_graph", "cells_histogram", "wl_histogram"]
 def as_graph(cell: CellEncoding) -> tuple[list[str], list[list[int]]]:
     """Return a cell as a graph whose nodes are its operations, inputs and outputs, with the predecessors of each.
 
-    An operation on an edge becomes a node between the two that it joins. What no input reaches is left out.
+    An operation on an edge becomes a node between its two ends. Nodes that no input reaches are dropped.
+
+    Example:
+        >>> space = aw.Space(model=aw.cell(lambda source, node: aw.choice(nn.ReLU(), nn.Tanh()), nodes=1))
+        >>> (cell,) = space.encode(next(space.enumerate()), "cells").values()
+        >>> aw.surrogates.as_graph(cell)
+        (['input', 'ReLU()', 'output'], [[], [0], [1]])
     """
     labels: list[str] = []
     before: list[list[int]] = []
@@ -39,15 +45,20 @@ def as_graph(cell: CellEncoding) -> tuple[list[str], list[list[int]]]:
 
 
 def wl_histogram(labels: Sequence[str], before: Sequence[Sequence[int]], depth: int) -> Counter[str]:
-    """Return how often each label occurs in the rounds 0 to `depth` of Weisfeiler-Lehman relabelling.
+    """Return the histogram of the labels in rounds 0 to `depth` of Weisfeiler-Lehman relabelling.
 
-    In each round a node's label becomes its own label with those of its predecessors, sorted. The inner product of two
-    histograms is the subtree kernel of Shervashidze et al., "Weisfeiler-Lehman graph kernels", JMLR 2011.
+    In each round the label of a node becomes the pair of its label and the sorted labels of its predecessors. The inner
+    product of two histograms is the subtree kernel of Shervashidze et al., "Weisfeiler-Lehman graph kernels", JMLR
+    2011.
 
     Args:
         labels: (nodes,) the label of each node.
-        before: For each node the nodes that lead to it.
+        before: For each node its predecessors.
         depth: The number of rounds.
+
+    Example:
+        >>> aw.surrogates.wl_histogram(["input", "ReLU", "ReLU", "sum"], [[], [0], [0], [1, 2]], depth=1)["0 ReLU"]
+        2
     """
     current = list(labels)
     found = Counter(f"0 {label}" for label in current)
