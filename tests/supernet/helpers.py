@@ -44,7 +44,7 @@ def check(supernet: Supernet, most: int = 12) -> None:
 
 
 def weight(supernet: Supernet, ending: str) -> torch.Tensor:
-    """Return the one tensor of the bank whose name has an ending."""
+    """Return the one shared tensor whose name has an ending."""
     found = {name: tensor for name, tensor in supernet.bank.state_dict(keep_vars=True).items() if name.endswith(ending)}
     assert len(found) == 1, sorted(supernet.bank.state_dict())
     return next(iter(found.values()))

@@ -504,7 +504,7 @@ def test_many_sizes_do_not_pile_up():
     (x,) = inputs(supernet)
     for rate in np.linspace(0, 0.9, 300):
         supernet.select({"rate": float(rate)})(x)
-    assert max(len(leaf._made) for leaf in supernet._leaves) <= 256
+    assert max(len(layer._made) for layer in supernet._layers) <= 256
 
 
 def test_zeros_of_a_mixture_of_nothing_have_the_shape_of_what_went_in():

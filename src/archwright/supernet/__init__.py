@@ -7,18 +7,18 @@ from archwright.supernet._controller import Controller
 from archwright.supernet._diagnose import degeneracy, entropy, nones, share_of_skips, skips
 from archwright.supernet._dirichlet import Dirichlet
 from archwright.supernet._evaluator import SupernetEvaluator
+from archwright.supernet._execution import Draw, Mix
 from archwright.supernet._fair import Fair
-from archwright.supernet._frame import Draw, Mix
 from archwright.supernet._gates import Gates
 from archwright.supernet._gumbel import Gumbel
 from archwright.supernet._partial import Partial
 from archwright.supernet._path import UniformPath
 from archwright.supernet._perturb import perturb
 from archwright.supernet._sandwich import Sandwich
-from archwright.supernet._slots import Recorder, Slot, independent_of_seed, same_values
 from archwright.supernet._softmax import Softmax
 from archwright.supernet._supernet import Path, Supernet
 from archwright.supernet._trainer import Trainer
+from archwright.supernet._weights import Recorder, Slot, independent_of_seed, same_values
 
 __all__ = [
     "Controller",

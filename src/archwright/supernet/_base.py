@@ -1,27 +1,45 @@
-"""What a relaxation is, and the registry of those that have a name."""
+"""What a relaxation is: how it draws, learns and derives; and the registry of those that have a name."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from archwright._checks import check_numbers
 from archwright._registry import Classes
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.evaluate import Batch
-from archwright.space import Architecture, Choice, Decision, Subset
-from archwright.supernet._frame import Draw, Mix
+from archwright.space import Apply, Architecture, Choice, Decision, Subset, Value, body_of
+from archwright.supernet._execution import Draw, Mix
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
 
-__all__ = ["Batch", "Relaxation", "between", "create", "entries", "name_of", "names", "register"]
+__all__ = [
+    "Batch",
+    "Relaxation",
+    "between",
+    "choice_of",
+    "create",
+    "derivable",
+    "entries",
+    "name_of",
+    "names",
+    "option_count",
+    "register",
+]
+
+Shares: TypeAlias = NDArray[np.float64]
+"""(n,) how much each option of a decision is preferred."""
 
 _MOVE = 16.0  # how far Adam could carry a logit in all, if its gradients had one sign; their noise takes most of it
 _RATES = (3e-4, 0.1)  # the learning rate of DARTS for 20,000 steps, and the largest for short trainings
@@ -106,21 +124,49 @@ class Relaxation:
 
     def initial(self, decision: Decision, rng: np.random.Generator) -> Tensor:
         """Return the first logits of a decision: near zero, so that no option is preferred."""
-        return torch.from_numpy(rng.normal(0.0, 1e-3, size=_count(decision)))
+        return torch.from_numpy(rng.normal(0.0, 1e-3, size=option_count(decision)))
 
     # ------------------------------------------------------------------ architectures
 
     def best(self, supernet: Supernet) -> Architecture:
-        """Return the architecture that is preferred now; constraints are not looked at."""
-        from archwright.supernet._derive import derive
+        """Return the architecture that is preferred now: the likeliest value of each decision.
 
-        return derive(supernet)
+        Constraints are not looked at.
+        """
+
+        def likeliest(decision: Decision, shares: Shares | None) -> Value:
+            if shares is None:
+                return decision.decode([0.5] * decision.width)
+            if isinstance(decision, Subset):
+                return _strongest(decision, shares)
+            values = list(decision.values())
+            return max(derivable(supernet, decision, values), key=lambda value: shares[values.index(value)])
+
+        return _decided(supernet, likeliest)
 
     def sample(self, supernet: Supernet, rng: np.random.Generator) -> tuple[float, Architecture]:
-        """Return an architecture drawn from what was learned, with the logarithm of its probability."""
-        from archwright.supernet._derive import sample
+        """Return an architecture drawn from what was learned, with the logarithm of its probability.
 
-        return sample(supernet, rng)
+        A node that keeps some of its edges keeps the strongest of what was drawn.
+        """
+        logarithm = 0.0
+
+        def drawn(decision: Decision, shares: Shares | None) -> Value:
+            nonlocal logarithm
+            if shares is None:
+                return decision.sample(rng)
+            share = shares / shares.sum()
+            if isinstance(decision, Subset):  # the largest k with noise: without replacement
+                return _strongest(decision, np.log(np.maximum(share, 1e-12)) + rng.gumbel(size=len(share)))
+            values = list(decision.values())
+            allowed = [values.index(value) for value in derivable(supernet, decision, values)]
+            weights = share[allowed] / share[allowed].sum() if share[allowed].sum() > 0 else None
+            index = int(rng.choice(allowed, p=weights))
+            logarithm += math.log(max(share[index], 1e-12))
+            return values[index]
+
+        architecture = _decided(supernet, drawn)
+        return logarithm, architecture
 
     def preferred(self, trainer: Trainer, count: int) -> list[Architecture]:
         """Return different architectures after a training, the best first; `Supernet.preferred` says more.
@@ -186,8 +232,83 @@ def between(start: float, end: float, progress: float) -> float:
     return start + (end - start) * progress
 
 
-def _count(decision: Decision) -> int:
+def option_count(decision: Decision) -> int:
+    """Return how many options a decision has: the logits that are learned about it."""
     return len(decision.options) if isinstance(decision, Subset) else int(decision.size)
+
+
+# ---------------------------------------------------------------------- deriving architectures
+
+
+def _decided(supernet: Supernet, rule: Callable[[Decision, Shares | None], Value]) -> Architecture:
+    """Return the architecture whose decisions a rule makes, from what is learned about each."""
+    space = supernet.space
+    shares: dict[str, Shares] = {name: each.double().numpy() for name, each in supernet.probabilities().items()}
+    edges = {name: each.detach().double().cpu().numpy() for name, each in supernet.edge_weights().items()}
+    of_merge = {
+        id(part): (edges[name], offset)
+        for merge, name in supernet.named_edges()
+        if name in edges
+        for offset, part in _offsets(merge)
+    }
+
+    def decide(name: str, decision: Decision) -> Value:
+        if isinstance(decision, Subset) and name in supernet.branches and name not in shares:
+            strengths = np.array([_strength(supernet, option, shares) for option in decision.options])
+            if id(decision) in of_merge:
+                weights, offset = of_merge[id(decision)]
+                strengths = strengths * weights[offset : offset + len(strengths)]
+            return _strongest(decision, strengths)
+        return rule(decision, shares.get(name))
+
+    return Architecture(space.program.decide(decide))
+
+
+def _offsets(merge: Any) -> list[tuple[int, Any]]:
+    found, offset = [], 0
+    for part in merge.operands:
+        found.append((offset, part))
+        offset += len(getattr(part, "options", (part,)))
+    return found
+
+
+def _strongest(decision: Subset, strengths: Shares) -> Value:
+    """Return as many options as the subset takes at least (one at least where it may be empty), the strongest."""
+    count = max(decision.low, 1)
+    return decision._pick(np.argsort(-strengths, kind="stable")[:count])
+
+
+def _strength(supernet: Supernet, option: Any, shares: dict[str, Shares]) -> float:
+    """Return how likely the likeliest operation of an edge is, "no operation" left out of account."""
+    choice = choice_of(option)
+    name = None if choice is None else supernet.space.program.names[choice]
+    if choice is None or name not in shares:
+        return 1.0
+    return max(
+        (float(share) for share, part in zip(shares[name], choice.options, strict=True) if part is not None),
+        default=0.0,
+    )
+
+
+def derivable(supernet: Supernet, decision: Decision, values: list[Value]) -> list[Value]:
+    """Return the values that may be derived: an edge that a node has kept has an operation."""
+    if not isinstance(decision, Choice) or supernet.space.program.names[decision] not in supernet.branches:
+        return values
+    if supernet.relaxation.absent and decision not in _kept_edges(supernet):
+        return values
+    return [value for value, part in zip(values, decision.options, strict=True) if part is not None] or values
+
+
+def _kept_edges(supernet: Supernet) -> set[Any]:
+    """Return the choices of operation on edges among which a node keeps some."""
+    subsets = (each for each in supernet.branches.values() if isinstance(each, Subset))
+    return {choice_of(option) for subset in subsets for option in subset.options}
+
+
+def choice_of(option: Any) -> Choice | None:
+    """Return the choice of the operation that makes a value of a graph; None where nothing is open about it."""
+    module = body_of(option.module) if isinstance(option, Apply) else None
+    return module if isinstance(module, Choice) else None
 
 
 _classes: Classes[Relaxation] = Classes("relaxation", RelaxationError)

@@ -22,8 +22,8 @@ from archwright.space import (
     place_of,
     written,
 )
-from archwright.supernet._engine import Engine
-from archwright.supernet._leaf import Leaf, decisions_in
+from archwright.supernet._execution import Engine
+from archwright.supernet._layer import SharedLayer, decisions_in
 from archwright.supernet._nodes import Branch, Depth, Node, Row, Scope, Wiring
 
 __all__ = ["Compiler"]
@@ -36,14 +36,14 @@ class Compiler:
         engine: What all parts of the supernet share.
 
     Attributes:
-        leaves: All layers.
+        layers: All layers.
         branches: The decisions between modules or values, which may be mixed, by name; in the order of the program.
         wirings: All graphs.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.leaves: list[Leaf] = []
+        self.layers: list[SharedLayer] = []
         self.branches: dict[str, Choice | Subset] = {}
         self.wirings: list[Wiring] = []
         self._filled: dict[Blank, Any] = {}
@@ -82,7 +82,7 @@ class Compiler:
             if item.target == "torch.nn.Sequential" and isinstance(item.args[0], Mapping):
                 inner = item.args[0].items()
                 return Row([self._needed(part, f"{path}.{places[0][0]}.{key}") for key, part in inner])
-            return self._leaf(item, path)
+            return self._layer(item, path)
         raise RelaxationError(f"{path}: {written(item)} stands where a layer is needed")
 
     def _needed(self, item: Any, path: str) -> Node:
@@ -91,9 +91,9 @@ class Compiler:
             raise RelaxationError(f"{path}: None stands in a row of layers; write nn.Identity() there")
         return node
 
-    def _leaf(self, call: Call, path: str) -> Leaf:
+    def _layer(self, call: Call, path: str) -> SharedLayer:
         parts: list[tuple[Any, Node | None]] = []
-        before = len(self.leaves)
+        before = len(self.layers)
         stack = [(part, f"{path}.{place}") for place, part in children(call)]
         while stack:
             part, at = stack.pop()
@@ -102,9 +102,9 @@ class Compiler:
                     parts.append((part, self.compile(part, at)))
             elif isinstance(part, list | tuple | Mapping):
                 stack += [(inner, f"{at}.{place}") for place, inner in children(part)]
-        leaf = Leaf(self.engine, call, path, parts, self.leaves[before:], self._roots(call))
-        self.leaves.append(leaf)
-        return leaf
+        layer = SharedLayer(self.engine, call, path, parts, self.layers[before:], self._roots(call))
+        self.layers.append(layer)
+        return layer
 
     def _roots(self, call: Call) -> tuple[Any, ...]:
         """Return a call, and what the blanks in it stand for."""

@@ -15,7 +15,7 @@ from archwright.errors import RelaxationError
 from archwright.space import Architecture
 from archwright.strategies import Controller as Policy
 from archwright.supernet._base import Batch, Relaxation, register
-from archwright.supernet._frame import Draw
+from archwright.supernet._execution import Draw
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet

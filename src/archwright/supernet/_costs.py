@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from archwright.cost import counting
-from archwright.supernet._frame import Draw, Frame
-from archwright.supernet._made import Made
+from archwright.supernet._execution import Context, Draw
 from archwright.supernet._nodes import Visit
 from archwright.supernet._observe import observed, visits
+from archwright.supernet._sized import SizedLayer
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
@@ -72,9 +72,9 @@ class Costs(nn.Module):
                 self.of(name).zero_()
             for visit in met:
                 if visit.branch.name in self._keys:
-                    frame = visit.frame.drawing(Draw(values))
+                    context = visit.context.drawing(Draw(values))
                     found = [
-                        0.0 if node is None else KINDS[self.kind](supernet, node, visit, frame)
+                        0.0 if node is None else KINDS[self.kind](supernet, node, visit, context)
                         for node in visit.branch.nodes
                     ]
                     self.of(visit.branch.name).add_(torch.tensor(found, device=self.total.device))
@@ -88,38 +88,38 @@ class Costs(nn.Module):
         return torch.stack(parts).sum() / self.total.clamp_min(1e-30) if parts else self.total
 
 
-def _parameters(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> float:
-    met, _ = observed(supernet, node, visit.inputs, frame)
+def _parameters(supernet: Supernet, node: object, visit: Visit, context: Context) -> float:
+    met, _ = observed(supernet, node, visit.inputs, context)
     slots = {
         slot.key: slot.shape.numel()
         for made in met
-        if isinstance(made, Made)
+        if isinstance(made, SizedLayer)
         for slot in made.slots
         if slot.is_parameter
     }
     return float(sum(slots.values()))
 
 
-def _flops(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> float:
+def _flops(supernet: Supernet, node: object, visit: Visit, context: Context) -> float:
     with counting() as counter:
-        observed(supernet, node, visit.inputs, frame)
+        observed(supernet, node, visit.inputs, context)
     return float(counter.get_total_flops())
 
 
-def _latency(supernet: Supernet, node: object, visit: Visit, frame: Frame) -> float:
+def _latency(supernet: Supernet, node: object, visit: Visit, context: Context) -> float:
     """Return the median seconds of a forward pass."""
     seconds = []
     is_cuda = visit.inputs[0].is_cuda
     for _ in range(_WARM + _TIMED):
         start = time.perf_counter()
-        observed(supernet, node, visit.inputs, frame)
+        observed(supernet, node, visit.inputs, context)
         if is_cuda:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[_WARM:])
 
 
-KINDS: dict[str, Callable[[Supernet, object, Visit, Frame], float]] = {
+KINDS: dict[str, Callable[[Supernet, object, Visit, Context], float]] = {
     "latency": _latency,
     "flops": _flops,
     "parameters": _parameters,

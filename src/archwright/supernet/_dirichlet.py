@@ -13,7 +13,7 @@ from torch.distributions import kl_divergence
 
 from archwright._checks import check_options, check_positive
 from archwright.supernet._base import Relaxation, register
-from archwright.supernet._frame import Mix
+from archwright.supernet._execution import Mix
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet

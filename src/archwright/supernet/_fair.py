@@ -10,8 +10,8 @@ from torch import Tensor
 
 from archwright._checks import check_counts
 from archwright.space import Decision, Subset, Value
-from archwright.supernet._base import Batch, Relaxation, register
-from archwright.supernet._frame import Draw
+from archwright.supernet._base import Batch, Relaxation, option_count, register
+from archwright.supernet._execution import Draw
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
@@ -56,7 +56,7 @@ class Fair(Relaxation):
         """Return the paths of one step: a value for each decision that is not of the model's others."""
         space, rng = supernet.space, supernet.rng
         ours = {**supernet.branches, **supernet.sizes}
-        count = min(max((_count(decision) for decision in ours.values()), default=1), self.most)
+        count = min(max((option_count(decision) for decision in ours.values()), default=1), self.most)
         best: list[dict[str, Value]] = []
         broken = count + 1
         for _ in range(_TRIES if space.where else 1):
@@ -84,10 +84,6 @@ class Fair(Relaxation):
         trainer.step_weights()
         assert total is not None
         return total
-
-
-def _count(decision: Decision) -> int:
-    return len(decision.options) if isinstance(decision, Subset) else int(decision.size)
 
 
 def _column(decision: Decision, count: int, rng: np.random.Generator) -> list[Value]:

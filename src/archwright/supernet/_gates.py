@@ -13,7 +13,7 @@ from archwright._checks import check_options, check_positive
 from archwright.space import Choice, Subset
 from archwright.supernet._base import Batch, Relaxation, register
 from archwright.supernet._costs import KINDS, Costs
-from archwright.supernet._frame import Draw, Mix
+from archwright.supernet._execution import Draw, Mix
 from archwright.trials import canonical
 
 if TYPE_CHECKING:

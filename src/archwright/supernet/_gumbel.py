@@ -11,7 +11,7 @@ from torch import Tensor
 from archwright._checks import check_positive
 from archwright.space import Choice, Subset
 from archwright.supernet._base import Relaxation, between, register
-from archwright.supernet._frame import Mix
+from archwright.supernet._execution import Mix
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet

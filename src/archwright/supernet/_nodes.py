@@ -23,8 +23,7 @@ from archwright.space import (
     Subset,
     Value,
 )
-from archwright.supernet._engine import Engine
-from archwright.supernet._frame import Frame, Mix
+from archwright.supernet._execution import Context, Engine, Mix
 from archwright.supernet._fused import weighted_sum
 
 __all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Unmixable", "Visit", "Wiring", "mixed"]
@@ -35,7 +34,7 @@ Term = tuple["Tensor | None", Tensor]  # a weight, None for 1, and what it is mu
 class Node(Protocol):
     """A module of the expression."""
 
-    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+    def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
         """Return what the module gives for some inputs; None where there is no operation."""
 
 
@@ -45,10 +44,10 @@ class Row:
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = nodes
 
-    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+    def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
         """Run one after the other."""
         for node in self.nodes:
-            inputs = (node.run(inputs, frame),)
+            inputs = (node.run(inputs, context),)
         return inputs[0]
 
 
@@ -58,10 +57,10 @@ class Depth:
     def __init__(self, engine: Engine, repeat: Repeat, nodes: list[Node]) -> None:
         self.name, self.nodes = engine.program.names[repeat], nodes
 
-    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
-        """Run as many as the frame says."""
-        for node in self.nodes[: int(frame.value(self.name))]:  # type: ignore[arg-type]  # a depth is an integer
-            inputs = (node.run(inputs, frame),)
+    def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
+        """Run as many as the context says."""
+        for node in self.nodes[: int(context.value(self.name))]:  # type: ignore[arg-type]  # a depth is an integer
+            inputs = (node.run(inputs, context),)
         return inputs[0]
 
 
@@ -71,18 +70,18 @@ class Scope:
     def __init__(self, engine: Engine, filled: Filled, node: Node | None, path: str) -> None:
         self.engine, self.filled, self.node, self.path = engine, filled, node, path
 
-    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+    def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
         """Fill the blanks in, and run the body."""
         if self.node is None:
             return None
-        resolver = Resolver(self.engine.program, frame.draw.values, frame.filled)
-        values: dict[Blank, Any] = {**frame.filled}
+        resolver = Resolver(self.engine.program, context.draw.values, context.filled)
+        values: dict[Blank, Any] = {**context.filled}
         for blank, value in zip(self.filled.blanks, self.filled.values, strict=True):
             if isinstance(value, int | float | str):
                 values[blank] = value
             elif not isinstance(value, Graph):  # a picture for encoders, which nothing uses
                 values[blank] = resolver.close(value, f"{self.path}.{blank}")
-        return self.node.run(inputs, frame.within(values))
+        return self.node.run(inputs, context.within(values))
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,12 @@ class Visit:
     Args:
         branch: The branch.
         inputs: What went in.
-        frame: What was run.
+        context: What was run.
     """
 
     branch: Branch
     inputs: tuple[Tensor, ...]
-    frame: Frame
+    context: Context
 
 
 class Branch:
@@ -108,43 +107,43 @@ class Branch:
         self.engine = engine
         self._numbers: dict[Value, int] = {label: number for number, label in enumerate(choice.labels)}
 
-    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+    def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
         """Run the option that was taken, or the mixture."""
-        mix = frame.draw.mixes.get(self.name)
+        mix = context.draw.mixes.get(self.name)
         if mix is None:
-            self.engine.meet(Visit(self, inputs, frame))
-            node = self.nodes[self._numbers[frame.value(self.name)]]
-            return None if node is None else node.run(inputs, frame)
-        return mixed(self.terms(inputs, frame))
+            self.engine.meet(Visit(self, inputs, context))
+            node = self.nodes[self._numbers[context.value(self.name)]]
+            return None if node is None else node.run(inputs, context)
+        return mixed(self.terms(inputs, context))
 
-    def terms(self, inputs: tuple[Tensor, ...], frame: Frame) -> list[Term]:
+    def terms(self, inputs: tuple[Tensor, ...], context: Context) -> list[Term]:
         """Return what the mixture consists of."""
-        mix = frame.draw.mixes.get(self.name)
+        mix = context.draw.mixes.get(self.name)
         if mix is None:
-            value = self.run(inputs, frame)
+            value = self.run(inputs, context)
             return [] if value is None else [(None, value)]
-        self.engine.meet(Visit(self, inputs, frame))
-        frame.used.add(self.name)
-        if mix.channels > 1 and frame.divisor == 1:
-            return [(None, value) for value in (self._partial(inputs, frame, mix),) if value is not None]
-        return self._weighed(inputs, frame, mix)
+        self.engine.meet(Visit(self, inputs, context))
+        context.used.add(self.name)
+        if mix.channels > 1 and context.divisor == 1:
+            return [(None, value) for value in (self._partial(inputs, context, mix),) if value is not None]
+        return self._weighed(inputs, context, mix)
 
-    def _weighed(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> list[Term]:
+    def _weighed(self, inputs: tuple[Tensor, ...], context: Context, mix: Mix) -> list[Term]:
         found: list[Term] = []
         for number in range(len(self.nodes)) if mix.active is None else mix.active:
             node = self.nodes[number]
             if node is not None:
-                value = node.run(inputs, frame.taking(self.name, self.choice.labels[number]))
+                value = node.run(inputs, context.taking(self.name, self.choice.labels[number]))
                 found.append((None if mix.weights is None else mix.weights[number], value))
         _check_alike(self.name, found)
         return found
 
-    def _partial(self, inputs: tuple[Tensor, ...], frame: Frame, mix: Mix) -> Tensor | None:
+    def _partial(self, inputs: tuple[Tensor, ...], context: Context, mix: Mix) -> Tensor | None:
         """Run the options on some of the channels, and let the others pass (Xu et al. 2020)."""
         (x,) = inputs
         size = x.shape[1] // mix.channels
         chosen, rest = torch.split(x, [size, x.shape[1] - size], dim=1)
-        worked = mixed(self._weighed((chosen,), frame.narrowed(mix.channels), mix))
+        worked = mixed(self._weighed((chosen,), context.narrowed(mix.channels), mix))
         if worked is None:
             return None
         if worked.shape[2:] != rest.shape[2:]:
@@ -185,48 +184,48 @@ class Wiring:
         }
         self._summed = _summed(graph)
 
-    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+    def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
         """Return the value that goes out; only what it needs is computed."""
         if len(inputs) != len(self.graph.inputs):
             raise ShapeError(f"a graph takes {len(self.graph.inputs)} values and was given {len(inputs)}")
         memo: dict[Any, Any] = dict(zip(self.graph.inputs, inputs, strict=True))
-        before, frame.shared = frame.shared, {}
+        before, context.shared = context.shared, {}
         try:
-            return self._value(self.graph.output, memo, frame)
+            return self._value(self.graph.output, memo, context)
         finally:
-            frame.shared = before
+            context.shared = before
 
-    def _value(self, item: Any, memo: dict[Any, Any], frame: Frame) -> Any:
+    def _value(self, item: Any, memo: dict[Any, Any], context: Context) -> Any:
         if item not in memo:
-            memo[item] = self._fresh(item, memo, frame)
+            memo[item] = self._fresh(item, memo, context)
         return memo[item]
 
-    def _fresh(self, item: Any, memo: dict[Any, Any], frame: Frame) -> Any:
+    def _fresh(self, item: Any, memo: dict[Any, Any], context: Context) -> Any:
         if isinstance(item, Choice):
-            terms = [term for term in self._operands(item, None, memo, frame) if not isinstance(term[1], _Absent)]
+            terms = [term for term in self._operands(item, None, memo, context) if not isinstance(term[1], _Absent)]
             _check_alike(self._names[item], terms)
             return mixed(terms)
         if isinstance(item, Apply):
-            inputs = tuple(self._value(part, memo, frame) for part in self._chosen(item.inputs, frame))
+            inputs = tuple(self._value(part, memo, context) for part in self._chosen(item.inputs, context))
             node = self.nodes[item]
-            value = None if node is None else node.run(inputs, frame)
+            value = None if node is None else node.run(inputs, context)
             return _Absent(inputs[0]) if value is None else value
-        return self._merge(item, memo, frame)
+        return self._merge(item, memo, context)
 
-    def _chosen(self, parts: tuple[Any, ...], frame: Frame) -> list[Any]:
+    def _chosen(self, parts: tuple[Any, ...], context: Context) -> list[Any]:
         """Return parts with decided subsets replaced by what they hold."""
         found: list[Any] = []
         for part in parts:
-            is_decided = isinstance(part, Subset) and self._names[part] not in frame.draw.mixes
-            found += part.chosen(frame.value(self._names[part])) if is_decided else (part,)
+            is_decided = isinstance(part, Subset) and self._names[part] not in context.draw.mixes
+            found += part.chosen(context.value(self._names[part])) if is_decided else (part,)
         return found
 
-    def _merge(self, merge: Merge, memo: dict[Any, Any], frame: Frame) -> Any:
-        edges = frame.draw.edges.get(self.edges.get(merge, ""))
+    def _merge(self, merge: Merge, memo: dict[Any, Any], context: Context) -> Any:
+        edges = context.draw.edges.get(self.edges.get(merge, ""))
         operands: list[tuple[Tensor | None, Any]] = []
         for index, part in enumerate(merge.operands):
-            found = self._operands(part, edges, memo, frame, index)
-            if isinstance(part, Choice | Subset) and self._names[part] in frame.draw.mixes and merge.kind != "concat":
+            found = self._operands(part, edges, memo, context, index)
+            if isinstance(part, Choice | Subset) and self._names[part] in context.draw.mixes and merge.kind != "concat":
                 _check_alike(self._names[part], [term for term in found if not isinstance(term[1], _Absent)])
             operands += found
         kept = [(weight, value) for weight, value in operands if not isinstance(value, _Absent)]
@@ -240,45 +239,45 @@ class Wiring:
         return total / len(kept) if merge.kind == "mean" and len(kept) > 1 else total
 
     def _operands(
-        self, part: Any, edges: Tensor | None, memo: dict[Any, Any], frame: Frame, index: int = 0
+        self, part: Any, edges: Tensor | None, memo: dict[Any, Any], context: Context, index: int = 0
     ) -> list[tuple[Tensor | None, Any]]:
         """Return the values that an operand stands for, each with its weight."""
         if isinstance(part, Choice | Subset):
             name = self._names[part]
-            mix = frame.draw.mixes.get(name)
+            mix = context.draw.mixes.get(name)
             if mix is None:
-                chosen = [option for option in part.chosen(frame.value(name)) if option is not None]
+                chosen = [option for option in part.chosen(context.value(name)) if option is not None]
                 weights: list[Tensor | None] = [None] * len(chosen)
-                frames = [frame] * len(chosen)
+                contexts = [context] * len(chosen)
                 if edges is not None:
                     numbers = [next(n for n, each in enumerate(part.options) if each is option) for option in chosen]
                     weights = [edges[number] for number in numbers]
             else:
-                frame.used.add(name)
+                context.used.add(name)
                 numbers = list(range(len(part.options)) if mix.active is None else mix.active)
                 chosen = [part.options[number] for number in numbers]
                 by = edges if edges is not None else mix.weights
                 weights = [None if by is None else by[number] for number in numbers]
-                frames = [frame.taking(name, _taken(part, number)) for number in numbers]
+                contexts = [context.taking(name, _taken(part, number)) for number in numbers]
             if not chosen:
                 return [(None, _Absent(memo[self.graph.inputs[0]]))]
             return [
                 (_times(weight, inner), value)
-                for weight, option, inside in zip(weights, chosen, frames, strict=True)
+                for weight, option, inside in zip(weights, chosen, contexts, strict=True)
                 for inner, value in self._operands(option, None, memo, inside)
             ]
         weight = None if edges is None else edges[index]
         if part is None:
             return [(None, _Absent(memo[self.graph.inputs[0]]))]
         node = self.nodes.get(part) if isinstance(part, Apply) else None
-        if isinstance(node, Branch) and part not in memo and node.name in frame.draw.mixes:
-            inputs = tuple(self._value(each, memo, frame) for each in self._chosen(part.inputs, frame))
-            terms = node.terms(inputs, frame)
+        if isinstance(node, Branch) and part not in memo and node.name in context.draw.mixes:
+            inputs = tuple(self._value(each, memo, context) for each in self._chosen(part.inputs, context))
+            terms = node.terms(inputs, context)
             if terms and part in self._summed:
                 return [(_times(weight, inner), value) for inner, value in terms]
             total = mixed(terms)
             memo[part] = _Absent(inputs[0]) if total is None else total
-        return [(weight, self._value(part, memo, frame))]
+        return [(weight, self._value(part, memo, context))]
 
 
 class Unmixable(RelaxationError):

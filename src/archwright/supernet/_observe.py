@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from archwright.build import zeros_for
-from archwright.supernet._frame import Draw, Frame, Mix
+from archwright.supernet._execution import Context, Draw, Mix
 from archwright.supernet._nodes import Visit
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def on_meta(supernet: Supernet) -> Iterator[None]:
     finally:
         engine.discovering = False
         supernet.train(was_training)
-        supernet.bank.settle()
-        for leaf in supernet._leaves:
-            leaf.forget()
+        supernet.bank.allocate()
+        for layer in supernet._layers:
+            layer.forget()
 
 
 def visits(supernet: Supernet, values: Mapping[str, Value], inputs: Sequence[Tensor] | None = None) -> list[Visit]:
@@ -49,24 +49,24 @@ def visits(supernet: Supernet, values: Mapping[str, Value], inputs: Sequence[Ten
         inputs: What goes in; nothing but shapes when not given, within `on_meta`.
     """
     inputs = tuple(zeros_for(supernet.example_input, supernet._engine.device)) if inputs is None else tuple(inputs)
-    frame = Frame(Draw(values, {name: Mix() for name in supernet.branches}))
-    met, _ = observed(supernet, supernet._root, inputs, frame)
+    context = Context(Draw(values, {name: Mix() for name in supernet.branches}))
+    met, _ = observed(supernet, supernet._root, inputs, context)
     return [part for part in met if isinstance(part, Visit)]
 
 
-def observed(supernet: Supernet, node: Any, inputs: tuple[Tensor, ...], frame: Frame) -> tuple[list[Any], Any]:
+def observed(supernet: Supernet, node: Any, inputs: tuple[Tensor, ...], context: Context) -> tuple[list[Any], Any]:
     """Run a node, and return the visits to branches and the layers, in the order in which they ran, with the result.
 
     Args:
         supernet: The supernet.
         node: The node.
         inputs: What goes in.
-        frame: What is run.
+        context: What is run.
     """
     engine = supernet._engine
     before, engine.met = engine.met, []
     try:
-        result = node.run(inputs, frame)
+        result = node.run(inputs, context)
         return engine.met, result
     finally:
         engine.met = before

@@ -12,10 +12,10 @@ from archwright._checks import check_counts
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import Choice, Subset
 from archwright.supernet._base import Relaxation, register
-from archwright.supernet._frame import Mix
-from archwright.supernet._leaf import decisions_in
-from archwright.supernet._made import Made
+from archwright.supernet._execution import Mix
+from archwright.supernet._layer import decisions_in
 from archwright.supernet._observe import observed, on_meta, visits
+from archwright.supernet._sized import SizedLayer
 
 if TYPE_CHECKING:
     from archwright.supernet._nodes import Visit
@@ -91,10 +91,10 @@ class Partial(Relaxation):
         has_weights = False
         for node in visit.branch.nodes:
             if node is not None:
-                met, result = observed(supernet, node, visit.inputs, visit.frame)
+                met, result = observed(supernet, node, visit.inputs, visit.context)
                 if not isinstance(result, Tensor) or result.shape[:2] != x.shape[:2]:
                     return False, False
-                slots = [slot for made in met if isinstance(made, Made) for slot in made.slots]
+                slots = [slot for made in met if isinstance(made, SizedLayer) for slot in made.slots]
                 has_weights = has_weights or any(slot.is_parameter for slot in slots)
         return True, has_weights
 
@@ -105,18 +105,18 @@ class Partial(Relaxation):
                 f"{name}: {count} channels cannot be divided by channels={self.channels}; take channels=2 or another "
                 f"that divides them"
             )
-        mixes = {**visit.frame.draw.mixes, name: Mix(channels=self.channels)}
-        frame = visit.frame.drawing(replace(visit.frame.draw, mixes=mixes))
+        mixes = {**visit.context.draw.mixes, name: Mix(channels=self.channels)}
+        context = visit.context.drawing(replace(visit.context.draw, mixes=mixes))
         try:
-            visit.branch.terms(visit.inputs, frame)
+            visit.branch.terms(visit.inputs, context)
         except RelaxationError as error:
             raise RelaxationError(f"{name}: {error}") from error
 
 
 def _circumstances(supernet: Supernet, visit: Visit) -> Hashable:
     """Return all on which it depends what shapes the options of a branch give."""
-    branch, frame = visit.branch, visit.frame
+    branch, context = visit.branch, visit.context
     inside = (supernet.space.program.names[decision] for decision in decisions_in(branch.choice)[0])
-    sizes = tuple((name, frame.draw.values[name]) for name in inside if name not in supernet.branches)
+    sizes = tuple((name, context.draw.values[name]) for name in inside if name not in supernet.branches)
     shapes = tuple(each.shape for each in visit.inputs)
-    return id(branch), shapes, sizes, tuple((blank, repr(value)) for blank, value in frame.filled.items())
+    return id(branch), shapes, sizes, tuple((blank, repr(value)) for blank, value in context.filled.items())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from archwright.supernet._base import Relaxation, register
-from archwright.supernet._frame import Draw
+from archwright.supernet._execution import Draw
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet

@@ -11,8 +11,8 @@ import numpy as np
 from archwright.errors import RelaxationError
 from archwright.space import Architecture, Choice, Decision, Subset, Value
 from archwright.supernet import _base
-from archwright.supernet._derive import operations
-from archwright.supernet._frame import Draw
+from archwright.supernet._base import derivable
+from archwright.supernet._execution import Draw
 
 if TYPE_CHECKING:
     from archwright.supernet._base import Batch
@@ -96,7 +96,7 @@ def _worth(trainer: Trainer, name: str, held: list[Batch]) -> Value | None:
     if isinstance(decision, Subset):
         return decision._pick(ranked[: max(decision.low, 1)])
     values = list(decision.values())
-    allowed = operations(supernet, decision, values)
+    allowed = derivable(supernet, decision, values)
     return next(values[number] for number in ranked if values[number] in allowed)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from archwright._checks import check_counts
 from archwright.space import Choice, Decision, Subset, Value
 from archwright.supernet._base import Batch, Relaxation, register
-from archwright.supernet._frame import Draw
+from archwright.supernet._execution import Draw
 from archwright.tasks import map_tensors
 
 if TYPE_CHECKING:

@@ -15,16 +15,13 @@ from archwright.build import closed_model, instantiate, size_lazy_layers, zeros_
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import MAX_PARTS, Architecture, Choice, Decision, Space, Subset, Value, as_specs
 from archwright.supernet import _base
-from archwright.supernet._bank import Bank, seeded
-from archwright.supernet._base import Relaxation
+from archwright.supernet._base import Relaxation, choice_of
 from archwright.supernet._compile import Compiler
-from archwright.supernet._derive import choice_of
-from archwright.supernet._engine import Engine
-from archwright.supernet._frame import Draw, Frame, Mix
-from archwright.supernet._leaf import Leaf, decisions_in
+from archwright.supernet._execution import Context, Draw, Engine, Mix
+from archwright.supernet._initial import initialise, separated
+from archwright.supernet._layer import SharedLayer, decisions_in
 from archwright.supernet._nodes import Unmixable
-from archwright.supernet._parting import Parting
-from archwright.supernet._start import begin, parted
+from archwright.supernet._weights import Partition, SharedWeights, seeded
 from archwright.supernet.elastic import rule_of
 
 __all__ = ["Path", "Supernet"]
@@ -95,11 +92,11 @@ class Supernet(nn.Module):
         self.relaxation = _base.create(relaxation) if isinstance(relaxation, str) else relaxation
         self.example_input = specs
         self.rng = np.random.default_rng([seed, 1])
-        self.bank = Bank(seed)
+        self.bank = SharedWeights(seed)  # the name is in the keys of checkpoints
         self._engine = Engine(space.program, self.bank)
         compiler = Compiler(self._engine)
         self._root = compiler.compile(space.parts["model"], "model")
-        self._leaves = compiler.leaves
+        self._layers = compiler.layers
         self._wirings = compiler.wirings
         self.branches: Mapping[str, Choice | Subset] = compiler.branches
         self._unmixable: set[str] = set()
@@ -140,9 +137,9 @@ class Supernet(nn.Module):
         """
         assert self._root is not None
         self._engine.training = self.training
-        frame = Frame(draw)
-        result = self._root.run(inputs, frame)
-        self.used = frozenset(frame.used)
+        context = Context(draw)
+        result = self._root.run(inputs, context)
+        self.used = frozenset(context.used)
         return result
 
     def select(self, architecture: Mapping[str, Any]) -> Path:
@@ -181,15 +178,15 @@ class Supernet(nn.Module):
             BuildError: A layer refuses its arguments.
         """
         closed, specs = closed_model(self.space, architecture, self.example_input)
-        record = self.bank.note(self.space.canonical(architecture))
+        record = self.bank.recorder(self.space.canonical(architecture))
         with seeded(self.bank.seed, "extract"):  # all weights are overwritten: nothing is drawn from outside
             module = instantiate(closed, record)
             assert specs is not None
             assert isinstance(module, nn.Module)
             size_lazy_layers(module, specs)
         slots = record.slots()
-        if not self.bank.want(slots):
-            self.bank.settle()
+        if not self.bank.request(slots):
+            self.bank.allocate()
         like = self.bank.like
         module.to(like.device, like.dtype)
         with torch.no_grad():
@@ -333,7 +330,7 @@ class Supernet(nn.Module):
 
     def _mixed(self) -> dict[str, Choice | Subset]:
         """Return the branches without those that size layers: options that differ in shape, and parts looked into."""
-        sizing = self._unmixable.union(name for leaf in self._leaves if leaf.is_whole for name in leaf.names)
+        sizing = self._unmixable.union(name for layer in self._layers if layer.is_whole for name in layer.names)
         return {name: decision for name, decision in self.branches.items() if name not in sizing}
 
     def _discover(self) -> None:
@@ -345,40 +342,40 @@ class Supernet(nn.Module):
         try:
             self._discover_on(device)
         except Exception:  # whatever a layer raises
-            if not any(leaf.is_own for leaf in self._leaves):
+            if not any(layer.is_own for layer in self._layers):
                 raise
             device = "cpu"
             self._discover_again(device)
         if self._part():
             self._discover_again(device)
-        for leaf in self._leaves:
-            if leaf.takes and leaf.taker is None:
-                begin(leaf)
-            self._check_sizes(leaf)
-        for leaf in self._leaves:
-            leaf.forget()
-        self.bank.settle()
+        for layer in self._layers:
+            if layer.takes and layer.taker is None:
+                initialise(layer)
+            self._check_sizes(layer)
+        for layer in self._layers:
+            layer.forget()
+        self.bank.allocate()
 
     def _discover_again(self, device: str) -> None:
-        self.bank.forget()
-        for leaf in self._leaves:
-            leaf.restore()
+        self.bank.withdraw()
+        for layer in self._layers:
+            layer.restore()
         self._discover_on(device)
 
     def _part(self) -> bool:
         """Find the decisions of which each value needs weights of its own; return whether there are any."""
-        for leaf in self._leaves:
-            if leaf.is_special and leaf.taker is None:
-                names, many = parted(leaf, self._mixed())
+        for layer in self._layers:
+            if layer.is_special and layer.taker is None:
+                names, many = separated(layer, self._mixed())
                 if names:
-                    self.bank.parted[leaf.path] = Parting(self.space.program, leaf.roots, tuple(names))
+                    self.bank.partitions[layer.path] = Partition(self.space.program, layer.roots, tuple(names))
                 if many:
                     warnings.warn(
-                        f"{leaf.path}: the first weights hang on {', '.join(many)}, of too many values to have weights "
-                        f"for each: all share the weights that begin as those of the greatest",
+                        f"{layer.path}: the first weights hang on {', '.join(many)}, of too many values to have "
+                        f"weights for each: all share the weights that begin as those of the greatest",
                         stacklevel=4,
                     )
-        return bool(self.bank.parted)
+        return bool(self.bank.partitions)
 
     def _discover_on(self, device: str) -> None:
         is_done = False
@@ -402,7 +399,7 @@ class Supernet(nn.Module):
                 warnings.simplefilter("ignore")
                 for values in self._probes():
                     try:
-                        self._root.run(inputs, Frame(Draw(values, mixes)))
+                        self._root.run(inputs, Context(Draw(values, mixes)))
                         ran += 1
                     except ArchwrightError:
                         raise
@@ -435,32 +432,32 @@ class Supernet(nn.Module):
                 if value != high[name]:
                     yield high | {name: value}
 
-    def _check_sizes(self, leaf: Leaf) -> None:
+    def _check_sizes(self, layer: SharedLayer) -> None:
         """Refuse a layer that would have too many sets of weights."""
-        parting = list(dict.fromkeys(name for each in leaf.parting for name in each.names))
-        sizes = {name: self.space.decisions[name].size for name in (*leaf.names, *parting)}
-        count = math.prod(sizes[name] for name in parting)
+        dividing = list(dict.fromkeys(name for each in layer.partitions for name in each.names))
+        sizes = {name: self.space.decisions[name].size for name in (*layer.names, *dividing)}
+        count = math.prod(sizes[name] for name in dividing)
         if count > _MOST:
             raise RelaxationError(
-                f"{leaf.path}: its first weights hang on {', '.join(parting)}, which together have {count:,.0f} "
+                f"{layer.path}: its first weights hang on {', '.join(dividing)}, which together have {count:,.0f} "
                 f"values, and each would need weights of its own; leave at most {_MOST} of them open"
             )
-        ruleless = sorted({type(layer).__name__ for layer in leaf.layers() if rule_of(layer) is None})
+        ruleless = sorted({type(module).__name__ for module in layer.modules() if rule_of(module) is None})
         if not ruleless:
             return
-        for name in leaf.names:
-            count *= sizes[name] if name not in parting and leaf.is_sized_by(name) else 1
+        for name in layer.names:
+            count *= sizes[name] if name not in dividing and layer.is_sized_by(name) else 1
         if count > _MOST:
             raise RelaxationError(
-                f"{leaf.path}: {', '.join(ruleless)} has {count:,.0f} sizes and no rule by which they could share "
+                f"{layer.path}: {', '.join(ruleless)} has {count:,.0f} sizes and no rule by which they could share "
                 f"weights. Write one (archwright.supernet.elastic.register), or leave at most {_MOST} sizes open"
             )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Supernet:
         """Move or convert the weights; layers that hold parts of them are made anew."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch has no types there
-        for leaf in self._leaves:
-            leaf.forget()
+        for layer in self._layers:
+            layer.forget()
         return self
 
 

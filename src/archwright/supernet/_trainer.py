@@ -14,7 +14,7 @@ from torch import Tensor
 from archwright.errors import EvaluationError
 from archwright.evaluate import SCHEDULES, Feed, TrainingProgress, make_optimizer
 from archwright.supernet._base import Batch
-from archwright.supernet._frame import Draw
+from archwright.supernet._execution import Draw
 from archwright.supernet._supernet import Supernet
 from archwright.trials import Objective
 

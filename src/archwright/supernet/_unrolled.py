@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from archwright.supernet._base import Batch
-from archwright.supernet._frame import Draw
+from archwright.supernet._execution import Draw
 
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet

@@ -1,4 +1,4 @@
-"""What is decided while a supernet runs: values, and mixtures where nothing is decided yet."""
+"""How a supernet is executed: what a pass runs (`Draw`, `Mix`), its context, and what all parts share (`Engine`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from archwright.space import Blank, Value
+from archwright.space import Blank, Program, Value
+from archwright.supernet._weights import SharedWeights
 
-__all__ = ["Draw", "Frame", "Mix"]
+__all__ = ["Context", "Draw", "Engine", "Mix"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Draw:
         return Draw({**self.values, **values}, mixes, self.edges, log_probs)
 
 
-class Frame:
+class Context:
     """A draw while it is run, with the blanks of templates filled in.
 
     Args:
@@ -90,27 +91,61 @@ class Frame:
         self.used.add(name)
         return self.draw.values[name]
 
-    def within(self, filled: Mapping[Blank, Any]) -> Frame:
-        """Return a frame with other blanks filled in."""
+    def within(self, filled: Mapping[Blank, Any]) -> Context:
+        """Return a context with other blanks filled in."""
         return self._like(filled, self.divisor)
 
-    def drawing(self, draw: Draw) -> Frame:
-        """Return a frame in which something else is run."""
-        frame = self._like(self.filled, self.divisor)
-        frame.draw = draw
-        return frame
+    def drawing(self, draw: Draw) -> Context:
+        """Return a context in which something else is run."""
+        context = self._like(self.filled, self.divisor)
+        context.draw = draw
+        return context
 
-    def taking(self, name: str, value: Value) -> Frame:
-        """Return a frame inside of an option of a decision that is mixed."""
-        frame = self._like(self.filled, self.divisor)
-        frame.taken = (*self.taken, (name, value))
-        return frame
+    def taking(self, name: str, value: Value) -> Context:
+        """Return a context inside of an option of a decision that is mixed."""
+        context = self._like(self.filled, self.divisor)
+        context.taken = (*self.taken, (name, value))
+        return context
 
-    def narrowed(self, divisor: int) -> Frame:
-        """Return a frame in which layers have fewer channels."""
+    def narrowed(self, divisor: int) -> Context:
+        """Return a context in which layers have fewer channels."""
         return self._like(self.filled, self.divisor * divisor)
 
-    def _like(self, filled: Mapping[Blank, Any], divisor: int) -> Frame:
-        frame = Frame(self.draw, filled, divisor, self.used, self.taken)
-        frame.shared = self.shared
-        return frame
+    def _like(self, filled: Mapping[Blank, Any], divisor: int) -> Context:
+        context = Context(self.draw, filled, divisor, self.used, self.taken)
+        context.shared = self.shared
+        return context
+
+
+class Engine:
+    """What all parts of a supernet share.
+
+    Args:
+        program: The decisions of the space.
+        bank: The weights.
+
+    Attributes:
+        high: The greatest value of each decision, by name.
+        discovering: Whether shapes are being found out.
+        remembers: Whether a shape that was found out is not found out again.
+        device: Where they are found out: "meta", or "cpu" if something cannot be run there.
+        training: Whether layers run in training mode.
+        context: What is being run.
+        met: Branches and layers in the order in which they were run, while somebody wants to know; else None.
+    """
+
+    def __init__(self, program: Program, bank: SharedWeights) -> None:
+        self.program = program
+        self.bank = bank
+        self.high = {name: each.decode([1.0] * each.width) for name, each in program.decisions.items()}
+        self.discovering = False
+        self.remembers = False
+        self.device = "meta"
+        self.training = True
+        self.context: Context | None = None
+        self.met: list[Any] | None = None
+
+    def meet(self, part: Any) -> None:
+        """Take down that a branch or a layer is run."""
+        if self.met is not None:
+            self.met.append(part)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from archwright.supernet._bank import Bank
-from archwright.supernet._slots import Slot
+from archwright.supernet._weights import SharedWeights, Slot
 from archwright.supernet.elastic import cut, rule_of
 
 if TYPE_CHECKING:
-    from archwright.supernet._engine import Engine
+    from archwright.supernet._execution import Engine
 
-__all__ = ["Made"]
+__all__ = ["SizedLayer"]
 
 _STATELESS = frozenset(
     getattr(nn, name)
@@ -28,7 +27,7 @@ _STATELESS = frozenset(
 """Layers that give the same for the same, whenever they are run."""
 
 
-class Made:
+class SizedLayer:
     """A layer of one size.
 
     Args:
@@ -49,7 +48,7 @@ class Made:
         self._sliced: list[tuple[Slot, Tensor]] = []
         self._buffers: list[tuple[Slot, Tensor]] = []
 
-    def bind(self, bank: Bank) -> bool:
+    def bind(self, bank: SharedWeights) -> bool:
         """Give the layer its part of the weights; return whether there is such a part."""
         if self._version != bank.version:
             held = [(slot, bank.held(slot.key)) for slot in self.slots]

@@ -15,15 +15,12 @@ from torch.overrides import TorchFunctionMode
 from archwright.build import counting_channels, has_lazy_layers, headline, instantiate, is_unsized, without_lazy_layers
 from archwright.errors import BuildError, RelaxationError
 from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, mapped, walk
-from archwright.supernet._bank import seeded
-from archwright.supernet._engine import Engine
-from archwright.supernet._frame import Draw, Frame
-from archwright.supernet._made import Made
-from archwright.supernet._parting import Parting
-from archwright.supernet._slots import CONTAINERS, Slot
+from archwright.supernet._execution import Context, Draw, Engine
+from archwright.supernet._sized import SizedLayer
+from archwright.supernet._weights import CONTAINERS, Partition, Slot, seeded
 from archwright.supernet.elastic import rule_of
 
-__all__ = ["Leaf", "StandIn", "decisions_in"]
+__all__ = ["SharedLayer", "StandIn", "decisions_in"]
 
 _SHAPELESS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid)
 _FILLING = frozenset((Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_))
@@ -39,8 +36,8 @@ class StandIn(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Any:
         """Run the part."""
-        assert self._engine.frame is not None
-        return self._node.run(inputs, self._engine.frame)
+        assert self._engine.context is not None
+        return self._node.run(inputs, self._engine.context)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> StandIn:
         """Refuse: what copies a part makes layers that have weights of their own."""
@@ -54,7 +51,7 @@ class _Unfilled(TorchFunctionMode):
         return args[0] if func in _FILLING else func(*args, **(kwargs or {}))
 
 
-class Leaf:
+class SharedLayer:
     """A call that makes a layer.
 
     What it takes may hold decisions; a layer is made for each set of values, when it is first met, and kept. Parts of
@@ -66,15 +63,15 @@ class Leaf:
         call: The call.
         path: Where it stands.
         parts: The parts of the expression among its arguments, each with what runs it.
-        inner: The leaves in those parts.
+        inner: The layers in those parts.
         roots: The call, and what the blanks of templates in it stand for.
 
     Attributes:
         names: The decisions that it is made by, by name.
         is_own: Whether code of the user's own makes it, or a part of it.
-        parting: What divides its weights by the values of decisions.
-        runs: While sizes are found out: what went in first with each draw, and the frame; by the `id` of the draw.
-        met: While sizes are found out: for each of its sizes the frame in which it was met first, and its tensors.
+        partitions: The decisions of which each value has weights of its own, in the layer.
+        runs: While sizes are found out: what went in first with each draw, and the context; by the `id` of the draw.
+        met: While sizes are found out: for each of its sizes the context in which it was met first, and its tensors.
     """
 
     def __init__(
@@ -83,24 +80,24 @@ class Leaf:
         call: Call,
         path: str,
         parts: list[tuple[Any, Any]],
-        inner: list[Leaf],
+        inner: list[SharedLayer],
         roots: tuple[Any, ...],
     ) -> None:
         self.engine, self.call, self.path = engine, call, path
         self.parts, self.inner, self.roots = parts, inner, roots
-        self.parting: list[Parting] = []
-        self.runs: dict[int, tuple[tuple[Any, ...], Frame]] = {}
-        self.met: list[tuple[Frame, list[Slot]]] = []
-        self._within: Leaf | None = None
+        self.partitions: list[Partition] = []
+        self.runs: dict[int, tuple[tuple[Any, ...], Context]] = {}
+        self.met: list[tuple[Context, list[Slot]]] = []
+        self._within: SharedLayer | None = None
         self._running: tuple[Any, ...] = ()
-        for leaf in inner:
-            leaf._within = leaf._within or self
+        for layer in inner:
+            layer._within = layer._within or self
         self.is_whole = self._is_settled = False
         self._set_up()
 
     def _set_up(self) -> None:
-        self._made: dict[Hashable, Made] = {}
-        self._probed: dict[Hashable, Made] = {}  # without weights, and never run for real
+        self._made: dict[Hashable, SizedLayer] = {}
+        self._probed: dict[Hashable, SizedLayer] = {}  # without weights, and never run for real
         self._given: dict[Hashable, Any] = {}
         self._open: Any = None
         item = self._opened()
@@ -122,13 +119,13 @@ class Leaf:
         return self.is_own or self.takes
 
     @property
-    def taker(self) -> Leaf | None:
+    def taker(self) -> SharedLayer | None:
         """The outermost layer around it that takes it as a part."""
-        around: list[Leaf] = []
-        leaf = self._within
-        while leaf is not None:
-            around += [leaf] if leaf.takes else []
-            leaf = leaf._within
+        around: list[SharedLayer] = []
+        layer = self._within
+        while layer is not None:
+            around += [layer] if layer.takes else []
+            layer = layer._within
         return around[-1] if around else None
 
     def exposed(self) -> list[Decision]:
@@ -142,20 +139,20 @@ class Leaf:
             self._open = self.call if self.is_whole or not stand_ins else _replaced(self.call, stand_ins)
         return self._open
 
-    def run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
-        """Return what the layer gives for some inputs, in the size that a frame says."""
-        engine, before = self.engine, self.engine.frame
-        engine.frame = frame
+    def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
+        """Return what the layer gives for some inputs, in the size that a context says."""
+        engine, before = self.engine, self.engine.context
+        engine.context = context
         try:
-            return self._discover(inputs, frame) if engine.discovering else self._run(inputs, frame)
+            return self._discover(inputs, context) if engine.discovering else self._run(inputs, context)
         finally:
-            engine.frame = before
+            engine.context = before
 
-    def _run(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
-        key = self._key(inputs, frame)
+    def _run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
+        key = self._key(inputs, context)
         made = self._made.get(key)
         if made is None or not made.bind(self.engine.bank):
-            made = self._made[key] = self._make(inputs, frame)
+            made = self._made[key] = self._make(inputs, context)
             made.bind(self.engine.bank)
             if len(self._made) > _KEPT:
                 del self._made[next(iter(self._made))]
@@ -163,28 +160,28 @@ class Leaf:
         if self.takes:
             self._running = inputs
         try:
-            return self._shared(made, inputs, frame)
+            return self._shared(made, inputs, context)
         finally:
             self._running = ()
 
-    def _shared(self, made: Made, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
-        if made.does is None or frame.shared is None:
+    def _shared(self, made: SizedLayer, inputs: tuple[Tensor, ...], context: Context) -> Any:
+        if made.does is None or context.shared is None:
             return made.run(inputs, self.engine)
         place = made.does, id(inputs[0])
-        if place not in frame.shared:
-            frame.shared[place] = inputs[0], made.run(inputs, self.engine)
-        return frame.shared[place][1]
+        if place not in context.shared:
+            context.shared[place] = inputs[0], made.run(inputs, self.engine)
+        return context.shared[place][1]
 
-    def _discover(self, inputs: tuple[Tensor, ...], frame: Frame) -> Any:
+    def _discover(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
         """Run the layer without weights; with its parts inside it, if it looks into them or copies them."""
-        key = self._key(inputs, frame)
-        self.runs.setdefault(id(frame.draw), (inputs, frame))
+        key = self._key(inputs, context)
+        self.runs.setdefault(id(context.draw), (inputs, context))
         given = key, _described(inputs)
         if given in self._given and self.engine.remembers:
             return self._given[given]
         try:
             if key not in self._probed:
-                self._probed[key] = self._make(inputs, frame)
+                self._probed[key] = self._make(inputs, context)
             self.engine.meet(self._probed[key])
             result = self._probed[key].module(*inputs)
             if self.engine.device == "meta" and (self.is_whole or not self.parts):
@@ -195,7 +192,7 @@ class Leaf:
                 raise
         self.is_whole = True
         self._set_up()
-        return self._discover(inputs, frame)
+        return self._discover(inputs, context)
 
     def is_sized_by(self, name: str) -> bool:
         """Tell whether layers without a rule were probed in different sizes for different values of a decision."""
@@ -210,8 +207,8 @@ class Leaf:
             first.isdisjoint(second) for group in found.values() for first, second in combinations(group.values(), 2)
         )
 
-    def layers(self) -> list[nn.Module]:
-        """Return the layers with tensors that were made to find out about sizes."""
+    def modules(self) -> list[nn.Module]:
+        """Return the modules with tensors that were made to find out about sizes."""
         return [slot.layer for made in self._probed.values() for slot in made.slots]
 
     def forget(self) -> None:
@@ -223,74 +220,79 @@ class Leaf:
     def restore(self) -> None:
         """Begin anew to find out about the layer."""
         self.is_whole = self._is_settled = False
-        self.parting = self.engine.bank.parting(self.path)
+        self.partitions = self.engine.bank.partitions_of(self.path)
         self._set_up()
 
-    def _key(self, inputs: tuple[Tensor, ...], frame: Frame) -> Hashable:
-        if not (self.names or self._blanks or self._is_lazy or self.parting):
-            return (frame.divisor,)
-        values = frame.draw.values
-        frame.used.update(self.names)
-        key: list[Any] = [frame.divisor]
+    def _key(self, inputs: tuple[Tensor, ...], context: Context) -> Hashable:
+        if not (self.names or self._blanks or self._is_lazy or self.partitions):
+            return (context.divisor,)
+        values = context.draw.values
+        context.used.update(self.names)
+        key: list[Any] = [context.divisor]
         key += [values.get(name) for name in self.names]
         for blank in self._blanks:
-            filled = frame.filled.get(blank)
+            filled = context.filled.get(blank)
             key.append(filled if isinstance(filled, Hashable) else repr(filled))
         if self._is_lazy:
             key.append(_shapes(inputs))
-        for parting in self.parting:
-            decided = parting.decided({**values, **dict(frame.taken)})
-            frame.used.update(decided)
+        for partition in self.partitions:
+            decided = partition.decided({**values, **dict(context.taken)})
+            context.used.update(decided)
             key += decided.items()
         return tuple(key)
 
-    def _make(self, inputs: tuple[Tensor, ...], frame: Frame) -> Made:
-        """Make the layer, and see that the bank has room for it."""
+    def _make(self, inputs: tuple[Tensor, ...], context: Context) -> SizedLayer:
+        """Make the layer, and see that the shared weights have room for it."""
         engine = self.engine
         if engine.discovering:
-            module, slots = self._made_on(engine.device, inputs, frame)
+            module, slots = self._made_on(engine.device, inputs, context)
             real = slots
             if engine.device == "meta" and any(slot.is_given for slot in slots) and not self.takes:
-                _, real = self._made_on("cpu", inputs, frame)
-            engine.bank.want(real)
-            self.met.append((frame, real))
-            return Made(module, slots)
+                _, real = self._made_on("cpu", inputs, context)
+            engine.bank.request(real)
+            self.met.append((context, real))
+            return SizedLayer(module, slots)
         device = "cpu" if self.is_own else "meta"  # whatever it holds besides its parameters must be real
-        module, slots = self._made_on(device, inputs, frame)
+        module, slots = self._made_on(device, inputs, context)
         if device == "meta" and any(slot.is_given for slot in slots):
-            module, slots = self._made_on("cpu", inputs, frame)
-        if not engine.bank.want(slots):
+            module, slots = self._made_on("cpu", inputs, context)
+        if not engine.bank.request(slots):
             taker = self.taker
             if taker is not None:
-                engine.bank.want(taker.built(taker._running, frame))
+                engine.bank.request(taker.built(taker._running, context))
             elif self.takes:
-                engine.bank.want(self.built(inputs, frame))
-            engine.bank.settle()
+                engine.bank.request(self.built(inputs, context))
+            engine.bank.allocate()
         like = engine.bank.like
         if self.is_own and (like.device.type != "cpu" or like.dtype != torch.get_default_dtype()):
             module.to(like.device, like.dtype)
-        return Made(module, slots)
+        return SizedLayer(module, slots)
 
     def built(
-        self, inputs: tuple[Any, ...], frame: Frame, values: Mapping[str, Value] | None = None, *, again: bool = False
+        self,
+        inputs: tuple[Any, ...],
+        context: Context,
+        values: Mapping[str, Value] | None = None,
+        *,
+        again: bool = False,
     ) -> list[Slot]:
         """Return the tensors of the layer as it is built: what it takes are real modules, whatever runs them here.
 
         Args:
             inputs: What goes in.
-            frame: What is run; of decisions that are mixed the options inside of which it is.
+            context: What is run; of decisions that are mixed the options inside of which it is.
             values: Decisions that are made otherwise, by name.
             again: Whether to draw from another seed.
         """
-        draw = Draw({**self.engine.high, **frame.draw.values, **dict(frame.taken), **(values or {})})
-        return self._made_on("cpu", inputs, Frame(draw, frame.filled), self.call, again=again)[1]
+        draw = Draw({**self.engine.high, **context.draw.values, **dict(context.taken), **(values or {})})
+        return self._made_on("cpu", inputs, Context(draw, context.filled), self.call, again=again)[1]
 
     def _made_on(
-        self, device: str, inputs: tuple[Any, ...], frame: Frame, call: Call | None = None, *, again: bool = False
+        self, device: str, inputs: tuple[Any, ...], context: Context, call: Call | None = None, *, again: bool = False
     ) -> tuple[nn.Module, list[Slot]]:
         call = call or self._opened()
-        record = self.engine.bank.note({**frame.draw.values, **dict(frame.taken)})
-        closed = Resolver(self.engine.program, frame.draw.values, frame.filled).close(call, self.path)
+        record = self.engine.bank.recorder({**context.draw.values, **dict(context.taken)})
+        closed = Resolver(self.engine.program, context.draw.values, context.filled).close(call, self.path)
         specs = _specs(inputs)
         if device == "cpu" and call is self.call and self.is_special and specs is not None and has_lazy_layers(closed):
             try:
@@ -310,8 +312,8 @@ class Leaf:
                 self._give_sizes(module, device, inputs)
             for layer in () if self.engine.discovering else passed:
                 del layer.forward
-        if frame.divisor > 1:
-            self._narrow(module, closed, frame.divisor)
+        if context.divisor > 1:
+            self._narrow(module, closed, context.divisor)
         return module, record.slots()
 
     def _give_sizes(self, module: nn.Module, device: str, inputs: tuple[Any, ...]) -> None:

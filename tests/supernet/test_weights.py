@@ -1,4 +1,4 @@
-"""The bank of weights: how it grows, moves, is copied and kept; seeds; statistics measured anew."""
+"""The shared weights: how they grow, move, are copied and kept; seeds; statistics measured anew."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How the weights of a supernet begin: as in the networks that are built.
+"""The initial weights of a supernet: as in the networks that are built.
 
-Layers of torch that stand by themselves begin by their own rules. Whatever a class or a function of the user's own
-makes, or does to the modules that it is given, is made here as it is built, and its weights are taken over.
+Layers of torch that stand by themselves are initialised by their own rules. Whatever a class or a function of the
+user's own makes, or does to the modules that it is given, is made here as it is built, and its weights are taken over.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any
 from archwright.build import headline
 from archwright.errors import RelaxationError
 from archwright.space import Decision, Value
-from archwright.supernet._frame import Frame
-from archwright.supernet._leaf import Leaf, decisions_in
-from archwright.supernet._slots import Slot, independent_of_seed, same_values
+from archwright.supernet._execution import Context
+from archwright.supernet._layer import SharedLayer, decisions_in
+from archwright.supernet._weights import Slot, independent_of_seed, same_values
 from archwright.supernet.elastic import rule_of
 
-__all__ = ["MOST", "begin", "covers", "parted"]
+__all__ = ["MOST", "covers", "initialise", "separated"]
 
 _LISTED = 64  # values of a decision that are looked through for what they open
 MOST = 16  # values of a decision that are built to see whether the first weights hang on it
 
 
-def parted(leaf: Leaf, branches: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return the decisions on which the first weights of a leaf hang: weights that begin differently are not shared.
+def separated(layer: SharedLayer, branches: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return the decisions on which the initial weights of a layer depend: weights that differ there are not shared.
 
     Two sizes may share weights that are drawn at random, or of which the smaller ones are a part of the larger. They do
     not share weights that are loaded, such as those of two networks that were trained before, nor a tensor that one of
@@ -33,38 +33,38 @@ def parted(leaf: Leaf, branches: Collection[str]) -> tuple[list[str], list[str]]
     initialization, they do not share either.
 
     Args:
-        leaf: A layer of the user's own, after sizes were found out; or one that takes parts that run by themselves.
+        layer: A layer of the user's own, after sizes were found out; or one that takes parts that run by themselves.
         branches: The names of the decisions that are mixed.
 
     Returns:
         The names of those of which each value is to have weights of its own, and of those that have too many values.
 
     Raises:
-        RelaxationError: Loaded weights hang on a decision that is not made in all networks of the leaf.
+        RelaxationError: Loaded weights hang on a decision that is not made in all networks of the layer.
     """
-    if not leaf.runs:
+    if not layer.runs:
         return [], []
-    program = leaf.engine.program
-    inputs, frame = next(iter(leaf.runs.values()))
-    rounds = _rounds(leaf, frame)
+    program = layer.engine.program
+    inputs, context = next(iter(layer.runs.values()))
+    rounds = _rounds(layer, context)
     built: dict[str, _Built] = {}
 
     def references(settled: Mapping[str, Value]) -> list[_Built]:
         """Return the networks in which some decisions are made, with every option in one of them."""
         wanted = [{**taken, **settled} for taken in rounds]
-        return [built.setdefault(repr(each), _Built(leaf, inputs, frame, each)) for each in wanted]
+        return [built.setdefault(repr(each), _Built(layer, inputs, context, each)) for each in wanted]
 
-    names = leaf.names + [program.names[each] for root in leaf.roots[1:] for each in decisions_in(root)[0]]
-    exposed = [*names, *(program.names[decision] for decision in leaf.exposed())]
-    if leaf.inner and any(reference.is_loaded for reference in references({})):
-        names += [program.names[decision] for decision in decisions_in(leaf.call)[0]]
+    names = layer.names + [program.names[each] for root in layer.roots[1:] for each in decisions_in(root)[0]]
+    exposed = [*names, *(program.names[decision] for decision in layer.exposed())]
+    if layer.inner and any(reference.is_loaded for reference in references({})):
+        names += [program.names[decision] for decision in decisions_in(layer.call)[0]]
     names = [name for name in names if name not in branches]
     found: tuple[list[str], list[str]] = ([], [])
-    for name, settled in _reached(leaf).items():
-        if name in names and _hangs_on(name, program.decisions[name], references(settled)):
+    for name, settled in _reached(layer).items():
+        if name in names and _depends_on(name, program.decisions[name], references(settled)):
             if name not in exposed:
                 raise RelaxationError(
-                    f"{leaf.path}: {headline(leaf.call)} loads weights that hang on {name}, which only some of its "
+                    f"{layer.path}: {headline(layer.call)} loads weights that hang on {name}, which only some of its "
                     f"networks decide, so they can be no part of one set of weights: settle {name}, or write a choice "
                     f"between several such calls"
                 )
@@ -72,21 +72,21 @@ def parted(leaf: Leaf, branches: Collection[str]) -> tuple[list[str], list[str]]
     return found
 
 
-def begin(leaf: Leaf) -> None:
-    """Give the bank the first weights of a leaf that takes parts which run by themselves, and of those parts."""
-    largest: dict[str, tuple[int, Frame]] = {}
-    for each in (leaf, *leaf.inner):
-        for frame, slots in each.met:
+def initialise(layer: SharedLayer) -> None:
+    """Give the shared weights the initial values of a layer that takes parts, and of those parts."""
+    largest: dict[str, tuple[int, Context]] = {}
+    for each in (layer, *layer.inner):
+        for context, slots in each.met:
             for slot in slots:
                 known = largest.get(slot.key)
                 if known is None or slot.shape.numel() > known[0]:
-                    largest[slot.key] = slot.shape.numel(), frame
-    by_draw: dict[int, list[Frame]] = {}
-    for _, frame in largest.values():
-        by_draw.setdefault(id(frame.draw), []).append(frame)
-    for draw, frames in by_draw.items():
-        for taken in covers(dict(frame.taken) for frame in frames):
-            leaf.engine.bank.want(leaf.built(*leaf.runs[draw], taken))
+                    largest[slot.key] = slot.shape.numel(), context
+    by_draw: dict[int, list[Context]] = {}
+    for _, context in largest.values():
+        by_draw.setdefault(id(context.draw), []).append(context)
+    for draw, contexts in by_draw.items():
+        for taken in covers(dict(context.taken) for context in contexts):
+            layer.engine.bank.request(layer.built(*layer.runs[draw], taken))
 
 
 def covers(wanted: Iterable[Mapping[str, Value]]) -> list[dict[str, Value]]:
@@ -103,20 +103,22 @@ def covers(wanted: Iterable[Mapping[str, Value]]) -> list[dict[str, Value]]:
 
 
 class _Built:
-    """The layers of a leaf as they are built, with some decisions made."""
+    """The tensors of a layer as it is built, with some decisions made."""
 
-    def __init__(self, leaf: Leaf, inputs: tuple[Any, ...], frame: Frame, values: Mapping[str, Value]) -> None:
-        self.leaf, self.inputs, self.frame, self.values = leaf, inputs, frame, dict(values)
+    def __init__(
+        self, layer: SharedLayer, inputs: tuple[Any, ...], context: Context, values: Mapping[str, Value]
+    ) -> None:
+        self.layer, self.inputs, self.context, self.values = layer, inputs, context, dict(values)
 
     @functools.cached_property
     def slots(self) -> dict[str, Slot]:
         """Their tensors by key."""
-        return {slot.key: slot for slot in self.leaf.built(self.inputs, self.frame, self.values)}
+        return {slot.key: slot for slot in self.layer.built(self.inputs, self.context, self.values)}
 
     @functools.cached_property
     def fixed(self) -> set[str]:
         """The keys of the tensors that are the same for every seed."""
-        again = self.leaf.built(self.inputs, self.frame, self.values, again=True)
+        again = self.layer.built(self.inputs, self.context, self.values, again=True)
         return independent_of_seed(self.slots, {slot.key: slot for slot in again})
 
     @property
@@ -127,14 +129,14 @@ class _Built:
 
     def decided(self, name: str) -> Value:
         """Return the value of a decision."""
-        return self.values.get(name, self.frame.draw.values[name])
+        return self.values.get(name, self.context.draw.values[name])
 
     def at(self, name: str, value: Value) -> _Built | None:
         """Return the same with one more decision made; None where it cannot be built."""
-        wanted = {**self.frame.draw.values, name: value}
-        runs = self.leaf.runs.values()
+        wanted = {**self.context.draw.values, name: value}
+        runs = self.layer.runs.values()
         run = next((run for run in runs if run[1].draw.values == wanted), None)
-        other = _Built(self.leaf, *(run or (self.inputs, self.frame)), {**self.values, name: value})
+        other = _Built(self.layer, *(run or (self.inputs, self.context)), {**self.values, name: value})
         if run is None:  # constraints keep it from being run, and it may not even fit
             try:
                 return other if other.slots else None
@@ -143,15 +145,15 @@ class _Built:
         return other
 
 
-def _rounds(leaf: Leaf, frame: Frame) -> list[dict[str, Value]]:
-    """Return what has to be decided to have every option inside of a leaf made once."""
-    return covers(dict(met.taken) for inner in leaf.inner for met, _ in inner.met if met.draw is frame.draw) or [{}]
+def _rounds(layer: SharedLayer, context: Context) -> list[dict[str, Value]]:
+    """Return what has to be decided to have every option inside of a layer made once."""
+    return covers(dict(met.taken) for inner in layer.inner for met, _ in inner.met if met.draw is context.draw) or [{}]
 
 
-def _reached(leaf: Leaf) -> dict[str, dict[str, Value]]:
-    """Return each decision in the call of a leaf, with the decisions by which it is active there, by name."""
-    program = leaf.engine.program
-    left = leaf.exposed()
+def _reached(layer: SharedLayer) -> dict[str, dict[str, Value]]:
+    """Return each decision in the call of a layer, with the decisions by which it is active there, by name."""
+    program = layer.engine.program
+    left = layer.exposed()
     found: dict[str, dict[str, Value]] = {program.names[decision]: {} for decision in left}
     while left:
         decision = left.pop(0)
@@ -164,7 +166,7 @@ def _reached(leaf: Leaf) -> dict[str, dict[str, Value]]:
     return found
 
 
-def _hangs_on(name: str, decision: Decision, references: list[_Built]) -> bool:
+def _depends_on(name: str, decision: Decision, references: list[_Built]) -> bool:
     """Tell whether another value of a decision makes weights that cannot begin as one with those of a reference."""
     values = list(decision.values()) if decision.size <= MOST else [decision.decode([0.0] * decision.width)]
     for reference in references:
