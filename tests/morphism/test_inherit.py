@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from tests.supernet import test_laws, test_start
+from tests.supernet import test_laws, test_initial
 
 import archwright as aw
 from archwright import nn, spaces
@@ -619,10 +619,10 @@ def test_the_input_has_to_be_known() -> None:
 
 def test_a_frozen_layer_of_another_size_begins_as_it_is_built() -> None:
     wide = aw.ordinal(4, 8, name="width")
-    space = aw.Space(model=nn.Sequential(aw.lazy(test_start.Loaded)(wide), nn.LazyLinear(3)), example_input=VECTOR)
+    space = aw.Space(model=nn.Sequential(aw.lazy(test_initial.Loaded)(wide), nn.LazyLinear(3)), example_input=VECTOR)
     for parent, child in ((4, 8), (8, 4)):
         network, inherited = moved(space, ends(space, width=parent), ends(space, width=child))
-        test_start.same(network[0], test_start.Loaded(child))
+        test_initial.same(network[0], test_initial.Loaded(child))
         assert network[1].weight.requires_grad
         assert not inherited.preserving
 
@@ -630,10 +630,10 @@ def test_a_frozen_layer_of_another_size_begins_as_it_is_built() -> None:
 @pytest.mark.parametrize("is_frozen", [True, False])
 def test_a_layer_that_loads_other_weights_has_those(is_frozen: bool) -> None:
     scale = aw.choice(1.0, 2.0, name="scale")
-    loaded = aw.lazy(test_start.Loaded)(scale=scale, frozen=is_frozen)
+    loaded = aw.lazy(test_initial.Loaded)(scale=scale, frozen=is_frozen)
     space = aw.Space(model=nn.Sequential(loaded, nn.LazyLinear(3)), example_input=VECTOR)
     network, inherited = moved(space, ends(space), ends(space, scale=2.0))
-    test_start.same(network[0], test_start.Loaded(scale=2.0, frozen=is_frozen))
+    test_initial.same(network[0], test_initial.Loaded(scale=2.0, frozen=is_frozen))
     assert torch.equal(network[1].weight, trained(space, ends(space))[1].weight)
     assert not inherited.preserving
     network, inherited = moved(space, ends(space), ends(space))  # the same weights: what they have become since
@@ -642,10 +642,10 @@ def test_a_layer_that_loads_other_weights_has_those(is_frozen: bool) -> None:
 
 
 def test_a_layer_that_is_frozen_from_now_on_begins_as_it_is_built() -> None:
-    loaded = aw.lazy(test_start.Loaded)(frozen=aw.choice(False, True, name="frozen"))
+    loaded = aw.lazy(test_initial.Loaded)(frozen=aw.choice(False, True, name="frozen"))
     space = aw.Space(model=nn.Sequential(loaded, nn.LazyLinear(3)), example_input=VECTOR)
     network, _ = moved(space, ends(space), ends(space, frozen=True))
-    test_start.same(network[0].layer, test_start.Loaded().layer)
+    test_initial.same(network[0].layer, test_initial.Loaded().layer)
 
 
 class _Identity(torch.nn.Module):
@@ -653,7 +653,7 @@ class _Identity(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = test_start.Loaded(frozen=False).layer
+        self.layer = test_initial.Loaded(frozen=False).layer
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layer(x)
@@ -663,7 +663,7 @@ def test_a_new_layer_that_is_loaded_begins_as_it_is_loaded() -> None:
     body = aw.repeat(lambda i: aw.lazy(_Identity)(), 0, 1, name="depth")
     space = aw.Space(model=nn.Sequential(nn.Linear(6, 6), body, nn.LazyLinear(3)), example_input=VECTOR)
     network, inherited = moved(space, ends(space), ends(space, depth=1))
-    assert torch.equal(network[1][0].layer.weight, test_start.Loaded().layer.weight)
+    assert torch.equal(network[1][0].layer.weight, test_initial.Loaded().layer.weight)
     assert not inherited.preserving
 
 
