@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from tests.supernet import test_laws, test_initial
+from tests.supernet import test_initial, test_laws
 
 import archwright as aw
 from archwright import nn, spaces
