@@ -27,7 +27,7 @@ def test_examples_run(path, tmp_path, monkeypatch):
     assert not found.failed
 
 
-PACKAGES = ["proxies", "schedulers", "strategies", "surrogates"]
+PACKAGES = ["morphism", "proxies", "schedulers", "strategies", "supernet", "surrogates", "tasks", "trials"]
 
 
 def without_example():

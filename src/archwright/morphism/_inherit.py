@@ -26,14 +26,21 @@ _WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear, nn.Bilinear, nn.RNNBase, nn.RNN
 
 @dataclass(frozen=True)
 class Inherited:
-    """What a network took over. All numbers count learned numbers, so `copied + grown + fresh` are the child's.
+    """Statistics of inherited weights, in numbers of parameters; `copied + grown + fresh` is the size of the child.
 
     Attributes:
-        copied: Numbers that are the parent's.
-        grown: Numbers by which tensors are larger than the parent's.
-        fresh: Numbers in tensors that the parent has not.
-        cut: Numbers of the parent that the child has not; `copied + cut` are the parent's.
-        preserving: Whether the child gives what the parent gives, in evaluation mode, for an input that was drawn.
+        copied: Parameters copied from the parent.
+        grown: Parameters by which tensors are larger than the parent's.
+        fresh: Parameters in new tensors.
+        cut: Parameters of the parent that were dropped; `copied + cut` is the size of the parent.
+        preserving: Whether child and parent have equal outputs in evaluation mode, for a random input.
+
+    Example:
+        >>> space = aw.Space(model=nn.LazyLinear(aw.ordinal(2, 3, name="width")), example_input=(4,))
+        >>> weights = space.build({"width": 2}).state_dict()
+        >>> network, inherited = aw.morphism.inherit(space, {"width": 3}, {"width": 2}, weights, seed=0)
+        >>> inherited.copied, inherited.grown, inherited.cut
+        (10, 5, 0)
     """
 
     copied: int
@@ -62,47 +69,54 @@ def inherit(
     seed: int,
     example_input: Any = None,
 ) -> tuple[nn.Module, Inherited]:
-    """Return the network of an architecture, which begins with the trained weights of another one.
+    """Return the network of an architecture, initialised with the trained weights of another one.
 
     Chen, Goodfellow and Shlens, "Net2Net: Accelerating learning via knowledge transfer", ICLR 2016; Wei et al.,
-    "Network morphism", ICML 2016. A layer of the child is a layer of the parent where the call that makes it stands at
-    the same path of the space and makes the same kind. Its tensors take over what they have room for: the leading part
-    along each axis, and the middle of a kernel; statistics of batch normalisation as well.
+    "Network morphism", ICML 2016. Layers correspond if their calls are at the same path of the space and make the same
+    kind of layer. Tensors are copied as far as they overlap: the leading part along each axis, and the middle of a
+    kernel; statistics of batch normalisation as well.
 
-    A layer that has grown keeps its old channels as they were: what newly comes into them comes with zeros, and a
-    larger kernel has zeros around. So the old channels compute what they did all through the network, whatever the new
-    ones hold, and in the end nothing of the new ones reaches the result. That takes no pairing of layers, as the
-    replication of units in Net2Net does, and it passes sums and skips. Nothing is dead: the zeros have gradients, for
-    the new channels begin at random. (The weights into a new channel may follow a step later than those out of it.)
+    In a layer that has grown, the weights from new to old channels are zeros, and so is the border of a larger kernel.
+    Thus the old channels and the output are unchanged, whatever the new channels compute. Unlike the replication of
+    units in Net2Net this needs no pairing of layers, and it holds across sums and skip connections. The zeros have
+    gradients, since the new channels are initialised at random. (The weights into a new channel may get theirs a step
+    later.)
 
-    A new layer begins as the identity where the next layers are given the same thereby, and the last layer of a new
-    branch as zeros where the branch is added to a value that goes on. Batch normalisation is the identity by its
-    running statistics; while it is trained, it goes by those of the batch.
+    A new layer is initialised as the identity if that preserves the inputs of the next layers, and the last layer of a
+    new residual branch with zeros. New batch normalisation is the identity in evaluation mode; in training mode it uses
+    the statistics of the batch.
 
-    A layer that is frozen, or loads its weights, stays what it is: a frozen one that is of another size or not frozen
-    in the parent begins as it is built, and so does one that loads other weights than the parent's did.
+    Frozen layers, and layers that load their weights, are not changed if they are equal in the parent; otherwise they
+    are initialised as built.
 
-    The function differs, and `Inherited.preserving` is false, where a layer is taken away or shrinks; where an
-    operation is changed; where `LayerNorm`, `GroupNorm` or attention mixes new channels with old ones; where channels
-    grow in front of others that they are joined with; and where a new layer is followed by an activation that changes
-    what it is given, as GELU does. New layers then begin as they would without a parent, and so they do where
-    `torch.fx` cannot trace the network.
+    The function is not preserved, and `Inherited.preserving` is false, if a layer is removed or shrinks; if an
+    operation is changed; if `LayerNorm`, `GroupNorm` or attention mixes new channels with old ones; if channels grow in
+    front of others in a concatenation; and if a new layer is followed by an activation that is not idempotent, such as
+    GELU. New layers are then initialised as built, and so they are if `torch.fx` cannot trace the network.
 
     Args:
         space: The space.
-        child: The architecture of the network; for the optimizer it is a new one, whose state begins anew.
-        parent: The architecture that the weights are of.
+        child: The architecture of the network; optimizer states are not inherited.
+        parent: The architecture of the weights.
         weights: The parent's `state_dict()`, with the names of `space.build(parent)`; on any device.
-        seed: What is new begins as `space.build(child)` would, if the CPU's generator were seeded by it.
-        example_input: What goes in, as for `Space`; the space's own when not given.
+        seed: The random seed of new weights, which are those of `space.build(child)` with the CPU's generator seeded by
+            it.
+        example_input: The input, as for `Space`; by default that of the space.
 
     Returns:
-        The network, on the CPU, in training mode, and what it took over.
+        The network, on the CPU, in training mode, and the statistics of the inherited weights.
 
     Raises:
         ArchitectureError: An architecture does not belong to the space.
         BuildError: A layer refuses its arguments or its input, or the weights are not those of the parent.
-        RelaxationError: The input of the space is not known, or a layer is never reached.
+        RelaxationError: The input of the space is unknown, or a layer is never called.
+
+    Example:
+        >>> space = aw.Space(model=nn.LazyLinear(aw.ordinal(2, 3, name="width")), example_input=(4,))
+        >>> parent = space.build({"width": 2})
+        >>> child, inherited = aw.morphism.inherit(space, {"width": 3}, {"width": 2}, parent.state_dict(), seed=0)
+        >>> torch.equal(child(torch.ones(1, 4))[:, :2], parent(torch.ones(1, 4)))
+        True
     """
     with seeded(seed, "cpu"):
         new = _Network(space, child, example_input)

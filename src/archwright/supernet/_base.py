@@ -47,25 +47,33 @@ _RATES = (3e-4, 0.1)  # the learning rate of DARTS for 20,000 steps, and the lar
 
 @dataclass(frozen=True)
 class Relaxation:
-    """Says what a supernet runs in each step, and how it learns which of its architectures is best.
+    """Base class of relaxations: what a supernet computes in each training step, and how its logits are trained.
 
-    It is a frozen dataclass of its settings and holds no tensors: logits are the supernet's. The default is a mixture
-    of all branches by `mix`; decisions that size layers, and so cannot be mixed, are drawn from the softmax of their
-    logits, which learn by the score function (Williams 1992) with a moving baseline.
+    It is a frozen dataclass of its settings and holds no tensors: the logits belong to the supernet. By default all
+    branches are mixed by `mix`; decisions that size layers cannot be mixed, and are sampled from the softmax of their
+    logits, which are trained by the score-function gradient (REINFORCE, Williams 1992) with a moving baseline.
 
     Args:
-        warmup: The share of the training in which the weights alone learn, from 0 to below 1.
+        warmup: The share of the training in which only the weights are updated, from 0 to below 1.
 
     Attributes:
-        learns: Whether there are logits, so that the supernet can derive an architecture. They then learn from one half
-            of the data, and the weights from the other.
-        edges: Whether the values that a node of a cell sums up have logits of their own.
-        absent: Whether "no operation" may be derived. In a mixture its logit means little, for all it does is to make
-            the others smaller (Liu et al. 2019).
-        apart: Whether each decision has logits of its own.
+        learns: Whether there are logits, from which the supernet derives an architecture. They are trained on one half
+            of the data, and the weights on the other.
+        edges: Whether the inputs of a node of a cell have logits of their own (edge normalisation).
+        absent: Whether "no operation" can be derived. In a mixture its logit is not informative, since it only scales
+            the others (Liu et al. 2019).
+        apart: Whether the logits of the decisions are independent.
 
     Raises:
         RelaxationError: A setting is out of its range.
+
+    Example:
+        >>> class Uniform(aw.supernet.Relaxation):
+        ...     def mix(self, supernet, logits, progress):
+        ...         return aw.supernet.Mix(torch.full_like(logits, 1 / len(logits)))
+        >>> space = aw.Space(model=aw.choice(nn.ReLU(), nn.Tanh(), name="act"), example_input=(4,))
+        >>> aw.Supernet(space, Uniform()).draw().mixes["act"].weights
+        tensor([0.5000, 0.5000])
     """
 
     learns: ClassVar[bool] = True

@@ -33,20 +33,26 @@ class Controller(Relaxation):
     """An LSTM controller samples one architecture per step, trained by REINFORCE on shared weights (ENAS).
 
     Pham, Guan, Zoph, Le and Dean, "Efficient neural architecture search via parameter sharing", ICML 2018. The reward
-    is the accuracy on a batch that the weights do not learn from, with the statistics of that batch in batch
-    normalisation; REINFORCE with a moving baseline and an entropy bonus. The policy decides all decisions of the
-    space, one after the other, and is that of the strategy "reinforce". It stays on the CPU. What is derived is the
-    best of many draws on held-out data; the supernet alone, which has no data, takes the likeliest of many draws.
+    is the accuracy on a held-out batch, with its statistics in batch normalisation; the gradient is that of REINFORCE,
+    (reward - baseline) × grad log p(architecture), with a moving baseline and an entropy bonus. The policy is the LSTM
+    of the strategy "reinforce", on the CPU. The derived architecture is the best of many samples on held-out data;
+    without data, the most probable of many samples.
 
     Args:
         rate: The learning rate of Adam, above 0.
-        samples: Architectures in each step of the policy, 1 or more.
+        samples: Number of architectures in each step of the policy, 1 or more.
         entropy: The weight of the entropy bonus, from 0 to below 1.
-        decay: How much of the baseline is kept with each step, from 0 to below 1.
+        decay: The decay of the moving baseline, from 0 to below 1.
         hidden: Units of the LSTM, 1 or more.
-        temperature: What logits are divided by, above 0.
-        tanh_constant: Logits lie between minus and plus this, above 0.
-        derived: How many draws are compared for one that is wanted, 1 or more.
+        temperature: The divisor of the logits, above 0.
+        tanh_constant: The bound c of the logits, c tanh(logit), above 0.
+        derived: Number of samples that are compared for each derived architecture, 1 or more.
+
+    Example:
+        >>> model = nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.Linear(4, 3))
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(4,)), aw.supernet.Controller())
+        >>> supernet.draw().values["act"] in ("ReLU()", "Tanh()"), supernet.draw().mixes
+        (True, {})
     """
 
     apart: ClassVar[bool] = False

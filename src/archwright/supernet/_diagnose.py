@@ -18,21 +18,32 @@ _FEWEST = 3  # operations that could be skipped, below which their share says no
 
 
 def skips(space: Space, architecture: Mapping[str, Any]) -> int:
-    """Return how many operations of an architecture are identities, among those that are chosen between modules.
+    """Return the number of identities among the operations that an architecture chooses.
 
-    Liang et al., "DARTS+: Improved differentiable architecture search with early stopping", 2019, end a search when
-    there are two in a cell: parameter-free operations win in a mixture once the weights fit the training data. A
-    decision that is used in several places counts once.
+    Liang et al., "DARTS+: Improved differentiable architecture search with early stopping", 2019, end a search at two
+    in a cell, since parameter-free operations dominate a mixture once the weights fit the training data. A decision
+    that is used in several places counts once.
 
     Args:
         space: The space.
         architecture: An architecture of it.
+
+    Example:
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.ReLU(), name="a"), nn.Linear(2, 2)))
+        >>> aw.supernet.skips(space, {"a": "Identity()"}), aw.supernet.skips(space, {"a": "ReLU()"})
+        (1, 0)
     """
     return sum(map(_is_skip, _operations(space, architecture)))
 
 
 def nones(space: Space, architecture: Mapping[str, Any]) -> int:
-    """Return how many operations of an architecture are absent; arguments are those of `skips`."""
+    """Return the number of absent operations of an architecture; arguments are those of `skips`.
+
+    Example:
+        >>> cell = aw.cell(lambda source, node: aw.choice(None, nn.ReLU(), name="edge"), nodes=1)
+        >>> aw.supernet.nones(aw.Space(model=cell), {"edge": None})
+        1
+    """
     return sum(option is None for option in _operations(space, architecture))
 
 
@@ -42,26 +53,38 @@ def operations(space: Space, architecture: Mapping[str, Any]) -> int:
 
 
 def share_of_skips(space: Space, architecture: Mapping[str, Any]) -> float:
-    """Return the share of identities and absent operations among those that could be; 0 where there is none.
+    """Return the share of identities and absent operations among the decisions that offer them; 0 if there are none.
 
     Args:
         space: The space.
         architecture: An architecture of it.
+
+    Example:
+        >>> layers = [aw.choice(nn.Identity(), nn.ReLU(), name=name) for name in "abcd"]
+        >>> space = aw.Space(model=nn.Sequential(*layers))
+        >>> aw.supernet.share_of_skips(space, dict.fromkeys("abc", "Identity()") | {"d": "ReLU()"})
+        0.75
     """
     found = list(_operations(space, architecture))
     return (skips(space, architecture) + nones(space, architecture)) / len(found) if found else 0.0
 
 
 def degeneracy(space: Space, architecture: Mapping[str, Any], *, most: float = 0.5) -> str:
-    """Return in words why an architecture is degenerate; an empty string where it is not.
+    """Return a message if an architecture is degenerate, else an empty string.
 
-    It is where its output does not depend on its input, or where more than a share of its operations are identities or
-    absent; of fewer than three operations no share is taken.
+    It is degenerate if its output does not depend on its input, or if more than a share of its three or more operations
+    are identities or absent.
 
     Args:
         space: The space.
         architecture: An architecture of it.
-        most: The greatest share that is allowed, from 0 to 1.
+        most: The maximum share, from 0 to 1.
+
+    Example:
+        >>> layers = [aw.choice(nn.Identity(), nn.ReLU(), name=name) for name in "abc"]
+        >>> space = aw.Space(model=nn.Sequential(*layers))
+        >>> aw.supernet.degeneracy(space, dict.fromkeys("abc", "Identity()"))
+        '3 of its 3 operations are skips or nothing'
     """
     if not _passes(space.resolve(architecture)["model"]):
         return "its output does not depend on its input"
@@ -73,12 +96,18 @@ def degeneracy(space: Space, architecture: Mapping[str, Any], *, most: float = 0
 
 
 def entropy(supernet: Supernet) -> float:
-    """Return the mean entropy of what is learned about each decision, from 0 (decided) to 1 (no preference).
+    """Return the mean normalised entropy of the distributions over the decisions, from 0 (decided) to 1 (uniform).
 
-    Each is divided by its greatest value, the logarithm of the number of options. 0 where nothing is learned.
+    For n options it is -sum p_i log p_i / log n. 0 without logits.
 
     Args:
         supernet: The supernet.
+
+    Example:
+        >>> model = nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.Linear(4, 3))
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(4,)), aw.supernet.Softmax())
+        >>> round(aw.supernet.entropy(supernet), 2)
+        1.0
     """
     found = [shares.double() for shares in supernet.probabilities().values() if len(shares) > 1]
     parts = [float(-shares.xlogy(shares).sum()) / math.log(len(shares)) for shares in found]

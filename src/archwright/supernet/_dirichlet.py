@@ -27,13 +27,19 @@ class Dirichlet(Relaxation):
     """A mixture of all options, with weights sampled from trained Dirichlet distributions (DrNAS).
 
     Chen, Wang, Cheng, Tang and Hsieh, "DrNAS: Dirichlet neural architecture search", ICLR 2021. The concentration of an
-    option is elu(logit) + 1, so that all are 1 at first: every mixture is as likely as any other. The gradient goes
-    through the draw (pathwise derivatives). A regulariser holds the concentrations near 1.
+    option is elu(logit) + 1, which is 1 at first, the uniform distribution over mixtures. The gradient is pathwise
+    (reparameterised). A regulariser keeps the concentrations near 1.
 
     Args:
         regulariser: "l2", the squared distance of the concentrations from 1, as in the paper's experiments; "kl", the
             Kullback-Leibler divergence of the distribution from the uniform one; or "" for none.
-        scale: What the regulariser is multiplied by, above 0.
+        scale: The weight of the regulariser, above 0.
+
+    Example:
+        >>> model = nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.Linear(4, 3))
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(4,)), aw.supernet.Dirichlet())
+        >>> round(supernet.draw().mixes["act"].weights.sum().item(), 3)
+        1.0
     """
 
     regulariser: str = "l2"

@@ -59,28 +59,28 @@ _CHECKPOINT = "supernet.pt"
 
 
 class SupernetEvaluator(Evaluator):
-    """Trains a supernet before the first trial, and then judges architectures.
+    """Evaluator that trains a supernet before the first trial, and evaluates architectures with its weights.
 
-    With `judge="shared"` a trial takes a moment: the architecture's path is run with the shared weights, after its
-    statistics of batch normalisation were measured anew. Under evolution this is single path one-shot search (Guo et
-    al. 2020). With `judge="alone"` a trial trains the architecture by itself, as `Training` does; what the supernet
-    gives is then the order in which architectures are tried, by a strategy such as "darts".
+    With `judge="shared"` a trial evaluates the architecture's path with the shared weights, after recalibrating batch
+    normalisation. With evolution this is single path one-shot search (Guo et al. 2020). With `judge="alone"` a trial
+    trains the architecture from scratch, as `Training` does; the supernet then determines the order of the proposals of
+    a strategy such as "darts".
 
-    A supernet is trained once, by the settings of its training: with `judge="shared"` a space may decide nothing else
-    than the network, and with "alone" nothing else under a strategy that goes by the supernet.
+    A supernet is trained once, with fixed settings: the space may have no other decisions than those of the network,
+    with `judge="shared"` or a one-shot strategy.
 
     Args:
-        training: How a network is trained: a `Training`, or a task or data for one with its defaults. The supernet is
-            trained by its recipe on the same training part; the final training is its own.
-        relaxation: What the supernet runs in a step: a name (`archwright.supernet.names()`) or a `Relaxation`.
-        epochs: Of the supernet. None for three times those of a single network; and where there is a deadline, for as
-            many as fit in, up to thirty times.
+        training: A `Training`, or a task or data for one with its defaults. The supernet is trained with its settings
+            on the same training part.
+        relaxation: The relaxation of the supernet: a name (`archwright.supernet.names()`) or a `Relaxation`.
+        epochs: Training epochs of the supernet. `None` for three times those of a single network; with a deadline, for
+            as many as fit, up to thirty times.
         judge: "shared" or "alone".
-        early_stop: End the training of the supernet when the derived architecture has so many skips (DARTS+, Liang et
-            al. 2019); 0 for never.
-        selection: "strength" derives by the logits; "perturbation" by what each option is worth to the trained supernet
-            (DARTS-PT, Wang et al. 2021).
-        arch_lr: Learning rate of the logits; None for one that suits the number of steps.
+        early_stop: Number of skip connections in the derived architecture that ends the training (DARTS+, Liang et al.
+            2019); 0 for never.
+        selection: "strength" takes the option with the largest weight; "perturbation" the one whose removal costs the
+            trained supernet most (DARTS-PT, Wang et al. 2021).
+        arch_lr: Learning rate of the logits; `None` to derive it from the number of steps.
 
     Attributes:
         supernet: The supernet, once it is prepared.

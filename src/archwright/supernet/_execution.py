@@ -16,12 +16,18 @@ __all__ = ["Context", "Draw", "Engine", "Mix"]
 
 @dataclass(frozen=True)
 class Mix:
-    """Several options at once.
+    """A weighted sum of the options of a decision.
 
     Args:
-        weights: (n,) what each option is multiplied by. None for 1 each.
-        active: The options that are run, by number; all of them when None. Others count as zero.
-        channels: Only one in so many channels goes through the options; the others go past them.
+        weights: (n,) weights of the options; `None` for 1 each.
+        active: Indices of the options that are computed; `None` for all. Others count as zero.
+        channels: The reciprocal of the fraction of channels that pass through the options; the others bypass them.
+
+    Example:
+        >>> supernet = aw.Supernet(aw.Space(model=aw.choice(nn.Identity(), nn.ReLU(), name="act"), example_input=(1,)))
+        >>> draw = aw.supernet.Draw({}, mixes={"act": aw.supernet.Mix(torch.tensor([0.25, 0.75]))})
+        >>> supernet.run(draw, torch.tensor([[-1.0]])).item()
+        -0.25
     """
 
     weights: Tensor | None = None
@@ -31,13 +37,18 @@ class Mix:
 
 @dataclass(frozen=True)
 class Draw:
-    """What a supernet is to run next.
+    """What a forward pass of a supernet computes: values of decisions, and mixtures of others.
 
     Args:
-        values: A value for each decision that is made, by name.
-        mixes: What is mixed instead, by the decision's name.
-        edges: (operands,) weights for the values that a node of a cell sums up, by the node's name.
-        log_probs: () the log-probability of each value that was drawn from what is being learned, by name.
+        values: Values of decisions, by name.
+        mixes: Mixtures, by the decision's name.
+        edges: (operands,) weights of the inputs of a node of a cell, by the node's name.
+        log_probs: () log-probabilities of sampled values, by the decision's name.
+
+    Example:
+        >>> supernet = aw.Supernet(aw.Space(model=aw.choice(nn.Identity(), nn.ReLU(), name="act"), example_input=(1,)))
+        >>> supernet.run(aw.supernet.Draw({"act": "Identity()"}), torch.tensor([[-1.0]])).item()
+        -1.0
     """
 
     values: Mapping[str, Value]

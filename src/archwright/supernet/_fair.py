@@ -28,15 +28,21 @@ class Fair(Relaxation):
     """Several paths per step, in which each option of a decision occurs once (FairNAS).
 
     Chu, Zhang and Xu, "FairNAS: Rethinking evaluation fairness of weight sharing neural architecture search", ICCV
-    2021. The values of each decision of the model are put into a random order of their own; path number i takes the
-    i-th of each; the gradients of all paths make one step. There are as many paths as the largest decision has values.
-    One with fewer begins a new order when it is through, so its counts differ by one at most. A node that keeps k of
-    its n edges keeps each k times in n paths. A decision inside of an option is fair among the paths, but counts only
-    in those that take the option. With constraints, sets of paths are drawn until all paths keep them; of a hundred
-    sets that do not, the best is taken, and a path that breaks them gives way to any that does not.
+    2021. The values of each decision are permuted at random; path i takes the i-th value of each; a step uses the
+    mean gradient of all paths. The number of paths is that of the values of the largest decision; a smaller
+    decision starts a new permutation, so its counts differ by one at most. A node that keeps k of its n edges keeps
+    each k times in n paths. A decision inside an option counts only in paths that take the option. With
+    constraints, sets of paths are rejected until all paths are feasible; after a hundred rejections the best set is
+    used, with its infeasible paths replaced.
 
     Args:
-        most: The greatest number of paths, 1 or more. Decisions with more values have each at most once in a step.
+        most: The maximum number of paths, 1 or more. A decision with more values uses each at most once in a step.
+
+    Example:
+        >>> model = nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.Linear(4, 3))
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(4,)), aw.supernet.Fair())
+        >>> sorted(path["act"] for path in supernet.relaxation.paths(supernet))
+        ['ReLU()', 'Tanh()']
     """
 
     learns: ClassVar[bool] = False

@@ -29,18 +29,24 @@ class Gates(Relaxation):
     """One sampled path with binary gates; architecture logits learn from two options at a time (ProxylessNAS).
 
     Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019. In a
-    step of the logits two options of each branch are drawn and run, and a binary gate, drawn from the two, lets one
-    through. The gradient of the gates goes to the two logits, which are then shifted so that the probabilities of
-    all other options stay. With `cost`, the expected cost is part of the loss: the sum over branches of the costs of
-    their options times their probabilities, as a share of the cost with the most expensive option in each. What an
-    option costs is measured once, by running it alone on a batch, with all decisions of size in the middle: so the cost
-    of sizes is not covered. A branch inside of an option is weighed as if the option were taken.
+    step of the logits two options of each branch are sampled and computed, and a binary gate, sampled from the two,
+    selects one. The gradient of the gates updates the two logits, which are then shifted so that the probabilities of
+    all other options stay. With `cost`, the expected cost is added to the loss: sum over the branches of sum p_i
+    cost_i, relative to the most expensive option in each. The cost of an option is measured once, on a batch, with the
+    middle value of all decisions that size layers, whose own cost is not covered. A branch inside an option is weighted
+    as if the option were chosen.
 
     Args:
         cost: "latency" (median seconds of a forward pass, on the machine and device of the training), "flops",
             "parameters", or "" for none.
-        cost_weight: What the expected cost, from 0 to 1, is multiplied by, above 0.
-        rate: The learning rate of Adam, above 0; None for one that suits the number of steps.
+        cost_weight: The weight of the expected cost, which is between 0 and 1; above 0.
+        rate: The learning rate of Adam, above 0; `None` to derive it from the number of steps.
+
+    Example:
+        >>> model = nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.Linear(4, 3))
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(4,)), aw.supernet.Gates())
+        >>> len(supernet.draw().mixes["act"].active)
+        1
     """
 
     absent: ClassVar[bool] = True

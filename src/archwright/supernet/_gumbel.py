@@ -24,13 +24,19 @@ __all__ = ["Gumbel"]
 class Gumbel(Relaxation):
     """One option per choice, sampled by straight-through Gumbel-softmax (GDAS).
 
-    Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019. Only what was drawn is
-    run. It counts once in the forward pass, and by its share of the noisy softmax in the backward pass. Of a node that
-    keeps k of its edges k are drawn.
+    Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019. The option is
+    argmax(logits + g) with Gumbel noise g, the only one that is computed; its gradient is that of softmax((logits + g)
+    / temperature) (straight-through). For a node that keeps k of its edges, k are sampled.
 
     Args:
-        start: The temperature of the softmax at the beginning, above 0.
-        end: That at the end; in between it moves evenly.
+        start: The first temperature, above 0.
+        end: The last temperature; it changes linearly.
+
+    Example:
+        >>> model = nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.Linear(4, 3))
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(4,)), aw.supernet.Gumbel())
+        >>> supernet.draw().mixes["act"].weights.sum().item(), len(supernet.draw().mixes["act"].active)
+        (1.0, 1)
     """
 
     start: float = 10.0

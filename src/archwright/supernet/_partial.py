@@ -30,12 +30,18 @@ class Partial(Relaxation):
     """A softmax mixture on a fraction of the channels; the others bypass it (PC-DARTS).
 
     Xu, Xie, Zhang, Chen, Qi, Tian and Xiong, "PC-DARTS: Partial channel connections for memory-efficient architecture
-    search", ICLR 2020. The values that a node sums up are weighed by a softmax of their own (edge normalisation). A
-    branch is run partially where an option has weights and all options keep the number of channels: a choice between
-    activations is not. Neither is a branch inside of one that is.
+    search", ICLR 2020. The inputs of a node are weighted by a softmax (edge normalisation). A branch is partial if an
+    option has weights and all options preserve the number of channels; a choice between activations is not, nor is a
+    branch inside a partial one.
 
     Args:
-        channels: One in so many channels goes through the options, 1 or more.
+        channels: The reciprocal of the fraction of channels that pass through the options, 1 or more.
+
+    Example:
+        >>> model = aw.choice(nn.Conv2d(8, 8, 1), nn.Identity(), name="op")
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(8, 4, 4)), aw.supernet.Partial(channels=4))
+        >>> supernet.draw().mixes["op"].channels
+        4
     """
 
     edges: ClassVar[bool] = True

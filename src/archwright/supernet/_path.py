@@ -20,6 +20,12 @@ class UniformPath(Relaxation):
     """One random architecture per step (single path one-shot, SPOS).
 
     Guo et al., "Single path one-shot neural architecture search with uniform sampling", ECCV 2020.
+
+    Example:
+        >>> model = nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.Linear(4, 3))
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(4,)), aw.supernet.UniformPath())
+        >>> supernet.draw().mixes, list(supernet.draw().values)
+        ({}, ['act'])
     """
 
     learns: ClassVar[bool] = False

@@ -23,21 +23,32 @@ __all__ = ["perturb"]
 
 
 def perturb(trainer: Trainer, *, steps: int = 10, batches: int = 4, share: float = 0.1, seed: int = 0) -> Architecture:
-    """Derive an architecture branch by branch: the option stays without which the mixture is least accurate.
+    """Derive an architecture branch by branch, keeping the option whose removal lowers the accuracy most (DARTS-PT).
 
     Wang, Cheng, Chen, Tang and Hsieh, "Rethinking architecture selection in differentiable NAS", ICLR 2021. Branches
     between modules come first, in a random order, then those between values, such as the edges that a node keeps.
-    Between two of them the weights learn for some steps. Decisions of size are those that are preferred.
+    Between two of them the weights are trained for some steps. Decisions that size layers take their most probable
+    values.
 
     Args:
-        trainer: What trained the supernet; the weights go on from where they are.
-        steps: Steps of the weights after each decision, 0 or more.
-        batches: Batches of held-out data on which options are compared, 1 or more.
+        trainer: The trainer of the supernet; the training of the weights is continued.
+        steps: Number of steps of the weights after each decision, 0 or more.
+        batches: Number of held-out batches on which options are compared, 1 or more.
         share: The share of the peak learning rate for those steps.
-        seed: Of the order of the branches.
+        seed: The random seed of the order of the branches.
 
     Raises:
-        RelaxationError: The relaxation has no logits for its branches, or what was found breaks a constraint.
+        RelaxationError: The relaxation has no logits for its branches, or the derived architecture is infeasible.
+
+    Example:
+        >>> from archwright.evaluate import Recipe, Setup
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2))).task
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
+        >>> supernet = aw.Supernet(space, "softmax", example_input=(2,))
+        >>> trainer = aw.supernet.Trainer(supernet, task, Recipe(), Setup("cpu"), epochs=9, seed=0)
+        >>> _ = [trainer.epoch() for _ in range(9)]
+        >>> dict(aw.supernet.perturb(trainer, steps=1))
+        {'f': 'Identity()'}
     """
     supernet = trainer.supernet
     relaxation = supernet.relaxation

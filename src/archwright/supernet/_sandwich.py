@@ -31,16 +31,22 @@ class Sandwich(Relaxation):
     """The largest, the smallest and random networks per step; the largest is the teacher (BigNAS).
 
     Yu et al., "BigNAS: Scaling up neural architecture search with big single-stage models", ECCV 2020. The largest
-    network learns from the targets, the others from its outputs alone (in-place distillation), or from the targets too
-    where the task has no loss of distillation; the mean of the gradients makes one step. Large and small are the last
-    and the first value of an ordered decision, and all or the fewest options of a subset; unordered choices are drawn.
-    Where constraints forbid that, draws come nearer and nearer to a random one until they hold.
+    network is trained on the targets, the others on its outputs (in-place distillation), or on the targets if the task
+    has no distillation loss; a step uses the mean gradient. Large and small are the last and the first value of an
+    ordered decision, and all or the fewest options of a subset; unordered choices are random. If constraints forbid
+    that, decisions are randomised until they hold.
 
     Args:
-        random: How many networks at random, 0 or more.
-        shrink: Whether sizes open one after the other from the largest down, over the first half of the training
-            (progressive shrinking: Cai et al., "Once-for-all: Train one network and specialize it for efficient
-            deployment", ICLR 2020; there kernels, depths and widths take turns, here all open together).
+        random: Number of random networks, 0 or more.
+        shrink: Whether smaller sizes are enabled step by step over the first half of the training (progressive
+            shrinking: Cai et al., "Once-for-all: Train one network and specialize it for efficient deployment", ICLR
+            2020; unlike there, for kernels, depths and widths together).
+
+    Example:
+        >>> space = aw.Space(model=nn.LazyLinear(aw.ordinal(2, 4, 8, name="width")), example_input=(4,))
+        >>> supernet = aw.Supernet(space, aw.supernet.Sandwich(random=0))
+        >>> [draw.values["width"] for draw in supernet.relaxation.sandwich(supernet, 1.0)]
+        [8, 2]
     """
 
     learns: ClassVar[bool] = False

@@ -24,12 +24,19 @@ __all__ = ["Softmax"]
 class Softmax(Relaxation):
     """A mixture of all options, weighted by a softmax of trained logits (DARTS).
 
-    Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019.
+    Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019: sum softmax(logits / temperature)_i
+    op_i(x).
 
     Args:
-        order: 1 takes the shared weights as they are; 2 looks at the weights after one more step: see `_unrolled`.
-        start: What logits are divided by at the beginning, above 0.
-        end: What they are divided by at the end; in between it moves evenly.
+        order: 1 for the gradient at the current weights; 2 for that through one step of the weights.
+        start: The first temperature, above 0.
+        end: The last temperature; it changes linearly.
+
+    Example:
+        >>> model = nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.Linear(4, 3))
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(4,)), aw.supernet.Softmax())
+        >>> supernet.draw().mixes["act"].weights.detach().numpy().round(2)
+        array([0.5, 0.5], dtype=float32)
     """
 
     order: int = 1

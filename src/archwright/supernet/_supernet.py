@@ -33,28 +33,27 @@ _DERIVED = 500  # draws among which the likeliest is taken, where the likeliest 
 
 
 class Supernet(nn.Module):
-    """Every architecture of a space in one network, with shared weights.
+    """A network that contains all architectures of a space, with shared weights.
 
     The open expression of the space is compiled once. A choice between modules is a branch: its options can run
-    together. A decision that sizes layers takes the part of the largest weights that its value needs. What runs in a
-    forward pass is drawn by the relaxation, such as a mixture of all branches, or one path; `select` runs an
-    architecture.
+    together. A decision that sizes layers selects a part of the largest weights. What a forward pass computes is drawn
+    by the relaxation, such as a mixture of all branches, or one path; `select` computes one architecture.
 
     Args:
         space: The space.
-        relaxation: How it is made continuous, or sampled: a name (`archwright.supernet.names()`) or a `Relaxation`.
-        example_input: What goes in, as for `Space`; the space's own when not given.
-        seed: First weights, logits and draws follow from it.
+        relaxation: The relaxation: a name (`archwright.supernet.names()`) or a `Relaxation`.
+        example_input: The input, as for `Space`; by default that of the space.
+        seed: The random seed of initial weights, logits and draws.
 
     Attributes:
         branches: The decisions that can be mixed, by name.
         sizes: The other decisions of the model that have logits, by name.
-        logits: What is learned about both, by name; empty where the relaxation learns nothing.
-        decided: Values that are decided, by name, whatever the relaxation draws.
-        plan: What the relaxation made for this supernet; see `Relaxation.prepare`.
+        logits: The trainable logits of both, by name; empty if the relaxation has none.
+        decided: Values that are fixed, by name, overriding what the relaxation draws.
+        plan: The state of the relaxation for this supernet; see `Relaxation.prepare`.
 
     Raises:
-        RelaxationError: The space has no model, its input is not known, or a layer can be neither sliced nor branched;
+        RelaxationError: The space has no model, its input is unknown, or a layer can be neither sliced nor branched;
             the message names its path.
         ShapeError: The space's networks do not fit the input.
         UnknownName: No relaxation has that name.
@@ -462,11 +461,17 @@ class Supernet(nn.Module):
 
 
 class Path(nn.Module):
-    """One architecture of a supernet, run with its weights.
+    """One architecture of a supernet, with the shared weights.
 
     Args:
         supernet: The supernet.
         architecture: The architecture.
+
+    Example:
+        >>> model = nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="act"), nn.Linear(4, 3))
+        >>> supernet = aw.Supernet(aw.Space(model=model, example_input=(4,)), aw.supernet.Softmax())
+        >>> supernet.select({"act": "Tanh()"})(torch.ones(2, 4)).shape
+        torch.Size([2, 3])
     """
 
     def __init__(self, supernet: Supernet, architecture: Architecture) -> None:

@@ -30,25 +30,33 @@ _MEMORY = 0.95  # of the moving average of the loss
 
 
 class Trainer:
-    """Trains a supernet, epoch by epoch, and can be stopped and gone on with between two of them.
+    """Training of a supernet, epoch by epoch; it can be saved and resumed between two epochs.
 
     Args:
-        supernet: What is trained, in its place and layout.
-        task: What it learns, from the training part. Where the relaxation learns, logits and weights have half of it
-            each.
-        recipe: How weights are trained; its epochs are not looked at.
-        setup: How networks are run.
-        epochs: How many epochs there are to be.
-        seed: Of the order of the samples, and of their halves.
-        deadline: When to end, in seconds of `time.monotonic()`; progress then follows the time too.
-        arch_lr: Learning rate of the logits; None for one that suits the number of steps.
+        supernet: The supernet, on its device and in its memory format.
+        task: The task, of which the training part is used; with logits, half of it each for logits and weights.
+        recipe: The settings of the training of the weights, except for the epochs.
+        setup: Device, memory format and precision.
+        epochs: Number of epochs.
+        seed: The random seed of the order of the samples and of the halves.
+        deadline: The end of the training, in seconds of `time.monotonic()`; progress then depends on the time too.
+        arch_lr: Learning rate of the logits; `None` to derive it from the number of steps.
 
     Attributes:
         weights: The optimizer of the shared weights.
-        logits: The optimizer of the logits; None where there are none.
-        epochs_done: How many epochs are over.
-        step: How many steps have been made.
-        tuning: The share of the peak learning rate that weights now learn with; None for what the schedule says.
+        logits: The optimizer of the logits, if any.
+        epochs_done: Number of finished epochs.
+        step: Number of finished steps.
+        tuning: The current share of the peak learning rate of the weights; `None` for that of the schedule.
+
+    Example:
+        >>> from archwright.evaluate import Recipe, Setup
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2))).task
+        >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
+        >>> supernet = aw.Supernet(space, "softmax", example_input=(2,))
+        >>> trainer = aw.supernet.Trainer(supernet, task, Recipe(), Setup("cpu"), epochs=2, seed=0)
+        >>> sorted(trainer.epoch()), trainer.epochs_done
+        (['arch_loss', 'loss'], 1)
     """
 
     def __init__(

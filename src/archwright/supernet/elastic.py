@@ -62,18 +62,18 @@ def register(
     narrow: Callable[[nn.Module, int], None] | None = None,
     bound: Callable[[nn.Module], None] | None = None,
 ) -> Callable[[Callable[[L], Mapping[str, Part]]], Callable[[L], Mapping[str, Part]]]:
-    """Return a decorator that files a rule for classes of layers and for what inherits from them.
+    """Return a decorator that registers a slicing rule for classes of layers and their subclasses.
 
-    The layers need a method `reset_parameters`, which fills weights of any size.
+    The layers need a method `reset_parameters`, which initialises weights of any size.
 
     Args:
         *classes: The classes.
-        kind: As in `Rule`; the name of the class when not given.
+        kind: As in `Rule`; by default the name of the class.
         narrow: As in `Rule`.
         bound: As in `Rule`.
 
     Raises:
-        RelaxationError: A class cannot fill weights by itself.
+        RelaxationError: A class has no `reset_parameters`.
     """
     for each in classes:
         if not hasattr(each, "reset_parameters") and not hasattr(each, "_reset_parameters"):

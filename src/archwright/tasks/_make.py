@@ -14,10 +14,15 @@ __all__ = ["as_task"]
 
 
 def as_task(given: Any) -> Task:
-    """Return a task as it is, and data as the task of them.
+    """Return a task unchanged, or the task of data.
 
     Raises:
-        EvaluationError: It is neither.
+        EvaluationError: The argument is neither.
+
+    Example:
+        >>> from archwright.tasks import as_task
+        >>> as_task(aw.data((torch.rand(40, 4), torch.arange(40) % 2))).objective
+        'max accuracy'
     """
     if isinstance(given, Task):
         return given

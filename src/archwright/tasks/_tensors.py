@@ -11,11 +11,16 @@ __all__ = ["leaves", "map_tensors", "size_of"]
 
 
 def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
-    """Return a value with a function applied to each tensor in it.
+    """Return a nested value with a function applied to each of its tensors.
 
     Args:
         function: Takes a tensor.
         value: A tensor, or a tuple, list or mapping of such values; anything else is returned as it is.
+
+    Example:
+        >>> from archwright.tasks import map_tensors
+        >>> map_tensors(torch.Tensor.tolist, {"x": torch.zeros(2), "n": 3})
+        {'x': [0.0, 0.0], 'n': 3}
     """
     if isinstance(value, Tensor):
         return function(value)
@@ -29,7 +34,13 @@ def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
 
 
 def leaves(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors in a value, in order."""
+    """Yield the tensors in a nested value, in order.
+
+    Example:
+        >>> from archwright.tasks import leaves
+        >>> [tuple(tensor.shape) for tensor in leaves((torch.zeros(2), [torch.zeros(3), "text"]))]
+        [(2,), (3,)]
+    """
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
@@ -41,5 +52,11 @@ def leaves(value: Any) -> Iterator[Tensor]:
 
 
 def size_of(inputs: Any) -> int:
-    """Return the number of samples in a batch: the length of its first tensor."""
+    """Return the number of samples in a batch: the length of its first tensor.
+
+    Example:
+        >>> from archwright.tasks import size_of
+        >>> size_of((torch.zeros(8, 3), torch.zeros(8)))
+        8
+    """
     return len(next(leaves(inputs)))

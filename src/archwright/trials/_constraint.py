@@ -15,12 +15,17 @@ __all__ = ["Constraint", "parse_constraints"]
 
 @dataclass(frozen=True)
 class Constraint:
-    """A bound of a metric.
+    """A bound on a metric.
 
     Args:
         metric: The metric's name.
         bound: The value.
-        at_most: Whether the metric is to be at most the bound, rather than at least.
+        at_most: Whether the bound is an upper one.
+
+    Example:
+        >>> from archwright.trials import Constraint
+        >>> Constraint.parse("latency_ms <= 10").keeps({"latency_ms": 12.5})
+        False
     """
 
     metric: str
@@ -72,10 +77,15 @@ class Constraint:
 
 
 def parse_constraints(given: str | Constraint | Iterable[str | Constraint]) -> tuple[Constraint, ...]:
-    """Return one constraint, or several, each as `Constraint.parse` reads it.
+    """Return one or several constraints, parsed by `Constraint.parse`.
 
     Raises:
-        StudyError: One is not understood.
+        StudyError: A constraint cannot be parsed.
+
+    Example:
+        >>> from archwright.trials import parse_constraints
+        >>> [constraint.bound for constraint in parse_constraints(["latency_ms <= 10", "params <= 1e6"])]
+        [10.0, 1000000.0]
     """
     several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     return tuple(map(Constraint.parse, several))

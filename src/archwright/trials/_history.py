@@ -24,24 +24,22 @@ _ROOM = 0.1  # of their range, that it is beyond the worst of them
 
 
 class History:
-    """All trials of a study, kept so that each question about them is answered in constant time.
+    """All trials of a study, indexed so that queries take constant time.
 
-    A trial is added when it begins, and once more when it has ended. The sequences are the history's own:
-    read them, do not change them.
+    A trial is added when it begins, and again when it has ended. The sequences must not be modified.
 
     Args:
-        objective: What makes one trial better than another; several objectives make those best that none beats in
-            everything.
-        constraints: What has to hold of a trial's metrics. A trial that breaks one is on record as infeasible.
-        reference: Values of the objectives' metrics that any trial worth having is better than: hypervolume is measured
-            from there. When not given, it is a little beyond the worst of the first ten complete trials.
-        within: The history that this one shows a part of: what was proposed there counts as seen here too.
+        objective: One or several objectives; with several, the best trials are those on the Pareto front.
+        constraints: Constraints on metrics. A trial that violates one is infeasible.
+        reference: The reference point of the hypervolume, values of the objectives' metrics. By default slightly worse
+            than the worst of the first ten complete trials.
+        within: The history of which this one is a view; architectures of either count as seen.
 
     Attributes:
         objectives: All objectives.
         objective: The first of them.
-        constraints: What has to hold.
-        learned: What the evaluator learned about the space before the first trial, if anything.
+        constraints: The constraints.
+        learned: The result of the evaluator's preparation before the first trial, if any.
 
     Example:
         >>> import archwright as aw

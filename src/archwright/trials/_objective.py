@@ -36,13 +36,19 @@ _SOFT = re.compile(
 
 
 def canonical(metric: str) -> str:
-    """Return the name under which a metric is on record: "parameters" for "params"."""
+    """Return the canonical name of a metric.
+
+    Example:
+        >>> from archwright.trials import canonical
+        >>> canonical("params")
+        'parameters'
+    """
     return _OTHER_NAMES.get(metric, metric)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric and the direction in which it is better; or several metrics as one number, of which more is better.
+    """A metric and the direction of optimisation; subclasses combine several metrics into one score.
 
     Args:
         metric: The metric's name, as the evaluator reports it.
@@ -111,10 +117,15 @@ class Objective:
 
 
 def parse_objectives(given: str | Objective | Iterable[str | Objective]) -> tuple[Objective, ...]:
-    """Return one objective, or several, each as `Objective.parse` reads it.
+    """Return one or several objectives, parsed by `Objective.parse`.
 
     Raises:
-        StudyError: There is none, one is not understood, or a metric stands there twice.
+        StudyError: No objective is given, one cannot be parsed, or a metric occurs twice.
+
+    Example:
+        >>> from archwright.trials import parse_objectives
+        >>> [objective.maximise for objective in parse_objectives(["max accuracy", "min latency_ms"])]
+        [True, False]
     """
     several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     found = tuple(map(Objective.parse, several))
@@ -133,14 +144,18 @@ def parse_objectives(given: str | Objective | Iterable[str | Objective]) -> tupl
 
 @dataclass(frozen=True)
 class WeightedSum(Objective):
-    """A sum of metrics, each times a weight, of which more is better.
+    """A weighted sum of metrics, sum w_i m_i, to be maximised.
 
     As text: "max accuracy - 0.01*latency_ms".
 
     Args:
-        metric: The metric that stands first.
+        metric: The first metric.
         maximise: Always true.
         weights: Metrics with their weights, in the order of the text.
+
+    Example:
+        >>> aw.Objective.parse("max accuracy - 0.01*latency_ms").score({"accuracy": 0.9, "latency_ms": 10.0})
+        0.8
     """
 
     weights: tuple[tuple[str, float], ...] = ()
@@ -165,21 +180,26 @@ class WeightedSum(Objective):
 
 @dataclass(frozen=True)
 class SoftReward(Objective):
-    """A metric times a power of how a cost compares with its target, of which more is better.
+    """A metric with a soft constraint on a cost, metric × (cost / target)^exponent, to be maximised.
 
     Tan et al., "MnasNet: platform-aware neural architecture search for mobile", CVPR 2019, where the exponent is -0.07
-    on both sides of the target: the same accuracy at twice the latency is worth 5 % less. With (0, -1) a cost below the
-    target earns nothing, and one above it is punished hard.
+    on both sides of the target: twice the latency lowers the score by 5 %. With (0, -1) the constraint is hard on one
+    side: no reward below the target, and a strong penalty above it.
 
     As text: "max accuracy * (latency_ms / 5) ^ -0.07", or "... ^ (0, -1)".
 
     Args:
         metric: The metric.
         maximise: Always true.
-        cost: The cost, a metric too.
+        cost: The metric of the cost.
         target: The cost's target, above 0.
-        below: The exponent where the cost is at most the target.
-        above: The exponent where it is more.
+        below: The exponent if the cost is at most the target.
+        above: The exponent otherwise.
+
+    Example:
+        >>> reward = aw.Objective.parse("max accuracy * (latency_ms / 5) ^ -0.07")
+        >>> round(reward.score({"accuracy": 0.9, "latency_ms": 10.0}), 3)
+        0.857
     """
 
     cost: str = ""

@@ -15,21 +15,38 @@ Points = NDArray[np.float64]
 
 
 def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Tell whether a point is at least as good as another in everything, and better in something."""
+    """Tell whether a point dominates another: at least as good in all objectives, better in one; greater is better.
+
+    Example:
+        >>> from archwright.trials import dominates
+        >>> dominates((2, 1), (1, 1)), dominates((2, 0), (1, 1))
+        (True, False)
+    """
     return all(a >= b for a, b in zip(one, other, strict=True)) and tuple(one) != tuple(other)
 
 
 def is_on_front(points: Points) -> NDArray[np.bool_]:
-    """Tell of each of (n, m) points whether none dominates it; equal points are on the front together."""
+    """Return for each of (n, m) points whether it is non-dominated; equal points are all on the front.
+
+    Example:
+        >>> from archwright.trials import is_on_front
+        >>> is_on_front(np.array([[2, 0], [1, 1], [0, 1]])).tolist()
+        [True, True, False]
+    """
     if not len(points):
         return np.zeros(0, dtype=bool)
     return np.asarray(moocore.is_nondominated(points, maximise=True, keep_weakly=True), dtype=bool)
 
 
 def ranks(points: Points) -> NDArray[np.int64]:
-    """Return the number of the front of each of (n, m) points: 0 for what none dominates, 1 for what then is left.
+    """Return the non-domination rank of each of (n, m) points: 0 for the Pareto front, 1 for the front of the rest.
 
     Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002.
+
+    Example:
+        >>> from archwright.trials import ranks
+        >>> ranks(np.array([[2, 0], [1, 1], [0, 1]])).tolist()
+        [0, 0, 1]
     """
     if not len(points):
         return np.zeros(0, dtype=np.int64)
@@ -37,10 +54,15 @@ def ranks(points: Points) -> NDArray[np.int64]:
 
 
 def crowding(points: Points) -> NDArray[np.float64]:
-    """Return how much room each of (n, m) points of one front has: the sides of the box up to its neighbours.
+    """Return the crowding distances of (n, m) points of one front: the side lengths of the box to the neighbours.
 
-    Deb et al. (2002). Sides are shares of the range in each objective; the ends of the front have infinite room, and of
-    equal points the first has it all.
+    Deb et al. (2002). Lengths are relative to the range of each objective; the ends of the front have infinite
+    distance; of equal points all but the first have 0.
+
+    Example:
+        >>> from archwright.trials import crowding
+        >>> crowding(np.array([[0.0, 4.0], [1.0, 1.0], [4.0, 0.0]])).tolist()
+        [inf, 2.0, inf]
     """
     count = len(points)
     room = np.zeros(count)
@@ -59,9 +81,14 @@ def crowding(points: Points) -> NDArray[np.float64]:
 
 
 def hypervolume(points: Points, reference: Sequence[float]) -> float:
-    """Return the volume of what (n, m) points dominate and that dominates a reference point.
+    """Return the volume dominated by (n, m) points and bounded by a reference point.
 
     Zitzler and Thiele, "Multiobjective evolutionary algorithms: a comparative case study", 1999.
+
+    Example:
+        >>> from archwright.trials import hypervolume
+        >>> hypervolume(np.array([[2.0, 1.0], [1.0, 2.0]]), (0.0, 0.0))
+        3.0
     """
     if not len(points):
         return 0.0

@@ -14,7 +14,15 @@ S = TypeVar("S")
 
 
 class Stateful:
-    """Keeps a state for each history: a cache that is replayed from the history, and goes when the history goes."""
+    """Mixin that keeps a state for each history, a cache that is replayed from it and released with it.
+
+    Example:
+        >>> from archwright.trials import Stateful
+        >>> history, counter = aw.History(aw.Objective("value")), Stateful()
+        >>> counter.state_of(history, dict)["seen"] = 3
+        >>> counter.state_of(history, dict)
+        {'seen': 3}
+    """
 
     def state_of(self, history: History, begin: Callable[[], S]) -> S:
         """Return the state that this object keeps for a history, to be brought up to date with it.

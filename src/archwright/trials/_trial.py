@@ -24,23 +24,23 @@ State = Literal["running", "complete", "pruned", "infeasible", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One evaluation of one architecture, on record.
+    """One evaluation of one architecture.
 
     Args:
         number: Position in the order of proposals, from 0.
-        architecture: What is evaluated.
-        state: What became of it; "running" until it is told.
-        metrics: What was measured, by name. A complete trial has a finite value for the objective.
-        curve: Points reported on the way, in order: each holds "step" and metrics.
-        seconds: How long the evaluation took, in seconds of wall-clock time.
+        architecture: The architecture.
+        state: The state; "running" until the trial has ended.
+        metrics: Metrics by name. A complete trial has a finite value for the objective.
+        curve: Intermediate reports in order: each holds "step" and metrics.
+        seconds: Wall-clock time of the evaluation, in seconds.
         seed: Seed of the evaluation, in [0, 2**31).
-        fidelity: How much it was given, by name, such as `{"epochs": 3}`; `None` is all.
-        share: The part of a full evaluation's cost that it comes to, with all that it goes on from; in (0, 1].
-        origin: The number of the trial whose weights it begins with: one of the same architecture, which it goes on
-            from, or of another, from which it inherits; `None` where it begins from scratch.
-        worker: Where it ran, as "host:process".
-        error: Why it failed, as text, with a traceback where there is one.
-        attempts: How many times it was begun; more than 1 after a process died in it.
+        fidelity: The fidelity by name, such as `{"epochs": 3}`; `None` for a full evaluation.
+        share: The cost as a share of a full evaluation, including the trials that it continues; in (0, 1].
+        origin: The number of the trial that it continues (same architecture) or inherits weights from; `None` for a
+            training from scratch.
+        worker: The worker, as "host:process".
+        error: The error message of a failed trial, with its traceback if there is one.
+        attempts: Number of times it was started; more than 1 after a crash of the process.
 
     Example:
         >>> import archwright as aw
@@ -124,21 +124,38 @@ class Trial:
 
 
 def last_line(error: str) -> str:
-    """Return the last line of a traceback, cut where it is long; of an error of archwright's, what it says."""
+    """Return the last line of a traceback, truncated; for errors of archwright the message alone.
+
+    Example:
+        >>> from archwright.trials import last_line
+        >>> last_line("archwright.errors.StudyError: no such study")
+        'no such study'
+    """
     last = re.sub(r"^archwright\.errors\.\w+: ", "", (error.strip().splitlines() or [""])[-1])
     return last if len(last) <= _LONGEST else f"{last[:_LONGEST]}..."
 
 
 def metrics_to_json(row: Mapping[str, float]) -> dict[str, float | str]:
-    """Return metrics as a JSON object; NaN and infinity, for which JSON has no word, become text."""
+    """Return metrics as a JSON object; NaN and infinity, which JSON lacks, become strings.
+
+    Example:
+        >>> from archwright.trials import metrics_to_json
+        >>> metrics_to_json({"loss": float("nan"), "accuracy": 0.5})
+        {'loss': 'nan', 'accuracy': 0.5}
+    """
     return {name: value if math.isfinite(value) else str(value) for name, value in row.items()}
 
 
 def metrics_from_json(row: object, what: str = "metrics") -> dict[str, float]:
-    """Return the metrics that `metrics_to_json` wrote.
+    """Return the metrics written by `metrics_to_json`.
 
     Raises:
-        ValueError: They are not an object of numbers.
+        ValueError: The value is not an object of numbers.
+
+    Example:
+        >>> from archwright.trials import metrics_from_json
+        >>> metrics_from_json({"loss": "inf", "accuracy": 0.5})
+        {'loss': inf, 'accuracy': 0.5}
     """
     return {
         name: float(value) if value in _NOT_FINITE else number_(value, f"{name!r} of {what}")
