@@ -38,18 +38,25 @@ _BUFFER = "~"
 
 @dataclass(frozen=True)
 class Slot:
-    """A tensor of a layer, and where its values are kept.
+    """A tensor of a layer, and its entry among the shared weights.
 
     Args:
         layer: The layer.
         name: What the layer calls the tensor.
         entry: The name of the layer's entry in the shared weights.
-        origin: What the entry calls the tensor: another name than the layer's where two layers share one.
+        origin: The tensor's name in the entry; it differs from `name` if two layers share a tensor.
         shape: The tensor's shape.
-        part: How it lies in the largest one.
-        is_parameter: Whether it is a parameter, rather than a buffer.
+        part: Its position in the largest tensor.
+        is_parameter: Whether it is a parameter or a buffer.
         is_given: Whether its first values are those that it has in the layer. Otherwise nothing but the layer's
             `reset_parameters` says how it begins, and the shared weights draw values of the size that is wanted.
+
+    Example:
+        >>> from archwright.build import instantiate
+        >>> recorder = aw.supernet.Recorder()
+        >>> layer = instantiate(nn.Linear(4, 2, bias=False), recorder)
+        >>> [(slot.name, tuple(slot.shape)) for slot in recorder.slots()]
+        [('weight', (2, 4))]
     """
 
     layer: nn.Module
@@ -84,12 +91,19 @@ class Slot:
 
 
 class Recorder:
-    """Notes what the calls of an expression make; it is what `archwright.build.instantiate` tells of each.
+    """Record of the layers that the calls of an expression create, a callback of `archwright.build.instantiate`.
 
-    What has been thrown away since, such as a layer of which only copies are in use, is forgotten.
+    Layers that no longer exist are dropped.
 
     Args:
-        mark: Returns what is added to the names of the entries of a path.
+        mark: Returns a suffix for the names of the entries of a path.
+
+    Example:
+        >>> from archwright.build import instantiate
+        >>> recorder = aw.supernet.Recorder()
+        >>> layer = instantiate(nn.Linear(4, 2), recorder)
+        >>> [slot.name for slot in recorder.slots()]
+        ['weight', 'bias']
     """
 
     def __init__(self, mark: Callable[[str], str] = lambda path: "") -> None:
@@ -150,18 +164,33 @@ class Recorder:
 
 
 def same_values(one: Slot, other: Slot) -> bool:
-    """Tell whether two tensors hold the same values as far as both reach."""
+    """Tell whether two tensors hold equal values in their common part.
+
+    Example:
+        >>> from archwright.build import instantiate
+        >>> first, second = aw.supernet.Recorder(), aw.supernet.Recorder()
+        >>> layers = instantiate(nn.BatchNorm1d(4), first), instantiate(nn.BatchNorm1d(2), second)
+        >>> [aw.supernet.same_values(one, other) for one, other in zip(first.slots()[:2], second.slots()[:2])]
+        [True, True]
+    """
     shape = torch.Size(map(min, one.shape, other.shape))
     first, second = cut(one.tensor.detach(), shape, one.part), cut(other.tensor.detach(), shape, other.part)
     return torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
 
 
 def independent_of_seed(slots: Mapping[str, Slot], again: Mapping[str, Slot]) -> set[str]:
-    """Return the keys of the tensors that are the same for every seed.
+    """Return the keys of the tensors whose initial values do not depend on the seed.
 
     Args:
         slots: Tensors by key.
         again: The same, made from another seed.
+
+    Example:
+        >>> from archwright.build import instantiate
+        >>> first, second = aw.supernet.Recorder(), aw.supernet.Recorder()
+        >>> layers = [instantiate(nn.PReLU(), one) for one in (first, second)]
+        >>> aw.supernet.independent_of_seed(*({slot.name: slot for slot in one.slots()} for one in (first, second)))
+        {'weight'}
     """
     pairs = ((key, slot, again[key]) for key, slot in slots.items() if key in again)
     return {key for key, slot, other in pairs if slot.shape == other.shape and same_values(slot, other)}
