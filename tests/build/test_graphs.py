@@ -10,8 +10,8 @@ from torch import nn as tnn
 
 import archwright as aw
 from archwright import nn
-from archwright.build._layout import source_of
-from archwright.build._wiring import modules, wiring
+from archwright.build._make import modules, wiring
+from archwright.build._syntax import source_of
 from archwright.errors import BuildError, SpaceError
 from archwright.testing._spaces import check_build_and_source
 

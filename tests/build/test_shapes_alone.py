@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.utils._pytree import tree_leaves
 
 from archwright.build import ShapesAlone
-from archwright.build._infer import _ELEMENTWISE
+from archwright.build._meta import _ELEMENTWISE
 
 SHAPES = [(5,), (2, 5), (2, 5, 3), (2, 3, 5), (2, 5, 4, 3), (2, 5, 5, 5, 5), (0, 5)]
 DTYPES = [torch.float32, torch.float64, torch.int64]

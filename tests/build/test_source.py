@@ -19,8 +19,7 @@ from tests.build.helpers import executed, ruff, write
 
 import archwright as aw
 from archwright import nn
-from archwright.build._layout import expression, source_of
-from archwright.build._syntax import literal
+from archwright.build._syntax import expression, literal, source_of
 from archwright.errors import BuildError
 from archwright.space import template
 from archwright.testing import random_spaces

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archwright import spaces
-from archwright.build._infer import ShapesAlone
+from archwright.build._meta import ShapesAlone
 from archwright.errors import SpaceError
 from archwright.space import Architecture, Space
 

@@ -8,23 +8,20 @@ from archwright._lazy import lazy
 from archwright.build._mirror import write_layer, write_optimizer
 
 if TYPE_CHECKING:
-    from archwright.build._build import build, closed_model
-    from archwright.build._check import check
-    from archwright.build._infer import (
-        Shaped,
-        ShapesAlone,
+    from archwright.build._build import (
+        build,
+        closed_model,
         counting_channels,
-        drawn_for,
         has_lazy_layers,
         innermost,
         is_unsized,
         size_lazy_layers,
-        tensors_of,
         without_lazy_layers,
-        zeros_for,
     )
+    from archwright.build._check import check
     from archwright.build._kinds import is_layer, is_row
     from archwright.build._make import headline, instantiate, instantiate_settings
+    from archwright.build._meta import Shaped, ShapesAlone, drawn_for, tensors_of, zeros_for
     from archwright.build._onnx import write_onnx
     from archwright.build._source import source
 
@@ -57,14 +54,14 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "_build": ["build", "closed_model"],
-        "_check": ["check"],
-        "_infer": [
-            *("Shaped", "ShapesAlone", "counting_channels", "drawn_for", "has_lazy_layers", "innermost", "is_unsized"),
-            *("size_lazy_layers", "tensors_of", "without_lazy_layers", "zeros_for"),
+        "_build": [
+            *("build", "closed_model", "counting_channels", "has_lazy_layers", "innermost", "is_unsized"),
+            *("size_lazy_layers", "without_lazy_layers"),
         ],
+        "_check": ["check"],
         "_kinds": ["is_layer", "is_row"],
         "_make": ["headline", "instantiate", "instantiate_settings"],
+        "_meta": ["Shaped", "ShapesAlone", "drawn_for", "tensors_of", "zeros_for"],
         "_onnx": ["write_onnx"],
         "_source": ["source"],
     },

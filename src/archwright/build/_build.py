@@ -1,18 +1,36 @@
-"""Build the network of an architecture."""
+"""Build the network of an architecture; lazy layers get their sizes from a twin that is run on the meta device."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _LazyNormBase
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import UninitializedParameter
 
-from archwright.build._infer import has_lazy_layers, is_unsized, outline, size_lazy_layers, without_lazy_layers
-from archwright.build._make import instantiate
+from archwright.build._make import headline, instantiate, parts_of
+from archwright.build._meta import ShapesAlone, zeros_for
 from archwright.errors import BuildError
-from archwright.space import Space, TensorSpec, as_specs
+from archwright.space import Call, Graph, Space, TensorSpec, as_specs, mapped, with_modules
+from archwright.space import find as find_callee
 
-__all__ = ["build", "closed_model"]
+__all__ = [
+    "build",
+    "closed_model",
+    "counting_channels",
+    "has_lazy_layers",
+    "innermost",
+    "is_unsized",
+    "outline",
+    "size_lazy_layers",
+    "without_lazy_layers",
+]
+
+_MOST = 2**28  # numbers that weights may hold, where a network is made on the CPU for its shapes alone
 
 
 def build(space: Space, architecture: Mapping[str, Any], example_input: Any = None) -> torch.nn.Module:
@@ -68,3 +86,169 @@ def _open_sizes(
     if "model" not in space.parts:
         raise BuildError(f"the space has no part named 'model', only {', '.join(space.parts)}")
     return space.resolve(architecture)["model"], as_specs(example_input) or space.example_input
+
+
+def outline(
+    item: Any, specs: tuple[TensorSpec, ...], device: str = "meta", modules: dict[Call, Any] | None = None
+) -> tuple[Any, dict[Call, Any]]:
+    """Return the module that a closed expression makes, in evaluation mode, after zeros have given its layers a size.
+
+    Args:
+        item: A closed expression that makes a module.
+        specs: What goes in.
+        device: Where it is made: on "meta" nothing is computed, and weights have no values.
+        modules: Takes what each call makes, also where a layer refuses its input.
+
+    Returns:
+        The module, and what each call made.
+
+    Raises:
+        BuildError: A layer refuses its arguments or its input; the message names the path.
+    """
+    modules = {} if modules is None else modules
+    with torch.random.fork_rng(devices=[]), torch.device(device), ShapesAlone():
+        module = instantiate(item, lambda call, result: modules.update({call: result}))
+        paths = {id(made): f"{call.path}: {headline(call)}" for call, made in modules.items()}
+        _run_with_paths(module.eval(), zeros_for(specs, device), paths)
+    return module, modules
+
+
+def without_lazy_layers(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
+    """Return a closed expression in which no layer is lazy.
+
+    Args:
+        item: A closed expression that makes a module.
+        specs: What goes in.
+
+    Raises:
+        BuildError: A layer refuses its input, or a lazy layer is never reached; the message names the path.
+    """
+    if not has_lazy_layers(item):
+        return item
+    modules: dict[Call, Any] = {}
+    try:
+        outline(item, specs, modules=modules)
+    except (BuildError, NotImplementedError):  # a module that the meta device does not know: run it for real
+        if _numbers(modules.values()) > _MOST:
+            raise
+        _, modules = outline(item, specs, "cpu")
+
+    def sized(part: Any) -> Any:
+        if isinstance(part, Graph):
+            return with_modules(part, sized)
+        if isinstance(part, Call) and part in modules and _is_lazy(part):
+            return _eager(part, modules[part])
+        return mapped(part, sized)
+
+    return sized(item)
+
+
+def _eager(call: Call, module: Any) -> Call:
+    """Return the call that makes what a lazy layer has become."""
+    if isinstance(module, LazyModuleMixin):
+        raise BuildError(f"{call.path}: {call!r} is never reached, so its sizes are not known")
+    eager = type(module)
+    first = next(iter(inspect.signature(eager).parameters))
+    args, names = (getattr(module, first), *call.args), (first, *call.names)
+    kwargs = {**call.kwargs, **_other_defaults(call, eager)}
+    return Call(f"torch.nn.{eager.__name__}", args, kwargs, names, None, call.path)
+
+
+def _other_defaults(call: Call, eager: type) -> dict[str, Any]:
+    """Return the defaults of a lazy layer's arguments, where they are not those of the layer that it becomes."""
+    lazy = inspect.signature(find_callee(call.target, call.callee)).parameters
+    own = inspect.signature(eager).parameters
+    given = {*call.kwargs, *list(lazy)[: len(call.args)]}
+    return {
+        name: parameter.default
+        for name, parameter in lazy.items()
+        if name not in given and name in own and parameter.default != own[name].default
+    }
+
+
+def _numbers(modules: Iterable[Any]) -> int:
+    """Return how many numbers the weights of modules hold, those without a size left out."""
+    made = [module for module in modules if isinstance(module, torch.nn.Module)]
+    weights = [weight for module in made for weight in module.parameters()]
+    return sum(weight.numel() for weight in weights if not isinstance(weight, UninitializedParameter))
+
+
+def has_lazy_layers(item: Any) -> bool:
+    """Tell whether a closed expression holds a lazy layer of torch."""
+    return _is_lazy(item) or any(map(has_lazy_layers, parts_of(item)))
+
+
+def _is_lazy(item: Any) -> bool:
+    if not isinstance(item, Call) or not item.target.startswith("torch.nn.Lazy"):
+        return False
+    return issubclass(find_callee(item.target, item.callee), LazyModuleMixin)
+
+
+def is_unsized(module: torch.nn.Module) -> bool:
+    """Tell whether a module holds a lazy layer that has not been run yet. Its parameters or its buffers may be lazy."""
+    layers = [layer for layer in module.modules() if isinstance(layer, LazyModuleMixin)]
+    return any(layer.cls_to_become is not None or layer.has_uninitialized_params() for layer in layers)
+
+
+def size_lazy_layers(module: torch.nn.Module, specs: tuple[TensorSpec, ...]) -> None:
+    """Give the lazy layers of a module their sizes, by a pass over zeros on the CPU; without such layers do nothing.
+
+    Args:
+        module: A module on the CPU; its mode stays as it is.
+        specs: What goes in.
+
+    Raises:
+        BuildError: A layer refuses its input.
+    """
+    if is_unsized(module):
+        was_training = module.training
+        _run_with_paths(module.eval(), zeros_for(specs, "cpu"), {})
+        module.train(was_training)
+
+
+def _run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: dict[int, str]) -> Any:
+    """Run a module; where it fails, say in which layer.
+
+    Args:
+        module: What is run, in the mode that it is in.
+        inputs: What goes in.
+        paths: Paths of layers by the `id` of the module.
+
+    Raises:
+        BuildError: The innermost layer with a path, and its error.
+    """
+    try:
+        with torch.no_grad(), counting_channels(module):
+            return module(*inputs)
+    except Exception as error:  # whatever a layer raises, the path must be known
+        raise BuildError(f"{innermost(error, paths) or 'model'}: {error}") from error
+
+
+def innermost(error: Exception, paths: Mapping[int, str]) -> str | None:
+    """Return the path of the innermost layer that an error has passed through, if any.
+
+    Args:
+        error: What was raised.
+        paths: Paths of layers by the `id` of the module.
+    """
+    at, seen = None, error.__traceback__
+    while seen is not None:
+        at = paths.get(id(seen.tb_frame.f_locals.get("self")), at)
+        seen = seen.tb_next
+    return at
+
+
+@contextmanager
+def counting_channels(module: torch.nn.Module) -> Iterator[None]:
+    """Have lazy normalization count its channels, which it leaves at 0 where it holds no tensors."""
+    norms = [layer for layer in module.modules() if isinstance(layer, _LazyNormBase)]
+    hooks = [norm.register_forward_pre_hook(_count_channels) for norm in norms]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _count_channels(norm: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+    norm.num_features = inputs[0].shape[1]

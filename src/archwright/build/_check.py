@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from archwright.build._cases import Case, Failure, shapes_in, told
 from archwright.build._conditions import Conditions, Diagram, Sample, TooMany
-from archwright.build._infer import zeros_for
 from archwright.build._kinds import is_layer
+from archwright.build._meta import zeros_for
 from archwright.build._probe import Probe
+from archwright.build._shapes import Case, Failure, shapes_in, told
 from archwright.errors import ShapeError
 from archwright.space import (
     Architecture,

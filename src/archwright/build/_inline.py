@@ -19,10 +19,8 @@ import torch
 
 from archwright._scalars import scalars
 from archwright.build._definitions import Definition, Definitions, used_names
-from archwright.build._layout import source_of
-from archwright.build._module import Module
-from archwright.build._syntax import Import, dotted, identifier, literal
-from archwright.build._text import text_of
+from archwright.build._syntax import Import, dotted, identifier, literal, source_of
+from archwright.build._user_code import Module, text_of
 from archwright.errors import BuildError
 from archwright.space import find, name_in_torch
 

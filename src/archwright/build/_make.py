@@ -1,20 +1,39 @@
-"""Make what a closed expression says."""
+"""Make what a closed expression says: its calls, and the classes of its graphs, as syntax trees that source shares."""
 
 from __future__ import annotations
 
+import ast
 import functools
+import hashlib
 import keyword
-from collections import OrderedDict
+import linecache
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 
-from archwright.build._wiring import modules, wiring, wiring_class
+from archwright.build._syntax import NO_TYPE_PARAMETERS, call, check_reads_back, dotted, identifier, layout, method
 from archwright.errors import ArchwrightError, BuildError
-from archwright.space import Call, Graph, find, last_name, mapped
+from archwright.space import Apply, Call, Graph, Input, Merge, children, find, last_name, mapped
 
-__all__ = ["class_name", "headline", "instantiate", "instantiate_settings"]
+__all__ = [
+    "attribute",
+    "class_name",
+    "headline",
+    "instantiate",
+    "instantiate_settings",
+    "modules",
+    "parts_of",
+    "wiring",
+    "wiring_class",
+]
+
+_TAKEN = frozenset((*dir(torch.nn.Module()), "nn", "self", "super", "torch"))
+_KEPT = 1024
+_classes: dict[str, type[torch.nn.Module]] = {}
+"""Classes that were made, by their text."""
 
 
 def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, result: None) -> Any:
@@ -44,18 +63,50 @@ def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, resu
     return OrderedDict(inner) if isinstance(item, Mapping) else inner
 
 
-def headline(call: Call) -> str:
-    """Return a call as it was written, or only its name where it is long."""
-    text = repr(call)
-    return text if len(text) <= 100 else f"{last_name(call.target)}(…)"
-
-
 def instantiate_settings(closed: Mapping[str, Any]) -> dict[str, Any]:
     """Return the closed parts of a space besides the model as what is used.
 
     Optimizers become `functools.partial` objects that wait for their parameters; other calls are made; constants stay.
     """
     return {name: _setting(item) for name, item in closed.items() if name != "model"}
+
+
+def _setting(item: Any) -> Any:
+    if isinstance(item, Call):
+        callee = find(item.target, item.callee)
+        if isinstance(callee, type) and issubclass(callee, torch.optim.Optimizer):
+            return functools.partial(callee, **instantiate(dict(item.kwargs)))
+    return instantiate(item)
+
+
+def headline(call: Call) -> str:
+    """Return a call as it was written, or only its name where it is long."""
+    text = repr(call)
+    return text if len(text) <= 100 else f"{last_name(call.target)}(…)"
+
+
+def parts_of(item: Any) -> list[Any]:
+    """Return the parts directly below an item of a closed expression: of a graph, its modules."""
+    if isinstance(item, Graph):
+        return list(modules(item).values())
+    if isinstance(item, partial):
+        return [item.func, *item.args, *item.keywords.values()]
+    return [part for _, part in children(item)]
+
+
+def modules(graph: Graph) -> dict[str, Any]:
+    """Return the closed modules of a graph by attribute, in the order of execution."""
+    values = graph.labels.items() if graph.keep_unused else _ordered(graph)
+    return {attribute(label): value.module for value, label in values if isinstance(value, Apply)}
+
+
+def attribute(label: str) -> str:
+    """Return the attribute for a label; names that a module or its text uses itself get an underscore.
+
+    Raises:
+        BuildError: The label is no name.
+    """
+    return f"{label}_" if label in _TAKEN else identifier(label)
 
 
 def class_name(graph: Graph) -> str:
@@ -65,9 +116,92 @@ def class_name(graph: Graph) -> str:
     return name if name.isidentifier() and not keyword.iskeyword(name) else "Block"
 
 
-def _setting(item: Any) -> Any:
-    if isinstance(item, Call):
-        callee = find(item.target, item.callee)
-        if isinstance(callee, type) and issubclass(callee, torch.optim.Optimizer):
-            return functools.partial(callee, **instantiate(dict(item.kwargs)))
-    return instantiate(item)
+def wiring(graph: Graph, name: str) -> ast.ClassDef:
+    """Return the class whose forward pass is a graph, and whose modules come in as arguments.
+
+    Args:
+        graph: A closed graph.
+        name: The name of the class.
+
+    Raises:
+        BuildError: A label is no name, or a merge is of no kind that there is.
+    """
+    inputs = {value: f"x{index}" if len(graph.inputs) > 1 else "x" for index, value in enumerate(graph.inputs)}
+    ordered = _ordered(graph)
+    uses = Counter(part for value, _ in ordered for part in value.sources)
+    merged = {part for value, _ in ordered if isinstance(value, Merge) for part in value.operands}
+    terms: dict[Any, ast.expr] = {value: dotted(variable) for value, variable in inputs.items()}
+    forward: list[ast.stmt] = []
+    for value, label in ordered:
+        term = _term(value, label, [terms[part] for part in value.sources])
+        if value is graph.output:
+            forward.append(ast.Return(term))
+        elif isinstance(value, Apply) and uses[value] == 1 and value in merged:
+            terms[value] = term
+        else:
+            variable = attribute(label) if label not in inputs.values() else f"{label}_"
+            forward.append(ast.Assign([ast.Name(variable, ast.Store())], term))
+            terms[value] = dotted(variable)
+    if graph.output in inputs:
+        forward.append(ast.Return(terms[graph.output]))
+    names = list(modules(graph))
+    initialise: list[ast.stmt] = [ast.Expr(ast.Call(ast.Attribute(call("super"), "__init__", ast.Load()), [], []))]
+    initialise += [ast.Assign([ast.Attribute(dotted("self"), each, ast.Store())], dotted(each)) for each in names]
+    return ast.ClassDef(
+        name=identifier(name),
+        bases=[dotted("nn.Module")],
+        keywords=[],
+        body=[
+            method("__init__", {"self": "", **dict.fromkeys(names, "nn.Module")}, "None", initialise),
+            method("forward", {"self": "", **dict.fromkeys(inputs.values(), "torch.Tensor")}, "torch.Tensor", forward),
+        ],
+        decorator_list=[],
+        **NO_TYPE_PARAMETERS,
+    )
+
+
+def wiring_class(tree: ast.ClassDef) -> type[torch.nn.Module]:
+    """Return the class that `wiring` describes; tracebacks show its text.
+
+    Raises:
+        BuildError: It cannot be written as source.
+    """
+    text = layout(tree)
+    if text not in _classes:
+        check_reads_back(tree, text)
+        filename = f"<graph {tree.name} {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}>"
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+        namespace: dict[str, Any] = {"torch": torch, "nn": torch.nn, "__name__": "network"}
+        exec(compile(text, filename, "exec", dont_inherit=True), namespace)  # nothing but the tree that was made here
+        if len(_classes) >= _KEPT:
+            _classes.clear()
+        _classes[text] = namespace[tree.name]
+    return _classes[text]
+
+
+def _ordered(graph: Graph) -> list[tuple[Any, str]]:
+    """Return the values of a closed graph that its output needs, in the order of execution."""
+    needed: set[Any] = set()
+    stack = [graph.output]
+    while stack:
+        value = stack.pop()
+        if value not in needed and not isinstance(value, Input):
+            needed.add(value)
+            stack.extend(value.sources)
+    return [(value, label) for value, label in graph.labels.items() if value in needed]
+
+
+def _term(value: Apply | Merge, label: str, parts: list[ast.expr]) -> ast.expr:
+    """Return what computes a value from what it is made from."""
+    if isinstance(value, Apply):
+        return call(f"self.{attribute(label)}", *parts)
+    if value.kind == "zeros":
+        return call("torch.zeros_like", *parts)
+    if value.kind == "concat":
+        return call("torch.cat", ast.List(parts, ast.Load()), dim=ast.Constant(1))
+    if value.kind not in ("sum", "mean"):
+        raise BuildError(f"values cannot be merged by {value.kind!r}")
+    total, *rest = parts
+    for part in rest:
+        total = ast.BinOp(total, ast.Add(), part)
+    return total if value.kind == "sum" else ast.BinOp(total, ast.Div(), ast.Constant(len(parts)))

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from archwright.build._infer import drawn_for
+from archwright.build._meta import drawn_for
 from archwright.errors import BuildError, require
 from archwright.space import TensorSpec
 

@@ -11,12 +11,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from archwright.build._cases import Absent, Case, Failure, key_of
-from archwright.build._conditions import Conditions, TooMany
+from archwright.build._conditions import Conditions, ExecutionPath, InfeasiblePath, TooMany
 from archwright.build._kinds import is_layer, is_open, is_row
-from archwright.build._run import Inside, StandIn, reason, run_layer, signature
-from archwright.build._sum import Sum
-from archwright.build._way import DeadEnd, Way
+from archwright.build._shapes import Absent, Case, Failure, Inside, StandIn, Sum, key_of, reason, run_layer, signature
 from archwright.errors import ArchwrightError
 from archwright.space import (
     Apply,
@@ -115,7 +112,7 @@ class Probe:
                 for case in self.apply(option, inputs, f"{name}.{label}", self._where(when, name, (label,)))
             ]
         if isinstance(item, Filled):
-            return self._explored(when, lambda way: self._filled_in(item, inputs, path, way))
+            return self._explored(when, lambda execution: self._filled_in(item, inputs, path, execution))
         if isinstance(item, Graph):
             return self._graph(item, inputs, item.name or path, when)
         if isinstance(item, Repeat):
@@ -167,7 +164,7 @@ class Probe:
         than call it, is given real modules instead.
         """
         cases = []
-        for case in self._explored(when, lambda way: self._once(call, inputs, path, way, whole=True)):
+        for case in self._explored(when, lambda execution: self._once(call, inputs, path, execution, whole=True)):
             if case.value is _REFUSED:
                 run = partial(self._once, call, inputs, path, whole=False)
                 cases += self._explored(case.when, run, to_failure=True)
@@ -175,63 +172,63 @@ class Probe:
                 cases.append(case)
         return cases
 
-    def _once(self, call: Call, inputs: list[Any], path: str, way: Way, *, whole: bool) -> Any:
-        """Return what a layer gives on one way through the decisions, or the failure."""
+    def _once(self, call: Call, inputs: list[Any], path: str, execution: ExecutionPath, *, whole: bool) -> Any:
+        """Return what a layer gives on one execution path, or the failure."""
         try:
-            closed = _Closing(self, way, self._filled, whole=whole).close(call, path)
+            closed = _Closing(self, execution, self._filled, whole=whole).close(call, path)
         except ArchwrightError as error:
-            return Failure(str(error), path, way.settings)
-        if way.has_parts:
-            found = self._ran(closed, call, inputs, path, way)
+            return Failure(str(error), path, execution.settings)
+        if execution.has_parts:
+            found = self._ran(closed, call, inputs, path, execution)
             is_refused = whole and isinstance(found, Failure) and found.path == path
             return _REFUSED if is_refused else found
         key = signature(closed, inputs)
         if key in self._known:
             return self._known[key]
-        found = self._ran(closed, call, inputs, path, way)
+        found = self._ran(closed, call, inputs, path, execution)
         if not isinstance(found, Failure):  # which has a path
             self._known[key] = found
         return found
 
-    def _ran(self, closed: Any, call: Call, inputs: list[Any], path: str, way: Way) -> Any:
+    def _ran(self, closed: Any, call: Call, inputs: list[Any], path: str, execution: ExecutionPath) -> Any:
         """Run a layer on the meta device; if that fails, on the CPU, as the meta device does not know all layers."""
         self._left -= 1
         if self._left < 0:
             raise TooMany
         made: dict[int, tuple[Any, str]] = {}
-        mark = way.mark()
+        mark = execution.mark()
         try:
             return run_layer(closed, inputs, "meta", made)
         except Inside as found:
             return found.failure
         except Exception:
-            way.back(mark)
+            execution.rewind(mark)
         try:
             return run_layer(closed, inputs, "cpu", made)
         except Inside as found:
             return found.failure
         except Exception as error:  # whatever a layer raises, the path must be known
-            at = f"{path}, with {', '.join(way.taken)}" if way.taken else path
-            return Failure(reason(error, call, inputs, at, made), path, way.settings)
+            at = f"{path}, with {', '.join(execution.taken)}" if execution.taken else path
+            return Failure(reason(error, call, inputs, at, made), path, execution.settings)
 
-    def stand_in(self, item: Any, path: str, way: Way, filled: Mapping[Blank, Any]) -> Call:
+    def stand_in(self, item: Any, path: str, execution: ExecutionPath, filled: Mapping[Blank, Any]) -> Call:
         """Return the call that makes a module which stands for a part of the expression inside of a layer."""
-        way.has_parts = True
+        execution.has_parts = True
 
         def run(inputs: list[Any]) -> Any:
-            cases = self._within(filled, lambda: self.apply(item, inputs, path, way.when))
-            return way.pick([(case.value, case.when) for case in cases])
+            cases = self._within(filled, lambda: self.apply(item, inputs, path, execution.when))
+            return execution.pick([(case.value, case.when) for case in cases])
 
         return Call("", callee=lambda: StandIn(run))
 
-    def _filled_in(self, item: Filled, inputs: list[Any], path: str, way: Way) -> Any:
-        """Return what a template gives on one way through the decisions."""
+    def _filled_in(self, item: Filled, inputs: list[Any], path: str, execution: ExecutionPath) -> Any:
+        """Return what a template gives on one execution path."""
         try:
-            filled = _Closing(self, way, self._filled).filling(item, path).filled
+            filled = _Closing(self, execution, self._filled).filling(item, path).filled
         except ArchwrightError as error:
-            return Failure(str(error), path, way.settings)
-        cases = self._within(filled, lambda: self.apply(item.body, inputs, path, way.when))
-        return way.pick([(case.value, case.when) for case in cases])
+            return Failure(str(error), path, execution.settings)
+        cases = self._within(filled, lambda: self.apply(item.body, inputs, path, execution.when))
+        return execution.pick([(case.value, case.when) for case in cases])
 
     def _within(self, filled: Mapping[Blank, Any], run: Callable[[], Any]) -> Any:
         """Run something with the blanks of templates filled in."""
@@ -241,25 +238,25 @@ class Probe:
         finally:
             self._filled = outside
 
-    def _explored(self, when: int, run: Callable[[Way], Any], *, to_failure: bool = False) -> list[Case]:
-        """Run something once for each way through what it decides, and return what comes out.
+    def _explored(self, when: int, run: Callable[[ExecutionPath], Any], *, to_failure: bool = False) -> list[Case]:
+        """Run something once for each execution path, and return what comes out.
 
         Args:
             when: In which architectures it is run.
-            run: Asks the way for each decision.
+            run: Asks the execution path for each decision.
             to_failure: Whether to leave it at the first failure.
         """
         cases: list[Case] = []
         scripts: list[list[int]] = [[]]
         while scripts:
-            way = Way(self._sets, when, scripts.pop())
+            execution = ExecutionPath(self._sets, when, scripts.pop())
             try:
-                cases.append(Case(run(way), way.when))
-            except DeadEnd:
+                cases.append(Case(run(execution), execution.when))
+            except InfeasiblePath:
                 continue
             if to_failure and isinstance(cases[-1].value, Failure):
                 break
-            scripts += way.others()
+            scripts += execution.alternatives()
         return cases
 
     # ------------------------------------------------------------------ graphs
@@ -361,29 +358,31 @@ class Probe:
 
 
 class _Closing(Resolver):
-    """Closes what a layer is made by, on one way through the decisions.
+    """Closes what a layer is made by, on one execution path.
 
     Args:
         probe: Runs the parts that stay open.
-        way: Makes the decisions.
+        execution: Makes the decisions.
         filled: What the blanks of templates stand for.
         whole: Whether rows and choices of modules stay open as well as graphs, to be run inside of the layer.
     """
 
-    def __init__(self, probe: Probe, way: Way, filled: Mapping[Blank, Any], *, whole: bool = True) -> None:
+    def __init__(
+        self, probe: Probe, execution: ExecutionPath, filled: Mapping[Blank, Any], *, whole: bool = True
+    ) -> None:
         super().__init__(probe.program, {}, filled)
-        self._probe, self._way, self._whole = probe, way, whole
+        self._probe, self._execution, self._whole = probe, execution, whole
 
     def close(self, item: Any, path: str) -> Any:
         """Return an item with the numbers in it decided, and with its modules to be run whole, or decided too."""
         if isinstance(item, Graph) or (self._whole and is_open(item)):
-            return self._probe.stand_in(item, path, self._way, self.filled)
+            return self._probe.stand_in(item, path, self._execution, self.filled)
         return super().close(item, path)
 
     def value(self, decision: Decision) -> Value:
-        """Return what is decided on this way."""
+        """Return what is decided on this execution."""
         is_part = isinstance(decision, Choice) and is_layer(decision)
-        return self._way.decide(self.program.names[decision], is_part=is_part)
+        return self._execution.decide(self.program.names[decision], is_part=is_part)
 
     def decided(self, decision: Decision, path: str) -> Any:
         """Return what a decision stands for; options have no paths of their own."""

@@ -9,14 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from archwright.build._build import closed_model
+from archwright.build._build import closed_model, has_lazy_layers
 from archwright.build._definitions import used_names
-from archwright.build._infer import has_lazy_layers
 from archwright.build._inline import Inliner
-from archwright.build._layout import LINE, layout, source_of
-from archwright.build._make import class_name
-from archwright.build._syntax import Import, call, dotted, import_statements, literal, method
-from archwright.build._wiring import modules, parts_of, wiring
+from archwright.build._make import class_name, modules, parts_of, wiring
+from archwright.build._syntax import LINE, Import, call, dotted, import_statements, layout, literal, method, source_of
 from archwright.errors import BuildError
 from archwright.space import Architecture, Call, Graph, Space, last_name, package_names
 

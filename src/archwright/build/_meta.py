@@ -1,0 +1,130 @@
+"""Tensors of which only the shape counts, and what spares the meta device work that gives no shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+from archwright.errors import SpaceError
+from archwright.space import TensorSpec
+
+__all__ = ["Shaped", "ShapesAlone", "drawn_for", "tensors_of", "zeros_for"]
+
+Shaped: TypeAlias = tuple[tuple[int, ...], torch.dtype]
+"""The shape and the type of a tensor."""
+_FILLING = frozenset(
+    {torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.fill_, torch.Tensor.zero_, torch.Tensor.clamp_}
+)
+_ELEMENTWISE = frozenset({F.relu, F.gelu, F.silu, F.hardswish, F.elu, F.leaky_relu, F.selu, F.celu, F.mish, F.softplus})
+_SHORT = _ELEMENTWISE | {F.batch_norm, F.layer_norm, F.linear}
+_GATES = {torch.lstm: 4, torch.gru: 3, torch.rnn_tanh: 1, torch.rnn_relu: 1}
+
+
+class ShapesAlone(TorchFunctionMode):
+    """Spares the meta device what it works out step by step in Python although only the shape is wanted.
+
+    That is normalization and activations, which take most of the time of a pass there and have neither products nor a
+    shape of their own, linear and recurrent layers, and what fills new weights. What does not fit its input is left to
+    torch, which refuses it.
+
+    Args:
+        products: Whether somebody counts products, so that linear and recurrent layers are left to torch as well.
+    """
+
+    def __init__(self, *, products: bool = False) -> None:
+        super().__init__()
+        self._products = products
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a function of torch."""
+        kwargs = kwargs or {}
+        if func in _FILLING and args[0].is_meta:
+            return args[0]
+        if func in _SHORT and args and args[0].is_meta and args[0].is_floating_point():
+            given = _given(func, *args, *kwargs.values())
+            if given is not None and not (func is F.linear and self._products):
+                return given
+        if func in _GATES and not kwargs and not self._products:
+            found = _recurrent(_GATES[func], *args)
+            if found is not None:
+                return found
+        return func(*args, **kwargs)
+
+
+def _given(func: Any, x: torch.Tensor, *others: Any) -> torch.Tensor | None:
+    """Return a tensor of the shape that a function gives, or None where something does not fit."""
+    tensors = [other for other in others if isinstance(other, torch.Tensor)]
+    if any(not tensor.is_meta or tensor.dtype != x.dtype for tensor in tensors):
+        return None
+    sizes = [tuple(tensor.shape) for tensor in tensors]
+    if func is F.linear:
+        weight, *bias = sizes
+        fits = len(weight) == 2 and x.shape[-1:] == weight[1:] and bias in ([], [weight[:1]])
+        return x.new_empty((*x.shape[:-1], weight[0])) if fits else None
+    if func is F.batch_norm:
+        fits = x.ndim > 1 and all(size == x.shape[1:2] for size in sizes)
+    elif func is F.layer_norm:
+        normalized = tuple(others[0])
+        fits = normalized == x.shape[-len(normalized) :] and {*sizes} <= {normalized}
+    else:
+        fits = True
+    return torch.empty_like(x) if fits else None
+
+
+def _recurrent(gates: int, x: torch.Tensor, state: Any, weights: Any, bias: Any, *options: Any) -> Any:
+    """Return tensors of the shapes that a recurrent layer gives, or None where something does not fit."""
+    if not isinstance(bias, bool):  # a packed sequence: its arguments are others
+        return None
+    layers, _, _, bidirectional, batch_first = options
+    states = (state,) if isinstance(state, torch.Tensor) else tuple(state)
+    if any(not each.is_meta or each.dtype != x.dtype for each in (x, *states, *weights)):
+        return None
+    if x.ndim != 3 or not x.numel() or not x.is_floating_point():
+        return None
+    length, batch, inputs = (x.transpose(0, 1) if batch_first else x).shape
+    outputs, hidden, ways = states[0].shape[-1], states[-1].shape[-1], 1 + bidirectional
+    expected: list[tuple[int, ...]] = []
+    for layer in range(layers):
+        one = [(gates * hidden, ways * outputs if layer else inputs), (gates * hidden, outputs)]
+        expected += ways * [*one, *2 * bias * [(gates * hidden,)], *(outputs != hidden) * [(outputs, hidden)]]
+    begin = [(layers * ways, batch, outputs), (layers * ways, batch, hidden)]
+    if [each.shape for each in weights] != expected or [each.shape for each in states] != begin[: len(states)]:
+        return None
+    found = x.new_empty((length, batch, ways * outputs))
+    return (found.transpose(0, 1) if batch_first else found, *map(torch.empty_like, states))
+
+
+def zeros_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]:
+    """Return a batch of two zeros for each input.
+
+    Raises:
+        SpaceError: torch has no such dtype.
+    """
+    dtypes = [getattr(torch, spec.dtype, None) for spec in specs]
+    for spec, dtype in zip(specs, dtypes, strict=True):
+        if not isinstance(dtype, torch.dtype):
+            raise SpaceError(f"torch has no dtype {spec.dtype!r}, which {spec} asks for")
+    return [torch.zeros((2, *s.shape), dtype=dtype, device=device) for s, dtype in zip(specs, dtypes, strict=True)]
+
+
+def tensors_of(shapes: Sequence[Shaped], device: str) -> list[torch.Tensor]:
+    """Return tensors of shapes and types; the same each time.
+
+    Real numbers are normal, whole numbers are 0 or 1, of which every vocabulary has both.
+    """
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for shape, dtype in shapes:
+        real = dtype.is_floating_point
+        drawn = torch.randn(shape, generator=generator) if real else torch.randint(2, shape, generator=generator)
+        made.append(drawn.to(device, dtype))
+    return made
+
+
+def drawn_for(specs: Sequence[TensorSpec], *, size: int = 2, device: str = "cpu") -> list[torch.Tensor]:
+    """Return a batch for each input of a network, as `tensors_of` draws it."""
+    return tensors_of([((size, *spec.shape), getattr(torch, spec.dtype)) for spec in specs], device)
