@@ -39,14 +39,14 @@ settings.load_profile("default")
 @pytest.fixture(scope="session", autouse=True)
 def _do_not_wait_for_the_disk() -> Iterator[None]:
     """Let SQLite leave its files to the system, as it may wherever the machine itself does not stop."""
-    from archwright.study import _sql
+    from archwright.store import _sqlite
 
-    class Unhurried(_sql._File):
+    class Unhurried(_sqlite._Connection):
         def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
             return super().execute(sql.replace("synchronous = NORMAL", "synchronous = OFF"), *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_sql, "_File", Unhurried)
+        patch.setattr(_sqlite, "_Connection", Unhurried)
         yield
 
 

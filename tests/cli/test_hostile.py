@@ -23,6 +23,7 @@ from archwright._states import parse_state
 from archwright.errors import ArchwrightError, EvaluationError, StudyError
 from archwright.execute import Checkpoints
 from archwright.export import export_network, measure_networks
+from archwright.store import DOCUMENTS
 
 EXECUTED = "ARCHWRIGHT_WAS_EXECUTED"
 CODE = f"__import__('os').environ.__setitem__('{EXECUTED}', 'yes')"
@@ -81,14 +82,18 @@ def hostile(run, tmp_path):
     assert EXECUTED not in os.environ
 
 
-def change(folder, column, value, *, table="study", where="1"):
+def change(folder, column, value, *, where="1"):
+    """Change a document, or a column of trials."""
     with closing(sqlite3.connect(folder / "study.db")) as database, database:
-        database.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (json.dumps(value),))
+        if column in DOCUMENTS:
+            database.execute("UPDATE documents SET value = ? WHERE name = ?", (json.dumps(value), column))
+        else:
+            database.execute(f"UPDATE trials SET {column} = ? WHERE {where}", (json.dumps(value),))
 
 
-def read(folder, column, *, table="study"):
+def read(folder, document):
     with closing(sqlite3.connect(folder / "study.db")) as database:
-        return json.loads(database.execute(f"SELECT {column} FROM {table}").fetchone()[0])
+        return json.loads(database.execute("SELECT value FROM documents WHERE name = ?", (document,)).fetchone()[0])
 
 
 def use(folder, picture):
@@ -137,16 +142,8 @@ def test_names_with_code_controls_and_markup(hostile, tmp_path, name, in_process
     for known in ("activation", "first", "residual"):
         text = text.replace(json.dumps(known), json.dumps(f"{known} {name}"))
     change(hostile, "space", json.loads(text))
-    for table in ("trials", "study"):
-        column = "architecture" if table == "trials" else "why"
-        change(
-            hostile,
-            column,
-            {"width": 4, f"activation {name}": f"first {name}", "batch_size": 16}
-            if table == "trials"
-            else [f"strategy {name}"],
-            table=table,
-        )
+    change(hostile, "architecture", {"width": 4, f"activation {name}": f"first {name}", "batch_size": 16})
+    change(hostile, "why", [f"strategy {name}"])
     use(hostile, tmp_path / "front.png")
     for command in (("show", hostile), ("show", hostile, "--json"), ("front", hostile), ("cost", hostile)):
         status, out, err = in_process(*command)

@@ -17,9 +17,9 @@ from typing import ClassVar
 from tests.study.helpers import SPACE, value
 
 import archwright as aw
+from archwright.store import SQLStore
 from archwright.study._best import Artifacts
 from archwright.study._recorder import Recorder
-from archwright.study._sql import SQLStore
 
 
 def wait(place, number):

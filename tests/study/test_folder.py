@@ -372,12 +372,18 @@ def finished(tmp_path_factory):
     return folder
 
 
-def columns(folder, table):
-    connection = sqlite3.connect(folder / "study.db")
-    connection.row_factory = sqlite3.Row
-    row = dict(connection.execute(f"SELECT * FROM {table} ORDER BY 1 DESC").fetchone())
-    connection.close()
-    return row
+def rows(folder, table):
+    """Return each document with the statement that changes it; or each column of the last trial, or of the study."""
+    with closing(sqlite3.connect(folder / "study.db")) as connection:
+        connection.row_factory = sqlite3.Row
+        if table == "documents":
+            return {
+                name: (text, f"UPDATE documents SET value = ? WHERE name = '{name}'")
+                for name, text in connection.execute("SELECT name, value FROM documents")
+            }
+        where = "number = (SELECT max(number) FROM trials)" if table == "trials" else "1"
+        row = dict(connection.execute(f"SELECT * FROM {table} WHERE {where}").fetchone())
+        return {name: (text, f"UPDATE {table} SET {name} = ? WHERE {where}") for name, text in row.items()}
 
 
 def use(folder):
@@ -389,9 +395,9 @@ def use(folder):
 @pytest.mark.parametrize(
     ("table", "column", "value", "told"),
     [
-        ("study", "seed", "[]", r"seed is an array, not a whole number of 0 or more$"),
-        ("study", "space", "{}", r"space has no field 'name'$"),
-        ("study", "space", '{"name": 3}', r"the name of space is 3, not text$"),
+        ("documents", "seed", "[]", r"seed is an array, not a whole number of 0 or more$"),
+        ("documents", "space", "{}", r"space has no field 'name'$"),
+        ("documents", "space", '{"name": 3}', r"the name of space is 3, not text$"),
         ("trials", "state", "x" * 10**4, r"trial 0 cannot be read \(state is 'x{50}', not one of running"),
         ("trials", "origin", "[]", r"trial 0 cannot be read \(origin is '\[\]', not null\)"),
     ],
@@ -399,17 +405,20 @@ def use(folder):
 def test_wrong_values_are_told_briefly(finished, tmp_path, table, column, value, told):
     shutil.copytree(finished, tmp_path / "run")
     with closing(sqlite3.connect(tmp_path / "run" / "study.db")) as database, database:
-        database.execute(f"UPDATE {table} SET {column} = ?" + " WHERE number = 0" * (table == "trials"), (value,))
+        if table == "trials":
+            database.execute(f"UPDATE trials SET {column} = ? WHERE number = 0", (value,))
+        else:
+            database.execute("UPDATE documents SET value = ? WHERE name = ?", (value, column))
     with pytest.raises(ArchwrightError, match=told):
         aw.load(tmp_path / "run")
 
 
-@pytest.mark.parametrize("table", ["study", "trials"])
+@pytest.mark.parametrize("table", ["documents", "trials"])
 def test_wrong_types_anywhere_are_told_by_file_and_field(finished, table):
     whole = (finished / "study.db").read_bytes()
     refused = told = tried = 0
-    for name, text in columns(finished, table).items():
-        if name in ("id", "space"):  # spaces are read by what reads all of them
+    for name, (text, change) in rows(finished, table).items():
+        if name in ("study", "space"):  # spaces are read by what reads all of them
             continue
         try:
             parsed = json.loads(text)
@@ -424,8 +433,7 @@ def test_wrong_types_anywhere_are_told_by_file_and_field(finished, table):
             connection = sqlite3.connect(finished / "study.db")
             try:
                 with connection:
-                    last = " WHERE number = (SELECT max(number) FROM trials)" if table == "trials" else ""
-                    connection.execute(f"UPDATE {table} SET {name} = ?{last}", (value,))
+                    connection.execute(change, (value,))
             except sqlite3.IntegrityError:  # such as NULL, where the table wants a value
                 continue
             finally:

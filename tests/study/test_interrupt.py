@@ -57,7 +57,7 @@ def interrupted(study, line):
 @pytest.mark.parametrize("folder", [True, False])
 @pytest.mark.parametrize("start", range(3))
 def test_an_interrupt_at_any_line_loses_nothing(tmp_path, monkeypatch, folder, start):
-    monkeypatch.setattr("archwright.study._sql._PATIENCE", 5.0)  # seconds until a lock that is left behind is found
+    monkeypatch.setattr("archwright.store._sqlite._PATIENCE", 5.0)  # seconds until a lock that is left behind is found
     strategy = aw.strategies.create("evolution", population=3, sample=2)
     unbroken = run(aw.Study(SPACE, strategy=strategy))
     line, step = 40 + 31 * start, 1201 if folder else 97

@@ -147,7 +147,7 @@ def test_seeds_of_studies_give_seeds_of_preparations():
 def test_a_study_of_an_earlier_version_is_read_and_gone_on_with(tmp_path):
     aw.search(SPACE, value_of, strategy="random", budget=aw.Budget(trials=2), path=tmp_path / "run")
     with sqlite3.connect(tmp_path / "run" / "study.db") as database:
-        database.execute("ALTER TABLE study DROP COLUMN learned")
+        database.execute("DELETE FROM documents WHERE name = 'learned'")
     database.close()
     assert aw.load(tmp_path / "run").learned is None
     aw.load(tmp_path / "run", evaluator=Ready()).resume(aw.Budget(trials=3))

@@ -12,9 +12,8 @@ from tests.study.helpers import SPACE, walk
 
 import archwright as aw
 from archwright.errors import StoreError, StudyError
-from archwright.study import DOCUMENTS, MemoryStore, Record
-from archwright.study import _sql as sql
-from archwright.study._sql import SQLStore
+from archwright.store import DOCUMENTS, MemoryStore, Record, SQLStore
+from archwright.store import _tables as sql
 from archwright.trials import Trial
 
 
@@ -38,7 +37,7 @@ def store(request, tmp_path):
 
 
 def test_what_is_kept_is_read_again(store):
-    document = dict.fromkeys(aw.study._store.DOCUMENTS) | {"seed": 3, "space": {"a": [1, None]}}
+    document = dict.fromkeys(DOCUMENTS) | {"seed": 3, "space": {"a": [1, None]}}
     assert store.is_empty()
     store.create(document)
     assert not store.is_empty()
@@ -64,18 +63,18 @@ def test_what_is_kept_is_read_again(store):
 
 def test_statements_are_fit_for_postgresql():
     dialect = postgresql.dialect()
-    for table in sql._schema.sorted_tables:
+    for table in sql.SCHEMA.sorted_tables:
         assert "CREATE TABLE" in str(sqlalchemy.schema.CreateTable(table).compile(dialect=dialect))
-    for statement in (sql._add, sql._write):
-        assert statement.compile(dialect=dialect).params
+    for statement in (sql.ADD_TRIAL, sql.WRITE_TRIAL, sql.ADD_DOCUMENT, sql.WRITE_DOCUMENT):
+        assert "FOR SHARE" in str(statement.compile(dialect=dialect))
 
 
 def test_the_file_holds_json_and_is_in_write_ahead_mode(run):
     with sqlite3.connect(run / "study.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        row = connection.execute("SELECT space, strategy, objective FROM study").fetchone()
-        assert json.loads(row[0]) == SPACE.to_json()
-        assert json.loads(row[1])["options"] == {"population": 50, "sample": 10}
+        documents = dict(connection.execute("SELECT name, value FROM documents"))
+        assert json.loads(documents["space"]) == SPACE.to_json()
+        assert json.loads(documents["strategy"])["options"] == {"population": 50, "sample": 10}
         assert connection.execute("SELECT count(*) FROM trials").fetchone() == (20,)
 
 
@@ -139,11 +138,12 @@ def test_a_truncated_database(run):
         ("UPDATE trials SET metrics = '{\"value\": 0.' WHERE number = 7", "metrics of trial 7 is not JSON"),
         ("UPDATE trials SET metrics = '[1]' WHERE number = 7", "trial 7 cannot be read"),
         ("DELETE FROM trials WHERE number = 4", "trial 4 is missing, trial 5 follows"),
-        ("UPDATE study SET space = '{'", "space is not JSON"),
-        ("DELETE FROM study", "its table 'study' is empty"),
-        ("UPDATE study SET format = 99", "later version .*format 99"),
+        ("UPDATE documents SET value = '{' WHERE name = 'space'", "space is not JSON"),
+        ("DELETE FROM studies", "holds no study yet"),
+        ("UPDATE studies SET format = 99", "later version .*format 99"),
+        ("UPDATE studies SET format = 'x'", "is damaged: format"),
         ("ALTER TABLE trials DROP COLUMN curve", "no such column"),
-        ("DROP TABLE trials", "its tables are study"),
+        ("DROP TABLE trials", "its tables are documents, studies"),
     ],
 )
 def test_damage_is_named(run, change, message):
@@ -194,6 +194,7 @@ def test_a_transaction_that_an_interrupt_left_half_made_is_given_up(tmp_path):
     del transaction.is_active
     store.close()
     other = SQLStore(tmp_path / "study.db")
+    other.acquire()
     other.update(seed=3)
     assert other.read().document["seed"] == 3
     other.close()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archwright.study import MemoryStore
-from archwright.study._sql import SQLStore
+from archwright.store import MemoryStore, SQLStore
 from archwright.testing import StoreSuite
 
 

@@ -198,6 +198,16 @@ def search(
     ] = 1,
     no_final: Annotated[bool, typer.Option("--no-final", help="Skip the final training.")] = False,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Database of the trials, in place of the run folder's own: the path of an SQLite file, or a URL such "
+            "as postgresql://user@host/database. Other commands find it by the environment variable ARCHWRIGHT_STORE."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the study in the store; default: that of the run folder.")
+    ] = None,
     label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
     task: Annotated[
         str | None,
@@ -266,6 +276,8 @@ def search(
             costs=on or (),
             budget=Budget(trials=trials, minutes=minutes, target=target),
             path=path,
+            store=store,
+            name=name,
             seed=seed,
             final=0 if no_final else final,
             callbacks=[shown],
@@ -454,6 +466,17 @@ def bench(
     from archwright.cli._bench import run
 
     run(table, strategy, dataset, trials, seeds, workers, data, out, verify=verify, as_json=json)
+
+
+@app.command()
+def studies(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="Database: the path of an SQLite file, or a URL.")],
+    json: Json = False,
+) -> None:
+    """List the studies of a database."""
+    from archwright.cli._listing import show_studies
+
+    show_studies(store, as_json=json)
 
 
 @app.command("list")

@@ -1,7 +1,8 @@
-"""What `archwright list` can list."""
+"""What `archwright list` and `archwright studies` list."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from archwright._registry import Entry
 
-__all__ = ["Kind", "entries"]
+__all__ = ["Kind", "entries", "show_studies"]
 
 
 class Kind(StrEnum):
@@ -60,3 +61,26 @@ def entries(kind: Kind) -> Iterable[Entry[Any]]:
     from archwright.datasets import registry
 
     return registry
+
+
+def show_studies(store: str, *, as_json: bool) -> None:
+    """List the studies of a database."""
+    from archwright._words import counted
+    from archwright.cli._console import Output, document
+    from archwright.store import list_studies
+
+    found = list_studies(store)
+    if as_json:
+        document([asdict(study) for study in found])
+        return
+    out = Output()
+    if not found:
+        out.line("no studies")
+    out.listed(
+        (
+            study.name,
+            f"{counted(study.trials, 'trial')}, created {study.created}"
+            + (f", being written to by {study.writer}" if study.writer else ""),
+        )
+        for study in found
+    )

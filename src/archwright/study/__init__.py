@@ -9,20 +9,14 @@ from archwright.study._folder import check_run_folder
 from archwright.study._nested import Nested
 from archwright.study._propose import Planner
 from archwright.study._search import load, search
-from archwright.study._store import DOCUMENTS, MemoryStore, Record, Snapshot, Store
 from archwright.study._study import Study
 
 __all__ = [
-    "DOCUMENTS",
     "Best",
     "Budget",
     "Callback",
-    "MemoryStore",
     "Nested",
     "Planner",
-    "Record",
-    "Snapshot",
-    "Store",
     "Study",
     "check_run_folder",
     "counting_from",

@@ -1,12 +1,14 @@
-"""Which folder a study may be kept in, and what of it is the study's."""
+"""Run folders: which folder a study may be kept in, and what of it is the study's."""
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from pathlib import Path
 
 from archwright import _disk
+from archwright._fields import fields, text
 from archwright.errors import StoreError, StudyError
 
 __all__ = [
@@ -17,16 +19,20 @@ __all__ = [
     "claim",
     "holds_study",
     "inside_of",
+    "read_pointer",
+    "write_pointer",
 ]
 
 DATABASE = "study.db"
+POINTER = "archwright-study.json"
+"""Names the database that the study is in, where that is another one than the run folder's own."""
 INSIDE = "archwright-run"
 """The folder that a search makes for itself inside a folder that holds something else."""
 
 _BIRTH = (DATABASE, "study.db-journal", "study.db-shm", "study.db-wal", "study.lock", "study.lock.json")
 """What a process that is killed while it begins a study may leave."""
 
-_LATER = ("best", "checkpoints", "front", "log.txt", "supernet.pt", "top")
+_LATER = ("best", "checkpoints", "front", "log.txt", POINTER, "supernet.pt", "top")
 
 
 def check_links(folder: Path) -> None:
@@ -57,6 +63,27 @@ def check_database(folder: Path) -> Path:
     return path
 
 
+def read_pointer(folder: Path) -> tuple[str, str] | None:
+    """Return the store and the name of the study that a run folder belongs to; `None` where it is in the folder.
+
+    Raises:
+        StudyError: The file that says so cannot be read.
+    """
+    path = folder / POINTER
+    if not os.path.lexists(path):
+        return None
+    try:
+        said = fields(_disk.parse_json(_disk.read(path), path), "it", "store", "name")
+        return text(said["store"], "'store'"), text(said["name"], "'name'")
+    except ValueError as error:
+        raise StudyError(f"{path} cannot be read: {error}") from error
+
+
+def write_pointer(folder: Path, store: str, name: str) -> None:
+    """Write down which study a run folder belongs to."""
+    _disk.write(folder / POINTER, json.dumps({"store": store, "name": name}, indent=1).encode() + b"\n")
+
+
 def holds_study(folder: Path) -> bool:
     """Tell whether a study was begun in a folder, however little is on record.
 
@@ -64,9 +91,11 @@ def holds_study(folder: Path) -> bool:
         StoreError: There is a database which is damaged, or holds something else.
         StudyError: The database is a symbolic link.
     """
+    if read_pointer(folder) is not None:
+        return True
     if not (folder / DATABASE).exists():
         return False
-    from archwright.study._sql import SQLStore  # loads SQLAlchemy
+    from archwright.store import SQLStore  # loads SQLAlchemy
 
     store = SQLStore(check_database(folder), readonly=True)
     try:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from archwright.errors import ArchwrightError, StoreError
 from archwright.evaluate import Learned
+from archwright.store import MemoryStore, Record, Snapshot, Store
 from archwright.study._clock import Clock
 from archwright.study._document import check_document
 from archwright.study._folder import DATABASE, check_database, check_links, claim
-from archwright.study._store import MemoryStore, Record, Snapshot, Store
+from archwright.study._place import Place
 from archwright.trials import Constraint, History, Trial, parse_objectives
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ _DEATHS = 5  # how often a process may die in one trial before the trial is at f
 class Recorder:
     """Keeps a study's store and its history in step.
 
-    A run folder is locked from the first writing until `close`; when it is locked anew, all is read anew, since
+    The right to write is held from the first writing until `close`; when it is acquired anew, all is read anew, since
     another process may have gone on with the study.
 
     Args:
-        folder: The run folder, or `None` to keep the study in memory.
+        place: Where the study is stored.
 
     Attributes:
         document: What is kept about the study itself, by the names in `DOCUMENTS`.
@@ -41,15 +42,25 @@ class Recorder:
         clock: The time the study has taken.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self.document: dict[str, Any] = {}
         self.interrupted: deque[int] = deque()
         self.clock = Clock()
         self.history: History
-        self._store: Store | None = MemoryStore() if folder is None else None
+        self._store: Store | None = None if self.on_disk else MemoryStore()
         self._lock: Lock | None = None
         self._begun: dict[int, tuple[Trial, float]] = {}  # what this process runs, and since when
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder."""
+        return self.place.folder
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether it outlives the process."""
+        return self.place != Place(None)
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -65,12 +76,16 @@ class Recorder:
         """
         if self.folder is not None:
             claim(self.folder)
+        if self.on_disk:
             self._store = self._lock_and_open(new=True)
         store = self._store
         assert store is not None
         is_new = store.is_empty()
         if is_new:
             store.create(document)
+        else:
+            store.acquire()
+        self.place.point()
         snapshot = store.read()
         if not is_new and snapshot.has_never_run:  # a process was killed in the first moment
             store.update(**document)
@@ -84,7 +99,7 @@ class Recorder:
         Raises:
             StoreError: There is no study, or it is damaged.
         """
-        store = self._open(readonly=True)
+        store = self.place.open(readonly=True)
         try:
             self._take(store.read())
         finally:
@@ -99,6 +114,7 @@ class Recorder:
         if self._store is None:
             self._store = self._lock_and_open()
             try:
+                self._store.acquire()
                 self._take(self._store.read())
             except BaseException:
                 self.close()
@@ -107,7 +123,7 @@ class Recorder:
 
     def close(self) -> None:
         """Give the right to add back. What is in memory stays."""
-        if self.folder is None:
+        if not self.on_disk:
             return
         store, lock = self._store, self._lock
         self._store = self._lock = None
@@ -140,9 +156,10 @@ class Recorder:
             keep: The numbers of trials that still run all the same.
         """
         mine = self.hand_back(keep=keep)
-        if self.folder is not None and self._store is not None:
+        if self.on_disk and self._store is not None:
             self._store.close()  # its transaction may be half done
-            self._store = self._open()
+            self._store = self.place.open()
+            self._store.acquire()
         self._take(self.hold().read())
         for trial in mine:
             if trial.number in self.interrupted:
@@ -160,7 +177,7 @@ class Recorder:
             if trial.number < len(self.history.trials):
                 store.write(record)
             else:
-                store.add(record)
+                store.add(replace(record, seen=len(self.history.finished)))
         except Exception:  # after an interrupt it may be on record or not: `recover` finds out
             self.drop(trial.number)
             raise
@@ -232,24 +249,18 @@ class Recorder:
     def _lock_and_open(self, *, new: bool = False) -> Store:
         from archwright.study._lock import Lock
 
-        assert self.folder is not None
-        check_links(self.folder)
-        if not new:
-            check_database(self.folder)
-        lock = Lock(self.folder)
-        lock.acquire()
-        self._lock = lock
         try:
-            return self._open(new=new)
+            if self.folder is not None:
+                check_links(self.folder)
+                if not new and self.place.store is None:
+                    check_database(self.folder)
+                lock = Lock(self.folder)
+                lock.acquire()
+                self._lock = lock
+            return self.place.open(new=new)
         except BaseException:
             self.close()
             raise
-
-    def _open(self, *, readonly: bool = False, new: bool = False) -> Store:
-        from archwright.study._sql import SQLStore  # loads SQLAlchemy
-
-        assert self.folder is not None
-        return SQLStore(self.folder / DATABASE if new else check_database(self.folder), readonly=readonly)
 
     def _take(self, snapshot: Snapshot) -> None:
         document = snapshot.document
@@ -257,7 +268,8 @@ class Recorder:
             check_document(document)
             history = _history(snapshot)
         except (ValueError, ArchwrightError) as error:
-            raise StoreError(f"{self._place} is damaged: {error}") from error
+            where = self.folder / DATABASE if self.folder and not self.place.store else self.place
+            raise StoreError(f"{where} is damaged: {error}") from error
         learned = document["learned"] or {"elapsed": 0.0, "outcome": None}
         if learned["outcome"] is not None:
             history.learned = Learned.from_json(learned["outcome"])
@@ -275,10 +287,6 @@ class Recorder:
             *(record.elapsed for record in snapshot.records),
         ]
         self.clock.set(max([*elapsed, *(result["elapsed"] for result in results)]))
-
-    @property
-    def _place(self) -> str:
-        return "the study" if self.folder is None else str(self.folder / DATABASE)
 
 
 def _history(snapshot: Snapshot) -> History:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archwright import strategies
 from archwright._deprecated import renamed
@@ -21,13 +21,11 @@ from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._clock import began
 from archwright.study._evaluators import evaluator_of, with_supernet
-from archwright.study._folder import holds_study, inside_of
+from archwright.study._folder import inside_of
+from archwright.study._place import Place
 from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective, parse_constraints, parse_objectives
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["load", "search"]
 
@@ -49,6 +47,8 @@ def search(
     budget: Budget | None = None,
     final: bool | int = True,
     path: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    name: str | None = None,
     resume: bool = False,
     seed: int = 0,
     callbacks: Iterable[Callback] = (),
@@ -88,7 +88,10 @@ def search(
             evaluate it on the test data; or the number of best networks for that.
         path: The run folder, created if it does not exist; `None` for a study in memory. If the folder is not empty and
             not a run folder, a warning is given and the run folder is a new folder inside it, "archwright-run".
-        resume: Whether to continue the study in the run folder, if there is one.
+        store: The database of the record, in place of the run folder's own: the path of an SQLite file, or a URL such
+            as "postgresql://user@host/database". It may hold many studies.
+        name: The name of the study in the store; by default that of the run folder.
+        resume: Whether to continue the study, if it exists.
         seed: The random seed; 0 or more.
         callbacks: Callbacks that follow the search.
 
@@ -100,8 +103,8 @@ def search(
         ArchitectureError: A start does not belong to the space.
         SpaceError: The space has parts that the evaluator does not understand.
         ShapeError: The space's networks do not fit the evaluator's data.
-        StudyError: The folder holds a study, and `resume` is not set or that study differs.
-        StudyLocked: Another process writes to the folder.
+        StudyError: The study exists, and `resume` is not set or that study differs.
+        StudyLocked: Another process writes to the study.
 
     Example:
         >>> import archwright as aw
@@ -125,8 +128,10 @@ def search(
     assert budget is not None
     given: Mapping[str, tuple[float, float]] | Ladder | None = fidelity
     path = None if path is None else inside_of(Path(path))
-    if resume and path is not None and holds_study(path):
-        before = Study.open(path, space=where, strategy=strategy if isinstance(strategy, Strategy) else None)
+    if resume and Place.find(path, store, name).holds_study():
+        before = Study.open(
+            path, store=store, name=name, space=where, strategy=strategy if isinstance(strategy, Strategy) else None
+        )
         strategy = before.strategy if strategy == "auto" else strategy
         scheduler = before.scheduler if scheduler == "auto" else scheduler
         given = before.ladder if fidelity is None and before.ladder.rungs else fidelity
@@ -159,6 +164,8 @@ def search(
         objective=aims,
         seed=seed,
         path=path,
+        store=store,
+        name=name,
         resume=resume,
     )
     return study._run(measure, budget, final, callbacks, why=way.why, scorer=scorer, start=start)

@@ -28,6 +28,7 @@ from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._clock import began
 from archwright.study._evaluators import evaluator_of, resumed
+from archwright.study._place import Place
 from archwright.study._prechecks import prechecks_for
 from archwright.study._propose import Planner
 from archwright.study._proxy_filter import ProxyFilter, ProxyScorer, proxy_scorer
@@ -54,8 +55,12 @@ class Study(Results):
         strategy: The name of a strategy, or a strategy.
         objective: The objective: "max accuracy", "min loss"; or several: ["max accuracy", "min latency_ms"].
         seed: The random seed; 0 or more.
-        path: The run folder, created if it does not exist; `None` for a study in memory.
-        resume: Whether to continue the study in the run folder, if there is one.
+        path: The run folder, created if it does not exist, for the record of the trials, networks and checkpoints;
+            `None` for a study in memory.
+        store: The database of the record, in place of the run folder's own: the path of an SQLite file, or a URL such
+            as "postgresql://user@host/database". It may hold many studies.
+        name: The name of the study in the store; by default that of the run folder.
+        resume: Whether to continue the study, if it exists.
         scheduler: The name of a scheduler, or a scheduler, which sets how much training each trial gets.
         fidelity: The range of a fidelity, by name: `{"epochs": (1, 27)}`; required by schedulers with several rungs.
             `trial.fidelity` is the fidelity of a trial, `trial.origin` the trial that it continues.
@@ -82,10 +87,10 @@ class Study(Results):
         StrategyError: The strategy does not support the space.
         SchedulerError: The scheduler does not support the strategy or the fidelities.
         ArchitectureError: A start does not belong to the space.
-        StudyError: The folder holds a study, and `resume` is not set or that study differs; or the folder is not empty
-            and not a run folder.
-        StudyLocked: Another process writes to the folder.
-        StoreError: The folder cannot be used.
+        StudyError: The study exists, and `resume` is not set or that study differs; or the folder is not empty and not
+            a run folder.
+        StudyLocked: Another process writes to the study.
+        StoreError: The folder or the store cannot be used.
 
     Example:
         >>> import archwright as aw
@@ -106,6 +111,8 @@ class Study(Results):
         objective: str | Objective | Iterable[str | Objective] = "max value",
         seed: int = 0,
         path: str | os.PathLike[str] | None = None,
+        store: str | os.PathLike[str] | None = None,
+        name: str | None = None,
         resume: bool = False,
         scheduler: str | Scheduler = "full",
         fidelity: Mapping[str, Range] | Ladder | None = None,
@@ -132,7 +139,7 @@ class Study(Results):
                 "multi-objective scheduler, such as 'asha' or 'hyperband', or 'full'"
             )
         ladder = as_ladder(scheduler, fidelity, space)
-        self._set_up(path, space, strategy)
+        self._set_up(path, store, name, space, strategy)
         screened = None if screen is None else ProxyFilter.parse(screen)
         bounds = parse_constraints(constraints)
         first = tuple(dict.fromkeys(map(space.canonical, starts)))
@@ -148,19 +155,24 @@ class Study(Results):
     @classmethod
     def open(
         cls,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None = None,
         *,
+        store: str | os.PathLike[str] | None = None,
+        name: str | None = None,
         space: Space | None = None,
         strategy: Strategy | None = None,
         evaluator: Any = None,
         code: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
     ) -> Self:
-        """Return the study in a run folder.
+        """Return the study of a run folder or of a store.
 
         Reading locks nothing. A study that is gone on with is read anew first.
 
         Args:
             path: The run folder.
+            store: The path or URL of the database, where it is not the run folder's own; by default the one that the
+                environment variable ARCHWRIGHT_STORE names.
+            name: The name of the study in the store; by default that of the run folder.
             space: The study's space; needed only where its record cannot make it again.
             strategy: The study's strategy; needed only where it is not registered under a name.
             evaluator: What to go on with; needed only where the record cannot make it again.
@@ -175,10 +187,12 @@ class Study(Results):
         for file in [code] if isinstance(code, str | os.PathLike) else code:
             load_code(file)
         study = cls.__new__(cls)
-        study._set_up(path, space, strategy)
+        if path is None and store is None:
+            raise StudyError("which study? Give the run folder of a search, or store= and name=")
+        study._set_up(path, store, name, space, strategy)
         study._recorder.read()
         if space is not None:
-            describe.check_same_space(space, study._recorder.document, study.path)
+            describe.check_same_space(space, study._recorder.document, study._recorder.place)
         if evaluator is not None:
             study._evaluator = evaluator_of(evaluator, study.objectives)
         return study
@@ -337,9 +351,8 @@ class Study(Results):
     def __repr__(self) -> str:
         """Return the study in one line."""
         best = "" if self.best is None else f", best {dict(self.best.metrics)}"
-        place = "in memory" if self.path is None else f"in {self.path}"
         aims = ", ".join(map(str, self.objectives))
-        return f"<Study {aims} {place}, {counted(len(self.history.finished), 'trial')}{best}>"
+        return f"<Study {aims} in {self._recorder.place}, {counted(len(self.history.finished), 'trial')}{best}>"
 
     # ------------------------------------------------------------------ inside
 
@@ -358,29 +371,33 @@ class Study(Results):
     def _set_up(
         self,
         path: str | os.PathLike[str] | None,
+        store: str | os.PathLike[str] | None,
+        name: str | None,
         space: Space | None,
         strategy: Strategy | None,
     ) -> None:
+        place = Place.find(path, store, name)
         self.path = None if path is None else Path(path)
         self.stopped_by = None
         self._space, self._strategy, self._evaluator = space, strategy, None
         self._planner = None
-        folder = None if path is None else Path(path).absolute()  # wherever a candidate goes
-        self._recorder = Recorder(folder)
-        self._artifacts = Artifacts(folder)
-        self._checkpoints = Checkpoints(folder)
+        self._recorder = Recorder(place)
+        self._artifacts = Artifacts(place.folder)
+        self._checkpoints = Checkpoints(place.folder)
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
     def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:
+        place = self._recorder.place
         changed = describe.differences(document, self._recorder.document)
         told = "".join(f"\n  {line}" for line in changed)
         if not resume:
+            where = "path" if place.store is None else "name"
             raise StudyError(
-                f"{self.path} holds a study already, with {counted(len(self.trials), 'trial')}. Continue it "
-                f"(resume=True, or load(path).resume()), or choose another path.{told}"
+                f"{place} holds a study already, with {counted(len(self.trials), 'trial')}. Continue it "
+                f"(resume=True, or load({where}).resume()), or choose another {where}.{told}"
             )
         if changed:
-            raise StudyError(f"{self.path} holds a different study:{told}")
+            raise StudyError(f"{place} holds a different study:{told}")
 
     def _warn_of_another(self, evaluator: Evaluator) -> None:
         """Warn where trials on record were measured by an evaluator with other settings."""

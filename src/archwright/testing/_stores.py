@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from archwright.errors import StoreError
+from archwright.errors import StoreError, StudyLocked
 from archwright.space import Architecture, Value
-from archwright.study import DOCUMENTS, Record, Store
+from archwright.store import DOCUMENTS, Record, Store
 from archwright.trials import State, Trial
 
 __all__ = ["StoreSuite"]
@@ -113,6 +113,36 @@ class StoreSuite:
         store.add(Record(self.trial(1), 1.0))
         assert before.document == _DOCUMENT
         assert len(before.records) == 1
+
+    def test_what_a_proposal_has_seen_is_kept(self, store: Store) -> None:
+        """It stays what it was when the trial was added."""
+        store.create(_DOCUMENT)
+        store.add(Record(self.trial(0), 0.0, seen=0))
+        store.add(Record(self.trial(1), 0.0, seen=0))
+        store.write(Record(replace(self.trial(0), state="failed", error="e"), 1.0, 0))
+        store.add(Record(self.trial(2), 2.0, seen=1))
+        assert [record.seen for record in self.reopen(store).read().records] == [0, 0, 1]
+
+    def test_one_may_write_and_all_may_read(self, store: Store) -> None:
+        """A second one over the same data reads, and writes only once the first has given up the right to."""
+        store.create(_DOCUMENT)
+        store.add(Record(self.trial(0), 0.0))
+        other = self.reopen(store)
+        if other is store:
+            pytest.skip("there is one store over these data")
+        before = other.read()
+        with pytest.raises(StudyLocked):
+            other.add(Record(self.trial(1), 0.0))
+        with pytest.raises(StudyLocked):
+            other.write(Record(replace(self.trial(0), state="failed", error="e"), 1.0, 0))
+        with pytest.raises(StudyLocked):
+            other.update(seed=9)
+        assert other.read() == store.read() == before
+        store.close()
+        other.acquire()
+        other.update(seed=9)
+        other.add(Record(self.trial(1), 0.0))
+        assert (other.read().document["seed"], len(other.read().records)) == (9, 2)
 
     def trial(self, number: int) -> Trial:
         """Return a trial that has begun."""
