@@ -117,7 +117,7 @@ def test_with_all_nine_measured_it_is_near_the_values_of_value_iteration():
     for number, (architecture, score) in enumerate(worth.items()):
         history.add(Trial(number, architecture, seed=number))
         history.add(Trial(number, architecture, "complete", {"a": score}, seed=number))
-    agent = DeepAgent(space, **SETTINGS | {"hidden": 32, "replay": 9, "updates": 100, "renewal": 20})
+    agent = DeepAgent(space, DeepQ(**SETTINGS | {"hidden": 32, "replay": 9, "updates": 100, "renewal": 20}))
     agent.learn(history)
     for _ in range(20):
         agent._update(agent.memory)
@@ -131,7 +131,7 @@ def test_with_all_nine_measured_it_is_near_the_values_of_value_iteration():
 def test_rewards_come_with_the_last_step_or_are_shaped():
     architecture = NESTED.canonical({"kind": "wide", "width": 2, "last": "y"})
     for shaped, expected in ((False, [0.0, 0.0, 0.5]), (True, [0.5 / 3] * 3)):
-        agent = DeepAgent(NESTED, **SETTINGS, shaped=shaped)
+        agent = DeepAgent(NESTED, DeepQ(**SETTINGS, shaped=shaped))
         agent.ladder = [1.0]
         assert agent.rewards([(Record.of(NESTED, architecture), 1.0)]) == pytest.approx(expected)
 
@@ -140,7 +140,7 @@ def test_rewards_come_with_the_last_step_or_are_shaped():
 
 
 def test_the_target_network_is_renewed_after_so_many_updates():
-    agent = DeepAgent(TWO, **SETTINGS)
+    agent = DeepAgent(TWO, DeepQ(**SETTINGS))
     history = history_of(TWO, 3)
     before = agent.target.heads.weight.clone()
     for count, renewed in ((1, False), (2, True)):
@@ -154,14 +154,14 @@ def test_the_target_network_is_renewed_after_so_many_updates():
 
 
 def test_the_memory_keeps_the_latest_episodes():
-    agent = DeepAgent(TWO, **SETTINGS | {"memory": 5})
+    agent = DeepAgent(TWO, DeepQ(**SETTINGS | {"memory": 5}))
     agent.learn(history_of(TWO, 12))
     assert [score for _, score in agent.memory] == [10, 11, 7, 8, 9]
     assert agent.ladder == list(range(12))  # rewards are standings among all
 
 
 def test_greedy_episodes_take_what_is_worth_most_and_random_ones_anything():
-    agent = DeepAgent(TWO, **SETTINGS)
+    agent = DeepAgent(TWO, DeepQ(**SETTINGS))
     with torch.no_grad():
         agent.online.heads.weight.zero_()
         agent.online.body[2].weight.zero_()
@@ -177,7 +177,7 @@ def test_greedy_episodes_take_what_is_worth_most_and_random_ones_anything():
 def test_it_learns_the_same_on_every_scale(unit):
     weights = []
     for scale in (1.0, unit):
-        agent = DeepAgent(TWO, **SETTINGS)
+        agent = DeepAgent(TWO, DeepQ(**SETTINGS))
         agent.learn(history_of(TWO, 10, lambda number, scale=scale: scale * (number % 4)))
         weights.append(agent.online.heads.weight)
     assert (weights[0] == weights[1]).all()
@@ -186,7 +186,7 @@ def test_it_learns_the_same_on_every_scale(unit):
 def test_it_leaves_the_global_generator_alone():
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
-    DeepAgent(TWO, **SETTINGS).learn(history_of(TWO, 5))
+    DeepAgent(TWO, DeepQ(**SETTINGS)).learn(history_of(TWO, 5))
     assert (torch.random.get_rng_state() == before).all()
 
 

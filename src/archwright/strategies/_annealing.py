@@ -61,7 +61,6 @@ class SimulatedAnnealing(Strategy):
     period: int = 25
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "period")
         check_positive(self, "temperature")
         check_numbers(self, "cooling", allowed="between 0 and 1", holds=lambda value: 0 < value < 1)

@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 
 from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, register
-from archwright.strategies._ranked import Measured, Ranking, candidates, next_in_rank
+from archwright.strategies._base import register
+from archwright.strategies._ranked import Ranked, Ranking, candidates
 from archwright.surrogates import ENCODINGS, Encoding, Ensemble
-from archwright.trials import History
 
 __all__ = ["Bananas"]
 
 
 @register("bananas")
 @dataclass(frozen=True)
-class Bananas(Strategy):
+class Bananas(Ranked):
     """BANANAS: an ensemble of MLPs on the path encoding, with independent Thompson sampling.
 
     White, Neiswanger and Savani, "BANANAS: Bayesian optimization with neural architectures for neural architecture
@@ -53,26 +52,13 @@ class Bananas(Strategy):
     batch: int = 10
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_options(self, encoding=ENCODINGS)
         check_counts(self, "members", "initial", "batch")
 
-    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return the candidate with the greatest draw of those not proposed yet, or a random start."""
-        return next_in_rank(
-            self.state_of(history, Ranking),
-            space,
-            history,
-            rng,
-            rank=self._rank,
-            initial=self.initial,
-            batch=self.batch,
-        )
-
     def _rank(
-        self, space: Space, measured: Measured, rng: np.random.Generator
-    ) -> tuple[Sequence[Architecture], NDArray[np.float64]]:
+        self, space: Space, measured: Sequence[Architecture], scores: NDArray[np.float64], rng: np.random.Generator
+    ) -> Ranking:
         ensemble = Ensemble(encoding=self.encoding, members=self.members)
-        fitted = ensemble.fit(space, measured.architectures, measured.scores, rng)
-        found = candidates(space, measured, rng)
+        fitted = ensemble.fit(space, measured, scores, rng)
+        found = candidates(space, measured, scores, rng)
         return found, fitted.draw(found, rng)

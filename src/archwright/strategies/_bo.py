@@ -67,7 +67,6 @@ class BayesianOptimisation(Strategy):
     initial: int = 3
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_options(self, kernel=KERNELS, acquisition=get_args(Acquisition))
         check_counts(self, "initial")
 

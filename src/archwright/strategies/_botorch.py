@@ -85,7 +85,6 @@ class BoTorch(Strategy):
     candidates: int = 500
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_options(self, model=("single", "mixed"), acquisition=get_args(Acquisition))
         check_counts(self, "initial", "iterations", "candidates")
         require("botorch", extra="botorch", purpose="the strategy 'botorch'")

@@ -65,11 +65,7 @@ def fit(
 ) -> Parameters:
     """Return the most probable parameters of a model; those that BoTorch starts from where no fit succeeds.
 
-    Args:
-        rows: (n, d) inputs.
-        scores: (n,) standardised.
-        categories: Which inputs are category numbers.
-        iterations: Of L-BFGS, at most.
+    Arguments are those of `process`, and how many iterations L-BFGS has at most.
     """
     model = process(rows, scores, categories)
     with _quiet(0):

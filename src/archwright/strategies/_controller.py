@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 import torch
@@ -186,6 +186,7 @@ class Batch:
 Loss = Callable[[Controller, Batch], Tensor]
 
 
+@dataclass(eq=False)
 class Learner:
     """A controller that learns from a history, batch by batch.
 
@@ -203,26 +204,24 @@ class Learner:
         scaled: Whether the advantages of a batch are divided by their standard deviation.
     """
 
-    def __init__(
-        self,
-        controller: Controller,
-        loss: Loss,
-        *,
-        batch: int,
-        epochs: int,
-        rate: float,
-        decay: float,
-        scaled: bool = False,
-    ) -> None:
-        self.controller = controller
-        self.loss = loss
-        self.batch = batch
-        self.epochs = epochs
-        self.decay = decay
-        self.scaled = scaled
-        self.baseline = 0.5
-        self.replayed = 0
-        self.optimizer = torch.optim.Adam(controller.parameters(), lr=rate, fused=True)
+    controller: Controller
+    loss: Loss
+    _: KW_ONLY
+    batch: int
+    epochs: int
+    rate: float
+    decay: float
+    scaled: bool = False
+    baseline: float = field(default=0.5, init=False)
+    replayed: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=self.rate, fused=True)
+
+    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
+        """Learn what there is to learn, and return a draw of the policy."""
+        self.replay(history)
+        return drawn(self.controller, space, history, rng)
 
     def replay(self, history: History) -> None:
         """Learn from every whole batch of complete trials that has come since."""

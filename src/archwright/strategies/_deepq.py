@@ -71,7 +71,6 @@ class DeepQ(Strategy):
     shaped: bool = False
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "exploration", "memory", "replay", "updates", "renewal", "hidden")
         check_shares(self, "epsilon", "discount")
         check_positive(self, "rate")
@@ -81,20 +80,7 @@ class DeepQ(Strategy):
         """Return the architecture of an epsilon-greedy episode, a new one where there is one."""
         from archwright.strategies._qnetwork import DeepAgent
 
-        def begin() -> DeepAgent:
-            return DeepAgent(
-                space,
-                hidden=self.hidden,
-                rate=self.rate,
-                discount=self.discount,
-                memory=self.memory,
-                replay=self.replay,
-                updates=self.updates,
-                renewal=self.renewal,
-                shaped=self.shaped,
-            )
-
-        agent = self.state_of(history, begin)
+        agent = self.state_of(history, lambda: DeepAgent(space, self))
         agent.learn(history)
         epsilon = exploration_at(len(history.complete), self.exploration, self.epsilon)
         return first_new(self._draws(agent, epsilon, rng), space, history, rng)

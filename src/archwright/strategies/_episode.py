@@ -219,15 +219,7 @@ class Episode:
 
 
 def retrace(space: Space, architecture: Architecture) -> Iterator[tuple[Episode, int]]:
-    """Go through the episode that makes an architecture.
-
-    Args:
-        space: The space.
-        architecture: An architecture of it.
-
-    Yields:
-        The episode before each of its steps, and the action that it takes there.
-    """
+    """Iterate over the episode that makes an architecture, as it is before each step, and the action taken there."""
     episode = Episode(space, architecture)
     taken: dict[str, tuple[int, ...]] = {}
     while (step := episode.due) is not None:
@@ -239,7 +231,7 @@ def retrace(space: Space, architecture: Architecture) -> Iterator[tuple[Episode,
 
 
 def moves(space: Space, architecture: Architecture) -> list[Move]:
-    """Return the moves of the episode that makes an architecture; arguments are those of `retrace`."""
+    """Return the moves of the episode that makes an architecture."""
     return [
         Move(episode.due, action, episode.weights) for episode, action in retrace(space, architecture) if episode.due
     ]
@@ -251,12 +243,6 @@ def first_new(
     """Return the first candidate that is in the space and was not proposed before.
 
     Where there is none, one that was not proposed before is drawn from a small space, and anything from a large one.
-
-    Args:
-        candidates: Looked at one after the other.
-        space: The space.
-        history: What has been proposed.
-        rng: Draws where no candidate will do.
     """
     for architecture in candidates:
         if not history.seen(architecture) and (not space.where or architecture in space):

@@ -66,7 +66,6 @@ class Genetic(Strategy):
     elite: int = 5
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "population", "sample", "elite")
         check_shares(self, "crossover_rate", "mutation_rate")
         check_options(self, selection=get_args(Selection), crossover=get_args(Crossover))

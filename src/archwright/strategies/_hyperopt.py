@@ -48,7 +48,6 @@ class Hyperopt(Strategy):
     algorithm: Algorithm = "tpe"
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_options(self, algorithm=get_args(Algorithm))
         _library()
 

@@ -61,7 +61,6 @@ class LocalSearch(Strategy):
     restart: Restart = "random"
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_options(self, improvement=get_args(Improvement), restart=get_args(Restart))
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:

@@ -64,7 +64,6 @@ class MapElites(Strategy):
     sample: int = 16
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "bins", "initial", "sample")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -13,6 +13,7 @@ from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
 from archwright.strategies._bo_model import Model
 from archwright.strategies._pool import near_and_random
+from archwright.strategies._views import Views
 from archwright.surrogates import (
     KERNELS,
     clipped,
@@ -32,16 +33,6 @@ _AUGMENTED = 0.05
 _CANDIDATES = 600  # in a large space
 _DIGITS = 1e-10  # of squared deviations of the scores: where less is expected only the logarithm can tell
 _HOPE = 3.0  # deviations above what is expected, up to which a candidate may still join the front
-
-
-@dataclass
-class _Models:
-    """A Gaussian process for each objective, over the same trials."""
-
-    histories: list[History]
-    models: list[Model]
-    begun: int = 0
-    finished: int = 0
 
 
 @register("mo-bo")
@@ -77,7 +68,6 @@ class MultiObjectiveBO(Strategy):
     initial: int = 10
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_options(self, kernel=KERNELS, acquisition=get_args(Acquisition))
         check_counts(self, "initial")
 
@@ -90,13 +80,12 @@ class MultiObjectiveBO(Strategy):
         if len(history.complete) < max(2, self.initial):
             return space.sample(rng)
 
-        def begin() -> _Models:
+        def begin() -> tuple[Views, list[Model]]:
             terms = kernel_for(space, self.kernel)
-            views = [History(objective, within=history) for objective in history.objectives]
-            return _Models(views, [Model(terms, clipped) for _ in views])
+            return Views(history, history.objectives), [Model(terms, clipped) for _ in history.objectives]
 
-        held = self.state_of(history, begin)
-        self._follow(held, history)
+        views, models = self.state_of(history, begin)
+        views.follow(history)
         means, deviations, points = [], [], []
         drawn: list[Architecture] = []
 
@@ -108,7 +97,7 @@ class MultiObjectiveBO(Strategy):
                 drawn.extend(architecture for architecture in found if not history.seen(architecture))
             return drawn
 
-        for view, model in zip(held.histories, held.models, strict=True):
+        for view, model in zip(views.histories, models, strict=True):
             model.learn(view)
             candidates, posterior, open_ = model.judge(space, view, draw)
             scores = clipped(np.asarray(view.scores))
@@ -153,15 +142,6 @@ class MultiObjectiveBO(Strategy):
 
         drawn = means + deviations * rng.normal(size=(_SAMPLES, 1, points.shape[1]))
         return np.asarray(np.maximum(scalar(drawn) - scalar(points).max(), 0.0).mean(axis=0))
-
-    @staticmethod
-    def _follow(held: _Models, history: History) -> None:
-        for view in held.histories:
-            for trial in history.trials[held.begun :]:
-                view.add(replace(trial, state="running"))
-            for trial in history.finished[held.finished :]:
-                view.add(trial)
-        held.begun, held.finished = len(history.trials), len(history.finished)
 
 
 def _is_beaten(points: NDArray[np.float64], front: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -46,7 +46,6 @@ class MultiObjectiveEvolution(Strategy):
     sample: int = 10
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "population", "sample")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:

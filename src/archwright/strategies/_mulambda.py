@@ -50,7 +50,6 @@ class MuPlusLambda(Strategy):
     children: int = 3
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "parents", "children")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:

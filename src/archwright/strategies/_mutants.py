@@ -41,15 +41,7 @@ def new_mutant(
 
     Around a good architecture all that is one mutation away is soon measured. A strategy that then proposes it again
     gets a random architecture from the study; two mutations away there is something better.
-
-    Args:
-        space: Where to search.
-        history: What has been tried.
-        architecture: What to mutate.
-        rng: Draws the mutations.
-
-    Returns:
-        A mutant; one that was proposed before where no other is found.
+    Where no other is found, it was proposed before.
     """
     for _ in range(_STEPS):
         for _ in range(_CONSTRAINED if space.where else _PATIENCE):

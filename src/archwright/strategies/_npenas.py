@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 
 from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, register
-from archwright.strategies._ranked import Measured, Ranking, next_in_rank
+from archwright.strategies._base import register
+from archwright.strategies._ranked import Ranked, Ranking
 from archwright.surrogates import PREDICTORS
-from archwright.trials import History
 
 __all__ = ["Npenas"]
 
 
 @register("npenas")
 @dataclass(frozen=True)
-class Npenas(Strategy):
+class Npenas(Ranked):
     """NPENAS: evolution in which a graph neural network predictor selects from many mutations.
 
     Wei, Niu, Tang, Wang, Hu and Liang, "NPENAS: Neural predictor guided evolution for neural architecture search", IEEE
@@ -51,7 +50,6 @@ class Npenas(Strategy):
     batch: int = 5
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         if self.predictor is not None:
             check_options(self, predictor=PREDICTORS)
         check_counts(self, "parents", "children", "initial", "batch")
@@ -60,27 +58,15 @@ class Npenas(Strategy):
         """Refuse a space in which the predictor sees nothing."""
         PREDICTORS[self._name(space)]().check(space)
 
-    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return the child that is predicted best of those not proposed yet, or a random start."""
-        return next_in_rank(
-            self.state_of(history, Ranking),
-            space,
-            history,
-            rng,
-            rank=self._rank,
-            initial=self.initial,
-            batch=self.batch,
-        )
-
     def _name(self, space: Space) -> str:
         return self.predictor or ("graph" if space.cells else "mlp")
 
     def _rank(
-        self, space: Space, measured: Measured, rng: np.random.Generator
-    ) -> tuple[Sequence[Architecture], NDArray[np.float64]]:
-        fitted = PREDICTORS[self._name(space)]().fit(space, measured.architectures, measured.scores, rng)
-        pairs = rng.integers(len(measured.scores), size=(self.parents, 2))
-        winners = [max(pair, key=measured.scores.__getitem__) for pair in pairs.tolist()]
-        born = [space.mutate(measured.architectures[one], rng) for one in winners for _ in range(self.children)]
+        self, space: Space, measured: Sequence[Architecture], scores: NDArray[np.float64], rng: np.random.Generator
+    ) -> Ranking:
+        fitted = PREDICTORS[self._name(space)]().fit(space, measured, scores, rng)
+        pairs = rng.integers(len(scores), size=(self.parents, 2))
+        winners = [max(pair, key=scores.__getitem__) for pair in pairs.tolist()]
+        born = [space.mutate(measured[one], rng) for one in winners for _ in range(self.children)]
         found = list(dict.fromkeys(born))
         return found, fitted.predict(found)[0]

@@ -59,7 +59,6 @@ class NSGA2(Strategy):
     mutations: int = 1
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "population", "mutations")
         check_shares(self, "crossover_rate")
         check_options(self, crossover=get_args(Crossover))

@@ -46,7 +46,6 @@ class NSGA3(NSGA2):
     divisions: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         if self.divisions is not None:
             check_counts(self, "divisions")

@@ -32,6 +32,9 @@ class OneShot(Strategy):
             trained supernet most (DARTS-PT, Wang et al. 2021).
         warmup: The share of the training in which only the network's weights are updated.
 
+    Raises:
+        StrategyError: One is out of its range.
+
     Attributes:
         relaxation: The name of the relaxation.
 
@@ -48,11 +51,6 @@ class OneShot(Strategy):
     warmup: float = 0.2
 
     def __post_init__(self) -> None:
-        """Check the settings.
-
-        Raises:
-            StrategyError: One is out of its range.
-        """
         if self.epochs is not None:
             check_counts(self, "epochs")
         check_counts(self, "early_stop", least=0)
@@ -104,7 +102,6 @@ class DARTS(OneShot):
     order: int = 1
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_options(self, order=(1, 2))
 
@@ -136,7 +133,6 @@ class PCDARTS(OneShot):
     channels: int = 4
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_counts(self, "channels")
 
@@ -170,7 +166,6 @@ class GDAS(OneShot):
     end: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_positive(self, "start", "end")
 
@@ -223,7 +218,6 @@ class ProxylessNAS(OneShot):
     cost_weight: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         if isinstance(self.cost, str):
             object.__setattr__(self, "cost", canonical(self.cost))

@@ -67,7 +67,6 @@ class Optuna(Strategy):
     sampler: str | Callable[..., Any] = "tpe"
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         if not callable(self.sampler) and self.sampler not in _SAMPLERS:
             raise StrategyError(
                 f"optuna: sampler is one of {', '.join(_SAMPLERS)}, or a function of a seed that returns an "

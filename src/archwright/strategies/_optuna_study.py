@@ -94,19 +94,15 @@ class Mirror:
             params.update(zip(here, split(self._decisions[name], value), strict=True))
             distributions.update(here)
         metric = history.objective.metric
-        return FrozenTrial(
-            number=trial.number,
-            trial_id=trial.number,
-            state=state,
+        return _frozen(
+            trial.number,
+            state,
             value=history.score(trial) if state is TrialState.COMPLETE else None,
             params=params,
             distributions=distributions,
             intermediate_values={
                 int(row["step"]): history.objective.score(row) for row in trial.curve if metric in row
             },
-            datetime_start=_DAY,
-            datetime_complete=None if state is TrialState.RUNNING else _DAY,
-            user_attrs={},
             system_attrs=notes or {},
         )
 
@@ -122,6 +118,16 @@ def moved(space: Space) -> dict[str, BaseDistribution]:
     found = [part for decision in always for part in parts(program.names[decision], decision)]
     numbers = {part.name: part for part in found if part.kind != "category"}
     return {name: _distribution(numbers[name]) for name in sorted(numbers)}  # in the order that Optuna has them in
+
+
+def _frozen(number: int, state: TrialState, **given: Any) -> FrozenTrial:
+    """Return a trial as Optuna has it, with nothing in it but what is given."""
+    ended = None if state is TrialState.RUNNING else _DAY
+    empty = ("params", "distributions", "intermediate_values", "user_attrs", "system_attrs")
+    held: dict[str, Any] = {"value": None, **{name: {} for name in empty}, **given}
+    return FrozenTrial(
+        number=number, trial_id=number, state=state, datetime_start=_DAY, datetime_complete=ended, **held
+    )
 
 
 def _distribution(part: Part) -> BaseDistribution:
@@ -157,21 +163,7 @@ class _Told(InMemoryStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Begin the trial that is asked for, and forget the one before."""
         number = len(self.told)
-        self._asked = [
-            FrozenTrial(
-                number=number,
-                trial_id=number,
-                state=TrialState.RUNNING,
-                value=None,
-                params={},
-                distributions={},
-                intermediate_values={},
-                datetime_start=_DAY,
-                datetime_complete=None,
-                user_attrs={},
-                system_attrs={},
-            )
-        ]
+        self._asked = [_frozen(number, TrialState.RUNNING)]
         return number
 
     def get_trial(self, trial_id: int) -> FrozenTrial:

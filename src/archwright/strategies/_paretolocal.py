@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -46,7 +45,6 @@ class ParetoLocalSearch(Strategy):
     initial: int = 10
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "initial")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
@@ -67,8 +65,5 @@ class ParetoLocalSearch(Strategy):
         known = self.state_of(history, dict[Architecture, list[Architecture]])
         if trial.architecture not in known:
             # Real numbers have random neighbours: the trial's own seed makes each replay find the same.
-            around: Iterator[Architecture] = iter(
-                space.neighbours(trial.architecture, np.random.default_rng(trial.seed))
-            )
-            known[trial.architecture] = list(around)
+            known[trial.architecture] = list(space.neighbours(trial.architecture, np.random.default_rng(trial.seed)))
         return known[trial.architecture]

@@ -37,15 +37,8 @@ def pool(
 ) -> list[Architecture]:
     """Return architectures that were not proposed yet: all of a small space, else near the best ones and random.
 
-    Args:
-        space: Where to search.
-        history: What has been tried.
-        rng: Draws mutations and samples.
-        parents: How many of the best complete trials are mutated, once and twice over.
-        size: How many are drawn in a large space, half of them mutants where there is something to mutate.
-
-    Returns:
-        Distinct architectures; none where everything has been proposed, fewer than `size` where few are found.
+    They are distinct: at most `size` of a large space, half of them mutants of the best `parents`, fewer where few are
+    found, and none where everything has been proposed.
     """
     found = everything(space)
     if found is None:

@@ -58,14 +58,13 @@ class PPO(Strategy):
     hidden: int = 64
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "batch", "epochs", "hidden")
         check_shares(self, "clip", "entropy", "decay")
         check_positive(self, "rate")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn from the policy, a new one where it has one to give."""
-        from archwright.strategies._controller import Controller, Learner, drawn
+        from archwright.strategies._controller import Controller, Learner
 
         def begin() -> Learner:
             return Learner(
@@ -78,9 +77,7 @@ class PPO(Strategy):
                 scaled=True,
             )
 
-        learner = self.state_of(history, begin)
-        learner.replay(history)
-        return drawn(learner.controller, space, history, rng)
+        return self.state_of(history, begin).propose(space, history, rng)
 
     def _loss(self, controller: Controller, batch: Batch) -> Tensor:
         log_probabilities, entropy = controller.judge(batch.architectures)

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, register
-from archwright.strategies._ranked import Measured, Ranking, candidates, next_in_rank
+from archwright.strategies._base import register
+from archwright.strategies._ranked import Ranked, Ranking, candidates
 from archwright.surrogates import (
     PREDICTORS,
     Predictor,
     log_expected_improvement,
     upper_confidence_bound,
 )
-from archwright.trials import History
 
 __all__ = ["PredictorGuided"]
 
@@ -30,7 +29,7 @@ _LEAST = 1e-9  # a deviation, in standardised scores; members of an ensemble may
 
 @register("predictor")
 @dataclass(frozen=True)
-class PredictorGuided(Strategy):
+class PredictorGuided(Ranked):
     """Predictor-guided search: fit a performance predictor and evaluate its best predictions.
 
     White et al., "How powerful are performance predictors in neural architecture search?", NeurIPS 2021. After some
@@ -62,7 +61,6 @@ class PredictorGuided(Strategy):
     batch: int = 2
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         if not isinstance(self.predictor, Predictor):
             check_options(self, predictor=PREDICTORS)
         check_options(self, acquisition=get_args(Acquisition))
@@ -72,30 +70,18 @@ class PredictorGuided(Strategy):
         """Refuse a space in which the predictor sees nothing."""
         self._predictor().check(space)
 
-    def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return the candidate that the predictor ranks first of those not proposed yet, or a random start."""
-        return next_in_rank(
-            self.state_of(history, Ranking),
-            space,
-            history,
-            rng,
-            rank=self._rank,
-            initial=self.initial,
-            batch=self.batch,
-        )
-
     def _predictor(self) -> Predictor:
         return self.predictor if isinstance(self.predictor, Predictor) else PREDICTORS[self.predictor]()
 
     def _rank(
-        self, space: Space, measured: Measured, rng: np.random.Generator
-    ) -> tuple[Sequence[Architecture], NDArray[np.float64]]:
-        fitted = self._predictor().fit(space, measured.architectures, measured.scores, rng)
-        found = candidates(space, measured, rng)
+        self, space: Space, measured: Sequence[Architecture], scores: NDArray[np.float64], rng: np.random.Generator
+    ) -> Ranking:
+        fitted = self._predictor().fit(space, measured, scores, rng)
+        found = candidates(space, measured, scores, rng)
         if self.acquisition == "thompson":
             return found, fitted.draw(found, rng)
         mean, deviation = fitted.predict(found)
         if self.acquisition == "ei":
-            best = float(measured.scores.max())
+            best = float(scores.max())
             return found, log_expected_improvement(mean, np.maximum(deviation, _LEAST), best)
         return found, upper_confidence_bound(mean, deviation) if self.acquisition == "ucb" else mean

@@ -16,7 +16,7 @@ from archwright.strategies._base import Strategy, register
 from archwright.strategies._episode import Episode, Move, first_new, moves
 from archwright.trials import History, Trial
 
-__all__ = ["QLearning", "Values", "Visit", "bellman", "exploration_at", "visits"]
+__all__ = ["QLearning", "Values", "Visit", "bellman", "exploration_at", "standing", "visits"]
 
 State: TypeAlias = tuple[int, ...]  # the step that is due, and the actions just before it
 Visit: TypeAlias = tuple[State, int, State | None]  # where the agent was, what it did, where it came to (None: the end)
@@ -34,13 +34,6 @@ def bellman(values: Values, visit: Visit, reward: float, *, rate: float, discoun
     Q(s, a) <- (1 - rate) Q(s, a) + rate (reward + discount max_b Q(s', b)): Watkins, "Learning from delayed rewards",
     1989. An action that was never taken is worth 0.5, and is not looked at for the best of what follows where another
     was taken.
-
-    Args:
-        values: Q by state and action; changed.
-        visit: The state, the action, and the next state.
-        reward: What the step brought.
-        rate: How far the value moves, above 0 and at most 1.
-        discount: What the future counts, from 0 to 1.
     """
     state, action, following = visit
     ahead = max(values[following].values(), default=_INITIAL) if following is not None else 0.0
@@ -49,25 +42,17 @@ def bellman(values: Values, visit: Visit, reward: float, *, rate: float, discoun
 
 
 def exploration_at(trials: int, exploration: int, least: float) -> float:
-    """Return epsilon, the share of random actions, after so many complete trials.
-
-    It falls evenly from 1 to `least` and stays there.
-
-    Args:
-        trials: How many trials are complete.
-        exploration: After how many it would reach 0, were it not for `least`.
-        least: Where it stays.
-    """
+    """Return epsilon, the share of random actions: over so many complete trials it falls evenly from 1 toward 0."""
     return max(least, 1.0 - trials / exploration)
 
 
-def visits(path: Sequence[Move], context: int | None) -> list[Visit]:
-    """Return the states that an episode goes through.
+def standing(ladder: Sequence[float], score: float) -> float:
+    """Return the share of sorted scores that a score beats, and half of those it equals."""
+    return (bisect_left(ladder, score) + bisect_right(ladder, score)) / (2 * len(ladder))
 
-    Args:
-        path: The moves of the episode.
-        context: How many actions before the step that is due belong to a state; None for all of them.
-    """
+
+def visits(path: Sequence[Move], context: int | None) -> list[Visit]:
+    """Return the states that an episode goes through, to which so many actions before the step belong (None: all)."""
     states = [_state(path[:place], move.step.number, context) for place, move in enumerate(path)]
     following = [*states[1:], None]
     return [(state, move.action, after) for state, move, after in zip(states, path, following, strict=False)]
@@ -86,8 +71,7 @@ class _Agent:
     def episode(self, index: int) -> tuple[list[Visit], float]:
         """Return an episode of the memory, and its reward now."""
         episode, score = self.memory[index]
-        beaten = bisect_left(self.ladder, score) + bisect_right(self.ladder, score)
-        return episode, beaten / (2 * len(self.ladder))
+        return episode, standing(self.ladder, score)
 
 
 @register("q-learning")
@@ -139,7 +123,6 @@ class QLearning(Strategy):
     shaped: bool = False
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "exploration", "replay")
         check_shares(self, "epsilon", "discount")
         check_positive(self, "rate", most=1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from bisect import bisect_left, bisect_right, insort
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,7 +14,11 @@ from torch import Tensor, nn
 
 from archwright.space import Architecture, Space
 from archwright.strategies._episode import Episode, episode_layout, retrace
+from archwright.strategies._qlearning import standing
 from archwright.trials import History
+
+if TYPE_CHECKING:
+    from archwright.strategies._deepq import DeepQ
 
 __all__ = ["DeepAgent", "QNetwork", "Record", "temporal_difference"]
 
@@ -107,13 +112,6 @@ def temporal_difference(
 
     That is the reward, and what the target network gives for the action that the online network finds best in the step
     that follows: double Q-learning, van Hasselt, Guez and Silver, AAAI 2016.
-
-    Args:
-        online: The network that learns.
-        target: The network it was a while ago.
-        record: Episodes.
-        rewards: (n,) what the steps brought.
-        discount: What the future counts, from 0 to 1.
     """
     values = online(record.seen, record.steps)
     with torch.no_grad():
@@ -128,65 +126,41 @@ class DeepAgent:
 
     Args:
         space: The space.
-        hidden: Units of the network's layers.
-        rate: The learning rate of Adam.
-        discount: What the future counts, from 0 to 1.
-        memory: How many episodes are remembered.
-        replay: Episodes learnt from in each update.
-        updates: Updates after each trial.
-        renewal: Updates from one renewal of the target network to the next.
-        shaped: Whether the reward is divided over the steps; else it comes with the last.
+        settings: How it learns.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        hidden: int,
-        rate: float,
-        discount: float,
-        memory: int,
-        replay: int,
-        updates: int,
-        renewal: int,
-        shaped: bool = False,
-    ) -> None:
+    def __init__(self, space: Space, settings: DeepQ) -> None:
         self.space = space
-        self.discount = discount
-        self.size = memory
-        self.replay = replay
-        self.updates = updates
-        self.renewal = renewal
-        self.shaped = shaped
-        self.online = QNetwork(space, hidden=hidden)
+        self.settings = settings
+        self.online = QNetwork(space, hidden=settings.hidden)
         self.target = copy.deepcopy(self.online)
-        self.optimizer = torch.optim.Adam(self.online.parameters(), lr=rate, fused=True)
+        self.optimizer = torch.optim.Adam(self.online.parameters(), lr=settings.rate, fused=True)
         self.memory: list[tuple[Record, float]] = []  # episodes with their scores
         self.ladder: list[float] = []  # all scores in order
         self.replayed = 0
 
     def learn(self, history: History) -> None:
         """Learn from every complete trial that has come since."""
+        settings = self.settings
         for trial in history.complete[self.replayed :]:
             entry = Record.of(self.space, trial.architecture), history.score(trial)
-            place = self.replayed % self.size
+            place = self.replayed % settings.memory
             self.memory[place : place + 1] = [entry]
             insort(self.ladder, entry[1])
             self.replayed += 1
             rng = np.random.default_rng([trial.seed, 2])
-            for number in range(self.updates):
-                drawn = [place, *rng.integers(len(self.memory), size=self.replay - 1).tolist()]
+            for number in range(settings.updates):
+                drawn = [place, *rng.integers(len(self.memory), size=settings.replay - 1).tolist()]
                 self._update([self.memory[index] for index in drawn])
-                if ((self.replayed - 1) * self.updates + number + 1) % self.renewal == 0:
+                if ((self.replayed - 1) * settings.updates + number + 1) % settings.renewal == 0:
                     self.target.load_state_dict(self.online.state_dict())
 
     def rewards(self, episodes: Sequence[tuple[Record, float]]) -> list[float]:
         """Return what each step of some episodes, given with their scores, brings at the time."""
         rewards: list[float] = []
         for one, score in episodes:
-            beaten = bisect_left(self.ladder, score) + bisect_right(self.ladder, score)
-            total, length = beaten / (2 * len(self.ladder)), len(one.steps)
-            rewards += [total / length] * length if self.shaped else ([0.0] * (length - 1) + [total] if length else [])
+            total, length = standing(self.ladder, score), len(one.steps)
+            rewards += [total / length] * length if self.settings.shaped else ([0.0] * (length - 1) + [total])[:length]
         return rewards
 
     def _update(self, episodes: Sequence[tuple[Record, float]]) -> None:
@@ -194,7 +168,7 @@ class DeepAgent:
         if not len(record.steps):
             return
         rewards = torch.tensor(self.rewards(episodes))
-        values, goals = temporal_difference(self.online, self.target, record, rewards, self.discount)
+        values, goals = temporal_difference(self.online, self.target, record, rewards, self.settings.discount)
         self.optimizer.zero_grad()
         nn.functional.smooth_l1_loss(values, goals).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -203,9 +177,7 @@ class DeepAgent:
     def sample(self, shares: Sequence[float], rng: np.random.Generator) -> list[Architecture]:
         """Return the architectures of epsilon-greedy episodes, drawn side by side; constraints are not looked at.
 
-        Args:
-            shares: For each of them, the share of random actions.
-            rng: The source of randomness.
+        Each has a share of random actions of its own.
         """
         episodes = [Episode(self.space) for _ in shares]
         while True:

@@ -60,14 +60,13 @@ class Reinforce(Strategy):
     tanh_constant: float = 2.5
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "batch", "hidden")
         check_shares(self, "entropy", "decay")
         check_positive(self, "rate", "temperature", "tanh_constant")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn from the policy, a new one where it has one to give."""
-        from archwright.strategies._controller import Controller, Learner, drawn
+        from archwright.strategies._controller import Controller, Learner
 
         def begin() -> Learner:
             controller = Controller(
@@ -75,9 +74,7 @@ class Reinforce(Strategy):
             )
             return Learner(controller, self._loss, batch=self.batch, epochs=1, rate=self.rate, decay=self.decay)
 
-        learner = self.state_of(history, begin)
-        learner.replay(history)
-        return drawn(learner.controller, space, history, rng)
+        return self.state_of(history, begin).propose(space, history, rng)
 
     def _loss(self, controller: Controller, batch: Batch) -> Tensor:
         log_probabilities, entropy = controller.judge(batch.architectures)

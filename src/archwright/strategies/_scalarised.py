@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -14,6 +14,7 @@ from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, create, name_of, options, register
 from archwright.strategies._nsga3 import directions
 from archwright.strategies._oneshot import OneShot
+from archwright.strategies._views import Views
 from archwright.trials import History, Objective
 
 __all__ = ["Scalarised", "for_objectives"]
@@ -52,15 +53,6 @@ class _Direction(Objective):
         return min(weight * (share - 1) for weight, share in zip(self.weights, shares, strict=True)) + (
             _AUGMENTED * total
         )
-
-
-@dataclass
-class _Views:
-    """A history as it looks from each direction, after so many trials have begun and ended."""
-
-    histories: list[History]
-    begun: int = 0
-    finished: int = 0
 
 
 @register("scalarised")
@@ -102,7 +94,6 @@ class Scalarised(Strategy):
     _inner: Strategy = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "directions", "initial")
         check_options(self, form=get_args(Form))
         inner = create(self.strategy, **self.settings)
@@ -124,11 +115,11 @@ class Scalarised(Strategy):
         """Return what the strategy proposes from the direction whose turn it is; random at first."""
         if len(history.complete) < self.initial:
             return space.sample(rng)
-        views = self.state_of(history, lambda: _Views(self._begin(history)))
-        self._follow(views, history)
+        views = self.state_of(history, lambda: Views(history, self._directions(history)))
+        views.follow(history)
         return self._inner.propose(space, views.histories[len(history.trials) % len(views.histories)], rng)
 
-    def _begin(self, history: History) -> list[History]:
+    def _directions(self, history: History) -> list[Objective]:
         first = np.array(history.points[: self.initial])
         low, high = tuple(first.min(axis=0).tolist()), tuple(first.max(axis=0).tolist())
         metric, count = history.objective.metric, len(history.objectives)
@@ -136,19 +127,9 @@ class Scalarised(Strategy):
         while steps < self.directions - 1 and len(directions(count, steps + 1)) <= self.directions:
             steps += 1
         return [
-            History(_Direction(metric, True, history.objectives, low, high, tuple(weights), self.form), within=history)
+            _Direction(metric, True, history.objectives, low, high, tuple(weights), self.form)
             for weights in directions(count, steps).tolist()
         ]
-
-    @staticmethod
-    def _follow(views: _Views, history: History) -> None:
-        for view in views.histories:
-            view.learned = history.learned
-            for trial in history.trials[views.begun :]:
-                view.add(replace(trial, state="running", curve=()))
-            for trial in history.finished[views.finished :]:
-                view.add(replace(trial, curve=()))
-        views.begun, views.finished = len(history.trials), len(history.finished)
 
 
 def for_objectives(strategy: Strategy, objectives: Sequence[Objective]) -> Strategy:
