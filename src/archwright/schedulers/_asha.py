@@ -8,10 +8,10 @@ import numpy as np
 
 from archwright.schedulers._base import Job, Scheduler, check_eta, register
 from archwright.schedulers._ladder import Ladder
-from archwright.schedulers._rungs import Rungs, rungs
+from archwright.schedulers._rungs import rungs
 from archwright.trials import History
 
-__all__ = ["ASHA", "promotion"]
+__all__ = ["ASHA"]
 
 
 @register("asha")
@@ -39,30 +39,18 @@ class ASHA(Scheduler):
     eta: float = 3.0
 
     def __post_init__(self) -> None:
-        """Check the setting."""
         check_eta(self)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
         """Return the promotion that is due on the highest rung, or else a new trial on the lowest."""
-        held = rungs(ladder, history)
-        number, level = promotion(held, ladder.top, self.eta, least=0 if more else 1)
-        if number is not None:
-            return Job(level + 1, history.trials[number])
+        held, limit = rungs(ladder, history), self.limit(ladder, history)
+        for level in reversed(range(limit)):
+            due = max(int(len(held.ranked[level]) / self.eta), 0 if more else 1)
+            for number in held.waiting(level, 1):
+                if held.place(number, level) < due:
+                    return Job(level + 1, history.trials[number])
         return Job(0) if more else None
 
-
-def promotion(held: Rungs, top: int, eta: float, *, least: int = 0) -> tuple[int | None, int]:
-    """Return the number of the trial to go on, and its rung; the highest rung where one is due.
-
-    Args:
-        held: The trials by rung.
-        top: The last rung to go on to.
-        eta: One in so many goes on.
-        least: How many go on from a rung at least, however few are on it.
-    """
-    for level in range(top - 1, -1, -1):
-        number = held.best_waiting(level)
-        due = max(int(len(held.ranked[level]) / eta), least)
-        if number is not None and held.place(number, level) < due:
-            return number, level
-    return None, 0
+    def limit(self, ladder: Ladder, history: History) -> int:
+        """Return the last rung that is in use."""
+        return ladder.top

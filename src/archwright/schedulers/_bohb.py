@@ -47,7 +47,6 @@ class BOHB(Hyperband):
     random: float = 1 / 3
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_shares(self, "random")
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from archwright._checks import check_shares
 from archwright.errors import SchedulerError
@@ -65,7 +64,6 @@ class DEHB(Scheduler):
     _first: Brackets = field(default_factory=lambda: Brackets(1), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_eta(self)
         check_shares(self, "factor", "crossover")
 
@@ -115,14 +113,14 @@ class DEHB(Scheduler):
         parents = self._parents(held, ladder, level)
         if target is None or len(parents) < 3:
             return space.sample(rng)
-        one, two, three = (parents[place].architecture for place in rng.choice(len(parents), 3, replace=False))
-        x1, x2, x3 = (_numbers(space, each) for each in (one, two, three))
+        chosen = rng.choice(len(parents), 3, replace=False)
+        x1, x2, x3 = (space.encode(parents[place].architecture) for place in chosen)
         mutant = x1 + self.factor * (x2 - x3)
         outside = (mutant < 0) | (mutant > 1)
         mutant[outside] = rng.random(int(outside.sum()))
         taken = rng.random(len(mutant)) < self.crossover
         taken[rng.integers(len(mutant))] = True
-        child = np.where(taken, mutant, _numbers(space, target.architecture))
+        child = np.where(taken, mutant, space.encode(target.architecture))
         return unseen_near(space, history, space.decode(child.tolist()), rng)
 
     def bracket(self, ladder: Ladder) -> float:
@@ -166,7 +164,3 @@ class DEHB(Scheduler):
         view = held.views[below]
         members = sorted(self._members(view, self._size(ladder, below)).values(), key=view.rank, reverse=True)
         return members[: max(3, self._size(ladder, level))]
-
-
-def _numbers(space: Space, architecture: Architecture) -> NDArray[np.float64]:
-    return np.asarray(space.encode(architecture, "vector"), dtype=np.float64)

@@ -43,7 +43,6 @@ class SuccessiveHalving(Scheduler):
     _brackets: Brackets = field(default_factory=Brackets, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_eta(self)
         if self.trials is not None:
             check_counts(self, "trials", least=2)

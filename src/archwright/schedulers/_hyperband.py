@@ -42,7 +42,6 @@ class Hyperband(Scheduler):
     _brackets: Brackets = field(default_factory=Brackets, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check the setting."""
         check_eta(self)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:

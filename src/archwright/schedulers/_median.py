@@ -6,12 +6,10 @@ from bisect import insort
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from archwright._checks import check_counts
 from archwright.evaluate import Stopped
-from archwright.schedulers._base import Curve, Job, Scheduler, register
-from archwright.schedulers._ladder import Ladder
+from archwright.schedulers._base import Curve, register
+from archwright.schedulers._full import Full
 from archwright.schedulers._scores import scores
 from archwright.trials import History, Trial
 
@@ -28,7 +26,7 @@ class _Averages:
 
 @register("median")
 @dataclass(frozen=True)
-class Median(Scheduler):
+class Median(Full):
     """Median stopping: stop a trial whose best value is below the median of the others' running means.
 
     Golovin et al., "Google Vizier: a service for black-box optimization", KDD 2017, section 3.2. Every trial starts as
@@ -52,20 +50,14 @@ class Median(Scheduler):
     """
 
     multi_objective: ClassVar[bool] = False
-    partial: ClassVar[bool] = False
     needs_curve: ClassVar[bool] = True
 
     startup: int = 5
     grace: int = 0
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "startup")
         check_counts(self, "grace", least=0)
-
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
-        """Return a full evaluation."""
-        return Job() if more else None
 
     def stop(self, history: History, trial: Trial, curve: Curve) -> Stopped | None:
         """End the trial where its best value so far is below the median of the others' means up to this step."""

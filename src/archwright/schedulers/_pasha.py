@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from archwright._checks import check_shares
-from archwright.schedulers._asha import promotion
-from archwright.schedulers._base import Job, Scheduler, check_eta, register
+from archwright.schedulers._asha import ASHA
+from archwright.schedulers._base import register
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
 from archwright.schedulers._scores import scores
@@ -37,7 +37,7 @@ class _State:
 
 @register("pasha")
 @dataclass(frozen=True)
-class PASHA(Scheduler):
+class PASHA(ASHA):
     """PASHA: ASHA that starts with two rungs and adds rungs until the ranking is stable.
 
     Bohdal, Balles, Wistuba, Ermis, Archambeau and Zappella, "PASHA: efficient HPO and NAS with progressive resource
@@ -62,21 +62,11 @@ class PASHA(Scheduler):
 
     multi_objective: ClassVar[bool] = False
 
-    eta: float = 3.0
     quantile: float = 0.9
 
     def __post_init__(self) -> None:
-        """Check the settings."""
-        check_eta(self)
+        super().__post_init__()
         check_shares(self, "quantile")
-
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
-        """Return the promotion that is due below the present end of the ladder, or else a new trial."""
-        limit = self.limit(ladder, history)
-        number, level = promotion(rungs(ladder, history), limit, self.eta, least=0 if more else 1)
-        if number is not None:
-            return Job(level + 1, history.trials[number])
-        return Job(0) if more else None
 
     def limit(self, ladder: Ladder, history: History) -> int:
         """Return the last rung that is in use."""

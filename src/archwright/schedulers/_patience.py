@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from archwright._checks import check_counts, check_numbers
 from archwright._words import counted
 from archwright.evaluate import Stopped
-from archwright.schedulers._base import Curve, Job, Scheduler, register
-from archwright.schedulers._ladder import Ladder
+from archwright.schedulers._base import Curve, register
+from archwright.schedulers._full import Full
 from archwright.schedulers._scores import scores
 from archwright.trials import History, Trial
 
@@ -20,7 +18,7 @@ __all__ = ["Patience"]
 
 @register("patience")
 @dataclass(frozen=True)
-class Patience(Scheduler):
+class Patience(Full):
     """Patience: end a training whose objective has not improved for a number of reports.
 
     Prechelt, "Early stopping, but when?", 1998, the criterion of stagnation. The trial is complete, with the metrics of
@@ -42,20 +40,14 @@ class Patience(Scheduler):
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0]
     """
 
-    partial: ClassVar[bool] = False
     needs_curve: ClassVar[bool] = True
 
     points: int = 3
     least: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "points")
         check_numbers(self, "least", allowed="of 0 or more", holds=lambda value: value >= 0)
-
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
-        """Return a full evaluation."""
-        return Job() if more else None
 
     def stop(self, history: History, trial: Trial, curve: Curve) -> Stopped | None:
         """End the trial where the last points brought nothing better."""

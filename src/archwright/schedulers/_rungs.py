@@ -85,10 +85,6 @@ class Rungs:
         self.ranked[level] = [self._keys[trial.number] for trial in ordered]
         self._waiting[level] = [key for key in self.ranked[level] if key[-1] not in self._continued]
 
-    def best_waiting(self, level: int) -> int | None:
-        """Return the number of the best trial of a rung that no other goes on from yet; `None` where there is none."""
-        return next(iter(self.waiting(level, 1)), None)
-
     def waiting(self, level: int, count: int) -> list[int]:
         """Return the numbers of the best trials of a rung that no other goes on from yet, the best first."""
         return [int(key[-1]) for key in self._waiting[level][:count]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,9 +97,6 @@ class Layout:
         return self._following[key]
 
 
-_layouts: WeakKeyDictionary[Space, Layout] = WeakKeyDictionary()
-
-
 def episode_layout(space: Space) -> Layout:
     """Return the numbering of the steps and actions of a space; it is computed once.
 
@@ -109,9 +105,10 @@ def episode_layout(space: Space) -> Layout:
         >>> len(layout.steps)
         2
     """
-    if space not in _layouts:
-        _layouts[space] = Layout(space)
-    return _layouts[space]
+    if "episode" not in space.memo:
+        space.memo["episode"] = Layout(space)
+    layout: Layout = space.memo["episode"]
+    return layout
 
 
 class Episode:

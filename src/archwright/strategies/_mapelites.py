@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -18,8 +17,6 @@ from archwright.surrogates import Costs
 from archwright.trials import History, Trial
 
 __all__ = ["MapElites"]
-
-_sizes: WeakKeyDictionary[Space, dict[Architecture, float]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -100,7 +97,7 @@ class MapElites(Strategy):
 
 def _size(space: Space, architecture: Architecture) -> float:
     """Return the parameters of a network; in a space without networks, the mean of `_unit` over the decisions."""
-    sizes = _sizes.setdefault(space, {})
+    sizes: dict[Architecture, float] = space.memo.setdefault("sizes", {})
     if architecture not in sizes:
         if Costs.serves(space):
             sizes[architecture] = _parameters(space, architecture)

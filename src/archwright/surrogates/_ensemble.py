@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from archwright._checks import check_counts, check_options, check_positive
 from archwright.space import Architecture, Space
 from archwright.surrogates._base import FittedMembers, Predictor, standardise
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Ensemble"]
 
@@ -60,7 +57,6 @@ class Ensemble(Predictor):
     rate: float = 0.02
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_options(self, encoding=ENCODINGS)
         check_counts(self, "members", "width", "depth", "steps")
         check_positive(self, "rate")

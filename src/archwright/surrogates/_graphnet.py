@@ -62,7 +62,6 @@ class GraphNetwork(Predictor):
     rate: float = 0.02
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_counts(self, "members", "width", "depth", "steps")
         check_positive(self, "rate")
 

@@ -121,15 +121,12 @@ class _Matern(Term):
         return self._scale(architectures)
 
     def compare(self, first: Array, second: Array) -> Array:
-        """Return (n, m) mean squared differences."""
         return np.asarray(_squared(first, second) / max(1, first.shape[1]))
 
     def value(self, compared: Array, parameters: Array) -> Array:
-        """Return the (n, m) values of the kernel."""
         return math.exp(parameters[0]) * _matern(compared * math.exp(-2 * parameters[1]))[0]
 
     def gradient(self, compared: Array, parameters: Array) -> list[Array]:
-        """Return the derivatives by variance and lengthscale."""
         scaled = compared * math.exp(-2 * parameters[1])
         value, slope = _matern(scaled)
         return [math.exp(parameters[0]) * value, -2 * math.exp(parameters[0]) * slope * scaled]
@@ -141,19 +138,15 @@ class _Linear(Term):
     prior = ((math.log(0.3), 1.0),)
 
     def compare(self, first: Rows, second: Rows) -> Array:
-        """Return (n, m) inner products."""
         return np.asarray(first @ second.T)
 
     def value(self, compared: Array, parameters: Array) -> Array:
-        """Return the (n, m) values of the kernel."""
         return math.exp(parameters[0]) * compared
 
     def gradient(self, compared: Array, parameters: Array) -> list[Array]:
-        """Return the derivative by the variance."""
         return [self.value(compared, parameters)]
 
     def diagonal(self, inputs: Array, parameters: Array) -> Array:
-        """Return the (n,) values of rows with themselves."""
         return np.asarray(math.exp(parameters[0]) * np.einsum("ij,ij->i", inputs, inputs))
 
 
@@ -288,7 +281,20 @@ class Network(_Matern):
         return cell_features(self.space, architectures)
 
 
-class Costs(_Linear):
+class _Predicted(_Linear):
+    """Linear in what a model knows of networks, each number with mean 0 and variance 1 over the space."""
+
+    model: ClassVar[type[CostModel | ProxyModel]]
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(space)
+        self._scale = _Scale(self.model(space).predict, space)
+
+    def inputs(self, architectures: Sequence[Architecture]) -> Array:
+        return self._scale(architectures)
+
+
+class Costs(_Predicted):
     """Linear kernel on the parameters and FLOPs of the network, as predicted by `CostModel`.
 
     Example:
@@ -299,21 +305,15 @@ class Costs(_Linear):
                [ 1.5,  1.5]])
     """
 
-    def __init__(self, space: Space) -> None:
-        super().__init__(space)
-        self._scale = _Scale(CostModel(space).predict, space)
+    model = CostModel
 
     @classmethod
     def serves(cls, space: Space) -> bool:
         """Tell whether networks of the space can be built."""
         return _buildable(space)
 
-    def inputs(self, architectures: Sequence[Architecture]) -> Array:
-        """Return (n, 2) parameters and FLOPs, each with mean 0 and variance 1 over the space."""
-        return self._scale(architectures)
 
-
-class Proxies(_Linear):
+class Proxies(_Predicted):
     """Linear kernel on zero-cost proxies of the network, as predicted by `ProxyModel`.
 
     It makes the prior mean a weighted sum of proxies with fitted weights.
@@ -323,22 +323,15 @@ class Proxies(_Linear):
         False
     """
 
+    model = ProxyModel
     lacking = (
         "scores networks that take one tensor of real numbers (model= and example_input=), and this space has none"
     )
-
-    def __init__(self, space: Space) -> None:
-        super().__init__(space)
-        self._scale = _Scale(ProxyModel(space).predict, space)
 
     @classmethod
     def serves(cls, space: Space) -> bool:
         """Tell whether the space has networks of one input of real numbers."""
         return scorable(space)
-
-    def inputs(self, architectures: Sequence[Architecture]) -> Array:
-        """Return (n, proxies) scores, each with mean 0 and variance 1 over the space."""
-        return self._scale(architectures)
 
 
 class _Cosine(_Linear):
@@ -368,7 +361,6 @@ class _Cosine(_Linear):
         return csr_array((values, columns, starts), shape=(len(counted), _HASHES))
 
     def compare(self, first: Rows, second: Rows) -> Array:
-        """Return (n, m) cosines."""
         return np.asarray((first @ second.T).toarray())
 
     def diagonal(self, inputs: Rows, parameters: Array) -> Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,6 @@ from archwright.surrogates._ridge import Ridge
 __all__ = ["CostModel", "cell_features", "views"]
 
 _REMEMBERED = 100_000  # architectures of a space whose features are kept: searches ask for the same ones again
-
-_features_of: WeakKeyDictionary[Space, dict[Architecture, NDArray[np.float64]]] = WeakKeyDictionary()
-_weights: WeakKeyDictionary[Space, dict[str, dict[str, float]]] = WeakKeyDictionary()
 
 
 def _counted(space: Space, architecture: Architecture) -> tuple[int, int] | None:
@@ -50,7 +46,7 @@ def cell_features(space: Space, architectures: Sequence[Architecture]) -> NDArra
     """
     if not space.cells:
         return np.zeros((len(architectures), 0))
-    known = _features_of.setdefault(space, {})
+    known: dict[Architecture, NDArray[np.float64]] = space.memo.setdefault("features of cells", {})
     if len(known) > _REMEMBERED:
         known.clear()
     weights = _label_weights(space)
@@ -166,14 +162,15 @@ def _label_weights(space: Space) -> dict[str, dict[str, float]]:
 
     They are counted on networks in which every operation of the cell that can be the same is the same.
     """
-    if space not in _weights:
+    if "weights of labels" not in space.memo:
         names = {decision: name for name, decision in space.decisions.items()}
         base = space.sample(np.random.default_rng(0))
-        _weights[space] = {
+        space.memo["weights of labels"] = {
             cell: _weigh(space, base, [(names[choice], choice) for choice in _operations(graph)])
             for cell, graph in space.cells.items()
         }
-    return _weights[space]
+    weights: dict[str, dict[str, float]] = space.memo["weights of labels"]
+    return weights
 
 
 def _operations(graph: Graph) -> list[Choice]:

@@ -49,7 +49,7 @@ class Ridge:
                 _fit(name, views[name][there], degree, logarithm, penalty, column[there])
                 for name, degree, logarithm, penalty in ways
             )
-            self._fits.append(min(fits, key=_error))
+            self._fits.append(min(fits, key=lambda fit: fit.error))
         self._least = 0.0 if costs else -np.inf
 
     def predict(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
@@ -78,12 +78,7 @@ class _Fit:
 
 
 def _fit(
-    view: str,
-    rows: NDArray[np.float64],
-    degree: int,
-    logarithm: bool,
-    penalty: float,
-    values: NDArray[np.float64],
+    view: str, rows: NDArray[np.float64], degree: int, logarithm: bool, penalty: float, values: NDArray[np.float64]
 ) -> _Fit:
     if not len(values):
         return _Fit(view, rows, degree, False, 0.0, values, 0.0)
@@ -95,7 +90,3 @@ def _fit(
     others = target - weights / np.diag(inverse)
     predicted = np.exp(np.minimum(others, _LARGEST)) if logarithm else others
     return _Fit(view, rows, degree, logarithm, centre, weights, float(np.abs(predicted - values).mean()))
-
-
-def _error(fit: _Fit) -> float:
-    return fit.error

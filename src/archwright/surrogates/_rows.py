@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, TypeVar, get_args
-from weakref import WeakKeyDictionary
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +23,6 @@ _SMALL = 50_000  # the largest space of which everything that was seen is kept
 _SAMPLE = 2048  # architectures that say which paths are frequent
 _PATHS = 512  # the most paths that have a column
 _DIGITS = 5
-
-_held: WeakKeyDictionary[Space, dict[str, dict[Architecture, Any]]] = WeakKeyDictionary()
-_columns: WeakKeyDictionary[Space, dict[tuple[str, ...], int]] = WeakKeyDictionary()
 
 
 def encode_rows(space: Space, architectures: Sequence[Architecture], encoding: Encoding) -> NDArray[np.float32]:
@@ -61,15 +57,11 @@ def remembered(
 ) -> list[T]:
     """Return what a function says of each architecture; in a small space it is asked once for each.
 
-    Args:
-        space: Their space.
-        kind: Under which name the answers are kept.
-        architectures: The architectures.
-        see: The function; what it says of one must not depend on the others.
+    What it says of one must not depend on the others.
     """
     if space.bound > _SMALL:
         return list(see(architectures))
-    held = _held.setdefault(space, {}).setdefault(kind, {})
+    held: dict[Architecture, T] = space.memo.setdefault(("remembered", kind), {})
     if new := [architecture for architecture in architectures if architecture not in held]:
         held.update(zip(new, see(new), strict=True))
     return [held[architecture] for architecture in architectures]
@@ -86,12 +78,12 @@ def _network(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.
 
 
 def _paths(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
-    if space not in _columns:
+    if "columns of paths" not in space.memo:
         rng = np.random.default_rng(0)
         counts = Counter(path for _ in range(_SAMPLE) for path in _through(space, space.sample(rng)))
         frequent = sorted(counts, key=lambda path: (-counts[path], path))[:_PATHS]
-        _columns[space] = {path: column for column, path in enumerate(frequent)}
-    columns = _columns[space]
+        space.memo["columns of paths"] = {path: column for column, path in enumerate(frequent)}
+    columns: dict[tuple[str, ...], int] = space.memo["columns of paths"]
     rows = np.zeros((len(architectures), len(columns)), dtype=np.float32)
     for row, architecture in zip(rows, architectures, strict=True):
         row[[columns[path] for path in _through(space, architecture) if path in columns]] = 1

@@ -56,7 +56,6 @@ class BoostedTrees(Predictor):
     rate: float = 0.2
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_options(self, encoding=ENCODINGS)
         check_counts(self, "members", "trees", "depth")
         check_positive(self, "rate", most=1)

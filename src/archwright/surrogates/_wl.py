@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
 from archwright.space import CellEncoding
 
@@ -64,7 +64,8 @@ def wl_histogram(labels: Sequence[str], before: Sequence[Sequence[int]], depth: 
     found = Counter(f"0 {label}" for label in current)
     for number in range(1, depth + 1):
         current = [
-            _digest(repr((own, sorted(current[i] for i in into))))  # quoted: a label may hold any character
+            # Quoted, for a label may hold any character.
+            blake2b(repr((own, sorted(current[i] for i in into))).encode(), digest_size=8).hexdigest()
             for own, into in zip(current, before, strict=True)
         ]
         found.update(f"{number} {label}" for label in current)
@@ -78,7 +79,3 @@ def cells_histogram(cells: Mapping[str, CellEncoding], depth: int) -> Counter[st
         for label, count in wl_histogram(*as_graph(cell), depth).items():
             found[f"{name} {label}"] += count
     return found
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
