@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -34,24 +33,15 @@ def blocks_of(model: nn.Module) -> list[nn.Module]:
     return blocks
 
 
-class BlockOutputs:
-    """Listens to the blocks of a network while it is in use."""
+class BlockOutputs(ExitStack):
+    """Listens to the blocks of a network until it is closed."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._blocks = blocks_of(model)
+        super().__init__()
         self._channels_first = any(isinstance(module, nn.modules.conv._ConvNd) for module in model.modules())
         self._found: list[Tensor] = []
-        self._hooks = ExitStack()
-
-    def __enter__(self) -> BlockOutputs:
-        for block in self._blocks:
-            self._hooks.callback(block.register_forward_hook(self._note).remove)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._hooks.close()
+        for block in blocks_of(model):
+            self.callback(block.register_forward_hook(self._note).remove)
 
     def before(self, outputs: Tensor) -> list[Block]:
         """Return what the blocks gave, without the head, which gives the network's outputs.

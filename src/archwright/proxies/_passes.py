@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -154,16 +154,10 @@ class Passes:
         if "input_gradients" in self.needs and isinstance(inputs, Tensor) and inputs.is_floating_point():
             inputs = inputs.clone().requires_grad_()
         layers: list[tuple[Tensor, int]] = []
-        blocks = BlockOutputs(self.model) if "blocks" in self.needs else None
-        units = Units(self.size) if "agreement" in self.needs else None
-        contexts: list[AbstractContextManager[Any]] = [torch.set_grad_enabled(bool(self.needs & _DIFFERENTIATED))]
-        if blocks is not None:
-            contexts.append(blocks)
-        if units is not None:
-            contexts.append(units)
         with ExitStack() as stack:
-            for context in contexts:
-                stack.enter_context(context)
+            stack.enter_context(torch.set_grad_enabled(bool(self.needs & _DIFFERENTIATED)))
+            blocks = stack.enter_context(BlockOutputs(self.model)) if "blocks" in self.needs else None
+            units = stack.enter_context(Units(self.size)) if "agreement" in self.needs else None
             if "channel_saliency" in self.needs:
                 for module in self.model.modules():
                     if isinstance(module, _LAYERS):
@@ -256,11 +250,7 @@ class Passes:
         return map_tensors(lambda tensor: tensor[places], batch)
 
     def _loss_of(self, outputs: Any, targets: Any) -> Tensor:
-        """Return the loss, float32.
-
-        Raises:
-            EvaluationError: It is not finite.
-        """
+        """Return the loss, float32; EvaluationError where it is not finite."""
         outputs = map_tensors(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, outputs)
         loss = self._loss(outputs, targets)
         if not torch.isfinite(loss):
@@ -332,15 +322,7 @@ def gaussian(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _cross_entropy(outputs: Any, targets: Any) -> Tensor:
-    """Return the mean cross-entropy in nats.
-
-    Args:
-        outputs: (n, classes) scores.
-        targets: (n,) int64.
-
-    Raises:
-        EvaluationError: The outputs are no such scores.
-    """
+    """Return the mean cross-entropy in nats of (n, classes) scores, by (n,) int64 targets."""
     if not isinstance(outputs, Tensor):
         raise EvaluationError(f"the network gives a {type(outputs).__name__}, and a tensor is wanted")
     if outputs.ndim != 2 or len(outputs) != len(targets):
@@ -359,12 +341,7 @@ def _cross_entropy(outputs: Any, targets: Any) -> Tensor:
 def spread(block: Block, place: int) -> float:
     """Return the entropy of the shares that the principal components of a block's output have in its variance.
 
-    Args:
-        block: What the block gave; each position of a sample counts as one observation.
-        place: The number of the block, for the message.
-
-    Raises:
-        EvaluationError: The output does not vary.
+    Each position of a sample counts as one observation; `place` is the number of the block, for the message.
     """
     rows = block.output.detach().movedim(block.axis, -1).flatten(0, -2).float()
     size = float(rows.square().sum()) / len(rows)

@@ -91,7 +91,7 @@ def bypassed(modules: Iterable[nn.Module]) -> Iterator[None]:
     held = [(module, module.__dict__.get("forward")) for module in modules]
     try:
         for module, _ in held:
-            module.__dict__["forward"] = _hand_on
+            module.__dict__["forward"] = lambda inputs: inputs
         yield
     finally:
         for module, forward in held:
@@ -99,7 +99,3 @@ def bypassed(modules: Iterable[nn.Module]) -> Iterator[None]:
                 del module.__dict__["forward"]
             else:
                 module.__dict__["forward"] = forward
-
-
-def _hand_on(inputs: Tensor) -> Tensor:
-    return inputs

@@ -71,12 +71,9 @@ def _norm(before: Block, after: Block, signs: Tensor, place: int) -> float:
 
 
 def _gather(values: Tensor, positions: torch.Size, place: int) -> Tensor:
-    """Return values at as many positions as are wanted; what is more becomes channels. Edges are filled with zeros.
+    """Return (n, channels, ...) values at as many positions as are wanted: what is more becomes channels.
 
-    Args:
-        values: (n, channels, ...).
-        positions: The axes that are wanted after the channels.
-        place: The number of the block, for the message.
+    Edges are filled with zeros; `place` is the number of the block, for the message.
     """
     for axis, wanted in enumerate(positions, start=2):
         have = values.shape[axis]

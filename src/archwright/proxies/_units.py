@@ -14,33 +14,18 @@ from torch.overrides import TorchFunctionMode
 __all__ = ["Units"]
 
 
-def _at_zero(*arguments: Any, **options: Any) -> tuple[float, ...]:
-    return (0.0,)
-
-
-def _hardtanh(inputs: Tensor, min_val: float = -1.0, max_val: float = 1.0, *_: Any, **__: Any) -> tuple[float, ...]:
-    return (min_val, max_val)
-
-
-def _threshold(inputs: Tensor, threshold: float, *_: Any, **__: Any) -> tuple[float, ...]:
-    return (threshold,)
-
-
-def _relu6(*arguments: Any, **options: Any) -> tuple[float, ...]:
-    return (0.0, 6.0)
-
-
-def _hardsigmoid(*arguments: Any, **options: Any) -> tuple[float, ...]:
-    return (-3.0, 3.0)
-
-
 _KINKS: Mapping[Any, Callable[..., tuple[float, ...]]] = {
-    **dict.fromkeys((F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_), _at_zero),
-    **dict.fromkeys((F.leaky_relu, F.leaky_relu_, F.prelu, Tensor.prelu, F.rrelu, F.rrelu_), _at_zero),
-    **dict.fromkeys((F.hardtanh, F.hardtanh_), _hardtanh),
-    **dict.fromkeys((F.threshold, torch.threshold_), _threshold),
-    F.relu6: _relu6,
-    F.hardsigmoid: _hardsigmoid,
+    **dict.fromkeys(
+        (
+            *(F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_),
+            *(F.leaky_relu, F.leaky_relu_, F.prelu, Tensor.prelu, F.rrelu, F.rrelu_),
+        ),
+        lambda *_, **__: (0.0,),
+    ),
+    **dict.fromkeys((F.hardtanh, F.hardtanh_), lambda _, min_val=-1.0, max_val=1.0, *__, **___: (min_val, max_val)),
+    **dict.fromkeys((F.threshold, torch.threshold_), lambda _, threshold, *__, **___: (threshold,)),
+    F.relu6: lambda *_, **__: (0.0, 6.0),
+    F.hardsigmoid: lambda *_, **__: (-3.0, 3.0),
 }
 """Where the pieces of a function meet, given its arguments."""
 

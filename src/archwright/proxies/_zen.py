@@ -50,7 +50,6 @@ class Zen(Proxy):
     strength: float = 0.01
 
     def __post_init__(self) -> None:
-        """Check the setting."""
         if not 0 < self.strength < math.inf:
             raise EvaluationError(f"zen: strength must be a number above 0, not {self.strength!r}")
 
