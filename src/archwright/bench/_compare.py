@@ -119,11 +119,7 @@ def compare(
 
 
 def _mean_seconds(evaluator: Evaluator) -> float:
-    """Return how long a full evaluation takes on average.
-
-    Raises:
-        BudgetError: It is not known.
-    """
+    """Return how long a full evaluation takes on average; BudgetError where it is not known."""
     if not isinstance(evaluator, Table):
         raise BudgetError(
             f"schedulers are compared by simulated time, and only a table knows how long a full training takes on "

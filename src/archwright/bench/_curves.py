@@ -26,9 +26,6 @@ def draw(comparison: Comparison, folder: Path, *, title: str) -> list[Path]:
 
     Returns:
         The PNG, the SVG, and an HTML page that holds the picture and the table.
-
-    Raises:
-        MissingExtra: Matplotlib is not installed.
     """
     figures = require("matplotlib.figure", extra="plots", purpose="drawing a comparison")
     figure = figures.Figure(figsize=(13, max(4.6, 1.4 + 0.26 * len(comparison.results))), layout="constrained")

@@ -53,13 +53,10 @@ def read(content: Content, dataset: str) -> Table:
 
 
 def listed_cells(recipes: Mapping[str, Recipe]) -> tuple[Space, list[Architecture]]:
-    """Return the space of some recurrent cells, and the architecture of each.
+    """Return the space of some recurrent cells, given by name, and the architecture of each.
 
     There is one decision, which of the cells it is. The networks are language models as NAS-Bench-NLP trained them,
     without dropout.
-
-    Args:
-        recipes: The cells by name.
     """
     cells = {name: {node: list(parts) for node, parts in recipe.items()} for name, recipe in recipes.items()}
     model = lazy("archwright.spaces._recurrent:LanguageModel")(choice(cells, name="cell"), vocabulary=_VOCABULARY)

@@ -30,11 +30,7 @@ class Repeats(Generic[T]):
         self.rows = np.array([place[network] for network in networks], dtype=np.int64)
 
     def mean(self, column: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the (networks,) mean of what was measured; NaN where nothing was.
-
-        Args:
-            column: (lines,) values; NaN where there is none.
-        """
+        """Return the (networks,) mean of (lines,) values; NaN where nothing was measured."""
         known = ~np.isnan(column)
         counts = np.bincount(self.rows[known], minlength=len(self.listed))
         sums = np.bincount(self.rows[known], column[known], minlength=len(self.listed))

@@ -87,12 +87,7 @@ class Task:
     seconds: float | None = None
 
     def study(self, searcher: Searcher, seed: int) -> Study:
-        """Return the study of a search.
-
-        Raises:
-            StrategyError: The strategy cannot serve the space.
-            SchedulerError: The scheduler cannot work with the strategy, or there is nothing to be given less of.
-        """
+        """Return the study of a search."""
         return Study(
             self.space,
             strategy=searcher.strategy,
@@ -103,13 +98,7 @@ class Task:
         )
 
     def run(self, searcher: Searcher, seed: int) -> Run:
-        """Return what a search comes to.
-
-        Raises:
-            EvaluationError: The "seconds" of an evaluation are no time.
-            SchedulerError: The scheduler goes by curves, and the evaluator reports none.
-            TableError: A table lacks what is proposed.
-        """
+        """Return what a search comes to."""
         repeats = [0]
         if self.seconds is None:
             searcher = Searcher(_Counting(searcher.strategy, repeats))
@@ -201,11 +190,7 @@ class _Search:
         return self.study.scheduler.stop(history, history.trials[report.trial], report.curve)
 
     def _seconds(self, job: Job, report: Report) -> float:
-        """Return how long an evaluation takes on the simulated clock: less what it goes on from took.
-
-        Raises:
-            EvaluationError: It says so with a number that is no time.
-        """
+        """Return how long an evaluation takes on the simulated clock: less what it goes on from took."""
         last, trial = report.metrics if report.kind == "complete" else {}, self.study.trials[job.trial]
         if self.task.seconds is None:
             seconds = last.get("seconds", 1.0)

@@ -14,9 +14,8 @@ from archwright.cost._base import Cost, named_twice
 from archwright.cost._costed import Costed
 from archwright.cost._count import COUNTED, Counted, measures
 from archwright.cost._energy import Energy
-from archwright.cost._json import cost_from_json
 from archwright.cost._latency import Latency, time_files, time_networks
-from archwright.cost._metrics import as_cost, check_metrics_known, costs_of, pace_of, with_costs
+from archwright.cost._metrics import as_cost, check_metrics_known, cost_from_json, costs_of, pace_of, with_costs
 from archwright.cost._pace import TrainingPace
 from archwright.cost._published import Published
 from archwright.cost._table import Agreement, LatencyTable

@@ -62,11 +62,7 @@ class Cost(ABC):
 
 
 def inputs_of(space: Space, example_input: InputSpec | None) -> tuple[TensorSpec, ...]:
-    """Return what goes into the networks of a space.
-
-    Raises:
-        CostError: Nobody has said.
-    """
+    """Return what goes into the networks of a space; CostError where nobody has said."""
     specs = as_specs(example_input) or space.example_input
     if specs is None:
         raise CostError(

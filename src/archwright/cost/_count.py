@@ -61,7 +61,6 @@ class Counted(Cost):
     is_counted = True
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         object.__setattr__(self, "metrics", tuple(self.metrics))
         for name in self.metrics:
             if name not in COUNTED:

@@ -48,7 +48,6 @@ class Energy(Cost):
     metrics = ("energy_mj",)
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         object.__setattr__(self, "target", Target.parse(self.target))
         check_positive(self, "seconds")
 
@@ -84,11 +83,7 @@ class Energy(Cost):
 
 
 def meter_of(device: str) -> Meter:
-    """Return the counter of a device's energy.
-
-    Raises:
-        CostError: There is none that can be read.
-    """
+    """Return the counter of a device's energy; CostError where there is none that can be read."""
     if device.partition(":")[0] == "cuda":
         return _nvml(int(device.partition(":")[2] or 0))
     counters = sorted(_COUNTERS.glob("*-rapl:[0-9]*/energy_uj"))

@@ -82,14 +82,6 @@ def _product(one: _Shape, other: _Shape, **_: object) -> int:
     return 2 * math.prod(one) * (other[-1] if len(other) > 1 else 1)
 
 
-def _added(_: _Shape, one: _Shape, other: _Shape, **__: object) -> int:
-    return _product(one, other)
-
-
-def _outer(_: _Shape, one: _Shape, other: _Shape, **__: object) -> int:
-    return 2 * one[0] * other[0]
-
-
 def _trilinear(one: _Shape, two: _Shape, three: _Shape, *axes: Any, **_: object) -> int:
     """Of three tensors that are broadcast, multiplied and summed up; `axes` has the new ones of each."""
     shapes = []
@@ -101,23 +93,23 @@ def _trilinear(one: _Shape, two: _Shape, three: _Shape, *axes: Any, **_: object)
     return 2 * math.prod(sizes)
 
 
-def _conv_tbc(_: _Shape, weight: _Shape, *__: object, out_shape: _Shape, **___: object) -> int:
-    return 2 * math.prod(out_shape) * weight[0] * weight[1]
-
-
-def _distances(one: _Shape, _: _Shape, norm: float = 2.0, *__: object, out_shape: _Shape, **___: object) -> int:
-    return 2 * math.prod(out_shape) * one[-1] if norm == 2.0 else 0
-
-
 _ATEN = torch.ops.aten
 _FORMULAS = {
     **dict.fromkeys((_ATEN.mv, _ATEN.dot, _ATEN.vdot, _ATEN._int_mm, _ATEN._grouped_mm), _product),
-    **dict.fromkeys((_ATEN.addmv, _ATEN.addmv_, _ATEN.addmm_, _ATEN._addmm_activation), _added),
-    **dict.fromkeys((_ATEN.addbmm, _ATEN.addbmm_, _ATEN.baddbmm_), _added),
-    **dict.fromkeys((_ATEN.addr, _ATEN.addr_), _outer),
-    **dict.fromkeys((_ATEN._cdist_forward, _ATEN._euclidean_dist), _distances),
+    **dict.fromkeys(
+        (
+            *(_ATEN.addmv, _ATEN.addmv_, _ATEN.addmm_, _ATEN._addmm_activation),
+            *(_ATEN.addbmm, _ATEN.addbmm_, _ATEN.baddbmm_),
+        ),
+        lambda _, one, other, **__: _product(one, other),
+    ),
+    **dict.fromkeys((_ATEN.addr, _ATEN.addr_), lambda _, one, other, **__: 2 * one[0] * other[0]),
+    **dict.fromkeys(
+        (_ATEN._cdist_forward, _ATEN._euclidean_dist),
+        lambda one, _, norm=2.0, *__, out_shape, **___: 2 * math.prod(out_shape) * one[-1] if norm == 2.0 else 0,
+    ),
     _ATEN._trilinear: _trilinear,
-    _ATEN.conv_tbc: _conv_tbc,
+    _ATEN.conv_tbc: lambda _, weight, *__, out_shape, **___: 2 * math.prod(out_shape) * weight[0] * weight[1],
 }
 """What torch's own counter takes for nothing. Whatever is composed of others is counted as those."""
 

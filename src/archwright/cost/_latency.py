@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,6 @@ class Latency(Cost):
     metrics = ("latency_ms", "throughput")
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         object.__setattr__(self, "target", Target.parse(self.target))
         check_limit(self.limit)
 
@@ -122,10 +122,7 @@ def time_files(
 
 def as_metrics(timing: Timing, target: Target) -> dict[str, float]:
     """Return a timing as the metrics of `Latency`."""
-    return {
-        "latency_ms": timing.milliseconds,
-        "throughput": target.batch_size / timing.milliseconds * 1e3,
-    }
+    return {"latency_ms": timing.milliseconds, "throughput": target.batch_size / timing.milliseconds * 1e3}
 
 
 def check_limit(limit: object) -> None:
@@ -142,10 +139,8 @@ def _timed(make: Callable[[], list[Callable[[], object]]], target: Target, limit
     with running(target):
         calls, watch = make(), watch_of(target)
         for pause in _PAUSES:
-            try:
-                with turn():
-                    return time_calls(calls, limit=limit, watch=watch)
-            except Unsteady:
-                time.sleep(pause)
+            with suppress(Unsteady), turn():
+                return time_calls(calls, limit=limit, watch=watch)
+            time.sleep(pause)
         with turn():
             return time_calls(calls, limit=limit, watch=watch)

@@ -1,9 +1,10 @@
-"""Which costs a search needs: those that its objectives and constraints ask for, and those that are named."""
+"""Costs by name and from JSON; and which a search needs: those that objectives and constraints ask for or name."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from archwright.cost._base import Cost
 from archwright.cost._costed import Costed
@@ -12,12 +13,13 @@ from archwright.cost._energy import Energy
 from archwright.cost._latency import Latency
 from archwright.cost._pace import TrainingPace
 from archwright.cost._published import Published
+from archwright.cost._table import LatencyTable
 from archwright.cost._target import RUNTIMES, Target
-from archwright.errors import StudyError, unknown
+from archwright.errors import CostError, StudyError, unknown
 from archwright.evaluate import Evaluator, Wrapped
 from archwright.trials import Constraint, Objective, SoftReward, WeightedSum, canonical
 
-__all__ = ["as_cost", "check_metrics_known", "costs_of", "pace_of", "with_costs"]
+__all__ = ["as_cost", "check_metrics_known", "cost_from_json", "costs_of", "pace_of", "with_costs"]
 
 
 def costs_of(evaluator: Evaluator) -> tuple[Cost, ...]:
@@ -57,6 +59,26 @@ def as_cost(given: str | Target | Cost) -> Cost:
     if given.partition(":")[0] not in RUNTIMES:
         raise unknown("device", given, [*RUNTIMES, *Published.devices()])
     return Latency(given)
+
+
+def cost_from_json(written: Mapping[str, Any]) -> Cost:
+    """Return the cost that `Cost.to_json` wrote.
+
+    Raises:
+        CostError: It is none of those of this room.
+    """
+    kind = written.get("type")
+    if kind == "counted":
+        return Counted(tuple(written["metrics"]), written["batch_size"])
+    if kind == "latency":
+        return Latency(written["target"], written["limit"])
+    if kind == "energy":
+        return Energy(written["target"], written["seconds"])
+    if kind == "latency-table":
+        return LatencyTable(written["target"], written["milliseconds"])
+    if kind == "published":
+        return Published(written["device"])
+    raise CostError(f"this is no cost written down: {dict(written)!r}")
 
 
 def with_costs(

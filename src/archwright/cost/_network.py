@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import torch
@@ -31,10 +31,8 @@ def on_meta_or_cpu(count: Callable[[str], _T]) -> _T:
     Raises:
         CostError: It fails on the CPU too.
     """
-    try:
+    with suppress(Exception):
         return count("meta")
-    except Exception:
-        pass
     try:
         return count("cpu")
     except Exception as error:  # whatever a layer raises
@@ -51,8 +49,7 @@ def fresh(space: Space, architecture: Mapping[str, Any], specs: Sequence[TensorS
 def run(model: nn.Module, inputs: Sequence[Tensor]) -> Any:
     """Run a network operation by operation, also where the CPU has one kernel for several of them.
 
-    Raises:
-        CostError: It does not run; the message names the layer.
+    CostError where it does not run; the message names the layer.
     """
     try:
         with unfused(), torch.random.fork_rng(devices=()):

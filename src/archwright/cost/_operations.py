@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,24 +40,24 @@ class Operation:
 def operations(model: nn.Module, inputs: Sequence[Tensor]) -> list[Operation]:
     """Return the operations of a forward pass in their order: layers, and functions between them.
 
-    Torch's own layers are operations as a whole; the user's are looked into, where they hold others.
-
-    Args:
-        model: The network; on the meta device this computes nothing.
-        inputs: What goes in.
+    Torch's own layers are operations as a whole; the user's are looked into, where they hold others. On the meta device
+    this computes nothing.
     """
     found: list[Operation] = []
     inside = [0]  # how many layers the present call is in
 
     def before(module: nn.Module, args: Any, kwargs: Any) -> None:
         if not inside[0]:
-            found.append(_of_layer(module, args, kwargs))
+            found.append(_operation(repr(module), module, args, kwargs))
         inside[0] += 1
 
     def after(module: nn.Module, args: Any, out: Any) -> None:
         inside[0] -= 1
 
-    with _hooks(model, before, after), _Functions(found, inside), torch.no_grad():
+    with ExitStack() as hooks, _Functions(found, inside), torch.no_grad():
+        for module in _layers(model):
+            hooks.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
+            hooks.callback(module.register_forward_hook(after).remove)
         run(model, inputs)
     return found
 
@@ -80,7 +80,8 @@ class _Functions(TorchFunctionMode):
         finally:
             self._inside[0] -= 1
         if any(isinstance(leaf, Tensor) for leaf in tree_flatten(out)[0]):
-            self._found.append(_of_function(func, args, kwargs))
+            name = resolve_name(func) or getattr(func, "__name__", repr(func))
+            self._found.append(_operation(name, func, args, kwargs))
         return out
 
 
@@ -98,46 +99,15 @@ class _Call(nn.Module):
         return self.function(*args, **kwargs)  # a layer is a module of this one, and moves with it
 
 
-def _of_layer(module: nn.Module, args: Any, kwargs: Any) -> Operation:
-    leaves, shapes, tree = _split(args, kwargs)
-    return Operation(f"{module!r} {_told(leaves, shapes)}", _Call(module, leaves, tree), shapes)
-
-
-def _of_function(func: Callable[..., Any], args: Any, kwargs: Any) -> Operation:
-    leaves, shapes, tree = _split(args, kwargs)
-    name = resolve_name(func) or getattr(func, "__name__", repr(func))
-    return Operation(f"{name} {_told(leaves, shapes)}", _Call(func, leaves, tree), shapes)
-
-
-def _split(args: Any, kwargs: Any) -> tuple[list[Any], tuple[Shaped, ...], Any]:
-    """Return what goes in, `Tensor` in place of each tensor; their shapes and types; and how it fits together."""
+def _operation(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Operation:
     leaves, tree = tree_flatten((args, kwargs))
     shapes = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves if isinstance(leaf, Tensor))
-    return [Tensor if isinstance(leaf, Tensor) else leaf for leaf in leaves], shapes, tree
+    fixed = [Tensor if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    return Operation(f"{name} {', '.join(map(_told, leaves))}", _Call(function, fixed, tree), shapes)
 
 
-def _told(leaves: Sequence[Any], shapes: Sequence[Any]) -> str:
-    rest = iter(shapes)
-    told = []
-    for leaf in leaves:
-        if leaf is Tensor:
-            shape, dtype = next(rest)
-            told.append(f"{str(dtype).removeprefix('torch.')}{list(shape)}")
-        else:
-            told.append(repr(leaf))
-    return ", ".join(told)
-
-
-@contextmanager
-def _hooks(model: nn.Module, before: Callable[..., None], after: Callable[..., None]) -> Iterator[None]:
-    held = []
-    for module in _layers(model):
-        held += [module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)]
-    try:
-        yield
-    finally:
-        for hook in held:
-            hook.remove()
+def _told(leaf: Any) -> str:
+    return f"{str(leaf.dtype).removeprefix('torch.')}{list(leaf.shape)}" if isinstance(leaf, Tensor) else repr(leaf)
 
 
 def _layers(module: nn.Module) -> Iterator[nn.Module]:

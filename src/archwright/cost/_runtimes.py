@@ -31,12 +31,7 @@ def inputs_for(specs: Sequence[TensorSpec], target: Target) -> list[Tensor]:
 
 
 def call_of(model: torch.nn.Module, specs: Sequence[TensorSpec], target: Target) -> Callable[[], object]:
-    """Return a call that runs a network once on a target.
-
-    Args:
-        model: The network; it is left as it is.
-        specs: What goes in, one sample of it.
-        target: On what.
+    """Return a call that runs a network, which is left as it is, once on a target.
 
     Raises:
         CostError: The device is absent, or the runtime cannot run the network.
@@ -97,13 +92,7 @@ def _of_its_own(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def call_of_onnx(file: Path, specs: Sequence[TensorSpec], target: Target) -> Callable[[], object]:
-    """Return a call that runs the network of an ONNX file once.
-
-    Args:
-        file: The file, as `build.write_onnx` writes it.
-        specs: What goes in, one sample of it.
-        target: On what; its runtime is "onnx".
-    """
+    """Return a call that runs once the network of an ONNX file, as `build.write_onnx` writes it."""
     return _session(file, inputs_for(specs, Target("onnx", batch_size=target.batch_size)), target)
 
 

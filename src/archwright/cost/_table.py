@@ -97,13 +97,7 @@ class LatencyTable(Cost):
             MissingExtra: The runtime is not installed.
         """
         specs = inputs_of(space, example_input)
-        new: dict[str, Operation] = {}
-        for architecture in architectures:
-            for operation in self._operations(space, architecture, specs):
-                if operation.key not in self.times:
-                    new.setdefault(operation.key, operation)
-        self._measure(list(new.values()))
-        return len(new)
+        return self._measure(each for one in architectures for each in self._operations(space, one, specs))
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:
         """Refuse a device that is absent and a runtime that is not installed: an operation may have to be measured."""
@@ -117,7 +111,7 @@ class LatencyTable(Cost):
         """
         specs = inputs_of(space, example_input)
         found = self._operations(space, architecture, specs)
-        self._measure(list({each.key: each for each in found if each.key not in self.times}.values()))
+        self._measure(found)
         counts = Counter(operation.key for operation in found)
         total = sum(self.times[key] * count for key, count in counts.items())
         return {"latency_ms": total, "throughput": self.target.batch_size / total * 1e3 if total else float("inf")}
@@ -183,9 +177,11 @@ class LatencyTable(Cost):
 
         return on_meta_or_cpu(listed)
 
-    def _measure(self, missing: Sequence[Operation]) -> None:
+    def _measure(self, operations: Iterable[Operation]) -> int:
+        """Measure those of operations that are not in the table yet, and return how many those were."""
+        missing = list({each.key: each for each in operations if each.key not in self.times}.values())
         if not missing:
-            return
+            return 0
         from archwright.cost._runtimes import call_of_operation, running, watch_of
 
         with running(self.target):
@@ -197,6 +193,7 @@ class LatencyTable(Cost):
                     timings = time_calls(calls, limit=math.inf, watch=watch_of(self.target))
                 for operation, timing in zip(part, timings, strict=True):
                     self.times[operation.key] = timing.milliseconds
+        return len(missing)
 
     def __repr__(self) -> str:
         return f"LatencyTable({str(self.target)!r}, {len(self)} operations)"

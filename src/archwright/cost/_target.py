@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -41,7 +42,6 @@ class Target:
     batch_size: int = 1
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         if self.runtime not in RUNTIMES:
             raise unknown("runtime", self.runtime, RUNTIMES)
         check_counts(self, "batch_size", *["threads"] * (self.threads is not None))
@@ -86,10 +86,8 @@ def check_target(target: Target) -> None:
     import torch
 
     kind = torch.device(target.device).type
-    absent = (kind == "cuda" and not torch.cuda.is_available()) or (
-        kind == "mps" and not torch.backends.mps.is_available()
-    )
-    if absent:
+    present: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if kind in present and not present[kind]():
         raise CostError(f"{target}: there is no {kind} device here; `archwright devices` lists what there is")
     if target.runtime == "onnx":
         for module in ("onnx", "onnxscript", "onnxruntime"):

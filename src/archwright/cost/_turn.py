@@ -17,11 +17,7 @@ _LONGEST = 600.0  # seconds to wait: a measurement takes a few
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Wait until no other process of the same user measures on this machine, and have the others wait meanwhile.
-
-    Raises:
-        CostError: One has been measuring for ten minutes, or the folder for temporary files cannot be used.
-    """
+    """Wait until no other process of the same user measures on this machine, and have the others wait meanwhile."""
     from filelock import FileLock, Timeout  # needed only where something is measured
 
     user = os.getuid() if hasattr(os, "getuid") else ""

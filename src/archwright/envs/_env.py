@@ -168,10 +168,6 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
 
 def check_invalid(invalid: str) -> None:
-    """Refuse what is no way to deal with actions that there are not.
-
-    Raises:
-        StrategyError: It is none.
-    """
+    """Refuse what is no way to deal with actions that there are not."""
     if invalid not in get_args(Invalid):
         raise StrategyError(f"invalid must be one of {', '.join(map(repr, get_args(Invalid)))}, not {invalid!r}")

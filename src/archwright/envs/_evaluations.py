@@ -76,12 +76,7 @@ class Evaluations:
         return trial.metrics["reward"] if trial.state == "complete" else self.failure
 
     def of(self, architecture: Architecture, seed: int) -> Trial:
-        """Return the trial of an architecture, and put it on record.
-
-        Args:
-            architecture: The architecture; constraints are looked at here.
-            seed: Of the evaluation.
-        """
+        """Return the trial of an architecture, and put it on record; constraints are looked at here."""
         if self.cache and architecture in self._known:
             return self._known[architecture]
         trial = Trial(len(self.history.trials), architecture, seed=seed)

@@ -39,7 +39,6 @@ class Reward:
     form: Form = "linear"
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         if not self.weights and not self.penalties:
             raise EvaluationError('a reward needs a metric: Reward(weights={"accuracy": 1.0})')
         for name, weight in self.weights.items():

@@ -15,22 +15,15 @@ AUGMENTATIONS = ("crop", "flip", "cutout")
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each image left to right with a probability of one half.
-
-    Args:
-        images: Shape `(n, channels, height, width)`, of any type.
-        generator: Where the random numbers come from.
-    """
+    """Mirror each of (n, channels, height, width) images left to right with a probability of one half."""
     chosen = torch.rand(len(images), generator=generator).to(images.device) < 0.5
     return torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)
 
 
 def crop(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift each image by up to an eighth of its sides, at least by up to a pixel; zeros fill the gap.
+    """Shift each of (n, channels, height, width) images by up to an eighth of its sides; zeros fill the gap.
 
-    Args:
-        images: Shape `(n, channels, height, width)`, of any type.
-        generator: Where the random numbers come from.
+    It is shifted by up to a pixel at least.
     """
     count, _, height, width = images.shape
     tall, wide = max(1, height // 8), max(1, width // 8)
@@ -42,15 +35,10 @@ def crop(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Set a rectangle of half the height and half the width to zero in each image.
+    """Set a rectangle of half the height and half the width to zero in each of (n, channels, height, width) images.
 
-    Its centre is any pixel, so a part of it may lie outside. On normalised images zero is the mean,
-    as in DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout"
-    (2017).
-
-    Args:
-        images: Shape `(n, channels, height, width)`, of any type.
-        generator: Where the random numbers come from.
+    Its centre is any pixel, so a part of it may lie outside. On normalised images zero is the mean, as in DeVries and
+    Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout" (2017).
     """
     count, _, height, width = images.shape
     rows = _covered(count, height, generator).to(images.device)

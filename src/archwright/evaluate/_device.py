@@ -23,15 +23,7 @@ def available_devices() -> list[str]:
 
 
 def choose_device(name: str = "auto") -> str:
-    """Return the device that is meant.
-
-    Args:
-        name: "auto" for the first of cuda, mps and cpu that there is; or a device's name, such as
-            "cuda:1". "cuda" is the first of its kind.
-
-    Raises:
-        EvaluationError: There is no such device.
-    """
+    """Return the device that is meant: "auto" for the first of cuda, mps and cpu; "cuda" is the first of its kind."""
     present = available_devices()
     if name == "auto":
         return present[0]

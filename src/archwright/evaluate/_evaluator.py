@@ -217,12 +217,7 @@ def as_evaluator(evaluator: Evaluator | Callable[[Candidate], Any], *, metric: s
 
 
 def not_data(wanted: str, given: object) -> EvaluationError:
-    """Return the error for what was given in place of an evaluator or of data, with what to do about it.
-
-    Args:
-        wanted: What should be given, as the start of a sentence.
-        given: What was given.
-    """
+    """Return the error for what was given in place of an evaluator or of data, with what to do about it."""
     from archwright.datasets import advice
 
     return EvaluationError(f"{wanted}, not {_show(given)}. {advice(given)}".rstrip(" ."))

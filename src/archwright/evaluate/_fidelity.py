@@ -39,7 +39,6 @@ class Fidelity:
     most: float = math.inf
 
     def __post_init__(self) -> None:
-        """Check the range."""
         keep_scalars(self, "least", "full", "values", "most")
         for value in (self.least, self.full, *self.values):
             if not is_number(value) or not 0 < value < math.inf:

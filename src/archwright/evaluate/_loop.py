@@ -131,15 +131,9 @@ class Trainer:
         return [list(weight.shape) for weight in self._weights]
 
     def epoch(self, limit: int | None = None) -> float:
-        """Go through the data once, or as far as the limit or the time allows, and return the mean loss.
+        """Go through the data once, or as far as the limit of steps or the time allows, and return the mean loss.
 
-        At least one step is made.
-
-        Args:
-            limit: The most steps to make.
-
-        Raises:
-            EvaluationError: The loss became NaN or infinite.
+        At least one step is made. EvaluationError where the loss became NaN or infinite.
         """
         self._model.train()
         self._epoch += 1
@@ -211,11 +205,7 @@ class _Losses:
         self._unseen.append((loss, samples, rate))
 
     def look(self) -> None:
-        """Take in what has been added.
-
-        Raises:
-            EvaluationError: One is NaN or infinite.
-        """
+        """Take in what has been added; EvaluationError where a loss is NaN or infinite."""
         if not self._unseen:
             return
         losses = torch.stack([loss for loss, _, _ in self._unseen]).tolist()
@@ -230,10 +220,6 @@ class _Losses:
         self._unseen.clear()
 
     def mean(self) -> float:
-        """Return the mean over all samples.
-
-        Raises:
-            EvaluationError: A loss is NaN or infinite.
-        """
+        """Return the mean over all samples; EvaluationError where a loss is NaN or infinite."""
         self.look()
         return self._sum / self._samples

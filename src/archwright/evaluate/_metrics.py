@@ -61,13 +61,9 @@ def compute_metrics(model: torch.nn.Module, feed: Feed, setup: Setup, *, seconds
 
 @torch.no_grad()
 def seconds_to_judge(model: torch.nn.Module, feed: Feed, setup: Setup, *, samples: int) -> float:
-    """Return about how many seconds `compute_metrics` takes for so many samples.
+    """Return about how many seconds `compute_metrics` takes for so many samples of the kind of those of a feed.
 
-    Args:
-        model: The network; it is left in evaluation mode.
-        feed: Data of the same kind, to measure with.
-        setup: How the network is run.
-        samples: How many samples there will be to judge.
+    The network is left in evaluation mode.
     """
     model.eval()
     batches = [inputs for inputs, _ in islice(feed.in_order(BATCH), TIMED_BATCHES)]

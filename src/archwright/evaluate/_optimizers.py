@@ -65,17 +65,11 @@ def make_optimizer(
         raise EvaluationError("the network has no parameters to train")
     if isinstance(optimizer, str):
         named = OPTIMIZERS[optimizer]
+        decay, rate = named.weight_decay if weight_decay is None else weight_decay, named.lr if lr is None else lr
         groups = [
-            {
-                "params": [parameter for parameter in parameters if parameter.ndim > 1],
-                "weight_decay": named.weight_decay if weight_decay is None else weight_decay,
-            },
-            {
-                "params": [parameter for parameter in parameters if parameter.ndim <= 1],
-                "weight_decay": 0.0,
-            },
+            {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": decay},
+            {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
         ]
-        rate = named.lr if lr is None else lr
         return named.make(groups, lr=rate, fused=True, **named.options)
     made = optimizer(parameters)
     if not isinstance(made, Optimizer):

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "as_names", "positive_integer"]
 
-_OPTIONAL = ("lr", "weight_decay", "label_smoothing", "clip")  # may be None
-_RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+_RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {  # of what may be None too
     "lr": ("above 0", lambda value: value > 0),
     "weight_decay": ("of 0 or more", lambda value: value >= 0),
     "label_smoothing": ("from 0 to below 1", lambda value: 0 <= value < 1),
@@ -49,14 +48,14 @@ class Recipe:
     clip: float | None = None
 
     def __post_init__(self) -> None:
-        """Check each value."""
         keep_scalars(self, *(field.name for field in dataclasses.fields(self)))
         for name in ("epochs", "batch_size"):
             if getattr(self, name) is not None:
                 positive_integer(name, getattr(self, name))
-        for name in _RANGES:
-            if name not in _OPTIONAL or getattr(self, name) is not None:
-                _check_real(name, getattr(self, name))
+        for name, (allowed, holds) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and (not is_number(value) or not holds(value) or math.isinf(value)):
+                raise EvaluationError(f"{name} must be a number {allowed}, not {value!r}")
         _check_name("schedule", self.schedule, SCHEDULES)
         for name in self.augment:
             _check_name("augmentation", name, AUGMENTATIONS)
@@ -68,8 +67,7 @@ class Recipe:
             _check_name("optimizer", self.optimizer, OPTIMIZERS)
             return
         for name in ("lr", "weight_decay"):
-            value = getattr(self, name)
-            if value is not None:
+            if (value := getattr(self, name)) is not None:
                 raise EvaluationError(
                     f"{name}={value!r} is given next to optimizer={self.optimizer!r}, which has its own: "
                     f"give {name} inside the optimizer, or name the optimizer by a string"
@@ -146,7 +144,6 @@ def as_names(given: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _check_name(kind: str, given: object, allowed: Iterable[str]) -> None:
-    """Check a name."""
     if not isinstance(given, str):
         raise EvaluationError(f"{kind} must be one of {', '.join(allowed)}, not {given!r}")
     if given not in allowed:
@@ -154,19 +151,8 @@ def _check_name(kind: str, given: object, allowed: Iterable[str]) -> None:
 
 
 def positive_integer(name: str, value: object) -> int:
-    """Return a whole number of 1 or more as Python's own.
-
-    Raises:
-        EvaluationError: It is none.
-    """
+    """Return a whole number of 1 or more as Python's own; EvaluationError where it is none."""
     value = scalar(value)
     if not is_whole(value) or value < 1:
         raise EvaluationError(f"{name} must be an integer of 1 or more, not {value!r}")
     return value
-
-
-def _check_real(name: str, value: object) -> None:
-    """Check a number against its range."""
-    wanted, good = _RANGES[name]
-    if not is_number(value) or not good(value) or math.isinf(value):
-        raise EvaluationError(f"{name} must be a number {wanted}, not {value!r}")

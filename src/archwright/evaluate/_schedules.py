@@ -42,8 +42,4 @@ def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "one-cycle": one_cycle,
-    "cosine": cosine,
-    "constant": constant,
-}
+SCHEDULES: dict[str, Callable[[float], float]] = {"one-cycle": one_cycle, "cosine": cosine, "constant": constant}

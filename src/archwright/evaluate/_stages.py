@@ -49,28 +49,16 @@ class Stage:
         return math.inf if self.seconds is None else _JUDGED * self.seconds
 
     def pace(self, steps: int, deadline: float | None) -> TrainingProgress:
-        """Return how it goes.
-
-        Args:
-            steps: How many steps an epoch has.
-            deadline: When to end at the latest, in seconds of `time.monotonic()`.
-        """
-        if self.seconds is None:
-            assert self.epochs is not None
-            return TrainingProgress(max(1, round(self.epochs * steps)), deadline=deadline)
+        """Return how it goes, with so many steps in an epoch, until a deadline in seconds of `time.monotonic()`."""
         most = math.inf if self.epochs is None else max(1, round(self.epochs * steps))
+        if self.seconds is None:
+            return TrainingProgress(most, deadline=deadline)
         end = time.monotonic() + self.seconds
         return TrainingProgress(most, deadline=end if deadline is None else min(end, deadline), by_time=True)
 
 
 def fidelities(task: Task, epochs: int, batch_size: int) -> dict[str, Fidelity]:
-    """Return what a training can be given less of.
-
-    Args:
-        task: What is learned.
-        epochs: How many epochs a full training has.
-        batch_size: How many samples a step takes.
-    """
+    """Return what a training of so many epochs, a full one, can be given less of."""
     enough = float(f"{min(1.0, _STEPS * batch_size / len(task.train)):.2g}")
     found = {
         "epochs": Fidelity(enough, epochs, whole=enough >= 1),
@@ -84,14 +72,10 @@ def fidelities(task: Task, epochs: int, batch_size: int) -> dict[str, Fidelity]:
 
 
 def stages(fidelities: Sequence[Spent], epochs: int) -> list[Stage]:
-    """Return the stages of a training that comes to each of the fidelities in turn.
+    """Return the stages of a training that comes to each of the fidelities in turn; epochs may be fractions there.
 
     Epochs and seconds go on from stage to stage. A stage in which they do not grow has all of them once more, with the
     data and the resolution that it brings; and where they are not among the fidelities, all epochs.
-
-    Args:
-        fidelities: What the training is given in each stage; "epochs" may be fractions.
-        epochs: Those of a stage that does not say.
     """
     found: list[Stage] = []
     before: dict[str, float] = {"epochs": 0.0, "seconds": 0.0}

@@ -404,11 +404,7 @@ class Training(Evaluator):
 
 
 def _train_to_the_end(trainer: Trainer, pace: TrainingProgress, epochs: int, candidate: Candidate) -> float:
-    """Train until the epochs are over, the time is up or the listener has had enough.
-
-    Returns:
-        The mean training loss of the last epoch.
-    """
+    """Train until the epochs, the time or the listener end it; return the mean training loss of the last epoch."""
     train_loss = 0.0
     for epoch in range(1, epochs + 1):
         train_loss = trainer.epoch()

@@ -84,12 +84,7 @@ def score(
 
 
 def as_proxies(names: str | Proxy | Iterable[str | Proxy]) -> dict[str, Proxy]:
-    """Return proxies by name, in the order asked for; one that ranks sets gives way to its parts.
-
-    Raises:
-        EvaluationError: There are none, a proxy has no name, or two with different settings have the same.
-        UnknownName: No proxy has a name.
-    """
+    """Return proxies by name, in the order asked for; one that ranks sets gives way to its parts."""
     given = (names,) if isinstance(names, str | Proxy) else tuple(names)
     found: dict[str, Proxy] = {}
     for each in given:

@@ -67,11 +67,9 @@ class _Running:
         return self.begun[rung] == self.bracket.sizes[rung]
 
     def due(self, continued: Collection[int], *, closed: bool = False) -> int | None:
-        """Return the trial that is to go on now: of a rung on which all have ended, one of the best.
+        """Return the trial that is to go on now, of none that did: of a rung on which all have ended, one of the best.
 
-        Args:
-            continued: The trials that went on before.
-            closed: Whether no more begin on the first rung, though more are planned.
+        A bracket is closed where no more begin on the first rung, though more are planned.
         """
         coming = self.begun[0] if closed else self.bracket.sizes[0]
         for rung, size in enumerate(self.bracket.sizes[1:]):
@@ -109,11 +107,7 @@ class Brackets(Stateful):
         self._limit = limit
 
     def job(self, ladder: Ladder, history: History, plan: Plan, *, more: bool = True) -> Job | None:
-        """Return what is due: the promotion in the oldest bracket, or a new trial in the youngest.
-
-        Returns:
-            `None` where nothing is due: without `more`, or when the last bracket is full.
-        """
+        """Return what is due: the promotion in the oldest bracket, or a new trial in the youngest; or None."""
         state = self._follow(ladder, history, plan)
         for running in state.open:
             number = running.due(state.continued, closed=not more)

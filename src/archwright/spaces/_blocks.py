@@ -31,14 +31,7 @@ def stem(channels: int, width: Any) -> Any:
 
 
 def relu_conv_norm(inputs: Any, outputs: Any, kernel: int, stride: int = 1) -> Any:
-    """Return ReLU, a convolution that keeps the size (divided by its stride) and batch normalisation.
-
-    Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        kernel: The convolution's kernel; odd.
-        stride: Its stride.
-    """
+    """Return ReLU, a convolution that keeps the size (divided by its stride) and batch normalisation."""
     return nn.Sequential(
         nn.ReLU(),
         nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),

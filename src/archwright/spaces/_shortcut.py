@@ -8,12 +8,7 @@ __all__ = ["shortcut"]
 
 
 def shortcut(inputs: int, outputs: int) -> nn.Module:
-    """Return a way past an operation; where widths differ, a 1x1 convolution with norm.
-
-    Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-    """
+    """Return a way past an operation; where widths differ, a 1x1 convolution with norm."""
     if inputs == outputs:
         return nn.Identity()
     change = nn.Conv2d(inputs, outputs, 1, bias=False)

@@ -103,12 +103,9 @@ class Predictor(ABC):
 
 
 def standardise(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
-    """Return scores with mean 0 and standard deviation 1, and the mean and the deviation that they had.
+    """Return (n,) finite scores with mean 0 and standard deviation 1, and the mean and the deviation that they had.
 
     Scores that are all equal become zeros, and their deviation counts as the size of the greatest.
-
-    Args:
-        scores: (n,) finite numbers, however large.
     """
     size = float(np.abs(scores).max()) or 1.0  # squares of what is near the largest float would overflow
     centre, spread = float((scores / size).mean()), float((scores / size).std())

@@ -112,16 +112,8 @@ def train(
 ) -> None:
     """Train all members at once to make the absolute error small, by Adam with a cosine schedule.
 
-    Each member is trained as it would be alone: the members share the batches and nothing else.
-
-    Args:
-        model: Returns (members, n) predictions.
-        inputs: What goes into it, (n, ...) each.
-        scores: (n,) standardised scores.
-        steps: Steps of the optimizer.
-        rate: The first learning rate.
-        batch: The most architectures of a step; where there are more, each step draws its own.
-        seed: Of those draws.
+    Each member is trained as it would be alone: the members share the batches and nothing else. Where there are more than
+    `batch` architectures, each step draws its own, by the seed.
     """
     generator = torch.Generator().manual_seed(seed)
     with _one_thread():

@@ -93,8 +93,7 @@ class CostModel:
 def views(space: Space, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
     """Return what numbers of a network may follow from: the decisions, what the cells compute, and both.
 
-    Returns:
-        (n, features) by name, each with a constant; the decisions alone where the space has no cell.
+    Each has (n, features), with a constant; where the space has no cell there are the decisions alone.
     """
     one = np.ones((len(architectures), 1))
     width = sum(decision.width for decision in space.decisions.values())
