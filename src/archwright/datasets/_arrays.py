@@ -19,16 +19,10 @@ _CHANNELS = (1, 3)
 
 
 def to_samples(inputs: Any, targets: Any, *, task: str = "classification") -> Samples:
-    """Return a pair of arrays as samples.
+    """Return a pair of arrays, tensors or nested lists as samples.
 
-    Args:
-        inputs: A numpy array, a tensor or nested lists, see `to_inputs`.
-        targets: One label for each sample: whole numbers, truth values or texts, shape (n,); for a regression numbers,
-            shape (n,) or (n, k).
-        task: "classification" or "regression".
-
-    Raises:
-        DataError: Their lengths differ, or one of them cannot be learnt from.
+    Targets are whole numbers, truth values or texts, shape (n,); for a regression numbers, shape (n,) or (n, k).
+    DataError where their lengths differ, or one of them cannot be learnt from.
     """
     array = to_array(inputs, "inputs")
     labels = to_array(targets, "targets")
@@ -46,17 +40,12 @@ def to_samples(inputs: Any, targets: Any, *, task: str = "classification") -> Sa
 def to_inputs(array: npt.NDArray[Any]) -> torch.Tensor:
     """Return inputs as a tensor: a table from two axes, images from three or four.
 
-    Args:
-        array: Numbers of shape (n, features), (n, height, width), (n, channels, height, width) or
-            (n, height, width, channels). With four axes the channels are the axis of size 1 or 3,
-            and the second axis where both fit. Whole numbers in images must lie in 0..255.
+    They are numbers of shape (n, features), (n, height, width), (n, channels, height, width) or (n, height, width,
+    channels). With four axes the channels are the axis of size 1 or 3, and the second axis where both fit. Whole
+    numbers in images lie in 0..255; anything else is a DataError.
 
     Returns:
         float32 (n, features), or uint8 or float32 (n, channels, height, width).
-
-    Raises:
-        DataError: Another shape, no samples, texts, NaN or infinite values, or whole numbers beyond
-            0..255.
     """
     if array.dtype.kind not in "biuf":
         raise DataError(
@@ -85,12 +74,7 @@ def to_inputs(array: npt.NDArray[Any]) -> torch.Tensor:
 
 
 def check_finite(inputs: torch.Tensor) -> torch.Tensor:
-    """Return the inputs as they are.
-
-    Raises:
-        DataError: A value is NaN or infinite (or was, before it became float32, too large for
-            that).
-    """
+    """Return inputs as they are; DataError where a value is NaN, infinite, or was too large for float32."""
     finite = torch.isfinite(inputs)
     if not bool(finite.all()):
         samples = torch.nonzero(~finite.flatten(1).all(1)).flatten()

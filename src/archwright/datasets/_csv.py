@@ -52,22 +52,10 @@ def read_csv(
 ) -> Source:
     """Read a table whose columns are separated by commas, semicolons, tabs or bars.
 
-    Columns of numbers become one feature each. Columns of texts become one 0/1 feature for each
-    text that occurs. A first row of names is recognised by looking: it is taken for data only where
-    all columns of numbers hold a number in it too (and these are not 0, 1, 2, ..., which pandas
-    writes as names).
-
-    Args:
-        path: The file, compressed where its name ends in `.gz`.
-        target: The column of class names, or of the values of a regression; the last one by default.
-        header: Whether the first row holds the columns' names; `None` looks. Without names the
-            columns are called "1", "2", ...
-        gigabytes: The most memory that its cells may take.
-        task: "classification" or "regression".
-
-    Raises:
-        DataError: The file is no such table, a cell is missing, a column is neither numbers nor
-            categories, there is no column `target`, or that holds measurements.
+    Columns of numbers become one feature each. Columns of texts become one 0/1 feature for each text that occurs. A
+    first row of names is recognised by looking: it is taken for data only where all columns of numbers hold a number in
+    it too (and these are not 0, 1, 2, ..., which pandas writes as names). Without names the columns are called "1",
+    "2", ... The target is the last column where none is named.
     """
     table = _read(path, header, gigabytes)
     names = list(table.columns)

@@ -22,14 +22,6 @@ def read_image_folder(root: Path, *, size: Size | None = None, gigabytes: float 
     """Read `root/class/*.png`, or `root/train/class/*.png` and `root/test/class/*.png`.
 
     PNG, JPEG, BMP and WebP files count as images; other files and hidden ones are passed over.
-
-    Args:
-        root: The folder.
-        size: To resize to, see `read_images`.
-        gigabytes: The most memory that the images may take.
-
-    Raises:
-        DataError: The layout is another, a class folder has no images, or an image cannot be used.
     """
     if not _folders(root / "train"):  # a folder "train" of images is a class: trains
         files = _list(root)

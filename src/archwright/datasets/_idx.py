@@ -24,16 +24,8 @@ def is_idx_folder(folder: Path) -> bool:
 def read_idx_folder(folder: Path, *, gigabytes: float = GIGABYTES) -> Source:
     """Read a folder of idx files under the names of MNIST.
 
-    `train-images-idx3-ubyte` and `train-labels-idx1-ubyte` must be there; the same with `t10k`
-    in place of `train`, where it is, becomes the test part. Each file may be compressed (`.gz`).
-
-    Args:
-        folder: Where the files lie.
-        gigabytes: The most memory that one of them may take.
-
-    Raises:
-        DataError: A file of a pair is missing, damaged or of another kind, or images and labels
-            differ in number.
+    `train-images-idx3-ubyte` and `train-labels-idx1-ubyte` must be there; the same with `t10k` in place of `train`,
+    where it is, becomes the test part. Each file may be compressed (`.gz`), and take so many gigabytes of memory.
     """
     train = _read_pair(folder, _TRAIN, gigabytes)
     has_test = _find(folder, _TEST, "images") or _find(folder, _TEST, "labels")

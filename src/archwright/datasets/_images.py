@@ -24,18 +24,11 @@ def read_images(paths: Sequence[Path], *, size: Size | None = None, gigabytes: f
 
     Args:
         paths: The files, one or more.
-        size: Height and width in pixels, or one number for both, to resize every image to
-            (bilinear, without regard to its proportions). `None` where all have the same size
-            already.
+        size: To resize every image to (bilinear, without regard to its proportions); `None` where all have one size.
         gigabytes: The most memory that they may take; a single one a sixteenth of it.
 
     Returns:
         uint8 of shape (n, channels, height, width), channels 1 or 3, in the order of `paths`.
-
-    Raises:
-        InputError: A file is damaged, has more than 8 bits for a channel or is too large, or the sizes differ and
-            `size` is not given.
-        DataError: Pillow is not installed.
     """
     try:
         pillow()
@@ -70,11 +63,7 @@ def read_images(paths: Sequence[Path], *, size: Size | None = None, gigabytes: f
 
 
 def to_size(size: object) -> tuple[int, int]:
-    """Return height and width.
-
-    Raises:
-        DataError: `size` is neither a whole number of pixels nor a pair of them.
-    """
+    """Return height and width, of a whole number of pixels or a pair of them."""
     pair = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(pair) != 2 or not all(type(side) is int and side > 0 for side in pair):
         raise DataError(f"size={size!r} must be a number of pixels or a pair (height, width) of them, such as size=32.")

@@ -20,15 +20,10 @@ _LARGEST = 2.0**53  # the whole numbers that float64 tells apart end here
 
 
 def to_labels(targets: npt.NDArray[Any]) -> Labels:
-    """Return the class name of each sample.
+    """Return the class name of each sample, of whole numbers, truth values or texts, shape (n,).
 
-    Whole numbers become their decimal digits, so that 3, 3.0 and "3" are one class.
-
-    Args:
-        targets: Whole numbers, truth values or texts, shape (n,).
-
-    Raises:
-        DataError: The shape is another, a label is missing, or the labels are measurements.
+    Whole numbers become their decimal digits, so that 3, 3.0 and "3" are one class. DataError where a label is missing,
+    or the labels are measurements.
     """
     if targets.ndim != 1:
         raise DataError(
@@ -60,16 +55,9 @@ def to_labels(targets: npt.NDArray[Any]) -> Labels:
 
 
 def to_values(targets: npt.NDArray[Any]) -> Values:
-    """Return the target values of each sample, for regression.
+    """Return the (n, k) target values of each sample, float64, of numbers or texts that are numbers, for regression.
 
-    Args:
-        targets: Numbers, or texts that are numbers, shape (n,), or (n, k) for several values of each sample.
-
-    Returns:
-        float64, shape (n, k).
-
-    Raises:
-        DataError: The shape is another, or a value is missing, infinite or no number.
+    Their shape is (n,), or (n, k). DataError where a value is missing, infinite or no number.
     """
     if targets.ndim not in (1, 2) or 0 in targets.shape:
         raise DataError(
@@ -139,13 +127,7 @@ def _decoded(label: bytes, index: int) -> str:
 
 
 def scale_doubts(targets: npt.NDArray[Any], labels: Labels, what: str = "the targets") -> list[str]:
-    """Return what is to be said of labels that look like values of a scale rather than like classes.
-
-    Args:
-        targets: The labels as they came.
-        labels: The names of their classes.
-        what: What they are called in the message.
-    """
+    """Return what is to be said of labels that look like values of a scale rather than like classes."""
     if not all(isinstance(label, float | int | np.number) and not isinstance(label, bool) for label in targets[:1]):
         return []
     numbers = sorted(map(int, np.unique(labels)))
@@ -169,11 +151,7 @@ def class_names(labels: Labels) -> tuple[str, ...]:
 
 
 def to_indices(labels: Labels, classes: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """Return each label's position in `classes`, int64 of shape (n,).
-
-    Raises:
-        DataError: A label is not among the classes: it occurs in the test part alone.
-    """
+    """Return each label's position in `classes`, int64 of shape (n,); DataError where it is not among them."""
     names, inverse = np.unique(labels, return_inverse=True)
     new = [str(name) for name in names if name not in classes]
     if new:
@@ -186,11 +164,7 @@ def to_indices(labels: Labels, classes: tuple[str, ...]) -> npt.NDArray[np.int64
 
 
 def check_classes(labels: Labels) -> None:
-    """Raise where the labels cannot be learnt or split.
-
-    Raises:
-        DataError: There is one class only, or a class with a single sample.
-    """
+    """Refuse labels that cannot be learnt or split: there is one class only, or a class with a single sample."""
     names, counts = np.unique(labels, return_counts=True)
     if len(names) < 2:
         raise DataError(f"there is one class only, {str(names[0])!r}; at least two are needed to learn from.")

@@ -21,17 +21,9 @@ _DAMAGED = (EOFError, OSError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npz(path: Path, *, gigabytes: float = GIGABYTES, task: str = "classification") -> Source:
-    """Read the arrays `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
+    """Read the arrays `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`, as `numpy.savez` wrote them.
 
     Of the latter four, the last two become the test part as they are.
-
-    Args:
-        path: A file that `numpy.savez` or `numpy.savez_compressed` wrote.
-        gigabytes: The most memory that the arrays may take.
-        task: "classification" or "regression".
-
-    Raises:
-        DataError: It is no such file, holds other names, or arrays that cannot be learnt from.
     """
     arrays = _load(path, gigabytes)
     names = set(arrays)

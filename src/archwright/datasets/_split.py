@@ -16,18 +16,10 @@ Indices = npt.NDArray[np.int64]
 def split(targets: Indices, *, validation: float, test: float | None, seed: int) -> tuple[Indices, Indices, Indices]:
     """Return the indices of the training, validation and test samples, each in ascending order.
 
-    Shares are taken of all samples given. The test part is drawn first and the validation part from
-    what is left; each draw is stratified, see `choose`.
-
-    Args:
-        targets: Class of each sample, int64 of shape (n,).
-        validation: A fraction (float), or a number of samples (int).
-        test: The same, or `None` where there is an official test part: nothing is taken then.
-        seed: The same seed gives the same split.
-
-    Raises:
-        DataError: A share comes to no sample, or both leave less than one training sample for each
-            class.
+    Shares, fractions (float) or numbers of samples (int), are taken of all samples given; no test part is taken where
+    there is an official one (None). The test part is drawn first and the validation part from what is left; each draw
+    is stratified by the (n,) classes, see `choose`. DataError where a share comes to no sample, or both leave less than
+    one training sample for each class.
     """
     total = len(targets)
     tested = 0 if test is None else _count("test", test, total)
@@ -49,15 +41,7 @@ def split(targets: Indices, *, validation: float, test: float | None, seed: int)
 
 
 def to_share(part: str, given: object) -> float:
-    """Return a share as a fraction (float) or as a number of samples (int).
-
-    Args:
-        part: Name of the part, for the message.
-        given: A fraction between 0 and 1, or a whole number of 1 or more.
-
-    Raises:
-        DataError: It is neither.
-    """
+    """Return a share as a fraction between 0 and 1 (float), or as a number of samples of 1 or more (int)."""
     share = scalar(given)
     if is_whole(share) and share >= 1:
         return share
@@ -70,11 +54,7 @@ def to_share(part: str, given: object) -> float:
 
 
 def to_seed(given: object) -> int:
-    """Return a seed as Python's own number.
-
-    Raises:
-        DataError: It is no whole number of 0 or more.
-    """
+    """Return a seed, a whole number of 0 or more, as Python's own number."""
     seed = scalar(given)
     if is_whole(seed) and seed >= 0:
         return seed
@@ -93,19 +73,11 @@ def _count(part: str, share: float, total: int) -> int:
 
 
 def choose(targets: Indices, count: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Return which samples to take so that each class is taken in proportion.
+    """Return which (n,) samples to take, `count` of them, so that each class is taken in proportion.
 
-    Each class gives its exact share of `count` to within one sample (the classes with the largest
-    remainders round up), unless that would take a class whole: one sample of each always stays
-    behind.
-
-    Args:
-        targets: Class of each sample, int64 of shape (n,).
-        count: Number of samples to take, at most n less the number of classes.
-        rng: Decides which samples of a class are taken.
-
-    Returns:
-        bool of shape (n,) with exactly `count` set.
+    Each class gives its exact share to within one sample (the classes with the largest remainders round up), unless
+    that would take a class whole: one sample of each always stays behind, so `count` is at most n less the number of
+    classes.
     """
     _, inverse, sizes = np.unique(targets, return_inverse=True, return_counts=True)
     quota, remainder = np.divmod(count * sizes, len(targets))

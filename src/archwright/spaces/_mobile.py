@@ -9,7 +9,12 @@ __all__ = ["inverted_bottleneck", "squeeze_excite"]
 
 
 def squeeze_excite(channels: int, inner: int) -> nn.Module:
-    """Return a layer that weighs each channel by what all of them are like on average, with so many inner channels."""
+    """Return a layer that weighs each channel by what all of them are like on average.
+
+    Args:
+        channels: Channels that come in and go out.
+        inner: Channels in between.
+    """
     weights = nn.Sequential(
         nn.AdaptiveAvgPool2d(1),
         nn.Conv2d(channels, inner, 1),
@@ -32,9 +37,15 @@ def inverted_bottleneck(
     expansion: int,
     squeeze: bool,
 ) -> nn.Module:
-    """Return a depthwise convolution, `expansion` times as wide as the input, between two 1x1 convolutions.
+    """Return a depthwise convolution between two 1x1 convolutions.
 
-    At 1 it comes first. Its channels may be weighed, by a quarter of the input's channels.
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+        kernel: The kernel of the depthwise convolution; odd.
+        stride: Its stride.
+        expansion: How many times as wide it is as the input. At 1 it comes first.
+        squeeze: Whether its channels are weighed, by a quarter of the input's channels.
     """
     width = expansion * inputs
     depthwise = nn.Conv2d(

@@ -73,18 +73,8 @@ def starts(space: Space) -> list[Architecture]:
         return []  # a space of somebody's own that has that name
 
 
-def names(pattern: str = "*") -> list[str]:
-    """Return the names of the spaces that match a shell-style pattern, sorted."""
-    return _registry.names(pattern)
-
-
-def entry(name: str) -> Entry[Maker]:
-    """Return the maker that is filed under a name, with the line that describes it.
-
-    Raises:
-        UnknownName: Nothing is filed under that name; the message names the nearest one.
-    """
-    return _registry.entry(name)
+names = _registry.names
+entry = _registry.entry
 
 
 def entries() -> list[Entry[Maker]]:
@@ -111,15 +101,9 @@ def default_for(input_shape: Sequence[int]) -> str:
 
 
 def checked_input(name: str, input_shape: Sequence[int], classes: int) -> tuple[int, ...]:
-    """Return the shape of one sample for the space that is filed under a name.
+    """Return the shape of one sample, without the batch, for the space that is filed under a name.
 
-    Args:
-        name: The space.
-        input_shape: The shape of one sample, without the batch.
-        classes: The number of classes.
-
-    Raises:
-        SpaceError: The shape has sizes below 1 or a rank that the space does not take, or there is no class.
+    SpaceError where it has sizes below 1 or a rank that the space does not take, or there is no class.
     """
     try:
         shape = tuple(map(operator.index, input_shape))
@@ -130,8 +114,9 @@ def checked_input(name: str, input_shape: Sequence[int], classes: int) -> tuple[
     if classes < 1:
         raise SpaceError(f"space {name!r}: classes is 1 or more, not {classes!r}")
     if not _takes(name, len(shape)):
+        ranks = " or ".join(map(str, sorted(_ranks[name] or ())))
         raise SpaceError(
-            f"space {name!r} takes inputs of rank {_ranks_of(name)} such as (channels, height, width), and "
+            f"space {name!r} takes inputs of rank {ranks} such as (channels, height, width), and "
             f"input_shape={shape} has rank {len(shape)}; spaces for it: {', '.join(suiting(len(shape))) or 'none'}"
         )
     return shape
@@ -140,7 +125,3 @@ def checked_input(name: str, input_shape: Sequence[int], classes: int) -> tuple[
 def _takes(name: str, rank: int) -> bool:
     ranks = _ranks[name]
     return ranks is None or rank in ranks
-
-
-def _ranks_of(name: str) -> str:
-    return " or ".join(map(str, sorted(_ranks[name] or ())))

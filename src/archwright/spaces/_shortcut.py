@@ -8,7 +8,12 @@ __all__ = ["shortcut"]
 
 
 def shortcut(inputs: int, outputs: int) -> nn.Module:
-    """Return a way past an operation; where widths differ, a 1x1 convolution with norm."""
+    """Return a way past an operation; where widths differ, a 1x1 convolution with norm.
+
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+    """
     if inputs == outputs:
         return nn.Identity()
     change = nn.Conv2d(inputs, outputs, 1, bias=False)

@@ -45,17 +45,14 @@ def accel_nasbench(*, input_shape: Sequence[int] = (3, 224, 224), classes: int =
         SpaceError: An option is not allowed.
     """
     shape = checked_input("accel-nasbench", input_shape, classes)
-    layers: list[Any] = [*_first(shape[0])]
+    first = nn.Conv2d(shape[0], _STEM, 3, stride=2, padding=1, bias=False)
+    layers: list[Any] = [first, nn.BatchNorm2d(_STEM), nn.ReLU()]
     width = _STEM
     for index, (outputs, stride) in enumerate(zip(_WIDTHS, _STRIDES, strict=True)):
         layers.append(_block(index, width, outputs, stride))
         width = outputs
     head = [nn.Conv2d(width, _HEAD, 1, bias=False), nn.BatchNorm2d(_HEAD), nn.ReLU(), classifier(_HEAD, classes)]
     return Space(model=nn.Sequential(*layers, *head), example_input=shape, name="accel-nasbench")
-
-
-def _first(channels: int) -> list[Any]:
-    return [nn.Conv2d(channels, _STEM, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(_STEM), nn.ReLU()]
 
 
 def _block(index: int, inputs: int, outputs: int, stride: int) -> Any:

@@ -112,8 +112,8 @@ def train(
 ) -> None:
     """Train all members at once to make the absolute error small, by Adam with a cosine schedule.
 
-    Each member is trained as it would be alone: the members share the batches and nothing else. Where there are more than
-    `batch` architectures, each step draws its own, by the seed.
+    Each member is trained as it would be alone: the members share the batches and nothing else. Where there are more
+    than `batch` architectures, each step draws its own, by the seed.
     """
     generator = torch.Generator().manual_seed(seed)
     with _one_thread():

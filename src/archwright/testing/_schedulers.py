@@ -300,14 +300,8 @@ def _search(
 ) -> Study:
     """Let a study go on until it has so many trials, or everything has been tried; and return it.
 
-    Args:
-        study: The study.
-        count: How many trials it is to have.
-        workers: How many run side by side; they end out of order.
-        outcome: What becomes of a trial: an exception, or a number that is added to the value of its curve.
-        sign: What values are multiplied by.
-        asked: Is told each trial that begins.
-        ended: Is told each trial that has ended.
+    Workers end out of order. What becomes of a trial is an exception, or a number that is added to the value of its
+    curve, times a sign. Two functions are told each trial that begins and each that has ended.
     """
     running: list[Trial] = []
     coin = np.random.default_rng(len(study.trials))

@@ -195,13 +195,7 @@ class SpaceSuite:
 
 
 def check_build_and_source(space: Space, architecture: Mapping[str, Any], inputs: list[Any]) -> None:
-    """Check that the network of an architecture and the one that its source defines are the same.
-
-    Args:
-        space: The space.
-        architecture: One of its architectures.
-        inputs: What goes into the network, a batch for each of its inputs.
-    """
+    """Check that the network of an architecture and the one that its source defines are the same."""
     import torch
 
     from archwright.build import is_unsized

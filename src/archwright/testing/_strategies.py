@@ -268,15 +268,7 @@ def proposals(
 ) -> list[Architecture]:
     """Return what a strategy proposes, one trial after the other; fewer where it has proposed everything.
 
-    Args:
-        strategy: The strategy.
-        space: Where it searches.
-        count: How many proposals there are at most.
-        seed: What the generators are derived from.
-        states: What becomes of the trials, in turn.
-        value: What a trial is worth.
-        objective: Whether more is better.
-        after: Trials that went before.
+    The trials end in these states by turns, and follow on those that went before.
     """
     history = History(objective or Objective("value"))
     for trial in after:

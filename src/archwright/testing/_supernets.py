@@ -155,13 +155,7 @@ class SupernetSuite:
 
 
 def check_path(supernet: Supernet, architecture: Architecture, inputs: list[Any]) -> None:
-    """Check that all networks of an architecture are one, in evaluation mode.
-
-    Args:
-        supernet: The supernet, in double precision.
-        architecture: An architecture of its space.
-        inputs: What goes in, a batch for each input.
-    """
+    """Check that all networks of an architecture are one, in evaluation mode; the supernet is in double precision."""
     import torch
 
     space, example = supernet.space, supernet.example_input
