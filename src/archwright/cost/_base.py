@@ -13,12 +13,21 @@ __all__ = ["Cost", "inputs_of", "named_twice"]
 
 
 class Cost(ABC):
-    """Says what a network costs, whatever it has learned: its size, its operations, its time on a machine.
+    """Base class of costs: what a network costs, independent of its weights, such as size, FLOPs or latency.
 
     Attributes:
         metrics: The names of what `of` returns.
-        is_counted: Whether it is known at once. Then a search knows it before a network becomes a trial, and passes
-            over those that break a constraint on it.
+        is_counted: Whether it is computed without a measurement. A search then rejects networks that violate a
+            constraint on it before they become trials.
+
+    Example:
+        >>> class Depth(aw.cost.Cost):
+        ...     metrics, is_counted = ("depth",), True
+        ...     def of(self, space, architecture, example_input=None):
+        ...         return {"depth": len(space.build(architecture))}
+        >>> space = aw.Space(model=nn.Sequential(nn.ReLU(), nn.Tanh()))
+        >>> Depth().of(space, next(space.enumerate()))
+        {'depth': 2}
     """
 
     metrics: tuple[str, ...] = ()
@@ -73,7 +82,12 @@ def inputs_of(space: Space, example_input: InputSpec | None) -> tuple[TensorSpec
 
 
 def named_twice(costs: Iterable[Cost]) -> str | None:
-    """Return a metric that two costs say, if there is one."""
+    """Return a metric that two costs share, if there is one.
+
+    Example:
+        >>> aw.cost.named_twice([aw.cost.Latency("eager"), aw.cost.Latency("onnx")])
+        'latency_ms'
+    """
     seen: set[str] = set()
     for cost in costs:
         for name in cost.metrics:

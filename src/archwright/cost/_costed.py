@@ -18,18 +18,24 @@ __all__ = ["Costed"]
 
 
 class Costed(Wrapped):
-    """Evaluates by means of another evaluator, and adds what each network costs to its metrics.
+    """Evaluator that adds the costs of each network to the metrics of another evaluator.
 
-    Costs come first, before a network is trained; what cannot be measured then because the machine is busy is measured
-    after the training. Each architecture is measured once, however often it is trained.
-    Where the other evaluator says the same metric, the cost is what counts.
+    Costs are computed before the training; measurements that fail because the machine is busy are repeated after it.
+    Each architecture is measured once, however often it is trained. A cost overrides a metric of the same name.
 
     Args:
-        evaluator: What measures everything else.
+        evaluator: The evaluator of all other metrics.
         costs: The costs.
 
     Raises:
-        EvaluationError: Two costs say the same metric.
+        EvaluationError: Two costs have a metric in common.
+
+    Example:
+        >>> from archwright.evaluate import as_evaluator
+        >>> evaluator = aw.cost.Costed(as_evaluator(lambda candidate: 1.0), [aw.cost.Counted(["parameters"])])
+        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(2, 3, name="width")), example_input=(4,))
+        >>> evaluator.evaluate(aw.Candidate(space, aw.Architecture({"width": 3}), seed=0))
+        {'value': 1.0, 'parameters': 15.0}
     """
 
     def __init__(self, evaluator: Evaluator, costs: Sequence[Cost]) -> None:

@@ -22,10 +22,15 @@ _REMEMBERED = 100_000  # architectures of a space: searches ask for the same one
 
 
 def measures(space: Space, architecture: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the parameters of a network and the FLOPs of one forward pass of one sample, 2 per multiply-add.
+    """Return the parameters of a network and the FLOPs of a forward pass of one sample, 2 per multiply-add.
 
     Raises:
-        CostError: They cannot be counted, or it is not known what goes in.
+        CostError: They cannot be counted, or the input is unknown.
+
+    Example:
+        >>> space = aw.Space(model=nn.Linear(4, 3), example_input=(4,))
+        >>> aw.cost.measures(space, {})
+        (15, 24)
     """
     key = architecture if isinstance(architecture, Architecture) else space.canonical(architecture)
     found = Counted().of(space, key)
@@ -34,7 +39,7 @@ def measures(space: Space, architecture: Mapping[str, Any]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Counted(Cost):
-    """What is known of a network without running it.
+    """Costs that are counted without running a network.
 
     - "parameters": how many numbers it has that can be learned, frozen ones too.
     - "trainable_parameters": those of them that learn, which are not frozen (`requires_grad`).
@@ -44,16 +49,21 @@ class Counted(Cost):
     - "training_mb": the greatest number that a training step with AdamW holds: weights, and of those that learn
       gradients and the optimizer's two numbers, and what the backward pass needs of the forward pass.
 
-    Memory is that of PyTorch's eager mode, tensor by tensor; what the allocator or a kernel takes besides is not in it.
-    Networks that the meta device does not serve are counted on the CPU, by the same rules: see `on_meta_or_cpu`.
+    Memory is that of the tensors in PyTorch's eager mode, without overhead of the allocator and workspaces of kernels.
+    Networks that do not run on the meta device are counted on the CPU: see `on_meta_or_cpu`.
 
     Args:
-        metrics: Which of these.
-        batch_size: How many samples "activation_mb" and "training_mb" are for, at least 1.
+        metrics: Names of these metrics.
+        batch_size: Batch size of "activation_mb" and "training_mb", at least 1.
 
     Raises:
-        UnknownName: A metric is none of these.
+        UnknownName: No metric has that name.
         CostError: `batch_size` is not 1 or more.
+
+    Example:
+        >>> space = aw.Space(model=nn.Linear(4, 3), example_input=(4,))
+        >>> aw.cost.Counted(["parameters", "flops", "size_mb"]).of(space, aw.Architecture({}))
+        {'parameters': 15.0, 'flops': 24.0, 'size_mb': 6e-05}
     """
 
     metrics: tuple[str, ...] = ("parameters", "flops")

@@ -27,20 +27,24 @@ Meter = Callable[[], float]
 
 @dataclass(frozen=True)
 class Energy(Cost):
-    """How much energy a forward pass takes on a target, by the machine's own counter.
+    """Energy of a forward pass on a target, read from the machine's counter.
 
     - "energy_mj": the median millijoules of a batch, of the whole package or card, idle power included.
 
-    On the CPU the counter is RAPL, as Linux shows it under /sys/class/powercap, which most systems let the
-    administrator alone read; on CUDA it is NVML's. Virtual machines mostly show neither.
+    The counter is RAPL on the CPU (Linux, /sys/class/powercap, mostly readable by the administrator only) and NVML on
+    CUDA. Virtual machines mostly provide neither.
 
     Args:
-        target: On what it runs, or the text of it.
-        seconds: How long each of five rounds runs, above 0.
+        target: The target, or its text.
+        seconds: Duration of each of five rounds, above 0.
 
     Raises:
-        UnknownName: There is no such runtime.
+        UnknownName: No runtime has that name.
         CostError: A setting is out of range.
+
+    Example:
+        >>> aw.cost.Energy("onnx:threads=1").target
+        Target(runtime='onnx', device='cpu', threads=1, batch_size=1)
     """
 
     target: Target | str = "eager"

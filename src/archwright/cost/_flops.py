@@ -26,15 +26,19 @@ _Shape = Sequence[int]
 def count_flops(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int:
     """Return the FLOPs of a forward pass, 2 per multiply-add of convolutions, attention, and products of all kinds.
 
-    Those are products of matrices and vectors, whatever they are called with: `matmul`, `einsum`, `Bilinear`, distances
-    of all pairs. What is done element by element, sums, pooling, lookups and Fourier transforms are not counted.
+    Products of matrices and vectors are counted however they are called: `matmul`, `einsum`, `Bilinear`, pairwise
+    distances. Elementwise operations, sums, pooling, lookups and Fourier transforms are not counted.
 
     Args:
         model: A network, on any device.
-        inputs: What goes in.
+        inputs: Its inputs.
 
     Raises:
-        CostError: It does not run, or nobody knows what one of its operations takes; the message names the layer.
+        CostError: The network does not run, or the FLOPs of an operation are unknown; the message names the layer.
+
+    Example:
+        >>> aw.cost.count_flops(torch.nn.Conv2d(1, 8, 3), [torch.zeros(1, 1, 5, 5)])
+        1296
     """
     with counting() as counter, torch.no_grad(), ShapesAlone(products=True):
         run(model, inputs)
@@ -43,10 +47,16 @@ def count_flops(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int:
 
 @contextmanager
 def counting() -> Iterator[FlopCounterMode]:
-    """Count the FLOPs of all that runs inside, by the rules of `count_flops`.
+    """Context manager that counts the FLOPs of the operations inside, by the rules of `count_flops`.
 
     Raises:
-        CostError: Nobody knows what an operation takes.
+        CostError: The FLOPs of an operation are unknown.
+
+    Example:
+        >>> with aw.cost.counting() as counter:
+        ...     product = torch.ones(2, 3) @ torch.ones(3, 4)
+        >>> counter.get_total_flops()
+        48
     """
     counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
     with unfused(), counter, _Foreign(counter.flop_registry):

@@ -27,22 +27,25 @@ _PAUSES = (1.0, 3.0, 9.0)  # seconds until it is measured again where the machin
 
 @dataclass(frozen=True)
 class Latency(Cost):
-    """How long a forward pass takes on a target, measured.
+    """Measured latency of a forward pass on a target.
 
     - "latency_ms": the median milliseconds of a batch.
     - "throughput": samples in a second.
 
-    The network is run until it is warm, then in rounds; see `time_networks`. It has fresh weights: what a network has
-    learned does not change how long it takes.
+    The network, with initial weights, is warmed up and then timed in rounds; see `time_networks`.
 
     Args:
-        target: On what it runs, or the text of it: "onnx:threads=1".
-        limit: The greatest spread that is believed: the distance between the quartiles of the rounds, as a share of
-            their median, above 0.
+        target: The target, or its text: "onnx:threads=1".
+        limit: The maximum interquartile range of the rounds, relative to their median, above 0.
 
     Raises:
-        UnknownName: There is no such runtime.
+        UnknownName: No runtime has that name.
         CostError: A setting is out of range.
+
+    Example:
+        >>> latency = aw.cost.Latency("onnx:threads=1")
+        >>> latency.target.threads, latency.metrics
+        (1, ('latency_ms', 'throughput'))
     """
 
     target: Target | str = "eager"
@@ -90,21 +93,28 @@ class Latency(Cost):
 def time_networks(
     models: Sequence[torch.nn.Module], specs: Sequence[TensorSpec], target: Target, *, limit: float = 0.1
 ) -> list[Timing]:
-    """Return how long a forward pass of each of several networks takes on a target.
+    """Return the latency of a forward pass of each of several networks on a target.
 
-    All take turns, so that what slows the machine down for a while slows all of them; and so do processes that measure
-    on one machine. Where the times waver too much, they are measured up to three times again, a few seconds later.
+    Rounds of the networks are interleaved, so that temporary slowdowns of the machine affect all alike; processes that
+    measure on one machine take turns. If the times vary too much, the measurement is repeated up to three times, a few
+    seconds later.
 
     Args:
-        models: The networks; they are left as they are.
-        specs: What goes in, one sample of it.
-        target: On what.
-        limit: The greatest spread that is believed.
+        models: The networks; they are not changed.
+        specs: The inputs of one sample.
+        target: The target.
+        limit: The maximum interquartile range of the rounds, relative to their median.
 
     Raises:
         CostError: A network does not run on the target, or the device is absent.
-        Unsteady: The times waver too much, each time.
+        Unsteady: The times vary too much in every repetition.
         MissingExtra: The runtime is not installed.
+
+    Example:
+        >>> target, specs = aw.cost.Target(batch_size=2), [aw.TensorSpec((4,))]
+        >>> (timing,) = aw.cost.time_networks([torch.nn.Linear(4, 3)], specs, target, limit=float("inf"))
+        >>> timing.milliseconds > 0
+        True
     """
     from archwright.cost._runtimes import call_of
 
@@ -114,7 +124,7 @@ def time_networks(
 def time_files(
     files: Sequence[Path], specs: Sequence[TensorSpec], target: Target, *, limit: float = 0.1
 ) -> list[Timing]:
-    """Return how long a forward pass of the network of each of several ONNX files takes, as `time_networks` does."""
+    """Return the latency of a forward pass of the network in each of several ONNX files, as `time_networks`."""
     from archwright.cost._runtimes import call_of_onnx
 
     return _timed(lambda: [call_of_onnx(file, specs, target) for file in files], target, limit)

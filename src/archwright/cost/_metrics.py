@@ -23,7 +23,14 @@ __all__ = ["as_cost", "check_metrics_known", "cost_from_json", "costs_of", "pace
 
 
 def costs_of(evaluator: Evaluator) -> tuple[Cost, ...]:
-    """Return the costs that an evaluator adds, and those that evaluators within it add."""
+    """Return the costs that an evaluator and those wrapped by it add.
+
+    Example:
+        >>> from archwright.evaluate import as_evaluator
+        >>> evaluator = aw.cost.Costed(as_evaluator(lambda candidate: 1.0), [aw.cost.Counted(["parameters"])])
+        >>> [cost.metrics for cost in aw.cost.costs_of(evaluator)]
+        [('parameters',)]
+    """
     found: list[Cost] = []
     inner: Evaluator | None = evaluator
     while inner is not None:
@@ -33,16 +40,26 @@ def costs_of(evaluator: Evaluator) -> tuple[Cost, ...]:
 
 
 def pace_of(evaluator: Evaluator) -> tuple[Cost, ...]:
-    """Return how long an epoch takes, as a cost, where the evaluator says that."""
+    """Return the training time per epoch as a cost, or nothing if the evaluator does not predict it.
+
+    Example:
+        >>> from archwright.evaluate import as_evaluator
+        >>> aw.cost.pace_of(as_evaluator(lambda candidate: 1.0))
+        ()
+    """
     return (TrainingPace(evaluator),) if evaluator.is_paced else ()
 
 
 def as_cost(given: str | Target | Cost) -> Cost:
-    """Return a cost as it stands, or by its name; the latency on a target; or what a published table knows of a device.
+    """Return a cost unchanged or by name; the latency on a target; or the published table of a device.
 
     Raises:
-        UnknownName: There is no such runtime or device.
-        CostError: The text of the target does not read so.
+        UnknownName: No runtime or device has that name.
+        CostError: The text of the target cannot be parsed.
+
+    Example:
+        >>> aw.cost.as_cost("onnx:threads=1")
+        Latency('onnx:threads=1')
     """
     if isinstance(given, Cost):
         return given
@@ -87,13 +104,18 @@ def with_costs(
     constraints: Iterable[Constraint],
     targets: str | Target | Cost | Iterable[str | Target | Cost],
 ) -> Evaluator:
-    """Return an evaluator that says what objectives and constraints ask for of what networks cost.
+    """Return an evaluator extended by the costs that objectives and constraints need.
 
     Args:
-        evaluator: What measures everything else.
-        objectives: What is optimised.
-        constraints: What has to hold.
-        targets: Costs, or what latency and energy are for; the networks as they run here when there are none.
+        evaluator: The evaluator of all other metrics.
+        objectives: The objectives.
+        constraints: The constraints.
+        targets: Costs, or targets of latency and energy; by default eager mode on this machine.
+
+    Example:
+        >>> evaluator = aw.Training(aw.data((torch.rand(40, 4), torch.arange(40) % 2)))
+        >>> aw.cost.with_costs(evaluator, [aw.Objective("flops", maximise=False)], [], []).costs
+        (Counted('flops'),)
     """
     wanted = metrics_of(objectives, constraints)
     costs = [as_cost(each) for each in ([targets] if isinstance(targets, str | Target | Cost) else targets)]
@@ -127,10 +149,15 @@ def metrics_of(objectives: Iterable[Objective], constraints: Iterable[Constraint
 def check_metrics_known(
     evaluator: Evaluator, objectives: Iterable[Objective], constraints: Iterable[Constraint]
 ) -> None:
-    """Refuse what nobody measures, where it is known what is measured.
+    """Check that all metrics of objectives and constraints are measured, if the measured metrics are known.
 
     Raises:
-        StudyError: An objective or a constraint asks for it.
+        StudyError: A metric is not measured.
+
+    Example:
+        >>> from archwright.evaluate import as_evaluator
+        >>> aw.cost.check_metrics_known(as_evaluator(lambda candidate: 1.0), [aw.Objective("value")], []) is None
+        True
     """
     if evaluator.metrics is None:
         return

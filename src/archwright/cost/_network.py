@@ -20,16 +20,20 @@ _T = TypeVar("_T")
 
 
 def on_meta_or_cpu(count: Callable[[str], _T]) -> _T:
-    """Return what is counted on the meta device, where nothing is computed, or where that is impossible on the CPU.
+    """Return a count made on the meta device, without computation, or if that is impossible on the CPU.
 
-    Layers that ask for values (`item()`, an `if` on a tensor, sizes that depend on the data) or bring tensors of their
-    own do not run on the meta device. What depends on values is counted for fresh weights and noise.
+    Layers that read values (`item()`, an `if` on a tensor, data-dependent shapes) or contain tensors on another device
+    do not run on the meta device. On the CPU the weights are initial ones and the inputs noise.
 
     Args:
-        count: Counts on the device whose name it is given.
+        count: A function of the name of the device.
 
     Raises:
-        CostError: It fails on the CPU too.
+        CostError: The count fails on the CPU too.
+
+    Example:
+        >>> aw.cost.on_meta_or_cpu(lambda device: torch.nn.Linear(4, 3, device=device).weight.numel())
+        12
     """
     with suppress(Exception):
         return count("meta")

@@ -17,13 +17,17 @@ __all__ = ["TrainingPace"]
 
 
 class TrainingPace(Cost):
-    """The seconds that an epoch of a network's training takes on this machine, from a few steps of it.
+    """Training time per epoch in seconds on this machine, estimated from a few steps.
 
-    FLOPs tell it within a factor of two or three: the rest is how well a network's layers suit the machine. Each
-    network is timed once.
+    FLOPs predict it within a factor of two or three only. Each network is timed once.
 
     Args:
-        evaluator: What trains.
+        evaluator: The evaluator that trains.
+
+    Example:
+        >>> from archwright.evaluate import as_evaluator
+        >>> aw.cost.TrainingPace(as_evaluator(lambda candidate: 1.0)).metrics
+        ('seconds_per_epoch',)
     """
 
     metrics = ("seconds_per_epoch",)

@@ -69,10 +69,9 @@ _OF_HWNAS = {
 
 
 class Published(Cost):
-    """What was measured on a device for all cells of NAS-Bench-201, looked up.
+    """Published measurements on a device for all cells of NAS-Bench-201.
 
-    - "latency_ms": milliseconds of a batch.
-    - "energy_mj": millijoules of a batch, where the table has them.
+    - "latency_ms": milliseconds of a batch. - "energy_mj": millijoules of a batch, for some devices.
 
     Lee et al., "HELP: hardware-adaptive efficient latency prediction for NAS via meta-learning", NeurIPS 2021;
     HW-NAS 360 for the Raspberry Pi 5 and a Pixel phone. The tables are found as those of
@@ -82,7 +81,11 @@ class Published(Cost):
         device: One of `Published.devices()`.
 
     Raises:
-        UnknownName: There is no such device.
+        UnknownName: No device has that name.
+
+    Example:
+        >>> "raspi4" in aw.cost.Published.devices()
+        True
     """
 
     is_counted = True

@@ -30,13 +30,18 @@ _AT_ONCE = 16  # operations that take turns
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well what is expected of networks fits what was measured of them.
+    """Agreement of predicted and measured costs.
 
     Args:
-        count: How many networks were measured.
+        count: Number of measured networks.
         spearman: The rank correlation; NaN for fewer than three.
-        error: The median of the errors, each as a share of what was measured.
-        bias: What is expected over what was measured, in the median: below 1 where too little is expected.
+        error: The median relative error.
+        bias: The median of predicted / measured; below 1 for underestimates.
+
+    Example:
+        >>> agreement = aw.cost.Agreement.of([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+        >>> round(agreement.spearman, 2), agreement.error, agreement.bias
+        (1.0, 0.0, 1.0)
     """
 
     count: int
@@ -62,20 +67,26 @@ class Agreement:
 
 
 class LatencyTable(Cost):
-    """Expects of a network the sum of the times of its operations, each of which is measured once for a target.
+    """Latency predicted as the sum of the latencies of the operations, each measured once for a target.
 
-    Cai et al., "ProxylessNAS", ICLR 2019, and Wu et al., "FBNet", CVPR 2019, look latencies up so. An operation is a
-    layer of torch or a function between layers, with the shapes of what goes in. One that is not in the table yet is
-    measured when it is met, on this machine. `agreement` says how far sums are from networks measured end to end: where
-    a runtime fuses operations, or runs several at one time, they are too high, and what holds is their order.
+    Cai et al., "ProxylessNAS", ICLR 2019; Wu et al., "FBNet", CVPR 2019. An operation is a layer or function of torch
+    with the shapes of its inputs. Missing entries are measured on first use, on this machine. `agreement` compares sums
+    with networks measured end to end: if a runtime fuses operations or runs them in parallel, sums are too high, and
+    only their order is meaningful.
 
     Args:
-        target: On what it runs, or the text of it.
-        times: Milliseconds by operation, as `save` wrote them.
+        target: The target, or its text.
+        times: Milliseconds by operation, as written by `save`.
 
     Raises:
-        UnknownName: There is no such runtime.
-        CostError: The text of the target does not read so.
+        UnknownName: No runtime has that name.
+        CostError: The text of the target cannot be parsed.
+
+    Example:
+        >>> table = aw.cost.LatencyTable("eager:threads=1", {"ReLU() float32[1, 4]": 0.1})
+        >>> space = aw.Space(model=nn.Sequential(nn.ReLU(), nn.ReLU()), example_input=(4,))
+        >>> table.of(space, aw.Architecture({}))["latency_ms"]
+        0.2
     """
 
     metrics = ("latency_ms", "throughput")

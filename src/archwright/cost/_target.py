@@ -20,18 +20,22 @@ _NUMBERS = ("threads", "batch_size")
 
 @dataclass(frozen=True)
 class Target:
-    """What runs a network, and how: it decides what a latency means.
+    """Runtime, device, number of threads and batch size of a measurement.
 
     Args:
         runtime: "eager", PyTorch in eager mode; "torchscript", traced and frozen; "compiled", as a whole by
-            `torch.compile`; "onnx", exported and run by ONNX Runtime.
-        device: Where, as torch names it: "cpu", "cuda". ONNX Runtime needs its own build for "cuda".
-        threads: How many threads run one operation on the CPU; `None` for as many as torch takes.
-        batch_size: How many samples go in at one time, at least 1.
+            `torch.compile`; "onnx", exported to ONNX Runtime.
+        device: The torch device: "cpu", "cuda". ONNX Runtime needs its own build for "cuda".
+        threads: Threads of one operation on the CPU; `None` for the default of torch.
+        batch_size: Batch size, at least 1.
 
     Raises:
-        UnknownName: There is no such runtime.
-        CostError: A number is not 1 or more.
+        UnknownName: No runtime has that name.
+        CostError: A number is less than 1.
+
+    Example:
+        >>> aw.cost.Target.parse("onnx:threads=1,batch_size=8")
+        Target(runtime='onnx', device='cpu', threads=1, batch_size=8)
     """
 
     settings_error: ClassVar[type[CostError]] = CostError

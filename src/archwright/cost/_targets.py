@@ -12,7 +12,12 @@ __all__ = ["targets"]
 
 
 def targets() -> dict[str, str]:
-    """Return the targets of this machine, as `Target.parse` reads them, each with a line that describes it."""
+    """Return the targets of this machine, in the form of `Target.parse`, with their descriptions.
+
+    Example:
+        >>> "eager" in aw.cost.targets()
+        True
+    """
     import torch
 
     devices = {"cpu": f"CPU, {torch.get_num_threads()} threads"}

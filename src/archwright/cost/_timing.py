@@ -27,13 +27,17 @@ Watch = Callable[[Callable[[], object], int], float]
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one run takes.
+    """Duration of one run.
 
     Args:
         milliseconds: The median over the rounds.
-        spread: How far the rounds are apart: the distance between their quartiles as a share of the median; of many
-            calls that took turns, after what slowed all of them in a round was divided out.
-        runs: How many runs were timed.
+        spread: The interquartile range of the rounds, relative to the median; for many interleaved calls, after
+            correction for the speed of the machine in each round.
+        runs: Number of timed runs.
+
+    Example:
+        >>> str(aw.cost.Timing(milliseconds=1.5, spread=0.02, runs=21))
+        'Timing(milliseconds=1.5, spread=0.02, runs=21)'
     """
 
     milliseconds: float
@@ -44,21 +48,24 @@ class Timing:
 def time_calls(
     calls: Sequence[Callable[[], object]], *, limit: float = 0.1, watch: Watch | None = None
 ) -> list[Timing]:
-    """Return how long each of several calls takes.
+    """Return the durations of several calls.
 
-    Each is run until it is warm. Then all take turns, round by round, so that what slows the machine down for a while
-    slows all of them down. From eight calls on, their median in a round says how fast the machine was there, and is
-    divided out (a step of Tukey's median polish, "Exploratory data analysis", 1977): what is left tells them apart.
-    Where the rounds of any disagree more than the limit, more rounds follow, and where they still do, no number is
-    given.
+    After a warm-up the rounds of the calls are interleaved, so that temporary slowdowns of the machine affect all
+    alike. With eight or more calls, the median of each round is divided out (a step of Tukey's median polish,
+    "Exploratory data analysis", 1977). If the spread of a call exceeds the limit, more rounds follow.
 
     Args:
-        calls: What to run.
-        limit: The greatest spread that is believed, as a share of the median.
-        watch: The clock; the wall clock when not given.
+        calls: The functions.
+        limit: The maximum interquartile range of the rounds, relative to their median.
+        watch: The clock; by default the wall clock.
 
     Raises:
-        Unsteady: The rounds disagree more than the limit.
+        Unsteady: The spread exceeds the limit.
+
+    Example:
+        >>> (timing,) = aw.cost.time_calls([lambda: None], watch=lambda call, runs: 0.001 * runs)
+        >>> timing.milliseconds
+        1.0
     """
     watch = watch or _by_the_wall
     repeats = [_warm(call, watch) for call in calls]

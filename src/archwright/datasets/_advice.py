@@ -10,7 +10,13 @@ __all__ = ["advice"]
 
 
 def advice(given: object) -> str:
-    """Return how to make data of what was given, as a sentence; nothing where it could be anything."""
+    """Return a hint how to load a value with `aw.data`; an empty string for unknown types.
+
+    Example:
+        >>> from archwright.datasets import advice
+        >>> advice("photos")
+        "Load it: aw.data('photos')."
+    """
     if isinstance(given, Data):
         return "It is loaded already: take it as it is."
     if isinstance(given, str | os.PathLike):

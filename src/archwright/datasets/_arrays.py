@@ -87,14 +87,19 @@ def check_finite(inputs: torch.Tensor) -> torch.Tensor:
 
 
 def to_array(values: Any, what: str) -> npt.NDArray[Any]:
-    """Return values of any kind as an array.
+    """Return values of a supported type as an array.
 
     Args:
         values: An array, a tensor, a series or data frame of pandas, or nested lists.
-        what: What they are called in messages.
+        what: Their name in error messages.
 
     Raises:
-        DataError: They form no array, hold no data, or a mask hides some of them.
+        DataError: The values form no array, are empty, or some are masked.
+
+    Example:
+        >>> from archwright.datasets import to_array
+        >>> to_array(torch.ones(2, 3), "inputs").shape
+        (2, 3)
     """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise DataError(f"{what} hold masked values, which are missing; fill them in or remove these samples.")

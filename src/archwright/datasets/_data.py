@@ -24,13 +24,18 @@ __all__ = ["Data", "Part"]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One part of the data.
+    """One part of a data set: training, validation or test.
 
     Args:
-        inputs: Images, uint8 (or float32 where they came as such) of shape (n, channels, height,
-            width); or a table, float32 of shape (n, features).
-        targets: Position of each sample's class in `Data.classes`, int64 of shape (n,); or the values of a regression,
+        inputs: Images, uint8 or float32 of shape (n, channels, height, width); or a table, float32 of shape (n,
+            features).
+        targets: Index of each sample's class in `Data.classes`, int64 of shape (n,); or the values of a regression,
             float64 of shape (n, k).
+
+    Example:
+        >>> data = aw.data((torch.rand(40, 4), torch.arange(40) % 2))
+        >>> data.train.inputs.shape, data.train.targets.dtype
+        (torch.Size([28, 4]), torch.int64)
     """
 
     inputs: torch.Tensor
@@ -72,25 +77,28 @@ class Data:
     """Labelled data, split into a training, a validation and a test part.
 
     Args:
-        name: What it is called.
+        name: The name.
         kind: "image" or "table".
-        classes: Names of the classes, in the order of the targets; none where the task is regression.
-        train: The part that networks learn from.
-        validation: The part that a search compares networks on.
-        test: The part that is used once, at the very end.
-        example_input: What a network sees of one sample: float32 of shape (channels, height, width)
-            or (features,).
-        mean: Mean of each channel or feature over the training part, in the units of the inputs
-            (0..255 for uint8), float32 of shape (channels,) or (features,).
-        std: Standard deviation likewise. It is 1 where a feature is constant; for the 0/1 marks of
-            a category the mean is 0 and the deviation 1, so that these stay as they are.
-        spec: What `data(**spec)` needs to load the same again, JSON-able; `None` for arrays in
-            memory.
-        columns: For tables in files, the columns that the features were made of.
-        named: Whether these have names of their own.
+        classes: Names of the classes, in the order of the targets; empty for regression.
+        train: The training part.
+        validation: The validation part, on which a search compares networks.
+        test: The test part, which is used once, for the final network.
+        example_input: The input of a network for one sample: float32 of shape (channels, height, width) or (features,).
+        mean: Mean of each channel or feature over the training part, in the units of the inputs (0..255 for uint8),
+            float32 of shape (channels,) or (features,).
+        std: Standard deviation likewise. 1 for constant features; one-hot features have mean 0 and deviation 1, and are
+            not changed.
+        spec: JSON-able arguments of `data(**spec)` that load the same data; `None` for arrays in memory.
+        columns: For tables in files, the columns of the features.
+        named: Whether the columns have names.
         target: For tables in files, the column of the classes or of the values.
-        resize: Whether images were resized as they were read.
+        resize: Whether images were resized when they were read.
         targets: For a regression, the name, mean and standard deviation of each of the k values.
+
+    Example:
+        >>> data = aw.data((torch.rand(40, 4), torch.arange(40) % 2))
+        >>> len(data.train.targets), len(data.validation.targets), len(data.test.targets)
+        (28, 4, 8)
     """
 
     name: str

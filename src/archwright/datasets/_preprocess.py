@@ -53,19 +53,24 @@ class Target:
 
 @dataclass(frozen=True)
 class ImagePreprocess:
-    """Preprocessing of pictures.
+    """Preprocessing of images.
 
     Args:
         classes: Names of the classes, in the order of the network's scores; none for a regression.
-        channels: 1 for grey pictures, 3 for colour.
+        channels: 1 for greyscale, 3 for colour.
         height: In pixels.
         width: In pixels.
         mean: Of each channel over the training part.
         std: Standard deviation likewise.
-        bytes: Whether raw values are 0..255, as in picture files; otherwise they are floats of their own scale.
-        resize: Whether pictures of another size are resized (bilinear, without regard to their proportions), as the
-            training pictures were; otherwise they are refused.
-        targets: What a regression predicts, in the order of the network's outputs.
+        bytes: Whether raw values are 0..255, as in image files, or floats.
+        resize: Whether images of another size are resized (bilinear, ignoring the aspect ratio), as in training, or
+            refused.
+        targets: The targets of a regression, in the order of the network's outputs.
+
+    Example:
+        >>> preprocess = ImagePreprocess(("cat", "dog"), 1, 2, 2, mean=(127.5,), std=(127.5,))
+        >>> preprocess.normalise(torch.full((1, 2, 2), 255, dtype=torch.uint8)).flatten().tolist()
+        [1.0, 1.0, 1.0, 1.0]
     """
 
     classes: tuple[str, ...]
@@ -171,10 +176,14 @@ class Column:
     """A column of a table.
 
     Args:
-        name: Its name, or its place counted from 1 where columns have no names.
-        categories: The texts that become one 0/1 feature each; `None` for a column of numbers.
-        mean: Of a column of numbers over the training part.
+        name: The name, or the position, from 1, if columns have no names.
+        categories: The categories, one 0/1 feature each; `None` for a numeric column.
+        mean: The mean of a numeric column over the training part.
         std: Standard deviation likewise.
+
+    Example:
+        >>> Column("colour", ("blue", "red")).encode("red", "row 1")
+        [0.0, 1.0]
     """
 
     name: str
@@ -216,10 +225,16 @@ class TablePreprocess:
 
     Args:
         classes: Names of the classes, in the order of the network's scores; none for a regression.
-        columns: The columns that the network uses, in the order of its features.
-        named: Whether a file's first row holds the names of its columns; otherwise they are found by their places.
-        target: The column that held the classes in training, which a file may have too.
-        targets: What a regression predicts, in the order of the network's outputs.
+        columns: The columns in the order of the network's features.
+        named: Whether the first row of a file holds the names of its columns; otherwise columns are identified by
+            position.
+        target: The column of the classes in training, which is ignored in a file.
+        targets: The targets of a regression, in the order of the network's outputs.
+
+    Example:
+        >>> preprocess = TablePreprocess(("a", "b"), (Column("x", mean=1.0, std=2.0), Column("c", ("u", "v"))))
+        >>> preprocess.row({"x": 5.0, "c": "v"}).tolist()
+        [5.0, 0.0, 1.0]
     """
 
     classes: tuple[str, ...]
@@ -340,11 +355,16 @@ Preprocess = ImagePreprocess | TablePreprocess
 
 
 class Normalised(nn.Module):
-    """A network that takes raw inputs, and gives the values of a regression in their own units.
+    """A network on raw inputs, whose regression outputs are in the units of the targets.
 
     Args:
-        network: What takes normalised inputs.
+        network: The network on normalised inputs.
         preprocess: Its preprocessing.
+
+    Example:
+        >>> preprocess = TablePreprocess(("a", "b"), (Column("x", mean=1.0, std=2.0),))
+        >>> Normalised(torch.nn.Identity(), preprocess)(torch.tensor([[5.0]])).tolist()
+        [[2.0]]
     """
 
     mean: Tensor

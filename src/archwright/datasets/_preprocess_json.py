@@ -20,7 +20,13 @@ def load_preprocess(path: str | os.PathLike[str]) -> Preprocess:
     """Return the preprocessing in a `preprocess.json`.
 
     Raises:
-        InputError: The file cannot be read, or holds something else.
+        InputError: The file cannot be read, or is not a preprocessing.
+
+    Example:
+        >>> table = TablePreprocess(("yes", "no"), (Column("age", mean=40.0, std=10.0),))
+        >>> _ = Path("preprocess.json").write_text(json.dumps(table.to_json()))
+        >>> load_preprocess("preprocess.json") == table
+        True
     """
     try:
         check_file(Path(path))
@@ -30,10 +36,15 @@ def load_preprocess(path: str | os.PathLike[str]) -> Preprocess:
 
 
 def preprocess_from_json(data: Any) -> Preprocess:
-    """Return what `to_json` wrote down.
+    """Return the preprocessing written by `to_json`.
 
     Raises:
-        InputError: It is something else.
+        InputError: The value is not a preprocessing.
+
+    Example:
+        >>> table = TablePreprocess(("yes", "no"), (Column("age", mean=40.0, std=10.0),))
+        >>> preprocess_from_json(table.to_json()) == table
+        True
     """
     if not isinstance(data, dict) or data.get("version") != 1:
         raise InputError("it is no preprocessing of version 1.")

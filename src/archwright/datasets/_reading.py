@@ -57,14 +57,18 @@ _TURNS = {  # EXIF orientation: what shows the picture upright, by Pillow's name
 
 
 class InputError(ValueError):
-    """A file, a row or a tensor cannot become the input of the network."""
+    """A file, a row or a tensor is not a valid input of the network."""
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no ordinary file: reading a pipe or a device could wait for ever.
+    """Check that a path is a regular file; reading a pipe or a device could block.
 
     Raises:
-        InputError: It is none, or is not there.
+        InputError: The path is no regular file, or does not exist.
+
+    Example:
+        >>> check_file(Path(__file__)) is None
+        True
     """
     try:
         mode = os.stat(path).st_mode

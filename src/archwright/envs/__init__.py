@@ -57,22 +57,29 @@ def make(
 def make(
     space: Space, evaluator: Evaluator | Callable[[Candidate], Any], *, form: str = "build", **settings: Any
 ) -> SearchEnv | EditEnv:
-    """Return a search as a `gymnasium.Env`.
+    """Return a `gymnasium.Env` of a search.
 
     Args:
         space: The space.
-        evaluator: What measures an architecture: an `Evaluator`, or a function `f(candidate) -> float | dict`.
-        form: "build": an episode makes an architecture, one decision after the other, and its end is rewarded
-            (`SearchEnv`). "edit": an episode begins with an architecture, each step adds, removes or changes a layer,
-            and is rewarded (`EditEnv`).
+        evaluator: An `Evaluator`, or a function `f(candidate) -> float | dict`.
+        form: "build": an episode makes the decisions of an architecture one by one, with a reward at its end
+            (`SearchEnv`). "edit": each step of an episode adds, removes or changes a layer of an architecture, with a
+            reward (`EditEnv`).
         **settings: Further arguments of that class.
 
     Raises:
         MissingExtra: Gymnasium is not installed.
-        StrategyError: There is no such form, or a setting is out of range or not one of it.
-        SpaceError: The space leaves nothing to decide, or has parts that the evaluator does not understand.
+        StrategyError: The form or a setting is unknown, or a setting is out of range.
+        SpaceError: The space has no decisions, or has parts that the evaluator does not support.
         ShapeError: The space's networks do not fit the evaluator's data.
-        EvaluationError: The evaluator is none.
+        EvaluationError: The evaluator is neither an `Evaluator` nor a function.
+
+    Example:
+        >>> space = aw.Space(x=aw.choice(0, 5), y=aw.choice(0, 1))
+        >>> env = aw.envs.make(space, lambda candidate: candidate.settings["x"] + candidate.settings["y"], seed=0)
+        >>> observation, info = env.reset()
+        >>> [env.step(action)[1] for action in (1, 1)]
+        [0.0, 6.0]
     """
     require("gymnasium", extra="rl", purpose="archwright.envs")
     from archwright.envs._edit import EditEnv

@@ -28,52 +28,57 @@ _MOST = float(np.finfo(np.float32).max)
 
 
 class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
-    """A search as a `gymnasium.Env`: an episode begins with a network, and each step changes it and evaluates it.
+    """A `gymnasium.Env` in which each step changes a network and evaluates it.
 
     An action adds a layer (a `repeat` by one more), removes one, or changes one: an ordered value goes up or down, a
-    choice takes another option, a subset takes one in or lets one go. What a change brings to life takes its first
-    value. `edits` says what each action does; those that there are for the present network stand in the info as
-    "action_mask" (int8), and in `action_masks()`.
+    choice takes another option, a subset gains or loses one. Decisions that become active take their first value.
+    `edits` describes the actions; those valid for the current network are in the info as "action_mask" (int8), and in
+    `action_masks()`.
 
-    The reward of a step is discount * V(after) - V(before), where V is what a network's metrics are worth. Discounted
-    by the same factor, the rewards of an episode add up to that of its last network, less that of its first: shaping by
-    a potential (Ng, Harada and Russell, "Policy invariance under reward transformations", ICML 1999), so an agent with
-    that discount prefers what it would prefer if the last network alone counted. A network that violates constraints or
-    fails has the worst value; the change is taken back.
+    The reward of a step is discount * V(after) - V(before), where V is the value of a network's metrics:
+    potential-based shaping (Ng, Harada and Russell, "Policy invariance under reward transformations", ICML 1999). The
+    discounted rewards of an episode add up to the value of its last network minus that of its first, so the optimal
+    policy is that for the last value alone. A network that violates constraints or fails has the worst value; the
+    change is reverted.
 
-    An observation is a flat box: the vector of the decisions (`Space.encode`; zeros for those that the network has no
-    use for) and a 1 for each that it has, in [0, 1]; the metrics of the network named by `observe`; the share of steps
-    that are left.
+    An observation is a flat box: the vector of the decisions (`Space.encode`; zeros for inactive ones) and an indicator
+    of the active ones, in [0, 1]; the metrics named by `observe`; the share of remaining steps.
 
     Args:
         space: The space. A change that violates its constraints is not evaluated.
-        evaluator: What measures an architecture: an `Evaluator`, or a function `f(candidate) -> float | dict`.
-        reward: V, what metrics are worth: a `Reward`, or a function of them. The evaluator's objective when not given.
-        start: The network that episodes begin with; when not given one is drawn for each.
-        steps: After how many changes an episode is truncated, 1 or more.
-        discount: What the next network counts, above 0 and at most 1; the agent's own discount is to be the same.
-        observe: The metrics that are observed, by name. When not given: "train_loss" where the evaluator is known to
-            measure it, and the metric of its objective.
-        seed: All that is random in the environment follows from it, until `reset` is given another: the networks that
-            episodes begin with, and the seeds of the evaluations.
-        invalid: What becomes of an action that the present network does not have. "wrap": the actions that it has are
-            counted over and over; "end": the episode ends with the worst value.
+        evaluator: An `Evaluator`, or a function `f(candidate) -> float | dict`.
+        reward: V: a `Reward`, or a function of the metrics; by default the evaluator's objective.
+        start: The first network of all episodes; by default random.
+        steps: Length at which an episode is truncated, 1 or more.
+        discount: The discount factor, above 0 and at most 1; the agent should use the same.
+        observe: The metrics in the observation, by name; by default "train_loss", if the evaluator measures it, and the
+            metric of its objective.
+        seed: The random seed of first networks and evaluations, until `reset` gets another one.
+        invalid: The treatment of invalid actions. "wrap": the index is taken modulo the number of valid actions; "end":
+            the episode ends with the worst value.
         worst: V of a network that violates constraints, whose evaluation fails, or whose value is NaN or infinite.
-            Values below it are raised to it. When not given: -1, or the lowest value so far where that is lower.
-        cache: Whether a network that was evaluated before has its result from then.
+            Lower values are raised to it. By default the lowest value so far, at most -1.
+        cache: Whether results of evaluated networks are reused.
 
     Attributes:
-        edits: What the actions do, in words.
-        architecture: The present network; `None` before the first `reset`.
-        history: What has been evaluated, as trials that hold V as "reward" among their metrics.
-        best: The best trial so far; `None` while nothing has been measured.
+        edits: Descriptions of the actions.
+        architecture: The current network; `None` before the first `reset`.
+        history: The evaluations as trials, with V as the metric "reward".
+        best: The best trial so far, or `None`.
 
     Raises:
-        SpaceError: The space leaves nothing to decide, or has parts that the evaluator does not understand.
+        SpaceError: The space has no decisions, or has parts that the evaluator does not support.
         ShapeError: The space's networks do not fit the evaluator's data.
         ArchitectureError: `start` is no architecture of the space.
-        EvaluationError: The evaluator is none.
+        EvaluationError: The evaluator is neither an `Evaluator` nor a function.
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> space = aw.Space(x=aw.ordinal(1, 2, 4))
+        >>> env = aw.envs.EditEnv(space, lambda candidate: candidate.settings["x"], start={"x": 1}, discount=1.0)
+        >>> observation, info = env.reset()
+        >>> env.edits[0], env.step(0)[1]
+        ('x: raise', 1.0)
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium wants it so

@@ -25,44 +25,47 @@ Invalid = Literal["wrap", "end"]
 
 
 class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
-    """A search as a `gymnasium.Env`: an episode makes an architecture, and its end brings what that is worth.
+    """A `gymnasium.Env` in which an episode makes the decisions of an architecture, rewarded at its end.
 
-    Each step makes one decision (of a large subset, one option); decisions that an architecture has no use for are not
-    asked, so episodes differ in length. With the last one the architecture is evaluated: the reward follows from its
-    metrics, `terminated` is true, and the info holds "architecture", "metrics", and "error" where it failed. All
-    rewards before are 0, so an agent should not discount.
+    Each step makes one decision (of a large subset, one option); inactive decisions are skipped, so episodes differ in
+    length. After the last one the architecture is evaluated: the reward is computed from its metrics, `terminated` is
+    true, and the info holds "architecture", "metrics", and "error" if it failed. All other rewards are 0, so an agent
+    should not discount.
 
-    An observation is a flat box in [0, 1]: the vector of the decisions made (`Space.encode`; zeros for the others),
-    then a 1 for each decision that is made, then a 1 for the step that is due. An action is the number of a value; of a
-    decision with many ordered values, or of a real number, it is that of a twelfth of the range, and the value is drawn
-    from there. The action space is as large as the decision with the most actions needs. Which of them the decision
-    that is due has stands in the info as "action_mask" (int8, as gymnasium's spaces take it to sample), and in
-    `action_masks()`, where agents that can be masked look for it.
+    An observation is a flat box in [0, 1]: the vector of the decisions made (`Space.encode`; zeros for the others), an
+    indicator of these decisions, and a one-hot encoding of the next step. An action is the index of a value; for long
+    ranges and reals that of a twelfth of the range, from which the value is drawn. The size of the action space is that
+    of the decision with the most actions. The valid actions are in the info as "action_mask" (int8, for the `sample` of
+    gymnasium's spaces), and in `action_masks()`, for agents with action masking.
 
     Args:
-        space: The space. Its constraints are asked at the end; an architecture that violates them is not evaluated.
-        evaluator: What measures an architecture: an `Evaluator`, or a function `f(candidate) -> float | dict`.
-        reward: What metrics are worth: a `Reward`, or a function of them. The evaluator's objective when not given.
-        seed: All that is random in the environment follows from it, until `reset` is given another: the values drawn,
-            and the seeds of the evaluations.
-        invalid: What becomes of an action that the due decision does not have. "wrap": it counts from the first again,
-            so that any agent makes architectures; "end": the episode ends with the worst reward, so that an agent
-            learns not to.
+        space: The space. Architectures that violate its constraints are not evaluated.
+        evaluator: An `Evaluator`, or a function `f(candidate) -> float | dict`.
+        reward: A `Reward`, or a function of the metrics; by default the evaluator's objective.
+        seed: The random seed of drawn values and evaluations, until `reset` gets another one.
+        invalid: The treatment of invalid actions. "wrap": the index is taken modulo the number of valid actions; "end":
+            the episode ends with the worst reward.
         worst: The reward of an architecture that violates constraints, whose evaluation fails, or whose reward is NaN
-            or infinite. Rewards below it are raised to it, so nothing is worse. When not given: -1, or the lowest
-            reward measured so far where that is lower.
-        cache: Whether an architecture that was evaluated before has its result from then.
+            or infinite. Lower rewards are raised to it. By default the lowest reward so far, at most -1.
+        cache: Whether results of evaluated architectures are reused.
 
     Attributes:
-        history: What has been evaluated, as trials that hold the "reward" among their metrics.
-        best: The best trial so far, by reward; `None` while nothing has been measured.
-        due: The name of the decision that is due; `None` where no episode is under way.
+        history: The evaluations as trials, with the metric "reward".
+        best: The trial with the highest reward so far, or `None`.
+        due: The name of the next decision; `None` outside an episode.
 
     Raises:
-        SpaceError: The space leaves nothing to decide, or has parts that the evaluator does not understand.
+        SpaceError: The space has no decisions, or has parts that the evaluator does not support.
         ShapeError: The space's networks do not fit the evaluator's data.
-        EvaluationError: The evaluator is none.
+        EvaluationError: The evaluator is neither an `Evaluator` nor a function.
         StrategyError: A setting is out of range.
+
+    Example:
+        >>> space = aw.Space(x=aw.choice(0, 5), y=aw.choice(0, 1))
+        >>> env = aw.envs.SearchEnv(space, lambda candidate: candidate.settings["x"] + candidate.settings["y"])
+        >>> observation, info = env.reset(seed=0)
+        >>> env.due, [env.step(action)[1] for action in (1, 0)], env.best.architecture["x"]
+        ('x', [0.0, 5.0], 5)
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium wants it so

@@ -17,19 +17,23 @@ Form = Literal["linear", "hard", "soft"]
 
 @dataclass(frozen=True)
 class Reward:
-    """A weighted sum of metrics, less what their costs are over their limits.
+    """A weighted sum of metrics with penalties for costs above their limits.
 
     Args:
-        weights: What one unit of each metric adds: `{"accuracy": 1.0, "loss": -0.1}`.
+        weights: Weights of the metrics: `{"accuracy": 1.0, "loss": -0.1}`.
         penalties: For each cost its limit and a weight, both above 0: `{"parameters": (100_000, 0.5)}`.
-        form: What a cost does to the sum. "linear": over the limit, weight * (cost / limit - 1) is taken off it.
-            "hard" and "soft" multiply it by (cost / limit) ** -weight, as MnasNet does (Tan et al., "MnasNet:
-            platform-aware neural architecture search for mobile", CVPR 2019): "hard" over the limit alone, "soft" on
-            both sides of it, so that less is rewarded too; the paper has weights 1 and 0.07. A sum below 0 is divided
-            instead, so that a higher cost never makes it better.
+        form: "linear": subtract weight × max(0, cost / limit - 1). "hard" and "soft": multiply by (cost /
+            limit)^-weight, as in MnasNet (Tan et al., "MnasNet: platform-aware neural architecture search for mobile",
+            CVPR 2019): "hard" above the limit only, "soft" on both sides of it; the paper has weights 1 and 0.07. A
+            negative sum is divided instead, so that the reward decreases with the cost.
 
     Raises:
-        EvaluationError: There is neither weight nor penalty, a number is out of range, or the form is none of these.
+        EvaluationError: Neither weights nor penalties are given, a number is out of range, or the form is unknown.
+
+    Example:
+        >>> reward = aw.envs.Reward(penalties={"parameters": (100_000, 0.5)})
+        >>> reward({"accuracy": 0.9, "parameters": 150_000})
+        0.65
     """
 
     settings_error: ClassVar[type[EvaluationError]] = EvaluationError

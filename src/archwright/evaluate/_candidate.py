@@ -25,14 +25,20 @@ Listener = Callable[[float, Mapping[str, float]], None]
 
 
 class Stopped(Exception):
-    """The evaluation has been told to stop; what has been reported until then stands.
+    """Raised by `Candidate.report` to stop an evaluation early; its reports are kept.
 
-    `Candidate.report` raises it. An evaluator lets it pass.
+    An evaluator must not catch it.
 
     Args:
-        reason: Why, as text.
-        complete: Whether the last report is the result, as of a training that has converged; else the trial counts
-            as pruned.
+        reason: The reason, as text.
+        complete: Whether the last report is the result, as for converged training; otherwise the trial is pruned.
+
+    Example:
+        >>> def evaluate(candidate):
+        ...     candidate.report(step=1, value=0.5)
+        ...     raise aw.Stopped("converged", complete=True)
+        >>> aw.Study(aw.Space(x=aw.integer(0, 9))).run(evaluate, aw.Budget(trials=1)).trials[0].metrics
+        {'value': 0.5}
     """
 
     def __init__(self, reason: str = "", *, complete: bool = False) -> None:
@@ -41,14 +47,19 @@ class Stopped(Exception):
 
 
 class Infeasible(Exception):
-    """The candidate breaks a constraint, so that it is not worth evaluating any further.
+    """Raised for a candidate that violates a constraint, to end its evaluation.
 
     Args:
-        reason: Which one, and by how much.
-        metrics: What is known of the candidate.
+        reason: The constraint and its violation, as text.
+        metrics: The metrics that are known.
 
     Raises:
         EvaluationError: A metric is not a number.
+
+    Example:
+        >>> from archwright.evaluate import Infeasible
+        >>> Infeasible("latency_ms <= 5", {"latency_ms": 7}).metrics["latency_ms"]
+        7.0
     """
 
     def __init__(self, reason: str, metrics: Mapping[str, float] = MappingProxyType({})) -> None:
@@ -58,12 +69,17 @@ class Infeasible(Exception):
 
 @dataclass(frozen=True)
 class Saved:
-    """What an evaluation left for one that goes on from it.
+    """The checkpoint of an evaluation, for one that continues it.
 
     Args:
-        state: What it saved: numbers, text, tensors, and lists and dicts of them; "model" is the network's state_dict.
-        curve: What it had reported.
-        network: A network that takes the place of the saved one, of which this candidate's is a larger form.
+        state: Numbers, strings, tensors, and lists and dicts of them; "model" is the network's state_dict.
+        curve: Its reports.
+        network: A network that replaces the saved one, for weights inherited from a smaller network.
+
+    Example:
+        >>> from archwright.evaluate import Saved
+        >>> Saved({"epoch": 3}).state["epoch"]
+        3
     """
 
     state: Mapping[str, Any]

@@ -58,9 +58,17 @@ def _seconds(device: str, *, bf16: bool) -> float:
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
-    """Seed the global generators of the CPU and of `device` inside the block, and restore them after it.
+    """Context manager that seeds the global generators of the CPU and of `device`, and restores them at its end.
 
-    Layers such as dropout draw from those generators and take no other.
+    Layers such as dropout use the global generators only.
+
+    Example:
+        >>> from archwright.evaluate import seeded
+        >>> with seeded(0, "cpu"):
+        ...     first = torch.rand(2)
+        >>> with seeded(0, "cpu"):
+        ...     print(torch.equal(first, torch.rand(2)))
+        True
     """
     where = torch.device(device)
     on_cuda, on_mps = where.type == "cuda", where.type == "mps"

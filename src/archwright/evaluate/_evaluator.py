@@ -24,19 +24,17 @@ __all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics", "d
 
 
 class Evaluator(ABC):
-    """Says what a candidate is worth. It decides nothing.
+    """Base class of evaluators: measure the metrics of a candidate.
 
     Attributes:
-        objective: What a search optimises when it is not told: "max" or "min" and a metric's name.
-        settings: The parts of a space besides "model" by which it goes in an evaluation; `None` for any. A space that
-            decides something else is refused, for that would be left to chance.
-        example_input: What a network sees, one sample of it, or of each of its inputs; `None` where the evaluator does
-            not know.
-        task: What networks learn, where they are trained.
-        device: Where the candidates' networks are to live, as torch names it.
-        metrics: The names of what it measures; `None` where that is not known before.
-        fidelities: What a candidate can be given less of, by name, the most telling first; none where every evaluation
-            is a full one.
+        objective: The default objective of a search: "max" or "min" and a metric's name.
+        settings: The parts of a space besides "model" that an evaluation uses; `None` for any. Spaces with decisions in
+            other parts are refused.
+        example_input: The input of a network for one sample, or its inputs; `None` if unknown.
+        task: The task, if networks are trained.
+        device: The torch device of the candidates' networks.
+        metrics: The names of the metrics; `None` if unknown.
+        fidelities: The fidelities by name, the most informative first; empty if every evaluation is a full one.
 
     Example:
         >>> import archwright as aw
@@ -161,11 +159,17 @@ class Evaluator(ABC):
 
 
 class FunctionEvaluator(Evaluator):
-    """An evaluator made of a function.
+    """Evaluator that calls a function.
 
     Args:
-        function: Takes a candidate; returns a number, or a mapping from names to numbers.
-        metric: The name that a bare number is recorded under.
+        function: A function of a candidate that returns a number, or a mapping from names to numbers.
+        metric: The name of the metric if it returns a number.
+
+    Example:
+        >>> from archwright.evaluate import FunctionEvaluator
+        >>> evaluator = FunctionEvaluator(lambda candidate: candidate.settings["x"] ** 2, metric="square")
+        >>> evaluator.evaluate(aw.Candidate(aw.Space(x=aw.integer(0, 9)), aw.Architecture({"x": 3}), seed=0))
+        {'square': 9.0}
     """
 
     def __init__(self, function: Callable[[Candidate], Any], *, metric: str = "value") -> None:
@@ -196,14 +200,19 @@ class FunctionEvaluator(Evaluator):
 
 
 def as_evaluator(evaluator: Evaluator | Callable[[Candidate], Any], *, metric: str = "value") -> Evaluator:
-    """Return an evaluator as it stands, and a function as an evaluator.
+    """Return an evaluator unchanged, or an evaluator that calls a function.
 
     Args:
         evaluator: An `Evaluator`, or a function `f(candidate) -> float | dict`.
-        metric: The name under which the number that a function returns is recorded.
+        metric: The name of the metric if a function returns a number.
 
     Raises:
-        EvaluationError: `evaluator` is neither.
+        EvaluationError: The argument is neither.
+
+    Example:
+        >>> from archwright.evaluate import as_evaluator
+        >>> as_evaluator(lambda candidate: 1.0, metric="score").objective
+        'max score'
     """
     if isinstance(evaluator, Evaluator):
         return evaluator
@@ -224,7 +233,13 @@ def not_data(wanted: str, given: object) -> EvaluationError:
 
 
 def decided_settings(space: Space) -> list[str]:
-    """Return the names of the parts of a space, besides the model, in which something is decided."""
+    """Return the names of the parts of a space, besides the model, that contain decisions.
+
+    Example:
+        >>> from archwright.evaluate import decided_settings
+        >>> decided_settings(aw.Space(model=nn.ReLU(), lr=aw.real(1e-4, 1e-1), epochs=3))
+        ['lr']
+    """
     from archwright.space import Space
 
     return [name for name, part in space.parts.items() if name != "model" and Space(**{name: part}).decisions]
@@ -233,11 +248,15 @@ def decided_settings(space: Space) -> list[str]:
 def check_metrics(metrics: Mapping[Any, Any]) -> dict[str, float]:
     """Return metrics as a dict of floats.
 
-    Numbers of Python and numpy, booleans, and tensors or arrays without axes are taken. NaN and
-    infinite values pass: whether they are of use is for the one who asked to say.
+    Numbers of Python and numpy, booleans, and scalar tensors or arrays are converted. NaN and infinity are allowed.
 
     Raises:
-        EvaluationError: There are none, a name is not a string, or a value is not a number.
+        EvaluationError: No metrics are given, a name is not a string, or a value is not a number.
+
+    Example:
+        >>> from archwright.evaluate import check_metrics
+        >>> check_metrics({"accuracy": torch.tensor(0.5), "correct": 12})
+        {'accuracy': 0.5, 'correct': 12.0}
     """
     if not metrics:
         raise EvaluationError("there are no metrics: at least one is wanted")

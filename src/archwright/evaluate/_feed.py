@@ -22,12 +22,19 @@ Batch = tuple[Any, Any]  # prepared inputs, and targets
 
 
 class Feed:
-    """One part of a task's samples. Tensors are kept on the device as a whole; data sets are read batch by batch.
+    """Batches of one part of a task's samples. Tensors stay on the device; data sets are loaded batch by batch.
 
     Args:
-        task: The task, which knows how inputs are prepared and outputs are checked.
-        part: The part to hand out.
-        setup: How the network will be run.
+        task: The task, which prepares inputs and checks outputs.
+        part: The part: training, validation or test.
+        setup: Device, memory format and precision.
+
+    Example:
+        >>> from archwright.evaluate import Feed, Setup
+        >>> task = aw.Training(aw.data((torch.rand(40, 4), torch.arange(40) % 2))).task
+        >>> feed = Feed(task, task.train, Setup("cpu"))
+        >>> feed.sizes(12), [tuple(inputs.shape) for inputs, targets in feed.in_order(12)]
+        ([12, 12, 4], [(12, 4), (12, 4), (4, 4)])
     """
 
     def __init__(self, task: Task, part: Any, setup: Setup) -> None:

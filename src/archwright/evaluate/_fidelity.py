@@ -17,18 +17,24 @@ Spent = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Something that an evaluation can be given less of, such as epochs: it is cheaper then, and says less.
+    """The range of a resource of an evaluation, such as epochs; less of it makes evaluations cheaper and less accurate.
 
     Args:
-        least: The least that still says something; above 0.
-        full: What a full evaluation gets; more than `least`, or the same where there is no less of it.
-        whole: Whether it comes in whole numbers.
-        power: How the cost of an evaluation grows with it: in proportion (1), or with the square (2).
-        values: The only values that there are, ascending from `least` to `full`, for what is looked up in a table.
-        most: The most that there can be, such as all of the data; more epochs than usual there can be.
+        least: The lowest useful value; above 0.
+        full: The value of a full evaluation, at least `least`.
+        whole: Whether values are integers.
+        power: The exponent of the cost of an evaluation: 1 for linear, 2 for quadratic.
+        values: The allowed values, ascending from `least` to `full`, for tabular benchmarks.
+        most: The maximum, such as all of the data; infinite for epochs.
 
     Raises:
         EvaluationError: The range is reversed, or a value is out of range.
+
+    Example:
+        >>> from archwright.evaluate import Fidelity
+        >>> epochs = Fidelity(1, 27, whole=True)
+        >>> [epochs.at(share) for share in (0, 1 / 3, 2 / 3, 1)]
+        [1, 3, 9, 27]
     """
 
     least: float

@@ -22,14 +22,22 @@ _SHARES = ("skips", "nothing", "entropy")
 
 @dataclass(frozen=True)
 class Preparation:
-    """What an evaluator that gets ready before the first trial is given.
+    """The arguments of `Evaluator.prepare`, which runs before the first trial.
 
     Args:
-        space: The space that is searched.
-        seed: All that is random in the preparation follows from it.
-        folder: The run folder, for what must survive the death of the process; None where there is none.
-        deadline: When to end, in seconds of `time.monotonic()`; None for whenever it is done.
-        report: Takes a step and metrics: a point of the curve. It may raise `Stopped`.
+        space: The search space.
+        seed: The random seed of the preparation.
+        folder: The run folder, for checkpoints; `None` if there is none.
+        deadline: The end, in seconds of `time.monotonic()`; `None` for no limit.
+        report: Called with a step and metrics, a point of the curve; may raise `Stopped`.
+
+    Example:
+        >>> from archwright.evaluate import Preparation
+        >>> points = []
+        >>> preparation = Preparation(aw.Space(x=aw.integer(0, 9)), report=lambda step, metrics: points.append(metrics))
+        >>> preparation.report(1, {"loss": 0.5})
+        >>> points
+        [{'loss': 0.5}]
     """
 
     space: Space
@@ -41,13 +49,19 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a preparation has learned about the architectures of a space.
+    """The result of a preparation, such as the training of a supernet.
 
     Args:
-        architectures: What is preferred, all different, best first; the first is what is derived.
-        probabilities: For each step of the curve and each decision, by name, how much each option is preferred.
-        curve: What was reported on the way, in order: "step" and metrics.
-        diagnosis: What there is to say about the outcome: numbers and words, by name.
+        architectures: Preferred architectures without duplicates, best first; the first is the derived one.
+        probabilities: For each step of the curve the probabilities of the options of each decision, by name.
+        curve: The reports in order: "step" and metrics.
+        diagnosis: Diagnostics of the result: numbers and texts, by name.
+
+    Example:
+        >>> from archwright.evaluate import Learned
+        >>> learned = Learned((aw.Architecture({"x": 3}),), diagnosis={"entropy": 0.4})
+        >>> Learned.from_json(learned.to_json()) == learned
+        True
     """
 
     architectures: tuple[Architecture, ...] = ()

@@ -30,12 +30,18 @@ SETTLING = 4  # batches
 
 
 class TrainingProgress:
-    """How far a training is, and whether its time is up.
+    """Progress of a training in steps and time.
 
     Args:
-        steps: How many steps there are to be; infinity where time alone ends it.
-        deadline: When to end at the latest, in seconds of `time.monotonic()`; `None` for never.
-        by_time: Whether time counts as progress too, so that progress is 1 at the deadline.
+        steps: Number of steps; infinity if only the time is limited.
+        deadline: The latest end, in seconds of `time.monotonic()`; `None` for no limit.
+        by_time: Whether progress follows the time too, and is 1 at the deadline.
+
+    Example:
+        >>> from archwright.evaluate import TrainingProgress
+        >>> progress = TrainingProgress(10)
+        >>> progress.progress(5), progress.done(10)
+        (0.5, True)
     """
 
     def __init__(self, steps: float, *, deadline: float | None = None, by_time: bool = False) -> None:

@@ -26,19 +26,26 @@ TIMED_BATCHES = 4
 # Not `inference_mode`: a network that caches a tensor meanwhile could not train with it afterwards.
 @torch.no_grad()
 def compute_metrics(model: torch.nn.Module, feed: Feed, setup: Setup, *, seconds: float = math.inf) -> dict[str, float]:
-    """Return the metrics of a network, which is left in evaluation mode.
+    """Return the metrics of a network on a part of the data; the network is set to evaluation mode.
 
     Args:
         model: The network.
-        feed: What it is judged on.
-        setup: How it is run.
-        seconds: After how long no further batch is looked at; 512 samples are at least.
+        feed: The batches.
+        setup: Device, memory format and precision.
+        seconds: Time limit, after which the remaining batches are skipped; at least 512 samples are used.
 
     Returns:
         "loss", the mean over the samples, and the other metrics of the task.
 
     Raises:
         EvaluationError: The loss is NaN or infinite.
+
+    Example:
+        >>> from archwright.evaluate import Feed, Setup, compute_metrics
+        >>> task = aw.Training(aw.data((torch.rand(40, 4), torch.arange(40) % 2))).task
+        >>> metrics = compute_metrics(torch.nn.Linear(4, 2), Feed(task, task.validation, Setup("cpu")), Setup("cpu"))
+        >>> sorted(metrics)
+        ['accuracy', 'f1', 'loss', 'precision', 'recall']
     """
     model.eval()
     task = feed.task

@@ -51,14 +51,19 @@ def make_optimizer(
     """Return the optimizer of a network.
 
     Args:
-        model: The network, in its final place and layout.
-        optimizer: A name in `OPTIMIZERS`, or what takes the parameters and returns an optimizer.
+        model: The network, on its device and in its memory format.
+        optimizer: A name in `OPTIMIZERS`, or a function of the parameters that returns an optimizer.
         lr: Peak learning rate, with a name only; `None` for the default.
-        weight_decay: Likewise. It shrinks weights alone: biases and the scales of normalisation are
-            spared.
+        weight_decay: Likewise. Biases and the scales of normalisation are not decayed.
 
     Raises:
-        EvaluationError: The network has nothing to learn, or `optimizer` makes something else.
+        EvaluationError: The network has no trainable parameters, or `optimizer` returns something else.
+
+    Example:
+        >>> from archwright.evaluate import make_optimizer
+        >>> optimizer = make_optimizer(torch.nn.Linear(4, 2), "adamw", weight_decay=0.01)
+        >>> [group["weight_decay"] for group in optimizer.param_groups]
+        [0.01, 0.0]
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:

@@ -29,12 +29,16 @@ _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {  # of what may be No
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training; `Training` says what each means.
+    """The settings of a training, documented in `Training`.
 
     Raises:
-        EvaluationError: A value is out of its range, or two contradict each other; the message
-            names it.
-        UnknownName: A name is not known.
+        EvaluationError: A value is out of its range, or two contradict each other; the message names it.
+        UnknownName: A name is unknown.
+
+    Example:
+        >>> from archwright.evaluate import Recipe
+        >>> Recipe(epochs=5).with_settings({"lr": 0.1}).lr
+        0.1
     """
 
     epochs: int | None = None
@@ -151,7 +155,16 @@ def _check_name(kind: str, given: object, allowed: Iterable[str]) -> None:
 
 
 def positive_integer(name: str, value: object) -> int:
-    """Return a whole number of 1 or more as Python's own; EvaluationError where it is none."""
+    """Return an integer of 1 or more as an `int`.
+
+    Raises:
+        EvaluationError: The value is not such a number.
+
+    Example:
+        >>> from archwright.evaluate import positive_integer
+        >>> positive_integer("epochs", np.int64(3))
+        3
+    """
     value = scalar(value)
     if not is_whole(value) or value < 1:
         raise EvaluationError(f"{name} must be an integer of 1 or more, not {value!r}")

@@ -17,9 +17,9 @@ _APART = 7919  # between the seeds of two evaluations of one candidate
 
 
 class Repeats(Wrapped):
-    """Evaluates each candidate several times, with different seeds, and returns the means.
+    """Evaluator that returns the mean metrics of several evaluations with different seeds.
 
-    The network that is kept is that of the first evaluation.
+    The network of the first evaluation is kept.
 
     Args:
         evaluator: An evaluator, or a function `f(candidate) -> float | dict`.

@@ -17,12 +17,17 @@ __all__ = ["Setup", "lay_out"]
 
 @dataclass(frozen=True)
 class Setup:
-    """How a network is run.
+    """Device, memory format and precision of a network.
 
     Args:
-        device: Where, as torch names it.
-        channels_last: Whether images lie in memory pixel by pixel rather than channel by channel.
-        bf16: Whether to compute in bfloat16 wherever that is safe.
+        device: The torch device.
+        channels_last: Whether images are in the channels-last memory format.
+        bf16: Whether to use autocast to bfloat16.
+
+    Example:
+        >>> from archwright.evaluate import Setup
+        >>> Setup("cpu", channels_last=True).layout
+        torch.channels_last
     """
 
     device: str
@@ -55,7 +60,15 @@ class Setup:
 
 
 def lay_out(model: torch.nn.Module, layout: torch.memory_format) -> None:
-    """Put the weights of two-dimensional layers into a memory format."""
+    """Convert the weights of two-dimensional layers to a memory format.
+
+    Example:
+        >>> from archwright.evaluate import lay_out
+        >>> layer = torch.nn.Conv2d(2, 2, 3)
+        >>> lay_out(layer, torch.channels_last)
+        >>> layer.weight.is_contiguous(memory_format=torch.channels_last)
+        True
+    """
     for tensor in chain(model.parameters(), model.buffers()):
         if tensor.ndim == 4:
             tensor.data = tensor.data.to(tensor.dtype, memory_format=layout)

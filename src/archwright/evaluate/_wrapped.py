@@ -20,10 +20,19 @@ __all__ = ["Wrapped"]
 
 
 class Wrapped(Evaluator):
-    """Evaluates in its own way by means of another evaluator, which answers everything else but `to_json`.
+    """Base class of evaluators that wrap another one; all methods but `evaluate` and `to_json` are delegated to it.
 
     Args:
-        evaluator: The other.
+        evaluator: The wrapped evaluator.
+
+    Example:
+        >>> from archwright.evaluate import Wrapped, as_evaluator
+        >>> class Doubled(Wrapped):
+        ...     def evaluate(self, candidate):
+        ...         return {name: 2 * value for name, value in self.evaluator.evaluate(candidate).items()}
+        >>> candidate = aw.Candidate(aw.Space(x=aw.integer(0, 9)), aw.Architecture({"x": 3}), seed=0)
+        >>> Doubled(as_evaluator(lambda candidate: candidate.settings["x"])).evaluate(candidate)
+        {'value': 6.0}
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
