@@ -79,10 +79,14 @@ def as_cost(given: str | Target | Cost) -> Cost:
 
 
 def cost_from_json(written: Mapping[str, Any]) -> Cost:
-    """Return the cost that `Cost.to_json` wrote.
+    """Return the cost written by `Cost.to_json`.
 
     Raises:
-        CostError: It is none of those of this room.
+        CostError: The class is none of `archwright.cost`.
+
+    Example:
+        >>> aw.cost.cost_from_json(aw.cost.Counted(["flops"]).to_json())
+        Counted('flops')
     """
     kind = written.get("type")
     if kind == "counted":
