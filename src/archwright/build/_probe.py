@@ -13,9 +13,10 @@ from typing import Any
 
 from archwright.build._conditions import Conditions, ExecutionPath, InfeasiblePath, TooMany
 from archwright.build._kinds import is_layer, is_open, is_row
-from archwright.build._shapes import Absent, Case, Failure, Inside, StandIn, Sum, key_of, reason, run_layer, signature
+from archwright.build._shapes import Case, Failure, Inside, StandIn, Sum, key_of, reason, run_layer, signature
 from archwright.errors import ArchwrightError
 from archwright.space import (
+    Absent,
     Apply,
     Blank,
     Call,

@@ -12,10 +12,9 @@ from archwright.build._build import innermost
 from archwright.build._make import headline, instantiate
 from archwright.build._meta import ShapesAlone
 from archwright.errors import ArchwrightError
-from archwright.space import Call
+from archwright.space import Absent, Call
 
 __all__ = [
-    "Absent",
     "Case",
     "Failure",
     "Inside",
@@ -95,13 +94,6 @@ class Failure:
     text: str
     path: str
     own: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Absent:
-    """The value of no operation; it would have had the shape of `like`."""
-
-    like: Any
 
 
 def shapes_in(item: Any) -> Any:

@@ -76,9 +76,9 @@ class Edit:
         inside = {decision.labels.index(label) for label in value}  # type: ignore[union-attr]  # a tuple of labels
         if self.kind == "swap":
             fits = self.option in inside and self.other not in inside
-            return [decision._pick(inside - {self.option} | {self.other})] if fits else []
+            return [decision.pick(inside - {self.option} | {self.other})] if fits else []
         changed = inside ^ {self.option}
-        return [decision._pick(changed)] if decision.low <= len(changed) <= decision.high else []
+        return [decision.pick(changed)] if decision.low <= len(changed) <= decision.high else []
 
 
 def edits_of(space: Space) -> list[Edit]:

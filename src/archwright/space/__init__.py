@@ -2,8 +2,7 @@
 
 from archwright.space._architecture import Architecture
 from archwright.space._code import load_code
-from archwright.space._crossover import Crossover
-from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, place_of
+from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, choice_of, place_of
 from archwright.space._encoding import CellEncoding
 from archwright.space._fold import below, children, mapped, walk, with_modules
 from archwright.space._language import (
@@ -21,6 +20,7 @@ from archwright.space._language import (
     template,
 )
 from archwright.space._limits import MAX_PARTS
+from archwright.space._moves import Crossover
 from archwright.space._names import find, name_in_torch, package_names, plain
 from archwright.space._nodes import (
     Apply,
@@ -38,12 +38,13 @@ from archwright.space._nodes import (
 )
 from archwright.space._print import describe_size
 from archwright.space._program import Program
-from archwright.space._resolve import Resolver
+from archwright.space._resolve import Absent, Resolver
 from archwright.space._space import Predicate, Space
 from archwright.space._spec import InputSpec, TensorSpec, as_specs
 
 __all__ = [
     "MAX_PARTS",
+    "Absent",
     "Apply",
     "Architecture",
     "Blank",
@@ -74,6 +75,7 @@ __all__ = [
     "cell",
     "children",
     "choice",
+    "choice_of",
     "describe_size",
     "find",
     "graph",

@@ -13,9 +13,9 @@ import numpy as np
 
 from archwright._scalars import is_number, scalar
 from archwright.errors import ArchitectureError
-from archwright.space._nodes import Node, written
+from archwright.space._nodes import Apply, Node, body_of, written
 
-__all__ = ["Choice", "Decision", "Integer", "Real", "Repeat", "Subset", "Value", "place_of"]
+__all__ = ["Choice", "Decision", "Integer", "Real", "Repeat", "Subset", "Value", "choice_of", "place_of"]
 
 Scalar: TypeAlias = bool | int | float | str | None
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -351,7 +351,8 @@ class Subset(Decision):
         k = repr(self.low) if self.low == self.high else repr((self.low, self.high))
         return _call("subset", [*map(written, self.options), f"k={k}"], self.name)
 
-    def _pick(self, indices: Any) -> Value:
+    def pick(self, indices: Any) -> Value:
+        """Return the value that takes some of the options, by number."""
         return tuple(self.labels[index] for index in sorted(int(index) for index in indices))
 
     def indices(self, value: Any) -> list[int]:
@@ -364,7 +365,7 @@ class Subset(Decision):
         while drawn >= math.comb(n, k):
             drawn -= math.comb(n, k)
             k += 1
-        return self._pick(rng.choice(n, size=k, replace=False))
+        return self.pick(rng.choice(n, size=k, replace=False))
 
     def mutate(self, value: Any, rng: np.random.Generator) -> Value:
         near = self.neighbours(value)
@@ -373,17 +374,17 @@ class Subset(Decision):
     def neighbours(self, value: Any) -> list[Value]:
         inside = set(self.indices(value))
         outside = [index for index in range(len(self.options)) if index not in inside]
-        near = [self._pick(inside - {out} | {into}) for out in sorted(inside) for into in outside]
+        near = [self.pick(inside - {out} | {into}) for out in sorted(inside) for into in outside]
         if len(inside) < self.high:
-            near += [self._pick(inside | {into}) for into in outside]
+            near += [self.pick(inside | {into}) for into in outside]
         if len(inside) > self.low:
-            near += [self._pick(inside - {out}) for out in sorted(inside)]
+            near += [self.pick(inside - {out}) for out in sorted(inside)]
         return near
 
     def values(self) -> Iterator[Value]:
         for k in range(self.low, self.high + 1):
             for indices in combinations(range(len(self.options)), k):
-                yield self._pick(indices)
+                yield self.pick(indices)
 
     def check(self, value: Any) -> Value:
         given = [scalar(label) for label in value] if isinstance(value, list | tuple | set | frozenset) else None
@@ -392,7 +393,7 @@ class Subset(Decision):
             allowed = ", ".join(map(repr, self.labels))
             count = str(self.low) if self.low == self.high else f"{self.low} to {self.high}"
             raise ArchitectureError(f"{value!r} is not {count} of {allowed}")
-        return self._pick(inside)
+        return self.pick(inside)
 
     def encode(self, value: Any) -> list[float]:
         inside = set(self.indices(value))
@@ -401,7 +402,7 @@ class Subset(Decision):
     def decode(self, slots: Sequence[float]) -> Value:
         ranked = sorted(range(len(self.options)), key=lambda index: -float(slots[index]))
         k = sum(float(slot) > 0.5 for slot in slots)
-        return self._pick(ranked[: min(max(k, self.low), self.high)])
+        return self.pick(ranked[: min(max(k, self.low), self.high)])
 
     def chosen(self, value: Any) -> tuple[Any, ...]:
         return tuple(self.options[index] for index in self.indices(value))
@@ -409,6 +410,12 @@ class Subset(Decision):
     @property
     def branches(self) -> tuple[Any, ...]:
         return self.options
+
+
+def choice_of(option: Any) -> Choice | None:
+    """Return the choice of the operation that makes a value of a graph; None where nothing is open about it."""
+    module = body_of(option.module) if isinstance(option, Apply) else None
+    return module if isinstance(module, Choice) else None
 
 
 def place_of(decision: Decision, index: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from archwright.errors import SpaceError
@@ -18,29 +18,14 @@ from archwright.space._names import find, plain
 from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Graph, Merge, body_of, written
 from archwright.space._program import Program
 
-__all__ = ["Resolver", "live", "resolve"]
+__all__ = ["Absent", "Resolver", "live"]
 
 
-def resolve(program: Program, values: Mapping[str, Value], item: Any, path: str) -> Any:
-    """Return an item of an expression with every decision made.
-
-    Args:
-        program: The decisions of the expression.
-        values: What was decided, by name.
-        item: The expression.
-        path: Where it stands; calls and graphs in the result carry their paths.
-
-    Raises:
-        SpaceError: Arithmetic fails, or a blank stands outside of its template.
-    """
-    return Resolver(program, values, {}).close(item, path)
-
-
-class _Absent:
+@dataclass(frozen=True)
+class Absent:
     """The value of no operation; it would have had the shape of `like`."""
 
-    def __init__(self, like: Any) -> None:
-        self.like = like
+    like: Any
 
 
 class Resolver:
@@ -65,7 +50,11 @@ class Resolver:
         return self.values[self.program.names[decision]]
 
     def close(self, item: Any, path: str) -> Any:
-        """Return an item, which stands at a path, with every decision made."""
+        """Return an item, which stands at a path, with every decision made.
+
+        Raises:
+            SpaceError: Arithmetic fails, or a blank stands outside of its template.
+        """
         if isinstance(item, Decision):
             return self.decided(item, path)
         if isinstance(item, Filled):
@@ -109,15 +98,15 @@ class Resolver:
             """Return what an operand stands for: the chosen ones of a subset, else one value."""
             if isinstance(item, Choice | Subset):
                 return [value for part in item.chosen(self.value(item)) for value in values(part)]
-            return [memo[id(item)] if item is not None else _Absent(graph.inputs[0])]
+            return [memo[id(item)] if item is not None else Absent(graph.inputs[0])]
 
         def closed(item: Apply | Merge) -> Any:
             if isinstance(item, Apply):
                 inputs = tuple(value for part in item.inputs for value in values(part))
                 module = self.close(item.module, f"{path}.{graph.labels[item]}")
-                return _Absent(inputs[0]) if module is None else Apply(module, inputs, graph.labels[item])
+                return Absent(inputs[0]) if module is None else Apply(module, inputs, graph.labels[item])
             operands = [value for part in item.operands for value in values(part)]
-            kept = tuple(operand for operand in operands if not isinstance(operand, _Absent))
+            kept = tuple(operand for operand in operands if not isinstance(operand, Absent))
             if not kept:
                 return Merge("zeros", (operands[0].like if operands else graph.inputs[0],))
             return kept[0] if len(kept) == 1 else Merge(item.kind, kept)

@@ -18,18 +18,16 @@ from archwright._words import counted
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import _encoding as encoding
 from archwright.space._architecture import Architecture
-from archwright.space._constraints import Constraints, Predicate
-from archwright.space._crossover import Crossover, inherit
+from archwright.space._constraints import Constraints, Feasible, Predicate
 from archwright.space._decisions import Decision, Value
-from archwright.space._feasible import Feasible
 from archwright.space._json import dump_space
-from archwright.space._moves import Moves
+from archwright.space._moves import Crossover, Moves, inherit
 from archwright.space._names import Unread, check_part_names, declare, digest, package_names, restore
 from archwright.space._nodes import Graph
 from archwright.space._print import called, changed_lines, describe_decision, describe_size, tree
 from archwright.space._program import Program
 from archwright.space._read import Reader
-from archwright.space._resolve import resolve
+from archwright.space._resolve import Resolver
 from archwright.space._spec import TensorSpec, as_specs
 
 if TYPE_CHECKING:
@@ -420,8 +418,8 @@ class Space:
             ArchitectureError: The architecture does not belong to the space.
             SpaceError: Arithmetic on decisions fails; the message names the path.
         """
-        values = self.canonical(architecture)
-        return {name: resolve(self.program, values, part, name) for name, part in self.parts.items()}
+        resolver = Resolver(self.program, self.canonical(architecture), {})
+        return {name: resolver.close(part, name) for name, part in self.parts.items()}
 
     # Building loads torch: these imports wait until they are needed.
 

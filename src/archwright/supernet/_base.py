@@ -16,7 +16,7 @@ from archwright._checks import check_numbers
 from archwright._registry import Classes
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.evaluate import Batch
-from archwright.space import Apply, Architecture, Choice, Decision, Subset, Value, body_of
+from archwright.space import Architecture, Choice, Decision, Subset, Value, choice_of
 from archwright.supernet._execution import Draw, Mix
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ __all__ = [
     "Batch",
     "Relaxation",
     "between",
-    "choice_of",
     "create",
     "derivable",
     "entries",
@@ -283,7 +282,7 @@ def _offsets(merge: Any) -> list[tuple[int, Any]]:
 def _strongest(decision: Subset, strengths: Shares) -> Value:
     """Return as many options as the subset takes at least (one at least where it may be empty), the strongest."""
     count = max(decision.low, 1)
-    return decision._pick(np.argsort(-strengths, kind="stable")[:count])
+    return decision.pick(np.argsort(-strengths, kind="stable")[:count])
 
 
 def _strength(supernet: Supernet, option: Any, shares: dict[str, Shares]) -> float:
@@ -311,12 +310,6 @@ def _kept_edges(supernet: Supernet) -> set[Any]:
     """Return the choices of operation on edges among which a node keeps some."""
     subsets = (each for each in supernet.branches.values() if isinstance(each, Subset))
     return {choice_of(option) for subset in subsets for option in subset.options}
-
-
-def choice_of(option: Any) -> Choice | None:
-    """Return the choice of the operation that makes a value of a graph; None where nothing is open about it."""
-    module = body_of(option.module) if isinstance(option, Apply) else None
-    return module if isinstance(module, Choice) else None
 
 
 _classes: Classes[Relaxation] = Classes("relaxation", RelaxationError)

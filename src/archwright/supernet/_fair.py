@@ -101,7 +101,7 @@ def _column(decision: Decision, count: int, rng: np.random.Generator) -> list[Va
     kept = len(decision.sample(rng))  # type: ignore[arg-type]  # a subset's value is a tuple
     rounds = -(-count // size)
     windows = [np.roll(order, -start)[:kept] for order in _rounds(size, rounds, rng) for start in range(size)]
-    return [decision._pick(window) for window in windows[:count]]
+    return [decision.pick(window) for window in windows[:count]]
 
 
 def _orders(size: int, count: int, rng: np.random.Generator) -> list[int]:

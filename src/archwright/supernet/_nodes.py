@@ -12,6 +12,7 @@ from torch import Tensor
 
 from archwright.errors import RelaxationError, ShapeError
 from archwright.space import (
+    Absent,
     Apply,
     Blank,
     Choice,
@@ -157,13 +158,6 @@ class Branch:
         return shuffled
 
 
-class _Absent:
-    """The value of no operation; it would have had the shape of `like`."""
-
-    def __init__(self, like: Any) -> None:
-        self.like = like
-
-
 class Wiring:
     """A graph of values.
 
@@ -202,14 +196,14 @@ class Wiring:
 
     def _fresh(self, item: Any, memo: dict[Any, Any], context: Context) -> Any:
         if isinstance(item, Choice):
-            terms = [term for term in self._operands(item, None, memo, context) if not isinstance(term[1], _Absent)]
+            terms = [term for term in self._operands(item, None, memo, context) if not isinstance(term[1], Absent)]
             _check_alike(self._names[item], terms)
             return mixed(terms)
         if isinstance(item, Apply):
             inputs = tuple(self._value(part, memo, context) for part in self._chosen(item.inputs, context))
             node = self.nodes[item]
             value = None if node is None else node.run(inputs, context)
-            return _Absent(inputs[0]) if value is None else value
+            return Absent(inputs[0]) if value is None else value
         return self._merge(item, memo, context)
 
     def _chosen(self, parts: tuple[Any, ...], context: Context) -> list[Any]:
@@ -226,9 +220,9 @@ class Wiring:
         for index, part in enumerate(merge.operands):
             found = self._operands(part, edges, memo, context, index)
             if isinstance(part, Choice | Subset) and self._names[part] in context.draw.mixes and merge.kind != "concat":
-                _check_alike(self._names[part], [term for term in found if not isinstance(term[1], _Absent)])
+                _check_alike(self._names[part], [term for term in found if not isinstance(term[1], Absent)])
             operands += found
-        kept = [(weight, value) for weight, value in operands if not isinstance(value, _Absent)]
+        kept = [(weight, value) for weight, value in operands if not isinstance(value, Absent)]
         if not kept:
             like = operands[0][1].like if operands else memo[self.graph.inputs[0]]
             return torch.zeros_like(like)
@@ -260,7 +254,7 @@ class Wiring:
                 weights = [None if by is None else by[number] for number in numbers]
                 contexts = [context.taking(name, _taken(part, number)) for number in numbers]
             if not chosen:
-                return [(None, _Absent(memo[self.graph.inputs[0]]))]
+                return [(None, Absent(memo[self.graph.inputs[0]]))]
             return [
                 (_times(weight, inner), value)
                 for weight, option, inside in zip(weights, chosen, contexts, strict=True)
@@ -268,7 +262,7 @@ class Wiring:
             ]
         weight = None if edges is None else edges[index]
         if part is None:
-            return [(None, _Absent(memo[self.graph.inputs[0]]))]
+            return [(None, Absent(memo[self.graph.inputs[0]]))]
         node = self.nodes.get(part) if isinstance(part, Apply) else None
         if isinstance(node, Branch) and part not in memo and node.name in context.draw.mixes:
             inputs = tuple(self._value(each, memo, context) for each in self._chosen(part.inputs, context))
@@ -276,7 +270,7 @@ class Wiring:
             if terms and part in self._summed:
                 return [(_times(weight, inner), value) for inner, value in terms]
             total = mixed(terms)
-            memo[part] = _Absent(inputs[0]) if total is None else total
+            memo[part] = Absent(inputs[0]) if total is None else total
         return [(weight, self._value(part, memo, context))]
 
 
@@ -313,7 +307,7 @@ def _taken(decision: Choice | Subset, number: int) -> Value:
     if isinstance(decision, Choice):
         return decision.labels[number]
     others = [each for each in range(len(decision.options)) if each != number]
-    return decision._pick([number, *others[: max(0, decision.low - 1)]])
+    return decision.pick([number, *others[: max(0, decision.low - 1)]])
 
 
 def _times(first: Tensor | None, second: Tensor | None) -> Tensor | None:

@@ -105,7 +105,7 @@ def _worth(trainer: Trainer, name: str, held: list[Batch]) -> Value | None:
     without = [_score(trainer, _left_out(draw, name, number, count), held) for number in range(count)]
     ranked = sorted(range(count), key=lambda number: without[number])  # the least accurate without it first
     if isinstance(decision, Subset):
-        return decision._pick(ranked[: max(decision.low, 1)])
+        return decision.pick(ranked[: max(decision.low, 1)])
     values = list(decision.values())
     allowed = derivable(supernet, decision, values)
     return next(values[number] for number in ranked if values[number] in allowed)

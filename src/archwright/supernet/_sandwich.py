@@ -108,7 +108,7 @@ def _value(decision: Decision, share: float, rng: np.random.Generator) -> Value:
     """Return the value that lies at a share of a decision's range; any where it has no order."""
     if isinstance(decision, Subset):
         count = decision.low + _rank(share, decision.high - decision.low + 1)
-        return decision._pick(rng.choice(len(decision.options), size=count, replace=False))
+        return decision.pick(rng.choice(len(decision.options), size=count, replace=False))
     if isinstance(decision, Choice) and not decision.ordered:
         return decision.sample(rng)
     if decision.size == math.inf:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from archwright.build import closed_model, instantiate, size_lazy_layers, zeros_for
 from archwright.errors import ArchwrightError, RelaxationError
-from archwright.space import MAX_PARTS, Architecture, Choice, Decision, Space, Subset, Value, as_specs
+from archwright.space import MAX_PARTS, Architecture, Choice, Decision, Space, Subset, Value, as_specs, choice_of
 from archwright.supernet import _base
-from archwright.supernet._base import Relaxation, choice_of
+from archwright.supernet._base import Relaxation
 from archwright.supernet._compile import Compiler
 from archwright.supernet._execution import Context, Draw, Engine, Mix
 from archwright.supernet._initial import initialise, separated

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from archwright._checks import check_counts, check_positive
 from archwright.errors import StrategyError
-from archwright.space import Apply, Architecture, Choice, Decision, Filled, Space
+from archwright.space import Architecture, Decision, Space, choice_of
 from archwright.surrogates._base import FittedMembers, Predictor, standardise
 from archwright.surrogates._rows import encode_rows, remembered
 from archwright.surrogates._wl import as_graph
@@ -145,9 +145,7 @@ def _beside(space: Space) -> NDArray[np.bool_]:
 
 def _shown(part: Any) -> Iterator[Decision]:
     """Iterate over the decisions that give a part of a cell its label, or say what leads to it."""
-    module = part.module if isinstance(part, Apply) else None
-    while isinstance(module, Filled):
-        module = module.body
-    if isinstance(module, Choice):
-        yield module
+    operation = choice_of(part)
+    if operation is not None:
+        yield operation
     yield from (value for value in getattr(part, "operands", ()) if isinstance(value, Decision))
