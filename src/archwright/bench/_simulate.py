@@ -31,15 +31,10 @@ _ROUNDING = 1e-9  # of the clock
 
 @dataclass(frozen=True)
 class Searcher:
-    """What searches.
+    """What searches."""
 
-    Args:
-        strategy: What proposes.
-        scheduler: What says how much each trial gets; `None` where each is a full evaluation.
-    """
-
-    strategy: Strategy
-    scheduler: Scheduler | None = None
+    strategy: Strategy  # what proposes
+    scheduler: Scheduler | None = None  # what says how much each trial gets; `None` where each is a full evaluation
 
     def __str__(self) -> str:
         """Return both with all their settings."""
@@ -66,25 +61,15 @@ class _Counting(Strategy):
 
 @dataclass(frozen=True)
 class Task:
-    """What searches are given, and how they are judged.
+    """What searches are given, and how they are judged."""
 
-    Args:
-        space: Where to search.
-        evaluator: What measures a candidate.
-        objective: What to optimise.
-        trials: How many evaluations a search has; with `seconds`, how many full ones that is the time of.
-        workers: How many evaluations run at one time.
-        judge: Returns the value by which the best found is judged.
-        seconds: How much simulated time a search has; `None` where evaluations are counted.
-    """
-
-    space: Space
-    evaluator: Evaluator
-    objective: Objective
-    trials: int
-    workers: int = 1
-    judge: Judge | None = None
-    seconds: float | None = None
+    space: Space  # where to search
+    evaluator: Evaluator  # what measures a candidate
+    objective: Objective  # what to optimise
+    trials: int  # how many evaluations a search has; with `seconds`, how many full ones that is the time of
+    workers: int = 1  # how many evaluations run at one time
+    judge: Judge | None = None  # returns the value by which the best found is judged
+    seconds: float | None = None  # how much simulated time a search has; `None` where evaluations are counted
 
     def study(self, searcher: Searcher, seed: int) -> Study:
         """Return the study of a search."""
@@ -107,15 +92,10 @@ class Task:
 
 @dataclass
 class _Search:
-    """A search under way.
+    """A search under way."""
 
-    Args:
-        task: What it is given.
-        study: Its record.
-    """
-
-    task: Task
-    study: Study
+    task: Task  # what it is given
+    study: Study  # its record
     _until: dict[int, float] = field(default_factory=dict)  # of each trial, with all that it goes on from
     _known: dict[Architecture, tuple[float, float]] = field(default_factory=dict)
     _asked: int = 0

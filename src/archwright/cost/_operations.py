@@ -24,17 +24,11 @@ _FREE = {"size", "dim", "shape", "__get__", "stride", "numel", "__len__"}  # fun
 
 @dataclass(frozen=True)
 class Operation:
-    """A layer or a function, with the shapes of what goes in.
+    """A layer or a function, with the shapes of what goes in."""
 
-    Args:
-        key: What it is, as text: two operations of one key take the same time.
-        run: Takes real tensors of the shapes, and computes.
-        shapes: The shape and the type of each tensor that goes in.
-    """
-
-    key: str
-    run: _Call
-    shapes: tuple[Shaped, ...]
+    key: str  # what it is, as text: two operations of one key take the same time
+    run: _Call  # takes real tensors of the shapes, and computes
+    shapes: tuple[Shaped, ...]  # the shape and the type of each tensor that goes in
 
 
 def operations(model: nn.Module, inputs: Sequence[Tensor]) -> list[Operation]:

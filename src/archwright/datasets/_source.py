@@ -21,40 +21,27 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs with the names of their classes, or with target values.
+    """Inputs with the names of their classes, or with target values."""
 
-    Args:
-        inputs: Images, uint8 or float32 of shape (n, channels, height, width), or a table, float32
-            of shape (n, features).
-        labels: Class names, text of shape (n,); or values, float64 of shape (n, k).
-        notes: What the user is to be warned of: values that may mean something else than they are taken for.
-    """
-
+    # Images, uint8 or float32 of shape (n, channels, height, width), or a table, float32 of shape (n, features).
     inputs: torch.Tensor
-    labels: Labels | Values
+    labels: Labels | Values  # class names, text of shape (n,); or values, float64 of shape (n, k)
+    # What the user is to be warned of: values that may mean something else than they are taken for.
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Source:
-    """All that a reader found.
+    """All that a reader found."""
 
-    Args:
-        name: What to call the data.
-        train: The samples to learn from; the validation part is taken from them, and so is the test
-            part where there is no official one.
-        test: The official test part, if there is one.
-        columns: For tables in files, what their columns become, in the order of the features.
-        named: Whether these have names of their own.
-        target: For tables in files, the column of the classes.
-    """
-
-    name: str
+    name: str  # what to call the data
+    # The samples to learn from; the validation part is taken from them, and so is the test part where there is no
+    # official one.
     train: Samples
-    test: Samples | None = None
-    columns: tuple[Column, ...] = ()
-    named: bool = False
-    target: str | None = None
+    test: Samples | None = None  # the official test part, if there is one
+    columns: tuple[Column, ...] = ()  # for tables in files, what their columns become, in the order of the features
+    named: bool = False  # whether these have names of their own
+    target: str | None = None  # for tables in files, the column of the classes
 
     @property
     def indicators(self) -> npt.NDArray[np.bool_]:

@@ -17,20 +17,14 @@ Kind = Literal["up", "down", "to", "toggle", "swap"]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change of one decision.
+    """A change of one decision."""
 
-    Args:
-        name: The decision.
-        kind: "up" and "down" of what has an order, which adds and removes a layer of a `repeat`; "to" an option of an
-            unordered choice; "toggle" an option of a subset, or "swap" two where their number is fixed.
-        option: The option, by number; of a swap the one that goes.
-        other: Of a swap the option that comes.
-    """
-
-    name: str
+    name: str  # of the decision
+    # "up" and "down" of what has an order, which adds and removes a layer of a `repeat`; "to" an option of an unordered
+    # choice; "toggle" an option of a subset, or "swap" two where their number is fixed.
     kind: Kind
-    option: int = 0
-    other: int = 0
+    option: int = 0  # the option, by number; of a swap the one that goes
+    other: int = 0  # of a swap the option that comes
 
     def apply(self, space: Space, architecture: Architecture) -> Architecture | None:
         """Return the architecture after the change; None where there is nothing to change in this way.

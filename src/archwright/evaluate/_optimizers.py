@@ -19,19 +19,12 @@ MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
 
 @dataclass(frozen=True)
 class _Named:
-    """An optimizer's class and what it is called with.
-
-    Args:
-        make: The class.
-        lr: Peak learning rate, where none is given.
-        weight_decay: Likewise.
-        options: What is always passed.
-    """
+    """An optimizer's class and what it is called with."""
 
     make: Callable[..., Optimizer]
-    lr: float
-    weight_decay: float
-    options: dict[str, Any] = field(default_factory=dict)
+    lr: float  # peak learning rate, where none is given
+    weight_decay: float  # likewise
+    options: dict[str, Any] = field(default_factory=dict)  # what is always passed
 
 
 OPTIMIZERS: dict[str, _Named] = {

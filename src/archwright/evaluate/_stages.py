@@ -29,19 +29,12 @@ _LEAST_SIDE = 8  # pixels
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a training, with a learning-rate schedule of its own.
+    """A part of a training, with a learning-rate schedule of its own."""
 
-    Args:
-        epochs: How many epochs it has; `None` where it is time that ends it.
-        seconds: How long it lasts; `None` where it is epochs that end it.
-        share: The share of the training part that it sees.
-        side: The height of the images, in pixels; `None` for what they are.
-    """
-
-    epochs: float | None
-    seconds: float | None = None
-    share: float = 1.0
-    side: int | None = None
+    epochs: float | None  # how many epochs it has; `None` where it is time that ends it
+    seconds: float | None = None  # how long it lasts; `None` where it is epochs that end it
+    share: float = 1.0  # the share of the training part that it sees
+    side: int | None = None  # the height of the images, in pixels; `None` for what they are
 
     @property
     def seconds_to_judge(self) -> float:

@@ -17,15 +17,10 @@ __all__ = ["Bracket", "Brackets", "Plan", "cost", "halved", "hyperband"]
 
 @dataclass(frozen=True)
 class Bracket:
-    """A round of successive halving.
+    """A round of successive halving."""
 
-    Args:
-        start: The rung on which it begins.
-        sizes: How many trials it has on that rung and on each that follows.
-    """
-
-    start: int
-    sizes: tuple[int, ...]
+    start: int  # the rung on which it begins
+    sizes: tuple[int, ...]  # how many trials it has on that rung and on each that follows
 
 
 Plan = Callable[[int], Bracket]

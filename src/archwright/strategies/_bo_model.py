@@ -22,15 +22,10 @@ _OBSERVED = 1000  # the most trials that are observed: the cost of a proposal gr
 
 @dataclass
 class Model:
-    """A Gaussian process that follows from the complete trials of a history, whatever it was asked before.
+    """A Gaussian process that follows from the complete trials of a history, whatever it was asked before."""
 
-    Args:
-        terms: The terms of its kernel.
-        seen: What it sees in place of scores.
-    """
-
-    terms: tuple[Term, ...]
-    seen: Callable[[NDArray[np.float64]], NDArray[np.float64]] = squash
+    terms: tuple[Term, ...]  # the terms of its kernel
+    seen: Callable[[NDArray[np.float64]], NDArray[np.float64]] = squash  # what it sees in place of scores
     rows: list[Rows] = field(default_factory=list)  # for each term the (trials, features) rows
     count: int = 0  # how many trials have their rows
     fitted: int = 0  # how many the parameters were fitted to

@@ -23,21 +23,13 @@ _NEVER = -1e9  # the log-probability of what is not allowed; finite, so that not
 
 @dataclass(frozen=True)
 class Paths:
-    """The episodes that make some architectures, one after the other in each row, padded.
+    """The episodes that make some architectures, one after the other in each row, padded."""
 
-    Args:
-        before: (n, length) the action taken just before each step, numbered over all steps from 1; 0 at the start.
-        steps: (n, length) the numbers of the steps.
-        taken: (n, length) the actions.
-        prior: (n, length, most) log-probabilities of the actions in a uniform draw.
-        real: (n, length) whether there is a step; the rest is padding.
-    """
-
-    before: Tensor
-    steps: Tensor
-    taken: Tensor
-    prior: Tensor
-    real: Tensor
+    before: Tensor  # (n, length) the action taken just before each step, numbered over all steps from 1; 0 at the start
+    steps: Tensor  # (n, length) the numbers of the steps
+    taken: Tensor  # (n, length) the actions
+    prior: Tensor  # (n, length, most) log-probabilities of the actions in a uniform draw
+    real: Tensor  # (n, length) whether there is a step; the rest is padding
 
 
 class Controller(nn.Module):
@@ -170,17 +162,11 @@ class Controller(nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """Architectures that the policy proposed, with what they brought.
+    """Architectures that the policy proposed, with what they brought."""
 
-    Args:
-        architectures: (n,) of them, or the episodes that make them.
-        advantages: (n,) rewards above the baseline.
-        before: (n,) their log-probabilities before the update.
-    """
-
-    architectures: Sequence[Architecture] | Paths
-    advantages: Tensor
-    before: Tensor
+    architectures: Sequence[Architecture] | Paths  # (n,) of them, or the episodes that make them
+    advantages: Tensor  # (n,) rewards above the baseline
+    before: Tensor  # (n,) their log-probabilities before the update
 
 
 Loss = Callable[[Controller, Batch], Tensor]
@@ -193,25 +179,16 @@ class Learner:
     The reward of a trial is the share of the trials before it that it beats, and half of those it equals: so it
     means the same for every metric and every scale. The baseline is a moving mean of the rewards before it, so it
     leaves the expected gradient as it is.
-
-    Args:
-        controller: The policy.
-        loss: What a step of the optimizer makes smaller.
-        batch: Trials of an update.
-        epochs: Steps of the optimizer for each batch.
-        rate: The learning rate of Adam.
-        decay: How much of the baseline is kept with each trial.
-        scaled: Whether the advantages of a batch are divided by their standard deviation.
     """
 
-    controller: Controller
-    loss: Loss
+    controller: Controller  # the policy
+    loss: Loss  # what a step of the optimizer makes smaller
     _: KW_ONLY
-    batch: int
-    epochs: int
-    rate: float
-    decay: float
-    scaled: bool = False
+    batch: int  # trials of an update
+    epochs: int  # steps of the optimizer for each batch
+    rate: float  # the learning rate of Adam
+    decay: float  # how much of the baseline is kept with each trial
+    scaled: bool = False  # whether the advantages of a batch are divided by their standard deviation
     baseline: float = field(default=0.5, init=False)
     replayed: int = field(default=0, init=False)
 

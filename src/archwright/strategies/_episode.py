@@ -18,36 +18,22 @@ __all__ = ["Episode", "Layout", "Move", "Step", "episode_layout", "first_new", "
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What an episode asks for: a decision, or one option of a large subset.
+    """What an episode asks for: a decision, or one option of a large subset."""
 
-    Args:
-        number: Its place among all steps of the space.
-        first: The place of its first action among all actions of all steps.
-        count: How many actions it has.
-        name: The decision.
-        option: Which option of a large subset; 0 for any other decision.
-    """
-
-    number: int
-    first: int
-    count: int
-    name: str
-    option: int
+    number: int  # its place among all steps of the space
+    first: int  # the place of its first action among all actions of all steps
+    count: int  # how many actions it has
+    name: str  # of the decision
+    option: int  # which option of a large subset; 0 for any other decision
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A step, and what was done in it.
-
-    Args:
-        step: The step.
-        action: The action taken, from 0.
-        weights: (count,) the probabilities of the actions in a uniform draw; 0 is not allowed.
-    """
+    """A step, and what was done in it."""
 
     step: Step
-    action: int
-    weights: NDArray[np.float64]
+    action: int  # the action taken, from 0
+    weights: NDArray[np.float64]  # (count,) the probabilities of the actions in a uniform draw; 0 is not allowed
 
 
 class Layout:

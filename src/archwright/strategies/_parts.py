@@ -13,21 +13,14 @@ __all__ = ["Part", "join", "parts", "split"]
 
 @dataclass(frozen=True)
 class Part:
-    """A number that a decision comes to.
+    """A number that a decision comes to."""
 
-    Args:
-        name: The decision's name; with the option in brackets where it is one of a subset.
-        kind: "category": an index, no order is meant; "whole": a whole number, or the rank of an ordered value; "real".
-        low: The least.
-        high: The greatest; for a category the number of options less one.
-        log: Whether small numbers are as likely as large ones.
-    """
-
-    name: str
+    name: str  # the decision's name; with the option in brackets where it is one of a subset
+    # "category": an index, no order is meant; "whole": a whole number, or the rank of an ordered value; "real".
     kind: Literal["category", "whole", "real"]
-    low: float
-    high: float
-    log: bool = False
+    low: float  # the least
+    high: float  # the greatest; for a category the number of options less one
+    log: bool = False  # whether small numbers are as likely as large ones
 
 
 def parts(name: str, decision: Decision) -> tuple[Part, ...]:

@@ -70,19 +70,12 @@ class QNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Record:
-    """An episode in memory, or several in a row.
+    """An episode in memory, or several in a row."""
 
-    Args:
-        seen: (n, length) what was observed before each step.
-        steps: (n,) the numbers of the steps.
-        taken: (n,) the actions.
-        last: (n,) whether the episode ended with it.
-    """
-
-    seen: Tensor
-    steps: Tensor
-    taken: Tensor
-    last: Tensor
+    seen: Tensor  # (n, length) what was observed before each step
+    steps: Tensor  # (n,) the numbers of the steps
+    taken: Tensor  # (n,) the actions
+    last: Tensor  # (n,) whether the episode ended with it
 
     @classmethod
     def of(cls, space: Space, architecture: Architecture) -> Record:

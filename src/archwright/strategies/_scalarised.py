@@ -26,19 +26,12 @@ _AUGMENTED = 0.05  # of the sum, beside the worst, so that of two equals in the 
 
 @dataclass(frozen=True)
 class _Direction(Objective):
-    """Several objectives as one number, seen from one direction; more is better.
-
-    Args:
-        objectives: The objectives.
-        low, high: The range of each, as scores.
-        weights: What each counts; they sum to 1.
-        form: "chebyshev" or "sum".
-    """
+    """Several objectives as one number, seen from one direction; more is better."""
 
     objectives: tuple[Objective, ...] = ()
-    low: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()  # the range of each, as scores
     high: tuple[float, ...] = ()
-    weights: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()  # what each counts; they sum to 1
     form: Form = "chebyshev"
 
     def score(self, metrics: Mapping[str, float]) -> float:

@@ -15,18 +15,13 @@ __all__ = ["Standing", "standing"]
 
 @dataclass(frozen=True)
 class Standing:
-    """How trials of a population stand to each other.
+    """How trials of a population stand to each other."""
 
-    Args:
-        points: (n, objectives) scores; NaN for what was not measured of an infeasible trial.
-        fronts: (n,) the number of each one's front. Infeasible ones follow in fronts of their own, the least violation
-            first (Deb et al. 2002, section VI); those of which nothing is known but that they are, last.
-        rooms: (n,) how much room each has on its front.
-    """
-
-    points: NDArray[np.float64]
+    points: NDArray[np.float64]  # (n, objectives) scores; NaN for what was not measured of an infeasible trial
+    # (n,) the number of each one's front. Infeasible ones follow in fronts of their own, the least violation first (Deb
+    # et al. 2002, section VI); those of which nothing is known but that they are, last.
     fronts: NDArray[np.int64]
-    rooms: NDArray[np.float64]
+    rooms: NDArray[np.float64]  # (n,) how much room each has on its front
 
     def order(self) -> NDArray[np.intp]:
         """Return the places of the population, the best first: by front, then by room; the older of equals first."""

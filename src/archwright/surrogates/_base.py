@@ -46,17 +46,12 @@ class Fitted(ABC):
 
 @dataclass(frozen=True)
 class FittedMembers(Fitted):
-    """Members whose mean is the prediction, and whose standard deviation is that of the prediction.
+    """Members whose mean is the prediction, and whose standard deviation is that of the prediction."""
 
-    Args:
-        values: Returns (members, n) standardised scores of n architectures.
-        centre: The mean that the scores had.
-        spread: Their deviation.
-    """
-
+    # Returns (members, n) standardised scores of n architectures.
     values: Callable[[Sequence[Architecture]], NDArray[np.float64]]
-    centre: float
-    spread: float
+    centre: float  # the mean that the scores had
+    spread: float  # their deviation
 
     def predict(self, architectures: Sequence[Architecture]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (n,) means over the members and (n,) their standard deviations, in the unit of the scores."""
