@@ -25,7 +25,6 @@ __all__ = [
     "has_lazy_layers",
     "innermost",
     "is_unsized",
-    "outline",
     "size_lazy_layers",
     "without_lazy_layers",
 ]
@@ -44,7 +43,7 @@ def build(space: Space, architecture: Mapping[str, Any], example_input: Any = No
     Raises:
         BuildError: A layer refuses its arguments or its input; the message names the path.
     """
-    module = _outlined(space, architecture, example_input)
+    module = _built_on_meta(space, architecture, example_input)
     if module is not None:
         return module
     closed, specs = closed_model(space, architecture, example_input)
@@ -64,7 +63,7 @@ def closed_model(
     return (closed if specs is None else without_lazy_layers(closed, specs)), specs
 
 
-def _outlined(space: Space, architecture: Mapping[str, Any], example_input: Any) -> torch.nn.Module | None:
+def _built_on_meta(space: Space, architecture: Mapping[str, Any], example_input: Any) -> torch.nn.Module | None:
     """Return the network where it is made on the meta device: one pass gives its own layers their sizes there."""
     if torch.get_default_device().type != "meta":
         return None
@@ -72,7 +71,7 @@ def _outlined(space: Space, architecture: Mapping[str, Any], example_input: Any)
     if specs is None or not has_lazy_layers(closed):
         return None
     try:
-        module, _ = outline(closed, specs)
+        module, _ = _twin(closed, specs)
     except (BuildError, NotImplementedError):
         return None  # perhaps because the meta device does not know a module: the real device will tell
     is_whole = isinstance(module, torch.nn.Module) and not is_unsized(module)
@@ -88,7 +87,7 @@ def _open_sizes(
     return space.resolve(architecture)["model"], as_specs(example_input) or space.example_input
 
 
-def outline(
+def _twin(
     item: Any, specs: tuple[TensorSpec, ...], device: str = "meta", modules: dict[Call, Any] | None = None
 ) -> tuple[Any, dict[Call, Any]]:
     """Return the module that a closed expression makes, in evaluation mode, after zeros have given its layers a size.
@@ -127,11 +126,11 @@ def without_lazy_layers(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
         return item
     modules: dict[Call, Any] = {}
     try:
-        outline(item, specs, modules=modules)
+        _twin(item, specs, modules=modules)
     except (BuildError, NotImplementedError):  # a module that the meta device does not know: run it for real
         if _numbers(modules.values()) > _MOST:
             raise
-        _, modules = outline(item, specs, "cpu")
+        _, modules = _twin(item, specs, "cpu")
 
     def sized(part: Any) -> Any:
         if isinstance(part, Graph):

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from archwright.build._conditions import Conditions, Diagram, Sample, TooMany
+from archwright.build._interpreter import ShapeInterpreter
 from archwright.build._kinds import is_layer
 from archwright.build._meta import zeros_for
-from archwright.build._probe import Probe
 from archwright.build._shapes import Case, Failure, shapes_in, told
 from archwright.errors import ShapeError
 from archwright.space import (
@@ -81,11 +81,13 @@ def _followed(space: Space, specs: tuple[TensorSpec, ...]) -> tuple[Conditions, 
         exact = _all(space)
         if exact is not None:
             try:
-                return exact, Probe(space, exact, known, _LAYERS).apply(model, inputs, "model", exact.everything)
+                return exact, ShapeInterpreter(space, exact, known, _LAYERS).apply(
+                    model, inputs, "model", exact.everything
+                )
             except TooMany:
                 pass
         some = Sample(_some(space))
-        return some, Probe(space, some, known, math.inf).apply(model, inputs, "model", some.everything)
+        return some, ShapeInterpreter(space, some, known, math.inf).apply(model, inputs, "model", some.everything)
 
 
 # ---------------------------------------------------------------------- what is looked at

@@ -35,19 +35,19 @@ from archwright.space import (
     written,
 )
 
-__all__ = ["Probe"]
+__all__ = ["ShapeInterpreter"]
 
 _REFUSED = object()
 """What comes out of a layer that may have looked into what it took."""
 
 
-class Probe:
+class ShapeInterpreter:
     """An interpreter of open expressions over tensors of which only the shape counts.
 
     Args:
         space: The space of the expression.
         conditions: The sets of architectures in which shapes come out.
-        known: What layers gave for some shapes; it may be shared by probes of one space.
+        known: What layers gave for some shapes; it may be shared by interpreters of one space.
         most: How many layers may be run that are not known.
     """
 
@@ -176,7 +176,7 @@ class Probe:
     def _once(self, call: Call, inputs: list[Any], path: str, execution: ExecutionPath, *, whole: bool) -> Any:
         """Return what a layer gives on one execution path, or the failure."""
         try:
-            closed = _Closing(self, execution, self._filled, whole=whole).close(call, path)
+            closed = _LayerResolver(self, execution, self._filled, whole=whole).close(call, path)
         except ArchwrightError as error:
             return Failure(str(error), path, execution.settings)
         if execution.has_parts:
@@ -225,7 +225,7 @@ class Probe:
     def _filled_in(self, item: Filled, inputs: list[Any], path: str, execution: ExecutionPath) -> Any:
         """Return what a template gives on one execution path."""
         try:
-            filled = _Closing(self, execution, self._filled).filling(item, path).filled
+            filled = _LayerResolver(self, execution, self._filled).filling(item, path).filled
         except ArchwrightError as error:
             return Failure(str(error), path, execution.settings)
         cases = self._within(filled, lambda: self.apply(item.body, inputs, path, execution.when))
@@ -358,30 +358,35 @@ class Probe:
         return self._held[key][1]
 
 
-class _Closing(Resolver):
+class _LayerResolver(Resolver):
     """Closes what a layer is made by, on one execution path.
 
     Args:
-        probe: Runs the parts that stay open.
+        interpreter: Runs the parts that stay open.
         execution: Makes the decisions.
         filled: What the blanks of templates stand for.
         whole: Whether rows and choices of modules stay open as well as graphs, to be run inside of the layer.
     """
 
     def __init__(
-        self, probe: Probe, execution: ExecutionPath, filled: Mapping[Blank, Any], *, whole: bool = True
+        self,
+        interpreter: ShapeInterpreter,
+        execution: ExecutionPath,
+        filled: Mapping[Blank, Any],
+        *,
+        whole: bool = True,
     ) -> None:
-        super().__init__(probe.program, {}, filled)
-        self._probe, self._execution, self._whole = probe, execution, whole
+        super().__init__(interpreter.program, {}, filled)
+        self._interpreter, self._execution, self._whole = interpreter, execution, whole
 
     def close(self, item: Any, path: str) -> Any:
         """Return an item with the numbers in it decided, and with its modules to be run whole, or decided too."""
         if isinstance(item, Graph) or (self._whole and is_open(item)):
-            return self._probe.stand_in(item, path, self._execution, self.filled)
+            return self._interpreter.stand_in(item, path, self._execution, self.filled)
         return super().close(item, path)
 
     def value(self, decision: Decision) -> Value:
-        """Return what is decided on this execution."""
+        """Return what is decided on this execution path."""
         is_part = isinstance(decision, Choice) and is_layer(decision)
         return self._execution.decide(self.program.names[decision], is_part=is_part)
 
