@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections import deque
 from collections.abc import Collection, Mapping
@@ -16,10 +18,11 @@ from archwright.study._clock import Clock
 from archwright.study._document import check_document
 from archwright.study._folder import DATABASE, check_database, check_links, claim
 from archwright.study._place import Place
-from archwright.trials import Constraint, History, Trial, parse_objectives
+from archwright.trials import Constraint, History, Trial, metrics_from_json, parse_objectives
 
 if TYPE_CHECKING:
     from archwright.study._lock import Lock
+    from archwright.study._propose import Planner
 
 __all__ = ["Recorder"]
 
@@ -50,6 +53,7 @@ class Recorder:
         self.history: History
         self._store: Store | None = None if self.on_disk else MemoryStore()
         self._lock: Lock | None = None
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._begun: dict[int, tuple[Trial, float]] = {}  # what this process runs, and since when
 
     @property
@@ -167,9 +171,15 @@ class Recorder:
 
     # ------------------------------------------------------------------ writing
 
-    def begin(self, trial: Trial) -> None:
-        """Put on record that a trial runs, for the first time or again."""
-        store = self.hold()
+    def next(self, planner: Planner) -> Trial:
+        """Return the next trial, which is not on record yet: one that was interrupted, or a new one."""
+        self.hold()
+        trial = self._next_interrupted()
+        return planner.next(self.history) if trial is None else trial
+
+    def begin(self, trial: Trial) -> Trial:
+        """Put on record that a trial runs in this process, for the first time or again, and return it."""
+        store, trial = self.hold(), replace(trial, worker=self._worker)
         self._begun[trial.number] = (trial, time.monotonic())
         self.clock.start()
         record = Record(trial, self.clock.elapsed)
@@ -183,8 +193,9 @@ class Recorder:
             raise
         self.history.add(trial)
         self._settle(trial.number)
+        return trial
 
-    def next_interrupted(self) -> Trial | None:
+    def _next_interrupted(self) -> Trial | None:
         """Return the first interrupted trial as it is to begin again, or `None` if there is none.
 
         One in which too many processes have died is ended, as failed.
@@ -225,6 +236,12 @@ class Recorder:
         outcome = None if learned is None else learned.to_json()
         self.update(learned={"elapsed": self.clock.elapsed, "outcome": outcome})
         self.history.learned = learned
+
+    @property
+    def finals(self) -> dict[int, dict[str, float]]:
+        """The metrics of the final trainings, by the number of the trial that found the architecture."""
+        results = self.document["results"].items()
+        return {int(number): metrics_from_json(result["metrics"]) for number, result in results}
 
     @property
     def progress(self) -> tuple[int, int, bool]:

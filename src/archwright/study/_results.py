@@ -23,7 +23,7 @@ from archwright.study._propose import Planner
 from archwright.study._recorder import Recorder
 from archwright.study._reduced import describe_spent
 from archwright.study._summary import summarise
-from archwright.trials import Constraint, History, Objective, Trial, metrics_from_json
+from archwright.trials import Constraint, History, Objective, Trial
 
 if TYPE_CHECKING:
     from archwright.export import Estimate, Prediction, Predictor
@@ -192,8 +192,7 @@ class Results:
     @property
     def finals(self) -> dict[int, dict[str, float]]:
         """The metrics of the final trainings, by the number of the trial that found the architecture."""
-        results = self._recorder.document["results"].items()
-        return {int(number): metrics_from_json(result["metrics"]) for number, result in results}
+        return self._recorder.finals
 
     @property
     def test(self) -> dict[str, float] | None:

@@ -9,14 +9,15 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from archwright._words import counted
-from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError
+from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError, StudyLocked
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
-from archwright.execute import InProcess, Job, Report, Worker, drive, judge, report_of
+from archwright.execute import Checkpoints, InProcess, Job, Report, Worker, drive, judge, report_of
 from archwright.schedulers import scores
 from archwright.study._budget import Budget, search_time
 from archwright.study._callback import Callback, Log
@@ -24,7 +25,7 @@ from archwright.study._dispatcher import Dispatcher
 from archwright.study._failures import Failures
 from archwright.study._guard import Guard, Overdue, say
 from archwright.study._propose import Planner, preparation_seed
-from archwright.trials import Trial, last_line, metrics_to_json
+from archwright.trials import History, Trial, last_line, metrics_to_json
 
 if TYPE_CHECKING:
     from archwright.study._best import Artifacts
@@ -62,14 +63,18 @@ class Run:
     """One session of a search in this process.
 
     Args:
-        study: What is told.
+        study: The study that callbacks get.
         planner: What says what comes next.
         recorder: The study's record.
+        checkpoints: The states that trials have saved.
         artifacts: Where the best network is kept.
         evaluator: What measures.
         budget: What may be spent, counting what was spent before.
         finals: How many of the best are trained again in the end.
         callbacks: Are told what happens.
+
+    Attributes:
+        stopped_by: Why the search ended, as in `Study.stopped_by`; it ends after the present trial once this is set.
     """
 
     def __init__(
@@ -77,22 +82,24 @@ class Run:
         study: Study,
         planner: Planner,
         recorder: Recorder,
+        checkpoints: Checkpoints,
         artifacts: Artifacts,
         evaluator: Evaluator,
         budget: Budget,
         finals: int,
         callbacks: Iterable[Callback],
     ) -> None:
+        self.stopped_by: str | None = None
         self._study = study
         self._planner = planner
         self._recorder = recorder
         self._artifacts = artifacts
         self._evaluator = evaluator
-        self._dispatcher = Dispatcher(planner, recorder, study._checkpoints, evaluator, self._problem)
+        self._dispatcher = Dispatcher(planner, recorder, checkpoints, evaluator, self._problem)
         self._worker = Worker(
-            study.space,
+            planner.space,
             evaluator,
-            constraints=study.history.constraints,
+            constraints=recorder.history.constraints,
             states=self._dispatcher,
             attempt=self._attempt_in_time,
         )
@@ -104,7 +111,7 @@ class Run:
         self._callbacks = [*log, *callbacks]
         self._end = self._search_end = math.inf  # on the clock of time.monotonic()
         self._guard = Guard(budget.time, self._give_up)
-        self._failures = Failures(study.history)
+        self._failures = Failures(recorder.history)
         self._running: dict[int, _Running] = {}
 
     def go(self) -> None:
@@ -113,7 +120,7 @@ class Run:
             self._go()
 
     def _go(self) -> None:
-        study, clock = self._study, self._recorder.clock
+        clock = self._recorder.clock
         outside = self._recorder.under_way()
         clock.start()
         self._end = time.monotonic() + self._budget.time - clock.elapsed
@@ -122,33 +129,30 @@ class Run:
             whole = search_time(self._budget, self._evaluator, scheduler, final=final)
             self._search_end = self._end - (self._budget.time - whole)
         self._guard.until(self._search_end)
-        study.stopped_by = None
         try:
-            for callback in self._callbacks:
-                callback.on_start(study)
+            self._notify("on_start")
             self._try_out()
             self._prepare()
             self._search()
             self._train_finals()
         except KeyboardInterrupt:
-            study.stopped_by = "interrupt"
+            self.stopped_by = "interrupt"
             self._recorder.recover(keep=outside)
         except BaseException:
             self._recorder.hand_back(keep=outside)
             raise
         finally:
             clock.stop()
-            with suppress(StoreError):  # whose disk is full, say: it is the time alone that is lost
+            with suppress(StoreError, StudyLocked):  # whose disk is full, say: it is the time alone that is lost
                 self._recorder.update(elapsed=clock.elapsed)
-            for callback in self._callbacks:
-                callback.on_end(study)
+            self._notify("on_end")
 
     # ------------------------------------------------------------------ before the first trial
 
     def _try_out(self) -> None:
         """Learn whether any network can be evaluated at all, where nothing has been yet; the first that can will do."""
-        space, evaluator, rng = self._study.space, self._evaluator, np.random.default_rng(0)
-        for number in range(0 if self._study.history.complete else _TRIED):
+        space, evaluator, rng = self._planner.space, self._evaluator, np.random.default_rng(0)
+        for number in range(0 if self._history.complete else _TRIED):
 
             def look(seed: int = number) -> None:
                 candidate = Candidate(
@@ -162,7 +166,7 @@ class Run:
 
             failed = self._attempt("a look at the networks before the first trial", look, number)
             if not isinstance(failed, Exception):
-                self._failures = Failures(self._study.history)
+                self._failures = Failures(self._history)
                 return
             self._failures.expect(failed)
 
@@ -170,8 +174,8 @@ class Run:
         """Let the evaluator get ready, and put on record what it learned."""
         if not self._evaluator.prepares:
             return
-        study, recorder = self._study, self._recorder
-        self._planner.check_feasible(study.history)
+        recorder = self._recorder
+        self._planner.check_feasible(self._history)
         deadline = None
         if math.isfinite(self._search_end):
             left = self._search_end - time.monotonic()
@@ -181,13 +185,11 @@ class Run:
         def report(step: int, metrics: Mapping[str, float]) -> None:
             if recorder.history.learned is None:
                 recorder.learn(None)  # the time that was spent, for a process that goes on
-            for callback in self._callbacks:
-                callback.on_prepare(study, step, metrics)
+            self._notify("on_prepare", step, metrics)
 
-        preparation = Preparation(study.space, preparation_seed(study.seed), recorder.folder, deadline, report)
-        learned = self._attempt(
-            "the evaluator's preparation", lambda: self._evaluator.prepare(preparation), preparation.seed
-        )
+        seed = preparation_seed(self._planner.seed)
+        preparation = Preparation(self._planner.space, seed, recorder.folder, deadline, report)
+        learned = self._attempt("the evaluator's preparation", lambda: self._evaluator.prepare(preparation), seed)
         if isinstance(learned, Overdue):
             self._problem("the evaluator's preparation did not return when its time was over, and was ended")
             return
@@ -195,34 +197,30 @@ class Run:
             raise learned
         if learned is not None:
             recorder.learn(learned)
-            for callback in self._callbacks:
-                callback.on_prepared(study, learned)
+            self._notify("on_prepared", learned)
 
     # ------------------------------------------------------------------ the search
 
     def _search(self) -> None:
-        study = self._study
         self._dispatcher.clear()  # of what a killed process had no time to remove
         for report, candidate in drive(InProcess(self._worker), self._next_job, self._listen):
             self._end_trial(self._running.pop(report.trial), report, candidate)
-        finished = study.history.finished
-        if study.stopped_by == "seconds" and not study.history.trials:
+        finished = self._history.finished
+        if self.stopped_by == "seconds" and not self._history.trials:
             elapsed = counted(f"{self._recorder.clock.elapsed:.3g}", "second")
             self._problem(f"the time budget ended before the first trial: {elapsed}")
-        if finished and study.history.best is None and study.stopped_by != "failures":
+        if finished and self._history.best is None and self.stopped_by != "failures":
             told = finished[-1].cause or "no error is on record"
             self._problem(f"no trial of {len(finished)} is complete; the last one: {told}")
 
     def _next_job(self) -> Job | None:
         """Return the job of the next trial; `None` when the search ends, for a reason that is then on record."""
-        study = self._study
-        while study.stopped_by is None:
-            study.stopped_by = self._reason_to_stop()
-            trial = None if study.stopped_by else self._next_trial()
+        while self.stopped_by is None:
+            self.stopped_by = self._reason_to_stop()
+            trial = None if self.stopped_by else self._next_trial()
             if trial is not None:
-                trial = study._begin(trial)
-                for callback in self._callbacks:
-                    callback.on_trial_start(study, trial)
+                trial = self._recorder.begin(trial)
+                self._notify("on_trial_start", trial)
                 job = self._job(trial)
                 if job is not None:
                     return job
@@ -230,20 +228,20 @@ class Run:
 
     def _next_trial(self) -> Trial | None:
         """Return the next trial, which is not on record yet; `None` when the search ends."""
-        study = self._study
-        trial = self._attempt(f"the strategy {study.strategy!r}", study._next)
+        strategy = self._planner.strategy
+        trial = self._attempt(f"the strategy {strategy!r}", partial(self._recorder.next, self._planner))
         if isinstance(trial, Exhausted):
-            study.stopped_by = "exhausted"
+            self.stopped_by = "exhausted"
             return None
         if isinstance(trial, Overdue):
-            self._problem(f"the strategy {study.strategy!r} did not return when the time was over, and was ended")
-            study.stopped_by = "seconds"
+            self._problem(f"the strategy {strategy!r} did not return when the time was over, and was ended")
+            self.stopped_by = "seconds"
             return None
         if isinstance(trial, BaseException):
             raise trial
         # A trial that even the fastest so far could not have finished is not worth its beginning.
         if self._search_end - time.monotonic() < self._least_seconds(trial):
-            study.stopped_by = "seconds"
+            self.stopped_by = "seconds"
             return None
         return trial
 
@@ -268,7 +266,7 @@ class Run:
         return job
 
     def _reason_to_stop(self) -> str | None:
-        budget, history = self._budget, self._study.history
+        budget, history = self._budget, self._history
         best = history.best
         if (
             budget.target is not None
@@ -283,7 +281,7 @@ class Run:
 
     def _least_seconds(self, trial: Trial) -> float:
         """Return how long a trial takes at least, as far as that can be told from those before it."""
-        history = self._study.history
+        history = self._history
         before = history.before(trial)
         if before is None:
             return min((each.seconds for each in history.complete if each.share == trial.share), default=0.0)
@@ -303,16 +301,15 @@ class Run:
             running.noted = time.monotonic()
             with suppress(StoreError):  # the curve is put on record with the trial, or ends the search then
                 self._recorder.note(replace(trial, curve=report.curve))
-        self._tell_callbacks(trial, report)
-        return self._planner.scheduler.stop(self._study.history, trial, report.curve)
+        self._notify_report(trial, report)
+        return self._planner.scheduler.stop(self._history, trial, report.curve)
 
-    def _tell_callbacks(self, trial: Trial, report: Report) -> None:
-        for callback in self._callbacks:
-            callback.on_report(self._study, trial, report.curve[-1]["step"], report.metrics)
+    def _notify_report(self, trial: Trial, report: Report) -> None:
+        self._notify("on_report", trial, report.curve[-1]["step"], report.metrics)
 
     def _end_trial(self, running: _Running, report: Report, candidate: Candidate | None) -> None:
         """Put on record what has become of a trial, and keep its network where it is one of the best."""
-        history, trial = self._study.history, running.trial
+        history, trial = self._history, running.trial
         ended = judge(trial, report, history, judged=running.judged, unjudged=running.unjudged)
         # Before it is on record: a process that dies in between runs it again, and none is missing.
         if candidate is not None and history.beaten_by(ended):
@@ -330,36 +327,35 @@ class Run:
                 f"ended without a report of {history.objective.metric!r}: call candidate.report(step, "
                 f"{history.objective.metric}=...) in the evaluator, or use the scheduler 'full'"
             )
-        for callback in self._callbacks:
-            callback.on_trial_end(self._study, ended)
+        self._notify("on_trial_end", ended)
         if self._failures.reason is not None:
             self._problem(self._failures.reason)
-            self._study.stopped_by = "failures"
+            self.stopped_by = "failures"
 
     def _is_beside(self, ended: Trial) -> bool:
         """Tell whether the network of a trial that has ended is kept beside the best: on the front, or in the top."""
-        history = self._study.history
+        history = self._history
         if self._beside == "front" and history.joins_front(ended):
             return True
         return ended.state == "complete" and ended in history.top(self._top, also=ended)
 
     def _clear_beside(self) -> None:
-        history = self._study.history
+        history = self._history
         front = history.front if self._beside == "front" else []
         if front or self._top:
             self._artifacts.clear(self._beside, {trial.number for trial in [*front, *history.top(self._top)]})
 
     def _same(self, trial: Trial) -> Trial | None:
         """Return a trial that has measured the same before, as may come in an infinite space."""
-        if trial.origin is not None or self._study.space.bound < math.inf:
+        if trial.origin is not None or self._planner.space.bound < math.inf:
             return None
-        return self._study.history.measured(trial.architecture, trial.share)
+        return self._history.measured(trial.architecture, trial.share)
 
     # ------------------------------------------------------------------ the final training
 
     def _train_finals(self) -> None:
-        done = self._study.finals
-        chosen = self._study.history.top(self._finals)
+        done = self._recorder.finals
+        chosen = self._history.top(self._finals)
         for position, trial in enumerate(chosen):
             if trial.number in done and self._artifacts.holds(trial, is_best=position == 0):
                 continue
@@ -371,11 +367,10 @@ class Run:
             self._train_final(trial, deadline, is_best=position == 0)
 
     def _train_final(self, trial: Trial, deadline: float, *, is_best: bool) -> None:
-        for callback in self._callbacks:
-            callback.on_final_start(self._study, trial)
+        self._notify("on_final_start", trial)
         left = deadline - time.monotonic()
         job = self._dispatcher.final_job(trial, left if math.isfinite(left) else None)
-        candidate = self._worker.candidate(job, lambda report: self._tell_callbacks(trial, report))
+        candidate = self._worker.candidate(job, lambda report: self._notify_report(trial, report))
         start = time.monotonic()
         is_new = True
 
@@ -411,19 +406,18 @@ class Run:
         }
         results = {**self._recorder.document["results"], str(trial.number): result}
         self._recorder.update(results=results)
-        for callback in self._callbacks:
-            callback.on_final_end(self._study, trial, metrics)
+        self._notify("on_final_end", trial, metrics)
 
     def _tested_as_it_is(self, trial: Trial, candidate: Candidate, left: float) -> Mapping[str, float] | None:
         """Return the metrics of the network of the search, where that was trained for longer than there is time now."""
         part: Trial | None = trial
         trained = 0.0
         while part is not None:
-            trained, part = trained + part.seconds, self._study.history.before(part)
+            trained, part = trained + part.seconds, self._history.before(part)
         if left >= trained:
             return None
         try:
-            model, _ = self._artifacts.load(self._study.space, trial.architecture, trial.fidelity, trial.number)
+            model, _ = self._artifacts.load(self._planner.space, trial.architecture, trial.fidelity, trial.number)
         except StudyError:
             return None  # there is none, and some training is better than none
         tested = self._evaluator.held_out(candidate, model)
@@ -436,6 +430,10 @@ class Run:
         return {**trial.metrics, **tested}
 
     # ------------------------------------------------------------------ inside
+
+    @property
+    def _history(self) -> History:
+        return self._recorder.history
 
     def _attempt(self, doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
         """Return what code of others gives or raises; what the handler of a signal raises in it is raised."""
@@ -491,8 +489,12 @@ class Run:
             self._problem(f"the network of trial {trial.number} is kept without source: {without}")
         return True
 
-    def _problem(self, message: str, details: str = "") -> None:
+    def _notify(self, event: str, *details: object) -> None:
+        """Call a method of each callback."""
         for callback in self._callbacks:
-            callback.on_problem(self._study, f"{message}\n{details}".rstrip())
+            getattr(callback, event)(self._study, *details)
+
+    def _problem(self, message: str, details: str = "") -> None:
+        self._notify("on_problem", f"{message}\n{details}".rstrip())
         told = f"{message}: {last_line(details)}" if details else message
         warnings.warn(told, stacklevel=2)

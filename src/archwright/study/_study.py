@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +98,8 @@ class Study(Results):
         'complete'
     """
 
-    stopped_by: str | None
     _checkpoints: Checkpoints
+    _session: Run | None
 
     def __init__(
         self,
@@ -209,7 +207,7 @@ class Study(Results):
             StudyError: The strategy or the space cannot be made from the record.
             StudyLocked: Another process goes on with the study.
         """
-        return self._begin(self._next())
+        return self._recorder.begin(self._recorder.next(self._plan))
 
     def tell(
         self,
@@ -261,6 +259,11 @@ class Study(Results):
         return ended
 
     # ------------------------------------------------------------------ the search
+
+    @property
+    def stopped_by(self) -> str | None:
+        """What ended the last `run`: see the class."""
+        return None if self._session is None else self._session.stopped_by
 
     def run(
         self,
@@ -334,7 +337,8 @@ class Study(Results):
 
     def stop(self) -> None:
         """End the search that runs after its present trial; callbacks may call it."""
-        self.stopped_by = "callback"
+        if self._session is not None:
+            self._session.stopped_by = "callback"
 
     def close(self) -> None:
         """Let other processes write to the run folder. Asking, telling and running open it again."""
@@ -356,18 +360,6 @@ class Study(Results):
 
     # ------------------------------------------------------------------ inside
 
-    def _next(self) -> Trial:
-        """Return the next trial, which is not on record yet."""
-        self._recorder.hold()
-        trial = self._recorder.next_interrupted()
-        return self._plan.next(self.history) if trial is None else trial
-
-    def _begin(self, trial: Trial) -> Trial:
-        """Put on record that a trial runs."""
-        trial = replace(trial, worker=self._worker)
-        self._recorder.begin(trial)
-        return trial
-
     def _set_up(
         self,
         path: str | os.PathLike[str] | None,
@@ -378,13 +370,12 @@ class Study(Results):
     ) -> None:
         place = Place.find(path, store, name)
         self.path = None if path is None else Path(path)
-        self.stopped_by = None
+        self._session = None
         self._space, self._strategy, self._evaluator = space, strategy, None
         self._planner = None
         self._recorder = Recorder(place)
         self._artifacts = Artifacts(place.folder)
         self._checkpoints = Checkpoints(place.folder)
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
     def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:
         place = self._recorder.place
@@ -439,7 +430,10 @@ class Study(Results):
             self._warn_of_another(evaluator)
             describe.write_down(self._recorder, evaluator, budget, int(final))
             self._evaluator = evaluator
-            Run(self, plan, self._recorder, self._artifacts, evaluator, budget, int(final), callbacks).go()
+            self._session = Run(
+                self, plan, self._recorder, self._checkpoints, self._artifacts, evaluator, budget, int(final), callbacks
+            )
+            self._session.go()
             if any(done) and self._recorder.progress == done:
                 self._recorder.clock.set(spent)  # nothing was left to do: that it was found out costs nothing
                 self._recorder.update(elapsed=spent)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from archwright.datasets import Data
 from archwright.errors import EvaluationError
-from archwright.tasks._confusion import classification_metrics, confusion_matrix
 from archwright.tasks._data import DataTask
 
 __all__ = ["Classification"]
@@ -75,23 +74,40 @@ class Classification(DataTask):
 
 
 class Confusion:
-    """The metrics of a classification, computed batch by batch.
+    """The metrics of a classification, from one confusion matrix: true classes in rows, predicted ones in columns.
 
     Args:
         classes: The number of classes.
         device: Where the counts are kept, so that the loop over the batches never waits for it.
     """
 
-    def __init__(self, classes: int, device: str) -> None:
+    def __init__(self, classes: int, device: str = "cpu") -> None:
         self._counts = torch.zeros((classes, classes), dtype=torch.int64, device=device)
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Take in scores of shape (n, classes) and targets of shape (n,)."""
-        self._counts += confusion_matrix(outputs.argmax(1), targets, len(self._counts))
+        """Count which classes were predicted, from scores of shape (n, classes) and targets of shape (n,)."""
+        classes = len(self._counts)
+        pairs = torch.bincount(targets * classes + outputs.argmax(1), minlength=classes * classes)
+        self._counts += pairs.view(classes, classes)
 
     def compute(self) -> dict[str, float]:
-        """Return the metrics by name."""
-        return classification_metrics(self._counts)
+        """Return accuracy, and precision, recall and F1 as means over the classes, all in 0..1.
+
+        A class that is neither a target nor predicted anywhere is left out of the means; a ratio without cases is 0.
+        """
+        counts = self._counts.cpu().double()
+        hits, true, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+        present = true + predicted > 0
+        # A hit needs a case, so a denominator of 0 comes with a numerator of 0.
+        precision = hits / predicted.clamp(min=1)
+        recall = hits / true.clamp(min=1)
+        f1 = 2 * hits / (true + predicted).clamp(min=1)
+        return {
+            "accuracy": (hits.sum() / counts.sum()).item(),
+            "precision": precision[present].mean().item(),
+            "recall": recall[present].mean().item(),
+            "f1": f1[present].mean().item(),
+        }
 
 
 def described(outputs: Any) -> str:
