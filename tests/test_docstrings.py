@@ -28,8 +28,8 @@ def test_examples_run(path, tmp_path, monkeypatch):
 
 
 PACKAGES = [
-    *("cost", "datasets", "envs", "evaluate", "morphism", "proxies", "schedulers", "strategies", "supernet"),
-    *("surrogates", "tasks", "trials"),
+    *("bench", "cost", "datasets", "envs", "errors", "evaluate", "execute", "export", "morphism", "proxies"),
+    *("schedulers", "spaces", "store", "strategies", "study", "supernet", "surrogates", "tasks", "testing", "trials"),
 ]
 EXCEPTIONS = {"cost.time_files"}  # it needs ONNX Runtime and an exported network, which takes seconds
 

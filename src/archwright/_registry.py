@@ -57,7 +57,7 @@ class Registry(Generic[T]):
     """Makers by name.
 
     Args:
-        kind: What the makers make, in the singular; error messages use it.
+        kind: What the makers create, in the singular, for error messages.
     """
 
     def __init__(self, kind: str) -> None:
@@ -65,7 +65,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, Entry[T]] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that files a class or function under `name`.
+        """Return a decorator that registers a class or function under `name`.
 
         The first line of its docstring becomes its summary.
 
@@ -84,10 +84,14 @@ class Registry(Generic[T]):
         return decorate
 
     def entry(self, name: str) -> Entry[T]:
-        """Return what is filed under `name`.
+        """Return the entry of `name`.
 
         Raises:
-            UnknownName: Nothing is; the message lists the names and the nearest one.
+            UnknownName: The name is not registered; the message lists the names and the nearest one.
+
+        Example:
+            >>> aw.spaces.entry("mlp").summary
+            'Multilayer perceptrons, for tables and flattened inputs.'
         """
         try:
             return self._entries[name]
@@ -95,15 +99,15 @@ class Registry(Generic[T]):
             raise unknown(self.kind, name, self._entries) from None
 
     def create(self, name: str, options: Mapping[str, Any], *, error: type[ArchwrightError]) -> Any:
-        """Call the maker that is filed under `name`.
+        """Call the maker that is registered under `name`.
 
         Args:
             name: The maker's name.
-            options: What it is called with.
-            error: What to raise for an option that it does not have.
+            options: Its keyword arguments.
+            error: The error for an unknown option.
 
         Raises:
-            UnknownName: Nothing is filed under that name.
+            UnknownName: The name is not registered.
         """
         make = self.entry(name).make
         known = inspect.signature(make).parameters
@@ -115,7 +119,12 @@ class Registry(Generic[T]):
         return make(**options)
 
     def names(self, pattern: str = "*") -> list[str]:
-        """Return the names that match a shell-style pattern, sorted."""
+        """Return the names that match a shell-style pattern, sorted.
+
+        Example:
+            >>> aw.spaces.names("nas*")
+            ['nasbench101', 'nasbench201']
+        """
         return sorted(fnmatch.filter(self._entries, pattern))
 
     def __iter__(self) -> Iterator[Entry[T]]:
@@ -123,7 +132,7 @@ class Registry(Generic[T]):
         return iter(self._entries[name] for name in sorted(self._entries))
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether something is filed under `name`."""
+        """Tell whether `name` is registered."""
         return name in self._entries
 
 

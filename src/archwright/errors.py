@@ -124,6 +124,10 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> UnknownName:
         kind: What is named, in the singular, such as "strategy".
         given: The name that was given.
         allowed: The names that there are.
+
+    Example:
+        >>> str(unknown("strategy", "evolutoin", ["evolution", "random"]))
+        "unknown strategy 'evolutoin'. Did you mean 'evolution'? There are: evolution, random."
     """
     names = sorted(allowed)
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
@@ -141,6 +145,10 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
 
     Raises:
         MissingExtra: It is not installed; the message names the extra.
+
+    Example:
+        >>> require("math", extra="rl", purpose="the example").pi > 3
+        True
     """
     try:
         return importlib.import_module(module)

@@ -41,45 +41,51 @@ def compare(
     scale: float = 1.0,
     progress: Callable[[str, int], None] | None = None,
 ) -> Comparison:
-    """Run strategies on the same task under the same seeds, and say how far from the best they ended.
+    """Compare strategies on the same task with the same seeds, by their regret.
 
-    Each run is a study in memory. With a `Table`, a search sees validation values, and the best that it has seen is
-    judged by its test value.
+    Each run is a study in memory. With a `Table`, a search sees validation values, and the incumbent is also evaluated
+    by its test value.
 
-    Where a strategy is given with a scheduler, all are compared by simulated time, and those without one give every
-    trial a full evaluation. A trial that goes on costs the difference, and one that is stopped costs what it has taken
-    until then, as the "seconds" of its curve say. The best so far is that of the trials that were given most; its value
-    and its test value are those after a full evaluation, which costs nothing here. With several workers a trial is
-    stopped by what is known when it begins.
+    If a strategy has a scheduler, all are compared by simulated time; those without one use full evaluations. A
+    promoted trial costs the difference to the rung below, and a stopped one the "seconds" of its curve. The incumbent
+    is the best of the trials at the highest fidelity so far; its value and its test value are those of a full
+    evaluation, whose cost is not counted. With several workers, stopping decisions use what is known at the start of a
+    trial.
 
     Args:
-        space: Where to search.
-        evaluator: What measures a candidate: a table, any evaluator, or a function.
-        strategies: Names of strategies, strategies, or either in a pair with a scheduler or its name; or any of these
-            by the label to show.
-        trials: How many evaluations a run has; by simulated time, how many full ones that is the time of.
-        seeds: How many runs each strategy has, or their seeds.
-        workers: How many evaluations run at one time, on a simulated clock: an evaluation takes the "seconds" among
-            its metrics, 1 where there are none, and a strategy is asked while others are still running. By simulated
-            time one without "seconds" takes its share of `seconds / trials`.
-        seconds: How much simulated time each run has. When not given and schedulers are compared: that of `trials` full
-            trainings in the mean over a table's rows, or `trials` where a table knows no times.
-        objective: What to optimise; the evaluator's own when not given.
-        judge: Returns the value by which the best found is judged; a table's test value when not given.
-        best: The best value there is; a table's own, else the best that any run finds.
-        best_judged: The best that `judge` can give, likewise.
-        scale: What differences are multiplied by, such as 100 for percentage points.
+        space: The search space.
+        evaluator: A table, another evaluator, or a function.
+        strategies: Names of strategies, strategies, or pairs of these with a scheduler or its name; or a mapping from
+            labels to any of these.
+        trials: Number of evaluations of a run; by simulated time, its length in full evaluations.
+        seeds: Number of runs of each strategy, or their seeds.
+        workers: Number of parallel evaluations on a simulated clock: an evaluation takes the "seconds" among its
+            metrics, or 1. By simulated time one without "seconds" takes its share of `seconds / trials`.
+        seconds: Simulated time of each run. By default, with schedulers, that of `trials` mean full trainings of a
+            table, or `trials` if the table has no times.
+        objective: The objective; by default that of the evaluator.
+        judge: A function of the incumbent's architecture that returns its final value; by default a table's test value.
+        best: The optimum; by default a table's, else the best value of all runs.
+        best_judged: The optimum of `judge`, likewise.
+        scale: The factor of differences, such as 100 for percentage points.
         progress: Called with the label and the seed before each run.
 
     Raises:
-        BudgetError: There are no trials, seeds, workers, strategies or seconds, or it takes `seconds` to compare
-            schedulers on something that is no table.
-        UnknownName: No strategy or scheduler has a name that was given.
-        EvaluationError: The "seconds" of an evaluation are no time.
-        TableError: A table lacks what a strategy proposes.
-        StrategyError: A strategy cannot serve the space, or was given twice with the same settings.
-        SchedulerError: A scheduler cannot work with its strategy, or the evaluator lacks what it needs: fidelities, or
-            reports on the way.
+        BudgetError: No trials, seeds, workers, strategies or seconds are given, or `seconds` is needed to compare
+            schedulers without a table.
+        UnknownName: No strategy or scheduler has that name.
+        EvaluationError: The "seconds" of an evaluation are not valid.
+        TableError: A table lacks a proposed architecture.
+        StrategyError: A strategy does not support the space, or is given twice with the same settings.
+        SchedulerError: A scheduler does not support its strategy, or needs fidelities or intermediate reports that the
+            evaluator lacks.
+
+    Example:
+        >>> def evaluate(candidate):
+        ...     return -abs(candidate.settings["x"] - 40)
+        >>> space = aw.Space(x=aw.integer(0, 63))
+        >>> aw.bench.compare(space, evaluate, ["random", "local-search"], trials=20, seeds=3).ranking.best
+        'local-search'
     """
     chosen = _labelled(strategies)
     trials, workers, seconds, seeds = scalars((trials, workers, seconds, seeds))

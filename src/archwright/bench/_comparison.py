@@ -27,16 +27,21 @@ _CHECKPOINTS = (25, 50, 100, 150, 300, 1000, 3000)
 
 @dataclass(frozen=True)
 class Run:
-    """One search.
+    """One run of a strategy with one seed.
 
     Args:
-        seed: Its seed.
+        seed: The seed.
         clock: (trials,) the simulated time at which each evaluation ended.
-        values: (trials,) the best value of the objective so far; NaN while nothing is complete.
-        judged: (trials,) the value by which the best so far is judged; `None` where nothing judges it.
-        repeats: How often the strategy proposed what had been proposed before; the study asked again then. NaN where it
-            was not counted.
-        overhead: Seconds of asking and telling for each trial, the evaluations left out.
+        values: (trials,) the incumbent's value of the objective; NaN while no trial is complete.
+        judged: (trials,) the incumbent's final value; `None` without test values.
+        repeats: Number of duplicate proposals, after which the study asked again; NaN if not counted.
+        overhead: Seconds of `ask` and `tell` for each trial, without the evaluation.
+
+    Example:
+        >>> values = np.array([0.1, 0.5, 0.5])
+        >>> run = aw.bench.Run(seed=0, clock=np.arange(3.0), values=values, judged=None, repeats=0, overhead=0.01)
+        >>> float(run.values[-1])
+        0.5
     """
 
     seed: int
@@ -49,18 +54,24 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """What the runs of one strategy came to.
+    """The results of the runs of one strategy.
 
-    By simulated time runs have as many evaluations as there is time for, the longest as many as there are columns.
+    By simulated time runs differ in their numbers of evaluations; the longest has as many as there are columns.
 
     Args:
-        regret: (seeds, trials) by how much the best so far falls short of the best there is.
-        judged: (seeds, trials) the same by the value that judges it; `None` where nothing does.
-        clock: (seeds, trials) the simulated time; by simulated time NaN behind the end of a run.
-        found: For each seed the number of evaluations until the best was found; infinity where it was not. By simulated
-            time that until then, in units of a full evaluation.
-        duplicates: The mean number of proposals in a run that had been proposed before; NaN where it was not counted.
-        ms_per_trial: The mean time to ask and tell, in milliseconds.
+        regret: (seeds, trials) the simple regret, the difference of the incumbent to the optimum.
+        judged: (seeds, trials) the regret of the incumbent's final value; `None` without test values.
+        clock: (seeds, trials) the simulated time; by simulated time NaN after the end of a run.
+        found: For each seed the number of evaluations until the optimum was found, or infinity. By simulated time the
+            time, in full evaluations.
+        duplicates: The mean number of duplicate proposals in a run; NaN if not counted.
+        ms_per_trial: The mean time of `ask` and `tell`, in milliseconds.
+
+    Example:
+        >>> space = aw.Space(x=aw.integer(0, 63))
+        >>> comparison = aw.bench.compare(space, lambda one: one.settings["x"], ["grid"], trials=4, seeds=1, best=63)
+        >>> comparison.results["grid"].regret
+        array([[63., 62., 61., 60.]])
     """
 
     regret: Array
@@ -95,17 +106,23 @@ class Result:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Strategies compared on one task.
+    """The results of several strategies on one task.
 
     Args:
-        objective: What they optimised.
-        trials: Evaluations of each run; by simulated time, how many full ones it is the time of.
+        objective: The objective.
+        trials: Number of evaluations of each run; by simulated time, its length in full evaluations.
         seeds: The seeds of the runs.
-        workers: Evaluations at one time.
-        best_known: Whether the best there is was known; else regret is against the best that any run found.
-        results: What came of each strategy, by its label.
-        ranking: How they rank by regret after the last evaluation.
-        seconds: The simulated time of each run; `None` where evaluations are counted.
+        workers: Number of parallel evaluations.
+        best_known: Whether the optimum is known; otherwise regret is relative to the best value of all runs.
+        results: The results of the strategies by label.
+        ranking: The ranking by regret after the last evaluation.
+        seconds: The simulated time of each run; `None` if evaluations are counted.
+
+    Example:
+        >>> space = aw.Space(x=aw.integer(0, 63))
+        >>> comparison = aw.bench.compare(space, lambda one: one.settings["x"], ["grid", "random"], trials=8, seeds=2)
+        >>> sorted(comparison.results), comparison.best_known
+        (['grid', 'random'], False)
     """
 
     objective: Objective

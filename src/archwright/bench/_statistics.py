@@ -18,17 +18,21 @@ __all__ = ["Ranking", "rank"]
 
 @dataclass(frozen=True)
 class Ranking:
-    """How strategies rank over the same seeds.
+    """The ranking of strategies over the same seeds, with tests of significance.
 
     Args:
-        ranks: The mean rank of each strategy, 1 the best; equals share theirs.
-        friedman: The probability of ranks as different as these if all strategies were alike (Friedman 1937); NaN for
-            fewer than three strategies.
-        critical_difference: Mean ranks further apart than this differ at the level 0.05 (Nemenyi 1963).
-        wilcoxon: For each pair the probability of differences such as theirs if they were alike (Wilcoxon 1945),
-            corrected for the number of pairs (Holm 1979).
+        ranks: The mean rank of each strategy, 1 the best; ties share their mean rank.
+        friedman: The p-value of the Friedman test (1937); NaN for fewer than three strategies.
+        critical_difference: The critical difference of mean ranks at the level 0.05 (Nemenyi 1963).
+        wilcoxon: For each pair the p-value of the signed-rank test (Wilcoxon 1945), corrected for multiple testing
+            (Holm 1979).
 
-    Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 2006, describes all of them.
+    Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 2006.
+
+    Example:
+        >>> ranking = aw.bench.rank({"a": np.array([0.1, 0.2, 0.1]), "b": np.array([0.3, 0.4, 0.5])})
+        >>> ranking.ranks, ranking.best
+        ({'a': 1.0, 'b': 2.0}, 'a')
     """
 
     ranks: Mapping[str, float]
@@ -57,10 +61,15 @@ class Ranking:
 
 
 def rank(losses: Mapping[str, NDArray[np.float64]]) -> Ranking:
-    """Rank strategies by what they lost under the same seeds.
+    """Rank strategies by their losses with the same seeds.
 
     Args:
         losses: For each strategy (seeds,) numbers, smaller is better, in the same order of seeds. Infinity is allowed.
+
+    Example:
+        >>> losses = {"a": np.array([0.1, 0.2, 0.1]), "b": np.array([0.3, 0.4, 0.5])}
+        >>> aw.bench.rank(losses).wilcoxon
+        {('a', 'b'): 0.25}
     """
     names, columns = list(losses), list(losses.values())
     table = np.stack(columns, axis=1)

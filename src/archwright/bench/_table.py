@@ -20,37 +20,45 @@ Column = NDArray[np.float64]
 
 
 class Table(Evaluator):
-    """Looks networks up. A search sees what they reached in validation; `test` judges what it found.
+    """Tabular benchmark: an evaluator that looks up validation values; `test` returns the test value.
 
-    A cell of the table that is empty (NaN) is never answered with a guess. A network without its validation value, its
-    seconds or its test value is refused; one without another metric is answered without that metric.
+    Missing entries (NaN) are not imputed. A missing validation value, time or test value is an error; another missing
+    metric is omitted.
 
     Args:
-        space: The space that the networks belong to.
+        space: The space of the networks.
         architectures: The networks, one for each row.
-        validation: The objective's metric in validation by fidelity, ascending; (rows,) each. The last is the full one.
-        test: (rows,) the metric on the test part after the full training; `None` where the table has none.
-        seconds: (rows,) how long the full training took, of which less training takes its share; or how long the
-            training took, by fidelity; `None` where it is not known.
-        metrics: More of each network, such as "parameters"; (rows,) each.
+        validation: The objective's validation metric by epochs, ascending; (rows,) each. The last is that of the full
+            training.
+        test: (rows,) the test metric after the full training, or `None`.
+        seconds: (rows,) duration of the full training, of which shorter ones take their share; or durations by epochs;
+            `None` if unknown.
+        metrics: Further metrics, such as "parameters"; (rows,) each.
         objective: "max" or "min", and the name of the metric.
-        nearest: How a network of the space that has no row is answered: not at all; by the nearest one that has, see
-            `row`; or by the row that a function of the architecture returns.
-        key: Returns what tells networks apart, where several architectures of the space are one network.
-        keys: The keys of the rows, where they are known; those that `key` returns when not given.
-        failed: Rows of networks whose training failed, each with the reason. Where such a row has no validation value,
-            the evaluation fails as the training did.
+        nearest: The treatment of networks without a row: an error; the nearest row, see `row`; or the row returned by a
+            function of the architecture.
+        key: A function that maps architectures with the same network to the same key.
+        keys: The keys of the rows; by default those that `key` returns.
+        failed: Rows of networks whose training failed, with the reasons. Without a validation value the evaluation
+            fails likewise.
 
     Attributes:
         architectures: The networks, in the order of the rows.
-        epochs: After how many epochs of training there are results, ascending; the last is the full training.
-        fidelities: The same, as what a candidate can be given less of; none where there is one result alone.
+        epochs: The numbers of epochs with results, ascending; the last is the full training.
+        fidelities: The corresponding fidelities; empty if there is one result only.
         metric: The name of the objective's metric.
         best: The best validation value of all rows.
-        best_test: The best test value of all rows; `None` where there is none.
+        best_test: The best test value of all rows, or `None`.
 
     Raises:
-        TableError: Two rows hold the same network, there is no row, or none has a validation value.
+        TableError: Two rows have the same network, there are no rows, or none has a validation value.
+
+    Example:
+        >>> space = aw.Space(x=aw.ordinal(1, 2, 3))
+        >>> table = aw.bench.Table(space, list(space.enumerate()), {10: [0.7, 0.9, 0.8]}, test=[0.6, 0.8, 0.7])
+        >>> study = aw.search(space, table, strategy="grid", budget=aw.Budget(trials=3))
+        >>> study.best.architecture["x"], table.test(study.best.architecture)
+        (2, 0.8)
     """
 
     def __init__(
@@ -201,13 +209,18 @@ class Table(Evaluator):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A table with its name.
+    """A named table.
 
     Args:
-        name: What the table is called.
-        dataset: What its networks were trained on.
+        name: The name of the table.
+        dataset: The data set of the training.
         table: The table.
-        scale: What differences are multiplied by to be reported: 100 makes percentage points of accuracies.
+        scale: The factor of reported differences: 100 for percentage points.
+
+    Example:
+        >>> benchmark = aw.bench.load("digits-cells")
+        >>> len(benchmark.table.architectures), benchmark.table.metric
+        (1458, 'accuracy')
     """
 
     name: str

@@ -40,16 +40,21 @@ def load(name: str, *, dataset: str | None = None, path: str | Path | None = Non
 
     Args:
         name: One of `tables()`.
-        dataset: What the networks were trained on; the table's first when not given.
-        path: The table's file, or the folder it is in. When not given: the folder that the environment variable
-            ARCHWRIGHT_DATA names, then the user's data folder ($XDG_DATA_HOME/archwright, ~/.local/share/archwright).
+        dataset: The data set of the training; by default the table's first.
+        path: The table's file or its folder. By default the folder that the environment variable ARCHWRIGHT_DATA names,
+            then the user's data folder ($XDG_DATA_HOME/archwright, ~/.local/share/archwright).
         verify: Whether to refuse a file whose checksum is not the known one; turn it off for one you made yourself.
 
     Raises:
-        UnknownName: There is no such table, or it has no such data set.
+        UnknownName: No table or data set has that name.
         TableError: The file is missing, damaged, or not the known one; the message says where it is published. Or it
             lacks columns, such as those of the data set.
-        MissingExtra: It is a Parquet file, and PyArrow is not installed.
+        MissingExtra: The file is a Parquet file, and PyArrow is not installed.
+
+    Example:
+        >>> benchmark = aw.bench.load("digits-cells")
+        >>> round(benchmark.table.best, 3)
+        0.978
     """
     if name not in _TABLES:
         raise unknown("table", name, _TABLES)
@@ -68,12 +73,22 @@ def load(name: str, *, dataset: str | None = None, path: str | Path | None = Non
 
 
 def tables() -> list[str]:
-    """Return the names of the tables, sorted."""
+    """Return the names of the tables, sorted.
+
+    Example:
+        >>> "nasbench201" in aw.bench.tables()
+        True
+    """
     return sorted(_TABLES)
 
 
 def entries() -> list[Entry[Any]]:
-    """Return the tables with the line that describes each, sorted by name."""
+    """Return the tables with their descriptions, sorted by name.
+
+    Example:
+        >>> next(entry.name for entry in aw.bench.entries())
+        'accel-nasbench'
+    """
     return [Entry(name, load, _TABLES[name].summary) for name in tables()]
 
 

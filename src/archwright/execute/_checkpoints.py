@@ -16,10 +16,17 @@ __all__ = ["Checkpoints"]
 
 
 class Checkpoints:
-    """Keeps the states of trials that may go on: in files of the run folder, or in memory where there is none.
+    """Storage of the checkpoints of trials that may be continued: in the run folder, or in memory without one.
 
     Args:
-        folder: The run folder.
+        folder: The run folder, or `None`.
+
+    Example:
+        >>> from archwright.execute import Checkpoints
+        >>> checkpoints = Checkpoints(None)
+        >>> checkpoints.keep(3, {"epoch": 5, "model": {"weight": torch.ones(2)}})
+        >>> checkpoints.load(3)["epoch"]
+        5
     """
 
     def __init__(self, folder: Path | None) -> None:

@@ -14,10 +14,15 @@ __all__ = ["Executor", "InProcess", "drive"]
 
 
 class Executor(ABC):
-    """Runs jobs.
+    """Base class of executors, which run jobs.
 
     Attributes:
-        capacity: How many run at one time.
+        capacity: Number of jobs that run in parallel.
+
+    Example:
+        >>> from archwright.execute import Executor, InProcess
+        >>> issubclass(InProcess, Executor), InProcess.capacity
+        (True, 1)
     """
 
     capacity: int = 1
@@ -37,10 +42,19 @@ class Executor(ABC):
 
 
 class InProcess(Executor):
-    """Runs one job at a time in this process.
+    """Executor that runs one job at a time in this process.
 
     Args:
-        worker: What evaluates.
+        worker: The worker.
+
+    Example:
+        >>> from archwright.evaluate import as_evaluator
+        >>> from archwright.execute import InProcess, Job, Worker
+        >>> space = aw.Space(x=aw.integer(0, 9))
+        >>> executor = InProcess(Worker(space, as_evaluator(lambda candidate: candidate.settings["x"])))
+        >>> executor.start(Job(0, space.fingerprint, aw.Architecture({"x": 4}), seed=0), lambda report: None)
+        >>> executor.wait()[0].metrics
+        {'value': 4.0}
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -59,14 +73,23 @@ class InProcess(Executor):
 def drive(
     executor: Executor, next_job: Callable[[], Job | None], listen: Listen = lambda report: None
 ) -> Iterator[tuple[Report, Candidate]]:
-    """Keep an executor busy, and yield how each job has ended, with its candidate.
+    """Run jobs until there are no more, and yield the final report and the candidate of each.
 
-    It is the one loop of a search: a study's, that of a comparison on a simulated clock, and a nested one.
+    This is the loop of all searches: of a study, a comparison on a simulated clock, and a nested search.
 
     Args:
-        executor: Where jobs run.
-        next_job: Returns the next job; `None` where there is none now. It is asked again when a job has ended.
-        listen: Is told what jobs report on the way.
+        executor: The executor.
+        next_job: Returns the next job, or `None` if there is none now; it is called again when a job has ended.
+        listen: Called with intermediate reports.
+
+    Example:
+        >>> from archwright.evaluate import as_evaluator
+        >>> from archwright.execute import InProcess, Job, Worker, drive
+        >>> space = aw.Space(x=aw.integer(0, 9))
+        >>> worker = Worker(space, as_evaluator(lambda candidate: candidate.settings["x"]))
+        >>> jobs = iter([Job(n, space.fingerprint, aw.Architecture({"x": n + 4}), seed=0) for n in range(2)])
+        >>> [report.metrics["value"] for report, candidate in drive(InProcess(worker), lambda: next(jobs, None))]
+        [4.0, 5.0]
     """
     running = 0
     while True:

@@ -20,13 +20,19 @@ Kind = Literal["progress", "problem", "complete", "stopped", "infeasible", "fail
 
 @dataclass(frozen=True)
 class Origin:
-    """A trial whose weights another begins with.
+    """A trial that is continued, or whose weights are inherited.
 
     Args:
-        trial: Its number.
-        architecture: What it evaluated.
-        curve: What it reported.
-        kept: Whether its checkpoint was kept.
+        trial: The number of the trial.
+        architecture: Its architecture.
+        curve: Its reports.
+        kept: Whether its checkpoint exists.
+
+    Example:
+        >>> from archwright.execute import Origin
+        >>> origin = Origin(3, aw.Architecture({"x": 1}))
+        >>> Origin.from_json(origin.to_json()) == origin
+        True
     """
 
     trial: int
@@ -61,20 +67,26 @@ class Origin:
 
 @dataclass(frozen=True)
 class Job:
-    """An evaluation to be made, as data: it can be written as JSON and made in another process.
+    """The description of an evaluation as data; it can be written as JSON and run in another process.
 
     Args:
         trial: The number of the trial.
         space: The fingerprint of the space.
-        architecture: What is evaluated.
-        seed: What all that is random in the evaluation follows from.
-        fidelity: How much it gets, such as `{"epochs": 3}`; `None` for all.
-        stages: The fidelities at which it is judged on the way, least first, and its own.
-        seconds: How long it may take from its start; `None` for no limit.
-        before: The trial that it goes on from.
-        parent: The trial whose weights it begins with, where there is nothing to go on from.
-        saves: Whether its network is kept for trials that go on from it.
-        attempt: How many times it was begun, this time included.
+        architecture: The architecture.
+        seed: The random seed of the evaluation.
+        fidelity: The fidelity, such as `{"epochs": 3}`; `None` for a full evaluation.
+        stages: The fidelities of the rungs up to this evaluation, lowest first, its own last.
+        seconds: Time limit from its start; `None` for no limit.
+        before: The trial that it continues, or `None`.
+        parent: The trial from which it inherits weights, or `None`.
+        saves: Whether a checkpoint is saved for trials that continue it.
+        attempt: Number of times it was started, this one included.
+
+    Example:
+        >>> from archwright.execute import Job
+        >>> job = Job(0, "fingerprint", aw.Architecture({"x": 1}), seed=7, fidelity={"epochs": 3})
+        >>> Job.from_json(job.to_json()) == job
+        True
     """
 
     trial: int
@@ -131,17 +143,23 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """What an evaluation tells, as data.
+    """The state or result of an evaluation as data.
 
     Args:
         trial: The number of the trial.
-        kind: What is told.
-        metrics: What was measured, by name.
-        curve: All that was reported until now, in order: "step" and metrics.
-        seconds: How long it has taken.
-        error: Why it ended, or what was lost; for one that failed, with its traceback.
-        cause: Of one that failed, the exception's type and message.
-        converged: Of one that stopped, whether its last point is its result.
+        kind: The kind of report.
+        metrics: Metrics by name.
+        curve: All intermediate reports so far, in order: "step" and metrics.
+        seconds: Duration so far.
+        error: The reason of the end, or a warning; for a failure with its traceback.
+        cause: Type and message of the exception of a failure.
+        converged: Whether the last report of a stopped evaluation is its result.
+
+    Example:
+        >>> from archwright.execute import report_of
+        >>> report = report_of(0, {"accuracy": 0.9}, curve=(), seconds=1.5)
+        >>> report.ended, report.metrics["accuracy"]
+        (True, 0.9)
     """
 
     trial: int

@@ -24,17 +24,22 @@ _LONGEST = 20_000  # characters of a traceback; deep recursion makes longer ones
 def report_of(
     trial: int, outcome: Outcome, *, metric: str = "value", curve: Iterable[Mapping[str, float]], seconds: float
 ) -> Report:
-    """Return the report of an evaluation that has ended.
+    """Return the final report of an evaluation.
 
     Args:
         trial: The number of the trial.
-        outcome: What it came to. `Stopped` and `Infeasible` say why it ended early; any other exception is a failure.
-        metric: The name of an outcome that is a number.
-        curve: What was reported on the way, in order.
-        seconds: How long it took.
+        outcome: Metrics, or an exception: `Stopped` and `Infeasible` for an early end; any other is a failure.
+        metric: The name of the metric if the outcome is a number.
+        curve: Intermediate reports in order.
+        seconds: The duration.
 
     Raises:
-        EvaluationError: The outcome or the curve is none of these.
+        EvaluationError: The outcome or the curve has another type.
+
+    Example:
+        >>> from archwright.execute import report_of
+        >>> report_of(0, ValueError("no such layer"), curve=(), seconds=1.5).kind
+        'failed'
     """
     told = partial(Report, trial, curve=tuple(check_metrics(row) for row in curve), seconds=float(seconds))
     if isinstance(outcome, Stopped):
@@ -50,18 +55,25 @@ def report_of(
 def judge(
     trial: Trial, report: Report, history: History, *, judged: Collection[str] = (), unjudged: str | None = None
 ) -> Trial:
-    """Return a trial as it ends with a report.
+    """Return the final state of a trial, given its final report.
 
-    One that is complete is infeasible where its metrics break a constraint, which of a trial that was given less than
-    all only what its network costs can; and failed where an objective is missing, NaN or infinite. One that was stopped
-    is pruned, and the last point of its curve is its metrics; where it has converged, they are its outcome.
+    A complete trial is infeasible if its metrics violate a constraint (at a lower fidelity, one on a cost), and failed
+    if an objective is missing, NaN or infinite. A stopped trial is pruned, with the last point of its curve as metrics;
+    if it has converged, it is complete.
 
     Args:
-        trial: The trial while it runs.
-        report: What its evaluation came to.
-        history: The history that it belongs to, with the objectives and the constraints.
-        judged: Metrics whose constraints were judged before it began.
-        unjudged: Why not all of them could be.
+        trial: The running trial.
+        report: The final report.
+        history: The history of the trial, with objectives and constraints.
+        judged: Metrics whose constraints were checked before the trial.
+        unjudged: The reason why some could not be checked.
+
+    Example:
+        >>> from archwright.execute import judge, report_of
+        >>> history = aw.History(aw.Objective("value"))
+        >>> trial = aw.Trial(0, aw.Architecture({"x": 1}))
+        >>> judge(trial, report_of(0, float("nan"), curve=(), seconds=1.0), history).state
+        'failed'
     """
     trial = replace(trial, curve=report.curve, seconds=report.seconds)
     metrics = dict(report.metrics)
@@ -95,7 +107,14 @@ def judge(
 
 
 def broken_by(metrics: Mapping[str, float], constraints: Iterable[Constraint]) -> str | None:
-    """Return which constraint metrics break, and with what value; `None` where they keep to all that they can."""
+    """Return the constraint that metrics violate, with the value, as text, or `None`.
+
+    Example:
+        >>> from archwright.execute import broken_by
+        >>> from archwright.trials import Constraint
+        >>> broken_by({"latency_ms": 7.0}, [Constraint("latency_ms", 5.0)])
+        'latency_ms is 7, and the constraint is latency_ms <= 5'
+    """
     for each in constraints:
         if each.metric in metrics and not each.keeps(metrics):
             return f"{each.metric} is {metrics[each.metric]:g}, and the constraint is {each}"

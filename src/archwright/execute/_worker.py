@@ -63,14 +63,22 @@ def attempt(doing: str, call: Callable[[], T], seed: int | None = None) -> T | B
 
 
 class Worker:
-    """Evaluates jobs: makes the candidate of each, hands it to the evaluator, and reports.
+    """Evaluation of jobs: create the candidate, call the evaluator, and report.
 
     Args:
         space: The space of the jobs' architectures.
-        evaluator: What measures.
-        constraints: Bounds of metrics, by which a candidate may end before it is trained.
-        states: Where the networks of trials are kept that others go on from; `None` where none do.
-        attempt: Runs the evaluator.
+        evaluator: The evaluator.
+        constraints: Constraints that can end an evaluation before the training.
+        states: Storage of checkpoints, or `None`.
+        attempt: A function that calls the evaluator.
+
+    Example:
+        >>> from archwright.evaluate import as_evaluator
+        >>> from archwright.execute import Job, Worker
+        >>> space = aw.Space(x=aw.integer(0, 9))
+        >>> worker = Worker(space, as_evaluator(lambda candidate: candidate.settings["x"]))
+        >>> worker.run(Job(0, space.fingerprint, aw.Architecture({"x": 4}), seed=0))[0].metrics
+        {'value': 4.0}
     """
 
     def __init__(

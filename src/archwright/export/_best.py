@@ -55,26 +55,32 @@ def save_best(
 ) -> str | None:
     """Write a network into a folder of a run: architecture.json, model.py, weights.safetensors, metrics.json.
 
-    Where the preprocessing is known, preprocess.json is written too, and model.py has its figures, with predict.py.
-    The files are replaced together, so that a reader never sees half of them, whenever the process is killed.
+    If the preprocessing is known, preprocess.json and predict.py are written too, and model.py contains its constants.
+    The files are replaced atomically.
 
     Args:
         folder: The run folder.
-        space: The space that the architecture belongs to.
+        space: The space of the architecture.
         architecture: The decisions.
-        candidate: The trained candidate, whose `model` holds the weights and whose `example_input` and `preprocess` are
-            known; without it there are no weights to save.
-        metrics: The network's figures.
+        candidate: The trained candidate, with `model`, `example_input` and `preprocess`; `None` to save no weights.
+        metrics: The network's metrics.
         stage: "search" or "final".
         trial: The number of the trial that found it.
         name: The folder's name in the run folder, "best", or "front/12" for that of trial 12 on the front.
 
     Returns:
-        Why there is no model.py, where the source cannot be written; else None.
+        The reason why model.py is missing, if the source cannot be written; else `None`.
 
     Raises:
-        StudyError: Something else is in the place of the folder.
-        OSError: The files cannot be written; the network before is left as it is.
+        StudyError: The folder's path is in use.
+        OSError: The files cannot be written; the network saved before is unchanged.
+
+    Example:
+        >>> from archwright.export import read_best, save_best
+        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(2, 3, name="width")), example_input=(4,))
+        >>> save_best("run", space=space, architecture=aw.Architecture({"width": 3}), metrics={"accuracy": 0.9})
+        >>> read_best("run").architecture["width"]
+        3
     """
     specs = getattr(candidate, "example_input", None) or space.example_input
     specs = (specs,) if isinstance(specs, TensorSpec) else specs
@@ -112,10 +118,15 @@ def save_best(
 
 
 def read_best(folder: str | Path, name: str = BEST) -> Saved | None:
-    """Return the network in a folder of a run; None where there is none.
+    """Return the saved network of a run folder, or `None`.
 
     Raises:
         StudyError: Its files are damaged.
+
+    Example:
+        >>> from archwright.export import read_best
+        >>> read_best("empty") is None
+        True
     """
     place = Folder(folder, name)
     files = place.read()
@@ -132,7 +143,13 @@ def kept_trials(folder: str | Path, name: str) -> list[int]:
 
 
 def clear_all_but(folder: str | Path, name: str, keep: Collection[int]) -> None:
-    """Remove the networks of other trials from a folder of a run, `FRONT` or `TOP`."""
+    """Remove the networks of all but the given trials from a subfolder of a run folder, `FRONT` or `TOP`.
+
+    Example:
+        >>> from archwright.export import FRONT, clear_all_but
+        >>> clear_all_but("run", FRONT, keep=[3]) is None
+        True
+    """
     for trial in kept_trials(folder, name):
         if trial not in keep:
             Folder(folder, f"{name}/{trial}").clear()
@@ -150,6 +167,14 @@ def load_best(folder: str | Path, space: Space, name: str = BEST) -> torch.nn.Mo
 
     Raises:
         StudyError: Nothing has been found yet, the search kept no weights, or the files are damaged.
+
+    Example:
+        >>> from archwright.export import load_best, save_best
+        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(2, 3, name="width")), example_input=(4,))
+        >>> candidate = aw.Candidate(space, aw.Architecture({"width": 3}), seed=0)
+        >>> save_best("run", space=space, architecture=candidate.architecture, candidate=candidate, metrics={})
+        >>> torch.equal(load_best("run", space).weight, candidate.model.weight)
+        True
     """
     return _found(folder, name).network(space)
 
@@ -163,25 +188,31 @@ def export_network(
     onnx: bool = False,
     imports: Sequence[str] = (),
 ) -> list[Path]:
-    """Copy a network of a run folder to where it will be used.
+    """Copy the files of a network of a run folder to a new folder.
 
     Args:
-        folder: The run folder; it is left as it is.
-        out: A new or empty folder; it gets model.py, weights.safetensors and the other files of the network.
-        trial: The trial whose network it is to be, one of those on the front or of the best that are kept; the best
-            when not given.
-        space: The space that was searched; needed for `onnx` and `imports`.
+        folder: The run folder; it is not changed.
+        out: A new or empty folder; it receives model.py, weights.safetensors and the other files of the network.
+        trial: The number of a trial on the front or of the best that are kept; by default the best.
+        space: The search space; needed for `onnx` and `imports`.
         onnx: Whether to write model.onnx too.
-        imports: Packages that model.py may import besides torch; where there are any, it is written anew.
+        imports: Packages that model.py may import besides torch; with any, the source is generated again.
 
     Returns:
         The files written.
 
     Raises:
-        StudyError: Nothing has been found yet, no network of the trial is kept, its files are damaged, or `out` holds
-            files already.
+        StudyError: There is no network yet, none of the trial is kept, its files are damaged, or `out` is not empty.
         BuildError: The network cannot be written as an ONNX file, or as source.
-        MissingExtra: What writes ONNX files is not installed.
+        MissingExtra: The ONNX exporter is not installed.
+
+    Example:
+        >>> from archwright.export import export_network, save_best
+        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(2, 3, name="width")), example_input=(4,))
+        >>> candidate = aw.Candidate(space, aw.Architecture({"width": 3}), seed=0)
+        >>> save_best("trained", space=space, architecture=candidate.architecture, candidate=candidate, metrics={})
+        >>> sorted(path.name for path in export_network("trained", "exported"))
+        ['architecture.json', 'metrics.json', 'model.py', 'weights.safetensors']
     """
     if space is None and (onnx or imports):
         raise StudyError("to write model.onnx, or model.py anew, the space that was searched is needed: space=...")

@@ -17,14 +17,22 @@ __all__ = ["Measured", "measure_networks"]
 
 @dataclass(frozen=True)
 class Measured:
-    """A network of a run with what it costs here.
+    """A network of a run with its costs on this machine.
 
     Args:
-        saved: What is on record of it.
-        timing: How long a batch takes.
-        throughput: Samples in a second.
-        parameters: How many numbers it has that can be learned.
-        flops: Of one sample, 2 per multiply-add.
+        saved: The saved network.
+        timing: The latency of a batch.
+        throughput: Samples per second.
+        parameters: Number of parameters.
+        flops: FLOPs of one sample, 2 per multiply-add.
+
+    Example:
+        >>> from archwright.export import measure_networks, save_best
+        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(2, 3, name="width")), example_input=(4,))
+        >>> candidate = aw.Candidate(space, aw.Architecture({"width": 3}), seed=0)
+        >>> save_best("run", space=space, architecture=candidate.architecture, candidate=candidate, metrics={})
+        >>> [measured.flops for measured in measure_networks("run", space, limit=float("inf"))]
+        [24.0]
     """
 
     saved: Saved
@@ -37,20 +45,28 @@ class Measured:
 def measure_networks(
     folder: str | Path, space: Space, target: Target | str = "eager", *, limit: float = 0.1
 ) -> list[Measured]:
-    """Measure the best network of a run, or those on its front, on a target of this machine.
+    """Measure the best network of a run, or those on its Pareto front, on a target of this machine.
 
-    They are run with their trained weights, and take turns. ONNX Runtime is given a file as `export_network` writes it.
+    They have their trained weights, and their rounds are interleaved. ONNX Runtime gets the file of `export_network`.
 
     Args:
-        folder: The run folder; it is left as it is.
-        space: The space that was searched.
-        target: On what.
-        limit: The greatest spread of the times that is believed.
+        folder: The run folder; it is not changed.
+        space: The search space.
+        target: The target.
+        limit: The maximum interquartile range of the rounds, relative to their median.
 
     Raises:
-        StudyError: Nothing has been found, or it is not known what goes into the networks.
-        CostError: A network does not run on the target, or the times waver too much.
+        StudyError: There is no network, or the input of the networks is unknown.
+        CostError: A network does not run on the target, or the times vary too much.
         MissingExtra: The runtime is not installed.
+
+    Example:
+        >>> from archwright.export import measure_networks, save_best
+        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(2, 3, name="width")), example_input=(4,))
+        >>> candidate = aw.Candidate(space, aw.Architecture({"width": 3}), seed=0)
+        >>> save_best("run", space=space, architecture=candidate.architecture, candidate=candidate, metrics={})
+        >>> [measured.parameters for measured in measure_networks("run", space, limit=float("inf"))]
+        [15.0]
     """
     target = Target.parse(target)
     root = Path(folder)

@@ -50,14 +50,19 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class Prediction:
-    """The class of one sample.
+    """The predicted class of one sample.
 
     Args:
-        file: The file that it was read from; `None` for a sample in memory.
-        row: Its row in a table or number in an idx file, from 1, or its place in memory, from 0; `None` for a picture.
+        file: The file of the sample; `None` for a sample in memory.
+        row: Its row in a table or number in an idx file, from 1, or its index in memory, from 0; `None` for an image.
         label: The most probable class.
         probability: Its probability, the softmax of the network's scores.
-        probabilities: The same for every class.
+        probabilities: The probabilities of all classes.
+
+    Example:
+        >>> prediction = Prediction("cat.jpg", None, "cat", 0.75, {"cat": 0.75, "dog": 0.25})
+        >>> max(prediction.probabilities, key=prediction.probabilities.get) == prediction.label
+        True
     """
 
     file: str | None
@@ -69,13 +74,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The target values of one sample, by a network of regression.
+    """The predicted target values of one sample, for regression.
 
     Args:
-        file: The file that it was read from; `None` for a sample in memory.
-        row: Its row in a table or number in an idx file, from 1, or its place in memory, from 0; `None` for a picture.
-        value: The first target value, in its own unit.
-        values: All of them by name.
+        file: The file of the sample; `None` for a sample in memory.
+        row: Its row in a table or number in an idx file, from 1, or its index in memory, from 0; `None` for an image.
+        value: The first target value, in the unit of the target.
+        values: All target values by name.
+
+    Example:
+        >>> Estimate(None, 0, 3.5, {"price": 3.5, "rent": 1.0}).values["rent"]
+        1.0
     """
 
     file: str | None
@@ -279,17 +288,20 @@ def report(
     batch_size: int = 256,
     max_gigabytes: float = GIGABYTES,
 ) -> int:
-    """Print the class or the target values of each file or row, and what cannot be used on standard error.
+    """Print the predictions for files, and errors on standard error.
 
     Args:
-        predictor: The network.
+        predictor: The network with its preprocessing.
         paths: The files.
         as_json: Whether to print one JSON document: `{"predictions": [...], "errors": [...]}`.
-        batch_size: How many samples the network is given at a time.
+        batch_size: Number of samples in a batch.
         max_gigabytes: See `Predictor.predict`.
 
     Returns:
-        0, or 1 where something could not be used.
+        0, or 1 if there were errors.
+
+    Example:
+        >>> report(load("network"), ["cat.jpg"])  # doctest: +SKIP
     """
     errors: list[str] = []
 

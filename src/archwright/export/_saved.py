@@ -31,16 +31,24 @@ _LONGEST = 300  # characters of what torch says
 
 @dataclass(frozen=True)
 class Saved:
-    """A network of a run folder, as it was when it was read.
+    """The saved files of a network of a run folder.
 
     Args:
-        place: The folder that it was read from.
+        place: The folder.
         architecture: The network's decisions.
-        example_input: What goes into the network, where that is known.
-        metrics: Its figures.
+        example_input: The input of the network, if known.
+        metrics: Its metrics.
         stage: "search", or "final" after the longer training on train and validation data.
-        trial: The number of the trial that found it.
+        trial: The number of its trial.
         files: The content of its files, by name.
+
+    Example:
+        >>> from archwright.export import read_best, save_best
+        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(2, 3, name="width")), example_input=(4,))
+        >>> save_best("run", space=space, architecture=aw.Architecture({"width": 3}), metrics={}, trial=7)
+        >>> saved = read_best("run")
+        >>> saved.trial, "model.py" in saved.files
+        (7, True)
     """
 
     place: Path

@@ -22,15 +22,20 @@ _starts: dict[str, Starts] = {}
 
 
 def register(name: str, *, ranks: Collection[int] | None = None, starts: Starts | None = None) -> Callable[[M], M]:
-    """Return a decorator that files a function which makes a space.
+    """Return a decorator that registers a function which creates a space.
 
     Args:
-        name: What users write, such as "convnet".
-        ranks: The ranks of the input shapes that the space takes, such as `(3,)` for images; `None` for any.
-        starts: Returns the decisions of architectures of such a space that do well, the first to try first.
+        name: The name, such as "convnet".
+        ranks: The ranks of the supported input shapes, such as `(3,)` for images; `None` for any.
+        starts: A function that returns known good architectures of such a space, best first.
 
     Raises:
         ValueError: The name is taken.
+
+    Example:
+        >>> @aw.spaces.register("linear", ranks=(1,))  # doctest: +SKIP
+        ... def linear(*, input_shape=(4,), classes=3):
+        ...     return aw.Space(model=nn.LazyLinear(classes), example_input=input_shape)
     """
     file = _registry.register(name)
 
@@ -45,24 +50,32 @@ def register(name: str, *, ranks: Collection[int] | None = None, starts: Starts 
 
 
 def create(name: str, **options: Any) -> Space:
-    """Make the space that is filed under a name.
+    """Create the space that is registered under a name.
 
     Args:
         name: One of `names()`.
         **options: Its options; all ready-made spaces take `input_shape` (without the batch) and `classes`.
 
     Raises:
-        UnknownName: Nothing is filed under that name; the message names the nearest one.
+        UnknownName: No space is registered under that name; the message names the nearest one.
         SpaceError: An option is unknown, or its value is not allowed.
+
+    Example:
+        >>> aw.spaces.create("nasbench201").size
+        15625
     """
     made: Space = _registry.create(name, options, error=SpaceError)
     return made
 
 
 def starts(space: Space) -> list[Architecture]:
-    """Return architectures that are known to do well in a ready-made space, the first to try first.
+    """Return known good architectures of a ready-made space, best first.
 
-    None of other spaces, nor of a ready-made one of which nothing is known.
+    Empty for other spaces, and for ready-made ones without such knowledge.
+
+    Example:
+        >>> aw.spaces.starts(aw.Space(x=aw.integer(0, 9)))
+        []
     """
     known = _starts.get(space.name or "")
     if known is None:
@@ -78,22 +91,36 @@ entry = _registry.entry
 
 
 def entries() -> list[Entry[Maker]]:
-    """Return the registered spaces with the line that describes each, sorted by name."""
+    """Return the registered spaces with their descriptions, sorted by name.
+
+    Example:
+        >>> next(entry.name for entry in aw.spaces.entries())
+        'accel-nasbench'
+    """
     return list(_registry)
 
 
 def suiting(rank: int) -> list[str]:
-    """Return the names of the spaces that take inputs of a rank: 1 for vectors, 3 for images."""
+    """Return the names of the spaces for inputs of a rank: 1 for vectors, 3 for images.
+
+    Example:
+        >>> aw.spaces.suiting(1)
+        ['mlp']
+    """
     return [name for name in names() if _takes(name, rank)]
 
 
 def default_for(input_shape: Sequence[int]) -> str:
-    """Return the name of the space to search where none is named.
+    """Return the name of the default space for an input shape.
 
-    That is "resnet" for images, "convnet" for those below 16 pixels, and "mlp" for all else.
+    It is "resnet" for images, "convnet" for those below 16 pixels, and "mlp" otherwise.
 
     Args:
         input_shape: The shape of one sample, without the batch.
+
+    Example:
+        >>> aw.spaces.default_for((3, 32, 32)), aw.spaces.default_for((8,))
+        ('resnet', 'mlp')
     """
     if len(input_shape) != 3:
         return "mlp"

@@ -23,10 +23,16 @@ __all__ = ["Artifacts", "Best"]
 
 @dataclass(frozen=True)
 class Best:
-    """The best that a study has found.
+    """The best trial of a study, and its trained network.
 
     Args:
-        trial: The trial that found it.
+        trial: The trial.
+
+    Example:
+        >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), strategy="grid")
+        >>> study = study.run(lambda candidate: candidate.settings["x"], aw.Budget(trials=10))
+        >>> study.best.architecture["x"], study.best.metrics
+        (9, {'value': 9.0})
     """
 
     trial: Trial

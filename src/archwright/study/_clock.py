@@ -14,10 +14,17 @@ _began: ContextVar[float | None] = ContextVar("began", default=None)
 
 @contextmanager
 def counting_from(moment: float) -> Iterator[None]:
-    """Let the time budgets of searches in the block count from a moment before them, such as the start of a program.
+    """Context manager in which the time budgets of searches count from an earlier moment, such as the program's start.
 
     Args:
-        moment: In seconds of `time.monotonic()`.
+        moment: The moment, in seconds of `time.monotonic()`.
+
+    Example:
+        >>> from archwright.study import counting_from
+        >>> with counting_from(time.monotonic() - 60):
+        ...     study = aw.search(aw.Space(x=aw.integer(0, 9)), lambda one: 1.0, budget=aw.Budget(trials=1, seconds=90))
+        >>> study.elapsed > 60
+        True
     """
     token = _began.set(moment)
     try:

@@ -213,10 +213,16 @@ def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strateg
 
 
 def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
-    """Return the evaluator on record.
+    """Return the evaluator that is stored with a study.
 
     Raises:
-        StudyError: There is none, or it could not be written down.
+        StudyError: No evaluator is stored, or it could not be stored.
+
+    Example:
+        >>> from archwright.study import restore_evaluator
+        >>> evaluator = aw.Training(aw.data("iris"), epochs=3)
+        >>> restore_evaluator({"evaluator": describe_evaluator(evaluator)}).recipe.epochs
+        3
     """
     stored = document["evaluator"]
     if stored is None:

@@ -105,11 +105,17 @@ def holds_study(folder: Path) -> bool:
 
 
 def check_run_folder(folder: Path) -> None:
-    """Refuse a folder that a study cannot be kept in; one that does not exist can be made.
+    """Check that a folder can be used as a run folder: it does not exist, is empty, or holds a study.
 
     Raises:
         StudyError: The folder is not empty and holds no study, or parts of the study are symbolic links.
-        StoreError: It is a file, or holds a damaged database or one of somebody else.
+        StoreError: The path is a file, or the database is damaged or not one of archwright.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from archwright.study import check_run_folder
+        >>> check_run_folder(Path("new-run")) is None
+        True
     """
     if not os.path.lexists(folder):
         return

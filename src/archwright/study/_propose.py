@@ -30,22 +30,29 @@ _HEIRS = 16  # of how many trials, the best, others may inherit the weights
 
 @dataclass
 class Planner:
-    """Says what a study evaluates next. It follows from the seed and the history alone.
+    """The choice of the next trial of a study, a function of the seed and the history.
 
     Args:
-        space: Where to search.
-        strategy: What proposes.
-        scheduler: What says how much each trial gets.
-        ladder: The fidelities there are.
+        space: The search space.
+        strategy: The strategy.
+        scheduler: The scheduler.
+        ladder: The rungs.
         seed: The study's seed.
-        inherit: Whether a new trial begins with the weights of the nearest of the best.
-        screen: By what the most promising of several proposals is chosen, if by anything.
-        constraints: Prechecks of metrics. Those that are counted hold for whatever is proposed.
-        starts: Architectures to try first, as far as they keep to those.
+        inherit: Whether a new trial inherits the weights of the most similar of the best trials.
+        screen: The zero-cost proxy that selects one of several proposals, if any.
+        constraints: Prechecks of metrics. Those on counted metrics are checked for every proposal.
+        starts: Architectures of the first trials; infeasible ones are omitted.
 
     Attributes:
-        bounds: Those of the constraints that are judged before anything is trained.
-        scorer: Returns how promising an architecture looks before it is trained; it takes an evaluator to know.
+        bounds: The constraints that are checked before training.
+        scorer: The score of the proxy; set when an evaluator is known.
+
+    Example:
+        >>> from archwright.study import Planner
+        >>> full = aw.schedulers.Full()
+        >>> planner = Planner(aw.Space(x=aw.integer(0, 9)), aw.strategies.Grid(), full, aw.schedulers.Ladder(), seed=0)
+        >>> planner.next(aw.History(aw.Objective("value"))).architecture["x"]
+        0
     """
 
     space: Space

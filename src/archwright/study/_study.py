@@ -181,6 +181,12 @@ class Study(Results):
             SpaceError: A file of code cannot be executed.
             StoreError: There is no study there, or it is damaged.
             StudyError: The space is not the one on record; the message shows what changed.
+
+        Example:
+            >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), strategy="grid", path="mine")
+            >>> study = study.run(lambda candidate: 1.0, aw.Budget(trials=3))
+            >>> len(aw.load("mine").trials)
+            3
         """
         for file in [code] if isinstance(code, str | os.PathLike) else code:
             load_code(file)

@@ -30,7 +30,14 @@ Listener: TypeAlias = Callable[[float, Mapping[str, float]], None]
 
 
 class EvaluatorSuite:
-    """Tests of an evaluator: that it measures what its objective asks for, the same each time, and stops when told."""
+    """Conformance tests of an evaluator: it measures its objective, is reproducible, and can be stopped.
+
+    Example:
+        >>> class TestMine(aw.testing.EvaluatorSuite):
+        ...     @pytest.fixture
+        ...     def evaluator(self):
+        ...         return aw.Training(aw.data("iris"), epochs=1)
+    """
 
     @pytest.fixture
     def evaluator(self) -> Evaluator:

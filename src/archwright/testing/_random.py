@@ -33,24 +33,40 @@ SHAPE = (CHANNELS, 5, 5)
 
 
 def expressions(*, depth: int = 3) -> st.SearchStrategy[Any]:
-    """Draw open expressions of modules that keep the shape of their input, `(batch, 4, 5, 5)`.
+    """Hypothesis strategy for expressions of modules that keep the shape of their input, `(batch, 4, 5, 5)`.
 
-    They hold what the language has: nested, named, tied and ordered choices, depths, cells, graphs with absent
-    operations, templates, and arithmetic on decisions.
+    They cover the language: nested, named, tied and ordered choices, depths, cells, graphs with absent operations,
+    templates, and arithmetic on decisions.
 
     Args:
-        depth: How deep they are nested at most.
+        depth: Maximum depth of nesting.
+
+    Example:
+        >>> from hypothesis import given, settings
+        >>> @settings(max_examples=3, database=None)
+        ... @given(aw.testing.expressions(depth=1))
+        ... def test(expression):
+        ...     assert aw.Space(model=expression).bound >= 1
+        >>> test()
     """
     return st.builds(lambda drawn: drawn, _draw(lambda writer: writer.module(depth)))
 
 
 def random_spaces(*, networks: bool = True, reals: bool = False, most: float | None = None) -> st.SearchStrategy[Space]:
-    """Draw valid spaces.
+    """Hypothesis strategy for valid spaces.
 
     Args:
-        networks: Whether they have a model; if not, only settings, and nothing of them needs torch.
-        reals: Whether real numbers may be decided, which makes a space infinite.
-        most: How many architectures they have at most.
+        networks: Whether they have a model, or settings only, which do not need torch.
+        reals: Whether they may have real decisions, which makes a space infinite.
+        most: Maximum number of architectures.
+
+    Example:
+        >>> from hypothesis import given, settings
+        >>> @settings(max_examples=3, database=None)
+        ... @given(aw.testing.random_spaces(networks=False, most=10))
+        ... def test(space):
+        ...     assert 1 <= space.size <= 10
+        >>> test()
     """
 
     def write(writer: _Writer) -> Space:

@@ -39,13 +39,19 @@ def _infinite() -> Space:
 
 
 class SchedulerSuite:
-    """Tests of a scheduler: that what it says follows from the history alone, and that nothing breaks it.
+    """Conformance tests of a scheduler: it is a function of the history, and handles all states of trials.
 
     Attributes:
-        trials: How long the histories are.
-        kept: How many checkpoints it may want at a time, while one trial runs at a time.
-        reaches: Within how many trials there is a full evaluation.
-        to_the_top: Whether there is one in the end where everything has been proposed.
+        trials: Length of the histories.
+        kept: Maximum number of checkpoints, with one running trial.
+        reaches: Number of trials within which there is a full evaluation.
+        to_the_top: Whether there is one when all architectures were proposed.
+
+    Example:
+        >>> class TestMine(aw.testing.SchedulerSuite):
+        ...     @pytest.fixture
+        ...     def scheduler(self):
+        ...         return aw.schedulers.ASHA(eta=4)
     """
 
     trials = 80

@@ -28,12 +28,18 @@ print(json.dumps(moves(Space.from_json(json.load(sys.stdin)))))
 
 
 class SpaceSuite:
-    """Tests of a space: that it counts, moves, reads, writes and builds as every space does.
+    """Conformance tests of a space: counting, mutations, encodings, JSON, build and source.
 
     Attributes:
-        samples: How many architectures are tried.
-        built: How many of them are built, and written as source.
-        countable: The size up to which a space is enumerated.
+        samples: Number of sampled architectures.
+        built: Number of them that are built, and written as source.
+        countable: Maximum size of a space that is enumerated.
+
+    Example:
+        >>> class TestMine(aw.testing.SpaceSuite):
+        ...     @pytest.fixture
+        ...     def space(self):
+        ...         return aw.Space(model=nn.LazyLinear(aw.ordinal(8, 16)), example_input=(4,))
     """
 
     samples = 20

@@ -27,7 +27,14 @@ _DOCUMENT: dict[str, Any] = {
 
 
 class StoreSuite:
-    """Tests of a store: that it gives back what it was given, in order and to the last bit."""
+    """Conformance tests of a store: it returns what was written, in order and exactly.
+
+    Example:
+        >>> class TestMine(aw.testing.StoreSuite):
+        ...     @pytest.fixture
+        ...     def store(self):
+        ...         return MemoryStore()
+    """
 
     @pytest.fixture
     def store(self) -> Store:

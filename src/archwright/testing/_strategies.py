@@ -91,12 +91,18 @@ _known: dict[tuple[object, ...], list[Architecture]] = {}  # by name, settings, 
 
 
 class StrategySuite:
-    """Tests of a strategy: that its proposals follow from the seed and the history, and that nothing breaks it.
+    """Conformance tests of a strategy: it is a function of seed and history, and handles all states of trials.
 
-    A space that the strategy refuses (`check` raises StrategyError) is left out.
+    Spaces that the strategy does not support (`check` raises StrategyError) are skipped.
 
     Attributes:
-        trials: How long the histories are.
+        trials: Length of the histories.
+
+    Example:
+        >>> class TestMine(aw.testing.StrategySuite):
+        ...     @pytest.fixture
+        ...     def strategy(self):
+        ...         return aw.strategies.Evolution(population=5)
     """
 
     trials = 60

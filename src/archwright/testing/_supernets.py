@@ -18,11 +18,17 @@ __all__ = ["SupernetSuite"]
 
 
 class SupernetSuite:
-    """Tests of a supernet: that its paths are the networks of the space, and that what it learns leads to one.
+    """Conformance tests of a supernet: its paths are the networks of the space, and a relaxation derives one.
 
     Attributes:
-        samples: How many architectures are compared.
-        draws: How many draws of the relaxation are looked at.
+        samples: Number of compared architectures.
+        draws: Number of draws of the relaxation.
+
+    Example:
+        >>> class TestMine(aw.testing.SupernetSuite):
+        ...     @pytest.fixture
+        ...     def relaxation(self):
+        ...         return aw.supernet.Softmax(end=0.1)
     """
 
     samples = 3
