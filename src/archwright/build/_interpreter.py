@@ -31,7 +31,7 @@ from archwright.space import (
     Subset,
     Value,
     body_of,
-    walk,
+    decisions_in,
     written,
 )
 
@@ -88,7 +88,7 @@ class ShapeInterpreter:
     def _inside(self, item: Any) -> frozenset[str]:
         """Return the names of the decisions inside of an item."""
         if id(item) not in self._decided:
-            found = frozenset(self._names[part] for part in walk(item) if isinstance(part, Decision))
+            found = frozenset(self._names[decision] for decision in decisions_in(item))
             self._decided[id(item)] = item, found
         return self._decided[id(item)][1]
 

@@ -4,7 +4,7 @@ from archwright.space._architecture import Architecture
 from archwright.space._code import load_code
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, choice_of, place_of
 from archwright.space._encoding import CellEncoding
-from archwright.space._fold import below, children, mapped, walk, with_modules
+from archwright.space._fold import below, children, decisions_in, mapped, walk, with_modules
 from archwright.space._language import (
     cell,
     choice,
@@ -76,6 +76,7 @@ __all__ = [
     "children",
     "choice",
     "choice_of",
+    "decisions_in",
     "describe_size",
     "find",
     "graph",

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from archwright.space._decisions import Decision
 from archwright.space._nodes import Apply, Call, Filled, Graph, Merge, is_value
 
-__all__ = ["below", "children", "mapped", "rebuilt", "walk", "with_modules"]
+__all__ = ["below", "children", "decisions_in", "mapped", "rebuilt", "walk", "with_modules"]
 
 
 def children(item: Any) -> Iterator[tuple[str, Any]]:
@@ -61,6 +62,11 @@ def walk(item: Any) -> Iterator[Any]:
             visited.add(id(part))
             yield part
             stack += below(part)
+
+
+def decisions_in(item: Any) -> list[Decision]:
+    """Return the decisions inside an item, those inside of options included."""
+    return [part for part in walk(item) if isinstance(part, Decision)]
 
 
 def rebuilt(item: Any, parts: Sequence[Any]) -> Any:

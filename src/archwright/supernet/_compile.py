@@ -12,18 +12,18 @@ from archwright.space import (
     Blank,
     Call,
     Choice,
-    Decision,
     Filled,
     Graph,
     Repeat,
     Subset,
     children,
+    decisions_in,
     is_value,
     place_of,
     written,
 )
 from archwright.supernet._execution import Engine
-from archwright.supernet._layer import SharedLayer, decisions_in
+from archwright.supernet._layer import SharedLayer, blanks_in
 from archwright.supernet._nodes import Branch, Depth, Node, Row, Scope, Wiring
 
 __all__ = ["Compiler"]
@@ -98,7 +98,7 @@ class Compiler:
         while stack:
             part, at = stack.pop()
             if _is_module(part):
-                if decisions_in(part)[0]:
+                if decisions_in(part):
                     parts.append((part, self.compile(part, at)))
             elif isinstance(part, list | tuple | Mapping):
                 stack += [(inner, f"{at}.{place}") for place, inner in children(part)]
@@ -111,7 +111,7 @@ class Compiler:
         roots: list[Any] = [call]
         seen: set[Blank] = set()
         for root in roots:
-            blanks = [blank for blank in decisions_in(root)[1] if blank in self._filled and blank not in seen]
+            blanks = [blank for blank in blanks_in(root) if blank in self._filled and blank not in seen]
             seen.update(blanks)
             roots += [self._filled[blank] for blank in blanks]
         return tuple(roots)
@@ -122,7 +122,7 @@ class Compiler:
             if isinstance(value, Apply):
                 nodes[value] = self.compile(value.module, f"{path}.{label}")
         for value in graph.labels:
-            for _, part in children(value):
+            for part in value.sources:
                 self._note_values(part)
         self._note_values(graph.output)
         wiring = Wiring(self.engine, graph, nodes, graph.name or path)
@@ -130,14 +130,13 @@ class Compiler:
         return wiring
 
     def _note_values(self, part: Any) -> None:
-        is_known = isinstance(part, Decision) and self.engine.program.names[part] in self.branches
-        if isinstance(part, Choice | Subset) and is_value(part) and not is_known:
+        names = self.engine.program.names
+        if isinstance(part, Choice | Subset) and is_value(part) and names[part] not in self.branches:
             self._note(part)
             for option in part.options:
                 self._note_values(option)
 
-    def _note(self, decision: Decision) -> None:
-        assert isinstance(decision, Choice | Subset)
+    def _note(self, decision: Choice | Subset) -> None:
         self.branches[self.engine.program.names[decision]] = decision
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from archwright.build import headline
 from archwright.errors import RelaxationError
-from archwright.space import Decision, Value
+from archwright.space import Decision, Value, decisions_in
 from archwright.supernet._execution import Context
-from archwright.supernet._layer import SharedLayer, decisions_in
+from archwright.supernet._layer import SharedLayer
 from archwright.supernet._weights import Slot, independent_of_seed, same_values
 from archwright.supernet.elastic import rule_of
 
@@ -54,10 +54,10 @@ def separated(layer: SharedLayer, branches: Collection[str]) -> tuple[list[str],
         wanted = [{**taken, **settled} for taken in rounds]
         return [built.setdefault(repr(each), _Built(layer, inputs, context, each)) for each in wanted]
 
-    names = layer.names + [program.names[each] for root in layer.roots[1:] for each in decisions_in(root)[0]]
+    names = layer.names + [program.names[each] for root in layer.roots[1:] for each in decisions_in(root)]
     exposed = [*names, *(program.names[decision] for decision in layer.exposed())]
     if layer.inner and any(reference.is_loaded for reference in references({})):
-        names += [program.names[decision] for decision in decisions_in(layer.call)[0]]
+        names += [program.names[decision] for decision in decisions_in(layer.call)]
     names = [name for name in names if name not in branches]
     found: tuple[list[str], list[str]] = ([], [])
     for name, settled in _reached(layer).items():

@@ -14,13 +14,13 @@ from torch.overrides import TorchFunctionMode
 
 from archwright.build import counting_channels, has_lazy_layers, headline, instantiate, is_unsized, without_lazy_layers
 from archwright.errors import BuildError, RelaxationError
-from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, mapped, walk
+from archwright.space import Blank, Call, Decision, Resolver, TensorSpec, Value, decisions_in, mapped, walk
 from archwright.supernet._execution import Context, Draw, Engine
 from archwright.supernet._sized import SizedLayer
 from archwright.supernet._weights import CONTAINERS, Partition, Slot, seeded
 from archwright.supernet.elastic import rule_of
 
-__all__ = ["SharedLayer", "StandIn", "decisions_in"]
+__all__ = ["SharedLayer", "StandIn", "blanks_in"]
 
 _SHAPELESS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid)
 _FILLING = frozenset((Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_))
@@ -101,8 +101,8 @@ class SharedLayer:
         self._given: dict[Hashable, Any] = {}
         self._open: Any = None
         item = self._opened()
-        decisions, self._blanks = decisions_in(item)
-        self.names = [self.engine.program.names[decision] for decision in decisions]
+        self._blanks = blanks_in(item)
+        self.names = [self.engine.program.names[decision] for decision in decisions_in(item)]
         self._is_lazy = _holds(item, "torch.nn.Lazy") or _holds(item, ":")  # a user's own class may hold lazy layers
         self.is_own = _holds(item, ":")
         self.runs.clear()
@@ -353,11 +353,9 @@ class SharedLayer:
         return {**self.__dict__, **left}
 
 
-def decisions_in(item: Any) -> tuple[list[Decision], list[Blank]]:
-    """Return the decisions and blanks that an item holds, those inside of options included."""
-    parts = list(walk(item))
-    decisions = [part for part in parts if isinstance(part, Decision)]
-    return decisions, [part for part in parts if isinstance(part, Blank)]
+def blanks_in(item: Any) -> list[Blank]:
+    """Return the blanks of templates inside an item, those inside of options included."""
+    return [part for part in walk(item) if isinstance(part, Blank)]
 
 
 def _replaced(item: Any, parts: dict[int, StandIn]) -> Any:

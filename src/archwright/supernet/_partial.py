@@ -10,10 +10,9 @@ from torch import Tensor
 
 from archwright._checks import check_counts
 from archwright.errors import ArchwrightError, RelaxationError
-from archwright.space import Choice, Subset
+from archwright.space import Choice, Subset, decisions_in
 from archwright.supernet._base import Relaxation, register
 from archwright.supernet._execution import Mix
-from archwright.supernet._layer import decisions_in
 from archwright.supernet._observe import observed, on_meta, visits
 from archwright.supernet._sized import SizedLayer
 
@@ -122,7 +121,7 @@ class Partial(Relaxation):
 def _circumstances(supernet: Supernet, visit: Visit) -> Hashable:
     """Return all on which it depends what shapes the options of a branch give."""
     branch, context = visit.branch, visit.context
-    inside = (supernet.space.program.names[decision] for decision in decisions_in(branch.choice)[0])
+    inside = (supernet.space.program.names[decision] for decision in decisions_in(branch.choice))
     sizes = tuple((name, context.draw.values[name]) for name in inside if name not in supernet.branches)
     shapes = tuple(each.shape for each in visit.inputs)
     return id(branch), shapes, sizes, tuple((blank, repr(value)) for blank, value in context.filled.items())

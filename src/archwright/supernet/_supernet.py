@@ -13,13 +13,24 @@ from torch import Tensor, nn
 
 from archwright.build import closed_model, instantiate, size_lazy_layers, zeros_for
 from archwright.errors import ArchwrightError, RelaxationError
-from archwright.space import MAX_PARTS, Architecture, Choice, Decision, Space, Subset, Value, as_specs, choice_of
+from archwright.space import (
+    MAX_PARTS,
+    Architecture,
+    Choice,
+    Decision,
+    Space,
+    Subset,
+    Value,
+    as_specs,
+    choice_of,
+    decisions_in,
+)
 from archwright.supernet import _base
 from archwright.supernet._base import Relaxation
 from archwright.supernet._compile import Compiler
 from archwright.supernet._execution import Context, Draw, Engine, Mix
 from archwright.supernet._initial import initialise, separated
-from archwright.supernet._layer import SharedLayer, decisions_in
+from archwright.supernet._layer import SharedLayer
 from archwright.supernet._nodes import Unmixable
 from archwright.supernet._weights import Partition, SharedWeights, seeded
 from archwright.supernet.elastic import rule_of
@@ -322,7 +333,7 @@ class Supernet(nn.Module):
         """Divide the decisions of the model into those that can be mixed and those that size layers."""
         names = self.space.program.names
         branches = self._mixed()
-        ours = [names[decision] for decision in decisions_in(self.space.parts["model"])[0]]
+        ours = [names[decision] for decision in decisions_in(self.space.parts["model"])]
         decisions = self.space.decisions
         sizes = {name: decisions[name] for name in decisions if name in set(ours) - set(branches)}
         return branches, {name: decision for name, decision in sizes.items() if decision.size <= _MOST}
