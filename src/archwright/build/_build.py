@@ -33,15 +33,20 @@ _MOST = 2**28  # numbers that weights may hold, where a network is made on the C
 
 
 def build(space: Space, architecture: Mapping[str, Any], example_input: Any = None) -> torch.nn.Module:
-    """Return the network of an architecture, in plain PyTorch, with fresh weights from torch's generator.
+    """Return the network of an architecture, in plain PyTorch, initialised with torch's global generator.
 
     Args:
         space: The space.
         architecture: One of its architectures.
-        example_input: What goes in; the space's own when not given. Without any, lazy layers stay lazy.
+        example_input: The input; by default that of the space. Without one, lazy layers stay lazy.
 
     Raises:
         BuildError: A layer refuses its arguments or its input; the message names the path.
+
+    Example:
+        >>> from archwright.build import build
+        >>> build(aw.Space(model=nn.LazyLinear(aw.ordinal(2, 3, name="width")), example_input=(4,)), {"width": 3})
+        Linear(in_features=4, out_features=3, bias=True)
     """
     module = _built_on_meta(space, architecture, example_input)
     if module is not None:
@@ -58,7 +63,15 @@ def build(space: Space, architecture: Mapping[str, Any], example_input: Any = No
 def closed_model(
     space: Space, architecture: Mapping[str, Any], example_input: Any
 ) -> tuple[Any, tuple[TensorSpec, ...] | None]:
-    """Return the closed expression of an architecture's model, without lazy layers where the input is known."""
+    """Return the resolved expression of an architecture's model, without lazy layers if its input is known.
+
+    Example:
+        >>> from archwright.build import closed_model
+        >>> space = aw.Space(model=nn.LazyLinear(aw.ordinal(2, 3, name="width")))
+        >>> closed, specs = closed_model(space, {"width": 3}, (4,))
+        >>> closed.target, specs
+        ('torch.nn.Linear', (TensorSpec(shape=(4,), dtype='float32'),))
+    """
     closed, specs = _open_sizes(space, architecture, example_input)
     return (closed if specs is None else without_lazy_layers(closed, specs)), specs
 
@@ -113,14 +126,19 @@ def _twin(
 
 
 def without_lazy_layers(item: Any, specs: tuple[TensorSpec, ...]) -> Any:
-    """Return a closed expression in which no layer is lazy.
+    """Return a resolved expression with lazy layers replaced by sized ones.
 
     Args:
-        item: A closed expression that makes a module.
-        specs: What goes in.
+        item: A resolved expression of a module.
+        specs: The inputs.
 
     Raises:
-        BuildError: A layer refuses its input, or a lazy layer is never reached; the message names the path.
+        BuildError: A layer refuses its input, or a lazy layer is never called; the message names the path.
+
+    Example:
+        >>> from archwright.build import without_lazy_layers
+        >>> without_lazy_layers(nn.LazyLinear(3), (aw.TensorSpec((4,)),)).target
+        'torch.nn.Linear'
     """
     if not has_lazy_layers(item):
         return item
@@ -173,7 +191,13 @@ def _numbers(modules: Iterable[Any]) -> int:
 
 
 def has_lazy_layers(item: Any) -> bool:
-    """Tell whether a closed expression holds a lazy layer of torch."""
+    """Tell whether a resolved expression contains a lazy layer of torch.
+
+    Example:
+        >>> from archwright.build import has_lazy_layers
+        >>> has_lazy_layers(nn.LazyLinear(3)), has_lazy_layers(nn.Linear(4, 3))
+        (True, False)
+    """
     return _is_lazy(item) or any(map(has_lazy_layers, parts_of(item)))
 
 
@@ -184,20 +208,33 @@ def _is_lazy(item: Any) -> bool:
 
 
 def is_unsized(module: torch.nn.Module) -> bool:
-    """Tell whether a module holds a lazy layer that has not been run yet. Its parameters or its buffers may be lazy."""
+    """Tell whether a module contains uninitialised lazy parameters or buffers.
+
+    Example:
+        >>> from archwright.build import is_unsized
+        >>> is_unsized(torch.nn.LazyLinear(3)), is_unsized(torch.nn.Linear(4, 3))
+        (True, False)
+    """
     layers = [layer for layer in module.modules() if isinstance(layer, LazyModuleMixin)]
     return any(layer.cls_to_become is not None or layer.has_uninitialized_params() for layer in layers)
 
 
 def size_lazy_layers(module: torch.nn.Module, specs: tuple[TensorSpec, ...]) -> None:
-    """Give the lazy layers of a module their sizes, by a pass over zeros on the CPU; without such layers do nothing.
+    """Initialise the lazy layers of a module, if any, by a forward pass over zeros on the CPU.
 
     Args:
-        module: A module on the CPU; its mode stays as it is.
-        specs: What goes in.
+        module: A module on the CPU; its mode is not changed.
+        specs: The inputs.
 
     Raises:
         BuildError: A layer refuses its input.
+
+    Example:
+        >>> from archwright.build import size_lazy_layers
+        >>> layer = torch.nn.LazyLinear(3)
+        >>> size_lazy_layers(layer, (aw.TensorSpec((4,)),))
+        >>> layer.weight.shape
+        torch.Size([3, 4])
     """
     if is_unsized(module):
         was_training = module.training
@@ -224,11 +261,20 @@ def _run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: 
 
 
 def innermost(error: Exception, paths: Mapping[int, str]) -> str | None:
-    """Return the path of the innermost layer that an error has passed through, if any.
+    """Return the path of the innermost layer in the traceback of an error, if any.
 
     Args:
-        error: What was raised.
-        paths: Paths of layers by the `id` of the module.
+        error: The exception.
+        paths: Paths of layers by the `id` of their modules.
+
+    Example:
+        >>> from archwright.build import innermost
+        >>> layer = torch.nn.Linear(4, 3)
+        >>> try:
+        ...     layer(torch.zeros(1, 5))
+        ... except RuntimeError as error:
+        ...     print(innermost(error, {id(layer): "model.0"}))
+        model.0
     """
     at, seen = None, error.__traceback__
     while seen is not None:
@@ -239,7 +285,16 @@ def innermost(error: Exception, paths: Mapping[int, str]) -> str | None:
 
 @contextmanager
 def counting_channels(module: torch.nn.Module) -> Iterator[None]:
-    """Have lazy normalization count its channels, which it leaves at 0 where it holds no tensors."""
+    """Context manager in which lazy normalisation without tensors sets its number of channels, which torch leaves at 0.
+
+    Example:
+        >>> from archwright.build import counting_channels
+        >>> layer = torch.nn.LazyBatchNorm1d(affine=False, track_running_stats=False)
+        >>> with counting_channels(layer):
+        ...     _ = layer(torch.zeros(2, 5))
+        >>> layer.num_features
+        5
+    """
     norms = [layer for layer in module.modules() if isinstance(layer, _LazyNormBase)]
     hooks = [norm.register_forward_pre_hook(_count_channels) for norm in norms]
     try:

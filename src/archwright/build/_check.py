@@ -43,22 +43,26 @@ _MEMBERS = 512  # the same, where it takes more for each value to occur
 
 
 def check(space: Space, example_input: Any) -> None:
-    """Check that the layers of every architecture fit each other, and that the model gives one shape.
+    """Check the shapes of all architectures of a space: layers match their inputs, and the output shape is unique.
 
-    Options of a choice may differ in shape, as long as what follows takes each of them: a lazy layer, an adaptive
-    pooling, or a layer that does not look at that axis. Shapes are followed through the expression together with the
-    decisions that lead to them, so that the check is exact whatever the number of architectures; of a number in a
-    long range eight values are looked at, both ends among them. Where that takes too many runs of layers, or where
-    the space has constraints, it is done for all architectures of a small space, and else for some hundreds in which
-    each option occurs. What goes out may differ by numbers and depths, but not by the option of a choice. A space is
-    checked once for each input.
+    Options of a choice may differ in shape if the next layers accept all of them: a lazy layer, adaptive pooling, or a
+    layer that does not depend on that axis. Shapes are propagated together with the decisions that lead to them, so the
+    check is exact for any number of architectures; of a long range eight values are checked, both ends included. If
+    that takes too many runs of layers, or the space has constraints, all architectures of a small space are checked, or
+    else some hundreds in which each option occurs. The output shape may depend on numbers and depths, but not on the
+    option of a choice. A space is checked once for each input.
 
     Args:
         space: The space.
-        example_input: What goes into the model.
+        example_input: The input of the model.
 
     Raises:
-        ShapeError: The message names the path, and where options part that do not fit alike, both.
+        ShapeError: Layers of an architecture do not match; the message names the path and the options.
+
+    Example:
+        >>> from archwright.build import check
+        >>> check(aw.Space(model=nn.Sequential(nn.Linear(4, aw.ordinal(8, 16)), nn.LazyLinear(2))), (4,)) is None
+        True
     """
     specs = as_specs(example_input)
     sound: set[tuple[TensorSpec, ...]] = space.memo.setdefault("sound", set())

@@ -14,7 +14,13 @@ __all__ = ["is_layer", "is_open", "is_row"]
 
 
 def is_layer(item: Any) -> bool:
-    """Tell whether an item stands for a module, rather than for a number or a setting."""
+    """Tell whether an item is a module, rather than a number or a setting.
+
+    Example:
+        >>> from archwright.build import is_layer
+        >>> is_layer(nn.ReLU()), is_layer(aw.integer(1, 8))
+        (True, False)
+    """
     return any(
         isinstance(part, Graph | Repeat) or (isinstance(part, Call) and _makes_layer(part)) for part in _ends(item)
     )
@@ -29,7 +35,13 @@ def is_open(item: Any) -> bool:
 
 
 def is_row(item: Any) -> bool:
-    """Tell whether an item is a plain row of layers."""
+    """Tell whether an item is an `nn.Sequential` of layers.
+
+    Example:
+        >>> from archwright.build import is_row
+        >>> is_row(nn.Sequential(nn.ReLU(), nn.Tanh())), is_row(nn.ReLU())
+        (True, False)
+    """
     is_call = isinstance(item, Call) and item.target == "torch.nn.Sequential"
     return is_call and not (len(item.args) == 1 and isinstance(item.args[0], Mapping))
 

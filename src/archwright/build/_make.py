@@ -37,14 +37,19 @@ _classes: dict[str, type[torch.nn.Module]] = {}
 
 
 def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, result: None) -> Any:
-    """Return what a closed expression makes.
+    """Return the object of a resolved expression.
 
     Args:
-        item: A closed expression.
-        made: Told of every call and of what it returned.
+        item: A resolved expression.
+        made: Called with every call and its result.
 
     Raises:
         BuildError: A call refuses its arguments; the message names its path.
+
+    Example:
+        >>> from archwright.build import instantiate
+        >>> instantiate(nn.Linear(4, 3))
+        Linear(in_features=4, out_features=3, bias=True)
     """
     if isinstance(item, Graph):
         kind = wiring_class(wiring(item, class_name(item)))
@@ -64,9 +69,14 @@ def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, resu
 
 
 def instantiate_settings(closed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the closed parts of a space besides the model as what is used.
+    """Return the objects of the resolved parts of a space besides the model.
 
-    Optimizers become `functools.partial` objects that wait for their parameters; other calls are made; constants stay.
+    Optimizers become `functools.partial` objects, to be called with the parameters; other calls are evaluated.
+
+    Example:
+        >>> from archwright.build import instantiate_settings
+        >>> instantiate_settings({"optimizer": aw.optim.SGD(lr=0.1), "epochs": 3})["optimizer"].keywords
+        {'lr': 0.1}
     """
     return {name: _setting(item) for name, item in closed.items() if name != "model"}
 
@@ -80,7 +90,13 @@ def _setting(item: Any) -> Any:
 
 
 def headline(call: Call) -> str:
-    """Return a call as it was written, or only its name where it is long."""
+    """Return the text of a call, or only its name if it is long.
+
+    Example:
+        >>> from archwright.build import headline
+        >>> headline(nn.Linear(4, 3))
+        'Linear(4, 3)'
+    """
     text = repr(call)
     return text if len(text) <= 100 else f"{last_name(call.target)}(…)"
 

@@ -25,14 +25,20 @@ _GATES = {torch.lstm: 4, torch.gru: 3, torch.rnn_tanh: 1, torch.rnn_relu: 1}
 
 
 class ShapesAlone(TorchFunctionMode):
-    """Spares the meta device what it works out step by step in Python although only the shape is wanted.
+    """Torch function mode that speeds up passes on the meta device of which only the shapes are needed.
 
-    That is normalization and activations, which take most of the time of a pass there and have neither products nor a
-    shape of their own, linear and recurrent layers, and what fills new weights. What does not fit its input is left to
-    torch, which refuses it.
+    It skips normalisation and activations, which take most of the time there and preserve shapes, linear and recurrent
+    layers, and initialisation. Calls whose inputs do not match are left to torch, which raises the error.
 
     Args:
-        products: Whether somebody counts products, so that linear and recurrent layers are left to torch as well.
+        products: Whether products are counted, so that linear and recurrent layers are left to torch.
+
+    Example:
+        >>> from archwright.build import ShapesAlone
+        >>> layer = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU()).to("meta")
+        >>> with ShapesAlone():
+        ...     print(layer(torch.zeros(2, 4, device="meta")).shape)
+        torch.Size([2, 3])
     """
 
     def __init__(self, *, products: bool = False) -> None:
@@ -99,10 +105,15 @@ def _recurrent(gates: int, x: torch.Tensor, state: Any, weights: Any, bias: Any,
 
 
 def zeros_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]:
-    """Return a batch of two zeros for each input.
+    """Return a batch of two samples of zeros for each input.
 
     Raises:
-        SpaceError: torch has no such dtype.
+        SpaceError: The dtype is not one of torch.
+
+    Example:
+        >>> from archwright.build import zeros_for
+        >>> [tuple(batch.shape) for batch in zeros_for((aw.TensorSpec((3, 8, 8)),), "cpu")]
+        [(2, 3, 8, 8)]
     """
     dtypes = [getattr(torch, spec.dtype, None) for spec in specs]
     for spec, dtype in zip(specs, dtypes, strict=True):
@@ -112,9 +123,15 @@ def zeros_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]:
 
 
 def tensors_of(shapes: Sequence[Shaped], device: str) -> list[torch.Tensor]:
-    """Return tensors of shapes and types; the same each time.
+    """Return tensors of given shapes and types, with fixed values.
 
-    Real numbers are normal, whole numbers are 0 or 1, of which every vocabulary has both.
+    Floating-point values are normally distributed; integers are 0 or 1, which are valid in every vocabulary.
+
+    Example:
+        >>> from archwright.build import tensors_of
+        >>> (tensor,) = tensors_of([((2, 3), torch.float32)], "cpu")
+        >>> tensor.shape
+        torch.Size([2, 3])
     """
     generator = torch.Generator().manual_seed(0)
     made = []
@@ -126,5 +143,11 @@ def tensors_of(shapes: Sequence[Shaped], device: str) -> list[torch.Tensor]:
 
 
 def drawn_for(specs: Sequence[TensorSpec], *, size: int = 2, device: str = "cpu") -> list[torch.Tensor]:
-    """Return a batch for each input of a network, as `tensors_of` draws it."""
+    """Return a batch for each input of a network, with the values of `tensors_of`.
+
+    Example:
+        >>> from archwright.build import drawn_for
+        >>> [tuple(batch.shape) for batch in drawn_for([aw.TensorSpec((4,))], size=8)]
+        [(8, 4)]
+    """
     return tensors_of([((size, *spec.shape), getattr(torch, spec.dtype)) for spec in specs], device)

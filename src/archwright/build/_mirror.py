@@ -17,10 +17,15 @@ __all__ = ["write_layer", "write_optimizer"]
 
 @functools.cache
 def write_layer(name: str) -> Callable[..., Call]:
-    """Return what writes down a call of a layer class of torch.nn.
+    """Return a function that records calls of a layer class of torch.nn, as `archwright.nn` does.
 
     Raises:
-        AttributeError: torch.nn has no layer class of that name.
+        AttributeError: No layer class of torch.nn has that name.
+
+    Example:
+        >>> from archwright.build import write_layer
+        >>> write_layer("Linear")(4, 3).target
+        'torch.nn.Linear'
     """
     import torch
 
@@ -41,10 +46,15 @@ def write_layer(name: str) -> Callable[..., Call]:
 
 @functools.cache
 def write_optimizer(name: str) -> Callable[..., Call]:
-    """Return what writes down a call of an optimizer class of torch.optim, without the parameters.
+    """Return a function that records calls of an optimizer class of torch.optim, without the parameters.
 
     Raises:
-        AttributeError: torch.optim has no optimizer class of that name.
+        AttributeError: No optimizer class of torch.optim has that name.
+
+    Example:
+        >>> from archwright.build import write_optimizer
+        >>> write_optimizer("SGD")(lr=0.1).target
+        'torch.optim.SGD'
     """
     import torch
 

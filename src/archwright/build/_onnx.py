@@ -36,19 +36,19 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 def write_onnx(model: torch.nn.Module, example: Sequence[TensorSpec] | Sequence[Tensor], path: Path) -> None:
     """Write a network, in evaluation mode, as one ONNX file.
 
-    A file for batches of any size is run by ONNX Runtime on 1, 2 and 5 samples, and is kept only where it gives what
-    PyTorch gives. A network whose forward pass asks for the size of the batch is exported in other ways, see `_FORMS`,
-    until one is right.
+    A file for batches of any size is run by ONNX Runtime on 1, 2 and 5 samples, and is kept only if its outputs are
+    those of PyTorch. For a network whose forward pass reads the batch size, other ways to export are tried in turn, see
+    `_FORMS`.
 
     Args:
-        model: The network; it is left as it is.
-        example: What goes in: one sample of it, for a file that takes batches of any size; or tensors, for one that
-            takes what has their shapes, and is not checked.
-        path: The file. Nothing is written where there is an error.
+        model: The network; it is not changed.
+        example: The inputs: their specs, for a file with a dynamic batch size; or tensors, for a file with these
+            shapes, which is not checked.
+        path: The file. Nothing is written in case of an error.
 
     Raises:
-        MissingExtra: What torch exports with is not installed.
-        BuildError: The network cannot be exported, or the file gives other numbers than PyTorch.
+        MissingExtra: The ONNX exporter of torch is not installed.
+        BuildError: The network cannot be exported, or the outputs of the file differ from those of PyTorch.
     """
     for module in ("onnx", "onnxscript", "onnxruntime"):
         require(module, extra="onnx", purpose="an ONNX file")

@@ -27,21 +27,26 @@ def source(
     *,
     imports: Sequence[str] | None = None,
 ) -> str:
-    """Return a Python module whose `build()` returns the network of an architecture, with fresh weights.
+    """Return the source of a Python module whose function `build()` returns the network of an architecture.
 
-    The module imports torch and nothing of archwright; classes of the user's own are copied into it. The network has
-    the same modules under the same names as `build` gives, so that it loads the same weights.
+    The module imports torch and nothing of archwright; user-defined classes are copied into it. The network has the
+    same modules with the same names as that of `build`, so it loads the same weights.
 
     Args:
         space: The space.
         architecture: One of its architectures.
-        example_input: What goes in; the space's own when not given.
-        imports: Packages that the module may import besides torch and the standard library; the space's own when not
-            given.
+        example_input: The input; by default that of the space.
+        imports: Packages that the module may import besides torch and the standard library; by default those of the
+            space.
 
     Raises:
-        BuildError: Lazy layers have no input to take their sizes from, or something cannot be written down: a value
-            that is no constant, a class without a text or in need of other packages, two things of one name.
+        BuildError: The input of lazy layers is unknown, or something cannot be written as source: a value that is not a
+            constant, a class without source or with other dependencies, or two objects with the same name.
+
+    Example:
+        >>> from archwright.build import source
+        >>> print(source(aw.Space(model=nn.Linear(4, 3)), {}).splitlines()[-1])
+            return nn.Linear(4, 3)
     """
     closed, specs = closed_model(space, architecture, example_input)
     if specs is None and has_lazy_layers(closed):

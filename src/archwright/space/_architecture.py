@@ -16,11 +16,11 @@ __all__ = ["Architecture"]
 class Architecture(Mapping[str, Value]):
     """The active decisions of one architecture, by name.
 
-    Frozen and hashable; two architectures with the same decisions are equal, in whatever order they were made.
-    Values are what a person reads: numbers, option labels, and tuples of labels for subsets.
+    Immutable and hashable; architectures with the same decisions are equal, in any order. Values are numbers, option
+    labels, and tuples of labels for subsets.
 
     Args:
-        decisions: Value by decision name. `Space.canonical` makes one that is known to fit a space.
+        decisions: Values by decision name. `Space.canonical` returns one that is valid in a space.
 
     Example:
         >>> import archwright as aw

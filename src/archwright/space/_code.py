@@ -21,16 +21,23 @@ _loaded: dict[str, ModuleType] = {}
 
 
 def load_code(path: str | os.PathLike[str]) -> ModuleType:
-    """Execute a Python file, so that spaces and records may name what it defines; once in a process.
+    """Execute a Python file, so that stored spaces can refer to its classes and functions; once in a process.
 
-    It becomes a module that is called like the file, and stands in for `__main__` where a record was written by it as a
-    program. What stands under `if __name__ == "__main__":` is not executed. Its folder is where it imports from.
+    It becomes a module with the name of the file, which replaces `__main__` in records written by the file as a
+    program. Code under `if __name__ == "__main__":` is not executed. Imports are resolved in its folder.
 
     Args:
         path: The file.
 
     Raises:
-        SpaceError: There is no such file, it cannot be executed, or another module has its name.
+        SpaceError: The file does not exist, cannot be executed, or its name is that of another module.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from archwright.space import load_code
+        >>> _ = Path("my_layers.py").write_text("def twice(x): return x + x")
+        >>> load_code("my_layers.py").twice(4)
+        8
     """
     file = Path(path).resolve()
     if file.suffix != ".py" or not file.is_file():

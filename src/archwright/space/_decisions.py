@@ -25,10 +25,16 @@ _STEP = 0.2
 
 
 class Decision(Node, ABC):
-    """Something that an architecture decides.
+    """Base class of decisions: a variable of an architecture and its domain.
 
-    A decision knows its own domain and nothing of its place. Its value in an architecture is what a person reads:
-    the number or the option's label, never an index.
+    A decision is independent of its place in the expression. Its value in an architecture is a number or the label of
+    an option, not an index.
+
+    Example:
+        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(8, 16, name="width")))
+        >>> decision = space.decisions["width"]
+        >>> decision.size, list(decision.values()), decision.encode(16)
+        (2, [8, 16], [1.0])
     """
 
     size: int | float
@@ -118,13 +124,18 @@ class _Ranked(Decision):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Choice(_Ranked):
-    """One of several options; ordered ones are one number in a vector, unordered ones are one-hot.
+    """One of several options; encoded as its rank if ordered, else one-hot.
 
     Args:
-        options: The parts to choose from.
-        labels: What an architecture calls each of them; all different.
-        ordered: Whether near options are alike.
-        name: The decision's name; its path in the expression when not given.
+        options: The options.
+        labels: The labels of the options in an architecture; all different.
+        ordered: Whether the options are ordered.
+        name: The decision's name; by default its path in the expression.
+
+    Example:
+        >>> decision = aw.choice("a", "b", "c")
+        >>> decision.encode("b"), decision.neighbours("b")
+        ([0.0, 1.0, 0.0], ['a', 'c'])
     """
 
     options: tuple[Any, ...]
@@ -189,12 +200,17 @@ class Choice(_Ranked):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Repeat(_Ranked):
-    """A depth: the first `n` of several bodies, one after the other.
+    """A depth: the number of bodies, taken from the first, that are applied in sequence.
 
     Args:
-        bodies: The parts, as many as the greatest depth.
-        low: The least depth.
-        name: The decision's name; its path in the expression when not given.
+        bodies: The bodies, as many as the maximum depth.
+        low: The minimum depth.
+        name: The decision's name; by default its path in the expression.
+
+    Example:
+        >>> decision = aw.repeat(lambda i: nn.LazyLinear(8), 1, 3)
+        >>> list(decision.values()), len(decision.bodies)
+        ([1, 2, 3], 3)
     """
 
     bodies: tuple[Any, ...]
@@ -226,7 +242,12 @@ class Repeat(_Ranked):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Integer(_Ranked):
-    """A whole number from `low` to `high`, both included; with `log`, small numbers are as likely as large ones."""
+    """An integer from `low` to `high`, both included; with `log`, sampled on a logarithmic scale.
+
+    Example:
+        >>> aw.integer(1, 5).neighbours(5), aw.integer(1, 5).encode(3)
+        ([4], [0.5])
+    """
 
     low: int
     high: int
@@ -270,10 +291,13 @@ class Integer(_Ranked):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Real(Decision):
-    """A real number from `low` to `high`, kept to six significant digits so that it reads and stores exactly.
+    """A real number from `low` to `high`, rounded to six significant digits, which makes its text exact.
 
-    On a linear scale it is also kept to nine decimals of the range: near zero in a wide range more would not survive
-    the way into a vector and back.
+    On a linear scale it is also rounded to nine decimals of the range, so that decoding an encoding is exact near zero.
+
+    Example:
+        >>> [round(number, 3) for number in aw.real(1e-4, 1e-2, log=True).encode(1e-3)]
+        [0.5]
     """
 
     low: float
@@ -330,7 +354,13 @@ class Real(Decision):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Subset(Decision):
-    """Some of several options: from `low` to `high` of them, in the order in which they were given."""
+    """From `low` to `high` of several options, in the given order.
+
+    Example:
+        >>> decision = aw.subset("a", "b", "c", k=(1, 2))
+        >>> decision.size, decision.encode(("a", "c"))
+        (6, [1.0, 0.0, 1.0])
+    """
 
     options: tuple[Any, ...]
     labels: tuple[Scalar, ...]
@@ -413,13 +443,25 @@ class Subset(Decision):
 
 
 def choice_of(option: Any) -> Choice | None:
-    """Return the choice of the operation that makes a value of a graph; None where nothing is open about it."""
+    """Return the choice of the operation that computes a value of a graph, or `None`.
+
+    Example:
+        >>> from archwright.space import choice_of
+        >>> choice_of(aw.graph(lambda x: aw.choice(nn.ReLU(), nn.Tanh())(x)).output).labels
+        ('ReLU()', 'Tanh()')
+    """
     module = body_of(option.module) if isinstance(option, Apply) else None
     return module if isinstance(module, Choice) else None
 
 
 def place_of(decision: Decision, index: int) -> str:
-    """Return what paths call an option: its label where that can be part of a name, else its number."""
+    """Return the name of an option in paths: its label if that can be part of a name, else its index.
+
+    Example:
+        >>> from archwright.space import place_of
+        >>> place_of(aw.choice("relu", "a b"), 0), place_of(aw.choice("relu", "a b"), 1)
+        ('relu', '1')
+    """
     labels = getattr(decision, "labels", None)
     label = labels[index] if labels else None
     return label if isinstance(label, str) and label.isidentifier() else str(index)

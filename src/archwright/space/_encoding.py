@@ -28,11 +28,17 @@ class CellEncoding:
     """One cell of an architecture as matrices.
 
     Args:
-        adjacency: (nodes, nodes) of 0 and 1, strictly upper triangular: whether an operation leads from row to column.
-        edges: (nodes, nodes) of labels: the operation on each live edge, "" where there is none.
-        nodes: For each node the label of the operation on it, "" where it only combines its edges or leads nowhere.
-        inputs: How many of the nodes are the cell's inputs.
-        outputs: The nodes whose values go out.
+        adjacency: (nodes, nodes) of 0 and 1, strictly upper triangular: whether there is an edge from row to column.
+        edges: (nodes, nodes) of labels: the operation of each active edge, or "".
+        nodes: The label of each node's operation; "" if it only combines its edges or is not connected to the output.
+        inputs: Number of input nodes.
+        outputs: The output nodes.
+
+    Example:
+        >>> space = aw.Space(model=aw.cell(lambda source, node: aw.choice(nn.ReLU(), nn.Tanh()), nodes=1, name="c"))
+        >>> space.encode(next(space.enumerate()), "cells")["c"].edges
+        array([['', 'ReLU()'],
+               ['', '']], dtype='<U6')
     """
 
     adjacency: NDArray[np.int8]

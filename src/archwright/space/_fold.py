@@ -13,10 +13,15 @@ __all__ = ["below", "children", "decisions_in", "mapped", "rebuilt", "walk", "wi
 
 
 def children(item: Any) -> Iterator[tuple[str, Any]]:
-    """Iterate over the parts directly below an item, except for the options of decisions.
+    """Iterate over the direct parts of an item, except for the options of decisions.
 
     Yields:
-        The part's place in its parent ("" where it has no place of its own) and the part.
+        The part's name in its parent ("" if it has none) and the part.
+
+    Example:
+        >>> from archwright.space import children
+        >>> [place for place, part in children(nn.Conv2d(3, out_channels=8, kernel_size=3))]
+        ['in_channels', 'out_channels', 'kernel_size']
     """
     if isinstance(item, Call):
         for index, value in enumerate(item.args):
@@ -49,12 +54,24 @@ def children(item: Any) -> Iterator[tuple[str, Any]]:
 
 
 def below(item: Any) -> list[Any]:
-    """Return the parts directly below an item, the options of decisions too."""
+    """Return the direct parts of an item, including the options of decisions.
+
+    Example:
+        >>> from archwright.space import below
+        >>> len(below(aw.choice(nn.ReLU(), nn.Tanh(), nn.GELU())))
+        3
+    """
     return [*(part for _, part in children(item)), *getattr(item, "branches", ())]
 
 
 def walk(item: Any) -> Iterator[Any]:
-    """Iterate over an item and all that is inside it, the options of decisions too, each object once."""
+    """Iterate over an item and all its parts, including the options of decisions, each object once.
+
+    Example:
+        >>> from archwright.space import Call, walk
+        >>> [part.target for part in walk(nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh()))) if isinstance(part, Call)]
+        ['torch.nn.Sequential', 'torch.nn.Tanh', 'torch.nn.ReLU']
+    """
     stack, visited = [item], set[int]()
     while stack:
         part = stack.pop()
@@ -65,7 +82,13 @@ def walk(item: Any) -> Iterator[Any]:
 
 
 def decisions_in(item: Any) -> list[Decision]:
-    """Return the decisions inside an item, those inside of options included."""
+    """Return the decisions in an item, including those in options.
+
+    Example:
+        >>> from archwright.space import decisions_in
+        >>> [decision.name for decision in decisions_in(nn.Linear(4, aw.ordinal(8, 16, name="width")))]
+        ['width']
+    """
     return [part for part in walk(item) if isinstance(part, Decision)]
 
 
@@ -80,13 +103,26 @@ def rebuilt(item: Any, parts: Sequence[Any]) -> Any:
 
 
 def mapped(item: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a call, a list, a tuple or a mapping with each part directly below it changed; all else as it is."""
+    """Return a call, list, tuple or mapping with a function applied to its direct parts; anything else unchanged.
+
+    Example:
+        >>> from archwright.space import mapped
+        >>> mapped([1, {"a": 2}], lambda part: part if isinstance(part, dict) else part + 1)
+        [2, {'a': 2}]
+    """
     is_made_of_parts = isinstance(item, Call | list | tuple | Mapping)
     return rebuilt(item, [change(part) for _, part in children(item)]) if is_made_of_parts else item
 
 
 def with_modules(graph: Graph, change: Callable[[Any], Any]) -> Graph:
-    """Return a closed graph with each of its modules changed."""
+    """Return a resolved graph with a function applied to its modules.
+
+    Example:
+        >>> from archwright.space import with_modules
+        >>> graph = aw.graph(lambda x: nn.ReLU()(x))
+        >>> with_modules(graph, lambda module: nn.Tanh()).output.module
+        Tanh()
+    """
     found: dict[Any, Any] = {value: value for value in graph.inputs}
     for value in graph.labels:  # in the order of execution
         sources = tuple(found[part] for part in value.sources)

@@ -30,13 +30,13 @@ __all__ = ["cell", "choice", "graph", "integer", "lazy", "merge", "ordinal", "re
 
 
 def choice(*options: Any, name: str | None = None) -> Choice:
-    """Leave open which of several options is taken; no order is meant.
+    """Define a choice between several options without an order.
 
     Args:
         *options: Constants, or calls written with `archwright.nn`, or other open expressions, one by one
             (`choice(*widths)` for those in a list); or one mapping from labels to options. Inside a graph an option may
             be `None`: no operation, and no value. An array is the list of its numbers.
-        name: A name for the decision; its path in the expression when not given.
+        name: A name for the decision; by default its path in the expression.
 
     Raises:
         SpaceError: No option is given, two are the same, or a list stands in place of the options.
@@ -49,7 +49,7 @@ def choice(*options: Any, name: str | None = None) -> Choice:
 
 
 def ordinal(*options: Any, name: str | None = None) -> Choice:
-    """Leave open which of several options in a row is taken; neighbours in the row are alike.
+    """Define a choice between several options in an order; adjacent options are similar.
 
     Arguments and errors are those of `choice`.
 
@@ -61,13 +61,13 @@ def ordinal(*options: Any, name: str | None = None) -> Choice:
 
 
 def integer(low: int, high: int, *, log: bool = False, name: str | None = None) -> Integer:
-    """Leave open a whole number.
+    """Define an integer decision.
 
     Args:
-        low: The least value.
-        high: The greatest value, included.
-        log: Whether to draw and step on a logarithmic scale.
-        name: A name for the decision; its path in the expression when not given.
+        low: The minimum.
+        high: The maximum, included.
+        log: Whether to sample and mutate on a logarithmic scale.
+        name: A name for the decision; by default its path in the expression.
 
     Raises:
         SpaceError: The range is empty, too long, or reaches zero or below with `log`.
@@ -87,13 +87,13 @@ def integer(low: int, high: int, *, log: bool = False, name: str | None = None) 
 
 
 def real(low: float, high: float, *, log: bool = False, name: str | None = None) -> Real:
-    """Leave open a real number; it is kept to six significant digits.
+    """Define a real decision, rounded to six significant digits.
 
     Args:
-        low: The least value.
-        high: The greatest value.
-        log: Whether to draw and step on a logarithmic scale.
-        name: A name for the decision; its path in the expression when not given.
+        low: The minimum.
+        high: The maximum.
+        log: Whether to sample and mutate on a logarithmic scale.
+        name: A name for the decision; by default its path in the expression.
 
     Raises:
         SpaceError: The range is empty, not finite, or reaches zero or below with `log`.
@@ -118,15 +118,15 @@ def real(low: float, high: float, *, log: bool = False, name: str | None = None)
 
 
 def subset(*options: Any, k: int | tuple[int, int], name: str | None = None) -> Subset:
-    """Leave open which `k` of several options are taken.
+    """Define a choice of `k` of several options.
 
-    Where a merge takes its values from a subset, the chosen ones are merged; elsewhere the subset is the list of the
-    chosen options, in the order given.
+    As an argument of `merge`, the chosen values are merged; elsewhere the value is the list of the chosen options, in
+    the given order.
 
     Args:
         *options: As in `choice`.
-        k: How many, or the least and the greatest number.
-        name: A name for the decision; its path in the expression when not given.
+        k: The number of options, or its minimum and maximum.
+        name: A name for the decision; by default its path in the expression.
 
     Raises:
         SpaceError: As in `choice`, or `k` is not within the number of options.
@@ -147,17 +147,17 @@ def subset(*options: Any, k: int | tuple[int, int], name: str | None = None) -> 
 
 
 def repeat(body: Callable[[int], Any], low: int, high: int | None = None, *, name: str | None = None) -> Node:
-    """Put several bodies in a row, and leave open how many.
+    """Define a sequence of bodies of variable depth.
 
     Args:
-        body: Called with 0, 1, ... while the space is written; returns the part at that place. What is decided inside
-            one body is decided apart from the others, unless they share a decision.
-        low: The least number of bodies.
-        high: The greatest number; `low` when not given, and then nothing is left open.
-        name: A name for the decision; its path in the expression when not given.
+        body: Called with 0, 1, ... when the space is defined; returns the body at that position. Decisions of different
+            bodies are independent, unless they share a decision.
+        low: The minimum number of bodies.
+        high: The maximum number; by default `low`, a fixed depth.
+        name: A name for the decision; by default its path in the expression.
 
     Raises:
-        SpaceError: The range is empty or negative, or the body is no function.
+        SpaceError: The range is empty or negative, or the body is not a function.
 
     Example:
         >>> deep = aw.repeat(lambda i: nn.LazyLinear(aw.ordinal(8, 16)), 1, 3)
@@ -181,14 +181,15 @@ def repeat(body: Callable[[int], Any], low: int, high: int | None = None, *, nam
 
 
 def graph(body: Callable[..., Any], *, name: str | None = None) -> Graph:
-    """Write a module as a function of values.
+    """Define a module by a function of values, its forward pass.
 
     Inside, a layer is applied by calling it: `aw.graph(lambda x: conv(x) + shortcut(x))`. Values can be added, merged
-    by `aw.merge`, and left open by `choice` and `subset`. A layer applied twice is made twice.
+    by `aw.merge`, and chosen by `choice` and `subset`. A layer that is applied twice is created twice, without shared
+    weights.
 
     Args:
-        body: Takes one value for each input of the module and returns the value that goes out.
-        name: A name; the decisions inside are then named from it, wherever the graph stands.
+        body: A function of one value for each input that returns the output value.
+        name: A name, the prefix of the names of the decisions inside, wherever the graph is used.
 
     Raises:
         SpaceError: The body returns no value, uses a value of another graph, names two values alike, or takes a value
@@ -210,16 +211,16 @@ def graph(body: Callable[..., Any], *, name: str | None = None) -> Graph:
 
 
 def merge(*values: Any, kind: str = "sum", name: str | None = None) -> Merge:
-    """Join values of a graph into one.
+    """Merge values of a graph into one.
 
     Args:
-        *values: Values, or choices or subsets of values. Absent ones (of an operation `None`) are left out; where all
-            are absent the result is zero.
+        *values: Values, or choices or subsets of values. Absent ones (of an operation `None`) are omitted; if all are
+            absent the result is zero.
         kind: "sum", "mean" or "concat" (along axis 1).
-        name: What the paths of decisions inside call it.
+        name: Its name in the paths of decisions inside.
 
     Raises:
-        SpaceError: The kind is unknown, there is no value, or something else than values is given.
+        SpaceError: The kind is unknown, no values are given, or an argument is not a value.
 
     Example:
         >>> model = aw.graph(lambda a, b: nn.LazyLinear(2)(aw.merge(a, b, kind="concat")))
@@ -246,23 +247,23 @@ def cell(
     keep_unused: bool = False,
     name: str | None = None,
 ) -> Graph:
-    """Write a cell: a directed acyclic graph in which every node may take values from all nodes before it.
+    """Define a cell: a directed acyclic graph in which a node may have edges from all nodes before it.
 
     Nodes are numbered from the inputs: with one input, node 0 is the input and nodes 1, 2, ... are computed.
 
     Args:
         edge: Called with (i, j) for every i before j; returns the operation from node i to node j, usually a choice.
             `None` as the operation, or as an option of it, means no edge.
-        nodes: How many nodes are computed.
-        inputs: How many values come in.
-        node: Called with j; returns the operation on the combined value of node j. None when not given.
-        fan_in: How many of its incoming edges each node keeps; which ones is then left open. All when not given.
-        combine: How a node joins its edges: "sum", "mean" or "concat".
-        output: What goes out: "last", the last node, or "concat", all computed nodes along axis 1, or their "sum" or
+        nodes: Number of computed nodes.
+        inputs: Number of inputs.
+        node: Called with j; returns the operation on the combined value of node j. By default none.
+        fan_in: Number of incoming edges that each node keeps; which ones is a decision. By default all.
+        combine: How a node combines its edges: "sum", "mean" or "concat".
+        output: The output: "last", the last node, or "concat", all computed nodes along axis 1, or their "sum" or
             "mean".
-        keep_unused: Whether operations whose value goes nowhere (all that follows is `None`) stay in the network with
-            their weights, without being computed. Published benchmarks count them. They cannot be lazy layers.
-        name: A name; the decisions inside are then named from it, wherever the cell stands.
+        keep_unused: Whether operations that are not connected to the output stay in the network with their weights,
+            without being computed. Published benchmarks count them. They cannot be lazy layers.
+        name: A name, the prefix of the names of the decisions inside, wherever the cell is used.
 
     Raises:
         SpaceError: A count is below 1, or `output` or `combine` is unknown.
@@ -304,17 +305,17 @@ def cell(
 
 
 def template(body: Callable[..., Any]) -> Callable[..., Filled]:
-    """Write a part once and use it with several numbers.
+    """Define a part with parameters, to be used several times with the same decisions.
 
-    `cell = aw.template(lambda width: ...)` gives a function: `cell(16)` and `cell(32)` are two uses of one part. What
-    the part decides is decided once for all its uses. What it makes is made anew for each.
+    `cell = aw.template(lambda width: ...)` returns a function: `cell(16)` and `cell(32)` are two uses of one part. All
+    uses share its decisions, but not its weights.
 
     Args:
-        body: Called once, while the space is written, with a blank for each of its parameters. A blank can stand
-            wherever a number can, and takes part in arithmetic.
+        body: Called once, when the space is defined, with a placeholder for each of its parameters. A placeholder can
+            be used like a number, also in arithmetic.
 
     Returns:
-        A function of the same parameters; it takes what the blanks stand for, numbers or what decides them.
+        A function of the same parameters, which are numbers or decisions.
 
     Raises:
         SpaceError: The body is no function, has no parameters or takes any number of them; or, where the template is
@@ -390,16 +391,21 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
 def parameter_names(
     callee: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, partial: bool = False
 ) -> tuple[str, ...]:
-    """Return the names of the parameters that positional arguments belong to, up to the first without one.
+    """Return the names of the parameters of positional arguments, up to the first without a name.
 
     Args:
-        callee: What would be called.
+        callee: The function or class.
         args: Positional arguments.
         kwargs: Keyword arguments.
         partial: Whether arguments may be missing.
 
     Raises:
         SpaceError: The arguments do not fit the signature.
+
+    Example:
+        >>> from archwright.space import parameter_names
+        >>> parameter_names(torch.nn.Conv2d, (3, 8), {"kernel_size": 3})
+        ('in_channels', 'out_channels')
     """
     try:
         signature = inspect.signature(callee)

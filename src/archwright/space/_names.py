@@ -94,7 +94,13 @@ def digest(data: Any) -> str:
 
 
 def plain(item: Any) -> Any:
-    """Return the class of torch that stands behind a name of the mirrors, and anything else as it is."""
+    """Return the class of torch for a name of `archwright.nn` or `archwright.optim`, and anything else unchanged.
+
+    Example:
+        >>> from archwright.space import plain
+        >>> plain(nn.ReLU)
+        <class 'torch.nn.modules.activation.ReLU'>
+    """
     wrapped = getattr(item, "__wrapped__", None) if inspect.isfunction(item) else None
     return wrapped if inspect.isclass(wrapped) and _is_from(wrapped, "torch") else item
 
@@ -113,10 +119,15 @@ def check_part_names(parts: Mapping[str, Any]) -> None:
 
 
 def package_names(names: Any) -> tuple[str, ...]:
-    """Return the names of packages, checked.
+    """Return names of packages, after a check.
 
     Raises:
-        SpaceError: One is no name of a package.
+        SpaceError: A name is not that of a package.
+
+    Example:
+        >>> from archwright.space import package_names
+        >>> package_names(["torchvision"])
+        ('torchvision',)
     """
     found = [names] if isinstance(names, str) else list(names)
     for name in found:
@@ -137,15 +148,20 @@ def declare(item: Any) -> None:
 
 
 def find(target: str, callee: Any) -> Any:
-    """Return what a call calls.
+    """Return the function or class that a call refers to.
 
     Args:
-        target: "torch.nn.Name", "torch.optim.Name" or "operator.name", else "package.module:Name", which is imported
-            if need be.
-        callee: The object itself, where it is known.
+        target: "torch.nn.Name", "torch.optim.Name" or "operator.name", else "package.module:Name", which is imported if
+            necessary.
+        callee: The object itself, if known.
 
     Raises:
-        SpaceError: There is no such thing, or it is nothing that a space can call.
+        SpaceError: The target does not exist, or is not allowed in a space.
+
+    Example:
+        >>> from archwright.space import find
+        >>> find("torch.nn.ReLU", None)
+        <class 'torch.nn.modules.activation.ReLU'>
     """
     if callee is not None:
         return callee
@@ -315,7 +331,13 @@ def _refuse_own(module_name: str, target: str) -> None:
 
 
 def name_in_torch(item: Any) -> str | None:
-    """Return the "module:name" under which torch offers a class, or a function that works on tensors alone."""
+    """Return the "module:name" of a public class of torch, or of a function of tensors.
+
+    Example:
+        >>> from archwright.space import name_in_torch
+        >>> name_in_torch(torch.nn.functional.relu)
+        'torch.nn.functional:relu'
+    """
     if inspect.ismethoddescriptor(item) and _is_from(getattr(item, "__objclass__", None), "torch"):
         return f"torch:Tensor.{item.__name__}" if item.__name__ in _functions("torch") else None
     if not _is_from(item, "torch"):

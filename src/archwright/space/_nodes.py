@@ -47,7 +47,13 @@ MERGES = ("sum", "mean", "concat")
 
 
 class Node(Undecided):
-    """Anything in an expression that is not a plain constant."""
+    """Base class of the nodes of an expression: everything but constants.
+
+    Example:
+        >>> from archwright.space import Node
+        >>> isinstance(nn.ReLU(), Node), isinstance(aw.choice(1, 2), Node)
+        (True, True)
+    """
 
     name: str | None = None
 
@@ -100,15 +106,20 @@ class Node(Undecided):
 
 @dataclass(frozen=True, eq=False)
 class Call(Node):
-    """A call that has been written down instead of made.
+    """A recorded call of a class or function, evaluated when a network is built.
 
     Args:
-        target: The dotted name of what is called, such as "torch.nn.Conv2d".
+        target: The dotted name of the callee, such as "torch.nn.Conv2d".
         args: Positional arguments; they may hold nodes, also inside lists, tuples and dictionaries.
         kwargs: Keyword arguments.
-        names: The parameters that `args` belong to, as far as they have names; decisions are named by them.
-        callee: The object that is called, where it cannot be found by its name.
-        path: Where the call stands; known in closed expressions only.
+        names: The names of the parameters of `args`, used in the names of decisions.
+        callee: The callee, if it cannot be found by its name.
+        path: The path of the call, in resolved expressions only.
+
+    Example:
+        >>> call = nn.Conv2d(3, 8, kernel_size=3)
+        >>> call.target, call.args, dict(call.kwargs)
+        ('torch.nn.Conv2d', (3, 8), {'kernel_size': 3})
     """
 
     target: str
@@ -132,7 +143,14 @@ class Call(Node):
 
 @dataclass(frozen=True, eq=False)
 class Blank(Node):
-    """A value that a template leaves blank."""
+    """A placeholder for a parameter of a template.
+
+    Example:
+        >>> blanks = []
+        >>> part = aw.template(lambda width: blanks.append(width) or nn.LazyLinear(width))
+        >>> blanks[0].name
+        'width'
+    """
 
     name: str
 
@@ -148,12 +166,17 @@ class Blank(Node):
 
 @dataclass(frozen=True, eq=False)
 class Filled(Node):
-    """A template with its blanks filled in: its body is shared by all uses, and with it the decisions.
+    """One use of a template; all uses share its body, and thus its decisions.
 
     Args:
-        body: The expression with blanks.
-        blanks: The blanks that are filled in here.
-        values: What each of them stands for here.
+        body: The expression with placeholders.
+        blanks: The placeholders.
+        values: Their values.
+
+    Example:
+        >>> part = aw.template(lambda width: nn.LazyLinear(width))
+        >>> part(16).values, part(16).body is part(32).body
+        ((16,), True)
     """
 
     body: Any
@@ -177,7 +200,13 @@ class GraphValue(Node):
 
 @dataclass(frozen=True, eq=False)
 class Input(GraphValue):
-    """A value that comes into a graph."""
+    """An input value of a graph.
+
+    Example:
+        >>> graph = aw.graph(lambda a, b: a + b)
+        >>> [value.index for value in graph.inputs]
+        [0, 1]
+    """
 
     index: int
 
@@ -188,7 +217,13 @@ class Input(GraphValue):
 
 @dataclass(frozen=True, eq=False)
 class Apply(GraphValue):
-    """The value that a module gives for some inputs. A module of `None` gives nothing: the value is absent."""
+    """The output value of a module for some inputs; with the module `None` the value is absent.
+
+    Example:
+        >>> graph = aw.graph(lambda x: nn.ReLU()(x))
+        >>> graph.output.module, graph.output.inputs == graph.inputs
+        (ReLU(), True)
+    """
 
     module: Any
     inputs: tuple[Any, ...]
@@ -206,12 +241,17 @@ class Apply(GraphValue):
 
 @dataclass(frozen=True, eq=False)
 class Merge(GraphValue):
-    """Values joined into one; absent values are left out.
+    """Values merged into one; absent values are omitted.
 
     Args:
-        kind: "sum", "mean" or "concat" (along axis 1); in closed expressions also "zeros" (zeros like its operand).
+        kind: "sum", "mean" or "concat" (along axis 1); in resolved expressions also "zeros" (zeros like its operand).
         operands: Values, or one `Subset` of them.
-        name: What the paths of decisions inside call it.
+        name: Its name in the paths of decisions inside.
+
+    Example:
+        >>> graph = aw.graph(lambda a, b: a + b)
+        >>> graph.output.kind, len(graph.output.operands)
+        ('sum', 2)
     """
 
     kind: str
@@ -238,14 +278,19 @@ class Graph(Node):
     """A module whose forward pass is a directed acyclic graph of values.
 
     Args:
-        inputs: The values that come in.
-        output: The value that goes out.
-        name: A name; the decisions inside are then named from it, wherever the graph stands.
+        inputs: The input values.
+        output: The output value.
+        name: A name, the prefix of the names of the decisions inside, wherever the graph is used.
         edges: For a cell: the operation from node i to node j.
         nodes: For a cell: the values at its nodes, inputs first.
-        labels: The attribute or path part of each value of the graph that has one, by its node.
-        path: Where the graph stands; known in closed expressions only.
-        keep_unused: For a cell: whether operations whose value goes nowhere stay in the network.
+        labels: The attribute name or path part of values, by node.
+        path: The path of the graph, in resolved expressions only.
+        keep_unused: For a cell: whether operations that are not connected to the output stay in the network.
+
+    Example:
+        >>> cell = aw.cell(lambda source, node: nn.ReLU(), nodes=2)
+        >>> sorted(cell.edges), len(cell.nodes)
+        ([(0, 1), (0, 2), (1, 2)], 3)
     """
 
     inputs: tuple[Input, ...]
@@ -284,12 +329,24 @@ class Graph(Node):
 
 
 def last_name(target: str) -> str:
-    """Return what a dotted target is called without its modules and classes."""
+    """Return the last part of a dotted target.
+
+    Example:
+        >>> from archwright.space import last_name
+        >>> last_name("torch.nn.Conv2d")
+        'Conv2d'
+    """
     return target.replace(":", ".").rpartition(".")[2]
 
 
 def written(item: Any) -> str:
-    """Return an item as it reads in an expression, cut where it is very long; the same text in every process."""
+    """Return the text of an item as in an expression, truncated; the same in every process.
+
+    Example:
+        >>> from archwright.space import written
+        >>> written(nn.Conv2d(3, 8, kernel_size=3))
+        'Conv2d(3, 8, kernel_size=3)'
+    """
     room = _room.get()
     if room is None:
         token = _room.set(_Room())
@@ -341,12 +398,24 @@ def _brief(value: Any) -> str:
 
 
 def is_value(item: Any) -> bool:
-    """Tell whether an item stands for a value of a graph, rather than for a module or a number."""
+    """Tell whether an item is a value of a graph, rather than a module or a number.
+
+    Example:
+        >>> from archwright.space import is_value
+        >>> is_value(aw.graph(lambda x: nn.ReLU()(x)).output), is_value(nn.ReLU())
+        (True, False)
+    """
     return any(isinstance(part, GraphValue) for part in _with_options(item))
 
 
 def body_of(item: Any) -> Any:
-    """Return what is left of an item without the templates around it."""
+    """Return the body of an item that is a use of a template, and other items unchanged.
+
+    Example:
+        >>> from archwright.space import body_of
+        >>> body_of(aw.template(lambda width: nn.ReLU())(8))
+        ReLU()
+    """
     while isinstance(item, Filled):
         item = item.body
     return item

@@ -51,7 +51,13 @@ def describe_decision(decision: Decision) -> str:
 
 
 def describe_size(size: int | float) -> str:
-    """Return a size with separators, and as a power of ten where it is long."""
+    """Return a size as text with separators, or as a power of ten if it is long.
+
+    Example:
+        >>> from archwright.space import describe_size
+        >>> describe_size(15625), describe_size(10**20)
+        ('15,625', '100,000,000,000,000,000,000 (about 10^20)')
+    """
     if size == math.inf:
         return "infinitely many"
     if size < 10**12:

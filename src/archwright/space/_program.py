@@ -29,13 +29,20 @@ _WORK = 2_000_000
 
 
 class Program:
-    """An expression reduced to its decisions.
+    """The decisions of expressions, in order, with the decisions that their values activate.
 
     Args:
-        parts: The expressions of a space, by part name.
+        parts: The expressions of a space by name.
 
     Raises:
-        SpaceError: One name belongs to two different decisions, or an expression is beyond the limits.
+        SpaceError: Two decisions have the same name, or an expression is too large.
+
+    Example:
+        >>> from archwright.space import Program
+        >>> deep = aw.repeat(lambda i: nn.LazyLinear(aw.ordinal(8, 16)), 1, 2, name="depth")
+        >>> program = Program({"model": deep})
+        >>> list(program.decisions), program.count()
+        (['depth', 'depth.0.out_features', 'depth.1.out_features'], 6)
     """
 
     def __init__(self, parts: Mapping[str, Any]) -> None:

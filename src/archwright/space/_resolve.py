@@ -23,21 +23,33 @@ __all__ = ["Absent", "Resolver", "live"]
 
 @dataclass(frozen=True)
 class Absent:
-    """The value of no operation; it would have had the shape of `like`."""
+    """The value of an absent operation, with the shape of `like`.
+
+    Example:
+        >>> from archwright.space import Absent
+        >>> Absent(like=3).like
+        3
+    """
 
     like: Any
 
 
 class Resolver:
-    """Closes parts of an expression, one after the other.
+    """Replacement of the decisions in expressions by their values.
 
-    A call in the result knows its path. Options of a choice have paths of their own, so a path names one place of one
-    part: what a supernet keeps weights under. A subclass may take its decisions from elsewhere, and leave parts open.
+    Calls in the result have paths, which include the options of choices, so that a path identifies a layer; a supernet
+    uses it as the key of weights. A subclass may take decisions from elsewhere, and leave parts open.
 
     Args:
         program: The decisions of the expression.
-        values: What was decided, by name.
-        filled: What the blanks of templates stand for.
+        values: Values of the decisions by name.
+        filled: Values of the placeholders of templates.
+
+    Example:
+        >>> from archwright.space import Program, Resolver
+        >>> part = nn.Linear(4, aw.ordinal(8, 16, name="width"))
+        >>> Resolver(Program({"model": part}), {"width": 16}, {}).close(part, "model").args
+        (4, 16)
     """
 
     def __init__(self, program: Program, values: Mapping[str, Value], filled: Mapping[Blank, Any]) -> None:

@@ -54,7 +54,12 @@ def as_specs(example: Any) -> tuple[TensorSpec, ...] | None:
             batch); a tensor (a batch); or a sequence of these, one for each input.
 
     Raises:
-        SpaceError: `example` is none of these.
+        SpaceError: `example` has another type.
+
+    Example:
+        >>> from archwright.space import as_specs
+        >>> as_specs([(3, 32, 32), aw.TensorSpec((16,), "int64")])
+        (TensorSpec(shape=(3, 32, 32), dtype='float32'), TensorSpec(shape=(16,), dtype='int64'))
     """
     if example is None:
         return None
