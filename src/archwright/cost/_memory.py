@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
-from archwright.cost._alive import Alive
 from archwright.cost._network import run
 
 __all__ = ["bytes_of", "forward_peak", "training_peak"]
@@ -25,7 +27,7 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
 
 def forward_peak(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int:
     """Return the most bytes that a forward pass holds at one time, besides weights and buffers."""
-    alive = Alive(beside=_held(model))
+    alive = _Alive(beside=_held(model))
     with alive, torch.no_grad():
         alive.take(inputs)
         run(model, inputs)
@@ -39,7 +41,7 @@ def training_peak(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int:
     """
     held = _held(model)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    alive = Alive(beside=held)
+    alive = _Alive(beside=held)
     model.train()
     try:
         with alive, torch.enable_grad(), _AnyBatch():
@@ -59,6 +61,52 @@ def training_peak(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int:
 
 def _held(model: torch.nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
+
+
+class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows, while it is entered, every tensor that an operation makes, until nobody holds its storage any more.
+
+    It works on the meta device, where storages have a size but no memory.
+
+    Args:
+        beside: Tensors that are not counted, nor views of them.
+
+    Attributes:
+        peak: The most bytes that were alive at one time.
+    """
+
+    def __init__(self, beside: Iterable[Tensor] = ()) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = 0
+        self._now = 0
+        self._known: Any = WeakIdKeyDictionary()  # of storages
+        for tensor in beside:
+            self._known[tensor.untyped_storage()] = 0
+
+    def take(self, tensors: Iterable[Tensor]) -> None:
+        """Count tensors that were there before."""
+        for tensor in tensors:
+            self._take(tensor)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, and count what it makes."""
+        out = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                self._take(leaf)
+        return out
+
+    def _take(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if storage in self._known:
+            return
+        size = self._known[storage] = storage.nbytes()
+        self._now += size
+        self.peak = max(self.peak, self._now)
+        weakref.finalize(storage, self._free, size)
+
+    def _free(self, size: int) -> None:
+        self._now -= size
 
 
 class _AnyBatch(TorchFunctionMode):

@@ -86,7 +86,8 @@ def read_csv(
             blocks.append(block)
     inputs = torch.tensor(np.concatenate(blocks, axis=1))
     try:
-        targets = _targets(table.columns[target])
+        cells, numbers = table.columns[target], _numbers(table.columns[target])
+        targets: npt.NDArray[Any] = np.array(cells, dtype=np.str_) if numbers is None else numbers
         if task == "regression":
             samples = Samples(check_finite(inputs), to_values(targets))
         else:
@@ -95,7 +96,8 @@ def read_csv(
             samples = Samples(check_finite(inputs), labels, tuple(notes))
     except DataError as error:
         raise table.error(f"{error} (The target is the column {target!r}.)") from error
-    return Source(_stem(path), samples, columns=tuple(columns), named=table.named, target=target)
+    stem = path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem
+    return Source(stem, samples, columns=tuple(columns), named=table.named, target=target)
 
 
 def _read(path: Path, header: bool | None, gigabytes: float) -> _Table:
@@ -173,19 +175,8 @@ def _check_complete(table: _Table) -> None:
 
 def _numbers(cells: Sequence[str]) -> npt.NDArray[np.float64] | None:
     """Return a column of numbers, or `None` where it is none."""
-    values = []
-    for cell in cells:
-        value = to_number(cell)
-        if value is None:
-            return None
-        values.append(value)
-    return np.array(values, dtype=np.float64)
-
-
-def _targets(cells: Sequence[str]) -> npt.NDArray[Any]:
-    """Return the target column as numbers where it holds nothing else, and else as texts."""
-    numbers = _numbers(cells)
-    return np.array(cells, dtype=np.str_) if numbers is None else numbers
+    values = [to_number(cell) for cell in cells]
+    return None if None in values else np.array(values, dtype=np.float64)
 
 
 def _categories(table: _Table, name: str) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
@@ -227,7 +218,3 @@ def _check_categories(table: _Table, name: str, distinct: int) -> None:
 
 def _listed(names: Sequence[str], most: int = 40) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _stem(path: Path) -> str:
-    return path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem

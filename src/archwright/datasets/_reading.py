@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import math
 import os
 import stat
@@ -236,7 +235,8 @@ def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, l
     check_file(path)
     begun: tuple[int, int] | None = None
     try:
-        with _open_text(path) as file:
+        opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:  # without the mark that Excel puts first
             lines = _lines(file, path, gigabytes)
             first = next(lines, "")
             reader = csv.reader(
@@ -263,13 +263,6 @@ def to_number(cell: str) -> float | None:
         return None if "_" in cell else float(cell)  # Python alone reads 1_000 as a number
     except ValueError:
         return None
-
-
-def _open_text(path: Path) -> TextIO:
-    # utf-8-sig drops the mark that Excel puts at the start
-    if path.suffix.lower() == ".gz":
-        return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _lines(file: TextIO, path: Path, gigabytes: float) -> Iterator[str]:

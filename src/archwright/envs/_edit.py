@@ -111,7 +111,9 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             raise ArchitectureError("start violates a constraint of the space (where)")
         self._evaluations = Evaluations(space, evaluator, reward=reward, worst=worst, cache=cache)
         self.evaluator, self.history = self._evaluations.evaluator, self._evaluations.history
-        self.observe = self._observed() if observe is None else tuple(observe)
+        if observe is None:
+            observe = [*{"train_loss"} & (self.evaluator.metrics or set()), self._evaluations.objective.metric]
+        self.observe = tuple(observe)
         self._edits = edits_of(space)
         self.edits = [edit.describe(space) for edit in self._edits]
         self._layout = episode_layout(space)
@@ -218,11 +220,6 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             self._value = value
             self._take(trial)
         return self._observation(), reward, False, not self._left, self._info(trial) | told
-
-    def _observed(self) -> tuple[str, ...]:
-        """Return the metrics that are observed when nothing is said: of the training, and of the validation."""
-        learned = ("train_loss",) if "train_loss" in (self.evaluator.metrics or ()) else ()
-        return (*learned, self._evaluations.objective.metric)
 
     def _gain(self, value: float) -> float:
         return self.discount * value - self._value

@@ -11,6 +11,7 @@ from archwright.schedulers._base import (
     names,
     options,
     register,
+    scores,
 )
 from archwright.schedulers._bohb import BOHB
 from archwright.schedulers._dehb import DEHB
@@ -21,7 +22,6 @@ from archwright.schedulers._ladder import Ladder, Range, narrowed
 from archwright.schedulers._median import Median
 from archwright.schedulers._pasha import PASHA
 from archwright.schedulers._patience import Patience
-from archwright.schedulers._scores import scores
 
 __all__ = [
     "ASHA",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
-from archwright.trials import History, Stateful, Trial
+from archwright.trials import History, Objective, Stateful, Trial
 
 __all__ = [
     "Curve",
@@ -29,6 +30,7 @@ __all__ = [
     "names",
     "options",
     "register",
+    "scores",
 ]
 
 Curve = tuple[Mapping[str, float], ...]
@@ -145,6 +147,17 @@ class Scheduler(Stateful, ABC):
     def bracket(self, ladder: Ladder) -> float:
         """Return how many full evaluations its first round costs: less than that is too small a budget."""
         return 0.0
+
+
+def scores(curve: Curve, objective: Objective) -> list[tuple[float, float]]:
+    """Return (step, score) for the points of a curve at which the objective was reported; greater scores are better.
+
+    Example:
+        >>> aw.schedulers.scores([{"step": 1, "loss": 0.5}, {"step": 2}], aw.Objective("loss", maximise=False))
+        [(1, -0.5)]
+    """
+    found = [(row["step"], objective.score(row)) for row in curve if objective.metric in row]
+    return [(step, score) for step, score in found if math.isfinite(score)]
 
 
 def check_eta(scheduler: Scheduler) -> None:

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 from archwright._checks import check_counts
 from archwright.evaluate import Stopped
-from archwright.schedulers._base import Curve, register
+from archwright.schedulers._base import Curve, register, scores
 from archwright.schedulers._full import Full
-from archwright.schedulers._scores import scores
 from archwright.trials import History, Trial
 
 __all__ = ["Median"]

@@ -12,10 +12,9 @@ import numpy as np
 
 from archwright._checks import check_shares
 from archwright.schedulers._asha import ASHA
-from archwright.schedulers._base import register
+from archwright.schedulers._base import register, scores
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
-from archwright.schedulers._scores import scores
 from archwright.trials import History, Trial
 
 __all__ = ["PASHA"]

@@ -119,7 +119,9 @@ def growth(
     """
     known = torch.stack([model.train_targets for model in models], dim=-1)
     low, high = known.amin(dim=0), known.amax(dim=0)
-    with torch.no_grad(), _quiet(int(rng.integers(2**31))), _nothing_compiled():
+    # Nothing is compiled for the machine: that takes a minute, to save a tenth of a second of a proposal.
+    uncompiled = patch.object(logei, "_load_attempted", True, create=True)
+    with torch.no_grad(), _quiet(int(rng.integers(2**31))), uncompiled:
         judge = logei.qLogNoisyExpectedHypervolumeImprovement(
             ModelListGP(*models),
             (low - _BEYOND * (high - low)).tolist(),
@@ -139,13 +141,6 @@ def _judge(model: SingleTaskGP, acquisition: Acquisition, seed: int) -> Any:
         return UpperConfidenceBound(model, beta=_WIDTH**2)
     sampler = SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=seed)
     return qLogNoisyExpectedImprovement(model, seen, sampler=sampler, prune_baseline=True)
-
-
-@contextmanager
-def _nothing_compiled() -> Iterator[None]:
-    """Keep BoTorch from compiling a kernel for the machine: a minute, to save a tenth of a second of a proposal."""
-    with patch.object(logei, "_load_attempted", True, create=True):
-        yield
 
 
 @contextmanager

@@ -120,7 +120,8 @@ class Controller(nn.Module):
                 weights[row, place, : move.step.count] = move.weights
                 if place + 1 < len(row_moves):
                     before[row, place + 1] = 1 + move.step.first + move.action
-        prior = torch.from_numpy(_logarithms(weights)).to(self.embed.weight.dtype)
+        logarithms = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), _NEVER)
+        prior = torch.from_numpy(logarithms).to(self.embed.weight.dtype)
         made = torch.from_numpy
         return Paths(made(before), made(steps), made(taken), prior, made(real))
 
@@ -240,7 +241,3 @@ def drawn(controller: Controller, space: Space, history: History, rng: np.random
             yield from controller.sample(rng, heat)
 
     return first_new(draws(), space, history, rng)
-
-
-def _logarithms(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), _NEVER)

@@ -89,7 +89,8 @@ class Portfolio(Strategy):
         """Return what the member proposes whose turn it is."""
         count = len(history.trials)
         lag = count - len(history.finished)
-        ledger = self.state_of(history, dict[int, _Ledger]).setdefault(lag, self._opened(lag))
+        new = _Ledger(lag, [0.0] * len(self._strategies), [0.0] * len(self._strategies))
+        ledger = self.state_of(history, dict[int, _Ledger]).setdefault(lag, new)
         kept = True
         while len(ledger.whose) < count:
             place = len(ledger.whose) - lag
@@ -97,9 +98,6 @@ class Portfolio(Strategy):
                 ledger, kept = deepcopy(ledger), False
             self._settle(ledger, history)
         return self._strategies[self._turn(ledger)].propose(space, history, rng)
-
-    def _opened(self, lag: int) -> _Ledger:
-        return _Ledger(lag, [0.0] * len(self._strategies), [0.0] * len(self._strategies))
 
     def _settle(self, ledger: _Ledger, history: History) -> None:
         """Say whose the next trial is, and credit the one that is over when the trial after it is asked for."""

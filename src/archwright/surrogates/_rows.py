@@ -48,7 +48,10 @@ def encode_rows(space: Space, architectures: Sequence[Architecture], encoding: E
     if encoding == "network":
         return np.array(remembered(space, encoding, architectures, lambda new: _network(space, new)))
     kinds = [kind for kind in ("path", "vector") if encoding in (kind, "both")] if space.cells else ["vector"]
-    see = {"path": lambda new: _paths(space, new), "vector": lambda new: _vectors(space, new)}
+    see: dict[str, Callable[[Sequence[Architecture]], NDArray[np.float32]]] = {
+        "path": lambda new: _paths(space, new),
+        "vector": lambda new: np.array([space.encode(one) for one in new], dtype=np.float32),
+    }
     return np.hstack([np.array(remembered(space, kind, architectures, see[kind])) for kind in kinds])
 
 
@@ -65,10 +68,6 @@ def remembered(
     if new := [architecture for architecture in architectures if architecture not in held]:
         held.update(zip(new, see(new), strict=True))
     return [held[architecture] for architecture in architectures]
-
-
-def _vectors(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
-    return np.array([space.encode(architecture) for architecture in architectures], dtype=np.float32)
 
 
 def _network(space: Space, architectures: Sequence[Architecture]) -> NDArray[np.float32]:

@@ -23,25 +23,16 @@ from archwright.errors import Exhausted, StrategyError
 from archwright.evaluate import Candidate
 from archwright.space import Architecture, Space, choice, integer, ordinal, real, subset
 from archwright.strategies import Strategy
-from archwright.study import Budget, Study
-from archwright.testing._overtime import Overtime
+from archwright.study import Budget, Callback, Study
 from archwright.trials import History, Objective, State, Trial
 
-__all__ = ["StrategySuite"]
-
-
-def _flat() -> Space:
-    return Space(shape=choice("a", "b", "c", "d"), width=ordinal(1, 2, 4, 8), depth=integer(0, 5))
+__all__ = ["Overtime", "StrategySuite"]
 
 
 def _nested() -> Space:
     width = ordinal(1, 2, name="width")
     kinds = {"none": None, "one": [width, integer(1, 2)], "two": {"width": width, "parts": subset(*"abc", k=(0, 1))}}
     return Space(first=choice(kinds), second=choice({"plain": 0, "wide": width}), third=choice(kinds, name="kind"))
-
-
-def _real() -> Space:
-    return Space(rate=real(1e-4, 1e-1, log=True), share=real(0.0, 1.0), kind=choice("a", "b"))
 
 
 def _constrained() -> Space:
@@ -52,14 +43,6 @@ def _adds_up(architecture: Architecture) -> bool:
     return sum(int(value) for value in architecture.values() if isinstance(value, int)) == 6
 
 
-def _single() -> Space:
-    return Space(only=choice("this"), number=3)
-
-
-def _few() -> Space:
-    return Space(shape=choice("a", "b", "c"), width=ordinal(1, 2, 4), depth=integer(0, 2))
-
-
 def _few_nested() -> Space:
     width = ordinal(1, 2, name="width")
     kinds = {"none": None, "one": [width, integer(1, 2)], "two": {"width": width, "parts": subset(*"ab", k=1)}}
@@ -67,13 +50,17 @@ def _few_nested() -> Space:
 
 
 _SPACES: dict[str, Callable[[], Space]] = {
-    "flat": _flat,
+    "flat": lambda: Space(shape=choice("a", "b", "c", "d"), width=ordinal(1, 2, 4, 8), depth=integer(0, 5)),
     "nested": _nested,
-    "real": _real,
+    "real": lambda: Space(rate=real(1e-4, 1e-1, log=True), share=real(0.0, 1.0), kind=choice("a", "b")),
     "constrained": _constrained,
-    "single": _single,
+    "single": lambda: Space(only=choice("this"), number=3),
 }
-_FINITE: dict[str, Callable[[], Space]] = {"flat": _few, "nested": _few_nested, "constrained": _constrained}
+_FINITE: dict[str, Callable[[], Space]] = {
+    "flat": lambda: Space(shape=choice("a", "b", "c"), width=ordinal(1, 2, 4), depth=integer(0, 2)),
+    "nested": _few_nested,
+    "constrained": _constrained,
+}
 _MIXED: Sequence[State] = ("complete", "failed", "pruned", "running", "infeasible")
 
 _ELSEWHERE = """
@@ -88,6 +75,26 @@ for line in sys.stdin:
     print(json.dumps(ids), file=answers, flush=True)
 """
 _known: dict[tuple[object, ...], list[Architecture]] = {}  # by name, settings, space, number and states
+
+
+class Overtime(Callback):
+    """Counts the trials that begin after the time of the budget is over, and ends a search that goes on regardless.
+
+    One is within the law: the clock may pass the end between the last look at it and the beginning of the trial.
+
+    Attributes:
+        trials: How many.
+    """
+
+    def __init__(self) -> None:
+        self.trials = 0
+
+    def on_trial_start(self, study: Study, trial: Trial) -> None:
+        """Count the trial if it is late."""
+        if study.budget is not None and study.elapsed > study.budget.time:
+            self.trials += 1
+            if self.trials > 1:
+                study.stop()
 
 
 class StrategySuite:
