@@ -16,8 +16,9 @@ from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Space
 
 if TYPE_CHECKING:
+    from archwright.envs._base import Invalid
     from archwright.envs._edit import EditEnv
-    from archwright.envs._env import Invalid, SearchEnv
+    from archwright.envs._env import SearchEnv
 
 __all__ = ["EditEnv", "Reward", "SearchEnv", "make"]
 

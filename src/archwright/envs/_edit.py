@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from archwright._scalars import is_number, is_whole, scalar
+from archwright.envs._base import Environment, Invalid
 from archwright.envs._edits import edits_of
-from archwright.envs._env import Invalid, check_invalid
-from archwright.envs._evaluations import Evaluations
 from archwright.envs._reward import Reward
 from archwright.errors import ArchitectureError, EvaluationError, StrategyError
 from archwright.evaluate import Candidate, Evaluator
@@ -27,7 +24,7 @@ __all__ = ["EditEnv"]
 _MOST = float(np.finfo(np.float32).max)
 
 
-class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
+class EditEnv(Environment):
     """A `gymnasium.Env` in which each step changes a network and evaluates it.
 
     An action adds a layer (a `repeat` by one more), removes one, or changes one: an ordered value goes up or down, a
@@ -81,7 +78,7 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         ('x: raise', 1.0)
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium wants it so
+    form = "Edit"
 
     def __init__(
         self,
@@ -98,21 +95,19 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         worst: float | None = None,
         cache: bool = False,
     ) -> None:
-        check_invalid(invalid)
         steps, discount = scalar(steps), scalar(discount)
         if not is_whole(steps) or steps < 1:
             raise StrategyError(f"steps must be an integer of 1 or more, not {steps!r}")
         if not is_number(discount) or not 0 < discount <= 1:
             raise StrategyError(f"discount must be a number above 0 and at most 1, not {discount!r}")
-        self.space = space
-        self.invalid, self.steps, self.discount = invalid, steps, discount
+        self.steps, self.discount = steps, discount
         self.start = None if start is None else space.canonical(start)
         if self.start is not None and self.start not in space:
             raise ArchitectureError("start violates a constraint of the space (where)")
-        self._evaluations = Evaluations(space, evaluator, reward=reward, worst=worst, cache=cache)
-        self.evaluator, self.history = self._evaluations.evaluator, self._evaluations.history
+        more = {"start": start, "steps": steps, "discount": discount, "observe": observe}
+        super().__init__(space, evaluator, reward=reward, seed=seed, invalid=invalid, worst=worst, cache=cache, **more)
         if observe is None:
-            observe = [*{"train_loss"} & (self.evaluator.metrics or set()), self._evaluations.objective.metric]
+            observe = [*{"train_loss"} & (self.evaluator.metrics or set()), self._objective.metric]
         self.observe = tuple(observe)
         self._edits = edits_of(space)
         self.edits = [edit.describe(space) for edit in self._edits]
@@ -122,32 +117,11 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         high = np.array([*[1.0] * decided, *[_MOST] * len(self.observe), 1.0], dtype=np.float32)
         self.observation_space = gymnasium.spaces.Box(self._low, high, dtype=np.float32)
         self.action_space = gymnasium.spaces.Discrete(len(self._edits))
-        again = partial(
-            type(self),
-            space,
-            evaluator,
-            reward=reward,
-            start=start,
-            steps=steps,
-            discount=discount,
-            observe=observe,
-            seed=seed,
-            invalid=invalid,
-            worst=worst,
-            cache=cache,
-        )
-        self.spec = EnvSpec("archwright/Edit-v0", entry_point=again)
         self.architecture: Architecture | None = None
         self._left = 0
-        self._value = 0.0
+        self._present = 0.0  # V of the present network
         self._metrics: dict[str, float] = {}
         self._next: list[Architecture | None] = [None] * len(self._edits)
-        super().reset(seed=seed)
-
-    @property
-    def best(self) -> Trial | None:
-        """The best trial so far."""
-        return self.history.best
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return for each action whether the present network can be changed so; none where no episode is under way."""
@@ -176,7 +150,7 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self._left = self.steps
         self._metrics = {}
         trial = self._evaluated(first)
-        self._value = self._evaluations.value(trial)
+        self._present = self._value(trial)
         self._take(trial)
         return self._observation(), self._info(trial)
 
@@ -197,11 +171,7 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             ArchitectureError: The action is not in the action space.
             EvaluationError: A metric to be observed was not measured.
         """
-        chosen = int(action)
-        if not self._left:
-            raise gymnasium.error.ResetNeeded("no episode is under way: call reset() first")
-        if not 0 <= chosen < len(self._edits):
-            raise ArchitectureError(f"an action must be a number from 0 to {len(self._edits) - 1}, not {action!r}")
+        chosen = self._number(action, under_way=self._left > 0)
         told: dict[str, Any] = {}
         after = self._next[chosen]
         if after is None:
@@ -209,23 +179,20 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             if self.invalid == "end":
                 self._left = 0
                 told |= {"architecture": self.architecture, "metrics": dict(self._metrics)}
-                return self._observation(), self._gain(self._evaluations.failure), True, False, self._masked() | told
+                return self._observation(), self._gain(self._failure), True, False, self._info() | told
             allowed = [each for each in self._next if each is not None]
             after = allowed[chosen % len(allowed)]
         self._left -= 1
         trial = self._evaluated(after)
-        value = self._evaluations.value(trial)
+        value = self._value(trial)
         reward = self._gain(value)
         if trial.state == "complete":
-            self._value = value
+            self._present = value
             self._take(trial)
         return self._observation(), reward, False, not self._left, self._info(trial) | told
 
     def _gain(self, value: float) -> float:
-        return self.discount * value - self._value
-
-    def _evaluated(self, architecture: Architecture) -> Trial:
-        return self._evaluations.of(architecture, int(self.np_random.integers(2**31)))
+        return self.discount * value - self._present
 
     def _take(self, trial: Trial) -> None:
         """Let the network of a trial be the present one."""
@@ -251,12 +218,3 @@ class EditEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         seen[-1 - len(measured) : -1] = np.clip(np.nan_to_num(measured), -_MOST, _MOST)
         seen[-1] = self._left / self.steps
         return seen
-
-    def _masked(self) -> dict[str, Any]:
-        return {"action_mask": self.action_masks().astype(np.int8)}
-
-    def _info(self, trial: Trial) -> dict[str, Any]:
-        told: dict[str, Any] = {"architecture": trial.architecture, "metrics": dict(trial.metrics)}
-        if trial.error is not None:
-            told["error"] = trial.cause
-        return self._masked() | told

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
-from archwright.envs._evaluations import Evaluations
+from archwright.envs._base import Environment, Invalid
 from archwright.envs._reward import Reward
-from archwright.errors import ArchitectureError, StrategyError
 from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Space
 from archwright.strategies import Episode, episode_layout
-from archwright.trials import Trial
 
-__all__ = ["Invalid", "SearchEnv", "check_invalid"]
-
-Invalid = Literal["wrap", "end"]
+__all__ = ["SearchEnv"]
 
 
-class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
+class SearchEnv(Environment):
     """A `gymnasium.Env` in which an episode makes the decisions of an architecture, rewarded at its end.
 
     Each step makes one decision (of a large subset, one option); inactive decisions are skipped, so episodes differ in
@@ -68,7 +62,7 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         ('x', [0.0, 5.0], 5)
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium wants it so
+    form = "Search"
 
     def __init__(
         self,
@@ -81,26 +75,12 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         worst: float | None = None,
         cache: bool = False,
     ) -> None:
-        check_invalid(invalid)
-        self.space = space
-        self.invalid, self.worst, self.cache = invalid, worst, cache
-        self._evaluations = Evaluations(space, evaluator, reward=reward, worst=worst, cache=cache)
-        self.evaluator, self.history = self._evaluations.evaluator, self._evaluations.history
+        super().__init__(space, evaluator, reward=reward, seed=seed, invalid=invalid, worst=worst, cache=cache)
         layout = episode_layout(space)
         self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (layout.length,), np.float32)
         self.action_space = gymnasium.spaces.Discrete(layout.most)
         self._most = layout.most
-        again = partial(
-            type(self), space, evaluator, reward=reward, seed=seed, invalid=invalid, worst=worst, cache=cache
-        )
-        self.spec = EnvSpec("archwright/Search-v0", entry_point=again)
         self._episode: Episode | None = None
-        super().reset(seed=seed)
-
-    @property
-    def best(self) -> Trial | None:
-        """The best trial so far."""
-        return self.history.best
 
     @property
     def due(self) -> str | None:
@@ -145,32 +125,18 @@ class SearchEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             ResetNeeded: No episode is under way (`gymnasium.error`).
             ArchitectureError: The action is not in the action space.
         """
-        episode, chosen = self._episode, int(action)
-        if episode is None or episode.due is None:
-            raise gymnasium.error.ResetNeeded("no episode is under way: call reset() first")
-        if not 0 <= chosen < self._most:
-            raise ArchitectureError(f"an action must be a number from 0 to {self._most - 1}, not {action!r}")
-        told: dict[str, Any] = {}
+        chosen = self._number(action, under_way=self.due is not None)
+        episode, told = self._episode, dict[str, Any]()
+        assert episode is not None
+        assert episode.due is not None
         if chosen >= episode.due.count:
             told["invalid_action"] = True
             if self.invalid == "end":
                 self._episode = None
-                return episode.observe(), self._evaluations.failure, True, False, self._info() | told
+                return episode.observe(), self._failure, True, False, self._info() | told
             chosen %= episode.due.count
         episode.take(chosen, self.np_random)
         if self.due is not None:
             return episode.observe(), 0.0, False, False, self._info() | told
-        trial = self._evaluations.of(episode.architecture, int(self.np_random.integers(2**31)))
-        told |= {"architecture": trial.architecture, "metrics": dict(trial.metrics)}
-        if trial.error is not None:
-            told["error"] = trial.cause
-        return episode.observe(), self._evaluations.value(trial), True, False, self._info() | told
-
-    def _info(self) -> dict[str, Any]:
-        return {"action_mask": self.action_masks().astype(np.int8)}
-
-
-def check_invalid(invalid: str) -> None:
-    """Refuse what is no way to deal with actions that there are not."""
-    if invalid not in get_args(Invalid):
-        raise StrategyError(f"invalid must be one of {', '.join(map(repr, get_args(Invalid)))}, not {invalid!r}")
+        trial = self._evaluated(episode.architecture)
+        return episode.observe(), self._value(trial), True, False, self._info(trial) | told
