@@ -13,14 +13,13 @@ if TYPE_CHECKING:
         closed_model,
         counting_channels,
         has_lazy_layers,
-        innermost,
         is_unsized,
         size_lazy_layers,
         without_lazy_layers,
     )
     from archwright.build._check import check
     from archwright.build._kinds import is_layer, is_row
-    from archwright.build._make import headline, instantiate, instantiate_settings
+    from archwright.build._make import headline, innermost, instantiate, instantiate_settings
     from archwright.build._meta import Shaped, ShapesAlone, drawn_for, tensors_of, zeros_for
     from archwright.build._onnx import write_onnx
     from archwright.build._source import source
@@ -55,12 +54,12 @@ __getattr__ = lazy(
     __name__,
     {
         "_build": [
-            *("build", "closed_model", "counting_channels", "has_lazy_layers", "innermost", "is_unsized"),
+            *("build", "closed_model", "counting_channels", "has_lazy_layers", "is_unsized"),
             *("size_lazy_layers", "without_lazy_layers"),
         ],
         "_check": ["check"],
         "_kinds": ["is_layer", "is_row"],
-        "_make": ["headline", "instantiate", "instantiate_settings"],
+        "_make": ["headline", "innermost", "instantiate", "instantiate_settings"],
         "_meta": ["Shaped", "ShapesAlone", "drawn_for", "tensors_of", "zeros_for"],
         "_onnx": ["write_onnx"],
         "_source": ["source"],

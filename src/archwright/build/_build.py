@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _LazyNormBase
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedParameter
 
-from archwright.build._make import headline, instantiate, parts_of
+from archwright.build._make import headline, innermost, instantiate, parts_of
 from archwright.build._meta import ShapesAlone, zeros_for
 from archwright.errors import BuildError
 from archwright.space import Call, Graph, Space, TensorSpec, as_specs, mapped, with_modules
@@ -23,7 +23,6 @@ __all__ = [
     "closed_model",
     "counting_channels",
     "has_lazy_layers",
-    "innermost",
     "is_unsized",
     "size_lazy_layers",
     "without_lazy_layers",
@@ -258,29 +257,6 @@ def _run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: 
             return module(*inputs)
     except Exception as error:  # whatever a layer raises, the path must be known
         raise BuildError(f"{innermost(error, paths) or 'model'}: {error}") from error
-
-
-def innermost(error: Exception, paths: Mapping[int, str]) -> str | None:
-    """Return the path of the innermost layer in the traceback of an error, if any.
-
-    Args:
-        error: The exception.
-        paths: Paths of layers by the `id` of their modules.
-
-    Example:
-        >>> from archwright.build import innermost
-        >>> layer = torch.nn.Linear(4, 3)
-        >>> try:
-        ...     layer(torch.zeros(1, 5))
-        ... except RuntimeError as error:
-        ...     print(innermost(error, {id(layer): "model.0"}))
-        model.0
-    """
-    at, seen = None, error.__traceback__
-    while seen is not None:
-        at = paths.get(id(seen.tb_frame.f_locals.get("self")), at)
-        seen = seen.tb_next
-    return at
 
 
 @contextmanager

@@ -22,6 +22,7 @@ __all__ = [
     "attribute",
     "class_name",
     "headline",
+    "innermost",
     "instantiate",
     "instantiate_settings",
     "modules",
@@ -99,6 +100,29 @@ def headline(call: Call) -> str:
     """
     text = repr(call)
     return text if len(text) <= 100 else f"{last_name(call.target)}(…)"
+
+
+def innermost(error: Exception, paths: Mapping[int, str]) -> str | None:
+    """Return the path of the innermost layer in the traceback of an error, if any.
+
+    Args:
+        error: The exception.
+        paths: Paths of layers by the `id` of their modules.
+
+    Example:
+        >>> from archwright.build import innermost
+        >>> layer = torch.nn.Linear(4, 3)
+        >>> try:
+        ...     layer(torch.zeros(1, 5))
+        ... except RuntimeError as error:
+        ...     print(innermost(error, {id(layer): "model.0"}))
+        model.0
+    """
+    at, seen = None, error.__traceback__
+    while seen is not None:
+        at = paths.get(id(seen.tb_frame.f_locals.get("self")), at)
+        seen = seen.tb_next
+    return at
 
 
 def parts_of(item: Any) -> list[Any]:

@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from archwright.build._build import innermost
-from archwright.build._make import headline, instantiate
+from archwright.build._make import headline, innermost, instantiate
 from archwright.build._meta import ShapesAlone
 from archwright.errors import ArchwrightError
 from archwright.space import Absent, Call
