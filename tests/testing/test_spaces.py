@@ -62,12 +62,22 @@ def _tokens() -> Space:
     )
 
 
+def _two_inputs() -> Space:
+    """A row of numbers and a token, through a cell."""
+    cell = aw.cell(lambda i, j: aw.choice({"none": None, "skip": nn.Identity(), "tanh": nn.Tanh()}), nodes=2)
+
+    def model(row, token):
+        return nn.LazyLinear(2)(cell(nn.Linear(3, 4)(row) + nn.Embedding(5, 4)(token)))
+
+    return Space(model=aw.graph(model), example_input=((3,), aw.TensorSpec((), "int64")))
+
+
 def _single() -> Space:
     return Space(model=nn.Linear(2, 2), example_input=(2,))
 
 
 class TestWritten(SpaceSuite):
-    @pytest.fixture(params=[_joint, _constrained, _tokens, _single], ids=lambda make: make.__name__[1:])
+    @pytest.fixture(params=[_joint, _constrained, _tokens, _two_inputs, _single], ids=lambda make: make.__name__[1:])
     def space(self, request) -> Space:
         return request.param()
 

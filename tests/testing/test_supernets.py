@@ -65,10 +65,24 @@ def _mixed() -> aw.Space:
     return aw.Space(model=layers, optimizer=optim.SGD(lr=aw.real(0.01, 0.1)), example_input=(3, 6, 6))
 
 
-@pytest.fixture(scope="module", params=itertools.product(room.names(), ["mixed", *QUICK]), ids="-".join)
+def _two_inputs() -> aw.Space:
+    """Two rows of numbers, which meet in a cell."""
+    cell = aw.cell(lambda i, j: aw.choice({"none": None, "skip": nn.Identity(), "tanh": nn.Tanh()}), nodes=2)
+
+    def model(x, y):
+        width = aw.ordinal(4, 8, name="width")
+        return nn.LazyLinear(3)(cell(aw.merge(nn.LazyLinear(width)(x), nn.LazyLinear(width)(y), kind="sum")))
+
+    return aw.Space(model=aw.graph(model), example_input=((5,), (6,)))
+
+
+WRITTEN = {"mixed": _mixed, "two-inputs": _two_inputs}
+
+
+@pytest.fixture(scope="module", params=itertools.product(room.names(), [*WRITTEN, *QUICK]), ids="-".join)
 def of_relaxation(request) -> Supernet:
     relaxation, name = request.param
-    return Supernet(_mixed() if name == "mixed" else _space(name), relaxation).double()
+    return Supernet(WRITTEN[name]() if name in WRITTEN else _space(name), relaxation).double()
 
 
 class TestRelaxations(SupernetSuite):

@@ -6,6 +6,7 @@ import json
 import math
 import runpy
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -13,15 +14,16 @@ from dataclasses import replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 
-from archwright.errors import SpaceError
+from archwright.errors import SpaceError, StudyError
 from archwright.evaluate import Candidate, Evaluator, Stopped
 from archwright.execute import Job, Report, Worker
 from archwright.space import Space
+from archwright.study import Budget, Study, restore_evaluator
 from archwright.trials import Objective
 
 __all__ = ["EvaluatorSuite"]
@@ -134,6 +136,33 @@ class EvaluatorSuite:
         told = json.loads(_other_process().submit(_evaluated, text).result())
         assert replace(Report.from_json(told), seconds=report.seconds) == report
 
+    def test_files_of_the_user_are_neither_removed_nor_replaced(
+        self, evaluator: Evaluator, space: Space, tmp_path: Path
+    ) -> None:
+        """What the user adds to a run folder, or changes in it, is there after the search, maybe under another name."""
+        options: dict[str, Any] = {"strategy": "random", "objective": evaluator.objective, "path": tmp_path / "run"}
+        Study(space, **options).run(evaluator, Budget(trials=1), final=False)
+        files = {name: f"mine: {name}" for name in ("notes.txt", "best/notes.txt", "best/model.py", "checkpoints/1.pt")}
+        for name, text in files.items():
+            path = tmp_path / "run" / name
+            path.parent.mkdir(exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.write_text(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a network could not be kept is a warning
+            Study(space, **options, resume=True).run(evaluator, Budget(trials=3))
+        kept = {path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()}
+        assert set(files.values()) <= kept
+
+    def test_what_cannot_be_judged_is_not_kept(self, evaluator: Evaluator, space: Space) -> None:
+        """A constraint or an objective on a metric that is not measured is an error, or fails the trial."""
+        for objective, constraints in ((evaluator.objective, "unknown <= 1"), ("max unknown", ())):
+            study = Study(space, strategy="random", objective=objective, constraints=constraints)
+            with suppress(StudyError):
+                study.run(evaluator, Budget(trials=1), final=False)
+            assert all(trial.state == "failed" for trial in study.trials)
+            assert study.best is None
+
     def test_it_understands_the_space(self, evaluator: Evaluator, space: Space) -> None:
         """The parts of the space besides the model are settings that it knows."""
         assert evaluator.settings is None or set(space.parts) - {"model"} <= evaluator.settings
@@ -152,8 +181,6 @@ def _other_process() -> ProcessPoolExecutor:
 
 def _evaluated(text: str) -> str:
     """Return the report of a job, both as JSON."""
-    from archwright.study import restore_evaluator
-
     given = json.loads(text)
     worker = Worker(Space.from_json(given["space"]), restore_evaluator(given))
     report, _ = worker.run(Job.from_json(given["job"]))

@@ -121,6 +121,20 @@ class SchedulerSuite:
         down = _study(_fresh(scheduler), objective="min value")
         assert _told(_search(down, self.trials, sign=-1.0)) == _told(up)
 
+    def test_it_serves_several_objectives(self, scheduler: Scheduler) -> None:
+        """With two objectives and a constraint, trials follow from the history alone, and some are full evaluations."""
+        if not scheduler.multi_objective:
+            pytest.skip("it serves one objective")
+        told = []
+        for made in (scheduler, _fresh(scheduler)):
+            study = _study(made, objective=["max value", "min cost"], constraints="cost <= 0.5")
+            _search(study, self.reaches, workers=3, outcome=_mixed)
+            told.append(_told(study))
+        assert told[0] == told[1]
+        assert any(trial.share == 1 for trial in study.history.complete)
+        assert study.history.infeasible
+        assert all(trial.metrics["cost"] <= 0.5 for trial in study.history.front)
+
     def test_it_lets_go_of_a_history(self, scheduler: Scheduler) -> None:
         """What it keeps of a study ends with the study."""
         study = _search(_study(scheduler), 10)
@@ -322,11 +336,14 @@ def _search(
 def _tell(study: Study, trial: Trial, came: float | Exception, sign: float) -> Trial:
     told: Curve = []
     for row in _curve(trial.architecture, trial.fidelity):
-        told.append({**row, "value": sign * row["value"]})
+        cost = int(trial.architecture.id[:4], 16) % 101 / 101
+        told.append({**row, "value": sign * row["value"], "cost": cost})
         why = study.scheduler.stop(study.history, trial, tuple(told))
         if why is not None:
             return study.tell(trial, why, curve=told, seconds=0.0)
-    return study.tell(trial, came if isinstance(came, Exception) else came + told[-1]["value"], curve=told, seconds=0.0)
+    if not isinstance(came, Exception):
+        return study.tell(trial, {"value": came + told[-1]["value"], "cost": cost}, curve=told, seconds=0.0)
+    return study.tell(trial, came, curve=told, seconds=0.0)
 
 
 def _key(trial: Trial) -> Trial:

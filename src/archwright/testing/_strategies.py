@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archwright import strategies
+from archwright import nn, strategies
 from archwright.errors import Exhausted, StrategyError
 from archwright.evaluate import Candidate
-from archwright.space import Architecture, Space, choice, integer, ordinal, real, subset
-from archwright.strategies import Strategy
+from archwright.space import Architecture, Space, cell, choice, integer, ordinal, real, subset
+from archwright.strategies import Strategy, for_objectives
 from archwright.study import Budget, Callback, Study
-from archwright.trials import History, Objective, State, Trial
+from archwright.trials import History, Objective, State, Trial, parse_objectives
 
 __all__ = ["Overtime", "StrategySuite"]
 
@@ -43,6 +43,11 @@ def _adds_up(architecture: Architecture) -> bool:
     return sum(int(value) for value in architecture.values() if isinstance(value, int)) == 6
 
 
+def _cells() -> Space:
+    options = {"none": None, "skip": nn.Identity(), "linear": nn.Linear(4, 4), "tanh": nn.Tanh()}
+    return Space(model=cell(lambda i, j: choice(options), nodes=2, keep_unused=True), example_input=(4,))
+
+
 def _few_nested() -> Space:
     width = ordinal(1, 2, name="width")
     kinds = {"none": None, "one": [width, integer(1, 2)], "two": {"width": width, "parts": subset(*"ab", k=1)}}
@@ -52,6 +57,7 @@ def _few_nested() -> Space:
 _SPACES: dict[str, Callable[[], Space]] = {
     "flat": lambda: Space(shape=choice("a", "b", "c", "d"), width=ordinal(1, 2, 4, 8), depth=integer(0, 5)),
     "nested": _nested,
+    "cells": _cells,
     "real": lambda: Space(rate=real(1e-4, 1e-1, log=True), share=real(0.0, 1.0), kind=choice("a", "b")),
     "constrained": _constrained,
     "single": lambda: Space(only=choice("this"), number=3),
@@ -222,6 +228,23 @@ class StrategySuite:
         )
         assert up == down
 
+    def test_it_serves_several_objectives(self, strategy: Strategy) -> None:
+        """With two objectives and a constraint, the proposals still follow from the seed and the history alone."""
+        space, half = _served(strategy, _nested()), self.trials // 2
+        objectives = parse_objectives(["max value", "min cost"])
+
+        def made() -> Strategy:
+            return for_objectives(_fresh(strategy), objectives)
+
+        try:
+            grown = proposals(made(), space, self.trials, states=_MIXED, objective=objectives)
+        except StrategyError as error:
+            pytest.skip(str(error))
+        assert all(architecture in space for architecture in grown)
+        after = _told(grown[:half], _MIXED)
+        following = proposals(made(), space, self.trials - half, states=_MIXED, objective=objectives, after=after)
+        assert following == grown[half:]
+
     # ------------------------------------------------------------------ in a study
 
     def test_a_finite_space_is_searched_to_the_end(self, strategy: Strategy, finite_space: Space) -> None:
@@ -276,7 +299,7 @@ def proposals(
     seed: int = 0,
     states: Sequence[State] = ("complete",),
     value: Callable[[Architecture], float] | None = None,
-    objective: Objective | None = None,
+    objective: Objective | Sequence[Objective] | None = None,
     after: Sequence[Trial] = (),
 ) -> list[Architecture]:
     """Return what a strategy proposes, one trial after the other; fewer where it has proposed everything.
@@ -341,7 +364,9 @@ def _ended(trial: Trial, state: State, value: float) -> Trial:
         return replace(trial, state=state, error="RuntimeError: broken")
     if state == "pruned" and trial.number % 3 == 0:
         value = math.nan
-    return replace(trial, state=state, metrics={"value": value} if state in ("complete", "pruned") else {})
+    if state not in ("complete", "pruned"):
+        return replace(trial, state=state)
+    return replace(trial, state=state, metrics={"value": value, "cost": float(len(trial.architecture))})
 
 
 def _value(architecture: Architecture) -> float:
