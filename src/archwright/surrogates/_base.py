@@ -74,11 +74,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def fit(
-        self,
-        space: Space,
-        architectures: Sequence[Architecture],
-        scores: NDArray[np.float64],
-        rng: np.random.Generator,
+        self, space: Space, architectures: Sequence[Architecture], scores: NDArray[np.float64], rng: np.random.Generator
     ) -> Fitted:
         """Learn from measured architectures.
 

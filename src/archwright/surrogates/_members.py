@@ -101,14 +101,7 @@ class GraphNetworks(nn.Module):
 
 
 def train(
-    model: nn.Module,
-    inputs: Sequence[Tensor],
-    scores: Tensor,
-    *,
-    steps: int,
-    rate: float,
-    batch: int,
-    seed: int,
+    model: nn.Module, inputs: Sequence[Tensor], scores: Tensor, *, steps: int, rate: float, batch: int, seed: int
 ) -> None:
     """Train all members at once to make the absolute error small, by Adam with a cosine schedule.
 
