@@ -25,6 +25,8 @@ from torch import Tensor
 
 __all__ = ["Acquisition", "Parameters", "expect", "fit", "growth", "process", "worth"]
 
+Array: TypeAlias = NDArray[np.float64]
+
 Acquisition = Literal["log-ei", "noisy-ei", "ucb", "thompson"]
 Parameters: TypeAlias = dict[str, Tensor]
 
@@ -36,10 +38,7 @@ _AT_ONCE = 250  # candidates
 
 
 def process(
-    rows: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    categories: Sequence[int],
-    parameters: Parameters | None = None,
+    rows: Array, scores: Array, categories: Sequence[int], parameters: Parameters | None = None
 ) -> SingleTaskGP:
     """Return BoTorch's model of scores, in evaluation mode.
 
@@ -60,9 +59,7 @@ def process(
     return model.eval()
 
 
-def fit(
-    rows: NDArray[np.float64], scores: NDArray[np.float64], categories: Sequence[int], *, iterations: int
-) -> Parameters:
+def fit(rows: Array, scores: Array, categories: Sequence[int], *, iterations: int) -> Parameters:
     """Return the most probable parameters of a model; those that BoTorch starts from where no fit succeeds.
 
     Arguments are those of `process`, and how many iterations L-BFGS has at most.
@@ -79,15 +76,13 @@ def fit(
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def expect(model: SingleTaskGP, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def expect(model: SingleTaskGP, rows: Array) -> Array:
     """Return the (m,) scores that a model expects at (m, d) inputs."""
     with torch.no_grad(), _quiet(0):
         return np.asarray(model.posterior(torch.tensor(rows, dtype=torch.double)).mean.flatten().numpy())
 
 
-def worth(
-    model: SingleTaskGP, acquisition: Acquisition, candidates: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.float64]:
+def worth(model: SingleTaskGP, acquisition: Acquisition, candidates: Array, rng: np.random.Generator) -> Array:
     """Return what candidates are worth: (m,) numbers, of which the greatest is best.
 
     Args:
@@ -107,9 +102,7 @@ def worth(
         return np.concatenate([judge(part[:, None]).numpy() for part in torch.split(x, _AT_ONCE)])
 
 
-def growth(
-    models: Sequence[SingleTaskGP], candidates: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.float64]:
+def growth(models: Sequence[SingleTaskGP], candidates: Array, rng: np.random.Generator) -> Array:
     """Return the logarithm of how much each candidate is expected to add to the hypervolume: (m,) numbers.
 
     Args:

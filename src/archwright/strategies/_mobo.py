@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from archwright.surrogates import (
 from archwright.trials import History, is_on_front
 
 __all__ = ["MultiObjectiveBO"]
+
+Array: TypeAlias = NDArray[np.float64]
 
 Acquisition = Literal["ehvi", "parego"]
 
@@ -111,13 +113,7 @@ class MultiObjectiveBO(Strategy):
         worth = self._worth(np.array(means).T[left], np.array(deviations).T[left], np.array(points).T, rng)
         return candidates[int(left[np.argmax(worth)])]
 
-    def _worth(
-        self,
-        means: NDArray[np.float64],
-        deviations: NDArray[np.float64],
-        points: NDArray[np.float64],
-        rng: np.random.Generator,
-    ) -> NDArray[np.float64]:
+    def _worth(self, means: Array, deviations: Array, points: Array, rng: np.random.Generator) -> Array:
         """Return (m,) what candidates are worth, by (m, objectives) expectations and (n, objectives) what is known."""
         front = points[is_on_front(points)]
         if self.acquisition == "ehvi" and points.shape[1] == 2:
@@ -136,7 +132,7 @@ class MultiObjectiveBO(Strategy):
         low = np.where(high > low, low, points.min(axis=0))
         span = np.where(high > low, high - low, 1.0)
 
-        def scalar(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        def scalar(values: Array) -> Array:
             shares = (values - low) / span
             return np.asarray((weights * (shares - 1)).min(axis=-1) + _AUGMENTED * (weights * shares).sum(axis=-1))
 
@@ -144,7 +140,7 @@ class MultiObjectiveBO(Strategy):
         return np.asarray(np.maximum(scalar(drawn) - scalar(points).max(), 0.0).mean(axis=0))
 
 
-def _is_beaten(points: NDArray[np.float64], front: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _is_beaten(points: Array, front: Array) -> NDArray[np.bool_]:
     """Tell which of (n, 2) points a point of a (k, 2) front is at least as good as in both objectives."""
     front = front[np.argsort(front[:, 0], kind="stable")]
     # Further right on a front is lower: the first that is not to the left of a point is the highest of those.

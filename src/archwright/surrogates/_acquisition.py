@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,12 @@ __all__ = [
     "upper_confidence_bound",
 ]
 
+Array: TypeAlias = NDArray[np.float64]
+
 _TAIL = -1.0  # below this many deviations the closed form loses digits
 
 
-def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
+def expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
     """Return the expected improvement of normally distributed scores over the best: (n,) numbers, 0 or more.
 
     EI = E[max(f - best, 0)] = deviation × (z Phi(z) + phi(z)), with z = (mean - best) / deviation (Jones, Schonlau and
@@ -37,9 +40,7 @@ def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float6
     return np.exp(log_expected_improvement(mean, deviation, best))
 
 
-def log_expected_improvement(
-    mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
-) -> NDArray[np.float64]:
+def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
     """Return log EI, accurate where the expected improvement itself underflows to 0.
 
     Ament et al., "Unexpected improvements to expected improvement for Bayesian optimization", NeurIPS 2023. Arguments
@@ -61,9 +62,7 @@ def log_expected_improvement(
     return np.asarray(worth)
 
 
-def upper_confidence_bound(
-    mean: NDArray[np.float64], deviation: NDArray[np.float64], width: float = 2.0
-) -> NDArray[np.float64]:
+def upper_confidence_bound(mean: Array, deviation: Array, width: float = 2.0) -> Array:
     """Return mean + width x deviation (Srinivas et al., "Gaussian process optimization in the bandit setting", 2010).
 
     Args:
@@ -78,12 +77,7 @@ def upper_confidence_bound(
     return mean + width * deviation
 
 
-def expected_hypervolume_improvement(
-    mean: NDArray[np.float64],
-    deviation: NDArray[np.float64],
-    front: NDArray[np.float64],
-    reference: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def expected_hypervolume_improvement(mean: Array, deviation: Array, front: Array, reference: Array) -> Array:
     """Return the expected hypervolume improvement of two normally distributed scores: (n,) numbers, 0 or more.
 
     EHVI = E[HV(front + f) - HV(front)]: the sum, over the strips between the points of the front, of products of two
@@ -112,12 +106,7 @@ def expected_hypervolume_improvement(
     return worth
 
 
-def log_expected_hypervolume_improvement(
-    mean: NDArray[np.float64],
-    deviation: NDArray[np.float64],
-    front: NDArray[np.float64],
-    reference: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def log_expected_hypervolume_improvement(mean: Array, deviation: Array, front: Array, reference: Array) -> Array:
     """Return log EHVI, accurate where the expected hypervolume improvement itself underflows to 0.
 
     Arguments are those of `expected_hypervolume_improvement`.
@@ -136,16 +125,14 @@ def log_expected_hypervolume_improvement(
     return np.asarray(logsumexp(widths + high, axis=0))
 
 
-def _strips(
-    front: NDArray[np.float64], reference: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _strips(front: Array, reference: Array) -> tuple[Array, Array]:
     """Return (k + 1,) left edges of the strips between the points of a front, and how high each is dominated."""
     front = front[np.all(front > reference, axis=1)]
     front = front[np.argsort(front[:, 0], kind="stable")]
     return np.r_[reference[0], front[:, 0]], np.r_[front[:, 1], reference[1]]
 
 
-def _improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
+def _improvement(mean: Array, deviation: Array, best: float) -> Array:
     """Return the expected improvement, to within rounding of the deviation."""
     z = (mean - best) / deviation
     return np.asarray(deviation * np.maximum(np.exp(-z * z / 2) / np.sqrt(2 * np.pi) + z * ndtr(z), 0.0))
