@@ -79,15 +79,12 @@ class OneShot(Strategy):
 class DARTS(OneShot):
     """DARTS: a supernet of mixed operations, sum softmax(alpha)_i op_i(x); alpha is trained by gradient descent.
 
-    Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019.
+    Liu, Simonyan and Yang, "DARTS: Differentiable architecture search", ICLR 2019. The other settings
+    are those of `OneShot`.
 
     Args:
         order: 1 for the first-order approximation; 2 for the gradient through one step of the weights, at several times
             the cost.
-        epochs: As in `OneShot`.
-        early_stop: As in `OneShot`.
-        selection: As in `OneShot`.
-        warmup: As in `OneShot`.
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
@@ -111,14 +108,11 @@ class DARTS(OneShot):
 class PCDARTS(OneShot):
     """PC-DARTS: DARTS on a fraction of the channels, with edge normalisation.
 
-    Xu et al., "PC-DARTS: Partial channel connections for memory-efficient architecture search", ICLR 2020.
+    Xu et al., "PC-DARTS: Partial channel connections for memory-efficient architecture search", ICLR 2020. The other
+    settings are those of `OneShot`.
 
     Args:
         channels: The reciprocal of the fraction of channels that pass through the operations.
-        epochs: As in `OneShot`.
-        early_stop: As in `OneShot`.
-        selection: As in `OneShot`.
-        warmup: As in `OneShot`.
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
@@ -142,15 +136,12 @@ class PCDARTS(OneShot):
 class GDAS(OneShot):
     """GDAS: a supernet that samples one operation per choice by straight-through Gumbel-softmax.
 
-    Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019.
+    Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019. The other settings
+    are those of `OneShot`.
 
     Args:
         start: The first temperature.
         end: The last temperature.
-        epochs: As in `OneShot`.
-        early_stop: As in `OneShot`.
-        selection: As in `OneShot`.
-        warmup: As in `OneShot`.
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
@@ -193,16 +184,13 @@ class DrNAS(OneShot):
 class ProxylessNAS(OneShot):
     """ProxylessNAS: a single-path supernet with binary gates; latency can be part of the loss.
 
-    Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019.
+    Cai, Zhu and Han, "ProxylessNAS: Direct neural architecture search on target task and hardware", ICLR 2019. The
+    other settings are those of `OneShot`.
 
     Args:
         cost: The cost that is added to the loss: "latency" (measured on this machine), "flops", "parameters", or "" for
             none.
         cost_weight: The weight of the cost relative to that of the most expensive network, in units of the loss.
-        epochs: As in `OneShot`.
-        early_stop: As in `OneShot`.
-        selection: As in `OneShot`.
-        warmup: As in `OneShot`.
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
@@ -230,14 +218,11 @@ class ProxylessNAS(OneShot):
 class ENAS(OneShot):
     """ENAS: an LSTM controller trained by REINFORCE on the accuracy with shared weights.
 
-    Pham et al., "Efficient neural architecture search via parameter sharing", ICML 2018.
+    Pham et al., "Efficient neural architecture search via parameter sharing", ICML 2018. The other settings
+    are those of `OneShot`.
 
     Args:
         entropy: The weight of the entropy bonus of the policy.
-        epochs: As in `OneShot`.
-        early_stop: As in `OneShot`.
-        selection: As in `OneShot`.
-        warmup: As in `OneShot`.
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
