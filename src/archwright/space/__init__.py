@@ -5,6 +5,7 @@ from archwright.space._code import load_code
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, choice_of, place_of
 from archwright.space._encoding import CellEncoding
 from archwright.space._fold import below, children, decisions_in, mapped, walk, with_modules
+from archwright.space._graph import Graph
 from archwright.space._language import (
     cell,
     choice,
@@ -13,7 +14,6 @@ from archwright.space._language import (
     lazy,
     merge,
     ordinal,
-    parameter_names,
     real,
     repeat,
     subset,
@@ -21,13 +21,12 @@ from archwright.space._language import (
 )
 from archwright.space._limits import MAX_PARTS
 from archwright.space._moves import Crossover
-from archwright.space._names import find, name_in_torch, package_names, plain
+from archwright.space._names import find, name_in_torch, package_names, parameter_names, plain
 from archwright.space._nodes import (
     Apply,
     Blank,
     Call,
     Filled,
-    Graph,
     Input,
     Merge,
     Node,

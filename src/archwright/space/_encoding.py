@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Value
 from archwright.space._fold import below
-from archwright.space._nodes import Graph, body_of
+from archwright.space._graph import Graph
+from archwright.space._nodes import body_of
 from archwright.space._program import Program
 from archwright.space._resolve import live
 

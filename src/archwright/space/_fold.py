@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from archwright.space._decisions import Decision
-from archwright.space._nodes import Apply, Call, Filled, Graph, Merge, is_value
+from archwright.space._graph import Graph
+from archwright.space._nodes import Apply, Call, Filled, Merge, is_value
 
 __all__ = ["below", "children", "decisions_in", "mapped", "rebuilt", "walk", "with_modules"]
 

@@ -8,8 +8,9 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from archwright.space._graph import Graph
 from archwright.space._names import write_callable, write_predicate
-from archwright.space._nodes import Call, Graph, Node
+from archwright.space._nodes import Call, Node
 from archwright.space._read import FIELDS
 from archwright.space._spec import TensorSpec
 

@@ -11,13 +11,13 @@ from typing import Any
 from archwright._scalars import is_number, is_whole, scalar, scalars
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Scalar, Subset
-from archwright.space._names import declare, plain
+from archwright.space._graph import Graph
+from archwright.space._names import declare, parameter_names, plain
 from archwright.space._nodes import (
     Apply,
     Blank,
     Call,
     Filled,
-    Graph,
     Input,
     Merge,
     Node,
@@ -386,40 +386,6 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
         return Call(dotted, scalars(args), scalars(kwargs), names, callee)
 
     return write
-
-
-def parameter_names(
-    callee: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, partial: bool = False
-) -> tuple[str, ...]:
-    """Return the names of the parameters of positional arguments, up to the first without a name.
-
-    Args:
-        callee: The function or class.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-        partial: Whether arguments may be missing.
-
-    Raises:
-        SpaceError: The arguments do not fit the signature.
-
-    Example:
-        >>> from archwright.space import parameter_names
-        >>> parameter_names(torch.nn.Conv2d, (3, 8), {"kernel_size": 3})
-        ('in_channels', 'out_channels')
-    """
-    try:
-        signature = inspect.signature(callee)
-    except (TypeError, ValueError):  # a callable written in C that does not tell
-        return ()
-    try:
-        (signature.bind_partial if partial else signature.bind)(*args, **kwargs)
-    except TypeError as error:
-        raise SpaceError(f"{getattr(callee, '__name__', callee)}{signature}: {error}") from None
-    positional = itertools.takewhile(
-        lambda parameter: parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD),
-        signature.parameters.values(),
-    )
-    return tuple(parameter.name for parameter in positional)[: len(args)]
 
 
 def _labelled(word: str, options: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Scalar, ...]]:

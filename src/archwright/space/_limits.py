@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from archwright.errors import SpaceError
 from archwright.space._decisions import Decision, Repeat, Subset
 from archwright.space._fold import below
-from archwright.space._nodes import Apply, Call, Filled, Graph, Merge, is_value
+from archwright.space._graph import Graph
+from archwright.space._nodes import Apply, Call, Filled, Merge, is_value
 
 __all__ = ["MAX_PARTS", "Extent", "extent_of"]
 

@@ -20,12 +20,13 @@ import functools
 import hashlib
 import importlib
 import inspect
+import itertools
 import json
 import operator
 import re
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -44,6 +45,7 @@ __all__ = [
     "is_target",
     "name_in_torch",
     "package_names",
+    "parameter_names",
     "plain",
     "restore",
     "write_callable",
@@ -137,6 +139,40 @@ def package_names(names: Any) -> tuple[str, ...]:
 
 
 # ---------------------------------------------------------------------- names in a program
+
+
+def parameter_names(
+    callee: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, partial: bool = False
+) -> tuple[str, ...]:
+    """Return the names of the parameters of positional arguments, up to the first without a name.
+
+    Args:
+        callee: The function or class.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+        partial: Whether arguments may be missing.
+
+    Raises:
+        SpaceError: The arguments do not fit the signature.
+
+    Example:
+        >>> from archwright.space import parameter_names
+        >>> parameter_names(torch.nn.Conv2d, (3, 8), {"kernel_size": 3})
+        ('in_channels', 'out_channels')
+    """
+    try:
+        signature = inspect.signature(callee)
+    except (TypeError, ValueError):  # a callable written in C that does not tell
+        return ()
+    try:
+        (signature.bind_partial if partial else signature.bind)(*args, **kwargs)
+    except TypeError as error:
+        raise SpaceError(f"{getattr(callee, '__name__', callee)}{signature}: {error}") from None
+    positional = itertools.takewhile(
+        lambda parameter: parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD),
+        signature.parameters.values(),
+    )
+    return tuple(parameter.name for parameter in positional)[: len(args)]
 
 
 def declare(item: Any) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset
 from archwright.space._fold import children
+from archwright.space._graph import Graph
 from archwright.space._nodes import (
     SYMBOLS,
     Apply,
     Call,
     Filled,
-    Graph,
     Input,
     Merge,
     Node,

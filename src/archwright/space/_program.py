@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 from archwright.errors import SpaceError
 from archwright.space._decisions import Decision, Value, place_of
 from archwright.space._fold import children
+from archwright.space._graph import Graph
 from archwright.space._limits import extent_of
-from archwright.space._nodes import Apply, Graph, Merge, Node, written
+from archwright.space._nodes import Apply, Merge, Node, written
 
 __all__ = ["Program", "Rule"]
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Subset
+from archwright.space._graph import Graph
 from archwright.space._language import integer, real
 from archwright.space._names import OPERATORS, Unread, allowed_call, is_target, package_names, restore
-from archwright.space._nodes import MERGES, Apply, Blank, Call, Filled, Graph, Input, Merge, Node, is_value
+from archwright.space._nodes import MERGES, Apply, Blank, Call, Filled, Input, Merge, Node, is_value
 from archwright.space._spec import TensorSpec
 
 __all__ = ["FIELDS", "Reader", "read_specs"]

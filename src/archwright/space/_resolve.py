@@ -14,8 +14,9 @@ from typing import Any, Self
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Decision, Repeat, Subset, Value, place_of
 from archwright.space._fold import children, rebuilt
+from archwright.space._graph import Graph
 from archwright.space._names import find, plain
-from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Graph, Merge, body_of, written
+from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Merge, body_of, written
 from archwright.space._program import Program
 
 __all__ = ["Absent", "Resolver", "live"]

@@ -20,10 +20,10 @@ from archwright.space import _encoding as encoding
 from archwright.space._architecture import Architecture
 from archwright.space._constraints import Constraints, Feasible, Predicate
 from archwright.space._decisions import Decision, Value
+from archwright.space._graph import Graph
 from archwright.space._json import dump_space
 from archwright.space._moves import Crossover, Moves, inherit
 from archwright.space._names import Unread, check_part_names, declare, digest, package_names, restore
-from archwright.space._nodes import Graph
 from archwright.space._print import called, changed_lines, describe_decision, describe_size, tree
 from archwright.space._program import Program
 from archwright.space._read import Reader

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from archwright.cost import counting
+from archwright.supernet._dry_run import observed, visits
 from archwright.supernet._execution import Context, Draw
 from archwright.supernet._nodes import Visit
-from archwright.supernet._observe import observed, visits
 from archwright.supernet._sized import SizedLayer
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from archwright._checks import check_counts
 from archwright.errors import ArchwrightError, RelaxationError
 from archwright.space import Choice, Subset, decisions_in
 from archwright.supernet._base import Relaxation, register
+from archwright.supernet._dry_run import observed, on_meta, probes, visits
 from archwright.supernet._execution import Mix
-from archwright.supernet._observe import observed, on_meta, visits
 from archwright.supernet._sized import SizedLayer
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Partial(Relaxation):
             RelaxationError: One of them cannot be; the message names it.
         """
         with on_meta(supernet):
-            found = (visit for values in supernet._probes() for visit in self._met(supernet, values))
+            found = (visit for values in probes(supernet) for visit in self._met(supernet, values))
             met = list({_circumstances(supernet, visit): visit for visit in found}.values())
             looks = [self._look(supernet, visit) for visit in met]
             whole = {visit.branch.name for visit, (fits, _) in zip(met, looks, strict=True) if not fits}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import warnings
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archwright.build import closed_model, instantiate, size_lazy_layers, zeros_for
-from archwright.errors import ArchwrightError, RelaxationError
+from archwright.build import closed_model, instantiate, size_lazy_layers
+from archwright.errors import RelaxationError
 from archwright.space import (
     MAX_PARTS,
     Architecture,
@@ -28,17 +27,12 @@ from archwright.space import (
 from archwright.supernet import _base
 from archwright.supernet._base import Relaxation
 from archwright.supernet._compile import Compiler
-from archwright.supernet._execution import Context, Draw, Engine, Mix
-from archwright.supernet._initial import initialise, separated
-from archwright.supernet._layer import SharedLayer
-from archwright.supernet._nodes import Unmixable
-from archwright.supernet._weights import Partition, SharedWeights, seeded
-from archwright.supernet.elastic import rule_of
+from archwright.supernet._dry_run import MOST, discover
+from archwright.supernet._execution import Context, Draw, Engine
+from archwright.supernet._weights import SharedWeights, seeded
 
 __all__ = ["Path", "Supernet"]
 
-_MOST = 64  # values of a decision that have a logit each, and sizes of a layer that has no rule
-_PROBES = 16  # values of a decision that are run to find out shapes
 _TRIES = 100  # draws of sizes until constraints hold
 _DERIVED = 500  # draws among which the likeliest is taken, where the likeliest of all breaks a constraint
 
@@ -112,7 +106,7 @@ class Supernet(nn.Module):
         self._unmixable: set[str] = set()
         if self._root is None:
             raise RelaxationError("the model of the space is None")
-        self._discover()
+        discover(self)
         self.branches, self.sizes = self._divided()
         self.logits: dict[str, nn.Parameter] = {}
         self._edges: dict[str, nn.Parameter] = {}
@@ -288,7 +282,8 @@ class Supernet(nn.Module):
             for name, decision in self.space.decisions.items():
                 if name in likely:
                     index = int(self.rng.choice(len(shares[name]), p=shares[name]))
-                    values[name], log_probs[name] = _at(decision, index), likely[name][index]
+                    values[name] = next(itertools.islice(decision.values(), index, None))
+                    log_probs[name] = likely[name][index]
                 else:
                     values[name] = decision.sample(self.rng)
             if not self.space.where or self.space.canonical(values) in self.space:
@@ -336,132 +331,12 @@ class Supernet(nn.Module):
         ours = [names[decision] for decision in decisions_in(self.space.parts["model"])]
         decisions = self.space.decisions
         sizes = {name: decisions[name] for name in decisions if name in set(ours) - set(branches)}
-        return branches, {name: decision for name, decision in sizes.items() if decision.size <= _MOST}
+        return branches, {name: decision for name, decision in sizes.items() if decision.size <= MOST}
 
     def _mixed(self) -> dict[str, Choice | Subset]:
         """Return the branches without those that size layers: options that differ in shape, and parts looked into."""
         sizing = self._unmixable.union(name for layer in self._layers if layer.is_whole for name in layer.names)
         return {name: decision for name, decision in self.branches.items() if name not in sizing}
-
-    def _discover(self) -> None:
-        """Run every option and size on the meta device, to find out how large the weights must be.
-
-        A class of the user's own may be unable to run there; then it is done on the CPU.
-        """
-        device = "meta"
-        try:
-            self._discover_on(device)
-        except Exception:  # whatever a layer raises
-            if not any(layer.is_own for layer in self._layers):
-                raise
-            device = "cpu"
-            self._discover_again(device)
-        if self._part():
-            self._discover_again(device)
-        for layer in self._layers:
-            if layer.takes and layer.taker is None:
-                initialise(layer)
-            self._check_sizes(layer)
-        for layer in self._layers:
-            layer.forget()
-        self.bank.allocate()
-
-    def _discover_again(self, device: str) -> None:
-        self.bank.withdraw()
-        for layer in self._layers:
-            layer.restore()
-        self._discover_on(device)
-
-    def _part(self) -> bool:
-        """Find the decisions of which each value needs weights of its own; return whether there are any."""
-        for layer in self._layers:
-            if layer.is_special and layer.taker is None:
-                names, many = separated(layer, self._mixed())
-                if names:
-                    self.bank.partitions[layer.path] = Partition(self.space.program, layer.roots, tuple(names))
-                if many:
-                    warnings.warn(
-                        f"{layer.path}: the first weights hang on {', '.join(many)}, of too many values to have "
-                        f"weights for each: all share the weights that begin as those of the greatest",
-                        stacklevel=4,
-                    )
-        return bool(self.bank.partitions)
-
-    def _discover_on(self, device: str) -> None:
-        is_done = False
-        while not is_done:
-            try:
-                self._discover_mixing(device)
-                is_done = True
-            except Unmixable as found:
-                self._unmixable.add(found.name)
-
-    def _discover_mixing(self, device: str) -> None:
-        inputs = tuple(zeros_for(self.example_input, device))
-        assert self._root is not None
-        mixes = {name: Mix() for name in self.branches if name not in self._unmixable}
-        ran, failure = 0, None
-        engine = self._engine
-        engine.discovering, engine.remembers, engine.device = True, True, device
-        self.eval()
-        try:
-            with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter("ignore")
-                for values in self._probes():
-                    try:
-                        self._root.run(inputs, Context(Draw(values, mixes)))
-                        ran += 1
-                    except ArchwrightError:
-                        raise
-                    except Exception as error:  # whatever a layer raises
-                        if not self.space.where:
-                            raise RelaxationError(f"the space cannot be run on the {device} device: {error}") from error
-                        failure = error
-        finally:
-            engine.discovering = engine.remembers = False
-            self.train()
-        if not ran:
-            raise RelaxationError(f"the space cannot be run on the {device} device: {failure}") from failure
-
-    def _probes(self) -> Iterator[dict[str, Value]]:
-        """Yield settings of all decisions, the largest first, that together show the largest of everything."""
-        decisions = self.space.decisions
-        rng = np.random.default_rng(0)
-        high = self._engine.high
-        if self.space.where:
-            for _ in range(_MOST):
-                yield high | dict(self.space.sample(rng))
-            return
-        yield high
-        yield {name: decision.decode([0.0] * decision.width) for name, decision in decisions.items()}
-        for name, decision in decisions.items():
-            if name in self._mixed():
-                continue
-            values = list(decision.values()) if decision.size <= _PROBES else [decision.decode([0.0])]
-            for value in values:
-                if value != high[name]:
-                    yield high | {name: value}
-
-    def _check_sizes(self, layer: SharedLayer) -> None:
-        """Refuse a layer that would have too many sets of weights."""
-        dividing = list(dict.fromkeys(name for each in layer.partitions for name in each.names))
-        sizes = {name: self.space.decisions[name].size for name in (*layer.names, *dividing)}
-        count = math.prod(sizes[name] for name in dividing)
-        if count > _MOST:
-            raise RelaxationError(
-                f"{layer.path}: its first weights hang on {', '.join(dividing)}, which together have {count:,.0f} "
-                f"values, and each would need weights of its own; leave at most {_MOST} of them open"
-            )
-        ruleless = sorted({type(module).__name__ for module in layer.modules() if rule_of(module) is None})
-        if not ruleless:
-            return
-        for name in layer.names:
-            count *= sizes[name] if name not in dividing and layer.is_sized_by(name) else 1
-        if count > _MOST:
-            raise RelaxationError(
-                f"{layer.path}: {', '.join(ruleless)} has {count:,.0f} sizes and no rule by which they could share "
-                f"weights. Write one (archwright.supernet.elastic.register), or leave at most {_MOST} sizes open"
-            )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Supernet:
         """Move or convert the weights; layers that hold parts of them are made anew."""
@@ -495,13 +370,6 @@ class Path(nn.Module):
     def forward(self, *inputs: Tensor) -> Any:
         """Run the architecture."""
         return self.supernet.run(self._draw, *inputs)
-
-
-def _at(decision: Decision, index: int) -> Value:
-    for number, value in enumerate(decision.values()):
-        if number == index:
-            return value
-    raise IndexError(index)
 
 
 def _shares(log_probs: Tensor) -> Any:
