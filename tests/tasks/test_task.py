@@ -298,6 +298,9 @@ def test_a_run_of_a_task_in_memory_goes_on_with_the_task(tmp_path: Any) -> None:
         ({"train": [torch.rand(3)] * 4}, "a sample must be a pair"),
         ({"train": [([1.0, 2.0], 1.0)] * 4}, "the inputs of a sample are a list"),
         ({"train": [({"a": torch.rand(3)}, 1.0)] * 4}, "must be a tensor, or a tuple of tensors .* not a dict of 1"),
+        ({"train": [(torch.rand(3).double(), 1.0)] * 4}, r"inputs are float64.* inputs\.float\(\)"),
+        ({"example_input": (6,)}, r"example_input is float32 \(6,\), and the first sample of train has .*int64 \(\)"),
+        ({"example_input": ((6,), (1,))}, r"example_input is float32 \(6,\), float32 \(1,\)"),
         ({"train": Unreadable()}, "sample 0 cannot be read: OSError: disk"),
         ({"loss": 3}, "loss must be a function, not 3"),
         ({"metrics": {"loss": F.mse_loss}}, "cannot be called 'loss'"),
@@ -323,6 +326,28 @@ def test_settings_that_a_task_has_no_use_for_are_refused() -> None:
     where = aw.Space(**space(task).parts, label_smoothing=aw.choice(0.0, 0.1), example_input=task.example_input)
     with pytest.raises(aw.errors.SpaceError, match="label_smoothing"):
         aw.search(where, task, budget=aw.Budget(trials=1))
+
+
+def test_the_example_may_have_another_length_where_samples_may() -> None:
+    texts = [(torch.zeros(length, dtype=torch.int64), 1.0) for length in (3, 5, 4)]
+    options: dict[str, Any] = {"train": texts, "validation": texts, "loss": F.mse_loss}
+    wanted = aw.TensorSpec((9,), "int64")
+    assert aw.Task(**options, example_input=wanted).example_input == wanted
+    doubles = (torch.rand(4, 2).double(), torch.rand(4, 1))
+    double = aw.TensorSpec((2,), "float64")
+    task = aw.Task(train=doubles, validation=doubles, loss=F.mse_loss, example_input=double)
+    assert task.example_input == double
+    with pytest.raises(EvaluationError, match="example_input is float64"):
+        aw.Task(train=doubles, validation=doubles, loss=F.mse_loss, example_input=aw.TensorSpec((3,), "float64"))
+
+
+def test_a_metric_that_is_text_is_no_number() -> None:
+    parts = (torch.rand(8, 2), torch.rand(8, 1))
+    task = aw.Task(train=parts, validation=parts, loss=F.mse_loss, metrics={"told": lambda outputs, targets: "0.5"})
+    meter = task.meter()
+    meter.update(torch.rand(8, 1), parts[1])
+    with pytest.raises(EvaluationError, match=r"metric 'told' must be a number, not '0\.5'"):
+        meter.compute()
 
 
 @pytest.mark.parametrize("given", [torch.zeros(3), 1.5, None])

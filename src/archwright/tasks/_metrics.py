@@ -78,6 +78,8 @@ class MetricsByName:
         numbers = {}
         for name in self._names:
             try:
+                if isinstance(found[name], str):
+                    raise TypeError("text is no number")
                 numbers[name] = float(found[name])
             except (TypeError, ValueError, RuntimeError) as error:
                 raise EvaluationError(f"metric {name!r} must be a number, not {found[name]!r}") from error

@@ -116,8 +116,14 @@ class Task:
                 "at least two and one"
             )
         self._loss, self._metrics, self._distillation = loss, dict(metrics), distillation
-        specs = _example(self.train) if example_input is None else as_specs(example_input)
-        assert specs is not None
+        specs = _example(self.train)
+        if example_input is not None:
+            specs = _checked_example(as_specs(example_input) or (), specs, exactly=isinstance(self.train, Part))
+        elif any(spec.dtype == "float64" for spec in specs) and torch.get_default_dtype() != torch.float64:
+            raise EvaluationError(
+                "train: inputs are float64, and the layers of a network float32: convert them, such as by "
+                "inputs.float(). For networks of float64 layers give example_input"
+            )
         self.example_input: InputSpec = specs[0] if len(specs) == 1 else specs
         self.objective = objective
         match str(objective).split():
@@ -240,6 +246,26 @@ def _example(part: Part | DatasetPart) -> tuple[TensorSpec, ...]:
     specs = as_specs(tuple(found))
     assert specs is not None
     return specs
+
+
+def _checked_example(
+    given: tuple[TensorSpec, ...], found: tuple[TensorSpec, ...], *, exactly: bool
+) -> tuple[TensorSpec, ...]:
+    """Return the specs of inputs that were given, where they agree with those of a sample.
+
+    Args:
+        given: What was given.
+        found: The specs of the first sample.
+        exactly: Whether sizes have to agree; samples of a data set may differ in length, say.
+
+    Raises:
+        EvaluationError: They do not agree.
+    """
+    seen = [(spec.dtype, spec.shape if exactly else len(spec.shape)) for spec in found]
+    if [(spec.dtype, spec.shape if exactly else len(spec.shape)) for spec in given] != seen:
+        told, sample = (", ".join(f"{spec.dtype} {spec.shape}" for spec in specs) for specs in (given, found))
+        raise EvaluationError(f"example_input is {told or 'empty'}, and the first sample of train has {sample}")
+    return given
 
 
 def _kind(value: Any) -> str:
