@@ -108,7 +108,7 @@ def test_the_same_holds_of_trials_that_are_told_also_by_another_process(tmp_path
     assert [trial.state for trial in told] == [
         "complete" if trial.architecture["width"] % 2 or trial is told[5] else "failed" for trial in told
     ]
-    assert "'flops <= 100' cannot be judged: what the network costs cannot be counted: 1 (Odd)" in told[1].error
+    assert "'flops <= 100' cannot be checked: what the network costs cannot be counted: 1 (Odd)" in told[1].error
 
 
 def test_a_constraint_that_needs_the_input_is_refused_before_the_search_where_nobody_says_it():

@@ -258,7 +258,7 @@ def test_a_constraint_that_nothing_says_fails_the_trial():
     study = aw.Study(SPACE, strategy="random", constraints=["memory <= 3"])
     told = study.tell(study.ask(), 0.5)
     assert told.state == "failed"
-    assert "the constraint 'memory <= 3' cannot be judged" in told.error
+    assert "the constraint 'memory <= 3' cannot be checked" in told.error
 
 
 # --------------------------------------------------------------------------- bad use

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from archwright.envs._reward import Reward
 from archwright.errors import ArchitectureError, SpaceError, StrategyError
 from archwright.evaluate import Candidate, Evaluator, as_evaluator
-from archwright.execute import Job, Worker, judge
+from archwright.execute import Job, Worker, conclude
 from archwright.space import Architecture, Space
 from archwright.strategies import episode_layout
 from archwright.trials import History, Objective, Trial
@@ -125,4 +125,4 @@ class Environment(gymnasium.Env[NDArray[np.float32], np.int64]):
                 reward = reward if self.worst is None else max(reward, self.worst)
                 self._lowest = min(self._lowest, reward)
             report = replace(report, metrics={**report.metrics, "reward": reward})
-        return judge(trial, report, self.history)
+        return conclude(trial, report, self.history)

@@ -106,7 +106,7 @@ class Candidate:
         stop: Called at each report with the learning curve; returns why to stop, or `None`.
         restore: Returns the saved state of the evaluation that is continued, or `None`.
         save: Saves the state for an evaluation that continues this one; `None` if there will be none.
-        judge: Called with the costs that are known before training; returns why not to train, or `None`.
+        precheck: Called with the costs that are known before training; returns why not to train, or `None`.
 
     Attributes:
         curve: The reports in order: each holds "step" and the metrics.
@@ -137,7 +137,7 @@ class Candidate:
         stop: Callable[[Sequence[Mapping[str, float]]], Stopped | None] = lambda curve: None,
         restore: Callable[[], Saved | None] = lambda: None,
         save: Callable[[Mapping[str, Any]], None] | None = None,
-        judge: Callable[[Mapping[str, float]], str | None] = lambda metrics: None,
+        precheck: Callable[[Mapping[str, float]], str | None] = lambda metrics: None,
     ) -> None:
         self.space = space
         self.architecture = architecture
@@ -151,7 +151,7 @@ class Candidate:
         self.curve: list[dict[str, float]] = []
         self._listener = listener
         self._given = settings
-        self._stop, self._restore, self._save, self._judge = stop, restore, save, judge
+        self._stop, self._restore, self._save, self._precheck = stop, restore, save, precheck
         self._model: torch.nn.Module | None = None
         self._settings: Mapping[str, Any] | None = None
 
@@ -201,7 +201,7 @@ class Candidate:
             example_input=self.example_input,
             preprocess=self.preprocess,
             settings={**self._given, **settings},
-            judge=self._judge,
+            precheck=self._precheck,
         )
         if self._model is not None:
             candidate.adopt(copy.deepcopy(self._model))
@@ -289,7 +289,7 @@ class Candidate:
         Raises:
             Infeasible: It breaks a constraint.
         """
-        reason = self._judge(metrics)
+        reason = self._precheck(metrics)
         if reason is not None:
             raise Infeasible(reason, metrics)
 

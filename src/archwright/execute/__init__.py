@@ -3,7 +3,7 @@
 from archwright.execute._checkpoints import Checkpoints
 from archwright.execute._executor import Executor, InProcess, drive
 from archwright.execute._job import Job, Origin, Report
-from archwright.execute._outcome import Outcome, broken_by, judge, report_of
+from archwright.execute._outcome import Outcome, broken_by, conclude, report_of
 from archwright.execute._worker import Listen, Worker
 
 __all__ = [
@@ -18,6 +18,6 @@ __all__ = [
     "Worker",
     "broken_by",
     "drive",
-    "judge",
+    "conclude",
     "report_of",
 ]

@@ -13,7 +13,7 @@ from archwright.evaluate import Infeasible, Stopped, check_metrics
 from archwright.execute._job import Report
 from archwright.trials import Constraint, History, Objective, Trial
 
-__all__ = ["Outcome", "broken_by", "judge", "report_of"]
+__all__ = ["Outcome", "broken_by", "conclude", "report_of"]
 
 Outcome = float | Mapping[str, float] | BaseException
 """What an evaluation came to: the objective's value, metrics by name, or what went wrong."""
@@ -52,8 +52,8 @@ def report_of(
     return told("complete", metrics=check_metrics(outcome if isinstance(outcome, Mapping) else {metric: outcome}))
 
 
-def judge(
-    trial: Trial, report: Report, history: History, *, judged: Collection[str] = (), unjudged: str | None = None
+def conclude(
+    trial: Trial, report: Report, history: History, *, checked: Collection[str] = (), unchecked: str | None = None
 ) -> Trial:
     """Return the final state of a trial, given its final report.
 
@@ -65,14 +65,14 @@ def judge(
         trial: The running trial.
         report: The final report.
         history: The history of the trial, with objectives and constraints.
-        judged: Metrics whose constraints were checked before the trial.
-        unjudged: The reason why some could not be checked.
+        checked: Metrics whose constraints were checked before the trial.
+        unchecked: The reason why some could not be checked.
 
     Example:
-        >>> from archwright.execute import judge, report_of
+        >>> from archwright.execute import conclude, report_of
         >>> history = aw.History(aw.Objective("value"))
         >>> trial = aw.Trial(0, aw.Architecture({"x": 1}))
-        >>> judge(trial, report_of(0, float("nan"), curve=(), seconds=1.0), history).state
+        >>> conclude(trial, report_of(0, float("nan"), curve=(), seconds=1.0), history).state
         'failed'
     """
     trial = replace(trial, curve=report.curve, seconds=report.seconds)
@@ -98,10 +98,10 @@ def judge(
             if type(objective) is Objective:
                 error_text = f"the objective {objective.metric!r} is {metrics[objective.metric]}"
             return replace(trial, state="failed", metrics=metrics, error=error_text)
-    missing = [each for each in history.constraints if each.metric not in {*metrics, *judged}]
+    missing = [each for each in history.constraints if each.metric not in {*metrics, *checked}]
     if missing and trial.share >= 1:
-        why = unjudged or f"the metrics that came are {', '.join(metrics)}"
-        error_text = f"the constraint {str(missing[0])!r} cannot be judged: {why}"
+        why = unchecked or f"the metrics that came are {', '.join(metrics)}"
+        error_text = f"the constraint {str(missing[0])!r} cannot be checked: {why}"
         return replace(trial, state="failed", metrics=metrics, error=error_text)
     return replace(trial, state="complete", metrics=metrics)
 

@@ -148,7 +148,7 @@ class Worker:
             stop=lambda curve: answer,
             restore=lambda: self._restore(job, candidate, listen),
             save=(lambda state: self._save(job, state)) if job.saves else None,
-            judge=lambda metrics: broken_by(metrics, self._constraints),
+            precheck=lambda metrics: broken_by(metrics, self._constraints),
         )
         return candidate
 

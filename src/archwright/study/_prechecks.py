@@ -14,7 +14,7 @@ __all__ = ["Prechecks", "prechecks_for"]
 
 
 class Prechecks:
-    """Tells which networks keep to the constraints that can be judged before a training.
+    """Tells which networks keep to the constraints that can be checked before training.
 
     Args:
         space: Where to search.
@@ -23,7 +23,7 @@ class Prechecks:
         example_input: What goes into the networks; what the space says where it is `None`.
 
     Attributes:
-        metrics: Those that are judged before anything is trained.
+        metrics: Those that are checked before training.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class Prechecks:
             self.keep(architecture)
         return self._failures.get(architecture)
 
-    def judged(self, architecture: Architecture) -> frozenset[str]:
-        """Return the metrics that were judged before the network of an architecture was trained."""
+    def checked(self, architecture: Architecture) -> frozenset[str]:
+        """Return the metrics that were checked before the network of an architecture was trained."""
         return frozenset(self._known[architecture]) if self.failure(architecture) else self.metrics
 
     def closest(self) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from archwright._words import counted
 from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError, StudyLocked
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
-from archwright.execute import Checkpoints, InProcess, Job, Report, Worker, drive, judge, report_of
+from archwright.execute import Checkpoints, InProcess, Job, Report, Worker, drive, conclude, report_of
 from archwright.schedulers import scores
 from archwright.study._budget import Budget, search_time
 from archwright.study._callback import Callback, Log
@@ -48,14 +48,14 @@ class _Running:
 
     Args:
         trial: The trial.
-        judged: Metrics whose constraints were judged before it began.
-        unjudged: Why not all of them could be.
+        checked: Metrics whose constraints were checked before it began.
+        unchecked: Why not all of them could be.
         noted: When its curve was written last, in seconds of `time.monotonic()`.
     """
 
     trial: Trial
-    judged: Collection[str]
-    unjudged: str | None
+    checked: Collection[str]
+    unchecked: str | None
     noted: float
 
 
@@ -248,13 +248,13 @@ class Run:
     def _job(self, trial: Trial) -> Job | None:
         """Return the job of a trial; `None` where its outcome is known without one, and is put on record."""
         bounds, same = self._planner.bounds, self._same(trial)
-        unjudged, judged = bounds.failure(trial.architecture), bounds.judged(trial.architecture)
-        running = _Running(trial, judged, unjudged, noted=time.monotonic())
+        unchecked, checked = bounds.failure(trial.architecture), bounds.checked(trial.architecture)
+        running = _Running(trial, checked, unchecked, noted=time.monotonic())
         left = self._search_end - time.monotonic()
         try:
             job = self._dispatcher.job(trial, left if math.isfinite(left) else None)
-            if unjudged is not None:
-                raise CostError(f"the constraints cannot be checked: {unjudged}")
+            if unchecked is not None:
+                raise CostError(f"the constraints cannot be checked: {unchecked}")
         except (CostError, SchedulerError) as error:  # of this one; of another there may be a smaller form
             self._end_trial(running, report_of(trial.number, error, curve=(), seconds=0.0), None)
             return None
@@ -310,7 +310,7 @@ class Run:
     def _end_trial(self, running: _Running, report: Report, candidate: Candidate | None) -> None:
         """Put on record what has become of a trial, and keep its network where it is one of the best."""
         history, trial = self._history, running.trial
-        ended = judge(trial, report, history, judged=running.judged, unjudged=running.unjudged)
+        ended = conclude(trial, report, history, checked=running.checked, unchecked=running.unchecked)
         # Before it is on record: a process that dies in between runs it again, and none is missing.
         if candidate is not None and history.beaten_by(ended):
             self._keep(trial, candidate, ended.metrics, "search")

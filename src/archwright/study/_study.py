@@ -15,7 +15,7 @@ from archwright._words import counted
 from archwright.cost import COUNTED, check_metrics_known
 from archwright.errors import BudgetError, SchedulerError, StrategyError, StudyError
 from archwright.evaluate import Evaluator
-from archwright.execute import Checkpoints, Outcome, Report, judge, report_of
+from archwright.execute import Checkpoints, Outcome, Report, conclude, report_of
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Space, load_code
 from archwright.strategies import Strategy, for_objectives
@@ -254,13 +254,13 @@ class Study(Results):
             raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
         seconds = recorder.seconds(trial.number) if seconds is None else seconds
         bounds, network = self._plan.bounds, held.architecture
-        unjudged = bounds.failure(network)
-        judged = bounds.judged(network)
+        unchecked = bounds.failure(network)
+        checked = bounds.checked(network)
         report = outcome
         if not isinstance(report, Report):
             metric = self.objective.metric
             report = report_of(held.number, report, metric=metric, curve=curve, seconds=seconds)
-        ended = judge(held, report, self.history, judged=judged, unjudged=unjudged)
+        ended = conclude(held, report, self.history, checked=checked, unchecked=unchecked)
         recorder.end(ended)
         return ended
 
