@@ -17,7 +17,7 @@ __all__ = [
     "Report",
     "Worker",
     "broken_by",
-    "drive",
     "conclude",
+    "drive",
     "report_of",
 ]

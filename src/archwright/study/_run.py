@@ -17,7 +17,7 @@ import numpy as np
 from archwright._words import counted
 from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError, StudyLocked
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
-from archwright.execute import Checkpoints, InProcess, Job, Report, Worker, drive, conclude, report_of
+from archwright.execute import Checkpoints, InProcess, Job, Report, Worker, conclude, drive, report_of
 from archwright.schedulers import scores
 from archwright.study._budget import Budget, search_time
 from archwright.study._callback import Callback, Log

@@ -116,14 +116,8 @@ class Task:
                 "at least two and one"
             )
         self._loss, self._metrics, self._distillation = loss, dict(metrics), distillation
-        specs = _example(self.train)
-        if example_input is not None:
-            specs = _checked_example(as_specs(example_input) or (), specs, exactly=isinstance(self.train, Part))
-        elif any(spec.dtype == "float64" for spec in specs) and torch.get_default_dtype() != torch.float64:
-            raise EvaluationError(
-                "train: inputs are float64, and the layers of a network float32: convert them, such as by "
-                "inputs.float(). For networks of float64 layers give example_input"
-            )
+        prepared = type(self).prepare is not Task.prepare  # samples are not yet what goes into a network
+        specs = _input_specs(self.train, as_specs(example_input), prepared=prepared)
         self.example_input: InputSpec = specs[0] if len(specs) == 1 else specs
         self.objective = objective
         match str(objective).split():
@@ -248,23 +242,38 @@ def _example(part: Part | DatasetPart) -> tuple[TensorSpec, ...]:
     return specs
 
 
-def _checked_example(
-    given: tuple[TensorSpec, ...], found: tuple[TensorSpec, ...], *, exactly: bool
+def _input_specs(
+    part: Part | DatasetPart, given: tuple[TensorSpec, ...] | None, *, prepared: bool
 ) -> tuple[TensorSpec, ...]:
-    """Return the specs of inputs that were given, where they agree with those of a sample.
+    """Return the specs of a network's inputs: those given, where they agree with the first sample, or its own.
+
+    Sizes have to agree where the samples are one tensor; those of a data set may differ in length, say.
 
     Args:
-        given: What was given.
-        found: The specs of the first sample.
-        exactly: Whether sizes have to agree; samples of a data set may differ in length, say.
+        part: The training data.
+        given: The specs that were given.
+        prepared: Whether samples are prepared before they go into a network, and so may differ.
 
     Raises:
-        EvaluationError: They do not agree.
+        EvaluationError: They do not agree, or inputs are float64 and that was not asked for.
     """
-    seen = [(spec.dtype, spec.shape if exactly else len(spec.shape)) for spec in found]
-    if [(spec.dtype, spec.shape if exactly else len(spec.shape)) for spec in given] != seen:
-        told, sample = (", ".join(f"{spec.dtype} {spec.shape}" for spec in specs) for specs in (given, found))
-        raise EvaluationError(f"example_input is {told or 'empty'}, and the first sample of train has {sample}")
+    if given is not None and prepared:
+        return given
+    found = _example(part)
+    if given is None:
+        if any(spec.dtype == "float64" for spec in found) and torch.get_default_dtype() != torch.float64:
+            raise EvaluationError(
+                "train: inputs are float64, and the layers of a network float32: convert them, such as by "
+                "inputs.float(). For networks of float64 layers give example_input"
+            )
+        return found
+    wanted, sample = (
+        [(spec.dtype, spec.shape if isinstance(part, Part) else len(spec.shape)) for spec in specs]
+        for specs in (given, found)
+    )
+    if wanted != sample:
+        told, first = (", ".join(f"{spec.dtype} {spec.shape}" for spec in specs) for specs in (given, found))
+        raise EvaluationError(f"example_input is {told}, and the first sample of train has {first}")
     return given
 
 
