@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from archwright._checks import check_counts
-from archwright.errors import ArchwrightError, StrategyError
+from archwright.cost import Counted
+from archwright.errors import CostError, StrategyError
 from archwright.space import Architecture, Choice, Decision, Space, Value
 from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import new_mutant
@@ -96,26 +97,17 @@ class MapElites(Strategy):
 
 
 def _size(space: Space, architecture: Architecture) -> float:
-    """Return the parameters of a network; in a space without networks, the mean of `_unit` over the decisions."""
-    sizes: dict[Architecture, float] = space.memo.setdefault("sizes", {})
-    if architecture not in sizes:
-        if Costs.serves(space):
-            sizes[architecture] = _parameters(space, architecture)
-        else:
-            units = [_unit(space.decisions[name], value) for name, value in architecture.items()]
-            sizes[architecture] = sum(units) / max(1, len(space.decisions))
-    return sizes[architecture]
+    """Return the parameters of a network; in a space without networks, the mean of `_unit` over the decisions.
 
-
-def _parameters(space: Space, architecture: Architecture) -> float:
-    """Return the parameters of a network, NaN for one that cannot be built: its evaluation may not have built it."""
-    import torch
-
-    with torch.random.fork_rng(devices=()), torch.device("meta"):
+    NaN for a network that cannot be built: its evaluation may not have built it.
+    """
+    if Costs.serves(space):
         try:
-            return float(sum(parameter.numel() for parameter in space.build(architecture).parameters()))
-        except ArchwrightError:
+            return Counted(("parameters",)).of(space, architecture)["parameters"]
+        except CostError:
             return math.nan
+    units = [_unit(space.decisions[name], value) for name, value in architecture.items()]
+    return sum(units) / max(1, len(space.decisions))
 
 
 def _unit(decision: Decision, value: Value) -> float:
