@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from archwright.evaluate import seeded
 from archwright.space import Architecture, Space
 from archwright.strategies._episode import Episode, episode_layout, first_new, moves
 from archwright.trials import History
@@ -72,8 +73,7 @@ class Controller(nn.Module):
         layout = episode_layout(space)
         self.most = layout.most
         count = max(1, len(layout.steps))
-        with torch.random.fork_rng(devices=()):  # weights of their own seed, and the global generator as it was
-            torch.default_generator.manual_seed(0)
+        with seeded(0, "cpu"):  # weights of their own seed, and the global generator as it was
             self.embed = nn.Embedding(1 + layout.total, hidden, dtype=dtype)
             self.lstm = nn.LSTM(hidden, hidden, batch_first=True, dtype=dtype)
             self.heads = nn.Embedding(count, layout.most * hidden, dtype=dtype)  # a linear layer for each step

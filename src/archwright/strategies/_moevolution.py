@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from archwright._checks import check_counts
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, register
+from archwright.strategies._base import register
+from archwright.strategies._evolution import Evolution
 from archwright.strategies._mutants import new_mutant
 from archwright.strategies._survival import standing
 from archwright.trials import History
@@ -20,7 +20,7 @@ __all__ = ["MultiObjectiveEvolution"]
 
 @register("mo-evolution")
 @dataclass(frozen=True)
-class MultiObjectiveEvolution(Strategy):
+class MultiObjectiveEvolution(Evolution):
     """Multi-objective regularised (ageing) evolution: tournaments by Pareto rank; the oldest is removed.
 
     Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019, with the order of NSGA-II
@@ -42,11 +42,6 @@ class MultiObjectiveEvolution(Strategy):
     """
 
     multi_objective: ClassVar[bool] = True
-    population: int = 50
-    sample: int = 10
-
-    def __post_init__(self) -> None:
-        check_counts(self, "population", "sample")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of the best of `sample` random members of the population."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from archwright.evaluate import seeded
 from archwright.space import Architecture, Space
 from archwright.strategies._episode import Episode, episode_layout, retrace
 from archwright.strategies._qlearning import standing
@@ -41,8 +42,7 @@ class QNetwork(nn.Module):
         layout = episode_layout(space)
         count = max(1, len(layout.steps))
         self.most = layout.most
-        with torch.random.fork_rng(devices=()):  # weights of their own seed, and the global generator as it was
-            torch.default_generator.manual_seed(0)
+        with seeded(0, "cpu"):  # weights of their own seed, and the global generator as it was
             self.body = nn.Sequential(
                 nn.Linear(layout.length, hidden, dtype=dtype),
                 nn.ReLU(),
