@@ -14,8 +14,6 @@ from archwright.bench._table import Column, Table
 from archwright.space import Architecture, Space
 from archwright.spaces.accel_nasbench import LAYERS
 
-__all__ = ["Nearest", "read"]
-
 _PERCENT = 0.01
 _BOOLEANS = {"True": True, "False": False}
 

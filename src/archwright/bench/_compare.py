@@ -19,8 +19,6 @@ from archwright.space import Space
 from archwright.strategies import OneShot, Strategy
 from archwright.trials import Objective
 
-__all__ = ["Entry", "compare"]
-
 Entry: TypeAlias = str | Strategy | tuple[str | Strategy, str | Scheduler]
 """A strategy or its name; with a scheduler or its name where it is compared by simulated time."""
 

@@ -18,8 +18,6 @@ from archwright import _disk
 from archwright.bench._statistics import Ranking, rank
 from archwright.trials import Objective
 
-__all__ = ["Comparison", "Result", "Run"]
-
 Array = NDArray[np.float64]
 
 _CHECKPOINTS = (25, 50, 100, 150, 300, 1000, 3000)

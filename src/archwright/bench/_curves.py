@@ -13,8 +13,6 @@ from archwright.errors import require
 if TYPE_CHECKING:
     from archwright.bench._comparison import Comparison
 
-__all__ = ["draw"]
-
 # Paul Tol's muted palette, and line styles for what comes after nine.
 _COLOURS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
 _STYLES = ("-", "--", ":")

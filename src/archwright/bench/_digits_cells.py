@@ -7,8 +7,6 @@ from archwright._files import Content
 from archwright.bench._repeats import Repeats
 from archwright.bench._table import Column, Table
 
-__all__ = ["read"]
-
 _CURVE = "val_accuracy_"
 
 

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from archwright.evaluate import Candidate
 from archwright.execute import Executor, Job, Listen, Report, Worker
 
-__all__ = ["Simulated"]
-
 
 class Simulated(Executor):
     """Evaluates a job at once, and ends it when the clock has come to its time: several run side by side.

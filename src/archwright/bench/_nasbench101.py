@@ -16,8 +16,6 @@ from archwright.bench._table import Table
 from archwright.space import Architecture
 from archwright.spaces.nasbench101 import MOST_EDGES, OPERATIONS, from_matrix, to_matrix
 
-__all__ = ["Cells", "key", "read"]
-
 _EPOCHS = (4, 12, 36, 108)
 _INNER = 5
 _LAST = _INNER + 1

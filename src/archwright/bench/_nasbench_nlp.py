@@ -14,8 +14,6 @@ from archwright.bench._repeats import Repeats
 from archwright.bench._table import Table
 from archwright.space import Architecture, Space, TensorSpec, choice, lazy
 
-__all__ = ["listed_cells", "read", "same_cell"]
-
 Recipe = Mapping[str, Sequence[str]]
 """A cell: for each node its operation, and then what it takes."""
 

@@ -7,8 +7,6 @@ from archwright._files import Content
 from archwright.bench._table import Table
 from archwright.space import Architecture
 
-__all__ = ["read"]
-
 _TASKS = {"cifar10": ("cifar10", 10, 32), "cifar100": ("cifar100", 100, 32), "imagenet16-120": ("imagenet", 120, 16)}
 _PERCENT = 0.01
 

@@ -21,8 +21,6 @@ from archwright.strategies import Strategy
 from archwright.study import Study
 from archwright.trials import History, Objective, Trial
 
-__all__ = ["Judge", "Searcher", "Task"]
-
 Judge = Callable[[Architecture], float]
 T = TypeVar("T")
 

@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["Ranking", "rank"]
-
 
 @dataclass(frozen=True)
 class Ranking:

@@ -14,8 +14,6 @@ from archwright.errors import EvaluationError, TableError
 from archwright.evaluate import Candidate, Evaluator, Fidelity
 from archwright.space import Architecture, Space
 
-__all__ = ["Benchmark", "Column", "Table"]
-
 Column = NDArray[np.float64]
 
 

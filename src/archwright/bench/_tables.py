@@ -21,8 +21,6 @@ from archwright.bench import (
 from archwright.bench._table import Benchmark, Table
 from archwright.errors import ArchitectureError, SpaceError, TableError, unknown
 
-__all__ = ["entries", "load", "tables"]
-
 
 @dataclass(frozen=True)
 class _Published:

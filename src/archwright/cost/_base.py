@@ -9,8 +9,6 @@ from typing import Any, ClassVar
 from archwright.errors import ArchwrightError, CostError
 from archwright.space import Architecture, InputSpec, Space, TensorSpec, as_specs
 
-__all__ = ["Cost", "inputs_of", "named_twice"]
-
 
 class Cost(ABC):
     """Base class of costs: what a network costs, independent of its weights, such as size, FLOPs or latency.

@@ -14,8 +14,6 @@ from archwright.space import Architecture
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Costed"]
-
 
 class Costed(Wrapped):
     """Evaluator that adds the costs of each network to the metrics of another evaluator.

@@ -11,8 +11,6 @@ from archwright.cost._base import Cost, inputs_of
 from archwright.errors import unknown
 from archwright.space import Architecture, InputSpec, Space, TensorSpec, as_specs
 
-__all__ = ["COUNTED", "Counted", "measures"]
-
 COUNTED = ("parameters", "trainable_parameters", "flops", "activation_mb", "training_mb", "size_mb")
 """The metrics that are counted."""
 

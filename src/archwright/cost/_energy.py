@@ -16,8 +16,6 @@ from archwright.cost._turn import turn
 from archwright.errors import CostError
 from archwright.space import Architecture, InputSpec, Space
 
-__all__ = ["Energy", "meter_of"]
-
 _COUNTERS = Path("/sys/class/powercap")
 _ROUNDS = 5
 

@@ -18,8 +18,6 @@ from archwright.build import ShapesAlone
 from archwright.cost._network import run, unfused
 from archwright.errors import CostError
 
-__all__ = ["count_flops", "counting"]
-
 _Shape = Sequence[int]
 
 

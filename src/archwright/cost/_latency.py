@@ -20,8 +20,6 @@ from archwright.space import Architecture, InputSpec, Space, TensorSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Latency", "time_files", "time_networks"]
-
 _PAUSES = (1.0, 3.0, 9.0)  # seconds until it is measured again where the machine is busy
 
 

@@ -15,8 +15,6 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from archwright.cost._network import run
 
-__all__ = ["bytes_of", "forward_peak", "training_peak"]
-
 _STATES = 2  # numbers that AdamW keeps for each parameter that learns
 
 

@@ -19,8 +19,6 @@ from archwright.errors import CostError, StudyError, unknown
 from archwright.evaluate import Evaluator, Wrapped
 from archwright.trials import Constraint, Objective, SoftReward, WeightedSum, canonical
 
-__all__ = ["as_cost", "check_metrics_known", "cost_from_json", "costs_of", "pace_of", "with_costs"]
-
 
 def costs_of(evaluator: Evaluator) -> tuple[Cost, ...]:
     """Return the costs that an evaluator and those wrapped by it add.

@@ -14,8 +14,6 @@ from archwright.build import innermost
 from archwright.errors import CostError
 from archwright.space import Space, TensorSpec
 
-__all__ = ["fresh", "on_meta_or_cpu", "run", "unfused"]
-
 _T = TypeVar("_T")
 
 

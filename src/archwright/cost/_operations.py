@@ -16,8 +16,6 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from archwright.build import Shaped
 from archwright.cost._network import run
 
-__all__ = ["Operation", "on_device", "operations"]
-
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _FREE = {"size", "dim", "shape", "__get__", "stride", "numel", "__len__"}  # functions that compute nothing
 

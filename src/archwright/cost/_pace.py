@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from archwright.evaluate import Evaluator
     from archwright.space import Architecture, InputSpec, Space
 
-__all__ = ["TrainingPace"]
-
 
 class TrainingPace(Cost):
     """Training time per epoch in seconds on this machine, estimated from a few steps.

@@ -16,8 +16,6 @@ from archwright.cost._base import Cost
 from archwright.errors import CostError, unknown
 from archwright.space import Architecture, InputSpec, Space
 
-__all__ = ["Published"]
-
 _CELLS = Source(
     "nasbench201.csv.gz",
     "7390ea582cb0951dc5c2b2f311708dd033d2801d86e4f041cc00c8b9513921f9",

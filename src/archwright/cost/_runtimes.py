@@ -21,8 +21,6 @@ from archwright.cost._timing import Watch
 from archwright.errors import CostError, require
 from archwright.space import TensorSpec
 
-__all__ = ["call_of", "call_of_onnx", "call_of_operation", "inputs_for", "running", "watch_of"]
-
 
 def inputs_for(specs: Sequence[TensorSpec], target: Target) -> list[Tensor]:
     """Return inputs of a target's batch size and device; the same each time."""

@@ -23,8 +23,6 @@ from archwright.space import Architecture, InputSpec, Space, TensorSpec
 if TYPE_CHECKING:
     from archwright.cost._operations import Operation
 
-__all__ = ["Agreement", "LatencyTable"]
-
 _AT_ONCE = 16  # operations that take turns
 
 

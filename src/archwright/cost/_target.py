@@ -10,8 +10,6 @@ from archwright._checks import check_counts
 from archwright._registry import split_settings
 from archwright.errors import CostError, require, unknown
 
-__all__ = ["RUNTIMES", "Runtime", "Target", "check_target"]
-
 Runtime = Literal["eager", "torchscript", "compiled", "onnx"]
 RUNTIMES: tuple[str, ...] = get_args(Runtime)
 

@@ -8,8 +8,6 @@ from archwright.cost._energy import meter_of
 from archwright.cost._target import RUNTIMES
 from archwright.errors import CostError
 
-__all__ = ["targets"]
-
 
 def targets() -> dict[str, str]:
     """Return the targets of this machine, in the form of `Target.parse`, with their descriptions.

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from archwright.errors import Unsteady
 
-__all__ = ["Timing", "Watch", "time_calls"]
-
 _WARM_SECONDS = 0.1
 _WARM_RUNS = 3
 _ROUND_SECONDS = 0.01  # a round of runs takes at least this, so that the clock's own grain is nothing

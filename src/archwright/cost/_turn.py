@@ -10,8 +10,6 @@ from pathlib import Path
 
 from archwright.errors import CostError
 
-__all__ = ["turn"]
-
 _LONGEST = 600.0  # seconds to wait: a measurement takes a few
 
 

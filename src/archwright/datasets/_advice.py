@@ -6,8 +6,6 @@ import os
 
 from archwright.datasets._data import Data
 
-__all__ = ["advice"]
-
 
 def advice(given: object) -> str:
     """Return a hint how to load a value with `aw.data`; an empty string for unknown types.

@@ -13,8 +13,6 @@ from archwright.datasets._labels import scale_doubts, to_labels, to_values
 from archwright.datasets._source import Samples
 from archwright.errors import DataError
 
-__all__ = ["check_finite", "to_samples"]
-
 _CHANNELS = (1, 3)
 
 

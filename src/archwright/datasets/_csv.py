@@ -21,8 +21,6 @@ from archwright.datasets._reading import GIGABYTES, InputError, limit_text, read
 from archwright.datasets._source import Samples, Source
 from archwright.errors import DataError
 
-__all__ = ["read_csv"]
-
 _MARKS = frozenset({"?", "-", "."})  # stand for a missing number, but may be a category among texts
 _ROW_BYTES, _CELL_BYTES = 150, 64  # what a row of texts takes in memory, about
 _FIRST = 10_000  # rows from which the memory for all is estimated

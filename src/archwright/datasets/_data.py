@@ -19,8 +19,6 @@ from archwright.datasets._preprocess import (
 )
 from archwright.space import TensorSpec
 
-__all__ = ["Data", "Part"]
-
 
 @dataclass(frozen=True, eq=False)
 class Part:

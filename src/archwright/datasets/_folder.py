@@ -13,8 +13,6 @@ from archwright.datasets._reading import GIGABYTES, IMAGES
 from archwright.datasets._source import Samples, Source
 from archwright.errors import DataError
 
-__all__ = ["read_image_folder"]
-
 _LAYOUT = "an image folder looks like FOLDER/class/image.png, or FOLDER/train/class/... with FOLDER/test/class/..."
 
 

@@ -11,8 +11,6 @@ from archwright.datasets._reading import GIGABYTES, read_idx
 from archwright.datasets._source import Samples, Source
 from archwright.errors import DataError
 
-__all__ = ["is_idx_folder", "read_idx_folder"]
-
 _TRAIN, _TEST = "train", "t10k"
 
 

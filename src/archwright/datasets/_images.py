@@ -10,8 +10,6 @@ import torch
 from archwright.datasets._reading import GIGABYTES, InputError, limit_text, open_image, orientation, pillow, read_image
 from archwright.errors import DataError
 
-__all__ = ["Size", "read_images", "to_size"]
-
 Size = int | Sequence[int]
 
 _GREY = frozenset({"1", "L"})

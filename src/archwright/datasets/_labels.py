@@ -11,8 +11,6 @@ import numpy.typing as npt
 from archwright.datasets._source import Labels, Values
 from archwright.errors import DataError
 
-__all__ = ["check_classes", "class_names", "scale_doubts", "to_indices", "to_labels", "to_values"]
-
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _ABSENT = ("", "nan", "NaN", "NaT", "<NA>")  # what numpy and pandas make of missing values among texts
 _SCALE = 5  # values from which a scale is suspected

@@ -32,8 +32,6 @@ from archwright.datasets._split import split, to_seed, to_share
 from archwright.errors import DataError, UnknownName, unknown
 from archwright.space import TensorSpec
 
-__all__ = ["TASKS", "data"]
-
 TASKS = ("classification", "regression")
 
 _KINDS = (

@@ -9,8 +9,6 @@ import numpy as np
 
 from archwright._registry import Registry
 
-__all__ = ["REGRESSIONS", "registry"]
-
 REGRESSIONS = frozenset({"diabetes"})  # the others are classifications
 
 registry: Registry[Callable[[], tuple[Any, Any]]] = Registry("data set")

@@ -15,8 +15,6 @@ from archwright.datasets._reading import GIGABYTES, limit_text
 from archwright.datasets._source import Source
 from archwright.errors import DataError
 
-__all__ = ["read_npz"]
-
 _DAMAGED = (EOFError, OSError, zipfile.BadZipFile, zlib.error)
 
 

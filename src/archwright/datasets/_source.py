@@ -11,8 +11,6 @@ import torch
 
 from archwright.datasets._preprocess import Column
 
-__all__ = ["Labels", "Samples", "Source", "Values"]
-
 Labels = npt.NDArray[Any]
 """Class names, one for each sample: text of shape (n,)."""
 Values = npt.NDArray[np.float64]

@@ -8,8 +8,6 @@ import numpy.typing as npt
 from archwright._scalars import is_whole, scalar
 from archwright.errors import DataError
 
-__all__ = ["choose", "split", "to_seed", "to_share"]
-
 Indices = npt.NDArray[np.int64]
 
 

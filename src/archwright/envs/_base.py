@@ -22,8 +22,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies import episode_layout
 from archwright.trials import History, Objective, Trial
 
-__all__ = ["Environment", "Invalid"]
-
 Invalid = Literal["wrap", "end"]
 
 

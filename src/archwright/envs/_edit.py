@@ -19,8 +19,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies import episode_layout
 from archwright.trials import Trial
 
-__all__ = ["EditEnv"]
-
 _MOST = float(np.finfo(np.float32).max)
 
 

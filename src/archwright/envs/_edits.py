@@ -8,8 +8,6 @@ from typing import Literal
 
 from archwright.space import Architecture, Choice, Decision, Repeat, Space, Subset, Value
 
-__all__ = ["Edit", "edits_of"]
-
 _PARTS = 12  # a decision of more values, or a real number, moves by such a part of its range
 
 Kind = Literal["up", "down", "to", "toggle", "swap"]

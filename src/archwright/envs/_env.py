@@ -15,8 +15,6 @@ from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Space
 from archwright.strategies import Episode, episode_layout
 
-__all__ = ["SearchEnv"]
-
 
 class SearchEnv(Environment):
     """A `gymnasium.Env` in which an episode makes the decisions of an architecture, rewarded at its end.

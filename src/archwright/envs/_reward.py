@@ -10,8 +10,6 @@ from typing import Any, ClassVar, Literal, get_args
 from archwright._checks import check_options
 from archwright.errors import EvaluationError
 
-__all__ = ["Reward"]
-
 Form = Literal["linear", "hard", "soft"]
 
 

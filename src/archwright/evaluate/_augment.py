@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["AUGMENTATIONS", "crop", "cutout", "flip"]
-
 AUGMENTATIONS = ("crop", "flip", "cutout")
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from archwright.datasets import Preprocess
     from archwright.space import Architecture, InputSpec, Space
 
-__all__ = ["Candidate", "Infeasible", "Listener", "Saved", "Stopped"]
-
 Listener = Callable[[float, Mapping[str, float]], None]
 
 

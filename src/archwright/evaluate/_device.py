@@ -11,8 +11,6 @@ import torch
 
 from archwright.errors import EvaluationError
 
-__all__ = ["available_devices", "choose_device", "is_bf16_faster", "seeded"]
-
 
 def available_devices() -> list[str]:
     """Return the names of the devices of this machine, the fastest kind first."""

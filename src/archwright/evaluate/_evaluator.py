@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from archwright.space import InputSpec, Space
     from archwright.tasks import Task
 
-__all__ = ["Evaluator", "FunctionEvaluator", "as_evaluator", "check_metrics", "decided_settings", "not_data"]
-
 
 class Evaluator(ABC):
     """Base class of evaluators: measure the metrics of a candidate.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from archwright.evaluate._setup import Setup
     from archwright.tasks import Task
 
-__all__ = ["Batch", "Feed"]
-
 Batch = tuple[Any, Any]  # prepared inputs, and targets
 
 

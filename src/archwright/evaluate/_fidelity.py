@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from archwright._scalars import is_number, keep_scalars
 from archwright.errors import EvaluationError
 
-__all__ = ["Fidelity", "Spent"]
-
 Spent = Mapping[str, float]
 """How much an evaluation gets, by name: `{"epochs": 3}`. What is not named is given in full."""
 

@@ -13,9 +13,6 @@ from archwright.space import Architecture
 if TYPE_CHECKING:
     from archwright.space import Space
 
-__all__ = ["Learned", "Preparation"]
-
-
 _SHARES = ("skips", "nothing", "entropy")
 """What of a diagnosis are numbers in any case."""
 

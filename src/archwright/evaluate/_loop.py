@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from archwright.evaluate._recipe import Recipe
     from archwright.evaluate._setup import Setup
 
-__all__ = ["Trainer", "TrainingProgress"]
-
 SETTLED = 50  # steps after which moving averages know nothing of the beginning any more
 SETTLING = 4  # batches
 

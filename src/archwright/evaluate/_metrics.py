@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from archwright.evaluate._feed import Feed
     from archwright.evaluate._setup import Setup
 
-__all__ = ["compute_metrics", "seconds_to_judge"]
-
 BATCH = 256
 LEAST = 512
 TIMED_BATCHES = 4

@@ -12,8 +12,6 @@ from torch.optim import Optimizer
 
 from archwright.errors import EvaluationError
 
-__all__ = ["OPTIMIZERS", "MakeOptimizer", "make_optimizer"]
-
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
 
 

@@ -17,8 +17,6 @@ from archwright.evaluate._schedules import SCHEDULES
 if TYPE_CHECKING:
     from archwright.tasks import Task
 
-__all__ = ["Recipe", "as_names", "positive_integer"]
-
 _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {  # of what may be None too
     "lr": ("above 0", lambda value: value > 0),
     "weight_decay": ("of 0 or more", lambda value: value >= 0),

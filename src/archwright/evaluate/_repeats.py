@@ -11,8 +11,6 @@ from archwright.evaluate._evaluator import Evaluator, as_evaluator
 from archwright.evaluate._recipe import positive_integer
 from archwright.evaluate._wrapped import Wrapped
 
-__all__ = ["Repeats"]
-
 _APART = 7919  # between the seeds of two evaluations of one candidate
 
 

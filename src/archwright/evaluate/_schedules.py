@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-__all__ = ["SCHEDULES", "constant", "cosine", "one_cycle"]
-
 WARM_UP = 0.25  # share of the training in which the rate rises
 START = 1 / 25  # of the peak
 END = START / 1e4  # of the peak

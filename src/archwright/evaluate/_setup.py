@@ -12,8 +12,6 @@ from torch import Tensor
 
 from archwright.tasks import map_tensors
 
-__all__ = ["Setup", "lay_out"]
-
 
 @dataclass(frozen=True)
 class Setup:

@@ -18,8 +18,6 @@ from archwright.evaluate._loop import TrainingProgress
 if TYPE_CHECKING:
     from archwright.tasks import Task
 
-__all__ = ["Cuts", "Stage", "fidelities", "stages"]
-
 _STEPS = 50  # a training of fewer says nothing
 _LEAST_SHARE = 0.05  # of the data
 _JUDGED = 0.3  # of the time of a stage, for its judgement

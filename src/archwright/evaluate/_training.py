@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from archwright.space import Space
     from archwright.tasks import Task
 
-__all__ = ["Training"]
-
 PRECISIONS = ("float32", "bf16", "auto")
 LONGER = 3  # how many times the epochs the final training has
 TIMED_STEPS = 3

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from archwright.evaluate._fidelity import Spent
     from archwright.space import Space
 
-__all__ = ["Wrapped"]
-
 
 class Wrapped(Evaluator):
     """Base class of evaluators that wrap another one; all methods but `evaluate` and `to_json` are delegated to it.

@@ -13,8 +13,6 @@ from archwright.errors import EvaluationError
 from archwright.proxies._base import Proxy, register
 from archwright.proxies._passes import Passes
 
-__all__ = ["AzNas", "aggregate"]
-
 
 @register("az-nas")
 @dataclass(frozen=True)

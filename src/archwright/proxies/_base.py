@@ -11,8 +11,6 @@ from archwright.errors import EvaluationError
 if TYPE_CHECKING:
     from archwright.proxies._passes import Passes
 
-__all__ = ["Proxy", "create", "entries", "name_of", "names", "register"]
-
 
 class Proxy(ABC):
     """Base class of zero-cost proxies: the score of an untrained network, greater is better.

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-__all__ = ["Block", "BlockOutputs", "blocks_of"]
-
 _ENOUGH = 3  # blocks; with fewer, they are opened
 
 

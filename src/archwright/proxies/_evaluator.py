@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from archwright.datasets import Data
     from archwright.tasks import Task
 
-__all__ = ["ProxyEvaluator"]
-
 
 class ProxyEvaluator(Evaluator):
     """Scores a candidate's untrained network by zero-cost proxies, on one batch of the training part.

@@ -8,8 +8,6 @@ from archwright.errors import EvaluationError
 from archwright.proxies._base import Proxy, register
 from archwright.proxies._passes import Passes
 
-__all__ = ["Fisher"]
-
 
 @register("fisher")
 @dataclass(frozen=True)

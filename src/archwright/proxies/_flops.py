@@ -11,8 +11,6 @@ from archwright.proxies._base import Proxy, register
 from archwright.proxies._passes import Passes
 from archwright.tasks import leaves
 
-__all__ = ["Flops"]
-
 _SAMPLES = 2  # one is too few for batch normalisation
 
 

@@ -10,8 +10,6 @@ from archwright.errors import EvaluationError
 from archwright.proxies._base import Proxy, register
 from archwright.proxies._passes import Passes
 
-__all__ = ["Jacov"]
-
 _FLOOR = 1e-5  # what the paper adds to eigenvalues
 
 

@@ -10,8 +10,6 @@ from archwright.errors import EvaluationError
 from archwright.proxies._base import Proxy, register
 from archwright.proxies._passes import Passes
 
-__all__ = ["Naswot"]
-
 _RANK = 1e-12  # eigenvalues below this share of the largest are rounding: float64, at most some hundred samples
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from archwright.proxies._base import Proxy, register
 from archwright.proxies._passes import Passes
 
-__all__ = ["Parameters"]
-
 
 @register("parameters")
 @dataclass(frozen=True)

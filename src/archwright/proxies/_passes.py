@@ -17,8 +17,6 @@ from archwright.proxies._blocks import Block, BlockOutputs
 from archwright.proxies._units import Units
 from archwright.tasks import leaves, map_tensors, size_of
 
-__all__ = ["Passes", "gaussian", "spread"]
-
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 _DIFFERENTIATED = frozenset({"blocks", "channel_saliency", "curvature", "gradients", "input_gradients"})
 _ROUNDING = 1e-12  # a variance below this share of the mean square is rounding: float32

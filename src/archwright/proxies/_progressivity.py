@@ -9,8 +9,6 @@ from archwright.errors import EvaluationError
 from archwright.proxies._base import Proxy, register
 from archwright.proxies._passes import Passes
 
-__all__ = ["Progressivity"]
-
 
 @register("progressivity")
 @dataclass(frozen=True)

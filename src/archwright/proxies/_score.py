@@ -18,8 +18,6 @@ from archwright.proxies._passes import Passes
 from archwright.proxies._state import borrowed
 from archwright.tasks import leaves
 
-__all__ = ["as_proxies", "score"]
-
 
 def score(
     model: nn.Module,

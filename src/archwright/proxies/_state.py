@@ -9,8 +9,6 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-__all__ = ["NORMS", "batch_norms", "borrowed", "bypassed", "refilled"]
-
 _BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
 NORMS = (
     *_BATCH_NORMS,

@@ -14,8 +14,6 @@ from archwright.proxies._passes import Passes
 from archwright.proxies._state import NORMS, bypassed, refilled
 from archwright.tasks import leaves
 
-__all__ = ["Synflow"]
-
 _RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish)
 _LINEAR = (*NORMS, *_RECTIFIERS, nn.Hardswish, nn.Softplus)
 

@@ -15,8 +15,6 @@ from archwright.proxies._base import Proxy, register
 from archwright.proxies._blocks import Block
 from archwright.proxies._passes import Passes, gaussian
 
-__all__ = ["Trainability"]
-
 
 @register("trainability")
 @dataclass(frozen=True)

@@ -11,9 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["Units"]
-
-
 _KINKS: Mapping[Any, Callable[..., tuple[float, ...]]] = {
     **dict.fromkeys(
         (

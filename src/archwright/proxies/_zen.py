@@ -16,8 +16,6 @@ from archwright.proxies._base import Proxy, register
 from archwright.proxies._passes import Passes, gaussian
 from archwright.proxies._state import NORMS, batch_norms, refilled
 
-__all__ = ["Zen"]
-
 
 @register("zen")
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
 from archwright.trials import History
 
-__all__ = ["ASHA"]
-
 
 @register("asha")
 @dataclass(frozen=True)

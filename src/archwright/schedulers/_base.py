@@ -20,19 +20,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.trials import History, Objective, Stateful, Trial
 
-__all__ = [
-    "Curve",
-    "Job",
-    "Scheduler",
-    "create",
-    "entries",
-    "name_of",
-    "names",
-    "options",
-    "register",
-    "scores",
-]
-
 Curve = tuple[Mapping[str, float], ...]
 
 _KEPT = 8  # checkpoints of each rung, for the best that may still be promoted

@@ -15,8 +15,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies import Strategy, name_of
 from archwright.trials import History
 
-__all__ = ["BOHB"]
-
 _BLIND = ("random", "grid")  # they learn nothing
 
 

@@ -12,8 +12,6 @@ from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Key
 from archwright.trials import History, Stateful
 
-__all__ = ["Bracket", "Brackets", "Plan", "cost", "halved", "hyperband"]
-
 
 @dataclass(frozen=True)
 class Bracket:

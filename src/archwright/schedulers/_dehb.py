@@ -18,8 +18,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies import Random, Strategy, unseen_near
 from archwright.trials import History, Trial
 
-__all__ = ["DEHB"]
-
 
 @dataclass
 class _Population:

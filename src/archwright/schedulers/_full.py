@@ -11,8 +11,6 @@ from archwright.schedulers._base import Job, Scheduler, register
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
 
-__all__ = ["Full"]
-
 
 @register("full")
 @dataclass(frozen=True)

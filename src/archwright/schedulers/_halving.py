@@ -12,8 +12,6 @@ from archwright.schedulers._brackets import Bracket, Brackets, cost, halved
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
 
-__all__ = ["SuccessiveHalving"]
-
 
 @register("successive-halving")
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from archwright.schedulers._brackets import Brackets, cost, hyperband
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
 
-__all__ = ["Hyperband"]
-
 
 @register("hyperband")
 @dataclass(frozen=True)

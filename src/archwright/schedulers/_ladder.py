@@ -11,8 +11,6 @@ from archwright._scalars import is_number, scalar
 from archwright.errors import EvaluationError, SchedulerError, unknown
 from archwright.evaluate import Fidelity, Spent
 
-__all__ = ["Ladder", "Range", "narrowed"]
-
 Range: TypeAlias = Fidelity | tuple[float, float]
 
 

@@ -12,8 +12,6 @@ from archwright.schedulers._base import Curve, register, scores
 from archwright.schedulers._full import Full
 from archwright.trials import History, Trial
 
-__all__ = ["Median"]
-
 
 @dataclass
 class _Averages:

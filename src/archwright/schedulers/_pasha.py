@@ -17,9 +17,6 @@ from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
 from archwright.trials import History, Trial
 
-__all__ = ["PASHA"]
-
-
 _COMPARED = 30  # curves, the last on the highest rung in use, with which a new one is compared
 
 

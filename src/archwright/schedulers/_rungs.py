@@ -9,8 +9,6 @@ from weakref import WeakKeyDictionary
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
 
-__all__ = ["Key", "Rungs", "rungs"]
-
 Key = tuple[float, ...]
 """What trials of one rung are sorted by, the best first: less is better. The last is the trial's number."""
 

@@ -7,8 +7,6 @@ from typing import Any
 from archwright import nn
 from archwright.space import Call, Choice, choice, lazy
 
-__all__ = ["activations", "classifier", "initialised", "relu_conv_norm", "stem"]
-
 
 def activations(*names: str) -> Choice:
     """Leave the activation open; the object is one decision, wherever it is used.

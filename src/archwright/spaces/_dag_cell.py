@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["conv_norm_relu", "dag_cell"]
-
 
 def conv_norm_relu(inputs: int, outputs: int, kernel: int) -> nn.Module:
     """Return a convolution that keeps the size, batch normalisation and ReLU."""

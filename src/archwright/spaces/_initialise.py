@@ -5,8 +5,6 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-__all__ = ["initialised"]
-
 
 def initialised(network: nn.Module, scheme: str) -> nn.Module:
     """Return a network after filling its linear layers and convolutions.

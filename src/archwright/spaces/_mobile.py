@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["inverted_bottleneck", "squeeze_excite"]
-
 
 def squeeze_excite(channels: int, inner: int) -> nn.Module:
     """Return a layer that weighs each channel by what all of them are like on average.

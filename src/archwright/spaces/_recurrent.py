@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["LanguageModel", "RecurrentLayer"]
-
 
 class RecurrentLayer(nn.Module):
     """A recurrent cell, run over a sequence.

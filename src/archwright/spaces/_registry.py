@@ -10,8 +10,6 @@ from archwright._registry import Entry, Registry
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import Architecture, Space
 
-__all__ = ["checked_input", "create", "default_for", "entries", "entry", "names", "register", "starts", "suiting"]
-
 Maker: TypeAlias = Callable[..., Space]
 Starts: TypeAlias = Callable[[Space], Iterable[Mapping[str, Any]]]
 M = TypeVar("M", bound=Maker)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-__all__ = ["shortcut"]
-
 
 def shortcut(inputs: int, outputs: int) -> nn.Module:
     """Return a way past an operation; where widths differ, a 1x1 convolution with norm.

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from archwright.space import Decision, Integer, Real, Subset, Value
 
-__all__ = ["Actions"]
-
 _PARTS = 12  # actions of a decision that has more values than that, or infinitely many
 _LISTED = 64  # a subset that has more values than that is decided option by option
 

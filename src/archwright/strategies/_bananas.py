@@ -14,8 +14,6 @@ from archwright.strategies._base import register
 from archwright.strategies._ranked import Ranked, Ranking, candidates
 from archwright.surrogates import ENCODINGS, Encoding, Ensemble
 
-__all__ = ["Bananas"]
-
 
 @register("bananas")
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from archwright.errors import ArchwrightError, StrategyError
 from archwright.space import Architecture, Space
 from archwright.trials import History, Stateful
 
-__all__ = ["Strategy", "create", "entries", "name_of", "names", "options", "register"]
-
 
 class Strategy(Stateful, ABC):
     """Base class of strategies: propose architectures, given the trials so far.

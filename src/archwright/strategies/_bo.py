@@ -24,8 +24,6 @@ from archwright.surrogates import (
 )
 from archwright.trials import History
 
-__all__ = ["BayesianOptimisation"]
-
 Acquisition = Literal["log-ei", "noisy-ei", "ucb", "thompson"]
 
 _DRAWN = 500  # candidates of a joint draw, whose cost grows with their cube

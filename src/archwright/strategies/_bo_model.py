@@ -14,8 +14,6 @@ from archwright.strategies._pool import everything, positions
 from archwright.surrogates import Posterior, Rows, Term, fit_parameters, squash
 from archwright.trials import History
 
-__all__ = ["Model"]
-
 _ENTRIES = 20_000_000  # the most observations x candidates for which a whole space is judged: 160 MB
 _OBSERVED = 1000  # the most trials that are observed: the cost of a proposal grows with their square
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from archwright.strategies._botorch_model import Parameters
 
-__all__ = ["BoTorch"]
-
 Acquisition = Literal["log-ei", "noisy-ei", "ucb", "thompson"]
 
 _PARENTS = 5  # of the best trials whose neighbours are candidates in any case

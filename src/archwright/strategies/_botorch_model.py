@@ -23,8 +23,6 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Acquisition", "Parameters", "expect", "fit", "growth", "process", "worth"]
-
 Array: TypeAlias = NDArray[np.float64]
 
 Acquisition = Literal["log-ei", "noisy-ei", "ucb", "thompson"]

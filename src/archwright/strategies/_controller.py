@@ -15,8 +15,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies._episode import Episode, episode_layout, first_new, moves
 from archwright.trials import History
 
-__all__ = ["Batch", "Controller", "Learner", "Loss", "Paths", "drawn"]
-
 _HEAT = ((1.0,), (1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 5.0))  # of the episodes drawn for a proposal, until one is new
 _LEAST = 1e-3  # advantages of a smaller standard deviation are as good as equal, and stay as they are
 _NEVER = -1e9  # the log-probability of what is not allowed; finite, so that nothing becomes NaN

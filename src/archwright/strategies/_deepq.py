@@ -18,8 +18,6 @@ from archwright.trials import History
 if TYPE_CHECKING:
     from archwright.strategies._qnetwork import DeepAgent
 
-__all__ = ["DeepQ"]
-
 _DRAWN = 8  # episodes drawn for a proposal, of which the first new one is taken; the later, the more random
 
 

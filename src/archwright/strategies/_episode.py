@@ -13,8 +13,6 @@ from archwright.strategies._actions import Actions
 from archwright.strategies._pool import everything
 from archwright.trials import History
 
-__all__ = ["Episode", "Layout", "Move", "Step", "episode_layout", "first_new", "moves", "retrace"]
-
 
 @dataclass(frozen=True, slots=True)
 class Step:

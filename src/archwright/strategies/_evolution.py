@@ -11,8 +11,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
 from archwright.trials import History
 
-__all__ = ["Evolution"]
-
 
 @register("evolution")
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import mutated, new_mutant
 from archwright.trials import History
 
-__all__ = ["Genetic"]
-
 Selection = Literal["tournament", "truncation"]
 
 

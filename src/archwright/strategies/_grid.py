@@ -14,8 +14,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, names, register
 from archwright.trials import History
 
-__all__ = ["Grid"]
-
 
 @register("grid")
 @dataclass(frozen=True)

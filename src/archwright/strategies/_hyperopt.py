@@ -16,8 +16,6 @@ from archwright.strategies._nearby import unseen_near
 from archwright.strategies._parts import Part, join, parts, split
 from archwright.trials import History, Trial
 
-__all__ = ["Hyperopt"]
-
 Algorithm = Literal["tpe", "anneal", "random"]
 
 

@@ -12,8 +12,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
 from archwright.trials import History, Trial
 
-__all__ = ["LocalSearch"]
-
 Improvement = Literal["first", "best"]
 Restart = Literal["random", "best"]
 

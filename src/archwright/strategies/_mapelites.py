@@ -17,8 +17,6 @@ from archwright.strategies._mutants import new_mutant
 from archwright.surrogates import Costs
 from archwright.trials import History, Trial
 
-__all__ = ["MapElites"]
-
 
 @dataclass
 class _Archive:

@@ -24,8 +24,6 @@ from archwright.surrogates import (
 )
 from archwright.trials import History, is_on_front
 
-__all__ = ["MultiObjectiveBO"]
-
 Array: TypeAlias = NDArray[np.float64]
 
 Acquisition = Literal["ehvi", "parego"]

@@ -15,8 +15,6 @@ from archwright.strategies._mutants import new_mutant
 from archwright.strategies._survival import standing
 from archwright.trials import History
 
-__all__ = ["MultiObjectiveEvolution"]
-
 
 @register("mo-evolution")
 @dataclass(frozen=True)

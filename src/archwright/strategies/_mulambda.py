@@ -13,8 +13,6 @@ from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import new_mutant
 from archwright.trials import History
 
-__all__ = ["MuPlusLambda"]
-
 
 @dataclass
 class _Parents:

@@ -10,8 +10,6 @@ import numpy as np
 from archwright.space import Architecture, Decision, Space
 from archwright.trials import History
 
-__all__ = ["mutated", "new_mutant"]
-
 _PATIENCE = 6  # mutants that were seen before, after which the last of them is mutated instead
 _CONSTRAINED = 2  # the same under constraints, which make a mutation dear: it may be refused many times
 _STEPS = 4  # the most mutations

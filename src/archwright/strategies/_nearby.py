@@ -7,8 +7,6 @@ import numpy as np
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
-__all__ = ["unseen_near"]
-
 _STEPS = 10  # mutations away from the suggestion
 _SMALL = 50_000  # the largest space in which the next unseen architecture is looked for in order
 

@@ -14,8 +14,6 @@ from archwright.strategies._base import register
 from archwright.strategies._ranked import Ranked, Ranking
 from archwright.surrogates import PREDICTORS
 
-__all__ = ["Npenas"]
-
 
 @register("npenas")
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from archwright.strategies._mutants import mutated, new_mutant
 from archwright.strategies._survival import standing
 from archwright.trials import History, Trial
 
-__all__ = ["NSGA2", "Population"]
-
 
 @dataclass
 class Population:

@@ -14,8 +14,6 @@ from archwright.strategies._nsga2 import NSGA2
 from archwright.strategies._survival import standing
 from archwright.trials import History, Trial
 
-__all__ = ["NSGA3"]
-
 _DIRECTIONS = 40  # the most that are spread without being told how finely
 
 

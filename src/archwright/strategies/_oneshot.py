@@ -12,8 +12,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
 from archwright.trials import History, canonical
 
-__all__ = ["DARTS", "ENAS", "GDAS", "PCDARTS", "DrNAS", "OneShot", "ProxylessNAS"]
-
 
 @dataclass(frozen=True)
 class OneShot(Strategy):

@@ -20,8 +20,6 @@ from archwright.trials import History
 if TYPE_CHECKING:
     from archwright.strategies._optuna_study import Mirror
 
-__all__ = ["TPE", "Optuna"]
-
 _SAMPLERS = {
     "tpe": "TPESampler",
     "gp": "GPSampler",

@@ -18,8 +18,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies._parts import Part, join, parts, split
 from archwright.trials import History
 
-__all__ = ["Mirror", "moved"]
-
 _DAY = datetime(2000, 1, 1)  # Optuna wants times; no sampler looks at them
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 _MOST = 64  # values of a decision that are looked through for what all of them open

@@ -12,8 +12,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
 from archwright.trials import History, Trial
 
-__all__ = ["ParetoLocalSearch"]
-
 _KICK = 3  # mutations away from the front, where all around it has been measured
 
 

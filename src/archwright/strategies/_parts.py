@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 from archwright.space import Choice, Decision, Integer, Real, Subset, Value
 
-__all__ = ["Part", "join", "parts", "split"]
-
 
 @dataclass(frozen=True)
 class Part:

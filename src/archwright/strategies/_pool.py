@@ -9,8 +9,6 @@ import numpy as np
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
-__all__ = ["everything", "near_and_random", "pool", "positions"]
-
 _SMALL = 50_000  # the largest space that is looked at as a whole
 
 

@@ -17,8 +17,6 @@ from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, create, register
 from archwright.trials import History
 
-__all__ = ["Portfolio"]
-
 
 @dataclass
 class _Ledger:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from archwright.strategies._controller import Batch, Controller, Learner
 
-__all__ = ["PPO"]
-
 
 @register("ppo")
 @dataclass(frozen=True)

@@ -20,8 +20,6 @@ from archwright.surrogates import (
     upper_confidence_bound,
 )
 
-__all__ = ["PredictorGuided"]
-
 Acquisition = Literal["thompson", "ei", "ucb", "mean"]
 
 _LEAST = 1e-9  # a deviation, in standardised scores; members of an ensemble may agree

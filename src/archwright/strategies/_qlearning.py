@@ -16,8 +16,6 @@ from archwright.strategies._base import Strategy, register
 from archwright.strategies._episode import Episode, Move, first_new, moves
 from archwright.trials import History, Trial
 
-__all__ = ["QLearning", "Values", "Visit", "bellman", "exploration_at", "standing", "visits"]
-
 State: TypeAlias = tuple[int, ...]  # the step that is due, and the actions just before it
 Visit: TypeAlias = tuple[State, int, State | None]  # where the agent was, what it did, where it came to (None: the end)
 Values: TypeAlias = "defaultdict[State, dict[int, float]]"

@@ -21,8 +21,6 @@ from archwright.trials import History
 if TYPE_CHECKING:
     from archwright.strategies._deepq import DeepQ
 
-__all__ = ["DeepAgent", "QNetwork", "Record", "temporal_difference"]
-
 
 class QNetwork(nn.Module):
     """What each action is worth, given what has been decided and what is due.

@@ -16,8 +16,6 @@ from archwright.strategies._pool import everything, near_and_random
 from archwright.surrogates import squash
 from archwright.trials import History
 
-__all__ = ["Ranked", "Ranking", "candidates"]
-
 _SHARE = 20  # of many trials, one in so many is a batch
 _PARENTS = 10  # of the mutants among the candidates
 _CANDIDATES = 1000

@@ -17,8 +17,6 @@ from archwright.strategies._oneshot import OneShot
 from archwright.strategies._views import Views
 from archwright.trials import History, Objective
 
-__all__ = ["Scalarised", "for_objectives"]
-
 Form = Literal["chebyshev", "sum"]
 
 _AUGMENTED = 0.05  # of the sum, beside the worst, so that of two equals in the worst the better one counts

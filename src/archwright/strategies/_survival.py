@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from archwright.trials import History, Trial, crowding, ranks
 
-__all__ = ["Standing", "standing"]
-
 
 @dataclass(frozen=True)
 class Standing:

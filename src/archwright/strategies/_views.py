@@ -7,8 +7,6 @@ from dataclasses import replace
 
 from archwright.trials import History, Objective
 
-__all__ = ["Views"]
-
 
 class Views:
     """A history of one objective for each of several, over the same trials.

@@ -9,14 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, logsumexp, ndtr
 
-__all__ = [
-    "expected_hypervolume_improvement",
-    "expected_improvement",
-    "log_expected_hypervolume_improvement",
-    "log_expected_improvement",
-    "upper_confidence_bound",
-]
-
 Array: TypeAlias = NDArray[np.float64]
 
 _TAIL = -1.0  # below this many deviations the closed form loses digits

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.space import Architecture, Space
 
-__all__ = ["Fitted", "FittedMembers", "Predictor", "standardise"]
-
 _CONSTANT = 1e-12  # a spread below this share of the largest score is rounding
 
 

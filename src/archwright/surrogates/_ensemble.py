@@ -14,8 +14,6 @@ from archwright.space import Architecture, Space
 from archwright.surrogates._base import FittedMembers, Predictor, standardise
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 
-__all__ = ["Ensemble"]
-
 Array: TypeAlias = NDArray[np.float64]
 
 _BATCH = 256  # architectures of a step of the optimizer, where there are more

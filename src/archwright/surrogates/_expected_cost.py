@@ -16,8 +16,6 @@ from archwright.surrogates._network import views
 from archwright.surrogates._predictors import PREDICTORS
 from archwright.surrogates._ridge import Ridge
 
-__all__ = ["PredictedCost"]
-
 _Expect: TypeAlias = Callable[[Sequence[Architecture]], NDArray[np.float64]]
 By = Literal["ridge", "boosted-trees", "mlp", "graph", "gaussian-process"]
 

@@ -16,8 +16,6 @@ from archwright.space import Architecture, Space
 from archwright.surrogates._base import Fitted, Predictor, standardise
 from archwright.surrogates._kernels import Rows, Term, kernel_for
 
-__all__ = ["GaussianProcess", "Posterior", "clipped", "fit_parameters", "squash"]
-
 Array: TypeAlias = NDArray[np.float64]
 
 _NOISE = (math.log(1e-3), 1.0)  # prior of the noise's variance, as a term has it

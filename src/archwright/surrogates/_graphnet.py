@@ -19,9 +19,6 @@ from archwright.surrogates._wl import as_graph
 if TYPE_CHECKING:
     import torch
 
-
-__all__ = ["GraphNetwork"]
-
 Array: TypeAlias = NDArray[np.float64]
 _Graph: TypeAlias = tuple[list[str], NDArray[np.intp]]  # labels of the nodes, and (2, edges) from and to
 

@@ -16,8 +16,6 @@ from archwright.errors import DataError
 from archwright.space import Architecture, Space
 from archwright.surrogates._base import Predictor
 
-__all__ = ["Judgement", "judge_predictor"]
-
 Array: TypeAlias = NDArray[np.float64]
 
 

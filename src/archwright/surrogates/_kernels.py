@@ -20,21 +20,6 @@ from archwright.surrogates._network import CostModel, cell_features
 from archwright.surrogates._proxies import ProxyModel, scorable
 from archwright.surrogates._wl import cells_histogram
 
-__all__ = [
-    "KERNELS",
-    "Costs",
-    "Counts",
-    "Decisions",
-    "Network",
-    "Paths",
-    "Proxies",
-    "Rows",
-    "Term",
-    "WeisfeilerLehman",
-    "kernel_for",
-    "terms_for",
-]
-
 Array: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = Any  # an array, or a sparse one: (n, features)
 

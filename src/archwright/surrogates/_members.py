@@ -11,8 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["GraphNetworks", "Perceptrons", "predict", "train"]
-
 _ROWS = 4096  # predicted at a time, which bounds the memory
 
 

@@ -14,8 +14,6 @@ from archwright.errors import CostError
 from archwright.space import Architecture, CellEncoding, Choice, Decision, Filled, Graph, Space, Value
 from archwright.surrogates._ridge import Ridge
 
-__all__ = ["CostModel", "cell_features", "views"]
-
 _REMEMBERED = 100_000  # architectures of a space whose features are kept: searches ask for the same ones again
 
 

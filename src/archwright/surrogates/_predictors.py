@@ -11,8 +11,6 @@ from archwright.surrogates._gp import GaussianProcess
 from archwright.surrogates._graphnet import GraphNetwork
 from archwright.surrogates._trees import BoostedTrees
 
-__all__ = ["PREDICTORS"]
-
 PREDICTORS: Mapping[str, Callable[[], Predictor]] = MappingProxyType(
     {
         "mlp": Ensemble,

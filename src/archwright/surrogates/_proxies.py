@@ -13,8 +13,6 @@ from archwright.space import Architecture, Space
 from archwright.surrogates._network import views
 from archwright.surrogates._ridge import Ridge
 
-__all__ = ["PROXIES", "ProxyModel", "scorable"]
-
 PROXIES = ("naswot", "synflow", "expressivity", "progressivity")
 """The proxies: those that look at no class, and that follow from the architecture well."""
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from archwright.space import Architecture
 
-__all__ = ["Ridge"]
-
 _LARGEST = 700.0  # exponents above overflow
 
 

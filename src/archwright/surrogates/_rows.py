@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from archwright.space import Architecture, Space
 from archwright.surrogates._kernels import kernel_for
 
-__all__ = ["ENCODINGS", "Encoding", "encode_rows", "remembered"]
-
 Encoding = Literal["path", "vector", "both", "network"]
 ENCODINGS: tuple[str, ...] = get_args(Encoding)
 

@@ -14,8 +14,6 @@ from archwright.space import Architecture, Space
 from archwright.surrogates._base import FittedMembers, Predictor, standardise
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 
-__all__ = ["BoostedTrees"]
-
 Array: TypeAlias = NDArray[np.float64]
 
 _SUBSAMPLE = 0.6  # architectures that each tree sees, and features that each split may use: so members differ

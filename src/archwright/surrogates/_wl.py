@@ -8,8 +8,6 @@ from hashlib import blake2b
 
 from archwright.space import CellEncoding
 
-__all__ = ["as_graph", "cells_histogram", "wl_histogram"]
-
 
 def as_graph(cell: CellEncoding) -> tuple[list[str], list[list[int]]]:
     """Return a cell as a graph whose nodes are its operations, inputs and outputs, with the predecessors of each.

@@ -26,8 +26,6 @@ from archwright.space import Space
 from archwright.study import Budget, Study, restore_evaluator
 from archwright.trials import Objective
 
-__all__ = ["EvaluatorSuite"]
-
 Listener: TypeAlias = Callable[[float, Mapping[str, float]], None]
 
 

@@ -23,8 +23,6 @@ from archwright.space import (
     template,
 )
 
-__all__ = ["CHANNELS", "SHAPE", "expressions", "random_spaces"]
-
 T = TypeVar("T")
 
 CHANNELS = 4

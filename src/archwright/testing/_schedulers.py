@@ -23,8 +23,6 @@ from archwright.study import Budget, Planner, Study
 from archwright.testing._strategies import Overtime, _again
 from archwright.trials import Trial
 
-__all__ = ["SchedulerSuite"]
-
 _FULL = 27
 _EPOCHS = {"epochs": (1, _FULL)}
 _STEPS = (1, 3, 9, 18, 27)  # when a made-up training reports

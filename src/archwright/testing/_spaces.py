@@ -17,8 +17,6 @@ import pytest
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import Architecture, Space
 
-__all__ = ["SpaceSuite"]
-
 _ELSEWHERE = """
 import json, sys
 from archwright.space import Space

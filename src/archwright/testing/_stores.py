@@ -14,8 +14,6 @@ from archwright.space import Architecture, Value
 from archwright.store import DOCUMENTS, Record, Store
 from archwright.trials import State, Trial
 
-__all__ = ["StoreSuite"]
-
 _DOCUMENT: dict[str, Any] = {
     **dict.fromkeys(DOCUMENTS),
     "space": {"parts": [1, None, "é\n", 1e-300]},

@@ -26,8 +26,6 @@ from archwright.strategies import Strategy, for_objectives
 from archwright.study import Budget, Callback, Study
 from archwright.trials import History, Objective, State, Trial, parse_objectives
 
-__all__ = ["Overtime", "StrategySuite"]
-
 
 def _nested() -> Space:
     width = ordinal(1, 2, name="width")

@@ -14,8 +14,6 @@ from archwright.space import Architecture, Space
 if TYPE_CHECKING:
     from archwright.supernet import Draw, Relaxation, Supernet
 
-__all__ = ["SupernetSuite"]
-
 
 class SupernetSuite:
     """Conformance tests of a supernet: its paths are the networks of the space, and a relaxation derives one.
