@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from archwright.errors import SpaceError
-from archwright.space._decisions import Decision, Repeat, Subset
+from archwright.space._decisions import Choice, Decision
 from archwright.space._fold import below
 from archwright.space._graph import Graph
 from archwright.space._nodes import Apply, Call, Filled, Merge, is_value
@@ -116,6 +116,6 @@ def _extent(item: Any, extents: Mapping[int, Extent]) -> Extent:
         body, *values = below
         nested = 1 + body.depth + max((each.depth for each in values), default=0)
         return Extent(nested, body.parts * max([1, *parts[1:]]), body.places * max([1, *places[1:]]))
-    if isinstance(item, Decision) and not isinstance(item, Subset | Repeat):
+    if isinstance(item, Choice):
         return Extent(depth, 1 + max(parts, default=0), 1 + sum(places))
     return Extent(depth, 1 + sum(parts), 1 + sum(places))

@@ -104,11 +104,12 @@ class _Printer:
         self.printed.add(id(item))
         inner = [line for place, part in below for line in self.lines(self.prefix(place, part), part, depth + 1)]
         text = "\n".join(line.lstrip() for line in inner)
-        if isinstance(item, Decision) and text in self.options:
-            yield f"{pad}{head} the options of {self.options[text]}"
-            return
         if isinstance(item, Decision):
-            self.options[text] = self.program.names[item]
+            name = self.program.names[item]
+            first = self.options.setdefault(text, name)
+            if first != name:
+                yield f"{pad}{head} the options of {first}"
+                return
         yield pad + head
         yield from inner
 
