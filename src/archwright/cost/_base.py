@@ -33,30 +33,30 @@ class Cost(ABC):
     settings_error: ClassVar[type[ArchwrightError]] = CostError
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:  # noqa: B027 - most serve every space
-        """Refuse, before a search, what no network of a space could be asked for.
+        """Check before a search that the cost is defined for a space.
 
         Raises:
-            CostError: The device is absent, or the space is none that this can tell anything of.
+            CostError: The device is absent, or the space is not supported.
             MissingExtra: The runtime is not installed.
         """
 
     @abstractmethod
     def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
-        """Return what the network of an architecture costs, by the names in `metrics`.
+        """Return the cost of an architecture's network, by the names in `metrics`.
 
         Args:
             space: The space.
             architecture: One of its architectures.
-            example_input: What goes into the network, one sample of it; what the space says when not given.
+            example_input: The input of the network for one sample; by default that of the space.
 
         Raises:
-            CostError: It cannot be told; the message says why.
+            CostError: The cost is undefined; the message gives the reason.
         """
 
     def of_all(
         self, space: Space, architectures: Sequence[Architecture], example_input: InputSpec | None = None
     ) -> list[dict[str, float]]:
-        """Return what the networks of several architectures cost, to be compared with each other.
+        """Return the costs of several architectures, measured together for comparison.
 
         Raises:
             CostError: As `of`.
@@ -64,7 +64,7 @@ class Cost(ABC):
         return [self.of(space, architecture, example_input) for architecture in architectures]
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what `cost_from_json` makes the cost of again; `None` where it cannot be written down."""
+        """Return a JSON object for `cost_from_json`, or `None`."""
         return None
 
 

@@ -155,11 +155,11 @@ class Candidate:
 
     @property
     def model(self) -> torch.nn.Module:
-        """The network, on its device; built on first use, with weights that the seed alone decides."""
+        """The network, on its device; built on first use, initialised by the candidate's seed."""
         return self.rebuild() if self._model is None else self._model
 
     def rebuild(self) -> torch.nn.Module:
-        """Build the network anew, untrained, in place of the one before, and return it."""
+        """Build the network again, untrained, and return it."""
         from archwright.evaluate._device import seeded
 
         # On the CPU whatever the device, so that a seed gives the same weights everywhere.
@@ -169,24 +169,24 @@ class Candidate:
         return self._model
 
     def adopt(self, model: torch.nn.Module) -> None:
-        """Take a network that was made elsewhere, such as one with inherited weights, as the candidate's own."""
+        """Set the network to one that was created elsewhere, such as one with inherited weights."""
         self._model = model
 
     def take_over(self, saved: Saved) -> None:
-        """Begin with the network that another evaluation left."""
+        """Set the network to that of a checkpoint."""
         if saved.network is not None:
             self.adopt(saved.network.to(self.device))
         elif "model" in saved.state:
             self.model.load_state_dict(saved.state["model"])
 
     def again(self, *, seed: int | None = None, settings: Mapping[str, Any] = MappingProxyType({})) -> Candidate:
-        """Return a candidate of the same architecture that reports to nobody and saves nothing.
+        """Return a candidate of the same architecture without reports and checkpoints.
 
-        It begins with a copy of this one's network as it is now, where that has been built: ask before it is trained.
+        It has a copy of this one's current network, if that has been built: call this before the training.
 
         Args:
-            seed: Its seed; this one's when not given.
-            settings: Settings that go before this one's, ready for use.
+            seed: Its seed; by default this one's.
+            settings: Settings that override this one's.
         """
         candidate = Candidate(
             self.space,
@@ -207,15 +207,14 @@ class Candidate:
 
     @property
     def built(self) -> torch.nn.Module | None:
-        """The network, where it has been built or adopted."""
+        """The network, if it has been built or adopted, or `None`."""
         return self._model
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """The parts of the space besides "model", by name.
 
-        Values are as the space gives them; a call, such as an optimizer's, has become a
-        `functools.partial` that lacks what only training knows.
+        A call, such as that of an optimizer, is a `functools.partial` without the arguments that the training supplies.
         """
         if self._settings is None:
             closed = dict(self.space.resolve(self.architecture))
@@ -228,10 +227,10 @@ class Candidate:
         return self._settings
 
     def restore(self) -> Mapping[str, Any] | None:
-        """Take over the network and the curve of the evaluation that this one goes on from.
+        """Restore the network and the learning curve of the evaluation that this one continues.
 
         Returns:
-            What `save` was given, or `None` where there is nothing: then the evaluation begins at its beginning.
+            The state given to `save`, or `None` without a checkpoint: then the evaluation starts from scratch.
         """
         saved = self._restore()
         if saved is None:
@@ -241,23 +240,23 @@ class Candidate:
         return saved.state
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Keep the network, and what else an evaluation that goes on from this one needs, where one may.
+        """Save a checkpoint, the network and a state, for an evaluation that continues this one, if there may be one.
 
         Args:
-            state: Numbers, text, tensors, and lists and dicts of them; it is copied.
+            state: Numbers, strings, tensors, and lists and dicts of them; it is copied.
         """
         if self._save is not None:
             self._save(state if self._model is None else {**state, "model": self._model.state_dict()})
 
     def report(self, step: float, **metrics: float) -> None:
-        """Put one point on the curve, and learn whether to go on.
+        """Report a point of the learning curve; raise `Stopped` if the evaluation has to end.
 
         Args:
-            step: How far the evaluation is, in its own unit; an epoch for `Training`.
-            **metrics: Numbers by name.
+            step: The step, in a unit of the evaluator; an epoch for `Training`.
+            **metrics: Metrics by name.
 
         Raises:
-            Stopped: The evaluation is to end now.
+            Stopped: The evaluation has to end.
             EvaluationError: A metric is not a number.
         """
         self.record(step, **metrics)
@@ -268,12 +267,12 @@ class Candidate:
             raise Stopped("out of time")
 
     def record(self, step: float, **metrics: float) -> None:
-        """Put one point on the curve, as `report` does, without asking whether to go on.
+        """Report a point of the learning curve, as `report` does, without a check of the deadline and the scheduler.
 
-        It is for the last point, and for an evaluator that keeps the deadline by itself.
+        For the last point, and for evaluators that check the deadline themselves.
 
         Raises:
-            Stopped: The listener wants the evaluation to end.
+            Stopped: The listener ends the evaluation.
             EvaluationError: A metric is not a number.
         """
         checked = check_metrics(metrics)
@@ -282,17 +281,17 @@ class Candidate:
             self._listener(float(step), checked)
 
     def check(self, metrics: Mapping[str, float]) -> None:
-        """Say what is known of the candidate before anything dear is done, and learn whether it is worth it.
+        """Check the known metrics against the constraints, before an expensive evaluation.
 
         Raises:
-            Infeasible: It breaks a constraint.
+            Infeasible: A constraint is violated.
         """
         reason = self._precheck(metrics)
         if reason is not None:
             raise Infeasible(reason, metrics)
 
     def remaining(self) -> float:
-        """Return the seconds until the deadline: never below 0, and `math.inf` without a deadline."""
+        """Return the seconds until the deadline: at least 0, and `math.inf` without a deadline."""
         if self.deadline is None:
             return math.inf
         return max(0.0, self.deadline - time.monotonic())

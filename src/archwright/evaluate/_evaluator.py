@@ -56,15 +56,14 @@ class Evaluator(ABC):
     def evaluate(self, candidate: Candidate) -> Mapping[str, float]:
         """Return the candidate's metrics.
 
-        Any exception makes the trial a failed one; `Stopped`, which `candidate.report` raises, is
-        to be let pass.
+        Any exception fails the trial; `Stopped`, which `candidate.report` raises, must not be caught.
         """
 
     def check(self, space: Space) -> None:
-        """Refuse a space that it cannot evaluate, before a search begins.
+        """Check before a search that a space can be evaluated.
 
         Raises:
-            SpaceError: The space has parts that it does not understand.
+            SpaceError: The space has parts that are not supported.
             ShapeError: The space's networks do not fit its data.
         """
         if self.settings is not None:
@@ -79,80 +78,79 @@ class Evaluator(ABC):
             space.check(self.example_input)
 
     def try_out(self, candidate: Candidate) -> None:  # noqa: B027 - most have nothing that is quicker than an evaluation
-        """Do a little of what `evaluate` does, to learn before a search whether candidates can be evaluated at all.
+        """Run a short version of `evaluate`, to find errors before a search.
 
-        It raises what `evaluate` would raise.
+        It raises the errors of `evaluate`.
         """
 
     def prepare(self, preparation: Preparation) -> Learned | None:
-        """Get ready before the first trial; a search that goes on asks for it again.
+        """Prepare before the first trial, such as by training a supernet; called again by a resumed search.
 
-        What takes long is to be kept in the run folder and found there again.
+        Results that take long to compute should be saved in the run folder and restored from it.
 
         Returns:
-            What was learned about the space, for strategies that go by it; `None` where there is nothing.
+            The result for strategies that use it, or `None`.
         """
         return None
 
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:  # noqa: B027 - most can give any
-        """Refuse fidelities that candidates of the space cannot be given.
+        """Check that candidates of a space can be evaluated at given fidelities.
 
         Raises:
-            EvaluationError: One cannot; the message says which and why.
+            EvaluationError: A fidelity is not supported; the message gives the reason.
         """
 
     def seconds_per_epoch(self, candidate: Candidate) -> float | None:
-        """Return about how many seconds an epoch of the candidate's final training takes; it is used up by it.
+        """Return an estimate of the seconds per epoch of the final training; the candidate is not used again.
 
         Returns:
-            `None` where that is not known: then a search does not look at how large networks are.
+            `None` if unknown: then a search has no bounds on the time per epoch.
         """
         return None
 
     @property
     def preprocess(self) -> Preprocess | None:
-        """The preprocessing of its networks' inputs, which is saved with them: that of its task, where it has one."""
+        """The preprocessing of the networks' inputs, which is saved with them: that of the task, if any."""
         return None if self.task is None else self.task.preprocess
 
     @property
     def is_paced(self) -> bool:
-        """Whether it says how long an epoch takes."""
+        """Whether it estimates the time per epoch."""
         return type(self).seconds_per_epoch is not Evaluator.seconds_per_epoch
 
     @property
     def prepares(self) -> bool:
-        """Whether it gets ready before the first trial."""
+        """Whether it has a preparation before the first trial."""
         return type(self).prepare is not Evaluator.prepare
 
     @property
     def retrains(self) -> bool:
-        """Whether it trains what was found from scratch."""
+        """Whether it has a final training."""
         return type(self).retrain is not Evaluator.retrain
 
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
-        """Train the candidate from scratch, for longer, and test it once.
+        """Run the final training: train the candidate from scratch, for longer, and test it once.
 
         Returns:
-            Metrics, those of the held-out part under "test_..." names, or `None` where the
-            evaluator trains nothing.
+            Metrics, with those on the test set named "test_...", or `None` without a final training.
         """
         return None
 
     def held_out(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
-        """Test a network that was trained before, where there is no time to train it for as long again.
+        """Test a trained network, if there is no time for a final training.
 
         Args:
-            candidate: What it was made of.
+            candidate: Its candidate.
             model: The trained network.
 
         Returns:
-            Metrics of the held-out part under "test_..." names, or `None` where the evaluator cannot: then it is
-            trained again, however short that is.
+            Metrics on the test set, named "test_...", or `None` if not supported: then there is a final training,
+            however short.
         """
         return None
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what makes the evaluator again, or `None` where it cannot be written down."""
+        """Return a JSON object from which the evaluator can be restored, or `None`."""
         return None
 
 
@@ -176,10 +174,10 @@ class FunctionEvaluator(Evaluator):
         self.objective = f"max {metric}"
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
-        """Return what the function returned, as metrics.
+        """Return the result of the function as metrics.
 
         Raises:
-            EvaluationError: It is neither a number nor a mapping from names to numbers.
+            EvaluationError: The result is neither a number nor a mapping from names to numbers.
         """
         outcome = self.function(candidate)
         if isinstance(outcome, Mapping):

@@ -137,11 +137,11 @@ class Training(Evaluator):
         self._cuts = Cuts(task)
 
     def check(self, space: Space) -> None:
-        """Refuse a space that it cannot train, or that decides a setting to a value that a training cannot have.
+        """Check before a search that a space can be trained, with allowed values of all settings.
 
         Raises:
-            SpaceError: It has a part that is no setting, or a setting has such a value.
-            ShapeError: Its networks do not fit the data.
+            SpaceError: A part is not a setting, or a value of a setting is not allowed.
+            ShapeError: The networks do not fit the data.
         """
         super().check(space)
         for name in decided_settings(space):
@@ -158,7 +158,7 @@ class Training(Evaluator):
         """Run the candidate's network on two samples.
 
         Raises:
-            EvaluationError: Its output does not fit the data, or a setting of the space is wrong.
+            EvaluationError: The output does not fit the data, or a setting is invalid.
         """
         self._recipe_of(candidate)
         train = self.task.train
@@ -168,24 +168,23 @@ class Training(Evaluator):
                 feed.run(candidate.model, inputs)
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
-        """Train the candidate's network as it stands, and return its metrics after the last epoch.
+        """Train the candidate's network, and return its metrics after the last epoch.
 
-        After each epoch the metrics are reported. When the candidate's deadline passes, the epoch
-        is cut short, judged and reported, and `Stopped` goes on to the caller.
+        The metrics are reported after each epoch. At the candidate's deadline the epoch is cut short, its metrics are
+        reported, and `Stopped` is raised.
 
-        A candidate that is given less and goes on later is trained in stages. The learning rate comes to its end in
-        each of them and rises again in the next (Loshchilov and Hutter, "SGDR", 2017), so that every stage can be
-        judged; a training that goes on from a checkpoint comes to what it would have come to without the break.
+        A candidate at a lower fidelity that may be continued is trained in stages. The learning rate is annealed in
+        each stage and restarts in the next (Loshchilov and Hutter, "SGDR", 2017), so that the results of a stage are
+        comparable. A training that is continued from a checkpoint gives the same result as one without interruption.
 
         Returns:
-            The metrics of the task on the validation part, such as "accuracy" and "loss", the latter without label
-            smoothing; "train_loss" as it was minimised; "epochs"; "parameters", how many numbers the network has that
-            can be learned.
+            The metrics of the task on the validation set, such as "accuracy" and "loss" (without label smoothing);
+            "train_loss", the training loss; "epochs"; "parameters", the number of parameters.
 
         Raises:
-            EvaluationError: The loss became NaN or infinite, the network's output does not fit, or
-                a setting of the space is wrong.
-            Stopped: The candidate was told to stop.
+            EvaluationError: The loss became NaN or infinite, the network's output does not fit, or a setting is
+                invalid.
+            Stopped: The candidate was stopped.
         """
         recipe = self._recipe_of(candidate)
         size = recipe.batch_for(len(self.task.train))
@@ -227,19 +226,18 @@ class Training(Evaluator):
         return {**metrics, "epochs": _tidy(reached), "parameters": _size(model)}
 
     def retrain(self, candidate: Candidate) -> dict[str, float]:
-        """Train the candidate's network from scratch on the training and validation parts, and test it once.
+        """Train the candidate's network from scratch on the training and validation sets, and test it once.
 
-        With a deadline the learning rate follows the time or the steps, whichever is further, so
-        that it has come to its end when the time is up; the test is over before the deadline. The
-        training loss of each epoch is reported; a listener that raises `Stopped` ends the training
-        there, and the network is tested as it is.
+        With a deadline the learning rate follows the time or the steps, whichever is further, so that it is fully
+        annealed at the end; the test ends before the deadline. The training loss of each epoch is reported; if a
+        listener raises `Stopped`, the training ends, and the network is tested.
 
         Returns:
-            The metrics of the task on the test part under "test_..." names, none of them where there is no test part;
-            "train_loss"; "epochs", which may end in a fraction; "parameters".
+            The metrics of the task on the test set, if there is one, named "test_..."; "train_loss"; "epochs", possibly
+            fractional; "parameters".
 
         Raises:
-            EvaluationError: As in `evaluate`; or the time is too short to train at all.
+            EvaluationError: As in `evaluate`; or the time is too short for any training.
         """
         recipe = self._recipe_of(candidate)
         longer = LONGER if candidate.deadline is None else LONGEST
@@ -270,11 +268,10 @@ class Training(Evaluator):
         }
 
     def held_out(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
-        """Test a network that was trained before.
+        """Test a trained network.
 
         Returns:
-            The metrics of the task on the test part under "test_..." names, none of them where there is no test part;
-            "parameters".
+            The metrics of the task on the test set, if there is one, named "test_..."; "parameters".
         """
         model.to(candidate.device)
         with self._running(model, candidate) as setup:
@@ -287,7 +284,7 @@ class Training(Evaluator):
         return {f"test_{name}": value for name, value in tested.items()}
 
     def seconds_per_epoch(self, candidate: Candidate) -> float:
-        """Return about how many seconds an epoch of the candidate's training takes, from a few steps of it."""
+        """Return an estimate of the seconds per epoch of the candidate's training, from a few steps."""
         recipe = self._recipe_of(candidate)
         size = recipe.batch_for(len(self.task.train))
         model = candidate.model
@@ -302,11 +299,11 @@ class Training(Evaluator):
         return (time.monotonic() - start) / TIMED_STEPS * feed.steps(size)
 
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
-        """Refuse a lower resolution for networks that run in the full one alone, as those that end in a flattening.
+        """Check that the networks of a space run in a lower resolution, which those that end in a flattening do not.
 
         Raises:
-            EvaluationError: A network of the space does not run; or the space decides epochs, and seconds would end
-                trainings in their place.
+            EvaluationError: A network of the space does not run; or the space decides epochs and the fidelity is the
+                time.
         """
         if "epochs" in space.parts and any("seconds" in rung and "epochs" not in rung for rung in rungs):
             raise EvaluationError(
@@ -332,11 +329,10 @@ class Training(Evaluator):
                 ) from error
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return the settings, as they were given, with the data's; `from_json` is the way back.
+        """Return the settings with the source of the data; the inverse is `from_json`.
 
         Returns:
-            A dictionary that JSON can hold, or `None` where the data came from memory or the
-            optimizer is no name.
+            A JSON object, or `None` if the data are in memory or the optimizer is a function.
         """
         if self.task.spec is None or not isinstance(self.recipe.optimizer, str):
             return None
@@ -353,10 +349,10 @@ class Training(Evaluator):
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> Training:
-        """Return the evaluator that `to_json` wrote down, with its data loaded again.
+        """Return the evaluator written by `to_json`, and load its data.
 
         Raises:
-            EvaluationError: It is not a training that is written there.
+            EvaluationError: The object is not a training.
         """
         from archwright.datasets import data
 
@@ -372,7 +368,7 @@ class Training(Evaluator):
         return recipe
 
     def setup(self, device: str) -> Setup:
-        """Return how networks are run on a device."""
+        """Return memory format and precision for a device."""
         channels_last = self.channels_last
         if channels_last is None:
             channels_last = torch.device(device).type != "mps"

@@ -76,26 +76,25 @@ class Scheduler(Stateful, ABC):
 
     @abstractmethod
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
-        """Return what to evaluate next.
+        """Return the next evaluation.
 
         Args:
             ladder: The rungs.
-            history: All that has been tried.
+            history: The trials so far.
             rng: The only source of randomness, new for each trial.
-            more: Whether there are architectures left that were not proposed yet.
+            more: Whether there are architectures that were not proposed yet.
 
         Returns:
-            A new architecture's evaluation or that of one that goes on; `None` only without `more`, where no trial is
-            to go on.
+            A new trial or a promotion; `None` only without `more` and without a promotion.
         """
 
     def stop(self, history: History, trial: Trial, curve: Curve) -> Stopped | None:
-        """Return why a running trial is to end now, or `None` where it goes on; asked at each point of its curve.
+        """Return the reason to stop a running trial, or `None`; called at each of its reports.
 
         Args:
-            history: All that has been tried.
+            history: The trials so far.
             trial: The running trial.
-            curve: What it has reported, in order: "step" and metrics.
+            curve: Its reports in order: "step" and metrics.
         """
         return None
 
@@ -108,31 +107,31 @@ class Scheduler(Stateful, ABC):
         history: History,
         rng: np.random.Generator,
     ) -> Architecture:
-        """Return a new architecture for a rung: that of the strategy, which sees what `view` shows."""
+        """Return a new architecture for a rung: the proposal of the strategy, given the history of `view`."""
         return strategy.propose(space, self.view(ladder, space, history), rng)
 
     def view(self, ladder: Ladder, space: Space, history: History) -> History:
-        """Return what the strategy sees of the history."""
+        """Return the history that the strategy sees."""
         return rungs(ladder, history).view(len(space.decisions) + 1) if ladder.rungs else history
 
     def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
-        """Return the numbers of the trials that may still go on, whose checkpoints are to be kept.
+        """Return the numbers of the trials that may be promoted, whose checkpoints are kept.
 
-        It is what bounds the disk space: the best few of each rung. One that goes on though its checkpoint is gone
-        starts again.
+        This bounds the disk space: the best few of each rung. A promoted trial without a checkpoint is trained from
+        scratch.
         """
         held = rungs(ladder, history)
         return frozenset(number for level in range(ladder.top) for number in held.waiting(level, _KEPT))
 
     def check(self, strategy: Strategy) -> None:
-        """Refuse a strategy that it cannot work with.
+        """Check that the scheduler supports a strategy.
 
         Raises:
-            SchedulerError: It cannot; the message says what can.
+            SchedulerError: It does not; the message names alternatives.
         """
 
     def bracket(self, ladder: Ladder) -> float:
-        """Return how many full evaluations its first round costs: less than that is too small a budget."""
+        """Return the cost of the first round in full evaluations, which is the minimum budget."""
         return 0.0
 
 

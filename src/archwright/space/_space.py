@@ -98,15 +98,15 @@ class Space:
 
     @cached_property
     def bound(self) -> int | float:
-        """The exact number of architectures before constraints; `math.inf` where a real number is decided."""
+        """The exact number of architectures without constraints; `math.inf` with real decisions."""
         return self.program.count()
 
     @cached_property
     def size(self) -> int | float:
-        """The exact number of architectures; `math.inf` where a real number is decided.
+        """The exact number of architectures; `math.inf` with real decisions.
 
         Raises:
-            SpaceError: The space has constraints and is too large to be counted one by one.
+            SpaceError: The space has constraints and is too large for enumeration.
         """
         if not self.where or self.bound == math.inf:
             return self.bound
@@ -124,12 +124,12 @@ class Space:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change whenever the space changes."""
+        """A hash of the space, 16 hexadecimal digits."""
         return digest(self.to_json())
 
     @cached_property
     def memo(self) -> dict[Any, Any]:
-        """What others have worked out of the space, by keys of theirs; forgotten with the space."""
+        """A cache of derived data by key, with the lifetime of the space."""
         return {}
 
     def __contains__(self, architecture: object) -> bool:
@@ -163,18 +163,18 @@ class Space:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the space as a JSON object, ties and all; `from_json` reads it where every part has a name."""
+        """Return the space as a JSON object with shared decisions; `from_json` reads it if all parts have names."""
         return dump_space(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Space:
-        """Return the space that `to_json` wrote.
+        """Return the space written by `to_json`.
 
         A file may name layers and optimizers, of torch and of modules that the program has imported; other classes and
-        functions only if the program has itself put them into a space. Reading executes nothing else.
+        functions only if the program itself has used them in a space. Nothing else is executed.
 
         Raises:
-            SpaceError: It is no such object, a part could not be written down, or names what a file may not name.
+            SpaceError: The object is not a space, a part could not be written, or a name is not allowed in a file.
         """
         return cls._read(data, restore)
 
@@ -207,10 +207,10 @@ class Space:
         return type(self)._of, (dict(self.parts), self.where, self.example_input, self.name, self.imports)
 
     def differences(self, other: Space | Mapping[str, Any]) -> list[str]:
-        """Return how another space differs from this one, as lines of a diff; none where they are the same.
+        """Return the differences to another space as lines of a diff; empty if they are equal.
 
         Args:
-            other: A space, or what its `to_json` gave.
+            other: A space, or its JSON object.
         """
         written = other.to_json() if isinstance(other, Space) else dict(other)
         if digest(written) == self.fingerprint:
@@ -225,13 +225,13 @@ class Space:
     # ------------------------------------------------------------------ moves
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture, each active decision drawn uniformly.
+        """Return a random architecture, with each active decision drawn uniformly.
 
-        Where constraints leave so few that draws do not meet them, it comes from a search that goes back wherever a
-        constraint refuses, or from a walk that begins at one that is known.
+        If rejection sampling finds no feasible architecture, it comes from a backtracking search, or from a random walk
+        from a known one.
 
         Raises:
-            SpaceError: Constraints refuse everything that was tried; the message names the strictest.
+            SpaceError: No feasible architecture was found; the message names the strictest constraint.
         """
         is_large = self.bound > _COUNTABLE
         for _ in range(0 if self.where and is_large and self._feasible.are_rare else _TRIES):
@@ -247,10 +247,10 @@ class Space:
         return found
 
     def enumerate(self) -> Iterator[Architecture]:
-        """Iterate over every architecture, each once, in a fixed order.
+        """Iterate over all architectures, each once, in a fixed order.
 
         Raises:
-            SpaceError: A real number is decided.
+            SpaceError: The space has real decisions.
         """
         reals = [name for name, decision in self.decisions.items() if decision.size == math.inf]
         if reals:
@@ -258,19 +258,19 @@ class Space:
         return (each for each in self.walk() if each is not None)
 
     def walk(self) -> Iterator[Architecture | None]:
-        """Iterate as `enumerate` does, and yield None wherever constraints refuse, so that a caller may give up.
+        """Iterate as `enumerate` does, and yield `None` for infeasible architectures, so that a caller may stop.
 
-        What is alike in all that a constraint looked at before it refused is left out.
+        Architectures with the same values of the decisions that a violated constraint has read are skipped.
         """
         if not self.where:
             return map(Architecture, self.program.enumerate())
         return (None if each is None else Architecture(each) for each in self._constraints.walk())
 
     def canonical(self, decisions: Mapping[str, Any]) -> Architecture:
-        """Return the architecture that decisions stand for: checked, and without those that are not active.
+        """Return the architecture of decisions, validated and without inactive ones.
 
         Args:
-            decisions: A value for every active decision, by name; more names of this space are allowed.
+            decisions: Values of all active decisions by name; inactive ones are ignored.
 
         Raises:
             ArchitectureError: A decision is missing or unknown, or its value is not allowed.
@@ -292,11 +292,11 @@ class Space:
         return Architecture(self.program.decide(rule))
 
     def decide(self, rule: Callable[[str, Decision], Value]) -> Architecture:
-        """Return the architecture that a rule decides.
+        """Return the architecture whose decisions are made by a rule.
 
         Args:
-            rule: Asked for a value of each active decision, in order, with its name and the decision itself; what it
-                says may depend on what it has said before. Constraints are not looked at.
+            rule: A function of the name and the decision that returns its value; called for each active decision in
+                order. Constraints are not checked.
 
         Raises:
             ArchitectureError: A value is not allowed.
@@ -304,11 +304,11 @@ class Space:
         return Architecture(self.program.decide(lambda name, decision: decision.check(rule(name, decision))))
 
     def neighbours(self, architecture: Mapping[str, Any], rng: np.random.Generator | None = None) -> list[Architecture]:
-        """Return the architectures one step away: one decision changed, by one step where its values are ordered.
+        """Return the architectures with one changed decision, by one step if its values are ordered.
 
         Args:
             architecture: An architecture of this space.
-            rng: Draws the decisions that a change brings to life; without it they take their first value.
+            rng: The generator for decisions that become active; without it they take their first value.
         """
         near: dict[Architecture, None] = {}
         for name, value in architecture.items():
@@ -319,11 +319,10 @@ class Space:
         return list(near)
 
     def mutate(self, architecture: Mapping[str, Any], rng: np.random.Generator) -> Architecture:
-        """Return another architecture with one decision changed; the same one only where no other is found.
+        """Return another architecture with one changed decision; the same one only if no other is found.
 
-        Where constraints leave no such architecture within reach, several decisions are changed; in the end it is one
-        that satisfies them and is as much alike as can be found. Another one is always found where there are no
-        constraints, and in spaces that are small enough to be searched one by one.
+        If no such architecture satisfies the constraints, several decisions are changed, as few as can be found.
+        Another one is always found without constraints, and in spaces that are small enough to be enumerated.
         """
         names = self._moves.open(architecture)
         if not names:
@@ -347,18 +346,18 @@ class Space:
     ) -> Architecture:
         """Return a child that takes each decision from one of two parents.
 
-        A decision that only one of them made is taken from that one; one that neither made is drawn. Where constraints
-        refuse 50 children, it is a mutant of the first parent.
+        A decision that is active in one parent only is taken from that one; one that is active in neither is random.
+        After 50 infeasible children it is a mutation of the first parent.
 
         Args:
-            first: An architecture of this space.
-            second: Another.
+            first: The first parent.
+            second: The second parent.
             rng: The source of randomness.
-            kind: "uniform": each decision by a coin; "one-point": those after a cut from the second; "subtree": those
-                of one part of the expression from the second.
+            kind: "uniform": each decision from a random parent; "one-point": decisions after a random cut from the
+                second; "subtree": those of one part of the expression from the second.
 
         Raises:
-            SpaceError: There is no such kind.
+            SpaceError: The kind is unknown.
         """
         for _ in range(50):
             child = Architecture(inherit(self.program, first, second, kind, rng))
@@ -377,12 +376,12 @@ class Space:
         self, architecture: Mapping[str, Any], kind: Literal["paths"]
     ) -> dict[str, tuple[tuple[str, ...], ...]]: ...
     def encode(self, architecture: Mapping[str, Any], kind: str = "vector") -> Any:
-        """Return an architecture in the form that models see.
+        """Return an encoding of an architecture for models.
 
         Args:
             architecture: An architecture of this space.
-            kind: "vector": (slots,) in [0, 1], one-hot for choices, numeric for what is ordered. "cells": adjacency and
-                operation matrices of every cell, by its name. "paths": the sequences of operations through every cell
+            kind: "vector": (slots,) in [0, 1], one-hot for choices, numeric for ordered decisions. "cells": adjacency
+                and operation matrices of every cell, by name. "paths": the sequences of operations through every cell
                 (White et al. 2021, BANANAS).
 
         Raises:
@@ -398,7 +397,7 @@ class Space:
         return matrices if kind == "cells" else encoding.encode_paths(matrices)
 
     def decode(self, vector: Any) -> Architecture:
-        """Return the architecture nearest to a vector of the form that `encode` gives.
+        """Return the architecture nearest to a vector of `encode`.
 
         Args:
             vector: (slots,) numbers.
@@ -412,7 +411,7 @@ class Space:
         return Architecture(encoding.decode_vector(self.program, self._slots, vector))
 
     def resolve(self, architecture: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parts with every decision made: constants, and closed calls and graphs, by part name.
+        """Return the parts with all decisions replaced by their values: constants, calls and graphs, by part name.
 
         Raises:
             ArchitectureError: The architecture does not belong to the space.
@@ -424,12 +423,11 @@ class Space:
     # Building loads torch: these imports wait until they are needed.
 
     def build(self, architecture: Mapping[str, Any], example_input: Any = None) -> torch.nn.Module:
-        """Return the network, in plain PyTorch, with fresh weights from torch's generator.
+        """Return the network, in plain PyTorch, initialised with torch's global generator.
 
         Args:
             architecture: An architecture of this space.
-            example_input: What goes in, as for `Space`; the space's own when not given. Without any, lazy layers stay
-                lazy.
+            example_input: The input, as for `Space`; by default that of the space. Without one, lazy layers stay lazy.
 
         Raises:
             BuildError: A layer refuses its arguments or its input; the message names the path.
@@ -441,15 +439,16 @@ class Space:
     def source(
         self, architecture: Mapping[str, Any], example_input: Any = None, *, imports: Sequence[str] | None = None
     ) -> str:
-        """Return a Python module that needs torch alone and whose `build()` returns the network.
+        """Return the source of a Python module that needs only torch and whose `build()` returns the network.
 
         Args:
             architecture: An architecture of this space.
-            example_input: What goes in, as for `build`; lazy layers need it here.
-            imports: Packages that it may import as well; the space's own when not given.
+            example_input: The input, as for `build`; required for lazy layers.
+            imports: Packages that it may import as well; by default those of the space.
 
         Raises:
-            BuildError: As in `build`; or something cannot be written down, such as a class that needs other packages.
+            BuildError: As in `build`; or something cannot be written as source, such as a class with other
+                dependencies.
         """
         from archwright.build import source
 
@@ -458,13 +457,14 @@ class Space:
     def check(self, example_input: Any) -> None:
         """Check on the meta device that every architecture runs and that the model's output has one shape.
 
-        Options of a choice may differ in shape where what follows takes each of them. The check is exact, whatever the
-        number of architectures, but for numbers in long ranges, of which eight values are looked at, and for large
-        spaces with constraints or with very many combinations of numbers: there a sample of architectures is looked at
-        in which each option occurs, and one that fails nevertheless is a failed trial.
+        Options of a choice may differ in shape if the next layers accept all of them. The check is exact for any number
+        of architectures, except for long ranges, of which eight values are checked, and for large spaces with
+        constraints or with very many combinations of numbers: there a sample of architectures is checked in which each
+        option occurs; if another one does not run, its trial fails.
 
         Raises:
-            ShapeError: One does not; the message names the layer, and the two options at which shapes part.
+            ShapeError: An architecture does not run; the message names the layer, and the two options whose shapes
+                differ.
         """
         from archwright.build import check
 

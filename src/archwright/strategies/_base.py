@@ -41,19 +41,19 @@ class Strategy(Stateful, ABC):
 
     @abstractmethod
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return the architecture to try next.
+        """Return the architecture of the next trial.
 
         Args:
-            space: Where to search.
-            history: All that has been tried.
+            space: The search space.
+            history: The trials so far.
             rng: The only source of randomness, new for each proposal.
         """
 
     def check(self, space: Space) -> None:
-        """Refuse a space that this strategy cannot serve.
+        """Check that the strategy supports a space.
 
         Raises:
-            StrategyError: It cannot; the message says which strategies can.
+            StrategyError: It does not; the message names strategies that do.
         """
 
 

@@ -40,21 +40,21 @@ class Best:
 
     @property
     def architecture(self) -> Architecture:
-        """Its architecture."""
+        """The architecture."""
         return self.trial.architecture
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """What the search measured; `Study.test` has the metrics of the final training."""
+        """The metrics of the trial; those of the final training are in `Study.test`."""
         return self.trial.metrics
 
     def load(self) -> torch.nn.Module:
-        """Return its trained network: that of the final training once there was one.
+        """Return the trained network: that of the final training, if there was one.
 
-        It takes normalised inputs, as `data.normalise` gives them; `Study.predict` takes raw ones.
+        It takes normalised inputs (`data.normalise`); `Study.predict` takes raw ones.
 
         Raises:
-            StudyError: No network was trained, or it is not kept any more.
+            StudyError: No network was trained, or it is no longer kept.
         """
         return self._load()
 

@@ -73,18 +73,18 @@ class Budget:
 
     @property
     def time(self) -> float:
-        """All the time there is, in seconds; infinity where time is no part of the budget."""
+        """The total time in seconds; infinity without a time limit."""
         if self.minutes is None and self.seconds is None:
             return math.inf
         return 60 * (self.minutes or 0) + (self.seconds or 0)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was given, as a JSON object."""
+        """Return the limits as a JSON object."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Budget:
-        """Return the budget that `to_json` wrote."""
+        """Return the budget written by `to_json`."""
         return cls(**data)
 
     def __str__(self) -> str:

@@ -20,11 +20,11 @@ __all__ = ["Callback", "Log", "describe_metrics"]
 
 
 class Callback:
-    """Is told what happens in a search. Override what is of interest; nothing is done by default.
+    """Base class of callbacks, whose methods are called during a search; by default they do nothing.
 
-    The methods are called in the process and thread of the search, which waits for them. A search ends after
-    the present trial when one of them calls `study.stop()`; an exception from them ends it at once, except
-    in `on_report`, where it is the trial's: `archwright.evaluate.Stopped` prunes it, any other fails it.
+    The methods are called in the process and thread of the search. `study.stop()` ends the search after the current
+    trial; an exception ends it at once, except in `on_report`, where it ends the trial: `archwright.evaluate.Stopped`
+    prunes it, any other exception fails it.
 
     Example:
         >>> import archwright as aw
@@ -36,34 +36,34 @@ class Callback:
     """
 
     def on_start(self, study: Study) -> None:
-        """Be told that the search begins, or goes on."""
+        """Called when the search starts or is resumed."""
 
     def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
-        """Be told of a point of the curve of what the evaluator does before the first trial."""
+        """Called for each report of the evaluator's preparation before the first trial."""
 
     def on_prepared(self, study: Study, learned: Learned) -> None:
-        """Be told what the evaluator has learned before the first trial; it is on record."""
+        """Called after the evaluator's preparation, when its result is recorded."""
 
     def on_trial_start(self, study: Study, trial: Trial) -> None:
-        """Be told that a trial begins."""
+        """Called when a trial starts."""
 
     def on_report(self, study: Study, trial: Trial, step: float, metrics: Mapping[str, float]) -> None:
-        """Be told of a point of the trial's curve."""
+        """Called for each report of a trial."""
 
     def on_trial_end(self, study: Study, trial: Trial) -> None:
-        """Be told that a trial has ended; it is on record."""
+        """Called when a trial has ended and is recorded."""
 
     def on_final_start(self, study: Study, trial: Trial) -> None:
-        """Be told that the final training of a trial's architecture begins."""
+        """Called when the final training of a trial's architecture starts."""
 
     def on_final_end(self, study: Study, trial: Trial, metrics: Mapping[str, float]) -> None:
-        """Be told that the final training of a trial's architecture has ended; it is on record."""
+        """Called when the final training of a trial's architecture has ended and is recorded."""
 
     def on_problem(self, study: Study, message: str) -> None:
-        """Be told of something that went wrong without ending the search; `warnings` has it too."""
+        """Called for a problem that does not end the search, which is also a warning."""
 
     def on_end(self, study: Study) -> None:
-        """Be told that the search is over, in whatever way."""
+        """Called at the end of the search, for whatever reason."""
 
 
 class Log(Callback):

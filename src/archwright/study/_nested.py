@@ -21,23 +21,21 @@ __all__ = ["Nested"]
 
 
 class Nested(Wrapped):
-    """Evaluates an architecture by a small search of its hyperparameters: it is worth what its best settings give.
+    """Evaluator that tunes the hyperparameters of each architecture by a small search, and returns the best metrics.
 
     The nested form of a joint search (Zela, Klein, Falkner and Hutter, "Towards automated deep learning: efficient
-    joint neural architecture and hyperparameter search", 2018, discuss both). Dearer, as each architecture is trained
-    several times; but none is thrown away for settings that suit others. For the joint form put the settings into the
-    space itself.
+    joint neural architecture and hyperparameter search", 2018). It costs more, as each architecture is trained several
+    times, but compares architectures with suitable settings. For the joint form make the settings parts of the space.
 
     Args:
-        evaluator: What measures an architecture with its settings, such as a `Training`.
-        hyperparameters: A space of settings that the evaluator understands, such as
-            `Space(lr=real(1e-3, 1e-1, log=True))`.
-        trials: How many settings are tried for each architecture, at least 1.
-        strategy: What proposes them.
+        evaluator: The evaluator of an architecture with its settings, such as a `Training`.
+        hyperparameters: A space of settings of the evaluator, such as `Space(lr=real(1e-3, 1e-1, log=True))`.
+        trials: Number of settings for each architecture, at least 1.
+        strategy: The strategy that proposes them.
 
     Raises:
-        SpaceError: The hyperparameters hold a model, or what the evaluator does not understand.
-        StrategyError: The strategy cannot serve them.
+        SpaceError: The hyperparameters include a model, or parts that the evaluator does not support.
+        StrategyError: The strategy does not support their space.
         UnknownName: No strategy has that name.
 
     Example:

@@ -50,76 +50,76 @@ class Results:
 
     @property
     def space(self) -> Space:
-        """Where it searches; made from the record when it was not given."""
+        """The search space; restored from the record if it was not given."""
         if self._space is None:
             self._space = describe.restore_space(self._recorder.document)
         return self._space
 
     @property
     def strategy(self) -> Strategy:
-        """What proposes; made from the record when it was not given."""
+        """The strategy; restored from the record if it was not given."""
         if self._strategy is None:
             self._strategy = describe.restore_strategy(self._recorder.document)
         return self._strategy
 
     @property
     def evaluator(self) -> Evaluator:
-        """What measures; made from the record when it was not given."""
+        """The evaluator; restored from the record if it was not given."""
         if self._evaluator is None:
             self._evaluator = describe.restore_evaluator(self._recorder.document)
         return self._evaluator
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """What it optimises."""
+        """The objectives."""
         return self.history.objectives
 
     @property
     def objective(self) -> Objective:
-        """What it optimises; of several the first."""
+        """The objective; of several the first."""
         return self.history.objective
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
-        """What networks have to keep to."""
+        """The constraints."""
         return self.history.constraints
 
     @property
     def starts(self) -> tuple[Architecture, ...]:
-        """The architectures that were to be tried first."""
+        """The architectures of the first trials."""
         return self._plan.starts
 
     @property
     def scheduler(self) -> Scheduler:
-        """What says how much each trial gets; made from the record when it was not given."""
+        """The scheduler; restored from the record if it was not given."""
         return self._plan.scheduler
 
     @property
     def ladder(self) -> Ladder:
-        """The fidelities that trials are given; none where each is a full evaluation."""
+        """The rungs; empty if all trials are full evaluations."""
         return self._plan.ladder
 
     @property
     def seed(self) -> int:
-        """What all its randomness follows from."""
+        """The random seed."""
         return int(self._recorder.document["seed"])
 
     @property
     def budget(self) -> Budget | None:
-        """What the last `run` was allowed to spend; `None` before the first."""
+        """The budget of the last `run`; `None` before the first."""
         stored = self._recorder.document["budget"]
         return None if stored is None else Budget.from_json(stored)
 
     @property
     def why(self) -> tuple[str, ...]:
-        """What was chosen for the search where nothing was asked for, and by which rule, as lines."""
+        """The automatic choices of the search and their reasons, as lines of text."""
         return tuple(self._recorder.document["why"] or ())
 
     # ------------------------------------------------------------------ what has come of it
 
     @property
     def history(self) -> History:
-        """All that has been tried, as strategies see it."""
+        """The history, as strategies see it."""
         return self._recorder.history
 
     @property
@@ -128,51 +128,50 @@ class Results:
         return self.history.trials
 
     def given(self, trial: Trial) -> str:
-        """Return in words what a trial is given of a full evaluation, such as "epochs 3"; empty where it is all."""
+        """Return the fidelity of a trial as text, such as "epochs 3"; empty for a full evaluation."""
         return "" if trial.fidelity is None else describe_spent(self.space, self.ladder, trial.fidelity)
 
     @property
     def learned(self) -> Learned | None:
-        """What the evaluator learned about the space before the first trial, such as by training a supernet."""
+        """The result of the evaluator's preparation before the first trial, such as the training of a supernet."""
         return self.history.learned
 
     def diagnosis(self) -> dict[str, Any] | None:
-        """Return what is to be thought of what was learned before the first trial; `None` where nothing was.
+        """Return diagnostics of the preparation before the first trial; `None` without one.
 
         Returns:
-            "epochs" and "seconds" of the supernet; where an architecture was derived, its "derived" id, the shares of
-            "skips" and of "nothing" among its operations, the "entropy" of what was learned, in 0..1, and why it is
-            "degenerate", or None; and over the trials that were measured both ways, how many were "compared", and,
-            where three or more differ, the rank correlations "spearman" and "kendall" of shared-weight and stand-alone
-            accuracy.
+            "epochs" and "seconds" of the supernet; of the derived architecture the "derived" id, the shares of "skips"
+            and of "nothing" among its operations, the "entropy" of the probabilities, in 0..1, and why it is
+            "degenerate", or `None`; the number of trials with both accuracies, "compared", and, for three or more
+            different ones, the rank correlations "spearman" and "kendall" of shared-weight and stand-alone accuracy.
         """
         return diagnose(self.history)
 
     def draw_learned(self, path: str | os.PathLike[str]) -> None:
-        """Draw how much each option of each decision was preferred, epoch by epoch, into a picture file.
+        """Plot the probabilities of the options of each decision by epoch into an image file.
 
         Raises:
-            StudyError: Nothing was learned that could be drawn, or the file's ending is that of no picture.
+            StudyError: There are no probabilities, or the file name has no image extension.
             MissingExtra: Matplotlib is not installed.
         """
         draw_learned(self.space, self.learned, Path(path))
 
     @property
     def best(self) -> Best | None:
-        """The best that was found, with several objectives in the first of them; `None` while nothing was."""
+        """The best trial, with several objectives in the first of them, or `None`."""
         trial = self.history.best
         return None if trial is None else self._found(trial)
 
     def top(self, count: int) -> list[Best]:
-        """Return the best trials of different architectures, the best first; with several objectives by their fronts.
+        """Return the best trials with different architectures, best first; with several objectives by Pareto rank.
 
-        The network of the first can be loaded; those of the others where the study was run with `final=count` or more.
+        The network of the first can be loaded; those of the others if the study was run with `final=count` or more.
 
         Args:
-            count: How many, at least 1; there may be fewer.
+            count: The maximum number, at least 1.
 
         Raises:
-            StudyError: The count is not a whole number of 1 or more.
+            StudyError: The count is not an integer of 1 or more.
         """
         given: object = count
         if isinstance(given, bool) or not isinstance(given, Integral) or given < 1:
@@ -181,75 +180,75 @@ class Results:
 
     @property
     def front(self) -> list[Best]:
-        """What nothing else that keeps to the constraints beats in all objectives, the best in the first one first."""
+        """The Pareto front of the feasible trials, sorted by the first objective."""
         return [self._found(trial) for trial in self.history.front]
 
     @property
     def hypervolume(self) -> float:
-        """How much the front dominates from the reference point on; 0 until ten trials are complete or one is given."""
+        """The hypervolume of the front; 0 until ten trials are complete, unless a reference point is given."""
         return self.history.hypervolume()
 
     @property
     def finals(self) -> dict[int, dict[str, float]]:
-        """The metrics of the final trainings, by the number of the trial that found the architecture."""
+        """The metrics of the final trainings by the number of the trial."""
         return self._recorder.finals
 
     @property
     def test(self) -> dict[str, float] | None:
-        """The metrics of the best one's final training, or `None` before it.
+        """The metrics of the best network's final training, or `None` before it.
 
-        Those that were measured on the held-out part are named "test_...".
+        Metrics on the test set are named "test_...".
         """
         best = self.history.best
         return None if best is None else self.finals.get(best.number)
 
     def predictor(self, trial: int | None = None) -> Predictor:
-        """Return a trained network together with its preprocessing, to make predictions more than once.
+        """Return a trained network with its preprocessing, for repeated predictions.
 
         Args:
-            trial: The trial whose network it is, one of those that are kept; the best when not given.
+            trial: The number of a trial whose network is kept; by default the best.
 
         Raises:
-            StudyError: There is no such network, or its preprocessing is not known.
+            StudyError: There is no such network, or its preprocessing is unknown.
         """
         return load_predictor(self, trial)
 
     def predict(
         self, inputs: Any, *, trial: int | None = None, batch_size: int = 256, max_gigabytes: float = 4.0
     ) -> list[Prediction | Estimate]:
-        """Return what a trained network makes of raw inputs, preprocessed as its training data were.
+        """Return predictions of a trained network for raw inputs, with the preprocessing of the training data.
 
         Args:
-            inputs: A file or several: pictures, folders of pictures, or tables. Rows of a table: mappings from names of
-                columns to values, or a data frame. Or an array or tensor of raw inputs, as `aw.data` takes it.
-            trial: The trial whose network it is, one of those that are kept; the best when not given.
-            batch_size: How many samples the network is given at a time.
-            max_gigabytes: The limit for what a file may unpack to; a single picture may take a sixteenth of it.
+            inputs: One or several files: images, folders of images, or tables; or table rows: mappings from column
+                names to values, or a data frame; or an array or tensor of raw inputs, as for `aw.data`.
+            trial: The number of a trial whose network is kept; by default the best.
+            batch_size: Number of samples in a batch.
+            max_gigabytes: The limit of a file's uncompressed size; a sixteenth of it for a single image.
 
         Returns:
-            For each sample its class, the probability of it, and those of all classes; for a regression the target
-            values in their own units.
+            For each sample the class, its probability, and those of all classes; for regression the target values in
+            their units.
 
         Raises:
-            StudyError: There is no such network, or its preprocessing is not known.
-            DataError: An input cannot be read, or is not of the kind that the network was trained on.
+            StudyError: There is no such network, or its preprocessing is unknown.
+            DataError: An input cannot be read, or differs in kind from the training data.
         """
         return predict(self.predictor(trial), inputs, batch_size=batch_size, max_gigabytes=max_gigabytes)
 
     @property
     def elapsed(self) -> float:
-        """Seconds of wall-clock time in which it was at work, over all its sessions."""
+        """Wall-clock time of the search in seconds, over all sessions."""
         return self._recorder.clock.elapsed
 
     def summary(self) -> dict[str, Any]:
-        """Return what there is to know at a glance, as a JSON object."""
+        """Return a summary of the study, as a JSON object."""
         return summarise(self._recorder, test=self.test)
 
     def draw_front(self, path: str | os.PathLike[str]) -> None:
-        """Draw the trials of a search for two or three objectives, its front and its hypervolume over time.
+        """Plot the trials of a search with two or three objectives, the front, and its hypervolume over time.
 
         Raises:
-            StudyError: There is one objective, or nothing was found, or the file's ending is that of no picture.
+            StudyError: There is one objective, there are no complete trials, or the file name has no image extension.
             MissingExtra: Matplotlib is not installed.
         """
         draw_front(self.history, Path(path))

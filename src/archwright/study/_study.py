@@ -164,23 +164,23 @@ class Study(Results):
     ) -> Self:
         """Return the study of a run folder or of a store.
 
-        Reading locks nothing. A study that is gone on with is read anew first.
+        Reading takes no lock. A study that is continued is read again first.
 
         Args:
             path: The run folder.
-            store: The path or URL of the database, where it is not the run folder's own; by default the one that the
+            store: The path or URL of the database, if it is not that of the run folder; by default the one that the
                 environment variable ARCHWRIGHT_STORE names.
             name: The name of the study in the store; by default that of the run folder.
-            space: The study's space; needed only where its record cannot make it again.
-            strategy: The study's strategy; needed only where it is not registered under a name.
-            evaluator: What to go on with; needed only where the record cannot make it again.
-            code: Python files with the classes and functions of the space, where this program does not import them.
-                They are executed.
+            space: The study's space; needed only if it cannot be restored from the record.
+            strategy: The study's strategy; needed only if it is not registered.
+            evaluator: The evaluator for `resume`; needed only if it cannot be restored from the record.
+            code: Python files with the classes and functions of the space, if this program does not import them. They
+                are executed.
 
         Raises:
             SpaceError: A file of code cannot be executed.
-            StoreError: There is no study there, or it is damaged.
-            StudyError: The space is not the one on record; the message shows what changed.
+            StoreError: There is no study, or it is damaged.
+            StudyError: The space differs from the recorded one; the message shows what changed.
 
         Example:
             >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), strategy="grid", path="mine")
@@ -204,14 +204,14 @@ class Study(Results):
     # ------------------------------------------------------------------ ask and tell
 
     def ask(self) -> Trial:
-        """Return the next trial, and put it on record.
+        """Return the next trial, and record it.
 
-        Trials that a process died in come first, as they were.
+        Trials whose process died come first, unchanged.
 
         Raises:
-            Exhausted: Everything in the space has been proposed.
-            StudyError: The strategy or the space cannot be made from the record.
-            StudyLocked: Another process goes on with the study.
+            Exhausted: All architectures of the space were proposed.
+            StudyError: The strategy or the space cannot be restored from the record.
+            StudyLocked: Another process writes to the study.
         """
         return self._recorder.begin(self._recorder.next(self._plan))
 
@@ -223,24 +223,24 @@ class Study(Results):
         curve: Iterable[Mapping[str, float]] = (),
         seconds: float | None = None,
     ) -> Trial:
-        """Put on record what has become of a trial.
+        """Record the outcome of a trial.
 
         Args:
-            trial: What `ask` returned.
+            trial: The trial returned by `ask`.
             outcome: The value of the objective; or metrics by name; or the exception that ended it.
-                `archwright.evaluate.Stopped` prunes it, with the last point of its curve as its
-                metrics; `archwright.evaluate.Infeasible` makes it infeasible, as a constraint that its metrics
-                break does; any other exception fails it, with its traceback on record. So does an
-                objective that is missing, NaN or infinite. Or a `Report`, which has the curve and the time, too.
-            curve: What was reported on the way, in order: "step" and metrics.
-            seconds: How long it took; the time since `ask` when not given.
+                `archwright.evaluate.Stopped` prunes it, with the last point of its curve as its metrics;
+                `archwright.evaluate.Infeasible`, like a violated constraint, makes it infeasible; any other exception
+                fails it, with its traceback recorded, and so does an objective that is missing, NaN or infinite. Or a
+                `Report`, which has the curve and the time, too.
+            curve: Intermediate reports in order: "step" and metrics.
+            seconds: Duration; by default the time since `ask`.
 
         Returns:
-            The trial as it is now on record.
+            The recorded trial.
 
         Raises:
-            StudyError: The trial is not of this study, or was told before.
-            EvaluationError: The outcome is none of these; the trial is still open.
+            StudyError: The trial does not belong to this study, or has ended already.
+            EvaluationError: The outcome has another type; the trial is still running.
         """
         recorder = self._recorder
         recorder.hold()
@@ -268,7 +268,7 @@ class Study(Results):
 
     @property
     def stopped_by(self) -> str | None:
-        """What ended the last `run`: see the class."""
+        """The reason why the last `run` ended: see the class."""
         return None if self._session is None else self._session.stopped_by
 
     def run(
@@ -279,31 +279,30 @@ class Study(Results):
         final: bool | int = True,
         callbacks: Iterable[Callback] = (),
     ) -> Self:
-        """Evaluate trials until the budget ends, then train the best again; return the study itself.
+        """Evaluate trials until the budget is used up, then run the final training; return the study itself.
 
-        Ctrl-C ends it cleanly: the trial under way is run again by the next `run` or `resume`. A candidate that raises,
-        whatever it is, is a failed trial; after 30 failures of one kind in a row the search ends. What a trial changes
-        in the process (random states, default dtype, working directory) is put back after it. The run folder is locked
-        meanwhile.
+        Ctrl-C ends it cleanly: the interrupted trial is run again by the next `run` or `resume`. Any exception of a
+        candidate fails its trial; after 30 failures of one kind in a row the search ends. Changes of a trial to the
+        process (random states, default dtype, working directory) are reverted after it. The run folder is locked during
+        the run.
 
-        In the main thread a trial, a strategy or a final training that has not returned 5 seconds and a tenth of the
-        time budget after its time was over is interrupted. Where that is of no use, as in C code, and there is a run
-        folder, the process ends with status 124 after a minute and half the time budget more.
+        In the main thread a trial, a strategy or a final training that exceeds its time by 5 seconds and a tenth of the
+        time budget is interrupted. If that has no effect, as in C code, and there is a run folder, the process exits
+        with status 124 after another minute and half the time budget.
 
         Args:
             evaluator: An `Evaluator`, or a function `f(candidate) -> float | dict`.
-            budget: What may be spent, counting what was spent before.
-            final: Whether to train the best network again, from scratch, where the evaluator can;
-                or how many of the best. 30 % of a time budget is kept for it; 60 % with a scheduler that
-                gives trials less than all.
-            callbacks: Are told what happens.
+            budget: The budget, including what was spent before.
+            final: Whether to train the best network from scratch, if the evaluator supports it; or the number of best
+                networks. 30 % of a time budget are reserved for it; 60 % with a scheduler with lower fidelities.
+            callbacks: Callbacks that follow the search.
 
         Raises:
-            SpaceError: The space has parts that the evaluator does not understand.
+            SpaceError: The space has parts that the evaluator does not support.
             ShapeError: The space's networks do not fit the evaluator's data.
-            StrategyError: The strategy goes by a supernet, and the space decides more than the network.
-            StudyError: An objective or a constraint asks for a metric that nobody measures.
-            StudyLocked: Another process goes on with the study.
+            StrategyError: The strategy needs a supernet, and the space has decisions besides the network.
+            StudyError: An objective or a constraint needs a metric that is not measured.
+            StudyLocked: Another process writes to the study.
         """
         start = began()
         stored = self._recorder.document["evaluator"]
@@ -322,16 +321,16 @@ class Study(Results):
         final: bool | int | None = None,
         callbacks: Iterable[Callback] = (),
     ) -> Self:
-        """Go on where it ended, with the evaluator on record or the one given to `load`.
+        """Continue the search with the recorded evaluator, or the one given to `load`.
 
         Args:
-            budget: What may be spent, counting what was spent before; as it was when not given.
-            final: As in `run`; as it was when not given.
-            callbacks: Are told what happens.
+            budget: The budget, including what was spent before; by default the recorded one.
+            final: As in `run`; by default as recorded.
+            callbacks: Callbacks that follow the search.
 
         Raises:
-            StudyError: The evaluator cannot be made from the record.
-            BudgetError: No budget is given, and none is on record.
+            StudyError: The evaluator cannot be restored from the record.
+            BudgetError: No budget is given, and none is recorded.
         """
         budget = budget or self.budget
         if budget is None:
@@ -342,12 +341,12 @@ class Study(Results):
         return self.run(self.evaluator, budget, final=final, callbacks=callbacks)
 
     def stop(self) -> None:
-        """End the search that runs after its present trial; callbacks may call it."""
+        """End the search after its current trial; to be called by callbacks."""
         if self._session is not None:
             self._session.stopped_by = "callback"
 
     def close(self) -> None:
-        """Let other processes write to the run folder. Asking, telling and running open it again."""
+        """Release the run folder for other processes. `ask`, `tell` and `run` open it again."""
         self._recorder.close()
 
     def __enter__(self) -> Self:

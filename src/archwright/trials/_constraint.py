@@ -37,7 +37,7 @@ class Constraint:
         """Return the constraint that a text such as "parameters <= 1e6" or "accuracy >= 0.9" describes.
 
         Raises:
-            StudyError: It does not read so.
+            StudyError: The text cannot be parsed.
         """
         if isinstance(text, Constraint):
             return text
@@ -51,19 +51,19 @@ class Constraint:
         return cls(canonical(match[1]), bound, match[2] == "<=")
 
     def keeps(self, metrics: Mapping[str, float]) -> bool:
-        """Tell whether metrics keep to it; NaN does not.
+        """Tell whether metrics satisfy the constraint; NaN does not.
 
         Raises:
-            KeyError: The metric is not among them.
+            KeyError: The metric is missing.
         """
         value = metrics[self.metric]
         return value <= self.bound if self.at_most else value >= self.bound
 
     def violation(self, metrics: Mapping[str, float]) -> float:
-        """Return how far metrics are beyond the bound, as a share of it; 0 where they keep to it, infinity for NaN.
+        """Return the violation relative to the bound; 0 if the constraint is satisfied, infinity for NaN.
 
         Raises:
-            KeyError: The metric is not among them.
+            KeyError: The metric is missing.
         """
         value = metrics[self.metric]
         beyond = value - self.bound if self.at_most else self.bound - value

@@ -84,40 +84,40 @@ class History:
 
     @property
     def finished(self) -> Sequence[Trial]:
-        """The trials that have ended, in whatever way, in the order in which they ended."""
+        """The trials that have ended, in any state, in the order of their end."""
         return self._finished
 
     @property
     def complete(self) -> Sequence[Trial]:
-        """The trials that were measured to the end, in the order in which they ended."""
+        """The complete trials in the order of their end."""
         return self._complete
 
     @property
     def scores(self) -> Sequence[float]:
-        """How good each of the complete trials is, in the same order: greater is better."""
+        """The scores of the complete trials, in the same order: greater is better."""
         return self._scores
 
     @property
     def points(self) -> Sequence[tuple[float, ...]]:
-        """How good each of the complete trials is in each objective, in the same order: greater is better."""
+        """The scores of the complete trials in all objectives, in the same order: greater is better."""
         return self._points
 
     @property
     def infeasible(self) -> Sequence[Trial]:
-        """The trials that broke a constraint, in the order in which they ended."""
+        """The infeasible trials in the order of their end."""
         return self._infeasible
 
     @property
     def front(self) -> Sequence[Trial]:
-        """The complete trials that none beats in everything, the best in the first objective first.
+        """The Pareto front of the complete trials, sorted by the first objective.
 
-        Of trials that were given less and more, those that were given most alone.
+        Trials below the highest fidelity so far are not included.
         """
         return [trial for point in sorted(self._front, reverse=True) for trial in self._front[point]]
 
     @property
     def reference(self) -> tuple[float, ...] | None:
-        """The point that hypervolume is measured from, as scores; `None` while it is neither given nor chosen."""
+        """The reference point of the hypervolume, as scores; `None` while it is neither given nor chosen."""
         if self._reference is None and len(self._points) >= _FIRST:
             first = np.array(self._points[:_FIRST])
             low, high = first.min(axis=0), first.max(axis=0)
@@ -125,12 +125,12 @@ class History:
         return self._reference
 
     def hypervolume(self) -> float:
-        """Return how much of what lies beyond the reference point the front dominates, in the metrics' own units."""
+        """Return the hypervolume of the front, in the units of the metrics."""
         reference = self.reference
         return 0.0 if reference is None else hypervolume(np.array(list(self._front)), reference)
 
     def hypervolumes(self) -> list[tuple[int, float]]:
-        """Return the hypervolume after each complete trial that changed it, with the trial's number."""
+        """Return (number of the trial, hypervolume) for each complete trial that changed the hypervolume."""
         grown = History(self.objectives)
         grown._reference = self.reference
         found: list[tuple[int, float]] = []
@@ -145,11 +145,10 @@ class History:
 
     @property
     def best(self) -> Trial | None:
-        """The best complete trial in the first objective; while there is none, the best that was stopped early.
+        """The best complete trial in the first objective; without one, the best pruned trial.
 
-        Of trials that were given less and more, those that were given most come first. Equals are told apart as `rank`
-        says; the first to end is the best of what is still equal then. `None` while neither kind has a value of the
-        objective.
+        Trials below the highest fidelity so far are not considered. Ties are resolved by `rank`, then by the order of
+        their end. `None` if no trial has a value of the objective.
         """
         return self._best
 
@@ -159,21 +158,21 @@ class History:
         return [self._running[number] for number in sorted(self._running)]
 
     def seen(self, architecture: Architecture) -> bool:
-        """Tell whether the architecture was proposed before, whatever became of it."""
+        """Tell whether the architecture was proposed before, in a trial of any state."""
         return architecture in self._seen.architectures
 
     @property
     def spent(self) -> float:
-        """How many full evaluations all that has ended comes to; what a trial goes on from is not counted again."""
+        """The cost of all ended trials in full evaluations; the cost of a continued trial is not counted again."""
         return self._spent
 
     @property
     def count_seen(self) -> int:
-        """How many different architectures have been proposed."""
+        """Return the number of different architectures proposed."""
         return len(self._seen.architectures)
 
     def score(self, trial: Trial) -> float:
-        """Return how good a trial is: greater is better, whatever the objective's direction.
+        """Return the score of a trial: greater is better, for both directions of the objective.
 
         Raises:
             EvaluationError: The trial has no value of the objective.
@@ -181,35 +180,34 @@ class History:
         return self.objective.score(trial.metrics)
 
     def values(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
-        """Return how good metrics are in each objective: greater is better.
+        """Return the scores of metrics in all objectives: greater is better.
 
         Raises:
-            EvaluationError: The metrics of an objective are not among them.
+            EvaluationError: A metric of an objective is missing.
         """
         return tuple(objective.score(metrics) for objective in self.objectives)
 
     def violation(self, trial: Trial) -> float:
-        """Return how far a trial is beyond the constraints, each excess as a share of its bound; 0 where it keeps them.
+        """Return the sum of the constraint violations of a trial, each relative to its bound; 0 if it is feasible.
 
-        It is infinite for an infeasible trial of which nothing measured says how far.
+        Infinity for an infeasible trial whose violation was not measured.
         """
         beyond = sum(each.violation(trial.metrics) for each in self.constraints if each.metric in trial.metrics)
         return math.inf if trial.state == "infeasible" and not beyond else beyond
 
     def rank(self, trial: Trial) -> tuple[float, ...]:
-        """Return what trials are ranked by: how much they were given, the objectives, the lower "loss" among equals.
+        """Return the sort key of trials: the fidelity, the objectives, and the lower "loss" for ties.
 
-        A trial that was given less is promoted where it is good; until then it has not shown what it can do. On small
-        data many networks have the same accuracy; the loss still tells which is surer.
+        A trial at a lower fidelity ranks below those at a higher one until it is promoted. On small data many networks
+        have the same accuracy, and differ in the loss.
         """
         loss = trial.metrics.get("loss", 0.0)
         return trial.share, *self.values(trial.metrics), -loss if math.isfinite(loss) else -math.inf
 
     def best_first(self, trials: Iterable[Trial]) -> list[Trial]:
-        """Return complete trials in the order in which they deserve more: by `rank`.
+        """Return complete trials in the order of promotion: by `rank`.
 
-        With several objectives: those that were given most first; of these those that none beats, then those that none
-        of the rest beats, and so on; and within such a front those with the most room around them (Deb et al. 2002).
+        With several objectives: by fidelity, then by non-dominated front, then by crowding distance (Deb et al. 2002).
         """
         listed = list(trials)
         if len(self.objectives) == 1:
@@ -226,11 +224,11 @@ class History:
         return [listed[index] for index in np.lexsort((np.arange(len(listed)), -rooms, fronts, -shares))]
 
     def top(self, count: int, *, also: Trial | None = None) -> list[Trial]:
-        """Return the best trials of different architectures, the best first.
+        """Return the best trials with different architectures, best first.
 
         Args:
-            count: How many.
-            also: A trial that is not on record yet and is ranked with those that are.
+            count: The maximum number.
+            also: A further trial that is not in the history yet.
         """
         if count < 1:
             return []
@@ -244,7 +242,7 @@ class History:
         return list(found.values())[:count]
 
     def beaten_by(self, trial: Trial) -> bool:
-        """Tell whether a trial that has ended would be the new best."""
+        """Tell whether an ended trial would be the new best."""
         if trial.state == "complete":
             best = self._best
             return best is None or best.state != "complete" or self.rank(trial) > self.rank(best)
@@ -254,7 +252,7 @@ class History:
         return best is None or (best.state == "pruned" and self.rank(trial) > self.rank(best))
 
     def joins_front(self, trial: Trial) -> bool:
-        """Tell whether a trial that has ended would be on the front."""
+        """Tell whether an ended trial would be on the front."""
         if trial.state != "complete":
             return False
         share = self._front_share
@@ -266,14 +264,13 @@ class History:
     def unseen(self, space: Space) -> Architecture | None:
         """Return the first architecture, in the order of enumeration, that was not proposed yet.
 
-        All calls together walk through the space once; a call goes on past a million architectures at most that
-        constraints refuse.
+        All calls together enumerate the space once; a call skips at most a million infeasible architectures.
 
         Args:
             space: The space of the study; finite.
 
         Returns:
-            An architecture, or `None` when all have been proposed, as far as they are found.
+            An architecture, or `None` if all that were found have been proposed.
 
         Raises:
             SpaceError: The space is not finite.
@@ -285,14 +282,14 @@ class History:
         return self._measured.get((architecture, share))
 
     def before(self, trial: Trial) -> Trial | None:
-        """Return the trial of the same architecture that a trial goes on from, or `None` where it began anew."""
+        """Return the trial that a trial continues, or `None` if it started from scratch."""
         if trial.origin is None:
             return None
         origin = self._trials[trial.origin]
         return origin if origin.architecture == trial.architecture else None
 
     def add(self, trial: Trial) -> None:
-        """Take in a trial that has begun (its number follows the last) or has ended.
+        """Add a trial that has begun (its number follows the last) or has ended.
 
         Raises:
             StudyError: The number is out of order, or the trial has ended before.

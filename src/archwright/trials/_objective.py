@@ -68,12 +68,12 @@ class Objective:
     def parse(cls, text: str | Objective) -> Objective:
         """Return the objective that a text such as "max accuracy" or "min loss" describes.
 
-        A metric that everybody knows may stand alone: "accuracy" is "max accuracy", "loss" is "min loss". Several make
-        one number in two ways, "max accuracy - 0.01*latency_ms" and "max accuracy * (latency_ms / 5) ^ -0.07": see
-        `WeightedSum` and `SoftReward`.
+        Well-known metrics need no direction: "accuracy" is "max accuracy", "loss" is "min loss". Several are combined
+        as "max accuracy - 0.01*latency_ms" and "max accuracy * (latency_ms / 5) ^ -0.07": see `WeightedSum` and
+        `SoftReward`.
 
         Raises:
-            StudyError: The direction or the metric is missing, or not known.
+            StudyError: The direction or the metric is missing or unknown.
         """
         if isinstance(text, Objective):
             return text
@@ -99,10 +99,10 @@ class Objective:
         return cls(metric, _KNOWN[metric])
 
     def score(self, metrics: Mapping[str, float]) -> float:
-        """Return how good the metrics are: greater is better, whatever the direction.
+        """Return the score of metrics: greater is better, for both directions.
 
         Raises:
-            EvaluationError: The metric is not among them; the message names those that are.
+            EvaluationError: The metric is missing; the message names the available ones.
         """
         value = _value(self, metrics, self.metric)
         return value if self.maximise else -value

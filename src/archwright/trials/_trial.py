@@ -65,16 +65,16 @@ class Trial:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over, in whatever way."""
+        """Whether the trial has ended, in any state."""
         return self.state != "running"
 
     @property
     def cause(self) -> str:
-        """The last line of its error, which says what went wrong; empty where there is none."""
+        """The last line of the error; empty without one."""
         return last_line(self.error or "")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the trial as a JSON object; values that are not finite become text such as "nan"."""
+        """Return the trial as a JSON object; values that are not finite become strings such as "nan"."""
         return {
             "number": self.number,
             "architecture": self.architecture.to_json(),
@@ -93,11 +93,11 @@ class Trial:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Trial:
-        """Return the trial that `to_json` wrote.
+        """Return the trial written by `to_json`.
 
         Raises:
-            ValueError: A field is missing or holds what does not belong there; the message names it.
-            ArchitectureError: The decisions are none.
+            ValueError: A field is missing or invalid; the message names it.
+            ArchitectureError: The decisions are invalid.
         """
         given = fields(dict(data), "the trial", *(field.name for field in dataclasses.fields(cls)))
         number = whole(given["number"], "number")
