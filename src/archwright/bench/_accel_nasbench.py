@@ -55,11 +55,6 @@ class Nearest:
     The distance is the sum of the absolute differences of the vectors (`Space.encode`), each slot weighed by how much
     the accuracy changes along it: by its coefficient in a linear fit to the table (least squares). Without weights a
     kernel, which hardly matters, would count as much as a threefold width.
-
-    Args:
-        space: The space.
-        networks: The listed networks.
-        accuracy: (networks,) their accuracy.
     """
 
     def __init__(self, space: Space, networks: Sequence[Architecture], accuracy: Column) -> None:

@@ -398,16 +398,7 @@ def _outputs_to_json(preprocess: Preprocess) -> dict[str, Any]:
 
 
 def normalise(raw: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
-    """Return values less the mean, over the deviation, channel by channel or feature by feature.
-
-    Args:
-        raw: Shape (n, channels, height, width) or (n, features).
-        mean: One number for each channel or feature.
-        std: Likewise.
-
-    Returns:
-        float32 of the same shape, on the same device.
-    """
+    """Return (n, ...) values less the mean, over the deviation of each channel or feature, as float32."""
     shape = (-1,) + (1,) * (raw.ndim - 2)
     centre, spread = (torch.as_tensor(each, device=raw.device).view(shape) for each in (mean, std))
     return (raw.to(torch.float32) - centre).div_(spread)

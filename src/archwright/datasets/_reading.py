@@ -80,11 +80,7 @@ def check_file(path: Path) -> None:
 
 
 def pillow() -> Any:
-    """Return Pillow's image module.
-
-    Raises:
-        InputError: Pillow is not installed.
-    """
+    """Return Pillow's image module."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -94,14 +90,10 @@ def pillow() -> Any:
 
 @contextmanager
 def open_image(path: Path, gigabytes: float = GIGABYTES) -> Iterator[Any]:
-    """Open a picture; its pixels are decoded on first use.
+    """Open a BMP, JPEG, PNG or WebP file, known by its content; its pixels are decoded on first use.
 
-    Args:
-        path: A BMP, JPEG, PNG or WebP file, known by its content.
-        gigabytes: The limit; one picture may take a sixteenth of it.
-
-    Raises:
-        InputError: It is none of these or damaged, has 16 bits for a channel, or is too large.
+    InputError where it is none of these or damaged, has 16 bits for a channel, or takes more than a sixteenth of the
+    limit.
     """
     library = pillow()
     check_file(path)
@@ -147,19 +139,10 @@ def orientation(image: Any) -> int:
 
 
 def read_image(path: Path, channels: int, size: tuple[int, int] | None, gigabytes: float = GIGABYTES) -> Tensor:
-    """Decode a picture, upright as its EXIF data say.
+    """Decode a picture, upright as its EXIF data say: uint8 of shape (channels, height, width).
 
-    Args:
-        path: The file.
-        channels: 1 for grey, 3 for colour; the picture is converted, transparency is dropped.
-        size: Height and width to resize to; `None` for as it is.
-        gigabytes: See `open_image`.
-
-    Returns:
-        uint8 of shape (channels, height, width).
-
-    Raises:
-        InputError: It cannot be decoded, or is too large.
+    It is converted to 1 channel for grey or 3 for colour, without transparency, and resized to (height, width) where a
+    size is given.
     """
     library, mode = pillow(), "L" if channels == 1 else "RGB"
     with open_image(path, gigabytes) as image:
@@ -177,18 +160,10 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None, gigabyte
 
 
 def read_idx(path: Path, axes: int, gigabytes: float = GIGABYTES) -> Tensor:
-    """Return the array of unsigned bytes that an idx file holds.
+    """Return the array of unsigned bytes that an idx file, compressed where its name ends in `.gz`, holds.
 
-    Args:
-        path: The file, compressed where its name ends in `.gz`.
-        axes: How many axes it must have: 3 for images, 1 for labels.
-        gigabytes: The most memory that it may take.
-
-    Returns:
-        uint8.
-
-    Raises:
-        InputError: The file is truncated, too long or too large, or no idx file of that kind.
+    It must have 3 axes for images, 1 for labels. InputError where the file is truncated, too long, too large or
+    another.
     """
     start = 4 + 4 * axes
     wanted = bytes((0, 0, 8, axes))  # 8: unsigned bytes
@@ -225,12 +200,8 @@ def read_idx(path: Path, axes: int, gigabytes: float = GIGABYTES) -> Tensor:
 def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a table with their numbers in the file, counted from 1; empty ones are left out.
 
-    Args:
-        path: Cells separated by commas, semicolons, tabs or bars, in UTF-8; compressed where its name ends in `.gz`.
-        gigabytes: The limit; one line may take a sixty-fourth of it.
-
-    Raises:
-        InputError: The file cannot be read, or its rows differ in length.
+    Cells are separated by commas, semicolons, tabs or bars, in UTF-8; the file is compressed where its name ends in
+    `.gz`. One line may take a sixty-fourth of the limit. InputError where the rows differ in length.
     """
     check_file(path)
     begun: tuple[int, int] | None = None

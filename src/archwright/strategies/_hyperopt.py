@@ -116,14 +116,10 @@ def _library() -> Any:
 
 
 def _parameter(hp: Any, part: Part) -> Any:
-    low, high = part.low, part.high
     if part.kind == "category":
-        return hp.choice(part.name, list(range(int(high) + 1)))
-    if part.kind == "whole":  # half a step further at both ends, so that the ends are as likely as what lies between
-        low, high = low - 0.5, high + 0.5
-        return (
-            hp.qloguniform(part.name, math.log(low), math.log(high), 1)
-            if part.log
-            else hp.quniform(part.name, low, high, 1)
-        )
-    return hp.loguniform(part.name, math.log(low), math.log(high)) if part.log else hp.uniform(part.name, low, high)
+        return hp.choice(part.name, list(range(int(part.high) + 1)))
+    whole = part.kind == "whole"  # then half a step further at both ends, which so are as likely as what lies between
+    low, high = part.low - 0.5 * whole, part.high + 0.5 * whole
+    ends = (math.log(low), math.log(high)) if part.log else (low, high)
+    make = getattr(hp, f"{'q' * whole}{'log' * part.log}uniform")
+    return make(part.name, *ends, *[1] * whole)

@@ -26,11 +26,6 @@ class QNetwork(nn.Module):
     """What each action is worth, given what has been decided and what is due.
 
     Two layers see the vector of `Episode.observe`; each step has a linear layer of its own on top of them.
-
-    Args:
-        space: The space.
-        hidden: Units of each layer.
-        dtype: Of the weights.
     """
 
     missing: Tensor
@@ -113,12 +108,7 @@ def temporal_difference(
 
 
 class DeepAgent:
-    """A network that learns from a history, trial by trial.
-
-    Args:
-        space: The space.
-        settings: How it learns.
-    """
+    """A network that learns from a history, trial by trial, as the strategy's settings say."""
 
     def __init__(self, space: Space, settings: DeepQ) -> None:
         self.space = space

@@ -9,15 +9,7 @@ from archwright.trials import History, Objective
 
 
 class Views:
-    """A history of one objective for each of several, over the same trials.
-
-    Args:
-        history: The history.
-        objectives: What the trials are seen by.
-
-    Attributes:
-        histories: One for each objective; trials have no curves there.
-    """
+    """A history of one objective for each of several, over the same trials, which have no curves there."""
 
     def __init__(self, history: History, objectives: Iterable[Objective]) -> None:
         self.histories = [History(objective, within=history) for objective in objectives]

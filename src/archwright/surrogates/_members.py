@@ -28,14 +28,7 @@ class _Linear(nn.Module):
 
 
 class Perceptrons(nn.Module):
-    """Multilayer perceptrons: (n, inputs) rows to (members, n) predictions.
-
-    Args:
-        seeds: The seed of each member's initial weights.
-        inputs: Numbers of a row.
-        width: Units of a hidden layer.
-        depth: Hidden layers.
-    """
+    """Multilayer perceptrons: (n, inputs) rows to (members, n) predictions; each has a seed for its initial weights."""
 
     def __init__(self, seeds: Sequence[int], inputs: int, *, width: int, depth: int) -> None:
         super().__init__()
@@ -56,14 +49,8 @@ class GraphNetworks(nn.Module):
 
     Wen et al., "Neural predictor for neural architecture search", ECCV 2020. A node's next value is made from its own,
     from the mean over those that lead to it, and from the mean over those that it leads to. The prediction follows from
-    the mean over all nodes, and from a row of numbers for what is no part of the graph.
-
-    Args:
-        seeds: The seed of each member's initial weights.
-        labels: How many labels nodes have.
-        inputs: Numbers of a row beside the graph.
-        width: Numbers of a node.
-        depth: Convolutions.
+    the mean over all nodes, and from a row of numbers for what is no part of the graph. Each member has a seed for its
+    initial weights.
     """
 
     def __init__(self, seeds: Sequence[int], labels: int, inputs: int, *, width: int, depth: int) -> None:
