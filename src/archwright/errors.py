@@ -34,55 +34,55 @@ __all__ = [
 
 
 class ArchwrightError(Exception):
-    """Base of every error below, so that one `except` can catch them all."""
+    """Base class of all errors of archwright."""
 
 
 class SpaceError(ArchwrightError):
-    """A search space is defined wrongly."""
+    """The definition of a search space is invalid."""
 
 
 class ShapeError(SpaceError):
-    """Options of one choice, or layers in a row, do not fit in shape."""
+    """The shapes of successive layers, or of options of a choice, do not match."""
 
 
 class ArchitectureError(ArchwrightError):
-    """Decisions do not belong to the space they are used with."""
+    """Decisions do not belong to the space with which they are used."""
 
 
 class Exhausted(ArchwrightError):
-    """Every architecture of a finite space has been proposed."""
+    """All architectures of a finite space have been proposed."""
 
 
 class BuildError(ArchwrightError):
-    """An architecture cannot be turned into a network or into source."""
+    """The network of an architecture cannot be built or written as source."""
 
 
 class RelaxationError(ArchwrightError):
-    """A space cannot be made one network with shared weights, or a relaxation cannot serve it; the path is named."""
+    """A supernet cannot be made of a space, or does not support a relaxation; the message names the path."""
 
 
 class DataError(ArchwrightError):
-    """Data cannot be read, or cannot be learnt from."""
+    """Data cannot be read, or are not suitable for training."""
 
 
 class CostError(ArchwrightError):
-    """What a network costs cannot be told: on this machine, on this target, or at all."""
+    """The cost of a network cannot be determined on this machine, for this target, or at all."""
 
 
 class Unsteady(CostError):
-    """Times waver too much to be believed: something else keeps the machine busy. Later it may be idle."""
+    """Measured times vary too much, since other processes use the machine; a later measurement may succeed."""
 
 
 class EvaluationError(ArchwrightError):
-    """An evaluation gave no usable result."""
+    """An evaluation has no valid result."""
 
 
 class StrategyError(ArchwrightError):
-    """A strategy cannot serve the space or the settings it was given."""
+    """A strategy does not support the space or its settings."""
 
 
 class SchedulerError(ArchwrightError):
-    """A scheduler cannot work with the evaluator, the fidelities, the budget or the settings it was given."""
+    """A scheduler does not support the evaluator, the fidelities, the budget or its settings."""
 
 
 class BudgetError(ArchwrightError):
@@ -90,11 +90,11 @@ class BudgetError(ArchwrightError):
 
 
 class StudyError(ArchwrightError):
-    """A study is used in a way that its state does not allow."""
+    """An operation is not possible in the state of a study."""
 
 
 class StudyLocked(StudyError):
-    """Another process holds the study."""
+    """Another process writes to the study."""
 
 
 class StoreError(ArchwrightError):
@@ -102,7 +102,7 @@ class StoreError(ArchwrightError):
 
 
 class TableError(ArchwrightError):
-    """A table of measured networks is missing, damaged, or lacks what was asked of it."""
+    """A tabular benchmark is missing, damaged, or lacks a value."""
 
 
 class MissingExtra(ArchwrightError, ImportError):
@@ -110,7 +110,7 @@ class MissingExtra(ArchwrightError, ImportError):
 
 
 class UnknownName(ArchwrightError, KeyError):
-    """A name that is not in a registry."""
+    """A name is not in a registry."""
 
     def __str__(self) -> str:
         """Return the message; `KeyError` would show its repr."""

@@ -81,7 +81,7 @@ class Result:
 
     @property
     def final(self) -> Array:
-        """The (seeds, trials) regret that counts: the judged one where there is one."""
+        """The (seeds, trials) regret of the final values, or without them of the objective."""
         return self.regret if self.judged is None else self.judged
 
     @property
@@ -94,7 +94,7 @@ class Result:
 
         Args:
             seconds: (times,) the times.
-            regret: Which regret; the final one when not given.
+            regret: The regret; by default `final`.
         """
         regret = self.final if regret is None else regret
         places = np.stack([np.searchsorted(clock, seconds, side="right") for clock in self.clock])
@@ -145,7 +145,7 @@ class Comparison:
         scale: float,
         seconds: float | None = None,
     ) -> Comparison:
-        """Return what runs come to; arguments are those of `compare`."""
+        """Return the comparison of runs; arguments are those of `compare`."""
         sign = 1.0 if objective.maximise else -1.0
         every = [run for several in runs.values() for run in several]
         known = best is not None
@@ -178,7 +178,7 @@ class Comparison:
 
     @property
     def checkpoints(self) -> tuple[int, ...]:
-        """The numbers of (full) evaluations that tables show: some round ones, and the last."""
+        """The numbers of (full) evaluations that tables show: round ones, and the last."""
         return tuple(dict.fromkeys([*(point for point in _CHECKPOINTS if point < self.trials), self.trials]))
 
     @property
@@ -241,9 +241,9 @@ class Comparison:
         return list(zip(self.checkpoints, held.T, strict=True))
 
     def save(self, folder: str | Path, *, title: str = "") -> list[Path]:
-        """Write results.json, runs.csv and the pictures (PNG, SVG, HTML) into a folder.
+        """Write results.json, runs.csv and the plots (PNG, SVG, HTML) to a folder.
 
-        Files of these names that are there already are kept, with ".old" behind their names.
+        Existing files with these names are renamed, with the suffix ".old".
 
         Raises:
             MissingExtra: Matplotlib is not installed.

@@ -39,7 +39,7 @@ class Ranking:
     wilcoxon: Mapping[tuple[str, str], float]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the ranking as a JSON object; what could not be computed is null."""
+        """Return the ranking as a JSON object; NaN is null."""
         return {
             "ranks": dict(self.ranks),
             "friedman_p": None if math.isnan(self.friedman) else self.friedman,
@@ -49,11 +49,11 @@ class Ranking:
 
     @property
     def best(self) -> str:
-        """The strategy of the lowest mean rank; the first of several."""
+        """The strategy with the lowest mean rank; of several the first."""
         return min(self.ranks, key=self.ranks.__getitem__)
 
     def alike(self, name: str, level: float = 0.05) -> list[str]:
-        """Return the strategies that Wilcoxon's test does not tell apart from one at a level."""
+        """Return the strategies that do not differ significantly from one, by Wilcoxon's test at a level."""
         pairs = [pair for pair, p in self.wilcoxon.items() if p >= level and name in pair]
         return [one if other == name else other for one, other in pairs]
 

@@ -109,14 +109,14 @@ class Table(Evaluator):
         self.best_test = None if self._test is None else float(best(self._test))
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
-        """Return the validation value of the candidate's row, with "seconds" and what else the table knows.
+        """Return the validation value of the candidate's row, with "seconds" and the other metrics.
 
-        Where there are results after several numbers of epochs, those up to the candidate's fidelity are reported as
-        its curve, each with the "seconds" until then.
+        Results after fewer epochs, up to the candidate's fidelity, are reported as its learning curve, with the
+        "seconds" until then.
 
         Raises:
-            Stopped: The candidate is told to stop at one of them.
-            TableError: The network has no row, the row lacks the value, or there are no results after so much training.
+            Stopped: The candidate is stopped at one of these reports.
+            TableError: The network has no row, the row lacks the value, or there are no results at the fidelity.
             EvaluationError: The training of this network failed.
         """
         row = self.row(candidate.architecture)
@@ -136,14 +136,14 @@ class Table(Evaluator):
 
     @property
     def mean_seconds(self) -> float | None:
-        """How long a full training took, in the mean over the rows; `None` where it is not known."""
+        """The mean duration of a full training over the rows; `None` if unknown."""
         return None if self._seconds is None else float(np.nanmean(self._seconds[self.epochs[-1]]))
 
     def test(self, architecture: Mapping[str, object]) -> float:
         """Return the test value of an architecture after the full training.
 
         Raises:
-            TableError: The table has no test part, or the network has no row, or the row lacks the value.
+            TableError: The table has no test values, the network has no row, or the row lacks the value.
         """
         if self._test is None:
             raise TableError("this table has no test part")
@@ -151,13 +151,13 @@ class Table(Evaluator):
         return self._known(f"test {self.metric}", self._test[row], row)
 
     def row(self, architecture: Mapping[str, object]) -> int:
-        """Return the row of an architecture.
+        """Return the index of an architecture's row.
 
-        With `nearest=True`, an architecture that is not listed has the row whose vector (`Space.encode`) has the
-        smallest sum of absolute differences from its own; the first of several.
+        With `nearest=True`, for an architecture without a row it is the first row whose vector (`Space.encode`) has the
+        smallest L1 distance.
 
         Raises:
-            TableError: It has none.
+            TableError: The architecture has no row.
         """
         known = architecture if isinstance(architecture, Architecture) else Architecture(dict(architecture))  # type: ignore[arg-type]
         if self._key is None:

@@ -47,7 +47,7 @@ class Costed(Wrapped):
         self._known: dict[Architecture, dict[str, float]] = {}
 
     def costs_of(self, candidate: Candidate) -> dict[str, float]:
-        """Return what the candidate's network costs."""
+        """Return the costs of the candidate's network."""
         known = self._known.setdefault(candidate.architecture, {})
         for cost in self.costs:
             if not known.keys() >= set(cost.metrics):
@@ -55,12 +55,12 @@ class Costed(Wrapped):
         return known
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
-        """Return the metrics of the other evaluator with the costs, which the candidate is told first.
+        """Return the metrics of the other evaluator and the costs, which are checked against the constraints first.
 
         Raises:
-            CostError: A cost cannot be told, or times waver too much before the training and after it.
-            Infeasible: The costs break a constraint.
-            Stopped: As the other evaluator does, but where the last report is the result.
+            CostError: A cost is undefined, or times vary too much before and after the training.
+            Infeasible: The costs violate a constraint.
+            Stopped: As in the other evaluator, unless the last report is the result.
         """
         with suppress(Unsteady):  # the machine is busy, and may be idle when the network has been trained
             self.costs_of(candidate)
@@ -74,7 +74,7 @@ class Costed(Wrapped):
         return {**metrics, **self.costs_of(candidate)}
 
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
-        """Train the candidate from scratch as the other evaluator does, and add the costs, which come first again."""
+        """Run the final training of the other evaluator, and add the costs, which are measured first."""
         costs = self.costs_of(candidate)
         metrics = self.evaluator.retrain(candidate)
         return None if metrics is None else {**metrics, **costs}
@@ -86,9 +86,10 @@ class Costed(Wrapped):
         return None if metrics is None else {**metrics, **costs}
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what makes it again, or `None` where a cost cannot be written down.
+        """Return a JSON object from which the evaluator can be restored, or `None`.
 
-        Of an evaluator that cannot be, "evaluator" is `None`: whoever goes on gives it again, and the costs are known.
+        If the other evaluator cannot be stored, "evaluator" is `None`: it has to be given again, and the costs are
+        restored.
         """
         costs = [cost.to_json() for cost in self.costs]
         if any(cost is None for cost in costs):

@@ -49,7 +49,7 @@ class Agreement:
 
     @classmethod
     def of(cls, expected: Sequence[float], measured: Sequence[float]) -> Agreement:
-        """Return the agreement of two rows of numbers above 0."""
+        """Return the agreement of two sequences of positive numbers."""
         from scipy.stats import spearmanr  # slow to import
 
         one, other = np.asarray(expected, dtype=float), np.asarray(measured, dtype=float)
@@ -99,7 +99,7 @@ class LatencyTable(Cost):
         return len(self.times)
 
     def fill(self, space: Space, architectures: Iterable[Architecture], example_input: InputSpec | None = None) -> int:
-        """Measure the operations of architectures that are not in the table yet, and return how many those were.
+        """Measure the operations of architectures that are missing in the table, and return their number.
 
         Raises:
             CostError: An operation does not run on the target, or the device is absent.
@@ -109,14 +109,14 @@ class LatencyTable(Cost):
         return self._measure(each for one in architectures for each in self._operations(space, one, specs))
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:
-        """Refuse a device that is absent and a runtime that is not installed: an operation may have to be measured."""
+        """Check that the device is present and the runtime installed, since operations may have to be measured."""
         check_target(self.target)
 
     def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
-        """Return what the table expects of the network of an architecture.
+        """Return the predicted latency of an architecture's network.
 
         Raises:
-            CostError: An operation that the table lacks does not run on the target.
+            CostError: A missing operation does not run on the target.
         """
         specs = inputs_of(space, example_input)
         found = self._operations(space, architecture, specs)
@@ -133,16 +133,16 @@ class LatencyTable(Cost):
         *,
         limit: float = 0.1,
     ) -> Agreement:
-        """Measure networks end to end, and return how well the table agrees.
+        """Measure networks end to end, and return their agreement with the predictions.
 
         Args:
             space: The space.
-            architectures: Which; they should not be those that filled the table.
-            example_input: What goes into the networks; what the space says when not given.
-            limit: The greatest spread of a measurement that is believed.
+            architectures: The architectures; they should differ from those that filled the table.
+            example_input: The input of the networks; by default that of the space.
+            limit: The maximum interquartile range of the rounds, relative to their median.
 
         Raises:
-            CostError: The times waver too much, or a network does not run on the target.
+            CostError: The times vary too much, or a network does not run on the target.
         """
         from archwright.cost._network import fresh
 
@@ -164,10 +164,10 @@ class LatencyTable(Cost):
 
     @classmethod
     def load(cls, path: str | Path) -> LatencyTable:
-        """Return the table that `save` wrote.
+        """Return the table written by `save`.
 
         Raises:
-            CostError: There is none there.
+            CostError: The file is not such a table.
         """
         try:
             document: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))

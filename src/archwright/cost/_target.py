@@ -53,8 +53,8 @@ class Target:
         """Return the target that a text such as "onnx" or "eager:device=cuda,batch_size=8" describes.
 
         Raises:
-            UnknownName: There is no such runtime.
-            CostError: The text does not read so.
+            UnknownName: No runtime has that name.
+            CostError: The text cannot be parsed.
         """
         if isinstance(text, Target):
             return text

@@ -48,10 +48,10 @@ class Part:
         return Part(torch.cat([self.inputs, other.inputs]), torch.cat([self.targets, other.targets]))
 
     def select(self, places: torch.Tensor) -> Part:
-        """Return the samples at some places.
+        """Return the samples at given indices.
 
         Args:
-            places: int64 of shape (n,).
+            places: Indices, int64 of shape (n,).
         """
         return Part(self.inputs[places], self.targets[places])
 
@@ -59,7 +59,7 @@ class Part:
         """Yield batches (inputs, targets).
 
         Args:
-            places: Those of the samples of each batch, int64 of shape (n,).
+            places: Indices of the samples of each batch, int64 of shape (n,).
         """
         for each in places:
             yield self.inputs[each], self.targets[each]
@@ -117,7 +117,7 @@ class Data:
 
     @property
     def preprocess(self) -> Preprocess:
-        """What turns files and raw inputs into what a network takes; it is saved with each network."""
+        """The preprocessing of files and raw inputs, which is saved with each network."""
         means, stds = self.mean.tolist(), self.std.tolist()
         if self.kind == "image":
             channels, height, width = self.example_input.shape
@@ -140,11 +140,10 @@ class Data:
         return TablePreprocess(self.classes, tuple(columns), self.named, self.target, self.targets)
 
     def normalise(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return what a network sees: inputs less the training mean, over its deviation.
+        """Return normalised inputs: (inputs - mean) / std, with the statistics of the training set.
 
         Args:
-            inputs: Samples as a part holds them, on any device: (n, channels, height, width) or (n,
-                features).
+            inputs: Samples of a part, on any device: (n, channels, height, width) or (n, features).
 
         Returns:
             float32 of the same shape, on the same device.

@@ -89,13 +89,13 @@ class ImagePreprocess:
         return (self.channels, self.height, self.width)
 
     def normalise(self, raw: Tensor) -> Tensor:
-        """Return raw pictures (n, channels, height, width) less the mean, over the deviation, as float32."""
+        """Return raw images (n, channels, height, width) as (raw - mean) / std, float32."""
         return normalise(raw, self.mean, self.std)
 
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
-        """Yield the picture in a file as uint8 (channels, height, width), or why it cannot be used.
+        """Yield the image in a file as uint8 (channels, height, width), or the error.
 
-        An idx file, with `idx3-ubyte` in its name as those of MNIST, yields all of its pictures, numbered from 1.
+        An idx file, with `idx3-ubyte` in its name as those of MNIST, yields all of its images, numbered from 1.
         """
         try:
             if not self.bytes:
@@ -116,13 +116,13 @@ class ImagePreprocess:
             yield None, error
 
     def batch(self, raw: Tensor) -> Tensor:
-        """Return raw pictures as (n, channels, height, width).
+        """Return raw images as (n, channels, height, width).
 
         Args:
-            raw: Shape (n, channels, height, width), (n, height, width, channels), or (n, height, width) for grey ones.
+            raw: Shape (n, channels, height, width), (n, height, width, channels), or (n, height, width) for greyscale.
 
         Raises:
-            InputError: The shape is another, or the values are not those of the training data.
+            InputError: The shape or the range of values differs from the training data.
         """
         shape = tuple(raw.shape)
         if shape[1:] == self.shape:
@@ -193,14 +193,14 @@ class Column:
 
     @property
     def features(self) -> int:
-        """How many features it becomes."""
+        """The number of features of the column."""
         return 1 if self.categories is None else len(self.categories)
 
     def encode(self, cell: str, where: str) -> list[float]:
-        """Return the features of a cell; a category that training did not have gives zeros and a warning.
+        """Return the features of a cell; zeros, with a warning, for a category that is not in the training data.
 
         Raises:
-            InputError: The cell is empty, or no number where one is needed.
+            InputError: The cell is empty, or not a number in a numeric column.
         """
         if is_missing(cell):
             raise InputError(f"{where}column {self.name!r} is missing ({cell!r}); fill it in.")
@@ -259,13 +259,13 @@ class TablePreprocess:
         return tuple(each.std for each in self.columns for _ in range(each.features))
 
     def normalise(self, raw: Tensor) -> Tensor:
-        """Return raw features (n, features) less the mean, over the deviation, as float32."""
+        """Return raw features (n, features) as (raw - mean) / std, float32."""
         return normalise(raw, self.mean, self.std)
 
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
-        """Yield each row of a table file as float32 (features,), or why it cannot be used.
+        """Yield each row of a table file as float32 (features,), or the error.
 
-        Columns that the network does not use are passed over.
+        Other columns are ignored.
 
         Raises:
             InputError: The file cannot be read, or lacks a column.
@@ -285,23 +285,23 @@ class TablePreprocess:
         """Return the features of one row, float32 (features,).
 
         Args:
-            row: Values by the names of columns; others than those that the network uses are passed over.
+            row: Values by column name; other columns are ignored.
 
         Raises:
-            InputError: A column is missing, or holds what cannot be used.
+            InputError: A column is missing or invalid.
         """
         _check_columns([each.name for each in self.columns if each.name not in row], "a row")
         cells = ["" if _is_absent(row[each.name]) else str(row[each.name]).strip() for each in self.columns]
         return self._encode(cells, "")
 
     def batch(self, raw: Tensor) -> Tensor:
-        """Return raw features as they are.
+        """Return raw features unchanged, after a check.
 
         Args:
             raw: Shape (n, features): numbers, and a 0/1 feature for each category.
 
         Raises:
-            InputError: The shape is another, or a value is no number.
+            InputError: The shape is wrong, or a value is not a number.
         """
         if tuple(raw.shape[1:]) != self.shape:
             raise InputError(

@@ -122,25 +122,25 @@ class EditEnv(Environment):
         self._next: list[Architecture | None] = [None] * len(self._edits)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return for each action whether the present network can be changed so; none where no episode is under way."""
+        """Return the mask of valid actions of the current network; all false outside an episode."""
         return np.array([self._left > 0 and after is not None for after in self._next], dtype=np.bool_)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin with a network, which is evaluated.
+        """Start an episode with a network, which is evaluated.
 
         Args:
-            seed: What all randomness follows from now on; as it was going when not given.
-            options: May hold "start", an architecture to begin with this time.
+            seed: A new random seed; by default the generator is continued.
+            options: May contain "start", the first architecture of this episode.
 
         Returns:
-            The observation; the info with "action_mask", "architecture", "metrics", and "error" where the evaluation
+            The observation; the info with "action_mask", "architecture", "metrics", and "error" if the evaluation
             failed.
 
         Raises:
             ArchitectureError: The architecture does not belong to the space.
-            EvaluationError: A metric to be observed was not measured.
+            EvaluationError: A metric of the observation was not measured.
         """
         super().reset(seed=seed)
         given = (options or {}).get("start", self.start)
@@ -156,18 +156,17 @@ class EditEnv(Environment):
         """Change the network and evaluate it.
 
         Args:
-            action: A number from 0; `edits` says what it stands for.
+            action: The index of an edit, from 0.
 
         Returns:
-            The observation, the reward, whether the episode was ended by an action that there was not, whether it was
-            truncated, and the info: always "action_mask", "architecture" and "metrics", those of what was evaluated;
-            "invalid_action" where the network could not be changed so; "error" where the evaluation failed or a
-            constraint is violated.
+            The observation, the reward, whether an invalid action ended the episode, whether it was truncated, and the
+            info: always "action_mask", "architecture" and "metrics" of the evaluated network; "invalid_action" if the
+            action was invalid; "error" if the evaluation failed or a constraint is violated.
 
         Raises:
             ResetNeeded: No episode is under way (`gymnasium.error`).
             ArchitectureError: The action is not in the action space.
-            EvaluationError: A metric to be observed was not measured.
+            EvaluationError: A metric of the observation was not measured.
         """
         chosen = self._number(action, under_way=self._left > 0)
         told: dict[str, Any] = {}

@@ -82,11 +82,11 @@ class SearchEnv(Environment):
 
     @property
     def due(self) -> str | None:
-        """The name of the decision that is due."""
+        """The name of the next decision."""
         return None if self._episode is None or self._episode.due is None else self._episode.due.name
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return for each action whether the decision that is due has it; none at the end of an episode."""
+        """Return the mask of valid actions of the next decision; all false at the end of an episode."""
         mask = np.zeros(self._most, dtype=np.bool_)
         if self._episode is not None:
             mask[: len(self._episode.weights)] = self._episode.weights > 0
@@ -95,10 +95,10 @@ class SearchEnv(Environment):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin an architecture.
+        """Start an episode.
 
         Args:
-            seed: What all randomness follows from now on; as it was going when not given.
+            seed: A new random seed; by default the generator is continued.
             options: Not used.
 
         Returns:
@@ -109,15 +109,15 @@ class SearchEnv(Environment):
         return self._episode.observe(), self._info()
 
     def step(self, action: np.int64 | int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Make the decision that is due.
+        """Make the next decision.
 
         Args:
-            action: A number from 0; see the class for what it stands for.
+            action: The index of an action, from 0: see the class.
 
         Returns:
             The observation, the reward, whether the episode has ended, False, and the info: always the "action_mask";
-            "invalid_action" where the decision did not have the action; at the end "architecture", "metrics", and
-            "error" where the evaluation failed or a constraint is violated.
+            "invalid_action" if the action was invalid; at the end "architecture", "metrics", and "error" if the
+            evaluation failed or a constraint is violated.
 
         Raises:
             ResetNeeded: No episode is under way (`gymnasium.error`).

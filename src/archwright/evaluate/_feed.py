@@ -50,17 +50,17 @@ class Feed:
         return len(self._part)
 
     def run(self, model: Callable[..., Any], inputs: Any) -> Any:
-        """Return what a network gives for the inputs of a batch.
+        """Return the outputs of a network for the inputs of a batch.
 
         Raises:
-            EvaluationError: It is not what the task needs.
+            EvaluationError: The outputs do not fit the task.
         """
         outputs = self._setup.run(model, inputs)
         self.task.check_outputs(outputs, size_of(inputs))
         return outputs
 
     def in_order(self, size: int) -> Iterator[Batch]:
-        """Yield all samples in their order, as they are, `size` at a time."""
+        """Yield all samples in order, in batches of `size`."""
         if isinstance(self._part, Part):
             for start in range(0, len(self), size):
                 chosen = slice(start, start + size)  # a view, not a copy
@@ -69,15 +69,15 @@ class Feed:
             yield from self._read(torch.split(torch.arange(len(self)), size))
 
     def shuffled(self, size: int, generator: torch.Generator, *, augment: tuple[str, ...] = ()) -> Iterator[Batch]:
-        """Yield all samples in a new order, `size` at a time.
+        """Yield all samples in random order, in batches of `size`.
 
-        The last batch holds the rest. A rest of one joins the batch before it, because batch
-        normalisation learns nothing from a single sample.
+        The last batch may be smaller; a last batch of one sample is merged with the one before, because of batch
+        normalisation.
 
         Args:
             size: The batch size.
-            generator: Where the order and the augmentation come from; on the CPU.
-            augment: The names of the random changes to make to images.
+            generator: The generator of the order and the augmentation, on the CPU.
+            augment: Names of augmentations of images.
         """
         order, part = torch.randperm(len(self), generator=generator), self._part
         if not isinstance(part, Part):
@@ -106,7 +106,7 @@ class Feed:
         return sizes
 
     def steps(self, size: int) -> int:
-        """Return how many batches `shuffled(size)` yields."""
+        """Return the number of batches of `shuffled(size)`."""
         return len(self.sizes(size))
 
     def _read(self, places: Sequence[Tensor]) -> Iterator[Batch]:

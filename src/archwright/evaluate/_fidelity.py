@@ -59,7 +59,7 @@ class Fidelity:
             )
 
     def at(self, share: float) -> float:
-        """Return the value at a share of the way from the least to the full one, on a logarithmic scale.
+        """Return the value at a share of the range, on a logarithmic scale.
 
         Args:
             share: From 0, the least, to 1, the full value; both ends are exact.
@@ -73,11 +73,11 @@ class Fidelity:
         return value if value in ends else min(max(self.least, float(f"{value:.3g}")), self.full)
 
     def between(self, low: float, high: float) -> Fidelity:
-        """Return the same with another range, in whole numbers where it is given by them.
+        """Return the fidelity with another range.
 
         Raises:
-            EvaluationError: The range is empty or reversed, goes beyond all there is, or holds fewer than two of the
-                values that there are.
+            EvaluationError: The range is empty or reversed, exceeds the maximum, or contains fewer than two of the
+                allowed values.
         """
         asked = Fidelity(low, high)
         low, high = asked.least, asked.full

@@ -67,7 +67,7 @@ class Learned:
     diagnosis: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
+        """Return the result as a JSON object."""
         return {
             "architectures": [architecture.to_json() for architecture in self.architectures],
             "probabilities": [{name: list(each) for name, each in step.items()} for step in self.probabilities],
@@ -77,11 +77,11 @@ class Learned:
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> Learned:
-        """Return what `to_json` wrote.
+        """Return the result written by `to_json`.
 
         Raises:
-            ValueError: A field is missing or holds what does not belong there; the message names it.
-            ArchitectureError: What is preferred are no decisions.
+            ValueError: A field is missing or invalid; the message names it.
+            ArchitectureError: The architectures are invalid.
         """
         said = fields(written, "what was learned", "architectures", "probabilities", "curve", "diagnosis")
         curve = [fields(row, "a row of the curve") for row in items(said["curve"], "the curve")]

@@ -50,16 +50,16 @@ class TrainingProgress:
         self._limit = max(self._end - self._start, 1e-9) if by_time else math.inf
 
     def progress(self, step: int) -> float:
-        """Return how far the training is after `step` steps, from 0 to 1."""
+        """Return the progress after `step` steps, from 0 to 1."""
         elapsed = (time.monotonic() - self._start) / self._limit
         return min(1.0, max(step / self._steps, elapsed))
 
     def done(self, step: int) -> bool:
-        """Tell whether `step` steps are all there were to be, or the time was all there was."""
+        """Tell whether the training ends after `step` steps or at this time."""
         return step >= self._steps or (self._by_time and self.late())
 
     def left(self, step: int) -> int | None:
-        """Return how many steps are still to be made after `step`; `None` where time alone ends it."""
+        """Return the number of remaining steps after `step`; `None` if only the time is limited."""
         return None if math.isinf(self._steps) else int(self._steps) - step
 
     def late(self) -> bool:

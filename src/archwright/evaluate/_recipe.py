@@ -76,14 +76,13 @@ class Recipe:
                 )
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
-        """Return the recipe with the values that a candidate brings.
+        """Return the recipe with the settings of a candidate.
 
-        A candidate's optimizer that is more than a name takes the place of `lr` and `weight_decay`
-        too.
+        An optimizer that is not a name also replaces `lr` and `weight_decay`.
 
         Raises:
             EvaluationError: A value is out of its range, or contradicts another.
-            UnknownName: A setting is none of a recipe's.
+            UnknownName: A setting is unknown.
         """
         known = [field.name for field in dataclasses.fields(self)]
         for name in settings:
@@ -100,7 +99,7 @@ class Recipe:
         """Check the recipe against the task.
 
         Raises:
-            EvaluationError: They do not go together.
+            EvaluationError: A setting does not suit the task.
         """
         samples = len(task.train)
         if self.augment and task.kind != "image":
@@ -119,19 +118,19 @@ class Recipe:
             )
 
     def smoothing_for(self, task: Task) -> float | None:
-        """Return the label smoothing: the one given, or the task's own."""
+        """Return the label smoothing, by default that of the task."""
         return task.label_smoothing if self.label_smoothing is None else self.label_smoothing
 
     def epochs_for(self, samples: int) -> int:
-        """Return the number of epochs: the one given, or what shows 100,000 samples, from 2 to 10."""
+        """Return the number of epochs, by default 2 to 10, such that 100,000 samples are seen."""
         if self.epochs is not None:
             return self.epochs
         return min(10, max(2, round(100_000 / samples)))
 
     def batch_for(self, samples: int) -> int:
-        """Return the batch size: the one given, or 128, or less where that makes under 32 steps an epoch.
+        """Return the batch size, by default 128, or less for at least 32 steps per epoch.
 
-        It is 8 at least, and a multiple of 8 as far as there are samples.
+        It is at least 8, and a multiple of 8 if there are enough samples.
         """
         if self.batch_size is not None:
             return self.batch_size

@@ -38,7 +38,7 @@ class Setup:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def place(self, batch: Any) -> Any:
-        """Return a batch on the device, images in their layout."""
+        """Return a batch on the device, images in their memory format."""
         return map_tensors(self._placed, batch)
 
     def _placed(self, tensor: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class Setup:
         return tensor.contiguous(memory_format=self.layout) if tensor.ndim == 4 else tensor
 
     def run(self, model: Callable[..., Any], inputs: Any) -> Any:
-        """Return what a network gives for a batch, floating-point numbers as float32.
+        """Return the outputs of a network for a batch, floating-point tensors as float32.
 
         Args:
             model: The network.

@@ -34,11 +34,11 @@ class Checkpoints:
         self._kept: dict[int, bytes] = {}
 
     def is_taken(self, number: int) -> bool:
-        """Tell whether there is a file of the name that a trial's state has."""
+        """Tell whether a file with the name of a trial's checkpoint exists."""
         return self._folder is not None and os.path.lexists(self._file(number))
 
     def keep(self, number: int, state: Mapping[str, Any]) -> None:
-        """Keep a copy of a trial's state, at once and as a whole."""
+        """Save a copy of a trial's state atomically."""
         import torch
 
         if self._folder is None:
@@ -51,10 +51,10 @@ class Checkpoints:
         _disk.write(self._file(number), lambda file: torch.save(dict(state), file))
 
     def load(self, number: int) -> dict[str, Any]:
-        """Return a trial's state.
+        """Return the state of a trial.
 
         Raises:
-            LookupError: It is not there, or it is damaged; the message says which.
+            LookupError: The checkpoint is missing or damaged; the message says which.
         """
         try:
             return parse_state(self._kept[number] if self._folder is None else self._read(self._folder, number))
@@ -66,7 +66,7 @@ class Checkpoints:
             raise LookupError(str(error)) from error
 
     def drop(self, numbers: Collection[int]) -> None:
-        """Remove the states of trials."""
+        """Remove the checkpoints of trials."""
         for number in numbers:
             self._kept.pop(number, None)
             if self._folder is not None and _disk.is_folder(self._folder):

@@ -29,16 +29,16 @@ class Executor(ABC):
 
     @abstractmethod
     def start(self, job: Job, listen: Listen) -> None:
-        """Begin a job.
+        """Start a job.
 
         Args:
             job: The job.
-            listen: Is told what it reports on the way; where it says why the job is to end, the job is stopped.
+            listen: Called with intermediate reports; if it returns a reason to stop, the job is stopped.
         """
 
     @abstractmethod
     def wait(self) -> tuple[Report, Candidate]:
-        """Return how the next job has ended, and its candidate; there is one that runs."""
+        """Wait for the next running job to end; return its final report and its candidate."""
 
 
 class InProcess(Executor):
@@ -62,11 +62,11 @@ class InProcess(Executor):
         self._started: deque[tuple[Job, Listen]] = deque()
 
     def start(self, job: Job, listen: Listen) -> None:
-        """Take a job; it is run when it is waited for."""
+        """Queue a job, which is run by `wait`."""
         self._started.append((job, listen))
 
     def wait(self) -> tuple[Report, Candidate]:
-        """Run the job that was started first."""
+        """Run the first job of the queue."""
         return self._worker.run(*self._started.popleft())
 
 

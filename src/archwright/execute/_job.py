@@ -51,10 +51,10 @@ class Origin:
 
     @classmethod
     def from_json(cls, written: object) -> Origin:
-        """Return what `to_json` wrote.
+        """Return the origin written by `to_json`.
 
         Raises:
-            ValueError: It is something else; the message names the field.
+            ValueError: A field is invalid; the message names it.
         """
         given = fields(written, "an origin", "trial", "architecture", "curve", "kept")
         return cls(
@@ -119,10 +119,10 @@ class Job:
 
     @classmethod
     def from_json(cls, written: object) -> Job:
-        """Return what `to_json` wrote.
+        """Return the job written by `to_json`.
 
         Raises:
-            ValueError: It is something else; the message names the field.
+            ValueError: A field is invalid; the message names it.
         """
         given = fields(written, "a job", *cls.__dataclass_fields__)
         before, parent, seconds = (given[name] for name in ("before", "parent", "seconds"))
@@ -173,7 +173,7 @@ class Report:
 
     @property
     def ended(self) -> bool:
-        """Whether the evaluation is over."""
+        """Whether the evaluation has ended."""
         return self.kind not in ("progress", "problem")
 
     def to_json(self) -> dict[str, Any]:
@@ -182,10 +182,10 @@ class Report:
 
     @classmethod
     def from_json(cls, written: object) -> Report:
-        """Return what `to_json` wrote.
+        """Return the report written by `to_json`.
 
         Raises:
-            ValueError: It is something else; the message names the field.
+            ValueError: A field is invalid; the message names it.
         """
         given = fields(written, "a report", *cls.__dataclass_fields__)
         if given["kind"] not in get_args(Kind):

@@ -97,14 +97,14 @@ class Worker:
         self._process = os.getpid()
 
     def run(self, job: Job, listen: Listen = lambda report: None) -> tuple[Report, Candidate]:
-        """Evaluate a job; return how it ended, and the candidate with its network.
+        """Run a job; return its final report, and the candidate with its network.
 
         Args:
             job: The job.
-            listen: Is told what is reported on the way.
+            listen: Called with intermediate reports.
 
         Raises:
-            StudyError: The job is of another space.
+            StudyError: The job belongs to another space.
         """
         if job.space != self.space.fingerprint:
             raise StudyError(f"the job of trial {job.trial} is of another space than this worker's")

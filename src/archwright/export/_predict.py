@@ -102,7 +102,7 @@ class Predictor:
         ...     print(found.file, found.label, found.probability)
 
     Args:
-        network: What takes normalised inputs and returns a score for each class, or standardised target values.
+        network: The network on normalised inputs, which returns a score for each class, or standardised target values.
         preprocess: Its preprocessing.
 
     Attributes:
@@ -115,12 +115,12 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the scores; none for a regression."""
+        """Names of the classes, in the order of the scores; empty for regression."""
         return self.preprocess.classes
 
     @torch.no_grad()
     def scores(self, raw: Tensor) -> Tensor:
-        """Return a score for each class; for a regression each target value in its own unit.
+        """Return the scores of the classes, or for regression the target values in their units.
 
         Args:
             raw: Raw inputs: pixels (n, channels, height, width), or features (n, features).
@@ -129,7 +129,7 @@ class Predictor:
             Shape (n, classes) or (n, targets), float32.
 
         Raises:
-            InputError: The inputs do not fit, or the network is not one for these classes or targets.
+            InputError: The inputs do not fit, or the network does not match the classes or targets.
         """
         scores = self.network(self.preprocess.batch(raw).to(self.network.mean.device))
         targets = len(self.preprocess.targets)

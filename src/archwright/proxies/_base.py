@@ -38,11 +38,10 @@ class Proxy(ABC):
         """Return the score.
 
         Args:
-            passes: The network, a batch, and what passes over them gave.
+            passes: The results of forward and backward passes of the network over a batch.
 
         Raises:
-            EvaluationError: It is undefined for this network; the message says which trait of the network is the
-                cause, and what to do.
+            EvaluationError: The proxy is undefined for this network; the message gives the reason and what to do.
         """
 
 

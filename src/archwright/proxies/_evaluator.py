@@ -21,25 +21,23 @@ if TYPE_CHECKING:
 
 
 class ProxyEvaluator(Evaluator):
-    """Scores a candidate's untrained network by zero-cost proxies, on one batch of the training part.
+    """Evaluator that scores a candidate's untrained network by zero-cost proxies, on one batch of the training set.
 
-    All candidates see the same batch; their weights, and what a proxy draws, follow from the candidate's seed. It
-    computes in float32. The final training is that of `Training`. Scores do not depend on how networks are trained, so
-    a space may decide nothing else than the network.
+    All candidates see the same batch; weights and random numbers of proxies depend on the candidate's seed. The final
+    training is that of `Training`. Scores do not depend on the training, so a space may have no decisions besides those
+    of the network.
 
     Args:
-        training: How the network that was found is trained in the end: a `Training`, or a task or data for one with its
-            defaults.
-        proxy: One or several proxies: names (`archwright.proxies.names()`) or `Proxy` objects. Those given
-            together share their passes.
-        batch_size: Samples of the batch; fewer where the training part has fewer.
+        training: The final training: a `Training`, or a task or data for one with its defaults.
+        proxy: One or several proxies: names (`archwright.proxies.names()`) or `Proxy` objects. Several proxies share
+            their passes.
+        batch_size: Number of samples of the batch, limited by the training set.
         objective: "max" and the name of a proxy; `None` for the first of them.
-        seed: Which samples the batch has follows from it.
+        seed: The random seed of the batch.
 
     Raises:
-        EvaluationError: A value is out of its range, or "az-nas", which ranks sets, comes first and no objective is
-            given.
-        UnknownName: No proxy has a name.
+        EvaluationError: A value is out of its range, or "az-nas", which ranks sets, is first and no objective is given.
+        UnknownName: No proxy has that name.
 
     Example:
         >>> import archwright as aw
@@ -81,7 +79,7 @@ class ProxyEvaluator(Evaluator):
         self._batches: dict[str, Batch] = {}
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
-        """Return the scores of the candidate's network by the names of the proxies; greater is better.
+        """Return the scores of the candidate's network by proxy; greater is better.
 
         Raises:
             EvaluationError: A proxy is undefined for the network.
@@ -100,11 +98,11 @@ class ProxyEvaluator(Evaluator):
         return self.training.retrain(candidate)
 
     def held_out(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
-        """Test a network that was trained before, as `Training` does."""
+        """Test a trained network, as `Training` does."""
         return self.training.held_out(candidate, model)
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what makes the evaluator again, or `None` where its training cannot be written down."""
+        """Return a JSON object from which the evaluator can be restored, or `None`."""
         training = self.training.to_json()
         if training is None:
             return None
@@ -119,10 +117,10 @@ class ProxyEvaluator(Evaluator):
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> ProxyEvaluator:
-        """Return the evaluator that `to_json` wrote down, with its data loaded again.
+        """Return the evaluator written by `to_json`, and load its data.
 
         Raises:
-            EvaluationError: It is not one that is written there.
+            EvaluationError: The object is not such an evaluator.
         """
         options = dict(written)
         if options.pop("type", None) != "proxies" or not {"training", "proxies"} <= set(options):

@@ -81,11 +81,10 @@ class Passes:
         return torch.Generator().manual_seed(self.seed)
 
     def floating_inputs(self) -> Tensor:
-        """Return the inputs.
+        """Return the inputs, a single floating-point tensor.
 
         Raises:
-            EvaluationError: They are whole numbers, such as tokens: there is nothing between two of them; or there are
-                several.
+            EvaluationError: The inputs are integers, such as tokens, or there are several.
         """
         if not isinstance(self.inputs, Tensor):
             raise EvaluationError(
@@ -102,10 +101,10 @@ class Passes:
 
     @property
     def agreement(self) -> Tensor:
-        """(n, n) float64: how many units are in the same linear piece for two samples.
+        """(n, n) float64: the number of units that are in the same linear piece for two samples.
 
         Raises:
-            EvaluationError: The network has no piecewise linear unit.
+            EvaluationError: The network has no piecewise linear units.
         """
         self._declared("agreement")
         found = self._trace.agreement
@@ -118,7 +117,7 @@ class Passes:
 
     @property
     def blocks(self) -> list[Block]:
-        """What the network's blocks gave, in their order; see `blocks_of`.
+        """The outputs of the network's blocks in order; see `blocks_of`.
 
         Raises:
             EvaluationError: The network has no block before its head.
@@ -133,7 +132,7 @@ class Passes:
 
     @cached_property
     def input_gradients(self) -> Tensor:
-        """The gradient of the sum of all outputs, by the inputs; of their shape, float32."""
+        """The gradient of the sum of all outputs with respect to the inputs, float32."""
         self._declared("input_gradients")
         self.floating_inputs()
         trace = self._trace
@@ -184,17 +183,18 @@ class Passes:
 
     @cached_property
     def gradients(self) -> list[Tensor]:
-        """The gradient of the cross-entropy by each of `weights`, float32.
+        """The gradients of the loss with respect to `weights`, float32.
 
         Raises:
-            EvaluationError: No weight learns, the outputs are no scores of classes, or the loss is not finite.
+            EvaluationError: There are no trainable weights, the outputs are not (n, classes) scores, or the loss is not
+                finite.
         """
         self._declared("gradients")
         return [gradient.detach().float() for gradient in self._live_gradients[0]]
 
     @property
     def channel_saliency(self) -> list[Tensor]:
-        """For each call of a convolution or linear layer, (channels,) half the mean square of output times gradient.
+        """For each call of a convolution or linear layer, (channels,) half the mean square of output × gradient.
 
         The product is summed over the positions of a channel, and squared, for each sample (Theis et al. 2018).
         """
@@ -206,7 +206,7 @@ class Passes:
         """The product of the loss's Hessian with its gradient, for each of `weights`, float32.
 
         Raises:
-            EvaluationError: A layer's gradient has no gradient.
+            EvaluationError: A layer is not twice differentiable.
         """
         self._declared("curvature")
         live = self._live_gradients[0]
@@ -226,12 +226,12 @@ class Passes:
 
     @cached_property
     def half_gradients(self) -> tuple[list[Tensor], list[Tensor]]:
-        """The gradients of the first and of the second half of the batch, each run by itself, as in `gradients`.
+        """The gradients of the two halves of the batch, computed separately, as in `gradients`.
 
-        They are passes of their own: batch normalisation would mix the halves of one pass.
+        They need separate passes, since batch normalisation would mix the halves.
 
         Raises:
-            EvaluationError: As for `gradients`, or the batch has less than four samples.
+            EvaluationError: As for `gradients`, or the batch has fewer than four samples.
         """
         half = self.size // 2
         if half < 2:
@@ -297,15 +297,15 @@ class Passes:
 
     @cached_property
     def entropies(self) -> list[float]:
-        """The entropy, in nats, of how the variance of each block's output is spread over its principal components.
+        """The entropy, in nats, of the principal components' shares in the variance of each block's output.
 
         Raises:
-            EvaluationError: A block gives the same everywhere.
+            EvaluationError: The output of a block is constant.
         """
         return [spread(block, place) for place, block in enumerate(self.blocks)]
 
     def release(self) -> None:
-        """Let go of the graphs; what needs them is made again."""
+        """Release the graphs; they are computed again when needed."""
         for name in ("_trace", "_live_gradients"):
             self.__dict__.pop(name, None)
 

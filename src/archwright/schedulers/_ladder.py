@@ -33,14 +33,14 @@ class Ladder:
 
     @classmethod
     def of(cls, fidelities: Mapping[str, Range], *, eta: float) -> Ladder:
-        """Return the rungs between the least and the full of something, or of several things at once.
+        """Return the rungs between the lowest and the full values of one or several fidelities.
 
         Args:
-            fidelities: What there can be less of, by name, with its range.
-            eta: About how many times dearer each rung is to be than the one before; more than 1.
+            fidelities: Ranges of fidelities by name.
+            eta: The approximate ratio of the costs of successive rungs; above 1.
 
         Raises:
-            SchedulerError: A range is empty or reversed, or there is none; or `eta` is out of range.
+            SchedulerError: A range is empty or reversed, there are none, or `eta` is out of range.
         """
         eta = scalar(eta)
         if not is_number(eta) or not 1 < eta < math.inf:
@@ -62,20 +62,20 @@ class Ladder:
 
     @property
     def top(self) -> int:
-        """The number of the last rung, from 0."""
+        """The index of the last rung, from 0."""
         return len(self.rungs) - 1
 
     def level(self, share: float) -> int:
-        """Return the rung of a trial, by the share of a full evaluation that it costs."""
+        """Return the rung of a trial, given its cost as a share of a full evaluation."""
         return min(range(len(self.costs)), key=lambda rung: abs(self.costs[rung] - share))
 
     def to_json(self) -> list[Any]:
-        """Return the rungs and what they cost, as JSON."""
+        """Return the rungs and their costs as JSON."""
         return [{"rung": dict(rung), "cost": cost} for rung, cost in zip(self.rungs, self.costs, strict=True)]
 
     @classmethod
     def from_json(cls, written: list[Any]) -> Ladder:
-        """Return the ladder that `to_json` wrote."""
+        """Return the ladder written by `to_json`."""
         return cls(tuple(each["rung"] for each in written), tuple(each["cost"] for each in written))
 
     def __str__(self) -> str:

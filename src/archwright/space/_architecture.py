@@ -38,7 +38,7 @@ class Architecture(Mapping[str, Value]):
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits that depend on the decisions alone."""
+        """A hash of the decisions, twelve hexadecimal digits."""
         if self._id is None:
             text = json.dumps(self._decisions, sort_keys=True, separators=(",", ":"))
             self._id = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
@@ -50,11 +50,10 @@ class Architecture(Mapping[str, Value]):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
-        """Return the architecture that `to_json` wrote.
+        """Return the architecture written by `to_json`.
 
         Raises:
-            ArchitectureError: The data are no object of decisions, each a number, a text, a truth value, null, or an
-                array of these.
+            ArchitectureError: The data are not an object of numbers, strings, booleans, null, or arrays of these.
         """
         if not isinstance(data, Mapping):
             raise ArchitectureError(f"decisions are an object, by name, not {type(data).__name__}")

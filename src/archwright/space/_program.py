@@ -61,10 +61,10 @@ class Program:
         )
 
     def decide(self, rule: Rule) -> dict[str, Value]:
-        """Return a value for every decision that is active, asking the rule for each in order.
+        """Return the values of all active decisions, made by a rule in order.
 
         Args:
-            rule: Called with the name of a decision and the decision.
+            rule: A function of the name and the decision that returns its value.
         """
         values: dict[str, Value] = {}
         stack = list(self.roots[::-1])
@@ -80,14 +80,13 @@ class Program:
     def enumerate(
         self, order: Callable[[Decision], Iterator[Value]] | None = None
     ) -> Generator[dict[str, Value], Collection[str] | None, None]:
-        """Iterate over all sets of active decisions, each once; over fewer where it is told what need not be seen.
+        """Iterate over all sets of active decisions, each once.
 
         Args:
-            order: Returns the values of a decision in the order in which they are taken; that of the decision when not
-                given.
+            order: A function that returns the values of a decision in order; by default their own order.
 
         Yields:
-            A set of decisions. It may be sent names of some of them: then all that agrees with it in these is left out.
+            A set of decisions. If names of some of them are sent, all sets that agree in these are skipped.
         """
         order = order or (lambda decision: decision.values())
         values: dict[str, Value] = {}
@@ -117,7 +116,7 @@ class Program:
                 open_.pop()
 
     def opened(self, decision: Decision, value: Value) -> tuple[Decision, ...]:
-        """Return the decisions that become active by a value of another."""
+        """Return the decisions that a value of a decision activates."""
         if not self._below[decision]:
             return ()
         key = (decision, value)
@@ -128,17 +127,17 @@ class Program:
         return self._opens[key]
 
     def exposed(self, item: Any) -> tuple[Decision, ...]:
-        """Return the decisions that a part of the expression holds outside of any other decision."""
+        """Return the decisions in a part of the expression that are not inside another decision."""
         return () if item is None or isinstance(item, bool | int | float | str) else self._memo.get(id(item), ())
 
     def count(self) -> int | float:
-        """Return the exact number of architectures; `math.inf` where a real number may be decided.
+        """Return the exact number of architectures; `math.inf` with real decisions.
 
-        Decisions that share nothing multiply. Decisions that are tied across branches are counted by cases, with
-        equal cases counted once.
+        The numbers of independent parts are multiplied. Decisions shared by several branches are counted case by case,
+        with memoisation.
 
         Raises:
-            SpaceError: There are too many such cases.
+            SpaceError: There are too many cases.
         """
         if any(decision.size == math.inf for root in self.roots for decision in self._reached(root)):
             return math.inf

@@ -59,14 +59,14 @@ class Resolver:
         self.filled = filled
 
     def value(self, decision: Decision) -> Value:
-        """Return what was decided."""
+        """Return the value of a decision."""
         return self.values[self.program.names[decision]]
 
     def close(self, item: Any, path: str) -> Any:
-        """Return an item, which stands at a path, with every decision made.
+        """Return an item, given its path, with all decisions replaced.
 
         Raises:
-            SpaceError: Arithmetic fails, or a blank stands outside of its template.
+            SpaceError: Arithmetic fails, or a placeholder is used outside its template.
         """
         if isinstance(item, Decision):
             return self.decided(item, path)
@@ -86,7 +86,7 @@ class Resolver:
         return plain(item)
 
     def decided(self, decision: Decision, path: str) -> Any:
-        """Return what a decision stands for."""
+        """Return the replacement of a decision."""
         value = self.value(decision)
         if isinstance(decision, Choice | Subset):
             indices = sorted(decision.indices(value))

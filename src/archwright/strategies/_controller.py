@@ -86,7 +86,7 @@ class Controller(nn.Module):
         """Return the (..., most) logits of the actions.
 
         Args:
-            hidden: (..., hidden) what the LSTM gives.
+            hidden: (..., hidden) the outputs of the LSTM.
             steps: (...) the numbers of the steps.
         """
         heads = self.heads(steps).unflatten(-1, (self.most, -1))
@@ -94,7 +94,7 @@ class Controller(nn.Module):
         return self.tanh_constant * torch.tanh(logits) if self.tanh_constant else logits
 
     def judge(self, architectures: Sequence[Architecture] | Paths) -> tuple[Tensor, Tensor]:
-        """Return the (n,) log-probabilities of architectures, and the (n,) entropies of the decisions on the way."""
+        """Return the (n,) log-probabilities of architectures, and the (n,) sums of the entropies of their decisions."""
         paths = architectures if isinstance(architectures, Paths) else self.read(architectures)
         if not paths.real.any():
             zeros = self.embed.weight.new_zeros(len(paths.real))
@@ -125,11 +125,11 @@ class Controller(nn.Module):
 
     @torch.inference_mode()
     def sample(self, rng: np.random.Generator, heat: Sequence[float] = (1.0,)) -> list[Architecture]:
-        """Return architectures drawn side by side; constraints are not looked at.
+        """Return a batch of sampled architectures; constraints are not checked.
 
         Args:
             rng: The source of randomness.
-            heat: For each of them, what its logits are divided by besides the temperature.
+            heat: For each of them a further divisor of the logits.
         """
         episodes = [Episode(self.space) for _ in heat]
         rows = [row for row, episode in enumerate(episodes) if episode.due is not None]

@@ -134,11 +134,11 @@ class Episode:
         self._ask(None)
 
     def take(self, action: int, rng: np.random.Generator | None = None) -> None:
-        """Take an action that `weights` allows in the step that is due.
+        """Take an allowed action of the next step.
 
         Args:
             action: From 0.
-            rng: Draws a value where the action stands for several; without it the one in the middle is taken.
+            rng: The generator of a value from an action's range; without it the middle value is taken.
         """
         assert self.due is not None, "the episode is over"
         self.moves.append(Move(self.due, action, self.weights))
@@ -146,21 +146,21 @@ class Episode:
         self._ask(rng)
 
     def draw(self, rng: np.random.Generator) -> int:
-        """Return an action of the step that is due, as a uniform draw of an architecture would take it."""
+        """Return an action of the next step, sampled as in a uniform sample of an architecture."""
         if len(self.weights) == 2:  # the options of large subsets, which alone are not equally likely, among them
             return int(rng.random() >= self.weights[0])
         return int(rng.integers(len(self.weights)))
 
     @property
     def architecture(self) -> Architecture:
-        """What has been decided; an architecture of the space, constraints apart, once nothing is due."""
+        """The decisions so far; at the end an architecture of the space, not checked against constraints."""
         return Architecture(self.values)
 
     def observe(self) -> NDArray[np.float32]:
-        """Return what is known so far as (length,) numbers in [0, 1].
+        """Return the observation, (length,) numbers in [0, 1].
 
-        The vector of the decisions made (`Space.encode`; zeros for the others), then a 1 for each decision that is
-        made, then a 1 for the step that is due.
+        The vector of the decisions made (`Space.encode`; zeros for the others), then an indicator of these decisions,
+        then a one-hot encoding of the next step.
         """
         seen = self._vector.copy()
         if self.due is not None:

@@ -88,21 +88,21 @@ class Relaxation:
         check_numbers(self, "warmup", allowed="from 0 to below 1", holds=lambda value: 0 <= value < 1)
 
     def prepare(self, supernet: Supernet) -> Any:
-        """Look at a supernet that has just been made; what is returned becomes its `plan`.
+        """Return the state of the relaxation for a new supernet, its `plan`.
 
-        A module is part of the supernet's state, and its parameters learn with the logits.
+        If it is a module, it is part of the supernet's state, and its parameters are trained with the logits.
 
         Raises:
-            RelaxationError: The supernet cannot be run by this relaxation; the message names the path.
+            RelaxationError: The relaxation does not support the supernet; the message names the path.
         """
         return None
 
     def draw(self, supernet: Supernet, progress: float) -> Draw:
-        """Return what to run next.
+        """Return the draw for the next forward pass.
 
         Args:
             supernet: The supernet; its `rng` is the only source of randomness.
-            progress: How far the training is, from 0 to 1.
+            progress: The progress of the training, from 0 to 1.
         """
         mixes = {name: self.branch(supernet, name, decision, progress) for name, decision in supernet.branches.items()}
         values, log_probs = supernet.sized()
@@ -116,29 +116,29 @@ class Relaxation:
         return self.mix(supernet, supernet.logits[name], progress)
 
     def mix(self, supernet: Supernet, logits: Tensor, progress: float) -> Mix:
-        """Return the mixture that logits stand for.
+        """Return the mixture for logits.
 
         Args:
             supernet: The supernet.
-            logits: (n,) one for each option.
-            progress: How far the training is, from 0 to 1.
+            logits: (n,) logits of the options.
+            progress: The progress of the training, from 0 to 1.
         """
         raise NotImplementedError
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Return (n,) how much each option is preferred, summing to 1."""
+        """Return the (n,) probabilities of the options."""
         return torch.softmax(logits, dim=0)
 
     def initial(self, decision: Decision, rng: np.random.Generator) -> Tensor:
-        """Return the first logits of a decision: near zero, so that no option is preferred."""
+        """Return the initial logits of a decision, close to zero."""
         return torch.from_numpy(rng.normal(0.0, 1e-3, size=option_count(decision)))
 
     # ------------------------------------------------------------------ architectures
 
     def best(self, supernet: Supernet) -> Architecture:
-        """Return the architecture that is preferred now: the likeliest value of each decision.
+        """Return the architecture with the most probable value of each decision.
 
-        Constraints are not looked at.
+        Constraints are not checked.
         """
 
         def likeliest(decision: Decision, shares: Shares | None) -> Value:
@@ -152,9 +152,9 @@ class Relaxation:
         return _decided(supernet, likeliest)
 
     def sample(self, supernet: Supernet, rng: np.random.Generator) -> tuple[float, Architecture]:
-        """Return an architecture drawn from what was learned, with the logarithm of its probability.
+        """Return a sampled architecture with its log-probability.
 
-        A node that keeps some of its edges keeps the strongest of what was drawn.
+        A node that keeps some of its edges keeps the most probable ones of the sample.
         """
         logarithm = 0.0
 
@@ -176,23 +176,23 @@ class Relaxation:
         return logarithm, architecture
 
     def preferred(self, trainer: Trainer, count: int) -> list[Architecture]:
-        """Return different architectures after a training, the best first; `Supernet.preferred` says more.
+        """Return different architectures after a training, best first; see `Supernet.preferred`.
 
         Args:
-            trainer: What trained the supernet; it has data that the weights did not learn from.
-            count: How many at most.
+            trainer: The trainer of the supernet, which has held-out data.
+            count: The maximum number.
         """
         return trainer.supernet.preferred(count)
 
     # ------------------------------------------------------------------ steps of the training
 
     def optimizer(self, parameters: list[torch.nn.Parameter], steps: int, rate: float | None) -> torch.optim.Optimizer:
-        """Return what optimises the logits.
+        """Return the optimizer of the logits.
 
         Args:
             parameters: `Supernet.arch_parameters`.
-            steps: How many steps the training has.
-            rate: The learning rate; None for one that suits the number of steps.
+            steps: Number of steps of the training.
+            rate: The learning rate; `None` to derive it from the number of steps.
         """
         rate = rate or min(max(_MOVE / max(steps, 1), _RATES[0]), _RATES[1])
         return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), weight_decay=1e-3)
@@ -201,7 +201,7 @@ class Relaxation:
         """Make one step of the weights.
 
         Args:
-            trainer: What trains the supernet.
+            trainer: The trainer of the supernet.
             batch: Inputs and targets.
 
         Returns:
@@ -217,12 +217,12 @@ class Relaxation:
         """Make one step of the logits.
 
         Args:
-            trainer: What trains the supernet.
-            batch: Inputs and targets that the weights do not learn from.
-            weight_batch: Those that the next step of the weights will learn from.
+            trainer: The trainer of the supernet.
+            batch: Held-out inputs and targets.
+            weight_batch: The batch of the next step of the weights.
 
         Returns:
-            () the loss before the step, without what the relaxation adds to it.
+            () the loss before the step, without penalties of the relaxation.
         """
         draw = trainer.draw()
         loss = trainer.loss(draw, batch)
@@ -230,7 +230,7 @@ class Relaxation:
         return loss.detach()
 
     def penalty(self, supernet: Supernet) -> Tensor | float:
-        """Return () what is added to the loss that the logits learn from."""
+        """Return () the penalty that is added to the loss of the logits."""
         return 0.0
 
 

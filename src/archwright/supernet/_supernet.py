@@ -121,23 +121,23 @@ class Supernet(nn.Module):
     # ------------------------------------------------------------------ running
 
     def forward(self, *inputs: Tensor) -> Any:
-        """Run what the relaxation draws."""
+        """Compute a draw of the relaxation."""
         return self.run(self.draw(), *inputs)
 
     def draw(self, progress: float = 0.0) -> Draw:
-        """Return what the relaxation would run next.
+        """Return the relaxation's draw for the next forward pass.
 
         Args:
-            progress: How far the training is, from 0 to 1.
+            progress: The progress of the training, from 0 to 1.
         """
         return self.relaxation.draw(self, progress).decided(self.decided)
 
     def run(self, draw: Draw, *inputs: Tensor) -> Any:
-        """Run what was drawn.
+        """Compute the forward pass of a draw.
 
         Args:
-            draw: From `draw`, or `Draw(architecture)`.
-            *inputs: As the networks of the space take them, with a batch.
+            draw: The draw, such as `Draw(architecture)`.
+            *inputs: A batch for each input of the networks.
         """
         assert self._root is not None
         self._engine.training = self.training
@@ -147,19 +147,19 @@ class Supernet(nn.Module):
         return result
 
     def select(self, architecture: Mapping[str, Any]) -> Path:
-        """Return a module that runs one architecture with the shared weights.
+        """Return a module that computes one architecture with the shared weights.
 
         Raises:
-            ArchitectureError: It does not belong to the space.
+            ArchitectureError: The architecture does not belong to the space.
         """
         return Path(self, self.space.canonical(architecture))
 
     @torch.no_grad()
     def calibrate(self, path: nn.Module, batches: Iterable[Tensor | Sequence[Tensor]]) -> None:
-        """Measure the statistics of batch normalisation anew for one path: those of the shared layers are of many.
+        """Recompute the batch normalisation statistics for one path, since the shared ones average many paths.
 
         Args:
-            path: What `select` returned.
+            path: The module of `select`.
             batches: Inputs.
         """
         was_training = self.training
@@ -175,7 +175,7 @@ class Supernet(nn.Module):
     # ------------------------------------------------------------------ architectures
 
     def extract(self, architecture: Mapping[str, Any]) -> nn.Module:
-        """Return the network of an architecture, in plain PyTorch, with copies of the weights that it has here.
+        """Return the network of an architecture, in plain PyTorch, with copies of its weights.
 
         Raises:
             ArchitectureError: The architecture does not belong to the space.
@@ -199,23 +199,23 @@ class Supernet(nn.Module):
         return module.train(self.training)
 
     def derive(self) -> Architecture:
-        """Return the architecture that is preferred now.
+        """Return the most probable architecture.
 
-        Of each choice the likeliest option; of a node that keeps some of its edges those whose operation is the
-        likeliest (Liu et al. 2019), "no operation" left out of account. Where a constraint is broken, the likeliest of
-        many draws that keep it.
+        The most probable option of each choice; for a node that keeps some of its edges, those with the most probable
+        operations (Liu et al. 2019), without "no operation". If it is infeasible, the most probable of many feasible
+        samples.
 
         Raises:
-            RelaxationError: The relaxation learns nothing that could be derived, or no draw keeps the constraints.
+            RelaxationError: The relaxation has no logits, or no feasible sample was found.
         """
         return self.preferred(1)[0]
 
     def preferred(self, count: int, rng: np.random.Generator | None = None) -> list[Architecture]:
-        """Return different architectures: the derived one, then others as they are drawn from what was learned.
+        """Return different architectures: the derived one, then samples of the probabilities.
 
         Args:
-            count: How many at most; fewer where the draws do not yield more.
-            rng: Where draws come from.
+            count: The maximum number.
+            rng: The generator.
 
         Raises:
             RelaxationError: As in `derive`.
@@ -256,7 +256,7 @@ class Supernet(nn.Module):
         return [each for each in self.bank.parameters() if each.requires_grad]
 
     def probabilities(self) -> dict[str, Tensor]:
-        """Return (n,) how much each option of each decision is preferred, by name; detached, on the CPU."""
+        """Return the (n,) probabilities of the options of each decision, by name; detached, on the CPU."""
         relaxation = self.relaxation
         with torch.no_grad():
             return {
@@ -265,14 +265,14 @@ class Supernet(nn.Module):
             }
 
     def edge_weights(self) -> dict[str, Tensor]:
-        """Return (operands,) the normalised weights of the values that each node of a cell sums up, by name."""
+        """Return the (operands,) normalised weights of the inputs of each node of a cell, by name."""
         return {name: torch.softmax(logits, dim=0) for name, logits in self._edges.items()}
 
     def sized(self) -> tuple[dict[str, Value], dict[str, Tensor]]:
-        """Draw the decisions that cannot be mixed from what was learned; constraints hold, if that can be had.
+        """Sample the decisions that cannot be mixed, if possible with the constraints satisfied.
 
         Returns:
-            Values by name, and the log-probabilities of those that are learned.
+            Values by name, and the log-probabilities of those with logits.
         """
         likely = {name: torch.log_softmax(self.logits[name], dim=0) for name in self.sizes if name in self.logits}
         shares = {name: _shares(each.detach()) for name, each in likely.items()}
@@ -291,7 +291,7 @@ class Supernet(nn.Module):
         return values, log_probs
 
     def named_edges(self) -> Iterator[tuple[Any, str]]:
-        """Iterate over the nodes of cells that sum up several values: the merge, and its name."""
+        """Iterate over the nodes of cells with several inputs: the merge, and its name."""
         for wiring in self._wirings:
             yield from wiring.edges.items()
 
@@ -368,7 +368,7 @@ class Path(nn.Module):
         self.train(supernet.training)
 
     def forward(self, *inputs: Tensor) -> Any:
-        """Run the architecture."""
+        """Compute the architecture."""
         return self.supernet.run(self._draw, *inputs)
 
 

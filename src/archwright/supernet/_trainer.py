@@ -93,12 +93,12 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """How far the training is, from 0 to 1."""
+        """The progress of the training, from 0 to 1."""
         by_time = self._from + (1 - self._from) * self.pace.progress(0)
         return min(1.0, max(self.step / self.steps, by_time))
 
     def epoch(self) -> dict[str, float]:
-        """Go through the data once, or as far as the time allows.
+        """Train for one epoch, or until the deadline.
 
         Returns:
             "loss", the mean over the steps of the weights, and "arch_loss", that over those of the logits.
@@ -130,30 +130,30 @@ class Trainer:
     # ------------------------------------------------------------------ for the steps of relaxations
 
     def draw(self) -> Draw:
-        """Return what the relaxation runs next."""
+        """Return the relaxation's next draw."""
         return self.supernet.draw(self.progress)
 
     def outputs(self, draw: Draw, inputs: Any) -> Any:
-        """Return what was drawn gives for the inputs of a batch."""
+        """Return the outputs of a draw for the inputs of a batch."""
         return self.feeds[0].run(partial(self.supernet.run, draw), inputs)
 
     def loss(self, draw: Draw, batch: Batch) -> Tensor:
-        """Return () the mean loss of what was drawn on a batch."""
+        """Return () the mean loss of a draw on a batch."""
         inputs, targets = batch
         return self.loss_of(self.outputs(draw, inputs), targets)
 
     def loss_of(self, outputs: Any, targets: Any) -> Tensor:
-        """Return () the mean loss of outputs for a batch, as it is minimised."""
+        """Return () the mean training loss of outputs for a batch."""
         return self.task.loss(outputs, targets, label_smoothing=self.recipe.smoothing_for(self.task))
 
     def surrogate(self, draw: Draw, loss: Tensor) -> Tensor:
-        """Return () what has the gradient of the loss, and that of the expected loss for decisions that were drawn.
+        """Return () a surrogate loss with the gradients of the loss and of its expectation over sampled decisions.
 
-        Their gradient is the score function's: the loss less its moving average, times that of the log-probability.
+        The latter is the score-function gradient: (loss - moving average) × grad log-probability.
 
         Args:
-            draw: What was run last.
-            loss: () the loss that it gave.
+            draw: The last draw.
+            loss: () its loss.
         """
         drawn = [draw.log_probs[name] for name in sorted(self.supernet.used) if name in draw.log_probs]
         if not drawn:
@@ -166,14 +166,14 @@ class Trainer:
 
     @torch.no_grad()
     def judge(self, draw: Draw, batch: Batch) -> tuple[float, float]:
-        """Return how good what was drawn is on a batch, by the objective, and its loss; nothing learns from it.
+        """Return the value of the objective and the loss of a draw on a batch, without training.
 
-        The first is the metric that the task's objective names, such as the accuracy, below zero where less is better.
+        The first is the metric of the task's objective, such as the accuracy, negated if it is minimised.
 
-        Batch normalisation takes the statistics of the batch: those that are kept are of many architectures.
+        Batch normalisation uses the statistics of the batch, since the running ones average many architectures.
 
         Args:
-            draw: What to run; no dropout.
+            draw: The draw, computed without dropout.
             batch: Inputs and targets.
         """
         supernet, (inputs, targets) = self.supernet, batch
@@ -191,27 +191,27 @@ class Trainer:
         return self.objective.score({"loss": loss, **meter.compute()}), loss
 
     def endless(self, part: int) -> Iterator[Batch]:
-        """Yield batches of a part of the data over and over, in a new order each time.
+        """Yield batches of a part of the data indefinitely, in a new order each time.
 
         Args:
-            part: 0 for what the weights learn from, 1 for what the logits learn from, -1 for the last there is.
+            part: 0 for the part of the weights, 1 for that of the logits, -1 for the last part.
         """
         while True:
             yield from self.feeds[part].shuffled(self.batch_size, self._order, augment=self.recipe.augment)
 
     def held_out(self, count: int) -> Batch:
-        """Return the first samples that the weights do not learn from; of all samples where nothing is held out.
+        """Return the first samples of the held-out part, or of all samples without one.
 
         Args:
-            count: How many at most.
+            count: The maximum number.
         """
         return next(iter(self.feeds[-1].in_order(count)))
 
     def preferred(self, count: int) -> list[Architecture]:
-        """Return different architectures that the relaxation prefers, the best first.
+        """Return different architectures preferred by the relaxation, best first.
 
         Args:
-            count: How many at most.
+            count: The maximum number.
 
         Raises:
             RelaxationError: As in `Supernet.derive`.
@@ -219,7 +219,7 @@ class Trainer:
         return self.supernet.relaxation.preferred(self, count)
 
     def schedule(self) -> None:
-        """Set the learning rate of the weights to what it is now, after making their optimizer anew if they grew."""
+        """Set the current learning rate of the weights; create their optimizer again if the weights have grown."""
         if self._version != self.supernet.bank.version:
             self._make_weights()
         share = self._schedule(self.progress) if self.tuning is None else self.tuning
@@ -227,11 +227,11 @@ class Trainer:
             group["lr"] = peak * share
 
     def accumulate(self, loss: Tensor, *, first: bool = False) -> None:
-        """Add the gradient of a loss to those of the weights.
+        """Accumulate the gradients of a loss with respect to the weights.
 
         Args:
             loss: () the loss.
-            first: Whether to forget the gradients that are there.
+            first: Whether to reset the gradients before.
         """
         if first:
             for weight in self.supernet.weight_parameters():
@@ -240,7 +240,7 @@ class Trainer:
             torch.autograd.backward(loss, inputs=self.supernet.weight_parameters())
 
     def step_weights(self, loss: Tensor | None = None) -> None:
-        """Make a step of the weights against a loss, or with the gradients that are there."""
+        """Make a step of the weights, with the gradients of a loss or the accumulated ones."""
         if loss is not None:
             self.accumulate(loss, first=True)
         self.schedule()
@@ -249,7 +249,7 @@ class Trainer:
         self.weights.step()
 
     def step_logits(self, loss: Tensor | None = None) -> None:
-        """Make a step of the logits against a loss, or with the gradients that are there."""
+        """Make a step of the logits, with the gradients of a loss or the accumulated ones."""
         assert self.logits is not None
         if loss is not None:
             self.logits.zero_grad(set_to_none=True)
@@ -259,7 +259,7 @@ class Trainer:
     # ------------------------------------------------------------------ a checkpoint
 
     def state(self) -> dict[str, Any]:
-        """Return all that a process needs to go on from here: tensors, numbers and lists."""
+        """Return the state of the training: tensors, numbers and lists."""
         return {
             "supernet": self.supernet.state_dict(),
             "weights": self.weights.state_dict(),
@@ -274,10 +274,10 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken.
+        """Restore a state of the training.
 
         Raises:
-            RuntimeError: It is that of another supernet.
+            RuntimeError: The state belongs to another supernet.
         """
         self.supernet.load_state_dict(state["supernet"])
         self._make_weights()

@@ -30,14 +30,14 @@ class Fitted(ABC):
 
     @abstractmethod
     def predict(self, architectures: Sequence[Architecture]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return what is expected of architectures.
+        """Return predictions for architectures.
 
         Returns:
             (n,) means and (n,) standard deviations of 0 or more, in the unit of the scores.
         """
 
     def draw(self, architectures: Sequence[Architecture], rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return (n,) scores drawn from the predictions, each independently of the others."""
+        """Return (n,) independent samples of the predictive distributions."""
         mean, deviation = self.predict(architectures)
         return mean + deviation * rng.standard_normal(len(mean))
 
@@ -74,20 +74,20 @@ class Predictor(ABC):
     def fit(
         self, space: Space, architectures: Sequence[Architecture], scores: NDArray[np.float64], rng: np.random.Generator
     ) -> Fitted:
-        """Learn from measured architectures.
+        """Fit the predictor to measured architectures.
 
         Args:
-            space: The space that they belong to.
+            space: Their space.
             architectures: At least one.
             scores: (n,) finite numbers; greater is better.
             rng: The only source of randomness.
         """
 
     def check(self, space: Space) -> None:  # noqa: B027 - most predictors serve every space
-        """Refuse a space in which this predictor sees nothing.
+        """Check that the predictor has features in a space.
 
         Raises:
-            StrategyError: It does not; the message says which predictors do.
+            StrategyError: It does not; the message names predictors that do.
         """
 
 

@@ -136,11 +136,11 @@ class Posterior:
         self._counted = 0  # of which there are so many
 
     def observe(self, inputs: Sequence[Rows], count: int) -> None:
-        """Take in observations up to the first `count`; the first call takes all of its own at once.
+        """Condition on the first `count` observations.
 
         Args:
-            inputs: For each term (n, features) rows, those observed before among them, in the same order.
-            count: How many of the rows are to be observed; fewer than before drops the last ones.
+            inputs: For each term (n, features) rows, beginning with those observed before.
+            count: The number of observed rows; a smaller number than before drops the last ones.
         """
         self.size = min(self.size, count)
         if self.size < self._counted:
@@ -169,8 +169,8 @@ class Posterior:
     def expect(self, scores: Array) -> tuple[Array, Array]:
         """Return (m,) means and (m,) standard deviations of the candidates.
 
-        Observations beyond the scores are those whose outcome is still to come: they count as expected (Ginsbourger
-        et al., "Kriging is well-suited to parallelize optimization", 2010), so they lower the deviations alone.
+        Observations without a score are running trials: they count with their predicted mean (Ginsbourger et al.,
+        "Kriging is well-suited to parallelize optimization", 2010), and only reduce the deviations.
 
         Args:
             scores: (n,) standardised scores of the first observations.
@@ -187,12 +187,12 @@ class Posterior:
         return weights @ self._solved[:n], np.sqrt(np.maximum(variance, _JITTER))
 
     def smooth(self, scores: Array) -> Array:
-        """Return (n,) what is expected of the observed architectures, the noise taken out of their scores."""
+        """Return the (n,) posterior means at the observed architectures."""
         n = len(scores)
         return np.asarray(scores - (self._noise + _JITTER) * cho_solve((self._lower[:n, :n], True), scores))
 
     def covariance(self, chosen: NDArray[np.intp]) -> Array:
-        """Return the (k, k) covariances of some of the candidates, given what was observed."""
+        """Return the (k, k) posterior covariances of some of the candidates."""
         rows = [rows[chosen] for rows in self.candidates]
         solved = self._solved[: self.size, chosen]
         return self._kernel(rows, rows) - solved.T @ solved
@@ -243,7 +243,7 @@ class GaussianProcess(Predictor):
     def fit(
         self, space: Space, architectures: Sequence[Architecture], scores: Array, rng: np.random.Generator
     ) -> FittedGaussianProcess:
-        """Learn from measured architectures; nothing about it is random."""
+        """Fit the kernel's parameters to measured architectures; deterministic."""
         terms = kernel_for(space, self.kernel)
         inputs = [term.inputs(architectures) for term in terms]
         standard, centre, spread = standardise(scores)

@@ -60,16 +60,16 @@ class Term(ABC):
 
     @classmethod
     def serves(cls, space: Space) -> bool:
-        """Tell whether there is something to see in a space."""
+        """Tell whether the term is defined in a space."""
         return True
 
     @abstractmethod
     def inputs(self, architectures: Sequence[Architecture]) -> Array:
-        """Return (n, features) what is seen of architectures."""
+        """Return the (n, features) features of architectures."""
 
     @abstractmethod
     def compare(self, first: Array, second: Array) -> Array:
-        """Return (..., n, m) how (n, features) and (m, features) rows differ, or agree."""
+        """Return the (..., n, m) comparisons (distances or products) of (n, features) and (m, features) rows."""
 
     @abstractmethod
     def value(self, compared: Array, parameters: Array) -> Array:
@@ -77,14 +77,14 @@ class Term(ABC):
 
     @abstractmethod
     def gradient(self, compared: Array, parameters: Array) -> list[Array]:
-        """Return the (n, m) derivatives by each of the parameters: the first, by the variance's, is the values."""
+        """Return the (n, m) derivatives by each parameter; the first, by the log variance, is the kernel itself."""
 
     def kernel(self, first: Array, second: Array, parameters: Array) -> Array:
-        """Return the (n, m) values for rows that are compared once only."""
+        """Return the (n, m) values for rows."""
         return self.value(self.compare(first, second), parameters)
 
     def diagonal(self, inputs: Array, parameters: Array) -> Array:
-        """Return the (n,) values of rows with themselves: the variance, where a term does not say otherwise."""
+        """Return the (n,) values of rows with themselves; by default the variance."""
         return np.full(len(inputs), math.exp(parameters[0]))
 
 

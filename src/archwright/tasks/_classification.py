@@ -38,10 +38,10 @@ class Classification(DataTask):
         self.classes = data.classes
 
     def check_outputs(self, outputs: Any, size: int) -> None:
-        """Refuse outputs other than a score, a floating-point number, for each class.
+        """Check that the outputs are floating-point scores for each class.
 
         Raises:
-            EvaluationError: Their shape or type is another.
+            EvaluationError: The shape or type is wrong.
         """
         wanted = (size, len(self.classes))
         if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
@@ -55,8 +55,8 @@ class Classification(DataTask):
 
         Args:
             outputs: Scores, shape (n, classes).
-            targets: Positions of the classes, int64 of shape (n,).
-            label_smoothing: How much of a label is spread over all classes, from 0 to below 1.
+            targets: Indices of the classes, int64 of shape (n,).
+            label_smoothing: The label smoothing, from 0 to below 1.
         """
         return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing or 0.0)
 

@@ -132,20 +132,20 @@ class Task:
 
     @property
     def metrics(self) -> frozenset[str]:
-        """The names of the metrics of a part."""
+        """The names of the metrics."""
         return frozenset(("loss", *self._metrics))
 
     # ------------------------------------------------------------------ what a training asks
 
     def prepare(self, inputs: Any) -> Any:
-        """Return a batch of inputs as a network takes it, on the same device."""
+        """Return a batch of inputs, preprocessed for a network, on the same device."""
         return inputs
 
     def check_outputs(self, outputs: Any, size: int) -> None:
-        """Refuse outputs that a network should not give.
+        """Check the outputs of a network.
 
         Args:
-            outputs: For a batch.
+            outputs: The outputs for a batch.
             size: The number of samples in it.
 
         Raises:
@@ -156,9 +156,9 @@ class Task:
         """Return the mean loss of a batch, a scalar tensor.
 
         Args:
-            outputs: What the network gave.
-            targets: What it should have given.
-            label_smoothing: That of the training; `None` to judge a network.
+            outputs: The outputs of the network.
+            targets: The targets.
+            label_smoothing: The label smoothing of the training; `None` for evaluation.
 
         Raises:
             EvaluationError: The loss is no scalar tensor.
@@ -170,19 +170,19 @@ class Task:
         return loss.reshape(())
 
     def distillation(self, outputs: Any, teacher_outputs: Any) -> Tensor | None:
-        """Return the loss of a batch against the outputs of another network; `None` where the task has none."""
+        """Return the distillation loss of a batch with the outputs of a teacher; `None` if the task has none."""
         return None if self._distillation is None else self._distillation(outputs, teacher_outputs)
 
     def meter(self, device: str = "cpu") -> Metrics:
-        """Return what computes the metrics of a part, besides the loss.
+        """Return an accumulator of the metrics besides the loss.
 
         Args:
-            device: Where outputs and targets are.
+            device: The device of outputs and targets.
         """
         return MetricsByName(self._metrics, device)
 
     def decode(self, outputs: Tensor) -> list[Any]:
-        """Return what the outputs of a network mean to a person, one for each sample."""
+        """Return the predictions in readable form, such as class names, one for each sample."""
         return list(outputs)
 
     def __repr__(self) -> str:
