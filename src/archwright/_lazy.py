@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -29,6 +30,9 @@ def lazy(
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if name in moved:
             warnings.warn(f"{package}.{name} is now {home}.{name}", FutureWarning, stacklevel=2)
-        return getattr(importlib.import_module(home), name)
+            return getattr(importlib.import_module(home), name)
+        value = getattr(importlib.import_module(home), name)
+        setattr(sys.modules[package], name, value)  # this function is not called for it again
+        return value
 
     return find
