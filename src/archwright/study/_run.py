@@ -284,7 +284,7 @@ class Run:
         history = self._history
         before = history.before(trial)
         if before is None:
-            return min((each.seconds for each in history.complete if each.share == trial.share), default=0.0)
+            return history.fastest(trial.share)
         start = history.before(before)
         # It goes on with the same network, so its pace is known.
         pace = before.seconds / (before.share - (0.0 if start is None else start.share))

@@ -75,6 +75,7 @@ class History:
         self._spent = 0.0
         self._running: dict[int, Trial] = {}
         self._measured: dict[tuple[Architecture, float], Trial] = {}
+        self._fastest: dict[float, float] = {}
         self._seen: _Seen = _Seen() if within is None else within._seen
 
     @property
@@ -281,6 +282,10 @@ class History:
         """Return the first complete trial of an architecture at a share of the full cost, if there is one."""
         return self._measured.get((architecture, share))
 
+    def fastest(self, share: float) -> float:
+        """Return the seconds of the fastest complete trial at a share of the full cost; 0 while there is none."""
+        return self._fastest.get(share, 0.0)
+
     def before(self, trial: Trial) -> Trial | None:
         """Return the trial that a trial continues, or `None` if it started from scratch."""
         if trial.origin is None:
@@ -328,6 +333,7 @@ class History:
                 self._front = {other: held for other, held in self._front.items() if not dominates(point, other)}
             self._front.setdefault(point, []).append(trial)
         self._complete.append(trial)
+        self._fastest[trial.share] = min(trial.seconds, self._fastest.get(trial.share, math.inf))
         self._scores.append(point[0])
         self._points.append(point)
 
