@@ -1,4 +1,4 @@
-"""Names that have changed."""
+"""Renamed arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of a run folder: written as a whole, read as regular files, and never through a symbolic link."""
+"""Files of a run folder: written atomically, read as regular files, never through symbolic links."""
 
 from __future__ import annotations
 

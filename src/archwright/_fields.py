@@ -1,4 +1,4 @@
-"""Checks of what was read from a file: each returns a value of the right type, or says which field is wrong."""
+"""Validation of fields read from a file: each function returns a value of the right type, or names the field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where tables lie, whether they are whole, and their columns."""
+"""Published tables: location, checksums, and columns."""
 
 from __future__ import annotations
 

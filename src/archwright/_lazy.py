@@ -1,4 +1,4 @@
-"""Names that a package imports on first use."""
+"""Lazy imports of a package's names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One registry for all that can be named: spaces, strategies, data."""
+"""Registries of named functions and classes: spaces, strategies, data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scalars of numpy and torch as Python's own: what settings, decisions and constants are kept as.
+"""Scalars of numpy and torch, converted to Python's own.
 
 Arithmetic with numpy or torch leaves `np.int64(3)`, `np.bool_(True)` or `torch.tensor(0.1)` where a plain number is
 meant. Such values equal a plain number, but they are written to no JSON and to no source, and `isinstance(value, int)`

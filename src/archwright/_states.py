@@ -1,4 +1,4 @@
-"""States that torch has saved, read without executing anything and without unpacking more than was there."""
+"""States saved by torch, loaded without executing code and without unbounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch.nn, but calling a class writes the call down instead of making the layer.
+"""Mirror of torch.nn whose classes record calls instead of creating layers.
 
 Every layer class of `torch.nn` is here under its own name, and its arguments are checked against its signature at once.
 """

@@ -1,4 +1,4 @@
-"""torch.optim, but calling a class writes the optimizer down; the parameters come when it is used.
+"""Mirror of torch.optim whose classes record optimizers; the parameters are supplied by the training.
 
 `optim.AdamW(lr=aw.real(1e-4, 1e-1, log=True))` is the `optimizer` part of a space.
 """

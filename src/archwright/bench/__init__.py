@@ -1,4 +1,4 @@
-"""Tables of measured networks, and the runner that compares strategies on them."""
+"""Tabular benchmarks, and the comparison of strategies."""
 
 from archwright.bench._compare import Entry, compare
 from archwright.bench._comparison import Comparison, Result, Run

@@ -1,4 +1,4 @@
-"""Strategies and schedulers compared: the same space, the same budget, many seeds."""
+"""Comparison of strategies and schedulers: the same space and budget, many seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison of strategies has shown."""
+"""Results of a comparison of strategies."""
 
 from __future__ import annotations
 

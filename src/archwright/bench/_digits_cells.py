@@ -1,4 +1,4 @@
-"""The table of the digits cells, which comes with the package."""
+"""The table digits-cells, which is part of the package."""
 
 from __future__ import annotations
 

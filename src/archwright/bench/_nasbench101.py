@@ -1,4 +1,4 @@
-"""The table of NAS-Bench-101, and what tells its cells apart and how far apart they are."""
+"""The table of NAS-Bench-101, with the identity of and distance between its cells."""
 
 from __future__ import annotations
 

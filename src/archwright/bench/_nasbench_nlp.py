@@ -1,4 +1,4 @@
-"""The table of NAS-Bench-NLP, and the space of the recurrent cells that it lists."""
+"""The table of NAS-Bench-NLP, and the space of its recurrent cells."""
 
 from __future__ import annotations
 

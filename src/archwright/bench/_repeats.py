@@ -1,4 +1,4 @@
-"""Networks that were trained more than once."""
+"""Means over repeated trainings of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One search on the simulated clock."""
+"""A search on the simulated clock."""
 
 from __future__ import annotations
 

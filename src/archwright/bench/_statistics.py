@@ -1,4 +1,4 @@
-"""Whether strategies can be told apart."""
+"""Statistical significance of differences between strategies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table of measured networks, as an evaluator."""
+"""Tabular benchmarks as evaluators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published tables by name."""
+"""Published tables by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an architecture to PyTorch. Importing this room loads no torch; the first use does."""
+"""From an architecture to PyTorch. Importing this package does not load torch; the first use does."""
 
 from __future__ import annotations
 

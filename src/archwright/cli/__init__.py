@@ -1,4 +1,4 @@
-"""The command. Importing it loads neither torch nor numpy: each command imports what it uses."""
+"""The command line. Importing it loads neither torch nor numpy: each command imports what it uses."""
 
 from archwright.cli._app import app, main
 

@@ -1,4 +1,4 @@
-"""The commands: what they take, and which part of the library answers."""
+"""The commands and their arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`archwright bench`: strategies compared on a table."""
+"""`archwright bench`: comparison of strategies on a table."""
 
 from __future__ import annotations
 

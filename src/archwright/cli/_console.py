@@ -1,4 +1,4 @@
-"""What every command prints with: lines, lists, tables of networks, and JSON."""
+"""Output of all commands: lines, lists, tables of networks, and JSON."""
 
 from __future__ import annotations
 

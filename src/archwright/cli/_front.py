@@ -1,4 +1,4 @@
-"""What the command shows of fronts, costs and devices."""
+"""Output of fronts, costs and devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `archwright list` and `archwright studies` list."""
+"""Output of `archwright list` and `archwright studies`."""
 
 from __future__ import annotations
 

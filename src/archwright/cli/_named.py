@@ -1,4 +1,4 @@
-"""Strategies, schedulers and fidelities as they are written on the command line."""
+"""Strategies, schedulers and fidelities as text on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command shows: live progress, results as tables, and JSON."""
+"""Output of a search: progress, results as tables, and JSON."""
 
 from __future__ import annotations
 

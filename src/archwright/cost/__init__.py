@@ -1,8 +1,8 @@
-"""What networks cost: parameters, operations, memory, latency, energy, training time; counted, looked up, or measured.
+"""Costs of networks: parameters, FLOPs, memory, latency, energy, training time; counted, measured, or from tables.
 
-`Costed` adds costs to what an evaluator measures; `with_costs` says which ones a search needs.
+`Costed` adds costs to the metrics of an evaluator; `with_costs` selects those that a search needs.
 
-Importing this room loads no torch; the first use does.
+Importing this package does not load torch; the first use does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a cost is."""
+"""The base class of costs."""
 
 from __future__ import annotations
 

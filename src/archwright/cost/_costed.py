@@ -1,4 +1,4 @@
-"""An evaluator that also says what networks cost."""
+"""An evaluator that adds costs to the metrics."""
 
 from __future__ import annotations
 

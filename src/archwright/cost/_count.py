@@ -1,4 +1,4 @@
-"""What can be counted of a network: parameters, FLOPs, memory."""
+"""Counted costs of networks: parameters, FLOPs, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Energy, where the machine tells it."""
+"""Measured energy, on machines with an energy counter."""
 
 from __future__ import annotations
 

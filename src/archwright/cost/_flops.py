@@ -1,4 +1,4 @@
-"""The multiply-adds of a forward pass. Importing this loads torch."""
+"""FLOPs of a forward pass. Importing this loads torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Latency, measured."""
+"""Measured latency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes that a pass and a training step hold at one time. Importing this loads torch."""
+"""Peak memory of a forward pass and a training step. Importing this loads torch."""
 
 from __future__ import annotations
 

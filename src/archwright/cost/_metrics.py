@@ -1,4 +1,4 @@
-"""Costs by name and from JSON; and which a search needs: those that objectives and constraints ask for or name."""
+"""Costs by name and from JSON, and the costs that objectives and constraints of a search need."""
 
 from __future__ import annotations
 

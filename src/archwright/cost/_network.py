@@ -1,4 +1,4 @@
-"""The network that is counted, on the meta device or on the CPU, and how it is run. Importing this loads torch."""
+"""Networks for counting, on the meta device or on the CPU. Importing this loads torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations of a network, one by one, with what goes into each. Importing this loads torch."""
+"""The operations of a network with their inputs. Importing this loads torch."""
 
 from __future__ import annotations
 

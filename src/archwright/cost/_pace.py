@@ -1,4 +1,4 @@
-"""How long training takes, as a cost that is known before it begins."""
+"""Training time per epoch, as a cost that is known before training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What published tables know of devices."""
+"""Published measurements of devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks as something that can be called, on each of the runtimes. Importing this loads torch."""
+"""Networks as functions in each of the runtimes. Importing this loads torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Latency by summing up operations that were measured once."""
+"""Latency as the sum of the measured latencies of operations."""
 
 from __future__ import annotations
 

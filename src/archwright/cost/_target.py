@@ -1,4 +1,4 @@
-"""On what a network is to run."""
+"""Targets of measurements: runtime, device, threads, batch size."""
 
 from __future__ import annotations
 

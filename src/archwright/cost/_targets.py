@@ -1,4 +1,4 @@
-"""What this machine can be asked to measure on."""
+"""The targets of this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long something takes: warm-up, interleaved rounds, the median, and whether it can be believed."""
+"""Timing: warm-up, interleaved rounds, the median, and its spread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that measure on one machine take turns."""
+"""Mutual exclusion of processes that measure on one machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labelled data: where it comes from, its split, and the preprocessing that turns it into inputs of a network."""
+"""Labelled data: loading, splits, and preprocessing."""
 
 from archwright.datasets._advice import advice
 from archwright.datasets._arrays import to_array

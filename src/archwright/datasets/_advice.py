@@ -1,4 +1,4 @@
-"""What to do about something that was given in place of data."""
+"""Hints for values that are not data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables in text files."""
+"""Tables in CSV and TSV files."""
 
 from __future__ import annotations
 

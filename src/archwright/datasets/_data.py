@@ -1,4 +1,4 @@
-"""Data in three parts, ready to learn from."""
+"""Data sets, split into training, validation and test parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One door for all data: look at what was given, read it, split it."""
+"""Loading of data: detection of the kind, reading, splitting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets that go by a name."""
+"""Data sets by name."""
 
 from __future__ import annotations
 

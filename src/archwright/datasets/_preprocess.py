@@ -1,7 +1,7 @@
-"""Preprocessing: from a picture, a table row or a raw tensor to what a network takes.
+"""Preprocessing: from an image, a table row or a raw tensor to the input of a network.
 
 It is saved with each network, as `preprocess.json`. This module is a part of the `predict.py` beside it, so it imports
-PyTorch alone.
+only PyTorch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Preprocessing as it is read from `preprocess.json`; a part of the `predict.py` beside it, too."""
+"""Preprocessing read from `preprocess.json`; also a part of the `predict.py` beside it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Picture files, idx files and tables, read the same way in training and in use.
+"""Reading of image files, idx files and tables, the same in training and in prediction.
 
-This module is a part of the `predict.py` that is saved beside a network, so it imports PyTorch alone, and Pillow to
-open pictures.
+This module is a part of the `predict.py` that is saved beside a network, so it imports only PyTorch, and Pillow for
+images.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the readers hand over: samples that nobody has split yet."""
+"""Samples before the split, as the readers return them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which samples are held out: stratified, seeded, the same in every process."""
+"""Stratified, seeded splits, the same in every process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A search as an environment, for agents from other libraries.
+"""Gymnasium environments of searches, for reinforcement learning agents of other libraries.
 
 Gymnasium (`archwright[rl]`) is loaded when an environment is made, and torch only by evaluators that need it.
 """

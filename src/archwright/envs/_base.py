@@ -1,4 +1,4 @@
-"""What both forms of a search as an environment share: evaluations, on record. Importing this loads gymnasium."""
+"""Evaluations of environments as trials. Importing this loads gymnasium."""
 
 from __future__ import annotations
 

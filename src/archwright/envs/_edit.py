@@ -1,4 +1,4 @@
-"""A search by changes of a network, as an environment. Importing this loads gymnasium."""
+"""The environment whose steps edit an architecture. Importing this loads gymnasium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of an architecture, numbered: layers are added, removed and changed."""
+"""Edits of an architecture, numbered: layers are added, removed and changed."""
 
 from __future__ import annotations
 

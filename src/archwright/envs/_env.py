@@ -1,4 +1,4 @@
-"""A search as an environment. Importing this loads gymnasium."""
+"""The environment whose steps make the decisions of an architecture. Importing this loads gymnasium."""
 
 from __future__ import annotations
 

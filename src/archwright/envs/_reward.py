@@ -1,4 +1,4 @@
-"""What metrics are worth to an agent."""
+"""Rewards: functions of metrics."""
 
 from __future__ import annotations
 

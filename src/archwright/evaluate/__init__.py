@@ -1,4 +1,4 @@
-"""Evaluation: what an architecture is worth.
+"""Evaluation of architectures: candidates, evaluators, training.
 
 `Candidate` and the evaluators of plain functions need no torch; it is loaded with `Training`.
 """

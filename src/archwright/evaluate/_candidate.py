@@ -1,4 +1,4 @@
-"""An architecture while it is being evaluated."""
+"""Candidates: architectures during their evaluation."""
 
 from __future__ import annotations
 

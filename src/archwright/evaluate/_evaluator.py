@@ -1,4 +1,4 @@
-"""What an evaluator is, and how a plain function becomes one."""
+"""The base class of evaluators, and evaluators of functions."""
 
 from __future__ import annotations
 

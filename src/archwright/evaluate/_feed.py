@@ -1,4 +1,4 @@
-"""One part of a task's samples, handed out in batches as a network takes them."""
+"""Batches of one part of a task's samples."""
 
 from __future__ import annotations
 

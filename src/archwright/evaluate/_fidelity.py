@@ -1,4 +1,4 @@
-"""How much is spent on an evaluation."""
+"""Fidelities: reducible resources of an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluator has learned before the first trial, and what it needs to do so."""
+"""The preparation of an evaluator before the first trial: its arguments and its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judgement of a network on samples that it did not learn from."""
+"""Metrics of a network on held-out samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The optimizers that have a name here, with defaults that suit one-cycle training of small networks."""
+"""Named optimizers, with defaults for one-cycle training of small networks."""
 
 from __future__ import annotations
 

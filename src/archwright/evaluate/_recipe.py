@@ -1,4 +1,4 @@
-"""How a network is trained: all that a space may decide as well."""
+"""The settings of a training, which a space can also decide."""
 
 from __future__ import annotations
 

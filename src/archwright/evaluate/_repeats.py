@@ -1,4 +1,4 @@
-"""The mean of several evaluations."""
+"""Mean metrics of several evaluations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a network is run: where, in which layout, how precisely."""
+"""Device, memory format and precision of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training by stages: less of the epochs, of the data or of the resolution at first."""
+"""Training in stages, at increasing fidelities."""
 
 from __future__ import annotations
 

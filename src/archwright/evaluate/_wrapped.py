@@ -1,4 +1,4 @@
-"""An evaluator over another."""
+"""The base class of evaluators that wrap another one."""
 
 from __future__ import annotations
 

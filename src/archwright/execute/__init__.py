@@ -1,4 +1,4 @@
-"""Evaluations as data: jobs, what becomes of them, and where they run."""
+"""Evaluations as data: jobs, reports, and executors."""
 
 from archwright.execute._checkpoints import Checkpoints
 from archwright.execute._executor import Executor, InProcess, drive

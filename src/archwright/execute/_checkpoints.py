@@ -1,4 +1,4 @@
-"""What trials leave for those that go on from them."""
+"""Checkpoints of trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where jobs run, and the loop that keeps them running."""
+"""Executors of jobs, and the loop that feeds them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An evaluation as data: what is to be evaluated, and what came of it."""
+"""Jobs and reports: an evaluation and its result as data."""
 
 from __future__ import annotations
 

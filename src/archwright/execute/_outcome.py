@@ -1,4 +1,4 @@
-"""What a trial's outcome makes of it."""
+"""From the outcome of an evaluation to the state of a trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes evaluations out of jobs."""
+"""Evaluation of jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a found network leaves on disk, what it predicts from there, and what it costs as it is shipped."""
+"""Saved networks: files, predictions, and measured costs."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What found networks leave on disk: their decisions, their source, their weights and their figures."""
+"""Saved networks of a run folder: decisions, source, weights and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the networks of a run cost on this machine, measured on what would be shipped."""
+"""Costs of the saved networks of a run on this machine."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Predict from files with the trained network of this folder: `python predict.py FILE...`, or `load()` from Python.
 
-The network takes raw inputs: pictures or table rows as files hold them, or tensors of such values.
+The network takes raw inputs: image files, table rows, or tensors of raw values.
 """
 
 from __future__ import annotations

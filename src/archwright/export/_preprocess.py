@@ -1,4 +1,4 @@
-"""What is saved beside a network so that it takes raw inputs: preprocess.json, predict.py, and the end of model.py."""
+"""The files that let a network take raw inputs: preprocess.json, predict.py, and the end of model.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network of a run folder, as it was read."""
+"""A saved network of a run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check that model.py computes what the trained network computes."""
+"""The check that model.py and the trained network have the same outputs."""
 
 from __future__ import annotations
 

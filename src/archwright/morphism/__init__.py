@@ -1,4 +1,4 @@
-"""Inherited weights: a network begins with the trained weights of another one of its space (network morphism)."""
+"""Inherited weights (network morphism): initialisation with the trained weights of a similar architecture."""
 
 from archwright.morphism._inherit import Inherited, inherit
 

@@ -1,4 +1,4 @@
-"""Weights that a network takes over from the one that it was made from."""
+"""Initialisation of a network with the weights of another one."""
 
 from __future__ import annotations
 

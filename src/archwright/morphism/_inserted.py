@@ -1,4 +1,4 @@
-"""How layers that are new in a network begin, so that the network computes what it computed without them."""
+"""Initialisation of new layers such that the function of the network is preserved."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Zero-cost proxies: how good a network may become, from a look at it before it is trained.
+"""Zero-cost proxies: scores of untrained networks that correlate with their accuracy after training.
 
-`score` scores a network by several at once, `aggregate` ranks a set of networks by several together, and
-`ProxyEvaluator` lets a search go by them.
+`score` computes several for a network, `aggregate` combines the ranks of a set of networks, and `ProxyEvaluator` is the
+evaluator for a search.
 """
 
 from archwright.proxies._aznas import AzNas, aggregate

@@ -1,4 +1,4 @@
-"""AZ-NAS: ranks by several proxies, made one."""
+"""AZ-NAS: the combined rank of several proxies."""
 
 from __future__ import annotations
 

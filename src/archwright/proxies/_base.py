@@ -1,4 +1,4 @@
-"""What every proxy is, and the registry of those that have a name."""
+"""The base class of proxies, and their registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the blocks of a network give."""
+"""The outputs of a network's blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evaluator that does not train."""
+"""The evaluator that scores untrained networks."""
 
 from __future__ import annotations
 

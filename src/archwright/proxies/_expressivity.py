@@ -1,4 +1,4 @@
-"""AZ-NAS, expressivity: in how many directions the features vary."""
+"""AZ-NAS, expressivity: entropy of the features' principal components."""
 
 from __future__ import annotations
 

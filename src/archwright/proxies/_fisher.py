@@ -1,4 +1,4 @@
-"""Fisher information: how much the loss depends on each channel."""
+"""Fisher information of channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The number of floating-point operations."""
+"""Number of FLOPs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The norm of the gradients."""
+"""Gradient norm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GraSP: what each weight does to the flow of gradients."""
+"""GraSP: effect of the weights on the gradient flow."""
 
 from __future__ import annotations
 

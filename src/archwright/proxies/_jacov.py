@@ -1,4 +1,4 @@
-"""Jacobian covariance: how differently a network answers to small changes of different samples."""
+"""Jacobian covariance: correlation of the input gradients of samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NASWOT: how well the linear pieces that samples fall into tell them apart."""
+"""NASWOT: separation of samples by the activation codes of piecewise linear units."""
 
 from __future__ import annotations
 

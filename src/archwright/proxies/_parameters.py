@@ -1,4 +1,4 @@
-"""The number of parameters."""
+"""Number of parameters."""
 
 from __future__ import annotations
 

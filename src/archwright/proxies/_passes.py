@@ -1,4 +1,4 @@
-"""The passes over a network that proxies share."""
+"""Forward and backward passes that proxies share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AZ-NAS, progressivity: whether features become richer from block to block."""
+"""AZ-NAS, progressivity: increase of feature entropy from block to block."""
 
 from __future__ import annotations
 

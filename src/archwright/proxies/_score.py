@@ -1,4 +1,4 @@
-"""Scoring a network by several proxies at once."""
+"""Scores of a network by several proxies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SNIP: how much the loss depends on each weight."""
+"""SNIP: sensitivity of the loss to the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Borrowing a network: what a pass changes is put back."""
+"""Restoration of a network's state after a pass."""
 
 from __future__ import annotations
 

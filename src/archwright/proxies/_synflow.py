@@ -1,4 +1,4 @@
-"""SynFlow: how much flows through the weights, whatever the data."""
+"""SynFlow: data-free flow through the weights."""
 
 from __future__ import annotations
 

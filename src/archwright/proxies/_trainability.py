@@ -1,4 +1,4 @@
-"""AZ-NAS, trainability: whether gradients keep their size from block to block."""
+"""AZ-NAS, trainability: spectral norms of the blocks' Jacobians."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which linear piece the units of a network are."""
+"""Linear pieces of the units of a network."""
 
 from __future__ import annotations
 

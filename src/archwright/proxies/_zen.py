@@ -1,4 +1,4 @@
-"""Zen-score: how expressive a network with Gaussian weights is."""
+"""Zen-score: sensitivity of the features with Gaussian weights."""
 
 from __future__ import annotations
 

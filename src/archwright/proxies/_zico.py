@@ -1,4 +1,4 @@
-"""ZiCo: how steady the gradients are."""
+"""ZiCo: coefficient of variation of the gradients."""
 
 from __future__ import annotations
 

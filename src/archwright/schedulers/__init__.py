@@ -1,4 +1,4 @@
-"""Schedulers: how much of the budget each trial gets, which ones go on, and which are stopped."""
+"""Schedulers: fidelities, promotions and early stopping of trials."""
 
 from archwright.schedulers._asha import ASHA
 from archwright.schedulers._base import (

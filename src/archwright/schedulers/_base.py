@@ -1,4 +1,4 @@
-"""What every scheduler is, and the registry of those that have a name."""
+"""The base class of schedulers, and their registry."""
 
 from __future__ import annotations
 

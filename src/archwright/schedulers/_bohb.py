@@ -1,4 +1,4 @@
-"""Hyperband with proposals of a model."""
+"""BOHB."""
 
 from __future__ import annotations
 

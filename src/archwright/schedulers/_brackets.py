@@ -1,4 +1,4 @@
-"""Rounds of successive halving: many begin, the best of each rung go on when all of it have ended."""
+"""Brackets of synchronous successive halving."""
 
 from __future__ import annotations
 

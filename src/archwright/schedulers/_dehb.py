@@ -1,4 +1,4 @@
-"""Differential evolution over the rungs of Hyperband."""
+"""DEHB."""
 
 from __future__ import annotations
 

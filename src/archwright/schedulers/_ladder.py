@@ -1,4 +1,4 @@
-"""The fidelities at which architectures are looked at, from the cheapest to the full one."""
+"""The rungs: fidelities from the cheapest to the full evaluation."""
 
 from __future__ import annotations
 

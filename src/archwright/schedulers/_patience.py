@@ -1,4 +1,4 @@
-"""The end of a training that does not get better any more."""
+"""Early stopping without improvement."""
 
 from __future__ import annotations
 

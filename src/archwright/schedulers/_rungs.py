@@ -1,4 +1,4 @@
-"""What a history has come to on each rung of a ladder."""
+"""The trials of a history by rung."""
 
 from __future__ import annotations
 

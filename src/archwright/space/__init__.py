@@ -1,4 +1,4 @@
-"""The language, the space that is written in it, and architectures. No torch here."""
+"""The search space language, spaces, and architectures; without torch."""
 
 from archwright.space._architecture import Architecture
 from archwright.space._code import load_code

@@ -1,4 +1,4 @@
-"""An architecture: the decisions that close a space."""
+"""Architectures: values of the decisions of a space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of a user's own code. They are executed because the user names them, and never because a record does."""
+"""User-defined code in files, which is executed only if the user names the file."""
 
 from __future__ import annotations
 

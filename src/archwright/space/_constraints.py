@@ -1,4 +1,4 @@
-"""What must hold of an architecture, and the search for architectures that satisfy it where draws do not meet them."""
+"""Constraints on architectures, and the search for feasible ones if rejection sampling fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The five kinds of decision: what may be chosen, how to move, and which parts a choice brings to life."""
+"""The five kinds of decisions: domains, mutations, encodings, and the parts that their values activate."""
 
 from __future__ import annotations
 

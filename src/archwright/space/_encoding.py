@@ -1,4 +1,4 @@
-"""What surrogates, predictors and controllers see of an architecture."""
+"""Encodings of architectures: vectors, cells, paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walk and map expressions: what is directly below an item, all that is inside it, the same with other parts."""
+"""Walks and maps over expressions: direct parts, all parts, the same expression with other parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of the language: each writes down something that an architecture may decide."""
+"""The functions of the search space language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large an expression may be: a shared part is written once, and built as often as it is used."""
+"""Size limits of expressions, counting shared parts at each use."""
 
 from __future__ import annotations
 

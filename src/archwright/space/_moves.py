@@ -1,4 +1,4 @@
-"""Steps from one architecture to another, and children of two; constraints are not looked at."""
+"""Mutation, neighbours and crossover, without constraints."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Classes and functions by name: how a file names them, and which of them a file may name.
+"""Classes and functions by name, and the names that a file may contain.
 
-A space that a program writes itself may call anything. A space that is read from a file may not: whoever wrote the file
-chooses what is called, and with which arguments. So a file may name
+A space that a program defines may call anything. A space that is read from a file may not, since its author chooses the
+callees and their arguments. A file may name
 
 - layers of torch.nn, optimizers of torch.optim, and the functions of torch that work on tensors alone;
 - classes of layers and optimizers in modules that the program has imported, those of torch and archwright excepted;

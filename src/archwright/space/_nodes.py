@@ -1,8 +1,7 @@
-"""The pieces of an expression: calls written down, and graphs of values.
+"""The nodes of expressions: recorded calls, and values of graphs.
 
-A node is compared by identity: the same object met twice is the same decision. What a call makes is made anew
-wherever the call stands, so two places that hold one `Call` share its decisions and not its weights.
-
+Nodes are compared by identity: the same object in two places is the same decision. A call creates a new layer in each
+place, so two uses of one `Call` share its decisions but not its weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A space as text that a person can read, and compare."""
+"""Spaces as readable text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The decisions of an expression, in order, with what each of them opens.
+"""The decisions of an expression, in order, with the decisions that their values activate.
 
-The expression is walked once. After that, every interpretation of a space is one call of `decide` with its own rule.
+The expression is walked once. Sampling, validation, mutation and so on are calls of `decide` with different rules.
 """
 
 from __future__ import annotations

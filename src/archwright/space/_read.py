@@ -1,4 +1,4 @@
-"""Expressions from JSON. Every field is checked against what may stand there; nothing is executed on the way."""
+"""Expressions from JSON. Every field is validated; nothing is executed."""
 
 from __future__ import annotations
 

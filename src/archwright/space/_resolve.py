@@ -1,7 +1,7 @@
-"""Close an expression: every decision replaced by what was decided.
+"""Resolution of an expression: all decisions are replaced by their values.
 
-What remains is a small language that building and writing source share: constants, lists, `Call`, and `Graph` over
-`Input`, `Apply` and `Merge`.
+The resolved expression consists of constants, lists, `Call`, and `Graph` over `Input`, `Apply` and `Merge`; it is what
+networks and source code are made of.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What goes into a network, described without torch."""
+"""Shapes and types of a network's inputs, without torch."""
 
 from __future__ import annotations
 

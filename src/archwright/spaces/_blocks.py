@@ -1,4 +1,4 @@
-"""Parts that several spaces are made of."""
+"""Blocks that several spaces share."""
 
 from __future__ import annotations
 

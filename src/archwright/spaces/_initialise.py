@@ -1,4 +1,4 @@
-"""How weights begin. The text of the function is copied into written source."""
+"""Weight initialisation. The text of the function is copied into written source."""
 
 from __future__ import annotations
 

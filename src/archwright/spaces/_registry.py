@@ -1,4 +1,4 @@
-"""The registry of ready-made spaces, and what all of them check of their input."""
+"""The registry of ready-made spaces, and checks of their input."""
 
 from __future__ import annotations
 

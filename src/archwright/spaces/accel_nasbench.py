@@ -30,9 +30,9 @@ _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 def accel_nasbench(*, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000) -> Space:
     """Mobile networks: seven blocks, each with its expansion, kernel, depth and squeeze-and-excitation.
 
-    The space of MnasNet as Accel-NASBench has it, 10^11 networks: inverted bottlenecks in the widths and strides of
-    EfficientNet-B0. With the defaults they have exactly the published numbers of parameters. What is not on record,
-    such as the activation (here ReLU), may differ from the networks that were trained.
+    The variant of the MnasNet space in Accel-NASBench, 10^11 networks: inverted bottlenecks in the widths and strides
+    of EfficientNet-B0. With the defaults they have exactly the published numbers of parameters. The activation function
+    was not published and may differ; here it is ReLU.
 
     Ahmad, Du, Xie and Zhang, "Accel-NASBench: Sustainable Benchmarking for Accelerator-Aware NAS", DAC 2024.
     Tan et al., "MnasNet: Platform-Aware Neural Architecture Search for Mobile", CVPR 2019.

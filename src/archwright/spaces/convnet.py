@@ -24,20 +24,20 @@ def convnet(
 ) -> Space:
     """Classic convolutional networks: blocks of convolution and pooling, then a fully connected layer.
 
-    Open are the number of blocks, and for each its filters and its kernel; for all blocks together the pooling, its
-    window and the activation; the width of the fully connected layer, the dropout before the last one, whether the
-    blocks end in an average or are flattened, and how the weights begin. Every convolution is followed by batch
-    normalisation.
+    The decisions are the number of blocks, and for each its filters and its kernel; for all blocks together the
+    pooling, its window and the activation; the width of the fully connected layer, the dropout before the last one,
+    global average pooling or flattening after the blocks, and the initialisation. Every convolution is followed by
+    batch normalisation.
 
-    The size of the images settles the rest. Each block halves it as long as 2 pixels or more remain. Where the image is
-    still large, many filters or large kernels would take most of the time for little: the first block has at most 32
-    filters (fewer above 32x32), each further one twice as many; and a kernel exceeds the image by a pixel at most.
+    Each block halves the resolution as long as 2 pixels or more remain. To limit the cost at high resolutions, the
+    first block has at most 32 filters (fewer above 32x32), each further one twice as many; and a kernel exceeds the
+    image by at most one pixel.
 
     Args:
         input_shape: (channels, height, width).
         classes: The number of classes.
-        filters: The numbers of filters that a block may have, ascending.
-        kernels: The kernels that a block may have, odd and ascending.
+        filters: The options for the filters of a block, ascending.
+        kernels: The options for the kernel of a block, odd and ascending.
 
     Raises:
         SpaceError: An option is not allowed.

@@ -1,4 +1,4 @@
-"""The space of DARTS (Liu, Simonyan & Yang 2019), with the published genotypes both ways."""
+"""The space of DARTS (Liu, Simonyan & Yang 2019), with conversion from and to published genotypes."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def darts(
 ) -> Space:
     """The two cells of DARTS, about 10^18 pairs: four nodes each, two inputs per node, seven operations.
 
-    A network is a row of cells, each fed by the two before it. All normal cells of a network are the same; so are its
-    two reduction cells, at a third and at two thirds of the depth, which halve the image and double the width. The
-    published networks for CIFAR-10 have `C=36, layers=20`. There is no auxiliary head.
+    A network is a sequence of cells, each with the outputs of the two before it as inputs. All normal cells of a
+    network are the same; so are its two reduction cells, at a third and at two thirds of the depth, which halve the
+    image and double the width. The published networks for CIFAR-10 have `C=36, layers=20`. There is no auxiliary head.
 
     Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019.
 
@@ -56,8 +56,8 @@ def darts(
         input_shape: (channels, height, width).
         classes: The number of classes.
         C: Channels of an operation in the first layer; even.
-        layers: How many cells stand in a row, 3 or more.
-        none: Whether "none", no operation, is an option of each edge, as it is while DARTS relaxes the space.
+        layers: Number of cells, 3 or more.
+        none: Whether "none", no operation, is an option of each edge, as in the supernet of DARTS.
 
     Raises:
         SpaceError: An option is not allowed.

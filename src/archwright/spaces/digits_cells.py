@@ -1,4 +1,4 @@
-"""A small cell space, all of whose networks have been trained: the benchmark that ships with the package."""
+"""A small cell space for the tabular benchmark digits-cells."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["digits_cells"]
 def digits_cells(*, input_shape: Sequence[int] = (1, 8, 8), classes: int = 10) -> Space:
     """1,458 small networks: cells of four nodes, six edges and three operations, in two widths.
 
-    A stem, a cell, a convolution of stride 2 that doubles the width, and the same cell again. The results of training
-    all of them on digits come with the package: see `archwright.bench`.
+    A stem, a cell, a convolution of stride 2 that doubles the width, and the same cell again. The training results of
+    all of them on digits are part of the package: see `archwright.bench`.
 
     Args:
         input_shape: (channels, height, width).

@@ -24,14 +24,14 @@ def mlp(
 ) -> Space:
     """Multilayer perceptrons, for tables and flattened inputs.
 
-    Open are the number of hidden layers and the width of each; and for all layers together the activation, the
-    normalisation, the dropout and how the weights begin.
+    The decisions are the number of hidden layers and the width of each; and for all layers together the activation, the
+    normalisation, the dropout and the initialisation.
 
     Args:
         input_shape: The shape of one sample, of any rank; images are flattened.
         classes: The number of classes.
-        depth: The least and the greatest number of hidden layers.
-        widths: The widths that a hidden layer may have, ascending.
+        depth: The minimum and maximum number of hidden layers.
+        widths: The options for the width of a hidden layer, ascending.
 
     Raises:
         SpaceError: An option is not allowed.

@@ -1,4 +1,4 @@
-"""NAS-Bench-101, the cell space of Ying et al. (2019), with the official matrices both ways."""
+"""The cell space of NAS-Bench-101 (Ying et al. 2019), with conversion from and to official matrices."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def nasbench101(
     Three stacks of N equal cells; max pooling before the second and the third halves the image, and their width
     doubles. With the defaults the networks have exactly the published numbers of parameters.
 
-    An architecture decides 21 edges among seven vertices, and the operations of the five between input (vertex 0) and
-    output (vertex 6). Vertices that do not lead to the output are no part of the network: this is how a cell has fewer
-    than seven vertices, and edges among them are free. So many architectures stand for one cell (`canonical` gives
-    one of them), and a change may leave the network as it was. The constraint `is_cell` asks that the rest hangs
-    together, with at most nine edges. Vertices in another order are the same cell for the benchmark, though the widths,
-    and so the number of parameters, may differ a little.
+    The decisions are 21 edges among seven vertices, and the operations of the five between input (vertex 0) and output
+    (vertex 6). Vertices that are not connected to the output are not part of the network, so a cell can have fewer than
+    seven vertices. Many architectures are therefore the same cell (`canonical` returns one of them), and a mutation may
+    not change the network. The constraint `is_cell` requires that all vertices connected to the output are reachable
+    from the input, with at most nine edges. Cells that differ in the order of their vertices are equal in the
+    benchmark, though the widths, and so the number of parameters, may differ a little.
 
     Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019.
 
@@ -89,7 +89,7 @@ def nasbench101(
 
 
 def is_cell(architecture: Mapping[str, Any]) -> bool:
-    """Tell whether the vertices that lead to the output all come from the input, by at most nine edges."""
+    """Tell whether all vertices connected to the output are reachable from the input, with at most nine edges."""
     takes = _takes(architecture)
     needed, reached = 1 << _OUTPUT, 1
     for vertex in range(_OUTPUT, 0, -1):

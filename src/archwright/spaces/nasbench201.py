@@ -1,4 +1,4 @@
-"""NAS-Bench-201, the cell space of Dong & Yang (2020), with the official strings both ways."""
+"""The cell space of NAS-Bench-201 (Dong & Yang 2020), with conversion from and to official strings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def nasbench201(
 
     Three stages of N equal cells; a residual block of stride 2 before the second and the third doubles the width. All
     cells of a network are the same. With the defaults the networks have exactly the published numbers of parameters,
-    operations that lead nowhere included. Where sizes are odd the residual block rounds up.
+    including operations that are not connected to the output. The residual block rounds odd sizes up.
 
     Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020.
 

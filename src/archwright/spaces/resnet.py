@@ -44,19 +44,19 @@ def resnet(
 ) -> Space:
     """Residual networks: stages of residual blocks with searched widths, depths, block types and kernels.
 
-    Open are the width of the stem and the number of stages; for each stage its width, the number of its blocks and
-    their kind (basic or bottleneck); and for all together the kernel, the activation and the dropout. A convolution of
-    stride 2 leads into each stage, so that the full size is left to the stem, which halves images above 32x32 itself:
-    that keeps the networks cheap.
+    The decisions are the width of the stem and the number of stages; for each stage its width, the number of its blocks
+    and their kind (basic or bottleneck); and for all together the kernel, the activation and the dropout. Each stage
+    begins with a convolution of stride 2, so that only the stem has the full resolution, which it halves for images
+    above 32x32: this limits the cost of the networks.
 
     He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
 
     Args:
         input_shape: (channels, height, width).
         classes: The number of classes.
-        stages: The least and the greatest number of stages; small images have fewer, 2 or 3 up to 32x32.
-        blocks: The least and the greatest number of residual blocks in a stage.
-        widths: The widths that the first stage may have, ascending and even; doubled for each further stage.
+        stages: The minimum and maximum number of stages; limited for small images, to 2 or 3 up to 32x32.
+        blocks: The minimum and maximum number of residual blocks in a stage.
+        widths: The options for the width of the first stage, ascending and even; doubled for each further stage.
 
     Raises:
         SpaceError: An option is not allowed.

@@ -1,4 +1,4 @@
-"""Strategies: what to try next, given all that has been tried."""
+"""Strategies: functions of the history that propose architectures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions as actions, for strategies and agents that learn a policy."""
+"""Decisions as actions, for policies and reinforcement learning agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every strategy is, and the registry of those that have a name."""
+"""The base class of strategies, and their registry."""
 
 from __future__ import annotations
 

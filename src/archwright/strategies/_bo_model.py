@@ -1,4 +1,4 @@
-"""What Bayesian optimisation knows of one history."""
+"""The surrogate model of Bayesian optimisation for one history."""
 
 from __future__ import annotations
 

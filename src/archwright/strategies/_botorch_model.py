@@ -1,4 +1,4 @@
-"""Gaussian processes and acquisitions of BoTorch. Importing this loads torch and BoTorch."""
+"""Gaussian processes and acquisition functions of BoTorch. Importing this loads torch and BoTorch."""
 
 from __future__ import annotations
 

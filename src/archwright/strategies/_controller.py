@@ -1,4 +1,4 @@
-"""An LSTM that makes one decision after the other: the policy of the controllers. Importing this loads torch."""
+"""The LSTM policy of the controllers. Importing this loads torch."""
 
 from __future__ import annotations
 

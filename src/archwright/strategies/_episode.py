@@ -1,4 +1,4 @@
-"""An architecture, made step by step."""
+"""Episodes: the decisions of an architecture step by step."""
 
 from __future__ import annotations
 

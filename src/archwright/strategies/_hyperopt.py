@@ -1,4 +1,4 @@
-"""The algorithms of Hyperopt."""
+"""Algorithms of Hyperopt."""
 
 from __future__ import annotations
 

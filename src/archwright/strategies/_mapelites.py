@@ -1,4 +1,4 @@
-"""Quality and diversity."""
+"""MAP-Elites."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bayesian optimisation of several objectives."""
+"""Multi-objective Bayesian optimisation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regularised evolution with several objectives."""
+"""Multi-objective regularised evolution."""
 
 from __future__ import annotations
 

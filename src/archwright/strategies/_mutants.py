@@ -1,4 +1,4 @@
-"""Mutated copies that were not proposed before."""
+"""Mutants that were not proposed before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is proposed in place of a suggestion that cannot be."""
+"""Replacement of suggestions that were seen or are infeasible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strategies that go by what a supernet has learned before the first trial."""
+"""One-shot strategies, which train a supernet before the first trial."""
 
 from __future__ import annotations
 

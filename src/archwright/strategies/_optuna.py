@@ -1,4 +1,4 @@
-"""The samplers of Optuna."""
+"""Samplers of Optuna."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local search with several objectives."""
+"""Pareto local search."""
 
 from __future__ import annotations
 

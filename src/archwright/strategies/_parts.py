@@ -1,4 +1,4 @@
-"""Decisions as the plain numbers that other libraries search over."""
+"""Decisions as plain numbers, for optimisers of other libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The architectures among which a model-based strategy looks for its next proposal."""
+"""Candidates of model-based strategies."""
 
 from __future__ import annotations
 

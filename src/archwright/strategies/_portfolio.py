@@ -1,4 +1,4 @@
-"""Several strategies, of which the one that pays gets more."""
+"""A bandit over several strategies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search guided by any predictor."""
+"""Predictor-guided search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network that says what actions are worth, and how it learns from a memory. Importing this loads torch."""
+"""The Q-network, and its training from replay memory. Importing this loads torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proposals in the order in which a predictor ranks candidates; what all strategies with a predictor do."""
+"""Proposals in the order of a predictor's ranking, shared by all predictor-based strategies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several objectives for a strategy that knows one."""
+"""Scalarisation of several objectives for single-objective strategies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trials of a population are worth more, with several objectives and constraints."""
+"""Ranking of a population with several objectives and constraints."""
 
 from __future__ import annotations
 

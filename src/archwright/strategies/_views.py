@@ -1,4 +1,4 @@
-"""A history of several objectives, as it looks by one number."""
+"""Histories of several objectives with scalarised scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies: a search on record, from its first trial to its trained network."""
+"""Studies: recorded searches, from the first trial to the final training."""
 
 from archwright.study._best import Best
 from archwright.study._budget import Budget

@@ -1,4 +1,4 @@
-"""What a search does that is not told how: rules, written down and told at its start."""
+"""The rules of automatic choices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The best of a study, and where its network is kept."""
+"""The best trial of a study, and its saved network."""
 
 from __future__ import annotations
 

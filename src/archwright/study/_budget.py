@@ -1,4 +1,4 @@
-"""How much a search may spend."""
+"""Search budgets."""
 
 from __future__ import annotations
 

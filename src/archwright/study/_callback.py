@@ -1,4 +1,4 @@
-"""Watching a search."""
+"""Callbacks of a search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is checked before a search writes anything."""
+"""Checks before a search writes anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time that a study has taken."""
+"""The wall-clock time of a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written down about a study, and what is made from it again."""
+"""The stored description of a study, and its restoration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be thought of what was learned before the first trial."""
+"""Diagnosis of the preparation before the first trial."""
 
 from __future__ import annotations
 

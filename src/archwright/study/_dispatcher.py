@@ -1,4 +1,4 @@
-"""The jobs of a study's trials, and what these hand on to trials that go on from them or inherit from them."""
+"""The jobs of a study's trials, and the checkpoints that they pass on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is on record about a study itself, checked as it is read."""
+"""The documents of a study, validated when they are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evaluator of a study, made of what was given."""
+"""The evaluator of a study."""
 
 from __future__ import annotations
 

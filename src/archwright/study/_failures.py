@@ -1,4 +1,4 @@
-"""Failures that no architecture is the cause of."""
+"""Failures that are not caused by architectures."""
 
 from __future__ import annotations
 

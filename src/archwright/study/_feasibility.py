@@ -1,4 +1,4 @@
-"""Which proposals are likely to break constraints that only an evaluation can judge."""
+"""Prediction of constraint violations that are known only after an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code of others in a search: it may not return, leave Python, fork, or change the process."""
+"""Protection against user code that does not return, leaves Python, forks, or changes the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One writer for each run folder."""
+"""The lock file of a run folder."""
 
 from __future__ import annotations
 

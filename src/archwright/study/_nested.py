@@ -1,4 +1,4 @@
-"""Hyperparameters searched anew for each architecture."""
+"""Nested search of hyperparameters for each architecture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures of a study: what was learned before the first trial, and the front of several objectives."""
+"""Plots of a study: probabilities by epoch, and the Pareto front."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constraints on what is known of a network before it is trained."""
+"""Constraints that are checked before training."""
 
 from __future__ import annotations
 

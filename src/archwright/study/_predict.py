@@ -1,4 +1,4 @@
-"""Predictions by the networks of a study."""
+"""Predictions with the networks of a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of the most promising of several proposals before any of them is trained."""
+"""Selection of proposals by a zero-cost proxy."""
 
 from __future__ import annotations
 

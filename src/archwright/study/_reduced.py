@@ -1,4 +1,4 @@
-"""Architectures made smaller, as a fidelity: less width, less depth."""
+"""Reduced widths and depths as a fidelity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Global state of the process that a candidate may change, put back after it."""
+"""Global state of the process, restored after a candidate."""
 
 from __future__ import annotations
 

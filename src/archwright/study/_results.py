@@ -1,4 +1,4 @@
-"""What a study is, and what has come of it."""
+"""The results of a study."""
 
 from __future__ import annotations
 

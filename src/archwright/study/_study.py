@@ -1,4 +1,4 @@
-"""A study: what is searched, how, and all that has come of it."""
+"""Studies with an ask-and-tell interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study at a glance."""
+"""The summary of a study."""
 
 from __future__ import annotations
 

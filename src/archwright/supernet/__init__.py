@@ -1,4 +1,4 @@
-"""Weight sharing: every architecture of a space in one network."""
+"""Weight sharing: all architectures of a space in one network."""
 
 from archwright._lazy import lazy
 from archwright.supernet import elastic

@@ -1,4 +1,4 @@
-"""What a relaxation is: how it draws, learns and derives; and the registry of those that have a name."""
+"""The base class of relaxations, and their registry."""
 
 from __future__ import annotations
 

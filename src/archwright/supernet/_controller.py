@@ -1,4 +1,4 @@
-"""ENAS: a controller draws the architectures, and learns from how well they do with the shared weights."""
+"""ENAS: an LSTM controller trained by REINFORCE on shared weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the options of branches cost, each run alone."""
+"""Costs of the options of branches, measured separately."""
 
 from __future__ import annotations
 

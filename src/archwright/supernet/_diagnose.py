@@ -1,4 +1,4 @@
-"""Signs that a search by weight sharing has gone wrong."""
+"""Diagnostics of degenerate searches by weight sharing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DrNAS: the weights of a mixture are drawn from a Dirichlet distribution."""
+"""DrNAS: mixtures with weights from trained Dirichlet distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evaluator that trains one supernet, and judges architectures by its weights."""
+"""The evaluator that trains a supernet and evaluates architectures with its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FairNAS: in every step of the weights each option is trained as often as any other."""
+"""FairNAS: each step trains all options of a decision equally often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weighted sum of a mixture, without a tensor for each of its terms."""
+"""The weighted sum of a mixture, accumulated in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ProxylessNAS: two paths of each branch compete in a step, and cost counts."""
+"""ProxylessNAS: binary gates over two sampled paths, with an optional cost in the loss."""
 
 from __future__ import annotations
 

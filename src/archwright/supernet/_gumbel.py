@@ -1,4 +1,4 @@
-"""GDAS: one option of each branch, drawn with noise that lets the gradient through."""
+"""GDAS: one option per branch, sampled by straight-through Gumbel-softmax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PC-DARTS: options see some of the channels only."""
+"""PC-DARTS: mixtures on a fraction of the channels."""
 
 from __future__ import annotations
 

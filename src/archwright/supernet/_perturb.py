@@ -1,4 +1,4 @@
-"""What a mixture loses without an option says what the option is worth."""
+"""DARTS-PT: derivation by the loss of accuracy without an option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BigNAS: the largest network teaches the smallest and some at random, in every step."""
+"""BigNAS: the largest network teaches the smallest and random ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DARTS: every option at once, weighed by a softmax."""
+"""DARTS: mixtures weighted by a softmax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every architecture of a space in one network."""
+"""The supernet of a space."""
 
 from __future__ import annotations
 

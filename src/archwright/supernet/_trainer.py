@@ -1,4 +1,4 @@
-"""The training of a supernet: steps of the weights, and of what is learned about architectures."""
+"""The training of a supernet: steps of the weights and of the logits."""
 
 from __future__ import annotations
 

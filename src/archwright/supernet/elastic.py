@@ -1,7 +1,6 @@
-"""Which part of the largest weights a smaller layer takes: one rule for each class of layers.
+"""Slicing rules: the part of the largest weights that a smaller layer uses, for each class of layers.
 
-A layer that has a rule shares one set of weights among all its sizes. A layer without one has weights of its own for
-each size that a space gives it.
+The sizes of a layer with a rule share one set of weights. A layer without a rule has separate weights for each size.
 """
 
 from __future__ import annotations

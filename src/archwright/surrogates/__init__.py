@@ -1,4 +1,4 @@
-"""Surrogates: what is expected of architectures that were not measured, from those that were."""
+"""Surrogate models: kernels, predictors and acquisition functions over architectures."""
 
 from archwright.surrogates._acquisition import (
     expected_hypervolume_improvement,

@@ -1,4 +1,4 @@
-"""What another evaluation is worth, by what is expected of it."""
+"""Acquisition functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every predictor is."""
+"""The base classes of predictors."""
 
 from __future__ import annotations
 

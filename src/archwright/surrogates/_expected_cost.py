@@ -1,4 +1,4 @@
-"""What networks cost, expected from a few that were measured."""
+"""Costs predicted from a few measured networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a predictor is, by how many architectures it has learnt from."""
+"""Evaluation of predictors by rank correlation and training set size."""
 
 from __future__ import annotations
 

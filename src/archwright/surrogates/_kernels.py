@@ -1,4 +1,4 @@
-"""Kernels over architectures: sums of terms, each of which sees something else of an architecture."""
+"""Kernels over architectures: sums of terms on different features."""
 
 from __future__ import annotations
 

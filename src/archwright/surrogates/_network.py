@@ -1,4 +1,4 @@
-"""What a network does, as numbers: its cells as functions, and what it costs."""
+"""Features of networks: graphs of their cells, and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What zero-cost proxies say of a network, without running it."""
+"""Zero-cost proxies predicted from a few scored networks."""
 
 from __future__ import annotations
 

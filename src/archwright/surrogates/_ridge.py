@@ -1,4 +1,4 @@
-"""Numbers of all architectures of a space, from those of a few."""
+"""Kernel ridge regression over the architectures of a space."""
 
 from __future__ import annotations
 

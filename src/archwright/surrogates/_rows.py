@@ -1,4 +1,4 @@
-"""What predictors that learn from rows of numbers see of an architecture."""
+"""Architectures as rows of numbers, the input of predictors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks: what a network learns, from which samples, and how it is judged."""
+"""Tasks: data, loss and metrics of a training."""
 
 from archwright.tasks._classification import Classification
 from archwright.tasks._make import as_task

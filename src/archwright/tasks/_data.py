@@ -1,4 +1,4 @@
-"""Tasks whose data were read from files or arrays."""
+"""Tasks on loaded data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of a torch data set as a part of a task."""
+"""Parts of a task with samples of a torch data set."""
 
 from __future__ import annotations
 

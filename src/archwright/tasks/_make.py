@@ -1,4 +1,4 @@
-"""The task that belongs to what was given."""
+"""The task of given data."""
 
 from __future__ import annotations
 

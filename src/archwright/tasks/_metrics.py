@@ -1,4 +1,4 @@
-"""Metrics of a whole part of the data, computed batch by batch."""
+"""Metrics of a part of the data, computed batch by batch."""
 
 from __future__ import annotations
 

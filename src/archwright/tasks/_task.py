@@ -1,4 +1,4 @@
-"""What a network learns, from which samples, and how it is judged."""
+"""Tasks: data, loss and metrics of a training."""
 
 from __future__ import annotations
 

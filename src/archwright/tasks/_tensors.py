@@ -1,4 +1,4 @@
-"""Tensors, and tuples, lists and dicts of them, as a network takes and returns them."""
+"""Nested structures of tensors."""
 
 from __future__ import annotations
 

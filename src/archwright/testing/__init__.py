@@ -1,4 +1,4 @@
-"""Conformance suites: what each space, strategy, scheduler, store, evaluator and supernet keeps, to be run on your own.
+"""Conformance suites for spaces, strategies, schedulers, stores, evaluators and supernets of your own.
 
 Subclass a suite in your tests and give it one fixture:
 

@@ -1,4 +1,4 @@
-"""What every evaluator has to keep."""
+"""Conformance tests of evaluators."""
 
 from __future__ import annotations
 

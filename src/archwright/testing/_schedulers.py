@@ -1,4 +1,4 @@
-"""What every scheduler has to keep."""
+"""Conformance tests of schedulers."""
 
 from __future__ import annotations
 

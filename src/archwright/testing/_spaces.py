@@ -1,4 +1,4 @@
-"""What every space has to keep."""
+"""Conformance tests of spaces."""
 
 from __future__ import annotations
 

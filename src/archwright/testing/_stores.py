@@ -1,4 +1,4 @@
-"""What every store has to keep."""
+"""Conformance tests of stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every strategy has to keep."""
+"""Conformance tests of strategies."""
 
 from __future__ import annotations
 

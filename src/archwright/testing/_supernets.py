@@ -1,4 +1,4 @@
-"""What every supernet has to keep."""
+"""Conformance tests of supernets."""
 
 from __future__ import annotations
 

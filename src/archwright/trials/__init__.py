@@ -1,4 +1,4 @@
-"""What has been tried: trials, their history, and what makes one better than another."""
+"""Trials, their history, objectives and constraints."""
 
 from archwright.trials._constraint import Constraint, parse_constraints
 from archwright.trials._history import History

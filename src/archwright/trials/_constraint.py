@@ -1,4 +1,4 @@
-"""What an architecture has to keep to."""
+"""Constraints on metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search optimises."""
+"""Objectives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of several points are not beaten: fronts, crowding, hypervolume."""
+"""Pareto dominance: fronts, crowding distance, hypervolume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept beside a history."""
+"""State that is kept per history."""
 
 from __future__ import annotations
 

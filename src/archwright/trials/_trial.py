@@ -1,4 +1,4 @@
-"""A trial: one evaluation on record."""
+"""Trials: recorded evaluations."""
 
 from __future__ import annotations
 
