@@ -96,5 +96,12 @@ class Costed(Wrapped):
             return None
         return {"type": "costed", "evaluator": self.evaluator.to_json(), "costs": costs}
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], evaluator: Evaluator) -> Costed:
+        """Return the evaluator that `to_json` stored, around another one."""
+        from archwright.cost._metrics import cost_from_json  # which needs this class
+
+        return cls(evaluator, list(map(cost_from_json, data["costs"])))
+
     def __repr__(self) -> str:
         return f"{self.evaluator!r} with {', '.join(map(repr, self.costs))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from archwright.evaluate._candidate import Candidate
@@ -53,6 +53,11 @@ class Repeats(Wrapped):
         """Return what makes it again, or `None` where the evaluator cannot be written down."""
         written = self.evaluator.to_json()
         return None if written is None else {"type": "repeats", "evaluator": written, "repeats": self.repeats}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], evaluator: Evaluator) -> Repeats:
+        """Return the evaluator that `to_json` stored, around another one."""
+        return cls(evaluator, data["repeats"])
 
     def __repr__(self) -> str:
         return f"Repeats({self.evaluator!r}, {self.repeats})"

@@ -44,8 +44,12 @@ _EVALUATORS = {
     "training": ("archwright.evaluate", "Training"),
     "supernet": ("archwright.supernet", "SupernetEvaluator"),
     "proxies": ("archwright.proxies", "ProxyEvaluator"),
+    "repeats": ("archwright.evaluate", "Repeats"),
+    "costed": ("archwright.cost", "Costed"),
+    "nested": ("archwright.study", "Nested"),
 }
-"""Where the evaluators are that can be made again, by the "type" in their JSON."""
+"""The evaluators that can be restored, by the "type" in their JSON. Their `from_json` takes it, and the evaluator that
+they wrap."""
 
 _NO_EVALUATOR = (
     "the study's evaluator cannot be restored from its record: run the program that began the search again, with "
@@ -261,29 +265,12 @@ def _restored(what: str) -> Iterator[None]:
 
 
 def _made_evaluator(stored: Mapping[str, Any] | None) -> Evaluator:
-    if stored is None:
-        raise StudyError(_NO_EVALUATOR)
-    if stored["type"] == "repeats":
-        from archwright.evaluate import Repeats
-
-        return Repeats(_made_evaluator(stored["evaluator"]), stored["repeats"])
-    if stored["type"] == "costed":
-        from archwright.cost import Costed, cost_from_json
-
-        return Costed(_made_evaluator(stored["evaluator"]), list(map(cost_from_json, stored["costs"])))
-    if stored["type"] == "nested":
-        from archwright.study._nested import Nested
-
-        return Nested(
-            _made_evaluator(stored["evaluator"]),
-            Space.from_json(stored["hyperparameters"]),
-            trials=stored["trials"],
-            strategy=strategies.create(stored["strategy"], **stored["settings"]),
-        )
-    if stored["type"] not in _EVALUATORS:
+    if stored is None or stored["type"] not in _EVALUATORS:
         raise StudyError(_NO_EVALUATOR)
     module, name = _EVALUATORS[stored["type"]]
-    made: Evaluator = getattr(importlib.import_module(module), name).from_json(stored)
+    kind = getattr(importlib.import_module(module), name)
+    wrapped = [_made_evaluator(stored["evaluator"])] if "evaluator" in stored else []
+    made: Evaluator = kind.from_json(stored, *wrapped)
     return made
 
 

@@ -170,6 +170,16 @@ class Nested(Wrapped):
             "settings": strategies.options(self.strategy),
         }
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], evaluator: Evaluator) -> Nested:
+        """Return the evaluator that `to_json` stored, around another one."""
+        return cls(
+            evaluator,
+            Space.from_json(data["hyperparameters"]),
+            trials=data["trials"],
+            strategy=strategies.create(data["strategy"], **data["settings"]),
+        )
+
     def __repr__(self) -> str:
         return f"Nested({self.evaluator!r}, {', '.join(self.hyperparameters.parts)}, trials={self.trials})"
 
