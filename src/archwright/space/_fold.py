@@ -93,11 +93,18 @@ def decisions_in(item: Any) -> list[Decision]:
     return [part for part in walk(item) if isinstance(part, Decision)]
 
 
-def rebuilt(item: Any, parts: Sequence[Any]) -> Any:
-    """Return a call, a list, a tuple or a mapping with other parts, in the order of `children`; all else as it is."""
+def rebuilt(item: Any, parts: Sequence[Any], path: str = "") -> Any:
+    """Return a call, a list, a tuple or a mapping with other parts; anything else unchanged.
+
+    Args:
+        item: The item.
+        parts: Its parts, in the order of `children`.
+        path: The path of a call; its own when not given.
+    """
     if isinstance(item, Call):
         count = len(item.args)
-        return replace(item, args=tuple(parts[:count]), kwargs=dict(zip(item.kwargs, parts[count:], strict=True)))
+        kwargs = dict(zip(item.kwargs, parts[count:], strict=True))
+        return Call(item.target, tuple(parts[:count]), kwargs, item.names, item.callee, path or item.path)
     if isinstance(item, list | tuple):
         return type(item)(parts)
     return dict(zip(item, parts, strict=True)) if isinstance(item, Mapping) else item

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from archwright.errors import SpaceError
@@ -79,10 +79,8 @@ class Resolver:
         if isinstance(item, Graph):
             return self._graph(item, path)
         if isinstance(item, Call | list | tuple | Mapping):
-            closed = rebuilt(item, [self.close(part, f"{path}.{place}") for place, part in children(item)])
-            if not isinstance(item, Call):
-                return closed
-            return _compute(item, closed.args, path) if item.is_setting else replace(closed, path=path)
+            closed = rebuilt(item, [self.close(part, f"{path}.{place}") for place, part in children(item)], path)
+            return _compute(item, closed.args, path) if isinstance(item, Call) and item.is_setting else closed
         return plain(item)
 
     def decided(self, decision: Decision, path: str) -> Any:
