@@ -41,12 +41,12 @@ def load(name: str, *, dataset: str | None = None, path: str | Path | None = Non
         dataset: The data set of the training; by default the table's first.
         path: The table's file or its folder. By default the folder that the environment variable ARCHWRIGHT_DATA names,
             then the user's data folder ($XDG_DATA_HOME/archwright, ~/.local/share/archwright).
-        verify: Whether to refuse a file whose checksum is not the known one; turn it off for one you made yourself.
+        verify: Whether to check the file's checksum; turn it off for a file of your own.
 
     Raises:
         UnknownName: No table or data set has that name.
-        TableError: The file is missing, damaged, or not the known one; the message says where it is published. Or it
-            lacks columns, such as those of the data set.
+        TableError: The file is missing, damaged, or not the known one; the message names its source. Or columns are
+            missing, such as those of the data set.
         MissingExtra: The file is a Parquet file, and PyArrow is not installed.
 
     Example:

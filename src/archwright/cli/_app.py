@@ -54,7 +54,7 @@ Minutes = Annotated[float | None, typer.Option(help="Search budget in minutes, t
 
 
 def main() -> None:
-    """Run the command; what a user can mend is told in one line, without a traceback."""
+    """Run the command line; user errors are printed in one line, without a traceback."""
     began = time.monotonic()
     _let_threads_rest()
     try:

@@ -39,13 +39,13 @@ def measures(space: Space, architecture: Mapping[str, Any]) -> tuple[int, int]:
 class Counted(Cost):
     """Costs that are counted without running a network.
 
-    - "parameters": how many numbers it has that can be learned, frozen ones too.
-    - "trainable_parameters": those of them that learn, which are not frozen (`requires_grad`).
+    - "parameters": number of parameters, frozen ones included.
+    - "trainable_parameters": number of parameters that are not frozen (`requires_grad`).
     - "flops": of a forward pass of one sample, 2 per multiply-add; see `count_flops`.
-    - "size_mb": its weights and buffers, which is what its file comes to, in megabytes (10^6 bytes).
-    - "activation_mb": the greatest number of bytes that a forward pass holds at one time besides the weights.
-    - "training_mb": the greatest number that a training step with AdamW holds: weights, and of those that learn
-      gradients and the optimizer's two numbers, and what the backward pass needs of the forward pass.
+    - "size_mb": size of weights and buffers, and so of the weights file, in megabytes (10^6 bytes).
+    - "activation_mb": peak memory of a forward pass without the weights.
+    - "training_mb": peak memory of a training step with AdamW: weights, gradients and optimizer states of the trained
+      ones, and saved activations.
 
     Memory is that of the tensors in PyTorch's eager mode, without overhead of the allocator and workspaces of kernels.
     Networks that do not run on the meta device are counted on the CPU: see `on_meta_or_cpu`.
@@ -76,12 +76,12 @@ class Counted(Cost):
         check_counts(self, "batch_size")
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:
-        """Refuse what depends on the input where nobody has said what goes in."""
+        """Check that the input is known, if a metric depends on it."""
         if _BY_INPUT & set(self.metrics):
             inputs_of(space, example_input)
 
     def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
-        """Return what was asked for of a network, which is counted once.
+        """Return the metrics of a network, which is counted once.
 
         Raises:
             CostError: It cannot be counted; the message names the layer.

@@ -54,7 +54,7 @@ class Energy(Cost):
         check_positive(self, "seconds")
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:
-        """Refuse a target that is absent, and a machine that does not tell its energy."""
+        """Check that the target is present, and that the machine has an energy counter."""
         target = Target.parse(self.target)
         check_target(target)
         meter_of(target.device)

@@ -55,7 +55,7 @@ class Latency(Cost):
         check_limit(self.limit)
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:
-        """Refuse a device that is absent and a runtime that is not installed."""
+        """Check that the device is present and the runtime installed."""
         check_target(Target.parse(self.target))
 
     def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
@@ -63,7 +63,7 @@ class Latency(Cost):
 
         Raises:
             CostError: The network does not run on the target, or the device is absent.
-            Unsteady: The times waver too much, each time.
+            Unsteady: The times vary too much in every repetition.
             MissingExtra: The runtime is not installed.
         """
         (found,) = self.of_all(space, [architecture], example_input)

@@ -80,7 +80,7 @@ def cost_from_json(written: Mapping[str, Any]) -> Cost:
     """Return the cost written by `Cost.to_json`.
 
     Raises:
-        CostError: The class is none of `archwright.cost`.
+        CostError: The class is not in `archwright.cost`.
 
     Example:
         >>> aw.cost.cost_from_json(aw.cost.Counted(["flops"]).to_json())

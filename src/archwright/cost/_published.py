@@ -100,7 +100,7 @@ class Published(Cost):
         return MappingProxyType({**_OF_HELP, **_OF_HWNAS})
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:
-        """Refuse any other space than that of NAS-Bench-201, and a table that is not there."""
+        """Check that the space is that of NAS-Bench-201, and that the table exists."""
         if space.name != "nasbench201":
             raise CostError(
                 f"what is published of {self.device} is for the cells of NAS-Bench-201; for the space "
@@ -110,7 +110,7 @@ class Published(Cost):
         _columns(self.device)
 
     def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
-        """Return what the table has for a cell.
+        """Return the published metrics of a cell.
 
         Raises:
             CostError: The space is not that of NAS-Bench-201, or the cell was not measured on the device.

@@ -39,8 +39,8 @@ class Repeats(Wrapped):
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the mean of each metric, and of the objective's under "NAME_std" the deviation over the seeds.
 
-        The reports are those of the first evaluation. A candidate that goes on from a checkpoint does so in the first;
-        the others come to the same stage from the start. A metric that one of them lacks has no mean.
+        The reports are those of the first evaluation. Only the first continues from a checkpoint; the others run all
+        stages from scratch. A metric that is missing in one of them is omitted.
         """
         others = [candidate.again(seed=candidate.seed + _APART * number) for number in range(1, self.repeats)]
         found = [self.evaluator.evaluate(each) for each in (candidate, *others)]
@@ -50,7 +50,7 @@ class Repeats(Wrapped):
         return means | {f"{name}_std": statistics.pstdev(values[name]) for name in values if name == metric}
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what makes it again, or `None` where the evaluator cannot be written down."""
+        """Return a JSON object from which the evaluator can be restored, or `None`."""
         written = self.evaluator.to_json()
         return None if written is None else {"type": "repeats", "evaluator": written, "repeats": self.repeats}
 

@@ -55,15 +55,15 @@ class Wrapped(Evaluator):
 
     @property
     def is_paced(self) -> bool:
-        """Whether the evaluator says how long an epoch takes."""
+        """Whether the wrapped evaluator estimates the time per epoch."""
         return self.evaluator.is_paced
 
     def seconds_per_epoch(self, candidate: Candidate) -> float | None:
-        """Return what the evaluator says: final trainings are its own."""
+        """Return the estimate of the wrapped evaluator, whose final training is used."""
         return self.evaluator.seconds_per_epoch(candidate)
 
     def check(self, space: Space) -> None:
-        """Refuse what the evaluator refuses."""
+        """Check the space with the wrapped evaluator."""
         self.evaluator.check(space)
 
     def try_out(self, candidate: Candidate) -> None:
@@ -71,7 +71,7 @@ class Wrapped(Evaluator):
         self.evaluator.try_out(candidate)
 
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
-        """Refuse what the evaluator refuses."""
+        """Check the fidelities with the wrapped evaluator."""
         self.evaluator.check_fidelities(space, rungs)
 
     def prepare(self, preparation: Preparation) -> Learned | None:

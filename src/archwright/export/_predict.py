@@ -153,11 +153,11 @@ class Predictor:
         """Yield the class or the target values of each sample, in order, reading files as they are needed.
 
         Args:
-            inputs: A file or several: pictures, folders of pictures, or tables. For tables also rows: mappings from
-                names of columns to values. Or a tensor of raw inputs (n, ...).
+            inputs: One or several files: images, folders of images, or tables; or table rows: mappings from column
+                names to values; or a tensor of raw inputs (n, ...).
             batch_size: How many samples the network is given at a time.
-            max_gigabytes: The limit for what a file may unpack to; a picture may take a sixteenth of it.
-            on_error: Is told of each file or row that cannot be used, which is then passed over.
+            max_gigabytes: The limit of a file's uncompressed size; a sixteenth of it for an image.
+            on_error: Called for each invalid file or row, which is then skipped.
 
         Raises:
             InputError: A file, a row or the tensor cannot be used, and `on_error` is not given.
@@ -208,10 +208,10 @@ class Predictor:
                 yield None, place, error
 
     def files(self, paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-        """Return the files, and in place of a folder the pictures in it, by name.
+        """Return the files, with folders replaced by the images in them, sorted by name.
 
         Raises:
-            InputError: A folder holds no pictures.
+            InputError: A folder contains no images.
         """
         found: list[Path] = []
         for path in map(Path, paths):

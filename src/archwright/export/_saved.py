@@ -61,7 +61,7 @@ class Saved:
 
     @classmethod
     def parse(cls, place: Path, files: Mapping[str, bytes]) -> Saved:
-        """Return what the files of a network say.
+        """Return the network of files.
 
         Raises:
             StudyError: They are damaged; the message names the file and the field.

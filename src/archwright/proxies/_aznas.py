@@ -35,7 +35,7 @@ class AzNas(Proxy):
     parts = ("expressivity", "progressivity", "trainability", "flops")
 
     def score(self, passes: Passes) -> float:
-        """Refuse: one network has no rank.
+        """Raise an error: a single network has no rank.
 
         Raises:
             EvaluationError: Always.

@@ -21,8 +21,8 @@ class Flops(Proxy):
 
     Convolutions and matrix products are counted, in a separate pass over two samples: see `cost.count_flops`.
 
-    A baseline that is hard to beat: White, Khodak, Tu, Shah, Bubeck and Dey, "A Deeper Look at Zero-Cost Proxies for
-    Lightweight NAS", ICLR Blog Track 2022.
+    A strong baseline: White, Khodak, Tu, Shah, Bubeck and Dey, "A Deeper Look at Zero-Cost Proxies for Lightweight
+    NAS", ICLR Blog Track 2022.
 
     Example:
         >>> model = torch.nn.Linear(2, 2, bias=False)

@@ -13,8 +13,8 @@ from archwright.proxies._passes import Passes
 class Parameters(Proxy):
     """Number of parameters, frozen ones included.
 
-    A baseline that is hard to beat: White, Khodak, Tu, Shah, Bubeck and Dey, "A Deeper Look at Zero-Cost Proxies for
-    Lightweight NAS", ICLR Blog Track 2022.
+    A strong baseline: White, Khodak, Tu, Shah, Bubeck and Dey, "A Deeper Look at Zero-Cost Proxies for Lightweight
+    NAS", ICLR Blog Track 2022.
 
     Example:
         >>> model = torch.nn.Linear(2, 2, bias=False)

@@ -49,7 +49,7 @@ class BOHB(Hyperband):
         check_shares(self, "random")
 
     def check(self, strategy: Strategy) -> None:
-        """Refuse a strategy that learns nothing.
+        """Check that the strategy has a model.
 
         Raises:
             SchedulerError: It does not.

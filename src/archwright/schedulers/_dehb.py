@@ -66,7 +66,7 @@ class DEHB(Scheduler):
         check_shares(self, "factor", "crossover")
 
     def check(self, strategy: Strategy) -> None:
-        """Refuse a strategy that would propose in its place.
+        """Check that the strategy is "random", since DEHB makes its own proposals.
 
         Raises:
             SchedulerError: It is not random search.
@@ -78,7 +78,7 @@ class DEHB(Scheduler):
             )
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
-        """Return what is due in the first bracket, and then the next evaluation of the brackets that follow."""
+        """Return the next evaluation of the first bracket, and then those of the later ones."""
         plan = partial(hyperband, ladder, self.eta)
         due = self._first.job(ladder, history, plan, more=more)
         if due is not None or not more:
@@ -90,7 +90,7 @@ class DEHB(Scheduler):
         return Job(level)
 
     def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
-        """Return what may go on in the first bracket, and what populations that are not full still lack."""
+        """Return the trials that may be promoted in the first bracket or into a population that is not full."""
         held = rungs(ladder, history)
         rising = [self._rising(ladder, held, level) for level in range(1, len(ladder.rungs))]
         return self._first.checkpoints(ladder, history, partial(hyperband, ladder, self.eta)).union(*rising)
@@ -122,7 +122,7 @@ class DEHB(Scheduler):
         return unseen_near(space, history, space.decode(child.tolist()), rng)
 
     def bracket(self, ladder: Ladder) -> float:
-        """Return how many full evaluations the first bracket costs."""
+        """Return the cost of the first bracket in full evaluations."""
         return cost(ladder, hyperband(ladder, self.eta, 0))
 
     def _level(self, ladder: Ladder, number: int) -> int:

@@ -46,15 +46,15 @@ class SuccessiveHalving(Scheduler):
             check_counts(self, "trials", least=2)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
-        """Return the promotion that is due, or a new trial on the lowest rung."""
+        """Return the next promotion, or a new trial on the lowest rung."""
         return self._brackets.job(ladder, history, lambda _: self._round(ladder), more=more)
 
     def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
-        """Return the best of each rung, as many as go on from it."""
+        """Return the best of each rung, as many as are promoted from it."""
         return self._brackets.checkpoints(ladder, history, lambda _: self._round(ladder))
 
     def bracket(self, ladder: Ladder) -> float:
-        """Return how many full evaluations a round costs."""
+        """Return the cost of a round in full evaluations."""
         return cost(ladder, self._round(ladder))
 
     def _round(self, ladder: Ladder) -> Bracket:

@@ -43,13 +43,13 @@ class Hyperband(Scheduler):
         check_eta(self)
 
     def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
-        """Return the promotion that is due in the oldest bracket, or a new trial of the youngest."""
+        """Return the next promotion of the oldest bracket, or a new trial of the youngest."""
         return self._brackets.job(ladder, history, partial(hyperband, ladder, self.eta), more=more)
 
     def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
-        """Return the best of each rung of each bracket, as many as go on from it."""
+        """Return the best of each rung of each bracket, as many as are promoted from it."""
         return self._brackets.checkpoints(ladder, history, partial(hyperband, ladder, self.eta))
 
     def bracket(self, ladder: Ladder) -> float:
-        """Return how many full evaluations the first bracket costs."""
+        """Return the cost of the first bracket in full evaluations."""
         return cost(ladder, hyperband(ladder, self.eta, 0))

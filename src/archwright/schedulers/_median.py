@@ -57,7 +57,7 @@ class Median(Full):
         check_counts(self, "grace", least=0)
 
     def stop(self, history: History, trial: Trial, curve: Curve) -> Stopped | None:
-        """End the trial where its best value so far is below the median of the others' means up to this step."""
+        """Stop the trial if its best value so far is below the median of the others' running means at this step."""
         seen = scores(curve, history.objective)
         if len(seen) <= self.grace:
             return None

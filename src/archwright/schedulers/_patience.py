@@ -47,7 +47,7 @@ class Patience(Full):
         check_numbers(self, "least", allowed="of 0 or more", holds=lambda value: value >= 0)
 
     def stop(self, history: History, trial: Trial, curve: Curve) -> Stopped | None:
-        """End the trial where the last points brought nothing better."""
+        """End the trial if the last points have not improved."""
         values = [score for _, score in scores(curve, history.objective)]
         before, last = values[: -self.points], values[-self.points :]
         if not before or max(last) > max(before) + self.least:

@@ -44,7 +44,7 @@ class Decision(Node, ABC):
 
     @property
     def is_setting(self) -> bool:
-        """Whether each of its values stands for a number or another constant."""
+        """Whether all its values are numbers or other constants."""
         return all(part.is_setting for part in self.branches if isinstance(part, Node))
 
     @abstractmethod
@@ -65,7 +65,7 @@ class Decision(Node, ABC):
 
     @abstractmethod
     def check(self, value: Any) -> Value:
-        """Return the value in its canonical form, or raise ArchitectureError saying what is allowed."""
+        """Return the value in its canonical form; ArchitectureError, with the allowed values, if it is invalid."""
 
     @abstractmethod
     def encode(self, value: Any) -> list[float]:

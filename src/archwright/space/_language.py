@@ -39,7 +39,7 @@ def choice(*options: Any, name: str | None = None) -> Choice:
         name: A name for the decision; by default its path in the expression.
 
     Raises:
-        SpaceError: No option is given, two are the same, or a list stands in place of the options.
+        SpaceError: No option is given, two are equal, or a list is given instead of the options.
 
     Example:
         >>> aw.Space(model=nn.Sequential(aw.choice(nn.ReLU(), nn.Tanh(), name="activation"))).size
@@ -192,8 +192,8 @@ def graph(body: Callable[..., Any], *, name: str | None = None) -> Graph:
         name: A name, the prefix of the names of the decisions inside, wherever the graph is used.
 
     Raises:
-        SpaceError: The body returns no value, uses a value of another graph, names two values alike, or takes a value
-            that may be absent where one is needed.
+        SpaceError: The body returns no value, uses a value of another graph, gives two values the same name, or uses a
+            value that may be absent where one is required.
 
     Example:
         >>> residual = aw.graph(lambda x: x + nn.LazyLinear(4)(x))
@@ -318,8 +318,8 @@ def template(body: Callable[..., Any]) -> Callable[..., Filled]:
         A function of the same parameters, which are numbers or decisions.
 
     Raises:
-        SpaceError: The body is no function, has no parameters or takes any number of them; or, where the template is
-            used, what is given does not fit them.
+        SpaceError: The body is not a function, has no parameters or a variable number of them; or the arguments of a
+            use do not match.
 
     Example:
         >>> stage = aw.template(lambda width: nn.LazyLinear(width))

@@ -150,7 +150,7 @@ class Blank(Node):
 
     @property
     def is_setting(self) -> bool:
-        """Whether it stands for a number: always."""
+        """Whether it is a number: always."""
         return True
 
     def __repr__(self) -> str:

@@ -64,7 +64,7 @@ class SimulatedAnnealing(Strategy):
         check_numbers(self, "cooling", allowed="between 0 and 1", holds=lambda value: 0 < value < 1)
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return a mutated copy of where the walk stands, or a random start."""
+        """Return a mutation of the walk's current architecture, or a random start."""
         walk = self.state_of(history, _Walk)
         for trial in history.complete[walk.replayed :]:
             self._replay(walk, trial, history)

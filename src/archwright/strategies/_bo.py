@@ -69,7 +69,7 @@ class BayesianOptimisation(Strategy):
         check_counts(self, "initial")
 
     def check(self, space: Space) -> None:
-        """Refuse a space that the kernel sees nothing of."""
+        """Check that the kernel is defined in a space."""
         terms_for(space, self.kernel)
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:

@@ -75,7 +75,7 @@ class DeepQ(Strategy):
         check_switches(self, "shaped")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return the architecture of an epsilon-greedy episode, a new one where there is one."""
+        """Return the architecture of an epsilon-greedy episode, unseen if possible."""
         from archwright.strategies._qnetwork import DeepAgent
 
         agent = self.state_of(history, lambda: DeepAgent(space, self))

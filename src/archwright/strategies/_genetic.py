@@ -69,7 +69,7 @@ class Genetic(Strategy):
         check_options(self, selection=get_args(Selection), crossover=get_args(Crossover))
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return a child of the last whole generation; random while there is none."""
+        """Return a child of the last complete generation; random without one."""
         members = self._members(history)
         if not members:
             return space.sample(rng)

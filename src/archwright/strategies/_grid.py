@@ -41,7 +41,7 @@ class Grid(Strategy):
         return architecture
 
     def check(self, space: Space) -> None:
-        """Refuse an infinite space.
+        """Check that a space is finite.
 
         Raises:
             StrategyError: The space holds real numbers.

@@ -50,7 +50,7 @@ class Hyperopt(Strategy):
         _library()
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return what the algorithm suggests, or a mutation of it."""
+        """Return the suggestion of the algorithm, or a mutation of it."""
         if space.bound == 1:  # Hyperopt wants something to decide
             return space.sample(rng)
         mirror = self.state_of(history, lambda: _Mirror(_library(), space))

@@ -62,7 +62,7 @@ class LocalSearch(Strategy):
         check_options(self, improvement=get_args(Improvement), restart=get_args(Restart))
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return a neighbour of where the search stands, or a random start."""
+        """Return a neighbour of the current architecture, or a random start."""
         climb = self.state_of(history, _Climb)
         for trial in history.finished[climb.replayed :]:
             self._replay(climb, trial, space, history)

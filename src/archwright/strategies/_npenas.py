@@ -53,7 +53,7 @@ class Npenas(Ranked):
         check_counts(self, "parents", "children", "initial", "batch")
 
     def check(self, space: Space) -> None:
-        """Refuse a space in which the predictor sees nothing."""
+        """Check that the predictor has features in a space."""
         PREDICTORS[self._name(space)]().check(space)
 
     def _name(self, space: Space) -> str:

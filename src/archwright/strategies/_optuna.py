@@ -53,7 +53,7 @@ class Optuna(Strategy):
 
     Raises:
         MissingExtra: Optuna is not installed, or for CMA-ES the package cmaes.
-        StrategyError: There is no such sampler, or it cannot go on from a history.
+        StrategyError: No sampler has that name, or it cannot be resumed from a history.
 
     Example:
         >>> study = aw.Study(aw.Space(x=aw.integer(0, 63)), strategy=aw.strategies.Optuna("random"))
@@ -85,7 +85,7 @@ class Optuna(Strategy):
                     )
 
     def check(self, space: Space) -> None:
-        """Refuse a space in which CMA-ES has nothing to move.
+        """Check that CMA-ES has decisions to optimise in a space.
 
         Raises:
             StrategyError: Less than two of its decisions are numbers that every architecture has.
@@ -104,7 +104,7 @@ class Optuna(Strategy):
                 )
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return what the sampler suggests, or a mutation of it."""
+        """Return the suggestion of the sampler, or a mutation of it."""
         with _silenced() as optuna:
 
             def begin() -> Mirror:

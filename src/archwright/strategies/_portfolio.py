@@ -79,12 +79,12 @@ class Portfolio(Strategy):
         object.__setattr__(self, "_strategies", tuple(create(name) for name in self.members))
 
     def check(self, space: Space) -> None:
-        """Refuse a space that one of the members cannot serve."""
+        """Check that all members support a space."""
         for strategy in self._strategies:
             strategy.check(space)
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return what the member proposes whose turn it is."""
+        """Return the proposal of the next member."""
         count = len(history.trials)
         lag = count - len(history.finished)
         new = _Ledger(lag, [0.0] * len(self._strategies), [0.0] * len(self._strategies))

@@ -61,7 +61,7 @@ class PPO(Strategy):
         check_positive(self, "rate")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn from the policy, a new one where it has one to give."""
+        """Return a sample of the policy, unseen if possible."""
         from archwright.strategies._controller import Controller, Learner
 
         def begin() -> Learner:

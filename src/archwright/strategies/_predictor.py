@@ -65,7 +65,7 @@ class PredictorGuided(Ranked):
         check_counts(self, "initial", "batch")
 
     def check(self, space: Space) -> None:
-        """Refuse a space in which the predictor sees nothing."""
+        """Check that the predictor has features in a space."""
         self._predictor().check(space)
 
     def _predictor(self) -> Predictor:

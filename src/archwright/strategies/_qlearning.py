@@ -129,7 +129,7 @@ class QLearning(Strategy):
         check_switches(self, "shaped")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return the architecture of an epsilon-greedy episode, a new one where there is one."""
+        """Return the architecture of an epsilon-greedy episode, unseen if possible."""
         agent = self.state_of(history, _Agent)
         for trial in history.complete[agent.replayed :]:
             self._learn(agent, space, history, trial)

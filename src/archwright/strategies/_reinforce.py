@@ -63,7 +63,7 @@ class Reinforce(Strategy):
         check_positive(self, "rate", "temperature", "tanh_constant")
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn from the policy, a new one where it has one to give."""
+        """Return a sample of the policy, unseen if possible."""
         from archwright.strategies._controller import Controller, Learner
 
         def begin() -> Learner:

@@ -99,11 +99,11 @@ class Scalarised(Strategy):
         return hash((self.strategy, self.directions, self.form, self.initial))
 
     def check(self, space: Space) -> None:
-        """Refuse a space that the strategy cannot serve."""
+        """Check that the inner strategy supports a space."""
         self._inner.check(space)
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
-        """Return what the strategy proposes from the direction whose turn it is; random at first."""
+        """Return the inner strategy's proposal for the next weight vector; random at first."""
         if len(history.complete) < self.initial:
             return space.sample(rng)
         views = self.state_of(history, lambda: Views(history, self._directions(history)))

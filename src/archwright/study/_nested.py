@@ -67,10 +67,10 @@ class Nested(Wrapped):
         self._found: dict[tuple[Architecture, int], Architecture] = {}
 
     def check(self, space: Space) -> None:
-        """Refuse what the evaluator refuses, and settings that both the space and the nested search decide.
+        """Check the space with the evaluator, and that no setting is decided by both the space and the nested search.
 
         Raises:
-            SpaceError: There is such a setting.
+            SpaceError: A setting is decided by both.
         """
         super().check(space)
         twice = sorted((space.parts.keys() - {"model"}) & self.hyperparameters.parts.keys())
@@ -81,10 +81,10 @@ class Nested(Wrapped):
             )
 
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
-        """Refuse what the evaluator refuses, and any where the nested search decides a fidelity itself.
+        """Check the fidelities with the evaluator; none is allowed if the nested search decides one.
 
         Raises:
-            EvaluationError: It does.
+            EvaluationError: The nested search decides a fidelity.
         """
         if self._own:
             raise EvaluationError(
@@ -96,8 +96,8 @@ class Nested(Wrapped):
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Return the metrics with the best settings, and the settings that are numbers under their own names.
 
-        After each of the settings the best value so far is reported; the network is that of the best. Where the
-        deadline comes first, so does the end.
+        The best value so far is reported after each of the settings; the network is that of the best. The search ends
+        early at the deadline.
         """
         study = Study(self.hyperparameters, strategy=self.strategy, objective=self.objective, seed=candidate.seed)
         history = study.history
@@ -134,9 +134,9 @@ class Nested(Wrapped):
         return {**best.metrics, **numbers}
 
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
-        """Train the candidate from scratch with the settings that were best for it.
+        """Train the candidate from scratch with its best settings.
 
-        In another process than the one that found them they are searched again, and found again.
+        In another process they are searched again, with the same result.
         """
         key = candidate.architecture, candidate.seed
         if key not in self._found:
@@ -148,7 +148,7 @@ class Nested(Wrapped):
         return metrics
 
     def held_out(self, candidate: Candidate, model: torch.nn.Module) -> Mapping[str, float] | None:
-        """Test a network that was trained before, with the settings that it was trained with where they are known."""
+        """Test a trained network, with the settings of its training if they are known."""
         chosen = self._found.get((candidate.architecture, candidate.seed))
         return self.evaluator.held_out(candidate if chosen is None else self._with(candidate, chosen), model)
 
@@ -157,7 +157,7 @@ class Nested(Wrapped):
         return candidate.again(settings=Candidate(self.hyperparameters, chosen, seed=0).settings)
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what makes it again, or `None` where a part of it cannot be written down."""
+        """Return a JSON object from which the evaluator can be restored, or `None`."""
         written, name = self.evaluator.to_json(), strategies.name_of(self.strategy)
         if written is None or name is None:
             return None

@@ -73,12 +73,12 @@ class Planner:
         self.bounds = Prechecks(self.space, self.constraints)
 
     def next(self, history: History) -> Trial:
-        """Return the next trial: a new architecture, or one that goes on.
+        """Return the next trial: a new architecture, or a promotion.
 
         Raises:
-            Exhausted: Everything in the space has been proposed, and nothing goes on.
+            Exhausted: All architectures were proposed, and there is no promotion.
             StrategyError: The strategy proposed something that is not in the space.
-            StudyError: No network keeps to the constraints.
+            StudyError: No architecture satisfies the constraints.
         """
         number = len(history.trials)
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, number], spawn_key=(3,)))
@@ -101,7 +101,7 @@ class Planner:
         return Trial(number, architecture, seed=seed, fidelity=fidelity, share=share, origin=origin)
 
     def check_feasible(self, history: History) -> None:
-        """Refuse constraints that no network keeps to, before anything is trained.
+        """Check before any training that there are feasible architectures.
 
         Raises:
             StudyError: None was found.

@@ -115,7 +115,7 @@ class Controller(Relaxation):
         return torch.optim.Adam(parameters, lr=rate or self.rate)
 
     def arch_step(self, trainer: Trainer, batch: Batch, weight_batch: Batch) -> Tensor:
-        """Make one step of the policy; the loss returned is the mean of what was drawn."""
+        """Make one step of the policy; return the mean loss of the samples."""
         losses = []
 
         def reward(architecture: Architecture) -> float:
@@ -128,7 +128,7 @@ class Controller(Relaxation):
         return torch.tensor(losses or [0.0]).mean()
 
     def objective(self, supernet: Supernet, reward: Callable[[Architecture], float]) -> Tensor:
-        """Return () what a step of the policy makes smaller.
+        """Return () the loss of a step of the policy.
 
         Args:
             supernet: The supernet; its baseline moves.

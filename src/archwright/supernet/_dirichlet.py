@@ -64,7 +64,7 @@ class Dirichlet(Relaxation):
         return found / found.sum()
 
     def penalty(self, supernet: Supernet) -> Tensor | float:
-        """Return () how far the concentrations of all branches are from 1, times the scale."""
+        """Return () the regulariser on the concentrations of all branches, times the scale."""
         found = [concentration(supernet.logits[name]) for name in supernet.branches if name in supernet.logits]
         if not self.regulariser or not found:
             return 0.0

@@ -154,10 +154,10 @@ class SupernetEvaluator(Evaluator):
     # ------------------------------------------------------------------ the supernet
 
     def prepare(self, preparation: Preparation) -> Learned:
-        """Train the supernet, or go on with its training, and return what it has learned.
+        """Train the supernet, or resume its training, and return the result.
 
         After each epoch a checkpoint is written into the run folder, and a point of the curve is reported: "loss",
-        "arch_loss", "entropy" of what is learned, in 0..1, and "seconds".
+        "arch_loss", "entropy" of the probabilities, in 0..1, and "seconds".
 
         Raises:
             RelaxationError: The space cannot be one network, or the relaxation cannot serve it.
@@ -241,7 +241,7 @@ class SupernetEvaluator(Evaluator):
 
         Raises:
             EvaluationError: No supernet has been trained.
-            Stopped: The candidate was told to stop.
+            Stopped: The candidate was stopped.
         """
         if self.judge == "shared":
             metrics = self.shared(candidate.architecture)
@@ -256,7 +256,7 @@ class SupernetEvaluator(Evaluator):
         """Return an architecture's metrics on the validation part with the shared weights.
 
         Args:
-            architecture: An architecture of the space; parts besides the model are not looked at.
+            architecture: An architecture of the space; parts besides the model are ignored.
 
         Raises:
             EvaluationError: No supernet has been trained.
@@ -277,7 +277,7 @@ class SupernetEvaluator(Evaluator):
     # ------------------------------------------------------------------ on record
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what makes the evaluator again, or None where its training cannot be written down."""
+        """Return a JSON object from which the evaluator can be restored, or `None`."""
         training = self.training.to_json()
         if training is None:
             return None

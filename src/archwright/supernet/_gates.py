@@ -80,7 +80,7 @@ class Gates(Relaxation):
         return Mix(active=tuple(self._drawn(supernet, name, count)))
 
     def pairs(self, supernet: Supernet, progress: float) -> tuple[Draw, dict[str, list[int]]]:
-        """Return what a step of the logits runs, and the two options of each branch that compete, by its name."""
+        """Return the draw of a step of the logits, and the two competing options of each branch, by name."""
         draw = self.draw(supernet, progress)
         two = {name: self._drawn(supernet, name, 2) for name in draw.mixes if name in supernet.logits}
         mixes = {name: self._gate(supernet, name, options) for name, options in two.items()}

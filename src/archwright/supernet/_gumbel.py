@@ -48,7 +48,7 @@ class Gumbel(Relaxation):
         check_positive(self, "start", "end")
 
     def branch(self, supernet: Supernet, name: str, decision: Choice | Subset, progress: float) -> Mix:
-        """Return what is drawn of a branch."""
+        """Return the sampled option of a branch as a mixture."""
         if isinstance(decision, Subset) and name in supernet.logits:
             return self._drawn(supernet, supernet.logits[name], progress, max(decision.low, 1))
         return super().branch(supernet, name, decision, progress)

@@ -64,7 +64,7 @@ class Sandwich(Relaxation):
         return Draw(self._values(supernet, 1.0 - self._open(progress), 1.0))
 
     def sandwich(self, supernet: Supernet, progress: float) -> list[Draw]:
-        """Return what one step runs: the largest, the smallest that is open, and some at random."""
+        """Return the draws of one step: the largest, the smallest enabled, and random ones."""
         low = 1.0 - self._open(progress)
         ranges = [(1.0, 1.0), (low, low), *[(low, 1.0)] * self.random]
         return [Draw(self._values(supernet, *each)).decided(supernet.decided) for each in ranges]

@@ -70,7 +70,7 @@ class Slot:
 
     @functools.cached_property
     def key(self) -> str:
-        """The tensor's name in the shared weights: without points, which stand for submodules; buffers are marked."""
+        """The tensor's name in the shared weights: without dots, which denote submodules; buffers are marked."""
         return f"{'' if self.is_parameter else _BUFFER}{self.entry}/{self.origin}".replace(".", "/")
 
     @property
@@ -86,7 +86,7 @@ class Slot:
 
     @property
     def store(self) -> dict[str, Any]:
-        """Where the layer keeps its tensors of this kind."""
+        """The layer's dictionary of tensors of this kind."""
         return self.layer._parameters if self.is_parameter else self.layer._buffers
 
 

@@ -90,7 +90,7 @@ class PredictedCost(Cost):
         }
 
     def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
-        """Return what is expected of the network of an architecture.
+        """Return the predicted cost of an architecture's network.
 
         Raises:
             CostError: The architecture is of another space.

@@ -63,7 +63,7 @@ class GraphNetwork(Predictor):
         check_positive(self, "rate")
 
     def check(self, space: Space) -> None:
-        """Refuse a space without cells."""
+        """Check that a space has cells."""
         if not space.cells:
             raise StrategyError(
                 "a graph network sees cells (aw.cell), and this space has none; use 'mlp', 'boosted-trees' or "

@@ -171,7 +171,7 @@ class Decisions(Term):
         return np.array(vectors).reshape(len(vectors), -1)
 
     def kernel(self, first: Array, second: Array, parameters: Array) -> Array:
-        """Return the (n, m) values for rows, in two matrix products whatever the number of decisions."""
+        """Return the (n, m) values for rows, by two matrix products."""
         weights = np.sqrt(self._share * np.exp(parameters[1:]))[self._group]
         one = self._unordered[self._group]
         values = np.full((len(first), len(second)), math.exp(parameters[0]))

@@ -34,7 +34,7 @@ def cell_features(space: Space, architectures: Sequence[Architecture]) -> NDArra
     if it adds parameters to a network.
 
     Returns:
-        (n, features) numbers; (n, 0) where the space has no cell.
+        (n, features) numbers; (n, 0) without cells.
 
     Example:
         >>> cell = aw.cell(lambda source, node: aw.choice(nn.Identity(), nn.Linear(2, 2)), nodes=1)

@@ -42,7 +42,7 @@ class Regression(DataTask):
         self.std = torch.tensor([each.std for each in data.targets], dtype=torch.float64)
 
     def check_outputs(self, outputs: Any, size: int) -> None:
-        """Refuse outputs other than a floating-point number for each target value.
+        """Check that the outputs are floating-point numbers for each target value.
 
         Raises:
             EvaluationError: Their shape or type is another.

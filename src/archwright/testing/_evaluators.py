@@ -55,7 +55,7 @@ class EvaluatorSuite:
         return _candidate(evaluator, space)
 
     def test_the_objective_is_measured(self, evaluator: Evaluator, candidate: Candidate) -> None:
-        """The metrics are finite numbers, and what the evaluator optimises is among them."""
+        """The metrics are finite numbers, and include the objective."""
         metrics = evaluator.evaluate(candidate)
         assert math.isfinite(Objective.parse(evaluator.objective).score(metrics))
         assert dict(metrics) == {str(name): float(value) for name, value in metrics.items()}
@@ -67,7 +67,7 @@ class EvaluatorSuite:
         assert first[metric] == second[metric]
 
     def test_it_lets_itself_be_stopped(self, evaluator: Evaluator, space: Space) -> None:
-        """What `report` raises is let pass, and the points of the curve hold finite steps in order."""
+        """Exceptions of `report` are not caught, and the points of the curve have finite steps in order."""
         steps: list[float] = []
 
         def listen(step: float, metrics: Mapping[str, float]) -> None:
@@ -120,7 +120,7 @@ class EvaluatorSuite:
             assert rmse == pytest.approx(metrics["test_rmse"], rel=1e-4)
 
     def test_a_job_survives_json_and_another_process(self, evaluator: Evaluator, space: Space) -> None:
-        """An evaluation that is written down gives the same report in a process that knows nothing else."""
+        """A job written as JSON gives the same report in another process."""
         try:
             written, place = evaluator.to_json(), space.to_json()
         except SpaceError as error:
@@ -162,7 +162,7 @@ class EvaluatorSuite:
             assert study.best is None
 
     def test_it_understands_the_space(self, evaluator: Evaluator, space: Space) -> None:
-        """The parts of the space besides the model are settings that it knows."""
+        """The parts of the space besides the model are settings of the evaluator."""
         assert evaluator.settings is None or set(space.parts) - {"model"} <= evaluator.settings
 
     def test_what_is_written_down_is_json(self, evaluator: Evaluator) -> None:

@@ -66,7 +66,7 @@ class SchedulerSuite:
         assert _told(_search(_study(_fresh(scheduler), seed=1), self.trials)) != first
 
     def test_a_study_resumed_is_the_study_that_was_not_interrupted(self, scheduler: Scheduler, tmp_path: Any) -> None:
-        """A study that is closed and opened again goes on to the same trials."""
+        """A study that is closed and opened again has the same further trials."""
         if schedulers.name_of(scheduler) is None:
             pytest.skip("the scheduler is not registered, so a record cannot make it")
         whole = _search(_study(_fresh(scheduler)), 40)
@@ -144,7 +144,7 @@ class SchedulerSuite:
 
     @pytest.mark.parametrize("workers", [1, 4])
     def test_a_trial_goes_on_once_and_as_it_began(self, scheduler: Scheduler, workers: int) -> None:
-        """What goes on is a complete trial; with the same architecture and seed, on a higher rung, no two from one."""
+        """Only complete trials are promoted, once, with the same architecture and seed, to a higher rung."""
         study = _search(_study(scheduler), self.trials, workers=workers, outcome=_mixed)
         going = [trial for trial in study.trials if trial.origin is not None]
         assert bool(going) == scheduler.partial
@@ -157,7 +157,7 @@ class SchedulerSuite:
         assert len({trial.origin for trial in going}) == len(going)
 
     def test_trials_are_on_the_ladder(self, scheduler: Scheduler) -> None:
-        """A trial is given what a rung says, and costs what the rung costs; all, where there are no rungs."""
+        """Fidelity and share of a trial are those of a rung; without rungs all are full evaluations."""
         study = _search(_study(scheduler), self.trials)
         rungs = [(rung, cost) for rung, cost in zip(study.ladder.rungs, study.ladder.costs, strict=True)]
         allowed = rungs if scheduler.partial else [(None, 1.0)]
@@ -165,7 +165,7 @@ class SchedulerSuite:
 
     @pytest.mark.parametrize("workers", [1, 4])
     def test_checkpoints_are_kept_of_what_goes_on_and_of_little_else(self, scheduler: Scheduler, workers: int) -> None:
-        """It wants few trials at a time, and none that another goes on from; of ten that go on, nine were wanted."""
+        """Few checkpoints are kept at a time, none of promoted trials; of ten promotions nine have one."""
         if not scheduler.partial:
             pytest.skip("nothing goes on")
         study, most, lost, going = _study(scheduler), 0, 0, 0
@@ -198,13 +198,13 @@ class SchedulerSuite:
 
     @pytest.mark.parametrize("end", ["failed", "pruned", "infinite"])
     def test_it_goes_on_where_nothing_is_complete(self, scheduler: Scheduler, end: str) -> None:
-        """A history without one complete trial is no obstacle, and nothing goes on."""
+        """A history without complete trials is handled, and nothing is promoted."""
         study = _search(_study(scheduler), self.trials, outcome=lambda _: _ENDS[end])
         assert len(study.history.finished) == self.trials
         assert all(trial.origin is None for trial in study.trials)
 
     def test_it_goes_on_after_a_bad_beginning(self, scheduler: Scheduler) -> None:
-        """Where the first trials fail, every one of a round, the later ones come to full evaluations all the same."""
+        """If all trials of the first round fail, later ones still reach full evaluations."""
         bad = self.trials // 2
         study = _search(
             _study(scheduler),
@@ -226,7 +226,7 @@ class SchedulerSuite:
 
     @pytest.mark.parametrize("size", [1, 5, 30])
     def test_a_finite_space_is_searched_to_the_end(self, scheduler: Scheduler, size: int) -> None:
-        """When all has been proposed, what is good still goes on, up to full evaluations; and then the search ends."""
+        """When all architectures were proposed, good ones are still promoted; then the search ends."""
         study = _search(_study(scheduler, space=Space(number=integer(1, size))), 1000)
         assert len({trial.architecture for trial in study.trials}) == size
         assert not self.to_the_top or any(trial.share == 1 for trial in study.history.complete)
@@ -241,7 +241,7 @@ class SchedulerSuite:
             study.ask()
 
     def test_a_budget_ends_the_search(self, scheduler: Scheduler) -> None:
-        """Trials that were given less count for less, and those that go on for what they are given more."""
+        """A trial counts by its share of a full evaluation, and a promotion by the difference to the rung below."""
         study = _study(scheduler).run(_evaluate, Budget(trials=6))
         assert 6 <= study.history.spent + 1e-9 < 7
         assert study.stopped_by == "trials"

@@ -50,7 +50,7 @@ class SpaceSuite:
         raise NotImplementedError(f"{type(self).__name__} gives no fixture named 'space'")
 
     def inputs(self, space: Space) -> list[Any]:
-        """Return a batch for the network; a subclass may know better where whole numbers go in."""
+        """Return a batch for the network; to be overridden for integer inputs."""
         from archwright.build import drawn_for
 
         return [*drawn_for(space.example_input or ())]
@@ -108,7 +108,7 @@ class SpaceSuite:
             assert repr(name) in str(refused.value)
 
     def test_mutants_are_others_in_the_space(self, space: Space) -> None:
-        """A mutant is in the space, and is its parent only where nothing else is."""
+        """A mutant is in the space, and differs from its parent if possible."""
         rng = np.random.default_rng(1)
         is_alone = space.bound == 1 or (space.bound <= self.countable and space.size == 1)
         for parent in self.drawn(space):
@@ -128,7 +128,7 @@ class SpaceSuite:
                     assert sum(architecture[name] != other[name] for name in shared) == 1
 
     def test_crossover_takes_from_its_parents(self, space: Space) -> None:
-        """A child is in the space; without constraints it has no value that neither parent has where one decided."""
+        """A child is in the space; without constraints it has values of its parents where they have decided."""
         rng = np.random.default_rng(2)
         drawn = self.drawn(space)
         for first, second in pairwise(drawn):
@@ -157,7 +157,7 @@ class SpaceSuite:
             assert hash(again) == hash(architecture)
 
     def test_the_space_survives_json(self, space: Space) -> None:
-        """A space that can be written down is the same after a way through text."""
+        """A space that can be serialised is equal after a round trip through text."""
         again = _again(space)
         assert again.fingerprint == space.fingerprint
         assert str(again) == str(space)
@@ -167,14 +167,14 @@ class SpaceSuite:
         assert [again.sample(rng) for _ in range(5)] == [space.sample(other) for _ in range(5)]
 
     def test_another_process_moves_alike(self, space: Space) -> None:
-        """The same seed gives the same moves, whatever the process hashes strings to."""
+        """The same seed gives the same samples and mutations in processes with different hash seeds."""
         _again(space)
         assert json.loads(_elsewhere(json.dumps(space.to_json()))) == json.loads(json.dumps(moves(space)))
 
     # ------------------------------------------------------------------ building
 
     def test_shapes_agree(self, space: Space) -> None:
-        """Where the input is known the shapes are checked, and fit."""
+        """If the input is known, the shape check succeeds."""
         if space.example_input is not None:
             space.check(space.example_input)
 

@@ -140,7 +140,7 @@ class StrategySuite:
         assert all(architecture in any_space for architecture in _expected(strategy, any_space, self.trials))
 
     def test_the_same_seed_proposes_the_same(self, strategy: Strategy, any_space: Space) -> None:
-        """Another strategy of the same settings proposes the same, and another seed something else.
+        """Proposals do not depend on other histories or the global random state, which is not changed.
 
         Neither what a strategy has seen in another history nor the global random state has a part in it, and that state
         is left as it was.
@@ -162,7 +162,7 @@ class StrategySuite:
             assert other != first[:half], "another seed proposes the same"
 
     def test_a_history_is_all_it_needs(self, strategy: Strategy, any_space: Space) -> None:
-        """A strategy that is given a history at once goes on like the one that saw it grow."""
+        """Proposals for a history given at once equal those for one that has grown."""
         half = self.trials // 2
         grown = _expected(strategy, any_space, self.trials, _MIXED)
         after = _told(grown[:half], _MIXED)
@@ -188,7 +188,7 @@ class StrategySuite:
                 )
 
     def test_another_process_proposes_the_same(self, strategy: Strategy) -> None:
-        """The same seed gives the same proposals, whatever the process hashes strings to."""
+        """The same seed gives the same proposals in processes with different hash seeds."""
         name, options = strategies.name_of(strategy), strategies.options(strategy)
         if name is None:
             pytest.skip("the strategy is not registered, so another process cannot make it")
@@ -272,7 +272,7 @@ class StrategySuite:
     def test_a_study_resumed_is_the_study_that_was_not_interrupted(
         self, strategy: Strategy, any_space: Space, tmp_path: Any
     ) -> None:
-        """A study that is closed and opened again goes on to the same trials."""
+        """A study that is closed and opened again has the same further trials."""
         whole = Study(any_space, strategy=_fresh(strategy), seed=4).run(_evaluate, Budget(trials=12))
         with Study(any_space, strategy=strategy, seed=4, path=tmp_path / "run") as study:
             study.run(_evaluate, Budget(trials=6))

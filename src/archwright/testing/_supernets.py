@@ -50,7 +50,7 @@ class SupernetSuite:
         return Supernet(space, relaxation).double()
 
     def inputs(self, supernet: Supernet) -> list[Any]:
-        """Return a batch of two; a subclass may know better where whole numbers go in."""
+        """Return a batch of two; to be overridden for integer inputs."""
         from archwright.build import drawn_for
 
         drawn = drawn_for(supernet.example_input)
@@ -94,7 +94,7 @@ class SupernetSuite:
         assert again == drawn
 
     def test_a_draw_runs_and_can_be_learned_from(self, supernet: Supernet) -> None:
-        """What is drawn gives finite outputs; weights and what is learned get finite gradients, and not only zeros."""
+        """Outputs of a draw are finite; gradients of weights and logits are finite, and not all zero."""
         import torch
 
         inputs, learned = self.inputs(supernet), supernet.arch_parameters()
@@ -131,7 +131,7 @@ class SupernetSuite:
             assert abs(float(share.sum()) - 1) < 1e-6
 
     def test_evaluation_changes_nothing(self, supernet: Supernet) -> None:
-        """In evaluation mode a path gives the same whatever was run in between, and weights stay as they are."""
+        """In evaluation mode the outputs of a path do not depend on other passes, and weights do not change."""
         import torch
 
         inputs, architectures = self.inputs(supernet), self.drawn(supernet.space)

@@ -283,7 +283,7 @@ class History:
         return self._measured.get((architecture, share))
 
     def fastest(self, share: float) -> float:
-        """Return the seconds of the fastest complete trial at a share of the full cost; 0 while there is none."""
+        """Return the seconds of the fastest complete trial at a share of the full cost; 0 without one."""
         return self._fastest.get(share, 0.0)
 
     def before(self, trial: Trial) -> Trial | None:

@@ -29,7 +29,7 @@ class Stateful:
 
         Args:
             history: The trials.
-            begin: Makes the state where there is none yet: the same however long the history is by then.
+            begin: Creates the initial state; independent of the length of the history.
         """
         states: WeakKeyDictionary[History, Any] = self.__dict__.setdefault("_states", WeakKeyDictionary())
         if history not in states:
