@@ -10,7 +10,7 @@ from torch import nn as tnn
 
 import archwright as aw
 from archwright import nn
-from archwright.build._make import modules, wiring
+from archwright.build._make import class_tree, modules
 from archwright.build._syntax import source_of
 from archwright.errors import BuildError, SpaceError
 from archwright.testing._spaces import check_build_and_source
@@ -25,7 +25,7 @@ def one(model, decisions=None, *, inputs=((2, 4, 5, 5),), example=None):
     check_build_and_source(space, architecture, batch)
     module = space.build(architecture).eval()
     closed = space.resolve(architecture)["model"]
-    return module, source_of(wiring(closed, "Block")), batch, module(*batch)
+    return module, source_of(class_tree(closed, "Block")), batch, module(*batch)
 
 
 def same(result, expected):
@@ -187,7 +187,7 @@ def test_a_value_used_twice_is_computed_once():
     assert len(calls) == 1
     closed = space.resolve({})["model"]
     assert (
-        forward_of(source_of(wiring(closed, "Block")))
+        forward_of(source_of(class_tree(closed, "Block")))
         == "counting = self.counting(x)\nreturn counting + self.relu(counting) + counting"
     )
 

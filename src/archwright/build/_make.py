@@ -21,14 +21,13 @@ from archwright.space import Apply, Call, Graph, Input, Merge, children, find, l
 __all__ = [
     "attribute",
     "class_name",
+    "class_tree",
     "headline",
     "innermost",
     "instantiate",
     "instantiate_settings",
     "modules",
     "parts_of",
-    "wiring",
-    "wiring_class",
 ]
 
 _TAKEN = frozenset((*dir(torch.nn.Module()), "nn", "self", "super", "torch"))
@@ -53,8 +52,7 @@ def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, resu
         Linear(in_features=4, out_features=3, bias=True)
     """
     if isinstance(item, Graph):
-        kind = wiring_class(wiring(item, class_name(item)))
-        return kind(**{label: instantiate(module, made) for label, module in modules(item).items()})
+        return _graph_class(item)(**{label: instantiate(module, made) for label, module in modules(item).items()})
     inner = mapped(item, lambda part: instantiate(part, made))
     if isinstance(item, Call):
         try:
@@ -156,7 +154,7 @@ def class_name(graph: Graph) -> str:
     return name if name.isidentifier() and not keyword.iskeyword(name) else "Block"
 
 
-def wiring(graph: Graph, name: str) -> ast.ClassDef:
+def class_tree(graph: Graph, name: str) -> ast.ClassDef:
     """Return the class whose forward pass is a graph, and whose modules come in as arguments.
 
     Args:
@@ -200,12 +198,13 @@ def wiring(graph: Graph, name: str) -> ast.ClassDef:
     )
 
 
-def wiring_class(tree: ast.ClassDef) -> type[torch.nn.Module]:
-    """Return the class that `wiring` describes; tracebacks show its text.
+def _graph_class(graph: Graph) -> type[torch.nn.Module]:
+    """Return the class of a graph; tracebacks show its text.
 
     Raises:
         BuildError: It cannot be written as source.
     """
+    tree = class_tree(graph, class_name(graph))
     text = layout(tree)
     if text not in _classes:
         check_reads_back(tree, text)

@@ -12,7 +12,7 @@ from typing import Any
 from archwright.build._build import closed_model, has_lazy_layers
 from archwright.build._definitions import used_names
 from archwright.build._inline import Inliner
-from archwright.build._make import class_name, modules, parts_of, wiring
+from archwright.build._make import class_name, class_tree, modules, parts_of
 from archwright.build._syntax import LINE, Import, call, dotted, import_statements, layout, literal, method, source_of
 from archwright.errors import BuildError
 from archwright.space import Architecture, Call, Graph, Space, last_name, package_names
@@ -62,8 +62,8 @@ class _Writer:
     def __init__(self, closed: Any, packages: Sequence[str]) -> None:
         self.closed = closed
         self.inliner = Inliner(packages)
-        self.classes: dict[str, str] = {}  # name of each wiring by its text, less the name
-        self.wirings: list[str] = []
+        self.classes: dict[str, str] = {}  # name of each class of a graph by its text, less the name
+        self.graph_classes: list[str] = []
         self.functions: list[str] = []
         self.names: dict[str, str] = {}
         self.repeated = self._repeated()
@@ -71,7 +71,7 @@ class _Writer:
     def text(self, docstring: str) -> str:
         self._collect(self.closed, "model")  # what has a name of its own comes first, and our names make way for it
         main = self._function("build", self.closed, "Return the network with fresh weights.")
-        blocks = [*self.inliner.definitions.texts(), *self.wirings, *self.functions, main]
+        blocks = [*self.inliner.definitions.texts(), *self.graph_classes, *self.functions, main]
         code = _spaced([block.strip("\n") for block in blocks])
         used = used_names(code)
         imports = [Import("torch", "nn", "nn"), *self.inliner.imports]
@@ -121,7 +121,7 @@ class _Writer:
                 args = [call("OrderedDict", *args)]
             return call(self._callee(item), *args, **{key: self._term(value) for key, value in item.kwargs.items()})
         if isinstance(item, Graph):
-            return call(self._wiring(item), **{label: self._term(part) for label, part in modules(item).items()})
+            return call(self._graph_class(item), **{label: self._term(part) for label, part in modules(item).items()})
         if isinstance(item, list):
             return ast.List([self._term(value) for value in item], ast.Load())
         if isinstance(item, tuple):
@@ -137,13 +137,13 @@ class _Writer:
     def _callee(self, call: Call) -> str:
         return self.inliner.name(call.target, call.callee)
 
-    def _wiring(self, graph: Graph) -> str:
-        anonymous = layout(wiring(graph, "_"))
+    def _graph_class(self, graph: Graph) -> str:
+        anonymous = layout(class_tree(graph, "_"))
         if anonymous not in self.classes:
             stem = class_name(graph)
             name = self._free(itertools.chain((stem,), (f"{stem}{number}" for number in itertools.count(2))))
             self.classes[anonymous] = name
-            self.wirings.append(source_of(wiring(graph, name)))
+            self.graph_classes.append(source_of(class_tree(graph, name)))
         return self.classes[anonymous]
 
     def _name(self, item: Call | Graph) -> str:
@@ -190,7 +190,7 @@ def _key(item: Any) -> str:
     """Return a text that two terms share exactly if their source is the same."""
     if isinstance(item, Graph):
         inside = ", ".join(f"{label}={_key(module)}" for label, module in modules(item).items())
-        return f"{layout(wiring(item, '_'))}({inside})"
+        return f"{layout(class_tree(item, '_'))}({inside})"
     if isinstance(item, Call):
         inside = ", ".join(map(_key, item.args))
         keywords = ", ".join(f"{key}={_key(value)}" for key, value in item.kwargs.items())

@@ -24,7 +24,7 @@ from archwright.space import (
 )
 from archwright.supernet._execution import Engine
 from archwright.supernet._layer import SharedLayer, blanks_in
-from archwright.supernet._nodes import Branch, Depth, Node, Row, Scope, Wiring
+from archwright.supernet._nodes import Branch, Depth, GraphNode, Node, Row, Scope
 
 __all__ = ["Compiler"]
 
@@ -38,14 +38,14 @@ class Compiler:
     Attributes:
         layers: All layers.
         branches: The decisions between modules or values, which may be mixed, by name; in the order of the program.
-        wirings: All graphs.
+        graphs: All graphs.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.layers: list[SharedLayer] = []
         self.branches: dict[str, Choice | Subset] = {}
-        self.wirings: list[Wiring] = []
+        self.graphs: list[GraphNode] = []
         self._filled: dict[Blank, Any] = {}
 
     def compile(self, item: Any, path: str) -> Node | None:
@@ -116,7 +116,7 @@ class Compiler:
             roots += [self._filled[blank] for blank in blanks]
         return tuple(roots)
 
-    def _graph(self, graph: Graph, path: str) -> Wiring:
+    def _graph(self, graph: Graph, path: str) -> GraphNode:
         nodes: dict[Apply, Node | None] = {}
         for value, label in graph.labels.items():
             if isinstance(value, Apply):
@@ -125,9 +125,9 @@ class Compiler:
             for part in value.sources:
                 self._note_values(part)
         self._note_values(graph.output)
-        wiring = Wiring(self.engine, graph, nodes, graph.name or path)
-        self.wirings.append(wiring)
-        return wiring
+        node = GraphNode(self.engine, graph, nodes, graph.name or path)
+        self.graphs.append(node)
+        return node
 
     def _note_values(self, part: Any) -> None:
         names = self.engine.program.names

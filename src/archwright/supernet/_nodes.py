@@ -27,7 +27,7 @@ from archwright.space import (
 from archwright.supernet._execution import Context, Engine, Mix
 from archwright.supernet._fused import weighted_sum
 
-__all__ = ["Branch", "Depth", "Node", "Row", "Scope", "Unmixable", "Visit", "Wiring", "mixed"]
+__all__ = ["Branch", "Depth", "GraphNode", "Node", "Row", "Scope", "Unmixable", "Visit", "mixed"]
 
 Term = tuple["Tensor | None", Tensor]  # a weight, None for 1, and what it is multiplied by
 
@@ -158,7 +158,7 @@ class Branch:
         return shuffled
 
 
-class Wiring:
+class GraphNode:
     """A graph of values.
 
     Args:

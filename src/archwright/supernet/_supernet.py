@@ -101,7 +101,7 @@ class Supernet(nn.Module):
         compiler = Compiler(self._engine)
         self._root = compiler.compile(space.parts["model"], "model")
         self._layers = compiler.layers
-        self._wirings = compiler.wirings
+        self._graphs = compiler.graphs
         self.branches: Mapping[str, Choice | Subset] = compiler.branches
         self._unmixable: set[str] = set()
         if self._root is None:
@@ -292,8 +292,8 @@ class Supernet(nn.Module):
 
     def named_edges(self) -> Iterator[tuple[Any, str]]:
         """Iterate over the nodes of cells with several inputs: the merge, and its name."""
-        for wiring in self._wirings:
-            yield from wiring.edges.items()
+        for graph in self._graphs:
+            yield from graph.edges.items()
 
     # ------------------------------------------------------------------ inside
 
