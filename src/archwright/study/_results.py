@@ -16,13 +16,12 @@ from archwright.strategies import Strategy
 from archwright.study import _describe as describe
 from archwright.study._best import Artifacts, Best
 from archwright.study._budget import Budget
-from archwright.study._diagnosis import diagnose
 from archwright.study._picture import draw_front, draw_learned
 from archwright.study._predict import load_predictor, predict
 from archwright.study._propose import Planner
 from archwright.study._recorder import Recorder
 from archwright.study._reduced import describe_spent
-from archwright.study._summary import summarise
+from archwright.study._summary import diagnose, summarise
 from archwright.trials import Constraint, History, Objective, Trial
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from archwright.study._diagnosis import diagnose
 from archwright.study._recorder import Recorder
-from archwright.trials import State, Trial, metrics_to_json
+from archwright.trials import History, State, Trial, metrics_to_json
 
-__all__ = ["summarise"]
+__all__ = ["diagnose", "summarise"]
 
 
 def summarise(recorder: Recorder, *, test: Mapping[str, float] | None) -> dict[str, Any]:
@@ -44,6 +43,33 @@ def summarise(recorder: Recorder, *, test: Mapping[str, float] | None) -> dict[s
         "learned": diagnose(history),
         "test": None if test is None else metrics_to_json(test),
     }
+
+
+def diagnose(history: History) -> dict[str, Any] | None:
+    """Return the diagnosis of a study, as `Study.diagnosis` describes it.
+
+    Args:
+        history: All trials.
+    """
+    learned = history.learned
+    if learned is None:
+        return None
+    seconds = sum(row.get("seconds", 0.0) for row in learned.curve)
+    found: dict[str, Any] = {"epochs": len(learned.curve), "seconds": seconds, **learned.diagnosis}
+    pairs = [
+        (trial.metrics["shared_accuracy"], trial.metrics["accuracy"])
+        for trial in history.complete
+        if {"shared_accuracy", "accuracy"} <= trial.metrics.keys()
+    ]
+    found["compared"] = len(pairs)
+    if len(pairs) > 2:
+        from scipy import stats
+
+        shared, alone = zip(*pairs, strict=True)
+        if len(set(shared)) > 1 and len(set(alone)) > 1:  # where all are equal there is no order to compare
+            found["spearman"] = float(stats.spearmanr(shared, alone).statistic)
+            found["kendall"] = float(stats.kendalltau(shared, alone).statistic)
+    return found
 
 
 def _told(trial: Trial) -> dict[str, Any]:
