@@ -212,7 +212,9 @@ class Decisions(Term):
 class Counts(_Matern):
     """Matérn 5/2 kernel on the number of times each option is chosen by unordered decisions with equal options.
 
-    It generalises the effect of an option from one position to others.
+    k = v (1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r), with r the root mean squared difference of the standardised
+    features over the lengthscale (Rasmussen and Williams 2006). It generalises the effect of an option from one
+    position to others.
 
     Example:
         >>> space = aw.Space(x=aw.choice("a", "b"), y=aw.choice("a", "b"))
@@ -247,7 +249,7 @@ class Counts(_Matern):
 
 
 class Network(_Matern):
-    """Matérn 5/2 kernel on features of the cells' graphs: see `cell_features`.
+    """Matérn 5/2 kernel, as in `Counts`, on features of the cells' graphs: see `cell_features`.
 
     Example:
         >>> cell = aw.cell(lambda source, node: aw.choice(nn.Identity(), nn.Linear(2, 2)), nodes=2)
@@ -280,7 +282,7 @@ class _Predicted(_Linear):
 
 
 class Costs(_Predicted):
-    """Linear kernel on the parameters and FLOPs of the network, as predicted by `CostModel`.
+    """Linear kernel, k = v <x, y>, on the parameters and FLOPs of the network, as predicted by `CostModel`.
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(nn.LazyLinear(aw.integer(1, 8, name="n"))), example_input=(3,))
@@ -299,7 +301,7 @@ class Costs(_Predicted):
 
 
 class Proxies(_Predicted):
-    """Linear kernel on zero-cost proxies of the network, as predicted by `ProxyModel`.
+    """Linear kernel, k = v <x, y>, on zero-cost proxies of the network, as predicted by `ProxyModel`.
 
     It makes the prior mean a weighted sum of proxies with fitted weights.
 
@@ -354,7 +356,7 @@ class _Cosine(_Linear):
 
 
 class Paths(_Cosine):
-    """Cosine kernel on the sets of paths through the cells (path encoding: White et al., "BANANAS", AAAI 2021).
+    """Cosine kernel, k = v <x, y> / (|x| |y|), on the path encoding of the cells (White et al., "BANANAS", AAAI 2021).
 
     Example:
         >>> space = aw.Space(model=aw.cell(lambda i, j: aw.choice(nn.Identity(), nn.ReLU()), nodes=1))
@@ -370,7 +372,7 @@ class Paths(_Cosine):
 
 
 class WeisfeilerLehman(_Cosine):
-    """Cosine of the Weisfeiler-Lehman histograms of the cells' graphs, of depth 2: see `wl_histogram`.
+    """Cosine kernel, as in `Paths`, on the Weisfeiler-Lehman histograms of the cells' graphs of depth 2: see `wl_histogram`.
 
     Ru, Wan, Dong and Osborne, "Interpretable neural architecture search via Bayesian optimisation with
     Weisfeiler-Lehman kernels" (NAS-BOWL), ICLR 2021.
