@@ -372,7 +372,7 @@ class Paths(_Cosine):
 
 
 class WeisfeilerLehman(_Cosine):
-    """Cosine kernel, as in `Paths`, on the Weisfeiler-Lehman histograms of the cells' graphs of depth 2: see `wl_histogram`.
+    """Cosine kernel, as in `Paths`, on Weisfeiler-Lehman histograms of the cells' graphs, depth 2: see `wl_histogram`.
 
     Ru, Wan, Dong and Osborne, "Interpretable neural architecture search via Bayesian optimisation with
     Weisfeiler-Lehman kernels" (NAS-BOWL), ICLR 2021.
