@@ -23,14 +23,14 @@ C = TypeVar("C", bound=type[Any])
 def split_settings(text: str, *, error: type[ArchwrightError]) -> tuple[str, dict[str, str]]:
     """Return the name and the settings of a text such as "evolution:population=20,sample=5".
 
-    Settings stand behind a colon, separated by commas or semicolons.
+    Settings follow a colon, separated by commas or semicolons.
 
     Args:
         text: The text.
-        error: What to raise.
+        error: The class of errors.
 
     Raises:
-        ArchwrightError: A setting does not read name=value, or is given twice.
+        ArchwrightError: A setting does not have the form name=value, or is given twice.
     """
     name, _, rest = text.partition(":")
     settings: dict[str, str] = {}
@@ -46,7 +46,7 @@ def split_settings(text: str, *, error: type[ArchwrightError]) -> tuple[str, dic
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """A registered maker with the line that describes it."""
+    """A registered function or class with its summary."""
 
     name: str
     make: T
@@ -54,7 +54,7 @@ class Entry(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """Makers by name.
+    """Functions and classes by name.
 
     Args:
         kind: What the makers create, in the singular, for error messages.
@@ -140,9 +140,9 @@ class Classes(Generic[K]):
     """Classes of settings by name: strategies, schedulers and the like, whose packages export these methods.
 
     Args:
-        kind: What an object of the classes is, in the singular; error messages use it.
-        error: What is raised for a setting that a class does not have.
-        replaced: Names of an earlier version, with the names that are used in their place.
+        kind: The kind of the objects, in the singular, for error messages.
+        error: The error for an unknown setting.
+        replaced: Names of earlier versions with their replacements.
     """
 
     def __init__(

@@ -43,6 +43,10 @@ def accel_nasbench(*, input_shape: Sequence[int] = (3, 224, 224), classes: int =
 
     Raises:
         SpaceError: An option is not allowed.
+
+    Example:
+        >>> f"{aw.spaces.create('accel-nasbench').size:.0e}"
+        '1e+11'
     """
     shape = checked_input("accel-nasbench", input_shape, classes)
     first = nn.Conv2d(shape[0], _STEM, 3, stride=2, padding=1, bias=False)

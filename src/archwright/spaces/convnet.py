@@ -41,6 +41,11 @@ def convnet(
 
     Raises:
         SpaceError: An option is not allowed.
+
+    Example:
+        >>> space = aw.spaces.create("convnet", input_shape=(1, 8, 8))
+        >>> space.size
+        18403200
     """
     shape = checked_input("convnet", input_shape, classes)
     if not filters or min(filters) < 1 or not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):

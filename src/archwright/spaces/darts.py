@@ -29,7 +29,7 @@ _STEM = 3  # the stem is three times as wide as the first layer
 
 
 class Genotype(NamedTuple):
-    """Two cells as they are published: for each node in turn two pairs of an operation and the node it comes from."""
+    """Two cells in the published form: for each node two pairs of an operation and the index of its input node."""
 
     normal: tuple[tuple[str, int], ...]
     reduce: tuple[tuple[str, int], ...]
@@ -61,6 +61,10 @@ def darts(
 
     Raises:
         SpaceError: An option is not allowed.
+
+    Example:
+        >>> f"{aw.spaces.create('darts').size:.1e}"
+        '1.1e+18'
     """
     shape = checked_input("darts", input_shape, classes)
     if C < 2 or C % 2 or layers < 3:
@@ -87,12 +91,18 @@ def from_genotype(normal: Iterable[tuple[str, int]], reduce: Iterable[tuple[str,
     """Return the architecture of a published genotype.
 
     Args:
-        normal: The normal cell: for each node in turn two pairs of an operation and the node that it comes from, such
-            as `("sep_conv_3x3", 0)`. Nodes 0 and 1 are the outputs of the two cells before.
-        reduce: The reduction cell, alike.
+        normal: The normal cell: for each node two pairs of an operation and the index of its input node, such as
+            `("sep_conv_3x3", 0)`. Nodes 0 and 1 are the outputs of the two cells before.
+        reduce: The reduction cell, in the same form.
 
     Raises:
-        ArchitectureError: The genotype is not of this space; the message says where.
+        ArchitectureError: The genotype does not belong to this space; the message names the pair.
+
+    Example:
+        >>> cell = [("skip_connect", 0), ("sep_conv_3x3", 1)] * 4
+        >>> architecture = aw.spaces.darts.from_genotype(cell, cell)
+        >>> aw.spaces.darts.to_genotype(architecture).normal[:2]
+        (('skip_connect', 0), ('sep_conv_3x3', 1))
     """
     decisions: dict[str, Any] = {}
     for name, pairs in (("normal", tuple(normal)), ("reduction", tuple(reduce))):
@@ -113,10 +123,15 @@ def from_genotype(normal: Iterable[tuple[str, int]], reduce: Iterable[tuple[str,
 
 
 def to_genotype(architecture: Mapping[str, Any]) -> Genotype:
-    """Return an architecture in the form in which genotypes are published.
+    """Return the published form of an architecture.
 
     Raises:
-        ArchitectureError: The architecture is none of this space.
+        ArchitectureError: The architecture does not belong to this space.
+
+    Example:
+        >>> architecture = aw.spaces.create("darts").sample(np.random.default_rng(0))
+        >>> len(aw.spaces.darts.to_genotype(architecture).normal)
+        8
     """
 
     def pairs(name: str) -> Iterable[tuple[str, int]]:

@@ -26,6 +26,10 @@ def digits_cells(*, input_shape: Sequence[int] = (1, 8, 8), classes: int = 10) -
 
     Raises:
         SpaceError: An option is not allowed.
+
+    Example:
+        >>> aw.spaces.create("digits-cells").size
+        1458
     """
     shape = checked_input("digits-cells", input_shape, classes)
     width = ordinal(4, 8, name="width")

@@ -35,6 +35,11 @@ def mlp(
 
     Raises:
         SpaceError: An option is not allowed.
+
+    Example:
+        >>> space = aw.spaces.create("mlp", input_shape=(4,), classes=3, depth=(1, 2), widths=(8, 16))
+        >>> space.build(space.sample(np.random.default_rng(0)))(torch.zeros(2, 4)).shape
+        torch.Size([2, 3])
     """
     shape = checked_input("mlp", input_shape, classes)
     if not 1 <= depth[0] <= depth[1] or not widths or min(widths) < 1:

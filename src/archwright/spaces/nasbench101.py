@@ -58,6 +58,11 @@ def nasbench101(
 
     Raises:
         SpaceError: An option is not allowed.
+
+    Example:
+        >>> space = aw.spaces.create("nasbench101")
+        >>> len(space.decisions), space.bound == 2**21 * 3**5
+        (26, True)
     """
     shape = checked_input("nasbench101", input_shape, classes)
     if C < 5 or N < 1:
@@ -103,13 +108,18 @@ def is_cell(architecture: Mapping[str, Any]) -> bool:
 
 
 def to_matrix(architecture: Mapping[str, Any]) -> tuple[list[list[int]], list[str]]:
-    """Return an architecture in the official form, without vertices that lead nowhere.
+    """Return the official form of an architecture, without vertices that are not connected.
 
     Returns:
         The adjacency matrix, from row to column, and the operation on each vertex, from "input" to "output".
 
     Raises:
-        ArchitectureError: The architecture is none of this space.
+        ArchitectureError: The architecture does not belong to this space.
+
+    Example:
+        >>> matrix, operations = [[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["input", "conv3x3-bn-relu", "output"]
+        >>> aw.spaces.nasbench101.to_matrix(aw.spaces.nasbench101.from_matrix(matrix, operations))
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ['input', 'conv3x3-bn-relu', 'output'])
     """
     try:
         takes, labels = _takes(architecture), [str(architecture[name]) for name in _LABELS]
@@ -127,15 +137,20 @@ def to_matrix(architecture: Mapping[str, Any]) -> tuple[list[list[int]], list[st
 def from_matrix(matrix: ArrayLike, operations: Sequence[str]) -> Architecture:
     """Return the architecture of a cell in the official form.
 
-    Vertices that lead nowhere, or come from nowhere, are left out. The others stand in the given order, from vertex 1
-    on; vertices that remain have no edges and the first operation.
+    Vertices that are not connected to input and output are dropped. The others keep their order, from vertex 1;
+    remaining vertices have no edges and the first operation.
 
     Args:
         matrix: (vertices, vertices) of 0 and 1, from row to column, strictly upper triangular; 2 to 7 vertices.
         operations: The operation on each vertex; the first is "input" and the last is "output".
 
     Raises:
-        ArchitectureError: It is no cell of this space; the message says why.
+        ArchitectureError: The cell does not belong to this space; the message gives the reason.
+
+    Example:
+        >>> matrix, operations = [[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["input", "maxpool3x3", "output"]
+        >>> aw.spaces.nasbench101.is_cell(aw.spaces.nasbench101.from_matrix(matrix, operations))
+        True
     """
     given = np.asarray(matrix)
     n = len(operations)
@@ -173,10 +188,10 @@ def from_matrix(matrix: ArrayLike, operations: Sequence[str]) -> Architecture:
 
 
 def canonical(architecture: Mapping[str, Any]) -> Architecture:
-    """Return the one architecture that stands for all that are the same cell.
+    """Return the canonical one of the architectures with the same cell.
 
     Raises:
-        ArchitectureError: The architecture is none of this space.
+        ArchitectureError: The architecture does not belong to this space.
     """
     matrix, operations = to_matrix(architecture)
     n = len(operations)

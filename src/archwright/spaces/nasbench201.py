@@ -51,6 +51,10 @@ def nasbench201(
 
     Raises:
         SpaceError: An option is not allowed.
+
+    Example:
+        >>> aw.spaces.create("nasbench201").size
+        15625
     """
     shape = checked_input("nasbench201", input_shape, classes)
     if C < 1 or N < 1:
@@ -74,7 +78,12 @@ def to_string(architecture: Mapping[str, Any]) -> str:
     """Return the official string of an architecture, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 
     Raises:
-        ArchitectureError: The architecture is none of this space.
+        ArchitectureError: The architecture does not belong to this space.
+
+    Example:
+        >>> text = "|none~0|+|none~0|skip_connect~1|+|nor_conv_3x3~0|none~1|none~2|"
+        >>> aw.spaces.nasbench201.to_string(aw.spaces.nasbench201.from_string(text)) == text
+        True
     """
     try:
         operations = iter([architecture[edge] for edge in _EDGES])
@@ -88,7 +97,12 @@ def from_string(text: str) -> Architecture:
     """Return the architecture of an official string.
 
     Raises:
-        ArchitectureError: The text is no such string.
+        ArchitectureError: The text is not such a string.
+
+    Example:
+        >>> text = "|none~0|+|none~0|skip_connect~1|+|nor_conv_3x3~0|none~1|none~2|"
+        >>> list(aw.spaces.nasbench201.from_string(text).values())[:3]
+        ['none', 'none', 'skip_connect']
     """
     found = _PATTERN.fullmatch(text.strip())
     if found is None:

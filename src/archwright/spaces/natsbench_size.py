@@ -32,6 +32,10 @@ def natsbench_size(*, input_shape: Sequence[int] = (3, 32, 32), classes: int = 1
 
     Raises:
         SpaceError: An option is not allowed.
+
+    Example:
+        >>> aw.spaces.create("natsbench-size").size
+        32768
     """
     shape = checked_input("natsbench-size", input_shape, classes)
     widths: list[Any] = [ordinal(*WIDTHS, name=f"width_{place}") for place in range(5)]

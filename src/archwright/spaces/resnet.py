@@ -60,6 +60,11 @@ def resnet(
 
     Raises:
         SpaceError: An option is not allowed.
+
+    Example:
+        >>> space = aw.spaces.create("resnet", input_shape=(1, 28, 28))
+        >>> space.size
+        1382400
     """
     shape = checked_input("resnet", input_shape, classes)
     if not 1 <= stages[0] <= stages[1] or not 1 <= blocks[0] <= blocks[1]:

@@ -22,12 +22,12 @@ L = TypeVar("L", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Part:
-    """How a tensor of a layer lies in the largest one. Along an axis it is the beginning, if nothing else is said.
+    """The position of a layer's tensor in the largest one; by default the leading slice along each axis.
 
     Args:
-        blocks: For each axis, from the first on, how many equal blocks lie one after the other: of each block the
-            beginning is taken. The gates of an LSTM are 4 blocks along axis 0.
-        centred: The axes of which the middle is taken, such as those of a kernel.
+        blocks: For each axis, from the first, the number of equal blocks, each of which has a leading slice. The gates
+            of an LSTM are 4 blocks along axis 0.
+        centred: The axes with a central slice, such as those of a kernel.
     """
 
     blocks: tuple[int, ...] = ()
@@ -36,14 +36,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Rule:
-    """How the layers of a class share weights among their sizes.
+    """The slicing rule of a class of layers.
 
     Args:
-        parts: Takes a layer; returns how its parameters and buffers lie in the largest ones, by name, as far as they
-            are not simply the beginning.
-        kind: Takes a layer; returns what tells it from layers of the class that must not share weights with it.
-        narrow: Takes a layer and a divisor; makes its channels that many times fewer. None where that is not possible.
-        bound: Is called after the tensors of a layer have been put in place, where the layer keeps them twice.
+        parts: A function of a layer that returns the positions of its parameters and buffers by name, except for
+            leading slices.
+        kind: A function of a layer that returns a key; layers with different keys do not share weights.
+        narrow: A function of a layer and a divisor that divides its number of channels; `None` if that is not possible.
+        bound: Called with a layer after its tensors were replaced, for layers with further references to them.
     """
 
     parts: Callable[[nn.Module], Mapping[str, Part]]
@@ -73,6 +73,11 @@ def register(
 
     Raises:
         RelaxationError: A class has no `reset_parameters`.
+
+    Example:
+        >>> @aw.supernet.elastic.register(MyLayer)  # doctest: +SKIP
+        ... def parts(layer):
+        ...     return {}  # all tensors are leading slices
     """
     for each in classes:
         if not hasattr(each, "reset_parameters") and not hasattr(each, "_reset_parameters"):
@@ -90,10 +95,10 @@ def register(
 
 
 def rule_of(layer: nn.Module) -> Rule | None:
-    """Return the rule for a layer, which is that of its nearest base class; None where there is none.
+    """Return the rule of a layer, that of its nearest base class, or `None`.
 
-    A class of the user's own that inherits a rule has to fill all its weights by `reset_parameters`, as its base does;
-    one that has weights besides those has no rule.
+    A user-defined class that inherits a rule has to initialise all its weights by `reset_parameters`; one with further
+    weights has no rule.
     """
     kind = type(layer)
     base = next((each for each in kind.__mro__ if each in _rules), None)
@@ -121,7 +126,7 @@ def _fills(layer: nn.Module, rule: Rule) -> bool:
 
 
 def own_tensors(layer: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
-    """Iterate over the tensors of a layer itself: name, tensor, and whether it is a parameter."""
+    """Iterate over the tensors of a layer without its submodules: name, tensor, and whether it is a parameter."""
     for name, parameter in layer._parameters.items():
         if parameter is not None:
             yield name, parameter, True
@@ -131,15 +136,15 @@ def own_tensors(layer: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
 
 
 def fill(layer: nn.Module, rule: Rule, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    """Return new tensors for a layer, filled as the layer fills its own; on the CPU, from torch's generator.
+    """Return new tensors for a layer, initialised by its own rules; on the CPU, with torch's global generator.
 
     Args:
-        layer: A layer, which stays as it is.
+        layer: A layer, which is not changed.
         rule: Its rule.
         shapes: The shape of each of its tensors.
 
     Raises:
-        RelaxationError: Its `reset_parameters` fails, or leaves a tensor as it was.
+        RelaxationError: Its `reset_parameters` fails, or does not initialise a tensor.
     """
     twin = object.__new__(type(layer))
     twin.__dict__.update(layer.__dict__)
@@ -175,14 +180,14 @@ def _unfilled(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 
 
 def cut(full: Tensor, shape: torch.Size, part: Part) -> Tensor:
-    """Return the part of a tensor that a smaller layer takes: the tensor itself where they are equal, else a view.
+    """Return the part of a tensor that a smaller layer uses: the tensor itself if they are equal, else a view.
 
-    Where there are blocks the view may have to be copied into one piece; gradients find their way all the same.
+    With blocks it may be a copy, through which gradients pass.
 
     Args:
         full: The largest tensor.
-        shape: The shape wanted; along no axis larger.
-        part: How it lies in the largest.
+        shape: The shape of the part, along no axis larger.
+        part: Its position.
     """
     if full.shape == shape:
         return full
@@ -210,7 +215,7 @@ def _span(most: int, size: int, is_centred: bool) -> slice:
 
 
 def paste(full: Tensor, value: Tensor, part: Part) -> None:
-    """Write a smaller tensor into its place in a larger one."""
+    """Write a smaller tensor to its position in a larger one."""
     blocks = _blocks(full, part)
     place = full.view([size for most, n in zip(full.shape, blocks, strict=True) for size in (n, most // n)])
     small = value.reshape([size for most, n in zip(value.shape, blocks, strict=True) for size in (n, most // n)])
