@@ -93,8 +93,9 @@ def nasbench101(
     return Space(model=nn.Sequential(*layers, *head), where=is_cell, example_input=shape, name="nasbench101")
 
 
+# Like all of a constraint, its docstring is part of the space's fingerprint, which studies on record have.
 def is_cell(architecture: Mapping[str, Any]) -> bool:
-    """Tell whether all vertices connected to the output are reachable from the input, with at most nine edges."""
+    """Tell whether the vertices that lead to the output all come from the input, by at most nine edges."""
     takes = _takes(architecture)
     needed, reached = 1 << _OUTPUT, 1
     for vertex in range(_OUTPUT, 0, -1):
