@@ -30,7 +30,7 @@ def to_labels(targets: npt.NDArray[Any]) -> Labels:
             "`targets[:, 0]`."
         )
     kind = targets.dtype.kind
-    if kind in "OT":
+    if kind in "OTS":
         return _from_objects(targets.astype(object))
     if kind == "f":
         _refuse_missing(np.isnan(targets), targets)
@@ -44,8 +44,6 @@ def to_labels(targets: npt.NDArray[Any]) -> Labels:
         return targets.astype(np.int64).astype(np.str_)
     if kind in "iub":
         return targets.astype(np.str_)
-    if kind == "S":
-        return _from_objects(targets.astype(object))
     if kind == "U":
         _refuse_missing(np.isin(targets, _ABSENT), targets)
         return targets.astype(np.str_)

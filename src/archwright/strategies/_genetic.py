@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -12,17 +11,17 @@ from archwright._checks import check_counts, check_options, check_shares
 from archwright.space import Architecture, Crossover, Space
 from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import mutated, new_mutant
-from archwright.trials import History
+from archwright.trials import History, Trial
 
 Selection = Literal["tournament", "truncation"]
 
 
 @dataclass
 class _Generation:
-    """The generation that parents are taken from: pairs of score and minus the position in `history.complete`."""
+    """The generation that parents are taken from, the best first."""
 
     number: int = 0
-    members: list[tuple[float, int]] = field(default_factory=list)
+    members: list[Trial] = field(default_factory=list)
 
 
 @register("genetic")
@@ -73,25 +72,22 @@ class Genetic(Strategy):
         members = self._members(history)
         if not members:
             return space.sample(rng)
-        mother = history.complete[-self._select(members, rng)[1]].architecture
-        child = mother
+        child = self._select(members, rng).architecture
         if rng.random() < self.crossover_rate:
-            father = history.complete[-self._select(members, rng)[1]].architecture
-            child = space.crossover(mother, father, rng, self.crossover)
+            child = space.crossover(child, self._select(members, rng).architecture, rng, self.crossover)
         child = mutated(space, child, self.mutation_rate, rng)
         return new_mutant(space, history, child, rng) if history.seen(child) else child
 
-    def _members(self, history: History) -> list[tuple[float, int]]:
+    def _members(self, history: History) -> list[Trial]:
         generation = self.state_of(history, _Generation)
         while (generation.number + 1) * self.population <= len(history.complete):
             start = generation.number * self.population
-            born = [(history.scores[i], -i) for i in range(start, start + self.population)]
-            generation.members = [*heapq.nlargest(self.elite, generation.members), *born]
-            generation.members.sort(reverse=True)
+            alive = [*generation.members[: self.elite], *history.complete[start : start + self.population]]
+            generation.members = sorted(alive, key=history.score, reverse=True)
             generation.number += 1
         return generation.members
 
-    def _select(self, members: list[tuple[float, int]], rng: np.random.Generator) -> tuple[float, int]:
+    def _select(self, members: list[Trial], rng: np.random.Generator) -> Trial:
         """Return a parent; members are sorted, the best first."""
         if self.selection == "truncation":
             return members[int(rng.integers(min(self.sample, len(members))))]

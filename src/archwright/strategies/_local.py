@@ -10,12 +10,11 @@ import numpy as np
 from archwright._checks import check_options
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._mutants import kicked
 from archwright.trials import History, Trial
 
 Improvement = Literal["first", "best"]
 Restart = Literal["random", "best"]
-
-_KICK = 3  # mutations from the best to a new start: beyond what its neighbours see
 
 
 @dataclass
@@ -71,10 +70,7 @@ class LocalSearch(Strategy):
             return left[rng.integers(len(left))]
         if self.restart == "random" or history.best is None:
             return space.sample(rng)
-        start = history.best.architecture
-        for _ in range(_KICK):
-            start = space.mutate(start, rng)
-        return start
+        return kicked(space, history.best.architecture, rng)
 
     def _replay(self, climb: _Climb, trial: Trial, space: Space, history: History) -> None:
         climb.replayed += 1

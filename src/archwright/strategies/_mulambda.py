@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,15 +10,15 @@ from archwright._checks import check_counts
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
 from archwright.strategies._mutants import new_mutant
-from archwright.trials import History
+from archwright.trials import History, Trial
 
 
 @dataclass
 class _Parents:
-    """The best of the first `known` complete trials: pairs of score and minus the position among them."""
+    """The best of the first `known` complete trials."""
 
     known: int = 0
-    best: list[tuple[float, int]] = field(default_factory=list)
+    best: list[Trial] = field(default_factory=list)
 
 
 @register("mu-plus-lambda")
@@ -58,7 +57,6 @@ class MuPlusLambda(Strategy):
         chosen = self.state_of(history, _Parents)
         due = self.parents + (count - self.parents) // self.children * self.children
         if chosen.known < due:
-            new = [(history.scores[i], -i) for i in range(chosen.known, due)]
-            chosen.best, chosen.known = heapq.nlargest(self.parents, [*chosen.best, *new]), due
-        _, position = chosen.best[int(rng.integers(len(chosen.best)))]
-        return new_mutant(space, history, history.complete[-position].architecture, rng)
+            ranked = sorted([*chosen.best, *history.complete[chosen.known : due]], key=history.score, reverse=True)
+            chosen.best, chosen.known = ranked[: self.parents], due
+        return new_mutant(space, history, chosen.best[int(rng.integers(len(chosen.best)))].architecture, rng)

@@ -13,6 +13,7 @@ from archwright.trials import History
 _PATIENCE = 6  # mutants that were seen before, after which the last of them is mutated instead
 _CONSTRAINED = 2  # the same under constraints, which make a mutation dear: it may be refused many times
 _STEPS = 4  # the most mutations
+_KICK = 3  # mutations to a new start, beyond what the neighbours of the old one see
 _TRIES = 50  # how often constraints may refuse a mutated child before it stays as it is
 
 
@@ -48,3 +49,10 @@ def new_mutant(
                 return mutant
         architecture = mutant
     return mutant
+
+
+def kicked(space: Space, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+    """Return a copy a few mutations away, from which a local search goes on."""
+    for _ in range(_KICK):
+        architecture = space.mutate(architecture, rng)
+    return architecture

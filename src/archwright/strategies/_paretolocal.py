@@ -10,9 +10,8 @@ import numpy as np
 from archwright._checks import check_counts
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._mutants import kicked
 from archwright.trials import History, Trial
-
-_KICK = 3  # mutations away from the front, where all around it has been measured
 
 
 @register("mo-local-search")
@@ -54,10 +53,7 @@ class ParetoLocalSearch(Strategy):
             left = [near for near in self._around(space, history, front[place]) if not history.seen(near)]
             if left:
                 return left[int(rng.integers(len(left)))]
-        start = front[int(rng.integers(len(front)))].architecture
-        for _ in range(_KICK):
-            start = space.mutate(start, rng)
-        return start
+        return kicked(space, front[int(rng.integers(len(front)))].architecture, rng)
 
     def _around(self, space: Space, history: History, trial: Trial) -> list[Architecture]:
         known = self.state_of(history, dict[Architecture, list[Architecture]])
