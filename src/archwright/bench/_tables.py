@@ -10,14 +10,7 @@ from typing import Any
 
 from archwright._files import Content, Source, read
 from archwright._registry import Entry
-from archwright.bench import (
-    _accel_nasbench,
-    _digits_cells,
-    _nasbench101,
-    _nasbench201,
-    _nasbench_nlp,
-    _natsbench_size,
-)
+from archwright.bench import _accel_nasbench, _digits_cells, _nasbench101, _nasbench201, _nasbench_nlp, _natsbench_size
 from archwright.bench._table import Benchmark, Table
 from archwright.errors import ArchitectureError, SpaceError, TableError, unknown
 

@@ -9,14 +9,7 @@ from typing import Any
 import torch
 
 from archwright._words import counted
-from archwright.datasets._preprocess import (
-    Column,
-    ImagePreprocess,
-    Preprocess,
-    TablePreprocess,
-    Target,
-    normalise,
-)
+from archwright.datasets._preprocess import Column, ImagePreprocess, Preprocess, TablePreprocess, Target, normalise
 from archwright.space import TensorSpec
 
 

@@ -13,12 +13,7 @@ from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
 from archwright.strategies._base import register
 from archwright.strategies._ranked import Ranked, Ranking, candidates
-from archwright.surrogates import (
-    PREDICTORS,
-    Predictor,
-    log_expected_improvement,
-    upper_confidence_bound,
-)
+from archwright.surrogates import PREDICTORS, Predictor, log_expected_improvement, upper_confidence_bound
 
 Acquisition = Literal["thompson", "ei", "ucb", "mean"]
 

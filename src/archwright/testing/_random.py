@@ -9,19 +9,7 @@ from typing import Any, TypeVar
 import hypothesis.strategies as st
 
 from archwright import nn, optim
-from archwright.space import (
-    Space,
-    cell,
-    choice,
-    graph,
-    integer,
-    merge,
-    ordinal,
-    real,
-    repeat,
-    subset,
-    template,
-)
+from archwright.space import Space, cell, choice, graph, integer, merge, ordinal, real, repeat, subset, template
 
 T = TypeVar("T")
 
