@@ -261,9 +261,9 @@ def test_what_was_chosen_is_kept_and_told(tmp_path, capsys):
     log = (tmp_path / "log.txt").read_text()
     assert all(line in log for line in study.why)
     assert "epochs 1, 3, 9" in log
-    from archwright.cli._render import Screen
+    from archwright.cli._render import Display
 
-    aw.search(SPACE, Growing(), budget=aw.Budget(trials=5), callbacks=[Screen(quiet=False)])
+    aw.search(SPACE, Growing(), budget=aw.Budget(trials=5), callbacks=[Display(quiet=False)])
     out = capsys.readouterr().out
     assert all(line in out for line in study.why)
     assert aw.search(SPACE, function, strategy="random", scheduler="full", budget=aw.Budget(trials=1)).why == ()

@@ -101,7 +101,7 @@ def test_a_network_that_cannot_be_kept_does_not_end_the_search(tmp_path, monkeyp
 
 
 def test_the_curve_of_a_running_trial_is_on_record(tmp_path, monkeypatch):
-    monkeypatch.setattr("archwright.study._run._NOTE_EVERY", -1.0)
+    monkeypatch.setattr("archwright.study._loop._NOTE_EVERY", -1.0)
     seen = []
 
     def slow(candidate):

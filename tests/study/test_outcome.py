@@ -6,7 +6,7 @@ import pytest
 from tests.study.helpers import SMALL
 
 import archwright as aw
-from archwright.cli._render import Screen
+from archwright.cli._render import Display
 from archwright.errors import EvaluationError
 from archwright.evaluate import Infeasible
 
@@ -67,7 +67,7 @@ def named(candidate):
 @pytest.mark.filterwarnings("ignore:no trial of")
 def test_what_is_told_can_be_written_and_printed(evaluate, state, cause, kept, tmp_path, capsys):
     study = aw.Study(SMALL, path=tmp_path if kept else None)
-    study.run(evaluate, aw.Budget(trials=2), callbacks=[Screen(quiet=False)])
+    study.run(evaluate, aw.Budget(trials=2), callbacks=[Display(quiet=False)])
     assert [trial.state for trial in study.trials] == [state] * 2
     assert study.trials[0].cause.endswith(cause)
     (study.trials[0].error or "").encode()

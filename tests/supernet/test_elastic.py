@@ -10,7 +10,7 @@ import archwright as aw
 from archwright import nn
 from archwright.errors import RelaxationError
 from archwright.supernet import Supernet, elastic
-from archwright.supernet.elastic import Part, cut, paste
+from archwright.supernet.elastic import Slicing, cut, paste
 
 IMAGE, SERIES, VECTOR = (3, 6, 6), (5, 6), (6,)
 TOKENS = aw.TensorSpec((5,), "int64")
@@ -306,13 +306,13 @@ def test_training_and_evaluation_reach_the_layers():
 @pytest.mark.parametrize(
     ("full", "shape", "part"),
     [
-        ((6, 4), (3, 2), Part()),
-        ((8, 3), (4, 3), Part(blocks=(2,))),
-        ((8, 6), (4, 2), Part(blocks=(4, 2))),
-        ((4, 2, 5), (2, 2, 3), Part(centred=(2,))),
-        ((4, 5), (4, 4), Part(centred=(1,))),
-        ((3,), (3,), Part(blocks=(3,))),
-        ((6, 5), (4, 3), Part(blocks=(2,), centred=(1,))),
+        ((6, 4), (3, 2), Slicing()),
+        ((8, 3), (4, 3), Slicing(blocks=(2,))),
+        ((8, 6), (4, 2), Slicing(blocks=(4, 2))),
+        ((4, 2, 5), (2, 2, 3), Slicing(centred=(2,))),
+        ((4, 5), (4, 4), Slicing(centred=(1,))),
+        ((3,), (3,), Slicing(blocks=(3,))),
+        ((6, 5), (4, 3), Slicing(blocks=(2,), centred=(1,))),
     ],
 )
 def test_what_is_pasted_is_what_is_cut(full, shape, part):

@@ -9,7 +9,7 @@ import pytest
 
 import archwright as aw
 from archwright.strategies import Strategy
-from archwright.study._run import Run
+from archwright.study._loop import SearchLoop
 from archwright.testing import SchedulerSuite, StrategySuite
 from archwright.testing._strategies import _SPACES
 
@@ -79,9 +79,9 @@ def test_the_suite_finds_a_strategy_that_breaks():
 
 
 def test_the_suite_finds_a_search_that_goes_on_when_its_time_is_over(monkeypatch):
-    reason = Run._reason_to_stop
-    monkeypatch.setattr(Run, "_reason_to_stop", lambda run: None if reason(run) == "seconds" else reason(run))
-    monkeypatch.setattr(Run, "_least_seconds", lambda run, trial: -1e9)
+    reason = SearchLoop._reason_to_stop
+    monkeypatch.setattr(SearchLoop, "_reason_to_stop", lambda run: None if reason(run) == "seconds" else reason(run))
+    monkeypatch.setattr(SearchLoop, "_least_seconds", lambda run, trial: -1e9)
     with pytest.raises(AssertionError):
         StrategySuite().test_every_budget_ends_the_search(aw.strategies.create("random"), _SPACES["real"]())
     with pytest.raises(AssertionError):

@@ -14,7 +14,7 @@ from archwright.cli._listing import Kind, entries
 from archwright.errors import ArchwrightError, BudgetError
 
 if TYPE_CHECKING:
-    from archwright.cli._render import Screen
+    from archwright.cli._render import Display
     from archwright.study import Study
 
 __all__ = ["app", "main"]
@@ -234,7 +234,7 @@ def search(
         parse_start,
         parse_strategy,
     )
-    from archwright.cli._render import Screen
+    from archwright.cli._render import Display
     from archwright.datasets import data as load_data
     from archwright.evaluate import Training
     from archwright.study import Budget, check_run_folder, counting_from
@@ -260,7 +260,7 @@ def search(
     )
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)
-    shown = Screen(quiet=json, data=loaded)
+    shown = Display(quiet=json, data=loaded)
     with warnings_as_lines(None if json else shown.err), counting_from(context.obj):
         study = run_search(
             chosen,
@@ -304,15 +304,15 @@ def resume(
 ) -> None:
     """Continue a search, also with a larger budget."""
     from archwright.cli._console import warnings_as_lines
-    from archwright.cli._render import Screen
+    from archwright.cli._render import Display
     from archwright.study import Budget, counting_from, load
 
-    screen = Screen(quiet=json)
+    display = Display(quiet=json)
     study = load(run, code=code or ())
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
-    with warnings_as_lines(None if json else screen.err), counting_from(context.obj):
-        study.resume(budget=budget, final=final, callbacks=[screen])
-    _conclude(screen, study, as_json=json)
+    with warnings_as_lines(None if json else display.err), counting_from(context.obj):
+        study.resume(budget=budget, final=final, callbacks=[display])
+    _conclude(display, study, as_json=json)
 
 
 @app.command()
@@ -326,13 +326,13 @@ def show(
     json: Json = False,
 ) -> None:
     """Show the results of a search, also of a running one."""
-    from archwright.cli._render import Screen
+    from archwright.cli._render import Display
     from archwright.study import load
 
     study = load(run, code=code or ())
     if picture is not None:
         study.draw_learned(picture)
-    Screen(quiet=False).show(study, top=top, as_json=json)
+    Display(quiet=False).show(study, top=top, as_json=json)
 
 
 @app.command()
@@ -396,14 +396,14 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a network: source code, weights, and a prediction script that needs only PyTorch."""
-    from archwright.cli._render import Screen
+    from archwright.cli._render import Display
     from archwright.export import export_network
     from archwright.study import load
 
     space = load(run, code=code or ()).space if onnx or imports else None
     target = out or Path(f"{run.resolve().name}-{'network' if trial is None else f'trial-{trial}'}")
     files = export_network(run, target, trial=trial, space=space, onnx=onnx, imports=imports or ())
-    Screen(quiet=False).exported(files, as_json=json)
+    Display(quiet=False).exported(files, as_json=json)
 
 
 @app.command()
@@ -482,14 +482,14 @@ def studies(
 @app.command("list")
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Json = False) -> None:
     """List the names of spaces, strategies, data sets and more."""
-    from archwright.cli._render import Screen
+    from archwright.cli._render import Display
 
-    Screen(quiet=False).names(entries(kind), as_json=json)
+    Display(quiet=False).names(entries(kind), as_json=json)
 
 
-def _conclude(screen: Screen, study: Study, *, as_json: bool) -> None:
+def _conclude(display: Display, study: Study, *, as_json: bool) -> None:
     """Show the result; the exit status tells scripts of an interrupt (130) and of a search without a network (1)."""
-    screen.conclude(study, as_json=as_json)
+    display.conclude(study, as_json=as_json)
     if study.stopped_by == "interrupt":
         raise typer.Exit(130)
     if study.best is None:

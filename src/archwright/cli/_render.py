@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from archwright.study import Study
     from archwright.trials import Trial
 
-__all__ = ["Screen"]
+__all__ = ["Display"]
 
 
-class Screen(Callback):
+class Display(Callback):
     """Shows a search: a live line where there is a terminal, else a line for each trial.
 
     Results go to standard output; progress goes to standard error, so that a pipe gets results alone.

@@ -26,6 +26,7 @@ from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy
 from archwright.study._clock import began
 from archwright.study._evaluators import evaluator_of, resumed
+from archwright.study._loop import SearchLoop
 from archwright.study._place import Place
 from archwright.study._prechecks import prechecks_for
 from archwright.study._propose import Planner
@@ -33,7 +34,6 @@ from archwright.study._proxy_filter import ProxyFilter, ProxyScorer, proxy_score
 from archwright.study._recorder import Recorder
 from archwright.study._reduced import as_ladder
 from archwright.study._results import Results
-from archwright.study._run import Run
 from archwright.trials import Constraint, Objective, Trial, parse_constraints, parse_objectives
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Study(Results):
     """
 
     _checkpoints: Checkpoints
-    _session: Run | None
+    _session: SearchLoop | None
 
     def __init__(
         self,
@@ -435,7 +435,7 @@ class Study(Results):
             self._warn_of_another(evaluator)
             describe.write_down(self._recorder, evaluator, budget, int(final))
             self._evaluator = evaluator
-            self._session = Run(
+            self._session = SearchLoop(
                 self, plan, self._recorder, self._checkpoints, self._artifacts, evaluator, budget, int(final), callbacks
             )
             self._session.go()

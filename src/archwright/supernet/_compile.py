@@ -24,7 +24,7 @@ from archwright.space import (
 )
 from archwright.supernet._execution import Engine
 from archwright.supernet._layer import SharedLayer, blanks_in
-from archwright.supernet._nodes import Branch, Depth, GraphNode, Node, Row, Scope
+from archwright.supernet._nodes import Branch, Depth, GraphNode, Row, Scope, SupernetNode
 
 __all__ = ["Compiler"]
 
@@ -48,7 +48,7 @@ class Compiler:
         self.graphs: list[GraphNode] = []
         self._filled: dict[Blank, Any] = {}
 
-    def compile(self, item: Any, path: str) -> Node | None:
+    def compile(self, item: Any, path: str) -> SupernetNode | None:
         """Return what runs a module of the expression; None where there is no operation.
 
         Args:
@@ -85,14 +85,14 @@ class Compiler:
             return self._layer(item, path)
         raise RelaxationError(f"{path}: {written(item)} stands where a layer is needed")
 
-    def _needed(self, item: Any, path: str) -> Node:
+    def _needed(self, item: Any, path: str) -> SupernetNode:
         node = self.compile(item, path)
         if node is None:
             raise RelaxationError(f"{path}: None stands in a row of layers; write nn.Identity() there")
         return node
 
     def _layer(self, call: Call, path: str) -> SharedLayer:
-        parts: list[tuple[Any, Node | None]] = []
+        parts: list[tuple[Any, SupernetNode | None]] = []
         before = len(self.layers)
         stack = [(part, f"{path}.{place}") for place, part in children(call)]
         while stack:
@@ -117,7 +117,7 @@ class Compiler:
         return tuple(roots)
 
     def _graph(self, graph: Graph, path: str) -> GraphNode:
-        nodes: dict[Apply, Node | None] = {}
+        nodes: dict[Apply, SupernetNode | None] = {}
         for value, label in graph.labels.items():
             if isinstance(value, Apply):
                 nodes[value] = self.compile(value.module, f"{path}.{label}")

@@ -27,12 +27,12 @@ from archwright.space import (
 from archwright.supernet._execution import Context, Engine, Mix
 from archwright.supernet._fused import weighted_sum
 
-__all__ = ["Branch", "Depth", "GraphNode", "Node", "Row", "Scope", "Unmixable", "Visit", "mixed"]
+__all__ = ["Branch", "Depth", "GraphNode", "Row", "Scope", "SupernetNode", "Unmixable", "Visit", "mixed"]
 
 Term = tuple["Tensor | None", Tensor]  # a weight, None for 1, and what it is multiplied by
 
 
-class Node(Protocol):
+class SupernetNode(Protocol):
     """A module of the expression."""
 
     def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
@@ -42,7 +42,7 @@ class Node(Protocol):
 class Row:
     """Modules in a row."""
 
-    def __init__(self, nodes: list[Node]) -> None:
+    def __init__(self, nodes: list[SupernetNode]) -> None:
         self.nodes = nodes
 
     def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
@@ -55,7 +55,7 @@ class Row:
 class Depth:
     """The first of several modules in a row; how many is decided."""
 
-    def __init__(self, engine: Engine, repeat: Repeat, nodes: list[Node]) -> None:
+    def __init__(self, engine: Engine, repeat: Repeat, nodes: list[SupernetNode]) -> None:
         self.name, self.nodes = engine.program.names[repeat], nodes
 
     def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
@@ -68,7 +68,7 @@ class Depth:
 class Scope:
     """A template with its blanks filled in."""
 
-    def __init__(self, engine: Engine, filled: Filled, node: Node | None, path: str) -> None:
+    def __init__(self, engine: Engine, filled: Filled, node: SupernetNode | None, path: str) -> None:
         self.engine, self.filled, self.node, self.path = engine, filled, node, path
 
     def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
@@ -103,7 +103,7 @@ class Visit:
 class Branch:
     """A choice between modules."""
 
-    def __init__(self, engine: Engine, choice: Choice, nodes: list[Node | None]) -> None:
+    def __init__(self, engine: Engine, choice: Choice, nodes: list[SupernetNode | None]) -> None:
         self.name, self.choice, self.nodes = engine.program.names[choice], choice, nodes
         self.engine = engine
         self._numbers: dict[Value, int] = {label: number for number, label in enumerate(choice.labels)}
@@ -168,7 +168,7 @@ class GraphNode:
         name: What the names of its nodes begin with.
     """
 
-    def __init__(self, engine: Engine, graph: Graph, nodes: Mapping[Apply, Node | None], name: str) -> None:
+    def __init__(self, engine: Engine, graph: Graph, nodes: Mapping[Apply, SupernetNode | None], name: str) -> None:
         self.graph, self.nodes = graph, nodes
         self._names = engine.program.names
         self.edges = {

@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from archwright.errors import RelaxationError
 from archwright.space import Call, Program, Value
-from archwright.supernet.elastic import Part, cut, fill, own_tensors, paste, rule_of
+from archwright.supernet.elastic import Slicing, cut, fill, own_tensors, paste, rule_of
 
 __all__ = [
     "CONTAINERS",
@@ -64,7 +64,7 @@ class Slot:
     entry: str
     origin: str
     shape: torch.Size
-    part: Part
+    part: Slicing
     is_parameter: bool
     is_given: bool
 
@@ -159,7 +159,7 @@ class Recorder:
             for place, tensor, is_parameter in tensors:
                 where = f"{path}/{name}/{kind}" if name else f"{path}/{kind}"
                 entry, origin = held.setdefault(id(tensor), (where, place))  # two layers may share one
-                part = parts.get(place, Part())
+                part = parts.get(place, Slicing())
                 yield Slot(layer, place, entry, origin, tensor.shape, part, is_parameter, is_given)
 
 

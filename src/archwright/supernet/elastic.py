@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from archwright.errors import RelaxationError
 
-__all__ = ["Part", "Rule", "cut", "fill", "own_tensors", "paste", "register", "rule_of"]
+__all__ = ["Rule", "Slicing", "cut", "fill", "own_tensors", "paste", "register", "rule_of"]
 
 L = TypeVar("L", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Part:
+class Slicing:
     """The position of a layer's tensor in the largest one; by default the leading slice along each axis.
 
     Args:
@@ -46,7 +46,7 @@ class Rule:
         bound: Called with a layer after its tensors were replaced, for layers with further references to them.
     """
 
-    parts: Callable[[nn.Module], Mapping[str, Part]]
+    parts: Callable[[nn.Module], Mapping[str, Slicing]]
     kind: Callable[[nn.Module], str]
     narrow: Callable[[nn.Module, int], None] | None = None
     bound: Callable[[nn.Module], None] | None = None
@@ -60,7 +60,7 @@ def register(
     kind: Callable[[nn.Module], str] | None = None,
     narrow: Callable[[nn.Module, int], None] | None = None,
     bound: Callable[[nn.Module], None] | None = None,
-) -> Callable[[Callable[[L], Mapping[str, Part]]], Callable[[L], Mapping[str, Part]]]:
+) -> Callable[[Callable[[L], Mapping[str, Slicing]]], Callable[[L], Mapping[str, Slicing]]]:
     """Return a decorator that registers a slicing rule for classes of layers and their subclasses.
 
     The layers need a method `reset_parameters`, which initialises weights of any size.
@@ -86,7 +86,7 @@ def register(
                 f"write one, and register it again"
             )
 
-    def decorate(parts: Callable[[L], Mapping[str, Part]]) -> Callable[[L], Mapping[str, Part]]:
+    def decorate(parts: Callable[[L], Mapping[str, Slicing]]) -> Callable[[L], Mapping[str, Slicing]]:
         rule = Rule(parts, kind or (lambda layer: type(layer).__name__), narrow, bound)  # type: ignore[arg-type]  # L
         _rules.update(dict.fromkeys(classes, rule))
         return parts
@@ -179,7 +179,7 @@ def _unfilled(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     return torch.full(tuple(shape), value, dtype=dtype, device="cpu")
 
 
-def cut(full: Tensor, shape: torch.Size, part: Part) -> Tensor:
+def cut(full: Tensor, shape: torch.Size, part: Slicing) -> Tensor:
     """Return the part of a tensor that a smaller layer uses: the tensor itself if they are equal, else a view.
 
     With blocks it may be a copy, through which gradients pass.
@@ -201,7 +201,7 @@ def cut(full: Tensor, shape: torch.Size, part: Part) -> Tensor:
     return view[tuple(spans)].reshape(shape)
 
 
-def _blocks(full: Tensor, part: Part) -> tuple[int, ...]:
+def _blocks(full: Tensor, part: Slicing) -> tuple[int, ...]:
     return part.blocks + (1,) * (full.ndim - len(part.blocks))
 
 
@@ -214,7 +214,7 @@ def _span(most: int, size: int, is_centred: bool) -> slice:
     return slice(start, start + size)
 
 
-def paste(full: Tensor, value: Tensor, part: Part) -> None:
+def paste(full: Tensor, value: Tensor, part: Slicing) -> None:
     """Write a smaller tensor to its position in a larger one."""
     blocks = _blocks(full, part)
     place = full.view([size for most, n in zip(full.shape, blocks, strict=True) for size in (n, most // n)])
@@ -274,28 +274,28 @@ def _narrow_norm(layer: nn.Module, divisor: int) -> None:
 
 
 @register(nn.Conv1d, nn.Conv2d, nn.Conv3d, kind=_conv_kind, narrow=_narrow_conv)
-def _conv(layer: nn.Conv2d) -> Mapping[str, Part]:
-    return {"weight": Part(centred=tuple(range(2, layer.weight.ndim)))}
+def _conv(layer: nn.Conv2d) -> Mapping[str, Slicing]:
+    return {"weight": Slicing(centred=tuple(range(2, layer.weight.ndim)))}
 
 
 @register(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, kind=_conv_kind)
-def _transposed(layer: nn.ConvTranspose2d) -> Mapping[str, Part]:
-    return {"weight": Part(centred=tuple(range(2, layer.weight.ndim)))}
+def _transposed(layer: nn.ConvTranspose2d) -> Mapping[str, Slicing]:
+    return {"weight": Slicing(centred=tuple(range(2, layer.weight.ndim)))}
 
 
 @register(nn.modules.batchnorm._NormBase, narrow=_narrow_norm)
-def _norm(layer: nn.Module) -> Mapping[str, Part]:
+def _norm(layer: nn.Module) -> Mapping[str, Slicing]:
     return {}
 
 
 @register(nn.Linear, nn.Bilinear, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.Embedding, nn.EmbeddingBag, nn.PReLU)
-def _leading(layer: nn.Module) -> Mapping[str, Part]:
+def _leading(layer: nn.Module) -> Mapping[str, Slicing]:
     return {}
 
 
 @register(nn.MultiheadAttention)
-def _attention(layer: nn.MultiheadAttention) -> Mapping[str, Part]:
-    return {"in_proj_weight": Part(blocks=(3,)), "in_proj_bias": Part(blocks=(3,))}
+def _attention(layer: nn.MultiheadAttention) -> Mapping[str, Slicing]:
+    return {"in_proj_weight": Slicing(blocks=(3,)), "in_proj_bias": Slicing(blocks=(3,))}
 
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -310,18 +310,18 @@ def _flatten(layer: Any) -> None:
 
 
 @register(nn.RNNBase, kind=_recurrent_kind, bound=_flatten)
-def _recurrent(layer: nn.RNNBase) -> Mapping[str, Part]:
+def _recurrent(layer: nn.RNNBase) -> Mapping[str, Slicing]:
     gates = _GATES.get(layer.mode.split("_")[0], 1)
     directions = 2 if layer.bidirectional else 1
     parts = {}
     for name in layer._flat_weights_names:
         is_inner = name.startswith("weight_ih") and not name.startswith("weight_ih_l0")
         rows = 1 if name.startswith("weight_hr") else gates
-        parts[name] = Part(blocks=(rows, directions) if is_inner else (rows,))
+        parts[name] = Slicing(blocks=(rows, directions) if is_inner else (rows,))
     return parts
 
 
 @register(nn.RNNCell, nn.GRUCell, nn.LSTMCell)
-def _recurrent_cell(layer: nn.RNNCellBase) -> Mapping[str, Part]:
+def _recurrent_cell(layer: nn.RNNCellBase) -> Mapping[str, Slicing]:
     gates = _GATES[type(layer).__name__.removesuffix("Cell")]
-    return {name: Part(blocks=(gates,)) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    return {name: Slicing(blocks=(gates,)) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from archwright.study._recorder import Recorder
     from archwright.study._study import Study
 
-__all__ = ["Run"]
+__all__ = ["SearchLoop"]
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class _Running:
     noted: float
 
 
-class Run:
+class SearchLoop:
     """One session of a search in this process.
 
     Args:
