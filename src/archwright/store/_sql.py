@@ -118,7 +118,8 @@ class SQLStore(Store):
             StoreError: There is no study.
         """
         study = self._required()
-        is_free = tables.studies.c.holder.is_(None) | (tables.studies.c.expires < self._now)
+        expires = tables.studies.c.expires
+        is_free = sql.true() if self._locked else expires.is_(None) | (expires < self._now)
         taken: dict[str, Any] = {"epoch": tables.studies.c.epoch + 1, "holder": None, "expires": None}
         if not self._locked:
             since = time.strftime("%Y-%m-%d %H:%M:%S")
