@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.evaluate.stubs import images, table
 
+from archwright.evaluate._device import Setup
 from archwright.evaluate._feed import Feed
-from archwright.evaluate._setup import Setup
 from archwright.tasks import as_task
 
 

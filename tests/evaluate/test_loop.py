@@ -12,21 +12,23 @@ from torch import nn
 
 from archwright.errors import EvaluationError
 from archwright.evaluate import _loop
+from archwright.evaluate._device import Setup
 from archwright.evaluate._feed import Feed
-from archwright.evaluate._loop import Trainer, TrainingProgress
+from archwright.evaluate._loop import TrainingLoop, TrainingProgress
+from archwright.evaluate._optimizers import SCHEDULES
 from archwright.evaluate._recipe import Recipe
-from archwright.evaluate._schedules import SCHEDULES
-from archwright.evaluate._setup import Setup
 from archwright.tasks import as_task
 
 SETUP = Setup("cpu")
 SEEN = list[tuple[float, float]]
 
 
-def trainer(recipe: Recipe, *, pace: TrainingProgress | None = None, network: torch.nn.Module | None = None) -> Trainer:
+def trainer(
+    recipe: Recipe, *, pace: TrainingProgress | None = None, network: torch.nn.Module | None = None
+) -> TrainingLoop:
     data = table((33, 9, 9))
     feed = Feed(as_task(data), data.train, SETUP)
-    return Trainer(
+    return TrainingLoop(
         network or mlp(),
         feed,
         SETUP,

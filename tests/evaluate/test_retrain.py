@@ -93,7 +93,7 @@ def test_with_little_time_the_rate_comes_to_its_end_with_the_time(monkeypatch: p
     clock = Clock()
     for room in ("_loop", "_candidate"):
         monkeypatch.setattr(f"archwright.evaluate.{room}.time", clock)
-    monkeypatch.setattr("archwright.evaluate._training.seconds_to_judge", lambda *args, samples: 10.0)
+    monkeypatch.setattr("archwright.evaluate._training.seconds_to_validate", lambda *args, samples: 10.0)
     one = candidate(linear, deadline=121.0)  # nine looks at the clock in four steps
     metrics = recorded(images(), seen, epochs=100, batch_size=34).retrain(one)
     rates = [rate for rate, _ in seen]

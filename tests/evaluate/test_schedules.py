@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from archwright.evaluate._schedules import SCHEDULES, constant, cosine, one_cycle
+from archwright.evaluate._optimizers import SCHEDULES, constant, cosine, one_cycle
 
 STEPS = 101
 PEAK = 0.4

@@ -13,7 +13,7 @@ import archwright as aw
 from archwright import nn
 from archwright.datasets import Data
 from archwright.evaluate import Training
-from archwright.evaluate._setup import Setup
+from archwright.evaluate._device import Setup
 from archwright.space import Space, cell, choice, ordinal
 from archwright.supernet import Draw, Relaxation, Supernet
 from archwright.supernet._trainer import Trainer

@@ -12,8 +12,7 @@ from tests import processes
 
 import archwright as aw
 from archwright.evaluate import Preparation, Stopped
-from archwright.evaluate._feed import Feed
-from archwright.evaluate._metrics import compute_metrics
+from archwright.evaluate._feed import Feed, compute_metrics
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from torch.utils.data import Dataset, TensorDataset
 import archwright as aw
 from archwright import nn
 from archwright.errors import EvaluationError
+from archwright.evaluate._device import Setup
 from archwright.evaluate._feed import Feed
-from archwright.evaluate._setup import Setup
 from archwright.tasks import as_task
 
 

@@ -15,15 +15,12 @@ from archwright.evaluate._learned import Learned, Preparation
 from archwright.evaluate._wrapped import Wrapped
 
 if TYPE_CHECKING:
-    from archwright.evaluate._device import seeded
-    from archwright.evaluate._feed import Batch, Feed
+    from archwright.evaluate._device import Setup, lay_out, seeded
+    from archwright.evaluate._feed import Batch, Feed, compute_metrics
     from archwright.evaluate._loop import TrainingProgress
-    from archwright.evaluate._metrics import compute_metrics
-    from archwright.evaluate._optimizers import make_optimizer
+    from archwright.evaluate._optimizers import SCHEDULES, make_optimizer
     from archwright.evaluate._recipe import Recipe, positive_integer
     from archwright.evaluate._repeats import Repeats
-    from archwright.evaluate._schedules import SCHEDULES
-    from archwright.evaluate._setup import Setup, lay_out
     from archwright.evaluate._training import Training
 
 __all__ = [
@@ -59,15 +56,12 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "_device": ["seeded"],
-        "_feed": ["Batch", "Feed"],
+        "_device": ["Setup", "lay_out", "seeded"],
+        "_feed": ["Batch", "Feed", "compute_metrics"],
         "_loop": ["TrainingProgress"],
-        "_metrics": ["compute_metrics"],
-        "_optimizers": ["make_optimizer"],
+        "_optimizers": ["SCHEDULES", "make_optimizer"],
         "_recipe": ["Recipe", "positive_integer"],
         "_repeats": ["Repeats"],
-        "_schedules": ["SCHEDULES"],
-        "_setup": ["Setup", "lay_out"],
         "_training": ["Training"],
     },
     moved={"ProxyEvaluator": "archwright.proxies", "proxies": "archwright"},

@@ -14,14 +14,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from archwright.errors import EvaluationError
 from archwright.evaluate._device import seeded
-from archwright.evaluate._optimizers import make_optimizer
-from archwright.evaluate._schedules import SCHEDULES
+from archwright.evaluate._optimizers import SCHEDULES, make_optimizer
 from archwright.tasks import size_of
 
 if TYPE_CHECKING:
+    from archwright.evaluate._device import Setup
     from archwright.evaluate._feed import Feed
     from archwright.evaluate._recipe import Recipe
-    from archwright.evaluate._setup import Setup
 
 SETTLED = 50  # steps after which moving averages know nothing of the beginning any more
 SETTLING = 4  # batches
@@ -67,7 +66,7 @@ class TrainingProgress:
         return time.monotonic() >= self._end
 
 
-class Trainer:
+class TrainingLoop:
     """Trains a network, epoch by epoch, in one or several stages, each with a learning-rate schedule of its own.
 
     Args:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archwright._scalars import is_number, is_whole, keep_scalars, scalar
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate._augment import AUGMENTATIONS
-from archwright.evaluate._optimizers import OPTIMIZERS, MakeOptimizer
-from archwright.evaluate._schedules import SCHEDULES
+from archwright.evaluate._optimizers import OPTIMIZERS, SCHEDULES, MakeOptimizer
 
 if TYPE_CHECKING:
     from archwright.tasks import Task

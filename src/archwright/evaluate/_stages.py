@@ -35,7 +35,7 @@ class Stage:
     side: int | None = None  # the height of the images, in pixels; `None` for what they are
 
     @property
-    def seconds_to_judge(self) -> float:
+    def seconds_to_validate(self) -> float:
         """How long its judgement may take: a share of its own time, where time ends it."""
         return math.inf if self.seconds is None else _JUDGED * self.seconds
 

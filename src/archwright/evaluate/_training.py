@@ -14,14 +14,12 @@ import torch
 from archwright._scalars import scalar
 from archwright.errors import EvaluationError, SpaceError, UnknownName, unknown
 from archwright.evaluate._candidate import Candidate, Stopped
-from archwright.evaluate._device import choose_device, is_bf16_faster, seeded
+from archwright.evaluate._device import Setup, choose_device, is_bf16_faster, lay_out, seeded
 from archwright.evaluate._evaluator import Evaluator, decided_settings
-from archwright.evaluate._feed import Feed
-from archwright.evaluate._loop import Trainer, TrainingProgress
-from archwright.evaluate._metrics import compute_metrics, seconds_to_judge
+from archwright.evaluate._feed import Feed, compute_metrics, seconds_to_validate
+from archwright.evaluate._loop import TrainingLoop, TrainingProgress
 from archwright.evaluate._optimizers import MakeOptimizer
 from archwright.evaluate._recipe import Recipe, as_names, positive_integer
-from archwright.evaluate._setup import Setup, lay_out
 from archwright.evaluate._stages import Cuts, fidelities, stages
 from archwright.tasks import as_task
 
@@ -193,7 +191,7 @@ class Training(Evaluator):
         way = stages(candidate.stages, recipe.epochs_for(len(self.task.train)))
         done, reached = (0, 0.0) if state is None else (int(state["stages"]), float(state["epochs"]))
         metrics: dict[str, float] = {}
-        trainer: Trainer | None = None
+        trainer: TrainingLoop | None = None
         with self._running(model, candidate) as setup:
             for number, stage in enumerate(way[done:], start=done):
                 train, validation = (Feed(self.task, part, setup) for part in self._cuts.of(stage))
@@ -201,7 +199,7 @@ class Training(Evaluator):
                 cut = stage.seconds is not None and candidate.remaining() < stage.seconds
                 pace = stage.pace(full, candidate.deadline)
                 if trainer is None:
-                    trainer = Trainer(model, train, setup, recipe, batch_size=size, seed=seed, pace=pace)
+                    trainer = TrainingLoop(model, train, setup, recipe, batch_size=size, seed=seed, pace=pace)
                     if state is not None:
                         trainer.load_state(state)
                 else:
@@ -214,7 +212,7 @@ class Training(Evaluator):
                         if stage.seconds is not None and not over:
                             continue  # the time is for learning
                         trainer.settle()
-                        judged = compute_metrics(model, validation, setup, seconds=stage.seconds_to_judge)
+                        judged = compute_metrics(model, validation, setup, seconds=stage.seconds_to_validate)
                         metrics = {"train_loss": train_loss, **judged}
                         reached = begun + trainer.step / full
                         # What is complete is not stopped, even if it was the deadline's last moment.
@@ -249,7 +247,7 @@ class Training(Evaluator):
             deadline = candidate.deadline
             if deadline is not None:
                 # The test, the step under way when the time is up, and as much again: machines waver.
-                spare = 2 * seconds_to_judge(model, feed, setup, samples=len(self.task.test) + 4 * size)
+                spare = 2 * seconds_to_validate(model, feed, setup, samples=len(self.task.test) + 4 * size)
                 if candidate.remaining() <= spare:
                     raise EvaluationError(
                         f"{candidate.remaining():.3g} seconds are too few for a final training: its test alone may "
@@ -257,7 +255,7 @@ class Training(Evaluator):
                     )
                 deadline -= spare
             pace = TrainingProgress(epochs * feed.steps(size), deadline=deadline, by_time=True)
-            trainer = Trainer(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
+            trainer = TrainingLoop(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
             train_loss = _train_to_the_end(trainer, pace, epochs, candidate)
             tested = self._tested(model, setup)
         return {
@@ -290,7 +288,7 @@ class Training(Evaluator):
         model = candidate.model
         with self._running(model, candidate) as setup:
             feed = Feed(self.task, self.task.train, setup)
-            trainer = Trainer(
+            trainer = TrainingLoop(
                 model, feed, setup, recipe, batch_size=size, seed=0, pace=TrainingProgress(TIMED_STEPS + 1)
             )
             trainer.epoch(limit=1)  # the first step prepares the kernels
@@ -397,7 +395,7 @@ class Training(Evaluator):
         return f"Training({self.task.name!r}, epochs={epochs}, batch_size={size}, device={self.device!r})"
 
 
-def _train_to_the_end(trainer: Trainer, pace: TrainingProgress, epochs: int, candidate: Candidate) -> float:
+def _train_to_the_end(trainer: TrainingLoop, pace: TrainingProgress, epochs: int, candidate: Candidate) -> float:
     """Train until the epochs, the time or the listener end it; return the mean training loss of the last epoch."""
     train_loss = 0.0
     for epoch in range(1, epochs + 1):
