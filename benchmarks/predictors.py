@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 import archwright as aw
-from archwright.surrogates import PREDICTORS, judge_predictor
+from archwright.surrogates import PREDICTORS, evaluate_predictor
 
 SIZES = (20, 50, 100, 200)
 
@@ -28,8 +28,8 @@ def main():
         scores = np.array([table.evaluate(aw.Candidate(table.space, one, seed=0))["accuracy"] for one in chosen])
         for name, make in PREDICTORS.items():
             start = time.perf_counter()
-            judged = judge_predictor(make(), table.space, chosen, scores, sizes=SIZES, seeds=range(given.seeds))
-            print(f"{dataset}, {name}: {time.perf_counter() - start:.1f} s\n{judged}\n", flush=True)
+            quality = evaluate_predictor(make(), table.space, chosen, scores, sizes=SIZES, seeds=range(given.seeds))
+            print(f"{dataset}, {name}: {time.perf_counter() - start:.1f} s\n{quality}\n", flush=True)
 
 
 if __name__ == "__main__":

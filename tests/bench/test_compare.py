@@ -55,8 +55,8 @@ def one(comparison):
 def test_a_search_sees_validation_and_is_judged_by_test():
     found = one(bench.compare(SPACE, table(), {"script": Script()}, trials=6, seeds=1, scale=100))
     assert np.allclose(found.regret, [[80, 40, 40, 0, 0, 0]])
-    assert np.allclose(found.judged, [[70, 10, 10, 30, 30, 30]])  # the best by validation is not the best by test
-    assert found.final is found.judged
+    assert np.allclose(found.test_regret, [[70, 10, 10, 30, 30, 30]])  # the best by validation is not the best by test
+    assert found.final is found.test_regret
     assert found.found.tolist() == [4.0]
 
 
@@ -77,7 +77,7 @@ def test_two_workers_share_the_clock_and_tell_in_the_order_in_which_they_end():
 def test_an_evaluation_takes_one_second_where_nothing_says_how_long():
     found = one(bench.compare(SPACE, lambda c: float(c.architecture["x"]), {"s": Script()}, trials=4, seeds=1))
     assert found.clock.tolist() == [[1, 2, 3, 4]]
-    assert found.judged is None
+    assert found.test_regret is None
     assert np.allclose(found.final, [[3, 2, 1, 0]])  # the best that any run found is the best known
 
 
@@ -101,7 +101,7 @@ def test_less_is_better_where_the_objective_says_so():
     losses = table(objective="min loss", test=np.array(TEST))
     found = one(bench.compare(SPACE, losses, {"script": Script((3, 4, 0, 1, 2, 5))}, trials=6, seeds=1))
     assert np.allclose(found.regret, [[0.8, 0.6, 0, 0, 0, 0]])
-    assert np.allclose(found.judged, [[0.6, 0.9, 0.2, 0.2, 0.2, 0.2]])
+    assert np.allclose(found.test_regret, [[0.6, 0.9, 0.2, 0.2, 0.2, 0.2]])
     assert found.found.tolist() == [3]
 
 
@@ -174,9 +174,9 @@ def test_a_strategy_that_cannot_serve_the_space_is_refused_before_anything_runs(
 
 def test_a_judge_of_ones_own():
     found = one(
-        bench.compare(SPACE, table(), {"s": Script()}, trials=3, seeds=1, judge=lambda a: 1.0 - a["x"], best_judged=1.0)
+        bench.compare(SPACE, table(), {"s": Script()}, trials=3, seeds=1, test=lambda a: 1.0 - a["x"], best_test=1.0)
     )
-    assert np.allclose(found.judged, [[0, 1, 1]])
+    assert np.allclose(found.test_regret, [[0, 1, 1]])
 
 
 def test_what_goes_by_a_supernet_has_no_table():

@@ -16,12 +16,12 @@ from archwright.bench import Comparison, Run
 from archwright.trials import Objective
 
 
-def run(seed, values, judged=None, clock=None):
+def run(seed, values, test=None, clock=None):
     return Run(
         seed,
         np.arange(1.0, 5.0) if clock is None else np.array(clock),
         np.array(values),
-        None if judged is None else np.array(judged),
+        None if test is None else np.array(test),
         2 * seed,
         0.001,
     )
@@ -35,7 +35,7 @@ RUNS = {
 
 @pytest.fixture
 def comparison():
-    return Comparison.of(RUNS, Objective("accuracy"), 4, [0, 1], 1, best=1.0, best_judged=0.8, scale=100.0)
+    return Comparison.of(RUNS, Objective("accuracy"), 4, [0, 1], 1, best=1.0, best_test=0.8, scale=100.0)
 
 
 def test_json_holds_the_means_and_standard_errors(comparison):

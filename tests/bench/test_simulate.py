@@ -114,11 +114,11 @@ def test_the_best_is_that_of_the_highest_fidelity_and_is_judged_by_its_full_trai
     # 0 is better than 1 after an epoch; later 2 and 1 are less than it after as much training.
     found = run(PLAN, trials=3, seconds=60.0, scale=100)
     assert np.allclose(found.regret, 100 * (0.9 - np.full((1, 7), 0.9)))
-    assert np.allclose(found.judged, 100 * (0.9 - np.full((1, 7), 0.6)))
+    assert np.allclose(found.test_regret, 100 * (0.9 - np.full((1, 7), 0.6)))
     # 2 is better than 1 after an epoch; after three 1 stands alone there; after all 2 is better again.
     swapped = Plan(((0, None), (0, None), (0, None), (1, 1), (2, 3), (2, 2)))
     found = run(swapped, trials=3, seconds=60.0)
-    assert np.allclose(found.judged, [[0.9 - test for test in (0.6, 0.6, 0.9, 0.5, 0.5, 0.9)]])
+    assert np.allclose(found.test_regret, [[0.9 - test for test in (0.6, 0.6, 0.9, 0.5, 0.5, 0.9)]])
     assert np.allclose(found.regret, [[0.9 - value for value in (0.9, 0.9, 0.8, 0.7, 0.7, 0.8)]])
 
 
@@ -157,7 +157,7 @@ def test_a_trial_that_is_stopped_costs_what_it_took_until_then(complete):
     assert found.clock.tolist() == [np.cumsum([4.0, 5.0, 6.0]).tolist()]
     # 2 is best after three epochs. What counts is how good it is after nine.
     assert np.allclose(found.regret, [[0.0, 0.9 - 0.7, 0.9 - 0.8]])
-    assert np.allclose(found.judged, [[0.3, 0.4, 0.0]])
+    assert np.allclose(found.test_regret, [[0.3, 0.4, 0.0]])
 
 
 def test_nothing_is_stopped_at_its_end():
@@ -174,7 +174,7 @@ def test_a_training_that_fails_costs_what_it_took_until_then_and_is_worth_nothin
     found = run(Plan(((0, None), (0, None), (1, 1), (0, None), (1, 3), (2, 2), (2, 4))), held, trials=5, seconds=100.0)
     # 0 costs a ninth of a mean one, which are 20 seconds; 1 fails where it was gone on with from three epochs.
     assert np.allclose(found.clock, [np.cumsum([20 / 9, 2, 3, 3, 3, 0, 24])])
-    assert np.allclose(found.judged, [[NAN, NAN, NAN, NAN, NAN, NAN, 0]], equal_nan=True)
+    assert np.allclose(found.test_regret, [[NAN, NAN, NAN, NAN, NAN, NAN, 0]], equal_nan=True)
 
 
 @pytest.mark.parametrize("name", [name for name in schedulers.names() if schedulers.create(name).partial])
@@ -217,7 +217,7 @@ def test_full_trainings_by_time_are_those_by_number_until_the_time_is_up():
         for row in range(3):
             ended = int((counted.results[label].clock[row] <= 40).sum())
             assert 1 < ended < 14
-            for name in ("clock", "regret", "judged"):
+            for name in ("clock", "regret", "test_regret"):
                 assert np.array_equal(
                     getattr(result, name)[row, :ended], getattr(counted.results[label], name)[row, :ended]
                 )
@@ -233,7 +233,7 @@ def test_without_schedulers_curves_change_nothing():
     names = ["random", "evolution", "local-search", "tpe"]
     with_curves, without = (bench.compare(held.space, of, names, trials=12, seeds=2, workers=2) for of in (held, last))
     for label, result in with_curves.results.items():
-        for name in ("clock", "regret", "judged"):
+        for name in ("clock", "regret", "test_regret"):
             assert np.array_equal(getattr(result, name), getattr(without.results[label], name))
         assert result.duplicates == without.results[label].duplicates
 
@@ -277,8 +277,8 @@ def test_the_same_seeds_give_the_same():
     assert list(first.results) == ["random+asha", "evolution+hyperband"]
     for label, result in first.results.items():
         assert np.array_equal(result.clock, second.results[label].clock, equal_nan=True)
-        assert np.array_equal(result.judged, second.results[label].judged, equal_nan=True)
-    assert not np.array_equal(*first.results["random+asha"].judged)
+        assert np.array_equal(result.test_regret, second.results[label].test_regret, equal_nan=True)
+    assert not np.array_equal(*first.results["random+asha"].test_regret)
 
 
 def test_pairs_have_labels_of_their_own():

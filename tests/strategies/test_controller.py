@@ -49,7 +49,7 @@ def gradient(policy, value):
 def expected_update(policy, loss, architectures, rewards, shift=0.0):
     """What one architecture, drawn from the policy, adds to the gradient of a loss on the average."""
     with torch.no_grad():
-        before, _ = policy.judge(architectures)
+        before, _ = policy.evaluate(architectures)
     total = 0.0
     for one, architecture in enumerate(architectures):
         batch = Batch([architecture], rewards[one : one + 1] - shift, before[one : one + 1])
@@ -62,7 +62,7 @@ def expected_update(policy, loss, architectures, rewards, shift=0.0):
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_probabilities_sum_to_one_and_entropy_is_that_of_the_distribution(space):
-    log_probabilities, on_the_way = controller(space).judge(list(space.enumerate()))
+    log_probabilities, on_the_way = controller(space).evaluate(list(space.enumerate()))
     probabilities = log_probabilities.exp()
     assert probabilities.sum().item() == pytest.approx(1, abs=1e-12)
     assert probabilities.max() > 3 / len(probabilities)  # the policy is not the uniform one
@@ -74,7 +74,7 @@ def test_probabilities_sum_to_one_and_entropy_is_that_of_the_distribution(space)
 @given(random_spaces(networks=False, most=150))
 def test_probabilities_sum_to_one_on_any_finite_space(space):
     policy = controller(space)
-    log_probabilities, on_the_way = policy.judge(list(space.enumerate()))
+    log_probabilities, on_the_way = policy.evaluate(list(space.enumerate()))
     probabilities = log_probabilities.exp()
     assert probabilities.sum().item() == pytest.approx(1, abs=1e-9)
     assert (probabilities * on_the_way).sum().item() == pytest.approx(-(probabilities * log_probabilities).sum().item())
@@ -88,13 +88,13 @@ def test_architectures_are_drawn_as_often_as_they_are_likely(space):
     found = policy.sample(np.random.default_rng(0), (1.0,) * count)
     seen = np.bincount([place[architecture] for architecture in found], minlength=len(place)) / count
     with torch.no_grad():
-        expected = policy.judge(architectures)[0].exp().numpy()
+        expected = policy.evaluate(architectures)[0].exp().numpy()
     assert (np.abs(seen - expected) <= 5 * np.sqrt(expected * (1 - expected) / count) + 1 / count).all()
 
 
 def test_without_weights_it_draws_uniformly_a_large_subset_too():
     space = aw.Space(parts=LARGE.decisions["parts"])
-    log_probabilities, _ = controller(space, scale=0.0).judge(list(space.enumerate()))
+    log_probabilities, _ = controller(space, scale=0.0).evaluate(list(space.enumerate()))
     assert log_probabilities.exp().tolist() == pytest.approx([1 / space.size] * space.size)
 
 
@@ -107,7 +107,7 @@ def test_heat_makes_it_more_random():
 
 def test_logits_stay_within_the_tanh_constant():
     policy = controller(aw.Space(one=aw.choice("a", "b")), scale=100.0, tanh_constant=1.5)
-    log_probabilities, _ = policy.judge([aw.Architecture({"one": label}) for label in "ab"])
+    log_probabilities, _ = policy.evaluate([aw.Architecture({"one": label}) for label in "ab"])
     assert abs(log_probabilities[0] - log_probabilities[1]).item() == pytest.approx(3.0, rel=1e-4)
 
 
@@ -125,7 +125,7 @@ def test_it_leaves_the_global_generator_alone():
 def test_the_mean_update_of_reinforce_is_the_gradient_of_the_expected_reward(space):
     policy, strategy = controller(space), Reinforce(entropy=0.0)
     architectures, rewards = rewards_of(space)
-    exact = gradient(policy, (policy.judge(architectures)[0].exp() * rewards).sum())
+    exact = gradient(policy, (policy.evaluate(architectures)[0].exp() * rewards).sum())
     assert exact.norm() > 0.01
     mean = expected_update(policy, strategy._loss, architectures, rewards)
     torch.testing.assert_close(-mean, exact, rtol=1e-9, atol=1e-12)
@@ -136,7 +136,7 @@ def test_the_gradient_of_one_softmax_is_the_textbook_one():
     space = aw.Space(one=aw.choice("a", "b", "c", "d"))
     policy = controller(space, tanh_constant=0.0)
     architectures, rewards = rewards_of(space)
-    probabilities = policy.judge(architectures)[0].exp().detach()
+    probabilities = policy.evaluate(architectures)[0].exp().detach()
     total = torch.zeros(4, dtype=torch.float64)
     for one, architecture in enumerate(architectures):
         batch = Batch([architecture], rewards[one : one + 1], torch.zeros(1))
@@ -160,7 +160,7 @@ def test_the_entropy_bonus_makes_the_policy_more_random():
     optimizer = torch.optim.SGD(policy.parameters(), lr=1.0)
 
     def entropy():
-        log_probabilities = policy.judge(architectures)[0]
+        log_probabilities = policy.evaluate(architectures)[0]
         return -(log_probabilities.exp() * log_probabilities).sum().item()
 
     first = entropy()
@@ -177,7 +177,7 @@ def test_the_entropy_bonus_makes_the_policy_more_random():
 def test_before_it_has_moved_ppo_is_reinforce():
     policy = controller(NESTED)
     architectures, rewards = rewards_of(NESTED)
-    before = policy.judge(architectures)[0].detach()
+    before = policy.evaluate(architectures)[0].detach()
     batch = Batch(architectures, rewards, before)
     one = gradient(policy, PPO(entropy=0.03)._loss(policy, batch))
     two = gradient(policy, Reinforce(entropy=0.03)._loss(policy, batch))
@@ -191,7 +191,7 @@ def test_before_it_has_moved_ppo_is_reinforce():
 def test_ppo_moves_no_further_than_its_clip_in_the_direction_of_the_gain(ratio, advantage, clipped):
     policy = controller(TWO)
     architecture = next(TWO.enumerate())
-    now = policy.judge([architecture])[0]
+    now = policy.evaluate([architecture])[0]
     likely = gradient(policy, now.sum())
     batch = Batch([architecture], torch.tensor([advantage]), now.detach() - np.log(ratio))
     loss = PPO(entropy=0.0, clip=0.2)._loss(policy, batch)
@@ -217,7 +217,7 @@ class _Recording:
 
     def __call__(self, policy, batch):
         self.advantages.append(batch.advantages.tolist())
-        return -(policy.judge(batch.architectures)[0]).mean()
+        return -(policy.evaluate(batch.architectures)[0]).mean()
 
 
 def test_standing_is_the_share_that_is_beaten():

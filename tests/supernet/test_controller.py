@@ -35,9 +35,9 @@ def test_the_gradient_is_that_of_the_expected_reward() -> None:
     policy_bias = policy.bias.weight
 
     def expected() -> torch.Tensor:
-        return policy.judge(everything)[0].exp() @ rewards
+        return policy.evaluate(everything)[0].exp() @ rewards
 
-    log_probs, _ = policy.judge(everything)
+    log_probs, _ = policy.evaluate(everything)
     assert log_probs.exp().sum().item() == pytest.approx(1.0)
     advantages = rewards - 0.7  # any baseline
     mean = torch.autograd.grad((log_probs.exp().detach() * advantages * log_probs).sum(), policy_bias)[0]
@@ -67,7 +67,7 @@ def test_the_best_on_held_out_data_comes_first() -> None:
     found = training.preferred(4)
     assert len(set(found)) == 4
     batch = training.held_out(256)
-    accuracies = [training.judge(Draw(dict(each)), batch)[0] for each in found]
+    accuracies = [training.evaluate(Draw(dict(each)), batch)[0] for each in found]
     assert accuracies == sorted(accuracies, reverse=True)
 
 
@@ -78,7 +78,7 @@ def test_judging_changes_nothing() -> None:
     before = {name: tensor.clone() for name, tensor in supernet.bank.state_dict().items()}
     draw = Draw(dict(supernet.space.sample(np.random.default_rng(0))))
     batch = training.held_out(32)
-    assert training.judge(draw, batch) == training.judge(draw, batch)
+    assert training.evaluate(draw, batch) == training.evaluate(draw, batch)
     assert supernet.training
     for name, tensor in supernet.bank.state_dict().items():
         assert torch.equal(tensor, before[name]) or "num_batches" in name

@@ -102,7 +102,7 @@ def test_it_is_the_gradient_through_a_step(
         supernet,
         supernet.draw(),
         learn=lambda draw: F.cross_entropy(supernet.run(draw, x), y),
-        judge=lambda draw: F.cross_entropy(supernet.run(draw, held_x), held_y),
+        held_out_loss=lambda draw: F.cross_entropy(supernet.run(draw, held_x), held_y),
         optimizer=optimizer,
     )
     mixed, by_mixed = zip(*pairs, strict=True)
@@ -132,7 +132,7 @@ def test_weights_are_untouched_and_statistics_see_one_pass() -> None:
         supernet,
         supernet.draw(),
         learn=lambda draw: F.cross_entropy(supernet.run(draw, x), y),
-        judge=lambda draw: F.cross_entropy(supernet.run(draw, held), y),
+        held_out_loss=lambda draw: F.cross_entropy(supernet.run(draw, held), y),
         optimizer=optimizer,
     )
     assert all(torch.equal(old, new) for old, new in zip(weights, supernet.weight_parameters(), strict=True))
@@ -153,12 +153,12 @@ def test_both_passes_on_the_training_batch_see_the_same_noise() -> None:
         noise.append(torch.get_rng_state())
         return F.cross_entropy(supernet.run(draw, x), y)
 
-    def judge(draw: Any) -> torch.Tensor:
+    def held_out_loss(draw: Any) -> torch.Tensor:
         noise.append(torch.get_rng_state())
         return F.cross_entropy(supernet.run(draw, x), y)
 
     optimizer = torch.optim.AdamW(supernet.weight_parameters(), lr=0.1)
-    unrolled(supernet, supernet.draw(), learn=learn, judge=judge, optimizer=optimizer)
+    unrolled(supernet, supernet.draw(), learn=learn, held_out_loss=held_out_loss, optimizer=optimizer)
     first, held, second = noise
     assert torch.equal(first, second)
     assert not torch.equal(first, held)

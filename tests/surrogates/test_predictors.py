@@ -28,7 +28,7 @@ from archwright.surrogates import (
     GraphNetwork,
     Predictor,
     encode_rows,
-    judge_predictor,
+    evaluate_predictor,
 )
 from archwright.surrogates._base import standardise
 from archwright.surrogates._members import GraphNetworks, Perceptrons, predict, train
@@ -380,7 +380,7 @@ def test_a_judgement_is_what_scipy_and_scikit_learn_say():
     scores = np.array([1.0, 2, 3, 4, 5, 6, 7, 8, 9, 9])
     predicted = np.array([1.0, 3, 2, 4, 6, 5, 7, 7, 10, 8])
     predictor = Recalls(dict(zip(listed, predicted, strict=True)), [])
-    judged = judge_predictor(predictor, line, listed, scores, sizes=(2, 4), seeds=(7, 8, 9))
+    judged = evaluate_predictor(predictor, line, listed, scores, sizes=(2, 4), seeds=(7, 8, 9))
     assert judged.kendall.shape == (2, 3)
     for column, seed in enumerate(judged.seeds):
         order = np.random.default_rng(seed).permutation(10)
@@ -400,7 +400,7 @@ def test_a_judgement_of_what_is_constant_is_not_a_number_and_can_be_written():
     line = aw.Space(x=aw.integer(0, 9))
     listed = list(line.enumerate())
     predictor = Recalls(dict.fromkeys(listed, 1.0), [])
-    judged = judge_predictor(predictor, line, listed, np.arange(10.0), sizes=[3], seeds=2)
+    judged = evaluate_predictor(predictor, line, listed, np.arange(10.0), sizes=[3], seeds=2)
     assert np.isnan(judged.kendall).all()
     assert np.isnan(judged.spearman).all()
     assert (judged.r2 <= 0).all()
@@ -408,13 +408,13 @@ def test_a_judgement_of_what_is_constant_is_not_a_number_and_can_be_written():
     assert written["kendall"] == [[None, None]]
     assert written["r2"] == judged.r2.tolist()
     assert (written["sizes"], written["seeds"]) == ([3], [0, 1])
-    constant = judge_predictor(predictor, line, listed, np.ones(10), sizes=[3], seeds=1)
+    constant = evaluate_predictor(predictor, line, listed, np.ones(10), sizes=[3], seeds=1)
     assert np.isnan(constant.r2).all()
 
 
 def test_a_judgement_reads_as_a_table():
     some = drawn(FLAT, 300)
-    judged = judge_predictor(
+    judged = evaluate_predictor(
         Ensemble("vector", steps=40), FLAT, some, [additive(a) for a in some], sizes=(10, 100), seeds=2, held_out=50
     )
     header, *lines = str(judged).splitlines()
@@ -440,4 +440,4 @@ def test_judgements_that_cannot_be_made_are_refused(more, message):
     given = {"scores": np.arange(10.0), "sizes": (3,), **more}
     scores = given.pop("scores")
     with pytest.raises(DataError, match=message):
-        judge_predictor(Ensemble(), line, list(line.enumerate()), scores, **given)
+        evaluate_predictor(Ensemble(), line, list(line.enumerate()), scores, **given)

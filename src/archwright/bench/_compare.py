@@ -10,7 +10,7 @@ from archwright import schedulers
 from archwright import strategies as registry
 from archwright._scalars import scalars
 from archwright.bench._comparison import Comparison, Run
-from archwright.bench._simulate import Judge, Searcher, Task
+from archwright.bench._simulate import Searcher, Task, Test
 from archwright.bench._table import Table
 from archwright.errors import BudgetError, StrategyError
 from archwright.evaluate import Candidate, Evaluator, as_evaluator
@@ -33,9 +33,9 @@ def compare(
     workers: int = 1,
     seconds: float | None = None,
     objective: str | Objective | None = None,
-    judge: Judge | None = None,
+    test: Test | None = None,
     best: float | None = None,
-    best_judged: float | None = None,
+    best_test: float | None = None,
     scale: float = 1.0,
     progress: Callable[[str, int], None] | None = None,
 ) -> Comparison:
@@ -62,9 +62,9 @@ def compare(
         seconds: Simulated time of each run. By default, with schedulers, that of `trials` mean full trainings of a
             table, or `trials` if the table has no times.
         objective: The objective; by default that of the evaluator.
-        judge: A function of the incumbent's architecture that returns its final value; by default a table's test value.
+        test: A function of the incumbent's architecture that returns its test value; by default that of a table.
         best: The optimum; by default a table's, else the best value of all runs.
-        best_judged: The optimum of `judge`, likewise.
+        best_test: The optimum of the test values, likewise.
         scale: The factor of differences, such as 100 for percentage points.
         progress: Called with the label and the seed before each run.
 
@@ -97,14 +97,14 @@ def compare(
     aim = Objective.parse(objective or measured.objective)
     if isinstance(measured, Table):
         best = measured.best if best is None else best
-        if judge is None and measured.best_test is not None:
-            judge = measured.test
-            best_judged = measured.best_test if best_judged is None else best_judged
+        if test is None and measured.best_test is not None:
+            test = measured.test
+            best_test = measured.best_test if best_test is None else best_test
     if seconds is None and any(searcher.scheduler is not None for searcher in chosen.values()):
         seconds = trials * _mean_seconds(measured)
     if seconds is not None and not 0 < seconds < math.inf:
         raise BudgetError(f"seconds is the simulated time of a run, a number above 0, not {seconds!r}")
-    task = Task(space, measured, aim, trials, workers, judge, seconds)
+    task = Task(space, measured, aim, trials, workers, test, seconds)
     for label, searcher in chosen.items():
         task.study(searcher, numbers[0])
         if isinstance(searcher.strategy, OneShot):
@@ -119,7 +119,7 @@ def compare(
             if progress is not None:
                 progress(label, seed)
             runs[label].append(task.run(searcher, seed))
-    return Comparison.of(runs, aim, trials, numbers, workers, best, best_judged, scale, seconds)
+    return Comparison.of(runs, aim, trials, numbers, workers, best, best_test, scale, seconds)
 
 
 def _mean_seconds(evaluator: Evaluator) -> float:

@@ -31,13 +31,13 @@ class Run:
         seed: The seed.
         clock: (trials,) the simulated time at which each evaluation ended.
         values: (trials,) the incumbent's value of the objective; NaN while no trial is complete.
-        judged: (trials,) the incumbent's final value; `None` without test values.
+        test: (trials,) the incumbent's test value; `None` without test values.
         repeats: Number of duplicate proposals, after which the study asked again; NaN if not counted.
         overhead: Seconds of `ask` and `tell` for each trial, without the evaluation.
 
     Example:
         >>> values = np.array([0.1, 0.5, 0.5])
-        >>> run = aw.bench.Run(seed=0, clock=np.arange(3.0), values=values, judged=None, repeats=0, overhead=0.01)
+        >>> run = aw.bench.Run(seed=0, clock=np.arange(3.0), values=values, test=None, repeats=0, overhead=0.01)
         >>> float(run.values[-1])
         0.5
     """
@@ -45,7 +45,7 @@ class Run:
     seed: int
     clock: Array
     values: Array
-    judged: Array | None
+    test: Array | None
     repeats: float
     overhead: float
 
@@ -58,7 +58,7 @@ class Result:
 
     Args:
         regret: (seeds, trials) the simple regret, the difference of the incumbent to the optimum.
-        judged: (seeds, trials) the regret of the incumbent's final value; `None` without test values.
+        test_regret: (seeds, trials) the regret of the incumbent's test value; `None` without test values.
         clock: (seeds, trials) the simulated time; by simulated time NaN after the end of a run.
         found: For each seed the number of evaluations until the optimum was found, or infinity. By simulated time the
             time, in full evaluations.
@@ -73,7 +73,7 @@ class Result:
     """
 
     regret: Array
-    judged: Array | None
+    test_regret: Array | None
     clock: Array
     found: Array
     duplicates: float
@@ -82,7 +82,7 @@ class Result:
     @property
     def final(self) -> Array:
         """The (seeds, trials) regret of the final values, or without them of the objective."""
-        return self.regret if self.judged is None else self.judged
+        return self.regret if self.test_regret is None else self.test_regret
 
     @property
     def evaluations(self) -> float:
@@ -141,7 +141,7 @@ class Comparison:
         seeds: Sequence[int],
         workers: int,
         best: float | None,
-        best_judged: float | None,
+        best_test: float | None,
         scale: float,
         seconds: float | None = None,
     ) -> Comparison:
@@ -151,23 +151,23 @@ class Comparison:
         known = best is not None
         if best is None:
             best = sign * _greatest([sign * run.values for run in every])
-        if best_judged is None and every[0].judged is not None:
-            best_judged = sign * _greatest([sign * run.judged for run in every if run.judged is not None])
+        if best_test is None and every[0].test is not None:
+            best_test = sign * _greatest([sign * run.test for run in every if run.test is not None])
         longest = trials if seconds is None else max(1, *(len(run.values) for run in every))
         results = {}
         for label, several in runs.items():
             values = np.stack([_padded(run.values, longest) for run in several])
-            judged = None
-            if best_judged is not None:
-                held = [_padded(run.judged, longest) for run in several if run.judged is not None]
-                judged = scale * sign * (best_judged - np.stack(held))
+            test_regret = None
+            if best_test is not None:
+                held = [_padded(run.test, longest) for run in several if run.test is not None]
+                test_regret = scale * sign * (best_test - np.stack(held))
             hits = np.isclose(values, best, rtol=0, atol=1e-12)
             clock = np.stack([_padded(run.clock, longest, None if seconds is None else math.nan) for run in several])
             first = hits.argmax(1)
             reached = first + 1.0 if seconds is None else clock[range(len(several)), first] / (seconds / trials)
             results[label] = Result(
                 scale * sign * (best - values),
-                judged,
+                test_regret,
                 clock,
                 np.where(hits.any(1), reached, math.inf),
                 float(np.mean([run.repeats for run in several])),
@@ -211,8 +211,8 @@ class Comparison:
         held = result.at(times).mean(0)
         counted = {"duplicates": result.duplicates} if self.seconds is None else {"evaluations": result.evaluations}
         return {
-            "test_regret": self._means(result, result.judged),
-            "test_regret_se": self._errors(result, result.judged),
+            "test_regret": self._means(result, result.test_regret),
+            "test_regret_se": self._errors(result, result.test_regret),
             "val_regret": self._means(result, result.regret),
             "val_regret_se": self._errors(result, result.regret),
             "regret_at_seconds": {f"{at:g}": _finite(value) for at, value in zip(times, held, strict=True)},
@@ -261,13 +261,17 @@ class Comparison:
             table.writerow(["strategy", "seed", "evaluation", "clock", "val_regret", "test_regret"])
             for label, result in self.results.items():
                 for row, seed in enumerate(self.seeds):
-                    tests = np.full_like(result.clock[row], math.nan) if result.judged is None else result.judged[row]
+                    tests = (
+                        np.full_like(result.clock[row], math.nan)
+                        if result.test_regret is None
+                        else result.test_regret[row]
+                    )
                     numbers = zip(result.clock[row], result.regret[row], tests, strict=True)
                     for trial, (clock, regret, test) in enumerate(numbers, start=1):
                         if math.isnan(clock):
                             break
-                        judged = "" if math.isnan(test) else f"{test:.6g}"
-                        table.writerow([label, seed, trial, f"{clock:.6g}", f"{regret:.6g}", judged])
+                        test_regret = "" if math.isnan(test) else f"{test:.6g}"
+                        table.writerow([label, seed, trial, f"{clock:.6g}", f"{regret:.6g}", test_regret])
         return [folder / "results.json", folder / "runs.csv", *draw(self, folder, title=title)]
 
     def __str__(self) -> str:

@@ -34,8 +34,8 @@ def draw(comparison: Comparison, folder: Path, *, title: str) -> list[Path]:
     looks = {
         label: {"color": _COLOURS[place % 9], "linestyle": _STYLES[place // 9 % 3]} for place, label in enumerate(order)
     }
-    judged = any(result.judged is not None for result in comparison.results.values())
-    kind = "test regret" if judged else "regret"
+    tested = any(result.test_regret is not None for result in comparison.results.values())
+    kind = "test regret" if tested else "regret"
     ends = {
         label: float(np.median(result.clock[:, -1])) if comparison.seconds is None else comparison.seconds
         for label, result in comparison.results.items()

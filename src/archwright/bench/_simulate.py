@@ -21,7 +21,7 @@ from archwright.strategies import Strategy
 from archwright.study import Study
 from archwright.trials import History, Objective, Trial
 
-Judge = Callable[[Architecture], float]
+Test = Callable[[Architecture], float]
 T = TypeVar("T")
 
 _ROUNDING = 1e-9  # of the clock
@@ -59,14 +59,14 @@ class _Counting(Strategy):
 
 @dataclass(frozen=True)
 class Task:
-    """What searches are given, and how they are judged."""
+    """What searches are given, and how they are compared."""
 
     space: Space  # where to search
     evaluator: Evaluator  # what measures a candidate
     objective: Objective  # what to optimise
     trials: int  # how many evaluations a search has; with `seconds`, how many full ones that is the time of
     workers: int = 1  # how many evaluations run at one time
-    judge: Judge | None = None  # returns the value by which the best found is judged
+    test: Test | None = None  # returns the test value of the incumbent
     seconds: float | None = None  # how much simulated time a search has; `None` where evaluations are counted
 
     def study(self, searcher: Searcher, seed: int) -> Study:
@@ -109,7 +109,7 @@ class _Search:
         self._clock = Simulated(worker, task.workers, self._seconds)
         clock: list[float] = []
         values: list[float] = []
-        judged: list[float] = []
+        tested: list[float] = []
         value = verdict = math.nan
         for report, _ in drive(self._clock, self._next_job, self._listen):
             if self._clock.now > self._end * (1 + _ROUNDING):
@@ -124,14 +124,14 @@ class _Search:
                 value, verdict = self._worth(best)
             clock.append(min(self._clock.now, self._end))
             values.append(value)
-            judged.append(verdict)
+            tested.append(verdict)
             if len(values) >= most:
                 break
         return Run(
             study.seed,
             np.array(clock),
             np.array(values),
-            None if task.judge is None else np.array(judged),
+            None if task.test is None else np.array(tested),
             repeats[0] if task.seconds is None else math.nan,
             self._overhead / max(1, len(values)),
         )
@@ -190,7 +190,7 @@ class _Search:
         return float(seconds)
 
     def _worth(self, best: Trial) -> tuple[float, float]:
-        """Return the value of the best so far and that by which it is judged, both after a full evaluation.
+        """Return the value of the best so far and its test value, both after a full evaluation.
 
         Where it was given less, or was stopped, a full evaluation is looked up, which costs no time. NaN where that
         fails.
@@ -204,9 +204,9 @@ class _Search:
             candidate = Candidate(task.space, architecture, seed=best.seed)
             full = _attempt("a full evaluation", lambda: task.evaluator.evaluate(candidate))
             value = full.get(task.objective.metric, math.nan) if isinstance(full, Mapping) else math.nan
-        judged = math.nan if task.judge is None or math.isnan(value) else task.judge(architecture)
-        self._known[architecture] = value, judged
-        return value, judged
+        tested = math.nan if task.test is None or math.isnan(value) else task.test(architecture)
+        self._known[architecture] = value, tested
+        return value, tested
 
     def _check_curve(self, trial: Trial) -> None:
         """Refuse an evaluator that does not report what the scheduler goes by."""

@@ -461,7 +461,7 @@ def bench(
 ) -> None:
     """Compare strategies on a tabular benchmark.
 
-    A search sees the validation metric, and is judged by the test metric.
+    A search sees the validation metric; the comparison uses the test metric.
     """
     from archwright.cli._bench import run
 

@@ -67,9 +67,9 @@ def run(
 
 def _show(out: Output, title: str, loaded: bench.Benchmark, comparison: bench.Comparison, written: list[Path]) -> None:
     out.line(title, style="bold")
-    judged = any(result.judged is not None for result in comparison.results.values())
+    tested = any(result.test_regret is not None for result in comparison.results.values())
     out.line(
-        f"{'Test' if judged else 'Validation'} regret of the best by validation"
+        f"{'Test' if tested else 'Validation'} regret of the best by validation"
         f"{', in percentage points' if loaded.scale == 100 else ''}: mean after the number "
         f"of {'evaluations' if comparison.seconds is None else 'full trainings, as simulated time,'} in the heading"
     )

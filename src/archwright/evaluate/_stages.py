@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _STEPS = 50  # a training of fewer says nothing
 _LEAST_SHARE = 0.05  # of the data
-_JUDGED = 0.3  # of the time of a stage, for its judgement
+_VALIDATION = 0.3  # of the time of a stage
 _SECONDS = 60.0  # a training that is not told how long it may take
 _LEAST_SIDE = 8  # pixels
 
@@ -36,8 +36,8 @@ class Stage:
 
     @property
     def seconds_to_validate(self) -> float:
-        """How long its judgement may take: a share of its own time, where time ends it."""
-        return math.inf if self.seconds is None else _JUDGED * self.seconds
+        """How long its validation may take: a fraction of its own time, if time ends it."""
+        return math.inf if self.seconds is None else _VALIDATION * self.seconds
 
     def pace(self, steps: int, deadline: float | None) -> TrainingProgress:
         """Return how it goes, with so many steps in an epoch, until a deadline in seconds of `time.monotonic()`."""
@@ -91,7 +91,7 @@ class Cuts:
         self._made: dict[tuple[float, int | None, bool], tuple[Any, Any]] = {}
 
     def of(self, stage: Stage) -> tuple[Any, Any]:
-        """Return what a stage learns from, and what it is judged on.
+        """Return the training and the validation data of a stage.
 
         A smaller share of the samples is a part of a larger one, the same for every training.
         """
@@ -101,7 +101,7 @@ class Cuts:
         if key not in self._made:
             count = max(2, round(stage.share * len(task.train)))
             train = task.train if count >= len(task.train) else _some(task.train, count)
-            # Where time may end the judgement, what it sees first is to be a fair part of it.
+            # Where time may end the validation, its first samples are to be representative.
             validation = task.validation if stage.seconds is None else _some(task.validation, len(task.validation))
             self._made[key] = (_resized(train, stage.side), _resized(validation, stage.side))
         return self._made[key]

@@ -212,8 +212,8 @@ class Training(Evaluator):
                         if stage.seconds is not None and not over:
                             continue  # the time is for learning
                         trainer.settle()
-                        judged = compute_metrics(model, validation, setup, seconds=stage.seconds_to_validate)
-                        metrics = {"train_loss": train_loss, **judged}
+                        validated = compute_metrics(model, validation, setup, seconds=stage.seconds_to_validate)
+                        metrics = {"train_loss": train_loss, **validated}
                         reached = begun + trainer.step / full
                         # What is complete is not stopped, even if it was the deadline's last moment.
                         last = over and number == len(way) - 1 and not cut

@@ -78,7 +78,7 @@ class BayesianOptimisation(Strategy):
             return space.sample(rng)
         model = self.state_of(history, lambda: Model(kernel_for(space, self.kernel)))
         model.learn(history)
-        candidates, posterior, open_ = model.judge(space, history, lambda: pool(space, history, rng))
+        candidates, posterior, open_ = model.predict(space, history, lambda: pool(space, history, rng))
         if not open_.any():
             return space.sample(rng)
         worth = self._worth(posterior, squash(np.asarray(history.scores))[model.observed], open_, rng)

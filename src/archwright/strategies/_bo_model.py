@@ -52,7 +52,7 @@ class Model:
             self.kept = telling(scores)
             self.fitted, self.posterior = due, None
 
-    def judge(
+    def predict(
         self, space: Space, history: History, draw: Callable[[], Sequence[Architecture]]
     ) -> tuple[Sequence[Architecture], Posterior, NDArray[np.bool_]]:
         """Return candidates, the posterior over them, and which of them have not been proposed.

@@ -96,8 +96,8 @@ def worth(model: SingleTaskGP, acquisition: Acquisition, candidates: Array, rng:
             posterior = model.posterior(x)
             drawn = torch.tensor(rng.normal(size=(1, *posterior.base_sample_shape)), dtype=torch.double)
             return np.asarray(posterior.rsample_from_base_samples(torch.Size([1]), drawn).flatten().numpy())
-        judge = _judge(model, acquisition, int(rng.integers(2**31)))
-        return np.concatenate([judge(part[:, None]).numpy() for part in torch.split(x, _AT_ONCE)])
+        acquire = _acquisition(model, acquisition, int(rng.integers(2**31)))
+        return np.concatenate([acquire(part[:, None]).numpy() for part in torch.split(x, _AT_ONCE)])
 
 
 def growth(models: Sequence[SingleTaskGP], candidates: Array, rng: np.random.Generator) -> Array:
@@ -113,7 +113,7 @@ def growth(models: Sequence[SingleTaskGP], candidates: Array, rng: np.random.Gen
     # Nothing is compiled for the machine: that takes a minute, to save a tenth of a second of a proposal.
     uncompiled = patch.object(logei, "_load_attempted", True, create=True)
     with torch.no_grad(), _quiet(int(rng.integers(2**31))), uncompiled:
-        judge = logei.qLogNoisyExpectedHypervolumeImprovement(
+        acquire = logei.qLogNoisyExpectedHypervolumeImprovement(
             ModelListGP(*models),
             (low - _BEYOND * (high - low)).tolist(),
             models[0].train_inputs[0],
@@ -121,10 +121,10 @@ def growth(models: Sequence[SingleTaskGP], candidates: Array, rng: np.random.Gen
             prune_baseline=True,
         )
         x = torch.tensor(candidates, dtype=torch.double)
-        return np.concatenate([judge(part[:, None]).numpy() for part in torch.split(x, _AT_ONCE)])
+        return np.concatenate([acquire(part[:, None]).numpy() for part in torch.split(x, _AT_ONCE)])
 
 
-def _judge(model: SingleTaskGP, acquisition: Acquisition, seed: int) -> Any:
+def _acquisition(model: SingleTaskGP, acquisition: Acquisition, seed: int) -> Any:
     seen, scores = model.train_inputs[0], model.train_targets
     if acquisition == "log-ei":
         return LogExpectedImprovement(model, best_f=scores.max())

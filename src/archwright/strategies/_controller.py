@@ -50,7 +50,7 @@ class Controller(nn.Module):
     Example:
         >>> space = aw.Space(x=aw.choice(1, 2), y=aw.choice(1, 2))
         >>> controller = aw.strategies.Controller(space)
-        >>> log_probabilities, entropies = controller.judge(list(space.enumerate()))
+        >>> log_probabilities, entropies = controller.evaluate(list(space.enumerate()))
         >>> round(log_probabilities.exp().sum().item(), 3)
         1.0
     """
@@ -93,7 +93,7 @@ class Controller(nn.Module):
         logits: Tensor = ((heads @ hidden[..., None])[..., 0] + self.bias(steps)) / self.temperature
         return self.tanh_constant * torch.tanh(logits) if self.tanh_constant else logits
 
-    def judge(self, architectures: Sequence[Architecture] | Paths) -> tuple[Tensor, Tensor]:
+    def evaluate(self, architectures: Sequence[Architecture] | Paths) -> tuple[Tensor, Tensor]:
         """Return the (n,) log-probabilities of architectures, and the (n,) sums of the entropies of their decisions."""
         paths = architectures if isinstance(architectures, Paths) else self.read(architectures)
         if not paths.real.any():
@@ -216,7 +216,7 @@ class Learner:
                 advantages = [advantage / spread if spread > _LEAST else advantage for advantage in advantages]
             paths = self.controller.read([trial.architecture for trial in history.complete[first:last]])
             with torch.no_grad():
-                before, _ = self.controller.judge(paths)
+                before, _ = self.controller.evaluate(paths)
             batch = Batch(paths, before.new_tensor(advantages), before)
             for _ in range(self.epochs):
                 self.optimizer.zero_grad()

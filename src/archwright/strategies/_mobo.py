@@ -99,7 +99,7 @@ class MultiObjectiveBO(Strategy):
 
         for view, model in zip(views.histories, models, strict=True):
             model.learn(view)
-            candidates, posterior, open_ = model.judge(space, view, draw)
+            candidates, posterior, open_ = model.predict(space, view, draw)
             scores = clipped(np.asarray(view.scores))
             mean, deviation = posterior.expect(scores[model.observed])
             means.append(mean)

@@ -78,7 +78,7 @@ class PPO(Strategy):
         return self.state_of(history, begin).propose(space, history, rng)
 
     def _loss(self, controller: Controller, batch: Batch) -> Tensor:
-        log_probabilities, entropy = controller.judge(batch.architectures)
+        log_probabilities, entropy = controller.evaluate(batch.architectures)
         ratio = (log_probabilities - batch.before).exp()
         clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
         gain = (ratio * batch.advantages).minimum(clipped * batch.advantages)

@@ -75,5 +75,5 @@ class Reinforce(Strategy):
         return self.state_of(history, begin).propose(space, history, rng)
 
     def _loss(self, controller: Controller, batch: Batch) -> Tensor:
-        log_probabilities, entropy = controller.judge(batch.architectures)
+        log_probabilities, entropy = controller.evaluate(batch.architectures)
         return -(batch.advantages * log_probabilities).mean() - self.entropy * entropy.mean()

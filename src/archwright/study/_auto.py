@@ -220,7 +220,7 @@ def _strategy(
 
 
 def _starts(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint]) -> tuple[Architecture, ...]:
-    """Return a few known architectures that keep to what can be judged before a training."""
+    """Return a few known architectures that keep to the constraints that can be checked before training."""
     bounds = prechecks_for(space, constraints, evaluator)
     return tuple(islice(filter(bounds.keep, spaces.starts(space)), _STARTS))
 

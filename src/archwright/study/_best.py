@@ -147,7 +147,7 @@ class Artifacts:
     def load(
         self, space: Space, architecture: Architecture, fidelity: Spent | None = None, trial: int | None = None
     ) -> tuple[torch.nn.Module, Preprocess | None]:
-        """Return the network of an architecture, or the smaller one by which the search judged it.
+        """Return the network of an architecture, or the smaller one that the search evaluated in its place.
 
         With it comes the preprocessing of its inputs; `None` where none was kept with it.
 

@@ -94,7 +94,7 @@ class Controller(Relaxation):
             (architecture,) = policy.sample(rng)
             if not space.where or architecture in space:
                 with torch.no_grad():
-                    return float(policy.judge([architecture])[0]), architecture
+                    return float(policy.evaluate([architecture])[0]), architecture
         raise RelaxationError(f"none of {_TRIES} architectures drawn by the controller keeps `where`")
 
     def best(self, supernet: Supernet) -> Architecture:
@@ -107,7 +107,7 @@ class Controller(Relaxation):
         rng = np.random.default_rng(0)
         drawn = dict.fromkeys(self.sample(trainer.supernet, rng)[1] for _ in range(self.derived * count))
         batch = trainer.held_out(_JUDGED)
-        scores = {each: trainer.judge(Draw(dict(each)), batch) for each in drawn}
+        scores = {each: trainer.evaluate(Draw(dict(each)), batch) for each in drawn}
         return sorted(drawn, key=lambda each: (-scores[each][0], scores[each][1]))[:count]
 
     def optimizer(self, parameters: list[nn.Parameter], steps: int, rate: float | None) -> torch.optim.Optimizer:
@@ -119,7 +119,7 @@ class Controller(Relaxation):
         losses = []
 
         def reward(architecture: Architecture) -> float:
-            accuracy, loss = trainer.judge(Draw(dict(architecture)), batch)
+            accuracy, loss = trainer.evaluate(Draw(dict(architecture)), batch)
             losses.append(loss)
             return accuracy
 
@@ -139,7 +139,7 @@ class Controller(Relaxation):
         rewards = torch.tensor([reward(each) for each in drawn])
         advantages = rewards - plan.mean(rewards.mean())
         plan.update(rewards.mean(), self.decay)
-        log_probs, entropy = plan.policy.judge(drawn)
+        log_probs, entropy = plan.policy.evaluate(drawn)
         objective: Tensor = -(advantages * log_probs).mean() - self.entropy * entropy.mean()
         return objective
 

@@ -98,7 +98,7 @@ def _worth(trainer: Trainer, name: str, held: list[Batch]) -> Value | None:
     supernet = trainer.supernet
     decision = supernet.branches[name]
     draw = _mixture(supernet)
-    trainer.judge(draw, held[0])
+    trainer.evaluate(draw, held[0])
     if name not in supernet.used:
         return None
     count = len(decision.options)
@@ -129,5 +129,5 @@ def _left_out(draw: Draw, name: str, number: int, count: int) -> Draw:
 
 def _score(trainer: Trainer, draw: Draw, held: list[Batch]) -> tuple[float, float]:
     """Return the mean accuracy of a draw, and the mean of its loss below zero."""
-    found = [trainer.judge(draw, batch) for batch in held]
+    found = [trainer.evaluate(draw, batch) for batch in held]
     return float(np.mean([accuracy for accuracy, _ in found])), -float(np.mean([loss for _, loss in found]))

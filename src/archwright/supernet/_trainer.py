@@ -165,7 +165,7 @@ class Trainer:
         return loss + (value - mean) * torch.stack(drawn).sum()
 
     @torch.no_grad()
-    def judge(self, draw: Draw, batch: Batch) -> tuple[float, float]:
+    def evaluate(self, draw: Draw, batch: Batch) -> tuple[float, float]:
         """Return the value of the objective and the loss of a draw on a batch, without training.
 
         The first is the metric of the task's objective, such as the accuracy, negated if it is minimised.

@@ -31,7 +31,7 @@ def unrolled_step(trainer: Trainer, batch: Batch, weight_batch: Batch) -> Tensor
         supernet,
         draw,
         learn=lambda still: trainer.loss(still, weight_batch),
-        judge=lambda still: trainer.loss(still, batch),
+        held_out_loss=lambda still: trainer.loss(still, batch),
         optimizer=trainer.weights,
     )
     score = trainer.surrogate(draw, loss)
@@ -51,7 +51,7 @@ def unrolled(
     draw: Draw,
     *,
     learn: Callable[[Draw], Tensor],
-    judge: Callable[[Draw], Tensor],
+    held_out_loss: Callable[[Draw], Tensor],
     optimizer: Optimizer,
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
     """Return the held-out loss after one more step of the weights, and its gradient by the weights of mixtures.
@@ -70,7 +70,7 @@ def unrolled(
         supernet: The supernet.
         draw: What is run.
         learn: Returns () the training loss of a draw.
-        judge: Returns () the held-out loss of a draw.
+        held_out_loss: Returns () the held-out loss of a draw.
         optimizer: Of the weights.
     """
     mixed, still, leaves = _cut_off(draw)
@@ -93,7 +93,7 @@ def unrolled(
             factors.append(group["lr"] * factor)
         torch._foreach_add_(weights, torch._foreach_mul(steps, [-group["lr"] for group in groups]))
     try:
-        loss = judge(still)
+        loss = held_out_loss(still)
         first = torch.autograd.grad(loss, [*leaves, *weights], allow_unused=True)
         found = [_or_zero(slope, leaf) for slope, leaf in zip(first, leaves, strict=False)]
         moves = [_or_zero(slope, weight) for slope, weight in zip(first[len(leaves) :], weights, strict=True)]

@@ -12,7 +12,6 @@ from archwright.surrogates._ensemble import Ensemble
 from archwright.surrogates._expected_cost import PredictedCost
 from archwright.surrogates._gp import GaussianProcess, Posterior, clipped, fit_parameters, squash
 from archwright.surrogates._graphnet import GraphNetwork
-from archwright.surrogates._judge import Judgement, judge_predictor
 from archwright.surrogates._kernels import (
     KERNELS,
     Costs,
@@ -30,6 +29,7 @@ from archwright.surrogates._kernels import (
 from archwright.surrogates._network import CostModel, cell_features
 from archwright.surrogates._predictors import PREDICTORS
 from archwright.surrogates._proxies import ProxyModel
+from archwright.surrogates._quality import PredictorQuality, evaluate_predictor
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 from archwright.surrogates._trees import BoostedTrees
 from archwright.surrogates._wl import as_graph, wl_histogram
@@ -48,12 +48,12 @@ __all__ = [
     "Fitted",
     "GaussianProcess",
     "GraphNetwork",
-    "Judgement",
     "Network",
     "Paths",
     "Posterior",
     "PredictedCost",
     "Predictor",
+    "PredictorQuality",
     "Proxies",
     "ProxyModel",
     "Rows",
@@ -63,10 +63,10 @@ __all__ = [
     "cell_features",
     "clipped",
     "encode_rows",
+    "evaluate_predictor",
     "expected_hypervolume_improvement",
     "expected_improvement",
     "fit_parameters",
-    "judge_predictor",
     "kernel_for",
     "log_expected_hypervolume_improvement",
     "log_expected_improvement",

@@ -20,7 +20,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class PredictorQuality:
     """Agreement of predictions with held-out scores; nan where predictions or scores are constant.
 
     Args:
@@ -31,8 +31,8 @@ class Judgement:
         r2: (s, r) the coefficient of determination, at most 1; below 0 if worse than predicting the mean.
 
     Example:
-        >>> judgement = aw.surrogates.Judgement((20,), (0,), np.array([[0.5]]), np.array([[0.7]]), np.array([[0.4]]))
-        >>> judgement.to_json()["kendall"]
+        >>> quality = aw.surrogates.PredictorQuality((20,), (0,), *np.array([[[0.5]], [[0.7]], [[0.4]]]))
+        >>> quality.to_json()["kendall"]
         [[0.5]]
     """
 
@@ -43,7 +43,7 @@ class Judgement:
     r2: Array
 
     def to_json(self) -> dict[str, Any]:
-        """Return the judgement as a JSON object; `None` stands for nan."""
+        """Return the quality as a JSON object; `None` stands for nan."""
         measures = {"kendall": self.kendall, "spearman": self.spearman, "r2": self.r2}
         return {
             "sizes": list(self.sizes),
@@ -62,7 +62,7 @@ class Judgement:
         return "\n".join(lines)
 
 
-def judge_predictor(
+def evaluate_predictor(
     predictor: Predictor,
     space: Space,
     architectures: Sequence[Architecture],
@@ -71,7 +71,7 @@ def judge_predictor(
     sizes: Sequence[int] = (20, 50, 100),
     seeds: int | Sequence[int] = 5,
     held_out: int = 1000,
-) -> Judgement:
+) -> PredictorQuality:
     """Return the learning curve of a predictor: its rank correlations on held-out architectures by training set size.
 
     For each seed the architectures are shuffled once: the last ones are held out, and each size takes the first of the
@@ -93,8 +93,8 @@ def judge_predictor(
     Example:
         >>> space, predictor = aw.Space(x=aw.integer(0, 49)), aw.surrogates.GaussianProcess("decisions")
         >>> measured, scores = list(space.enumerate()), np.arange(50.0)
-        >>> judgement = aw.surrogates.judge_predictor(predictor, space, measured, scores, sizes=[20])
-        >>> bool(judgement.kendall.mean() > 0.9)
+        >>> quality = aw.surrogates.evaluate_predictor(predictor, space, measured, scores, sizes=[20])
+        >>> bool(quality.kendall.mean() > 0.9)
         True
     """
     seeds = scalars(seeds)
@@ -107,20 +107,20 @@ def judge_predictor(
     left = len(values) - max(sizes)
     if min(left, held_out) < 2:
         raise DataError(
-            f"at least 2 architectures are held out to judge by: of {len(values)}, sizes={tuple(sizes)} leaves {left}, "
+            f"at least 2 architectures are held out: of {len(values)}, sizes={tuple(sizes)} leaves {left}, "
             f"and held_out={held_out} was given"
         )
     found = np.empty((3, len(sizes), len(numbers)))
     for column, seed in enumerate(numbers):
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(values))
-        judged = order[-min(left, held_out) :]
+        held = order[-min(left, held_out) :]
         for row, size in enumerate(sizes):
             known = order[:size]
             fitted = predictor.fit(space, [architectures[index] for index in known], values[known], rng)
-            mean, _ = fitted.predict([architectures[index] for index in judged])
-            found[:, row, column] = _agreement(mean, values[judged])
-    return Judgement(tuple(sizes), numbers, *found)
+            mean, _ = fitted.predict([architectures[index] for index in held])
+            found[:, row, column] = _agreement(mean, values[held])
+    return PredictorQuality(tuple(sizes), numbers, *found)
 
 
 def _agreement(predicted: Array, scores: Array) -> tuple[float, float, float]:
