@@ -18,16 +18,6 @@ from archwright.errors import BuildError
 from archwright.space import Call, Graph, Space, TensorSpec, as_specs, mapped, with_modules
 from archwright.space import find as find_callee
 
-__all__ = [
-    "build",
-    "closed_model",
-    "counting_channels",
-    "has_lazy_layers",
-    "is_unsized",
-    "size_lazy_layers",
-    "without_lazy_layers",
-]
-
 _MOST = 2**28  # numbers that weights may hold, where a network is made on the CPU for its shapes alone
 
 

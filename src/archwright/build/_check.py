@@ -31,8 +31,6 @@ from archwright.space import (
     is_value,
 )
 
-__all__ = ["check"]
-
 _VALUES = 8  # of a number in a long range that are looked at, both ends among them
 _DEEP = 300  # decisions, up to which a space is followed exactly
 _SUBSETS = 512  # of a subset's options, up to which all are looked at

@@ -7,8 +7,6 @@ from typing import Any, Protocol
 
 from archwright.space import Value
 
-__all__ = ["Conditions", "Diagram", "ExecutionPath", "InfeasiblePath", "Sample", "TooMany"]
-
 
 class TooMany(BaseException):
     """A space cannot be followed exactly within the limits; no layer that is run is to take it for an error."""

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from archwright.errors import BuildError
 
-__all__ = ["Definition", "Definitions", "used_names"]
-
 
 @dataclass(frozen=True)
 class Definition:

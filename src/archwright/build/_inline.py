@@ -24,8 +24,6 @@ from archwright.build._user_code import Module, text_of
 from archwright.errors import BuildError
 from archwright.space import find, name_in_torch
 
-__all__ = ["Inliner"]
-
 
 class Inliner:
     """Collects the text of what a network calls, with what that text needs.

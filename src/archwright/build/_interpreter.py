@@ -35,8 +35,6 @@ from archwright.space import (
     written,
 )
 
-__all__ = ["ShapeInterpreter"]
-
 _REFUSED = object()
 """What comes out of a layer that may have looked into what it took."""
 

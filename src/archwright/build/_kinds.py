@@ -10,8 +10,6 @@ import torch
 
 from archwright.space import Call, Choice, Graph, Repeat, body_of, find, walk
 
-__all__ = ["is_layer", "is_open", "is_row"]
-
 
 def is_layer(item: Any) -> bool:
     """Tell whether an item is a module, rather than a number or a setting.

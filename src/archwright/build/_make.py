@@ -18,18 +18,6 @@ from archwright.build._syntax import NO_TYPE_PARAMETERS, call, check_reads_back,
 from archwright.errors import ArchwrightError, BuildError
 from archwright.space import Apply, Call, Graph, Input, Merge, children, find, last_name, mapped
 
-__all__ = [
-    "attribute",
-    "class_name",
-    "class_tree",
-    "headline",
-    "innermost",
-    "instantiate",
-    "instantiate_settings",
-    "modules",
-    "parts_of",
-]
-
 _TAKEN = frozenset((*dir(torch.nn.Module()), "nn", "self", "super", "torch"))
 _KEPT = 1024
 _classes: dict[str, type[torch.nn.Module]] = {}

@@ -12,8 +12,6 @@ from torch.overrides import TorchFunctionMode
 from archwright.errors import SpaceError
 from archwright.space import TensorSpec
 
-__all__ = ["Shaped", "ShapesAlone", "drawn_for", "tensors_of", "zeros_for"]
-
 Shaped: TypeAlias = tuple[tuple[int, ...], torch.dtype]
 """The shape and the type of a tensor."""
 _FILLING = frozenset(

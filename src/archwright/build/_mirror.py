@@ -12,8 +12,6 @@ from archwright._scalars import scalars
 from archwright.errors import SpaceError
 from archwright.space import Call, parameter_names
 
-__all__ = ["write_layer", "write_optimizer"]
-
 
 @functools.cache
 def write_layer(name: str) -> Callable[..., Call]:

@@ -23,8 +23,6 @@ from archwright.build._meta import drawn_for
 from archwright.errors import BuildError, require
 from archwright.space import TensorSpec
 
-__all__ = ["write_onnx"]
-
 _OPSET = 20
 _BATCHES = (1, 2, 5)
 """The batches that a file is checked with: a single sample, as many as the exporter sees, and more."""

@@ -13,21 +13,6 @@ from archwright.build._meta import ShapesAlone
 from archwright.errors import ArchwrightError
 from archwright.space import Absent, Call
 
-__all__ = [
-    "Case",
-    "Failure",
-    "Inside",
-    "Shape",
-    "StandIn",
-    "Sum",
-    "key_of",
-    "reason",
-    "run_layer",
-    "shapes_in",
-    "signature",
-    "told",
-]
-
 _FREE: dict[str, tuple[int, tuple[int, ...]]] = {
     "torch.nn.LazyLinear": (-1, (2, 3, 4, 5)),
     **{f"torch.nn.LazyConv{n}d": (1, (n + 2,)) for n in (1, 2, 3)},

@@ -17,8 +17,6 @@ from archwright.build._syntax import LINE, Import, call, dotted, import_statemen
 from archwright.errors import BuildError
 from archwright.space import Architecture, Call, Graph, Space, last_name, package_names
 
-__all__ = ["source"]
-
 
 def source(
     space: Space,

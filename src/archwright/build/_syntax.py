@@ -19,22 +19,6 @@ import torch
 
 from archwright.errors import BuildError
 
-__all__ = [
-    "LINE",
-    "NO_TYPE_PARAMETERS",
-    "Import",
-    "call",
-    "check_reads_back",
-    "dotted",
-    "expression",
-    "identifier",
-    "import_statements",
-    "layout",
-    "literal",
-    "method",
-    "source_of",
-]
-
 NO_TYPE_PARAMETERS: dict[str, Any] = {"type_params": []} if "type_params" in ast.ClassDef._fields else {}
 """What definitions have besides from Python 3.12 on."""
 LINE = 88

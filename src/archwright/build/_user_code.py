@@ -18,8 +18,6 @@ from typing import Any
 from archwright.build._syntax import Import
 from archwright.errors import BuildError
 
-__all__ = ["Module", "text_of"]
-
 
 class Module:
     """What is bound at the top of a module, and by which statements.

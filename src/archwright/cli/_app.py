@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from archwright.cli._render import Display
     from archwright.study import Study
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     name="archwright",
     help="Neural architecture search for PyTorch: search a space on your data, and keep the trained network.",

@@ -11,8 +11,6 @@ from archwright._words import counted
 from archwright.cli._console import Output, document
 from archwright.cli._named import parse_strategies
 
-__all__ = ["run"]
-
 
 def run(
     table: str,

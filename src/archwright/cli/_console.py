@@ -13,8 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Output", "document", "warnings_as_lines"]
-
 _LABEL = 13  # columns of a label, the space behind it included
 _ENDLESS = 1_000_000  # columns, where there is no terminal
 _LEAST_ROOM = 20  # columns for the decisions of an architecture

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from archwright.export import Measured
     from archwright.study import Study
 
-__all__ = ["show_costs", "show_devices", "show_front"]
-
 
 def show_front(study: Study, picture: Path | None, *, as_json: bool) -> None:
     """Show the front of a study, and draw it where a file is named."""

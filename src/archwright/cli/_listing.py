@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from archwright._registry import Entry
 
-__all__ = ["Kind", "entries", "show_studies"]
-
 
 class Kind(StrEnum):
     """What `list` can list."""

@@ -19,19 +19,6 @@ if TYPE_CHECKING:
     from archwright.bench import Entry
     from archwright.evaluate import Evaluator, Training
 
-__all__ = [
-    "EVALUATORS",
-    "default_trials",
-    "evaluator_for",
-    "free_folder",
-    "parse_fidelity",
-    "parse_scheduler",
-    "parse_space",
-    "parse_start",
-    "parse_strategies",
-    "parse_strategy",
-]
-
 EVALUATORS = {
     "training": "Train each network from scratch.",
     "supernet": "Train one supernet first; evaluate each network with its shared weights.",

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from archwright.study import Study
     from archwright.trials import Trial
 
-__all__ = ["Display"]
-
 
 class Display(Callback):
     """Shows a search: a live line where there is a terminal, else a line for each trial.

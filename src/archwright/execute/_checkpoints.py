@@ -12,8 +12,6 @@ from archwright import _disk
 from archwright._states import parse_state
 from archwright.errors import ArchwrightError
 
-__all__ = ["Checkpoints"]
-
 
 class Checkpoints:
     """Storage of the checkpoints of trials that may be continued: in the run folder, or in memory without one.

@@ -10,8 +10,6 @@ from archwright.evaluate import Candidate
 from archwright.execute._job import Job, Report
 from archwright.execute._worker import Listen, Worker
 
-__all__ = ["Executor", "InProcess", "drive"]
-
 
 class Executor(ABC):
     """Base class of executors, which run jobs.

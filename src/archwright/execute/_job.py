@@ -11,8 +11,6 @@ from archwright.evaluate import Spent
 from archwright.space import Architecture
 from archwright.trials import metrics_from_json, metrics_to_json
 
-__all__ = ["Job", "Kind", "Origin", "Report"]
-
 Curve = tuple[Mapping[str, float], ...]
 Kind = Literal["progress", "problem", "complete", "stopped", "infeasible", "failed", "died"]
 """What a report tells: a point of the curve; something that was lost on the way; or how the evaluation ended."""

@@ -13,8 +13,6 @@ from archwright.evaluate import Infeasible, Stopped, check_metrics
 from archwright.execute._job import Report
 from archwright.trials import Constraint, History, Objective, Trial
 
-__all__ = ["Outcome", "broken_by", "conclude", "report_of"]
-
 Outcome = float | Mapping[str, float] | BaseException
 """What an evaluation came to: the objective's value, metrics by name, or what went wrong."""
 

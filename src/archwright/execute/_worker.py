@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from archwright.space import Space
 
-__all__ = ["Attempt", "Listen", "States", "Worker", "attempt"]
-
 T = TypeVar("T")
 
 Listen = Callable[[Report], Stopped | None]

@@ -17,19 +17,6 @@ from archwright.trials import metrics_to_json
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "BEST",
-    "FRONT",
-    "TOP",
-    "clear_all_but",
-    "export_network",
-    "kept_trials",
-    "load_best",
-    "read_best",
-    "save_best",
-    "write_onnx_file",
-]
-
 BEST = "best"
 """The folder of a run that holds its best network."""
 

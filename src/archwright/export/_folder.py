@@ -15,8 +15,6 @@ from archwright import _disk
 from archwright._fields import fields, text
 from archwright.errors import StudyError
 
-__all__ = ["INDEX", "Folder", "as_json"]
-
 INDEX = "architecture.json"
 """The file that says which files belong to the network, each with its checksum."""
 

@@ -12,8 +12,6 @@ from archwright.export._best import BEST, FRONT, kept_trials, read_best, write_o
 from archwright.export._saved import Saved
 from archwright.space import Space
 
-__all__ = ["Measured", "measure_networks"]
-
 
 @dataclass(frozen=True)
 class Measured:

@@ -19,8 +19,6 @@ from archwright.export import _predict
 from archwright.export._saved import PREPROCESS, SCRIPT
 from archwright.space import TensorSpec
 
-__all__ = ["model_source", "preprocess_files", "write_raw_onnx"]
-
 _POSTPROCESS = '''
 
 def postprocess(outputs):

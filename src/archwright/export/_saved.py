@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from archwright.datasets import Preprocess
 
-__all__ = ["FIGURES", "PREPROCESS", "SCRIPT", "WEIGHTS", "Saved"]
-
 FIGURES = "metrics.json"
 PREPROCESS = "preprocess.json"
 SCRIPT = "predict.py"

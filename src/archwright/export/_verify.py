@@ -14,8 +14,6 @@ from archwright.errors import BuildError
 from archwright.space import TensorSpec
 from archwright.tasks import leaves
 
-__all__ = ["check_source"]
-
 _OURS = ("torch.", "network")  # where classes are from that their source cannot differ from
 
 

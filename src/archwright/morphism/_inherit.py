@@ -19,8 +19,6 @@ from archwright.space import Space, TensorSpec
 from archwright.supernet import Recorder, Slot, independent_of_seed, same_values
 from archwright.supernet.elastic import cut, paste
 
-__all__ = ["Inherited", "inherit"]
-
 _WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
 

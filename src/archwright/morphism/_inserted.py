@@ -10,8 +10,6 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-__all__ = ["insert"]
-
 _ADDITIONS = (operator.add, torch.add)
 _CONV = nn.modules.conv._ConvNd
 _BATCH_NORM = nn.modules.batchnorm._BatchNorm

@@ -10,8 +10,6 @@ from typing import Any
 from archwright.errors import ArchitectureError
 from archwright.space._decisions import Value
 
-__all__ = ["Architecture"]
-
 
 class Architecture(Mapping[str, Value]):
     """The active decisions of one architecture, by name.

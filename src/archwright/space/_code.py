@@ -14,8 +14,6 @@ from types import ModuleType
 
 from archwright.errors import SpaceError
 
-__all__ = ["load_code", "loaded_code"]
-
 _loaded: dict[str, ModuleType] = {}
 """The modules that were made from such files, by name."""
 

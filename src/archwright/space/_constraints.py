@@ -18,8 +18,6 @@ from archwright.space._moves import Moves
 from archwright.space._print import called
 from archwright.space._program import Program
 
-__all__ = ["Constraints", "Feasible", "Predicate"]
-
 Predicate: TypeAlias = Callable[[Architecture], bool]
 _TRIES = 2_000  # draws
 _FEW = 8  # of them that hold, below which as many draws may meet none

@@ -15,8 +15,6 @@ from archwright._scalars import is_number, scalar
 from archwright.errors import ArchitectureError
 from archwright.space._nodes import Apply, Node, body_of, written
 
-__all__ = ["Choice", "Decision", "Integer", "Real", "Repeat", "Subset", "Value", "choice_of", "place_of"]
-
 Scalar: TypeAlias = bool | int | float | str | None
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
 

@@ -17,9 +17,6 @@ from archwright.space._nodes import body_of
 from archwright.space._program import Program
 from archwright.space._resolve import live
 
-__all__ = ["CellEncoding", "cells", "decode_vector", "encode_cells", "encode_paths", "encode_vector", "slots"]
-
-
 _NODES = 2_000  # of a cell that is written as matrices
 _PATHS = 100_000  # through a cell
 

@@ -10,8 +10,6 @@ from archwright.space._decisions import Decision
 from archwright.space._graph import Graph
 from archwright.space._nodes import Apply, Call, Filled, Merge, is_value
 
-__all__ = ["below", "children", "decisions_in", "mapped", "rebuilt", "walk", "with_modules"]
-
 
 def children(item: Any) -> Iterator[tuple[str, Any]]:
     """Iterate over the direct parts of an item, except for the options of decisions.

@@ -24,8 +24,6 @@ from archwright.space._nodes import (
     written,
 )
 
-__all__ = ["Graph"]
-
 
 @dataclass(frozen=True, eq=False)
 class Graph(Node):

@@ -17,8 +17,6 @@ from archwright.space._spec import TensorSpec
 if TYPE_CHECKING:
     from archwright.space._space import Space
 
-__all__ = ["dump_space"]
-
 
 def dump_space(space: Space) -> dict[str, Any]:
     """Return a space as a JSON object."""

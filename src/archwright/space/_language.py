@@ -26,8 +26,6 @@ from archwright.space._nodes import (
     written,
 )
 
-__all__ = ["cell", "choice", "graph", "integer", "lazy", "merge", "ordinal", "real", "repeat", "subset", "template"]
-
 
 def choice(*options: Any, name: str | None = None) -> Choice:
     """Define a choice between several options without an order.

@@ -11,8 +11,6 @@ from archwright.space._fold import below
 from archwright.space._graph import Graph
 from archwright.space._nodes import Apply, Call, Filled, Merge, is_value
 
-__all__ = ["MAX_PARTS", "Extent", "extent_of"]
-
 MAX_DEPTH = 160
 """How deep calls, graphs and decisions may be nested; values of a graph that follow each other are not nested."""
 MAX_PARTS = 200_000

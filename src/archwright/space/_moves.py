@@ -13,8 +13,6 @@ from archwright.space._architecture import Architecture
 from archwright.space._decisions import Decision, Value
 from archwright.space._program import Program
 
-__all__ = ["Crossover", "Moves", "inherit"]
-
 Crossover: TypeAlias = Literal["uniform", "one-point", "subtree"]
 
 

@@ -33,25 +33,6 @@ from typing import Any
 from archwright.errors import SpaceError
 from archwright.space._code import loaded_code
 
-__all__ = [
-    "OPERATORS",
-    "Unread",
-    "allowed",
-    "allowed_call",
-    "check_part_names",
-    "declare",
-    "digest",
-    "find",
-    "is_target",
-    "name_in_torch",
-    "package_names",
-    "parameter_names",
-    "plain",
-    "restore",
-    "write_callable",
-    "write_predicate",
-]
-
 OPERATORS = ("add", "sub", "mul", "floordiv")
 """The arithmetic that a space may write down, by the names of the `operator` module."""
 _HELPERS = frozenset(

@@ -16,24 +16,6 @@ from archwright._scalars import is_number, scalar
 from archwright.errors import SpaceError
 from archwright.space._undecided import Undecided
 
-__all__ = [
-    "MERGES",
-    "SYMBOLS",
-    "Apply",
-    "Blank",
-    "Call",
-    "Filled",
-    "GraphValue",
-    "Input",
-    "Merge",
-    "Node",
-    "body_of",
-    "is_value",
-    "last_name",
-    "with_options",
-    "written",
-]
-
 SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//"}
 """The arithmetic of the language, by the names of the `operator` module."""
 MERGES = ("sum", "mean", "concat")

@@ -23,8 +23,6 @@ from archwright.space._nodes import (
 )
 from archwright.space._program import Program
 
-__all__ = ["called", "changed_lines", "describe_decision", "describe_size", "tree"]
-
 _WIDTH = 100
 _LONG = 1_000  # letters that are written in one line, of what may hold one part many times over
 _LINES = 20_000  # of an outline

@@ -19,8 +19,6 @@ from archwright.space._graph import Graph
 from archwright.space._limits import extent_of
 from archwright.space._nodes import Apply, Merge, Node, written
 
-__all__ = ["Program", "Rule"]
-
 Rule: TypeAlias = Callable[[str, Decision], Value]
 Scope: TypeAlias = tuple[Graph, str] | None
 

@@ -17,8 +17,6 @@ from archwright.space._names import OPERATORS, Unread, allowed_call, is_target, 
 from archwright.space._nodes import MERGES, Apply, Blank, Call, Filled, Input, Merge, Node, is_value
 from archwright.space._spec import TensorSpec
 
-__all__ = ["FIELDS", "Reader", "read_specs"]
-
 FIELDS: dict[type, tuple[str, ...]] = {
     Call: ("target", "args", "kwargs", "names"),
     Blank: ("name",),

@@ -19,8 +19,6 @@ from archwright.space._names import find, plain
 from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Merge, body_of, written
 from archwright.space._program import Program
 
-__all__ = ["Absent", "Resolver", "live"]
-
 
 @dataclass(frozen=True)
 class Absent:

@@ -10,8 +10,6 @@ from typing import Any
 from archwright._scalars import is_whole, scalar
 from archwright.errors import SpaceError
 
-__all__ = ["InputSpec", "TensorSpec", "as_specs"]
-
 
 @dataclass(frozen=True)
 class TensorSpec:

@@ -7,8 +7,6 @@ from typing import Any, NoReturn
 
 from archwright.errors import SpaceError
 
-__all__ = ["Undecided"]
-
 _LAYER = (
     "a layer of torch.nn needs a value, and a decision has none yet: use the same layer of archwright "
     "(`from archwright import nn`), or aw.lazy(YourClass)(...) for your own class"

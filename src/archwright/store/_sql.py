@@ -24,8 +24,6 @@ from archwright.store._sqlite import SQLiteFile
 from archwright.store._store import DOCUMENTS, Record, Snapshot, Store
 from archwright.store._url import address, database_url
 
-__all__ = ["Listed", "SQLStore", "list_studies"]
-
 _LEASE = 60.0  # seconds after which the right to write of a process that does not renew it can be taken over
 _SETTLE_SECONDS = 0.5  # after which the changes in SQLite's log are moved into the file itself
 _NOW = {

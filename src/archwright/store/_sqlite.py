@@ -17,8 +17,6 @@ from archwright.errors import StoreError
 from archwright.store._store import DOCUMENTS
 from archwright.store._tables import FORMAT, SCHEMA, trials
 
-__all__ = ["SQLiteFile"]
-
 _PATIENCE = 30.0  # seconds to wait for another process's transaction
 _LOG_PAGES = 16  # of changes, after which they are moved into the file itself
 _TABLES = set(SCHEMA.tables)

@@ -10,8 +10,6 @@ from typing import Any
 from archwright.errors import StoreError
 from archwright.trials import Trial
 
-__all__ = ["DOCUMENTS", "MemoryStore", "Record", "Snapshot", "Store"]
-
 DOCUMENTS = (
     "created",
     "versions",

@@ -12,22 +12,6 @@ from archwright.errors import ArchitectureError, StoreError
 from archwright.store._store import Record
 from archwright.trials import Trial
 
-__all__ = [
-    "ADD_DOCUMENT",
-    "ADD_TRIAL",
-    "CHANGES",
-    "FORMAT",
-    "SCHEMA",
-    "WRITE_DOCUMENT",
-    "WRITE_TRIAL",
-    "documents",
-    "load",
-    "record_of",
-    "row_of",
-    "studies",
-    "trials",
-]
-
 FORMAT = 2
 """The version of the tables; a study of a later version is refused."""
 

@@ -9,8 +9,6 @@ import sqlalchemy as sql
 
 from archwright.errors import StoreError
 
-__all__ = ["address", "database_url"]
-
 _ALLOWED = 'the path of an SQLite file, or a URL such as "sqlite:///studies.db" or "postgresql://user@host/database"'
 
 

@@ -22,8 +22,6 @@ from archwright.study._prechecks import prechecks_for
 from archwright.study._reduced import as_ladder, wanted_ranges
 from archwright.trials import Constraint, Objective
 
-__all__ = ["Way", "choose"]
-
 _MODELLED = 400  # trials up to which a Gaussian process is worth its time
 _FEW = 4  # full trainings below which half of them would be spent before anything is compared
 _PIECES = 100  # of the time of a search, one is what a candidate gets at first

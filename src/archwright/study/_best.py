@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from archwright.datasets import Preprocess
     from archwright.evaluate import Candidate, Spent
 
-__all__ = ["Artifacts", "Best"]
-
 
 @dataclass(frozen=True)
 class Best:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from archwright.evaluate import Evaluator
     from archwright.schedulers import Scheduler
 
-__all__ = ["Budget", "search_time"]
-
 _DIGITS = 4_000  # of a number; Python reads and writes few more
 _TOO_LONG = 10**_DIGITS
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from archwright.evaluate import Learned
     from archwright.study._study import Study
 
-__all__ = ["Callback", "Log", "describe_metrics"]
-
 
 class Callback:
     """Base class of callbacks, whose methods are called during a search; by default they do nothing.

@@ -14,8 +14,6 @@ from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget
 from archwright.study._reduced import matches
 
-__all__ = ["check_run", "check_scheduler", "check_strategy"]
-
 _ROUNDING = 1e-9  # of what trials have spent
 
 

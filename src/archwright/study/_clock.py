@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["Clock", "began", "counting_from"]
-
 _began: ContextVar[float | None] = ContextVar("began", default=None)
 
 

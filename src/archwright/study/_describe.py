@@ -28,18 +28,6 @@ if TYPE_CHECKING:
     from archwright.study._budget import Budget
     from archwright.study._recorder import Recorder
 
-__all__ = [
-    "check_same_space",
-    "describe",
-    "describe_evaluator",
-    "differences",
-    "restore_evaluator",
-    "restore_planner",
-    "restore_space",
-    "restore_strategy",
-    "write_down",
-]
-
 _EVALUATORS = {
     "training": ("archwright.evaluate", "Training"),
     "supernet": ("archwright.supernet", "SupernetEvaluator"),

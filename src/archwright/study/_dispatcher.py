@@ -15,8 +15,6 @@ from archwright.study._recorder import Recorder
 from archwright.study._reduced import own_fidelity, reduced
 from archwright.trials import History, Trial
 
-__all__ = ["Dispatcher"]
-
 
 class Dispatcher:
     """Makes the jobs of trials, and hands networks from trial to trial.

@@ -11,8 +11,6 @@ from archwright.evaluate import Learned
 from archwright.study._budget import Budget
 from archwright.trials import Constraint, metrics_from_json, parse_objectives
 
-__all__ = ["check_document"]
-
 
 def check_document(document: Mapping[str, Any]) -> None:
     """Refuse a document with a field that holds what does not belong there.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from archwright.datasets import Data
     from archwright.tasks import Task
 
-__all__ = ["evaluator_of", "resumed", "with_supernet"]
-
 
 def evaluator_of(evaluator: Any, objectives: Sequence[Objective] | None) -> Evaluator:
     """Return an evaluator as it is, of data or a task its training, and a function as an evaluator.

@@ -9,8 +9,6 @@ import traceback
 from archwright._words import counted
 from archwright.trials import History, Trial
 
-__all__ = ["Failures"]
-
 _ROW = 30  # failures of one kind in a row that are at least needed
 _ROW_UNNAMED = 5  # the same where the objective was not measured, which no architecture decides
 _CHANCE = 1e-9  # of such a row, if it were chance

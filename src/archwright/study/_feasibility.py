@@ -13,8 +13,6 @@ from archwright.errors import Exhausted
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
-__all__ = ["FeasibilityModel"]
-
 _ENOUGH = 5  # trials, before anything can be learned of them
 _ASKS = 8  # proposals, of which the first that is likelier to keep the constraints than not is taken
 _TREES = 25

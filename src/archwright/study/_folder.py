@@ -11,18 +11,6 @@ from archwright import _disk
 from archwright._fields import fields, text
 from archwright.errors import StoreError, StudyError
 
-__all__ = [
-    "DATABASE",
-    "check_database",
-    "check_links",
-    "check_run_folder",
-    "claim",
-    "holds_study",
-    "inside_of",
-    "read_pointer",
-    "write_pointer",
-]
-
 DATABASE = "study.db"
 POINTER = "archwright-study.json"
 """Names the database that the study is in, where that is another one than the run folder's own."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Self
 
-__all__ = ["Guard", "Overdue", "say"]
-
 _GRACE = 5.0  # seconds that code has to return after its time is over,
 _GRACE_SHARE = 0.1  # and so much of the time budget
 _LAST = 60.0  # seconds after that until a process in which it still runs is ended,

@@ -13,8 +13,6 @@ from filelock import FileLock, Timeout
 from archwright import _disk
 from archwright.errors import StoreError, StudyError, StudyLocked
 
-__all__ = ["Lock"]
-
 
 class Lock:
     """The right to write to a run folder; the death of the process gives it back.

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from archwright.study._recorder import Recorder
     from archwright.study._study import Study
 
-__all__ = ["SearchLoop"]
-
 T = TypeVar("T")
 
 _ROUNDING = 1e-9  # of what trials have spent

@@ -17,8 +17,6 @@ from archwright.study._study import Study
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Nested"]
-
 
 class Nested(Wrapped):
     """Evaluator that tunes the hyperparameters of each architecture by a small search, and returns the best metrics.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from archwright.space import Decision, Space
     from archwright.trials import History, Trial
 
-__all__ = ["draw_front", "draw_learned"]
-
 # Paul Tol's muted palette, and line styles for what comes after nine.
 _COLOURS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
 _STYLES = ("-", "--", ":")

@@ -13,8 +13,6 @@ from archwright.study import _folder
 if TYPE_CHECKING:
     from archwright.store import SQLStore
 
-__all__ = ["Place"]
-
 _VARIABLE = "ARCHWRIGHT_STORE"
 _OWN = "study"  # the name of the study in a run folder's own database
 

@@ -10,8 +10,6 @@ from archwright.evaluate import Evaluator
 from archwright.space import Architecture, InputSpec, Space
 from archwright.trials import Constraint
 
-__all__ = ["Prechecks", "prechecks_for"]
-
 
 class Prechecks:
     """Tells which networks keep to the constraints that can be checked before training.

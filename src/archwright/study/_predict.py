@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from archwright.export import Estimate, Prediction, Predictor
     from archwright.study._results import Results
 
-__all__ = ["load_predictor", "predict"]
-
 
 def load_predictor(study: Results, trial: int | None = None) -> Predictor:
     """Return a trained network of a study together with its preprocessing.

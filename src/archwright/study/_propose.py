@@ -17,8 +17,6 @@ from archwright.study._prechecks import Prechecks
 from archwright.study._proxy_filter import ProxyFilter, ProxyScorer
 from archwright.trials import Constraint, History, Trial
 
-__all__ = ["Planner", "preparation_seed", "trial_seed"]
-
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
 _SAMPLES_WITHIN = 400  # the same where there are bounds: one network in thirty may keep to them

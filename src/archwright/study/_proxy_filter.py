@@ -12,8 +12,6 @@ from archwright.errors import SchedulerError
 from archwright.evaluate import Candidate, Evaluator
 from archwright.space import Architecture, Space
 
-__all__ = ["ProxyFilter", "ProxyScorer", "proxy_scorer"]
-
 ProxyScorer = Callable[[Architecture], float]
 """Returns how promising an architecture looks before it is trained."""
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from archwright.study._lock import Lock
     from archwright.study._propose import Planner
 
-__all__ = ["Recorder"]
-
 _DEATHS = 5  # how often a process may die in one trial before the trial is at fault
 
 

@@ -12,8 +12,6 @@ from archwright.evaluate import Fidelity, Spent
 from archwright.schedulers import Ladder, Range, Scheduler, narrowed
 from archwright.space import Architecture, Decision, Space, Value
 
-__all__ = ["as_ladder", "describe_spent", "matches", "own_fidelity", "reduced", "wanted_ranges"]
-
 _MANY = 10_000  # values that a decision has, from which it is no size of a layer
 
 

@@ -17,8 +17,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SIGNALS", "restored"]
-
 
 @contextmanager
 def restored(seed: int | None = None) -> Iterator[None]:

@@ -27,8 +27,6 @@ from archwright.trials import Constraint, History, Objective, Trial
 if TYPE_CHECKING:
     from archwright.export import Estimate, Prediction, Predictor
 
-__all__ = ["Results"]
-
 
 class Results:
     """All there is to read of a study; `Study` adds to it.

@@ -27,8 +27,6 @@ from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.study._study import Study
 from archwright.trials import Constraint, Objective, parse_constraints, parse_objectives
 
-__all__ = ["load", "search"]
-
 
 @renamed(objectives="objective")
 def search(

@@ -39,8 +39,6 @@ from archwright.trials import Constraint, Objective, Trial, parse_constraints, p
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Study"]
-
 
 class Study(Results):
     """A search with an ask-and-tell interface, whose trials are recorded from the first to the last.

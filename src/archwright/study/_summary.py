@@ -9,8 +9,6 @@ from typing import Any, get_args
 from archwright.study._recorder import Recorder
 from archwright.trials import History, State, Trial, metrics_to_json
 
-__all__ = ["diagnose", "summarise"]
-
 
 def summarise(recorder: Recorder, *, test: Mapping[str, float] | None) -> dict[str, Any]:
     """Return what there is to know of a study, as a JSON object.

@@ -26,8 +26,6 @@ from archwright.supernet._execution import Engine
 from archwright.supernet._layer import SharedLayer, blanks_in
 from archwright.supernet._nodes import Branch, Depth, GraphNode, Row, Scope, SupernetNode
 
-__all__ = ["Compiler"]
-
 
 class Compiler:
     """Compiles the expression of a space.

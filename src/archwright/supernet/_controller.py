@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-__all__ = ["Controller"]
-
 _TRIES = 100  # draws until constraints hold
 _JUDGED = 256  # held-out samples on which architectures are compared at the end
 

@@ -20,8 +20,6 @@ from archwright.supernet._sized import SizedLayer
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["KINDS", "Costs"]
-
 _WARM, _TIMED = 3, 10  # runs before the clock counts, and with it
 
 

@@ -12,8 +12,6 @@ from archwright.space import Apply, Call, Choice, Graph, Input, Space, body_of
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["degeneracy", "entropy", "nones", "operations", "share_of_skips", "skips"]
-
 _FEWEST = 3  # operations that could be skipped, below which their share says nothing
 
 

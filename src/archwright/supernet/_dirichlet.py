@@ -18,8 +18,6 @@ from archwright.supernet._execution import Mix
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["Dirichlet"]
-
 
 @register("dirichlet")
 @dataclass(frozen=True)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from archwright.space import Value
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["MOST", "discover", "observed", "on_meta", "probes", "visits"]
-
 MOST = 64  # values of a decision that have a logit each, and sizes of a layer that has no rule
 _PROBES = 16  # values of a decision that are run to find out shapes
 

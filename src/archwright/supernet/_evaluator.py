@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from archwright.strategies import OneShot
     from archwright.tasks import Task
 
-__all__ = ["SupernetEvaluator"]
-
 JUDGES = ("shared", "alone")
 SELECTIONS = ("strength", "perturbation")
 

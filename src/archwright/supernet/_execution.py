@@ -11,8 +11,6 @@ from torch import Tensor
 from archwright.space import Blank, Program, Value
 from archwright.supernet._weights import SharedWeights
 
-__all__ = ["Context", "Draw", "Engine", "Mix"]
-
 
 @dataclass(frozen=True)
 class Mix:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-__all__ = ["Fair"]
-
 _TRIES = 100  # sets of paths that are drawn until constraints hold in all
 
 

@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["weighted_sum"]
-
 
 def weighted_sum(weights: Sequence[Tensor | None], tensors: Sequence[Tensor]) -> Tensor:
     """Return the sum of some tensors, each times a weight; it can be differentiated twice.

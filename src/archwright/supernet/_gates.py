@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-__all__ = ["Gates"]
-
 
 @register("gates")
 @dataclass(frozen=True)

@@ -16,8 +16,6 @@ from archwright.supernet._execution import Mix
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["Gumbel"]
-
 
 @register("gumbel")
 @dataclass(frozen=True)

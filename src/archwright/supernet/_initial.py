@@ -18,8 +18,6 @@ from archwright.supernet._layer import SharedLayer
 from archwright.supernet._weights import Slot, independent_of_seed, same_values
 from archwright.supernet.elastic import rule_of
 
-__all__ = ["MOST", "covers", "initialise", "separated"]
-
 _LISTED = 64  # values of a decision that are looked through for what they open
 MOST = 16  # values of a decision that are built to see whether the first weights hang on it
 

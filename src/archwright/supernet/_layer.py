@@ -20,8 +20,6 @@ from archwright.supernet._sized import SizedLayer
 from archwright.supernet._weights import CONTAINERS, Partition, Slot, seeded
 from archwright.supernet.elastic import rule_of
 
-__all__ = ["SharedLayer", "StandIn", "blanks_in"]
-
 _SHAPELESS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid)
 _FILLING = frozenset((Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_))
 _KEPT = 256  # sizes of a layer that are kept, the latest

@@ -27,8 +27,6 @@ from archwright.space import (
 from archwright.supernet._execution import Context, Engine, Mix
 from archwright.supernet._fused import weighted_sum
 
-__all__ = ["Branch", "Depth", "GraphNode", "Row", "Scope", "SupernetNode", "Unmixable", "Visit", "mixed"]
-
 Term = tuple["Tensor | None", Tensor]  # a weight, None for 1, and what it is multiplied by
 
 

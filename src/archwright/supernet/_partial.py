@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from archwright.supernet._nodes import Visit
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["Partial"]
-
 
 @register("partial")
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from archwright.supernet._execution import Draw
 if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
 
-__all__ = ["UniformPath"]
-
 
 @register("path")
 @dataclass(frozen=True)

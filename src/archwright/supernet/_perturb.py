@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-__all__ = ["perturb"]
-
 
 def perturb(trainer: Trainer, *, steps: int = 10, batches: int = 4, share: float = 0.1, seed: int = 0) -> Architecture:
     """Derive an architecture branch by branch, keeping the option whose removal lowers the accuracy most (DARTS-PT).

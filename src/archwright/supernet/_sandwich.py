@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-__all__ = ["Sandwich"]
-
 _TRIES = 100  # draws until constraints hold
 _OPEN = 0.5  # the share of the training after which all sizes are open, where they shrink
 

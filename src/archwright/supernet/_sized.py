@@ -14,8 +14,6 @@ from archwright.supernet.elastic import cut, rule_of
 if TYPE_CHECKING:
     from archwright.supernet._execution import Engine
 
-__all__ = ["SizedLayer"]
-
 _STATELESS = frozenset(
     getattr(nn, name)
     for name in (

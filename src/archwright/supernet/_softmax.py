@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-__all__ = ["Softmax"]
-
 
 @register("softmax")
 @dataclass(frozen=True)

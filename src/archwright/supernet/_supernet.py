@@ -31,8 +31,6 @@ from archwright.supernet._dry_run import MOST, discover
 from archwright.supernet._execution import Context, Draw, Engine
 from archwright.supernet._weights import SharedWeights, seeded
 
-__all__ = ["Path", "Supernet"]
-
 _TRIES = 100  # draws of sizes until constraints hold
 _DERIVED = 500  # draws among which the likeliest is taken, where the likeliest of all breaks a constraint
 

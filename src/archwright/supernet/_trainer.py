@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from archwright.space import Architecture
     from archwright.tasks import Task
 
-__all__ = ["Trainer"]
-
 _CLIP = 5.0  # the largest norm of a weight gradient, as in DARTS, where the recipe says nothing
 _MEMORY = 0.95  # of the moving average of the loss
 

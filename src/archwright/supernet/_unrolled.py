@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from archwright.supernet._supernet import Supernet
     from archwright.supernet._trainer import Trainer
 
-__all__ = ["unrolled", "unrolled_step"]
-
 _REACH = 0.01  # how far weights are moved for the finite difference, as a norm (Liu et al. 2019)
 
 

@@ -18,17 +18,6 @@ from archwright.errors import RelaxationError
 from archwright.space import Call, Program, Value
 from archwright.supernet.elastic import Slicing, cut, fill, own_tensors, paste, rule_of
 
-__all__ = [
-    "CONTAINERS",
-    "Partition",
-    "Recorder",
-    "SharedWeights",
-    "Slot",
-    "independent_of_seed",
-    "same_values",
-    "seeded",
-]
-
 CONTAINERS = frozenset(f"torch.nn.{name}" for name in ("Sequential", "ModuleList", "ModuleDict"))
 """Modules that leave the layers in them as they are."""
 

@@ -12,8 +12,6 @@ from archwright.datasets import Data
 from archwright.errors import EvaluationError
 from archwright.tasks._data import DataTask
 
-__all__ = ["Classification"]
-
 
 class Classification(DataTask):
     """Classification of images or table rows.

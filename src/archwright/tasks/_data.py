@@ -9,8 +9,6 @@ from torch import Tensor
 from archwright.datasets import Data
 from archwright.tasks._task import Loss, Task
 
-__all__ = ["DataTask"]
-
 
 class DataTask(Task):
     """A task on `Data`: inputs are normalised, and written down is where they came from.

@@ -8,8 +8,6 @@ from typing import Any, Self
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, default_collate
 
-__all__ = ["DatasetPart"]
-
 Collate = Callable[[list[Any]], Any]
 
 

@@ -10,8 +10,6 @@ from archwright.tasks._classification import Classification
 from archwright.tasks._regression import Regression
 from archwright.tasks._task import Task
 
-__all__ = ["as_task"]
-
 
 def as_task(given: Any) -> Task:
     """Return a task unchanged, or the task of data.

@@ -12,8 +12,6 @@ from torch import Tensor
 from archwright.errors import EvaluationError
 from archwright.tasks._tensors import map_tensors
 
-__all__ = ["Metric", "Metrics", "MetricsByName", "concatenate"]
-
 
 class Metric(Protocol):
     """One metric that is computed batch by batch, such as those of torchmetrics."""

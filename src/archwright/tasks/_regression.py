@@ -13,8 +13,6 @@ from archwright.errors import EvaluationError
 from archwright.tasks._classification import described
 from archwright.tasks._data import DataTask
 
-__all__ = ["Regression"]
-
 
 class Regression(DataTask):
     """Regression on images or table rows.

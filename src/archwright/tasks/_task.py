@@ -22,8 +22,6 @@ from archwright.tasks._tensors import leaves
 if TYPE_CHECKING:
     from archwright.datasets import Preprocess
 
-__all__ = ["Task"]
-
 Loss = Callable[[Any, Any], Tensor]
 
 _OURS = ("loss", "train_loss", "epochs", "parameters")  # metrics of every training

@@ -7,8 +7,6 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["leaves", "map_tensors", "size_of"]
-
 
 def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
     """Return a nested value with a function applied to each of its tensors.

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from archwright.errors import StudyError
 from archwright.trials._objective import canonical
 
-__all__ = ["Constraint", "parse_constraints"]
-
 
 @dataclass(frozen=True)
 class Constraint:

@@ -15,8 +15,6 @@ from archwright.trials._objective import Objective, canonical
 from archwright.trials._pareto import crowding, dominates, hypervolume, ranks
 from archwright.trials._trial import Trial
 
-__all__ = ["History"]
-
 _REFUSED = 1_000_000  # architectures that constraints refuse, after which a walk to the next is given up
 
 _FIRST = 10  # trials from which the reference point is chosen

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from archwright.errors import EvaluationError, StudyError
 
-__all__ = ["Objective", "SoftReward", "WeightedSum", "canonical", "parse_objectives"]
-
 _DIRECTIONS = {
     "max": True,
     "maximise": True,

@@ -8,8 +8,6 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Points", "crowding", "dominates", "hypervolume", "is_on_front", "ranks"]
-
 Points = NDArray[np.float64]
 """(n, objectives) scores: greater is better in each."""
 

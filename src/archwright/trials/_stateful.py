@@ -8,8 +8,6 @@ from weakref import WeakKeyDictionary
 
 from archwright.trials._history import History
 
-__all__ = ["Stateful"]
-
 S = TypeVar("S")
 
 

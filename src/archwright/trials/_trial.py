@@ -13,8 +13,6 @@ from archwright._fields import fields, items, text, whole
 from archwright._fields import number as number_
 from archwright.space import Architecture
 
-__all__ = ["State", "Trial", "last_line", "metrics_from_json", "metrics_to_json"]
-
 _LONGEST = 1_000  # characters of a line
 _NOT_FINITE = ("nan", "inf", "-inf")
 
