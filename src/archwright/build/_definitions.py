@@ -12,23 +12,14 @@ from archwright.errors import BuildError
 
 @dataclass(frozen=True)
 class Definition:
-    """A text that defines a name.
-
-    Args:
-        name: The name.
-        text: The definition.
-        uses: All names of its module that it uses at some time.
-        first: Those that it needs when it is executed.
-        called: Those of them that it calls then, which need what they use themselves.
-        runs: Whether it is a class whose code runs where another is derived from it.
-    """
+    """A text that defines a name."""
 
     name: str
     text: str
-    uses: frozenset[str]
-    first: frozenset[str]
-    called: frozenset[str]
-    runs: bool
+    uses: frozenset[str]  # all names of its module that it uses at some time
+    first: frozenset[str]  # those that it needs when it is executed
+    called: frozenset[str]  # those of them that it calls then, which need what they use themselves
+    runs: bool  # whether it is a class whose code runs where another is derived from it
 
     @classmethod
     def of(cls, name: str, text: str) -> Definition:

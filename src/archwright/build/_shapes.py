@@ -22,16 +22,10 @@ _FREE: dict[str, tuple[int, tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """A tensor of which nothing else is known.
+    """A tensor of which nothing else is known."""
 
-    Args:
-        sizes: Of its axes; the batch is 2.
-        strides: How far apart in memory the items of each axis are.
-        dtype: Its type.
-    """
-
-    sizes: tuple[int, ...]
-    strides: tuple[int, ...]
+    sizes: tuple[int, ...]  # of its axes; the batch is 2
+    strides: tuple[int, ...]  # how far apart in memory the items of each axis are
     dtype: torch.dtype
 
     @property
@@ -53,31 +47,21 @@ class Shape:
 
 @dataclass(frozen=True)
 class Case:
-    """What comes out in some architectures.
+    """What comes out in some architectures."""
 
-    Args:
-        value: A `Shape`, or several in lists, tuples and dictionaries, and what is no tensor as it is; or `Absent`, or
-            `Failure`.
-        when: The set of architectures.
-    """
-
+    # A `Shape`, or several in lists, tuples and dictionaries, and what is no tensor as it is; or `Absent`, or
+    # `Failure`.
     value: Any
-    when: int
+    when: int  # the set of architectures
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What does not fit.
+    """What does not fit."""
 
-    Args:
-        text: What and why, with its path.
-        path: Where.
-        own: The decisions by which the layer itself was made.
-    """
-
-    text: str
-    path: str
-    own: frozenset[str] = frozenset()
+    text: str  # what and why, with its path
+    path: str  # where
+    own: frozenset[str] = frozenset()  # the decisions by which the layer itself was made
 
 
 def shapes_in(item: Any) -> Any:
@@ -117,19 +101,12 @@ def told(item: Any) -> Any:
 
 @dataclass(frozen=True)
 class Sum:
-    """What operands of a merge come to, as far as they were taken.
+    """What operands of a merge come to, as far as they were taken."""
 
-    Args:
-        when: In which architectures.
-        value: The result, or the failure; None while all are absent.
-        like: What the first absent one would have had the shape of.
-        first: The path of the first that was present.
-    """
-
-    when: int
-    value: Any = None
-    like: Any = None
-    first: str = ""
+    when: int  # in which architectures
+    value: Any = None  # the result, or the failure; None while all are absent
+    like: Any = None  # what the first absent one would have had the shape of
+    first: str = ""  # the path of the first that was present
 
     def plus(self, value: Any, when: int, kind: str, path: str, place: str) -> Sum:
         """Return it with another operand.

@@ -20,17 +20,11 @@ MAX_OPTIONS = 100_000
 
 
 class Extent(NamedTuple):
-    """How large an expression is with every shared part written out as often as it is used.
+    """How large an expression is with every shared part written out as often as it is used."""
 
-    Args:
-        depth: How deep it is nested.
-        parts: Of how many calls, containers and constants the largest network consists.
-        places: The same, with all options of all decisions side by side.
-    """
-
-    depth: int
-    parts: int
-    places: int
+    depth: int  # how deep it is nested
+    parts: int  # of how many calls, containers and constants the largest network consists
+    places: int  # the same, with all options of all decisions side by side
 
 
 _ONE = Extent(0, 1, 1)

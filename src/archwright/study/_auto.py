@@ -39,23 +39,14 @@ _DIGITS = 3  # of the bounds
 
 @dataclass(frozen=True)
 class Way:
-    """How a search goes.
+    """How a search goes."""
 
-    Args:
-        strategy: What proposes.
-        scheduler: What says how much each trial gets.
-        ladder: What trials are given less of.
-        constraints: What networks have to keep to.
-        starts: What is tried first.
-        why: What was chosen and by which rule, as lines.
-    """
-
-    strategy: Strategy
-    scheduler: Scheduler
-    ladder: Ladder
-    constraints: tuple[Constraint, ...]
-    starts: tuple[Architecture, ...]
-    why: tuple[str, ...]
+    strategy: Strategy  # what proposes
+    scheduler: Scheduler  # what says how much each trial gets
+    ladder: Ladder  # what trials are given less of
+    constraints: tuple[Constraint, ...]  # what networks have to keep to
+    starts: tuple[Architecture, ...]  # what is tried first
+    why: tuple[str, ...]  # what was chosen and by which rule, as lines
 
 
 def choose(
@@ -237,15 +228,10 @@ def _seconds(search_time: float, least: float = 0.0) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Paces:
-    """How large a few networks of a space are, and how long their training takes here.
+    """How large a few networks of a space are, and how long their training takes here."""
 
-    Args:
-        flops: Of each.
-        per_flop: Of those that were timed, the seconds of an epoch for each FLOP.
-    """
-
-    flops: tuple[float, ...]
-    per_flop: tuple[float, ...]
+    flops: tuple[float, ...]  # of each
+    per_flop: tuple[float, ...]  # of those that were timed, the seconds of an epoch for each FLOP
 
     @classmethod
     def of(cls, space: Space, evaluator: Evaluator) -> Paces | None:

@@ -42,19 +42,12 @@ _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
 
 @dataclass
 class _Running:
-    """A trial that runs.
-
-    Args:
-        trial: The trial.
-        checked: Metrics whose constraints were checked before it began.
-        unchecked: Why not all of them could be.
-        noted: When its curve was written last, in seconds of `time.monotonic()`.
-    """
+    """A trial that runs."""
 
     trial: Trial
-    checked: Collection[str]
-    unchecked: str | None
-    noted: float
+    checked: Collection[str]  # metrics whose constraints were checked before it began
+    unchecked: str | None  # why not all of them could be
+    noted: float  # when its curve was written last, in seconds of `time.monotonic()`
 
 
 class SearchLoop:

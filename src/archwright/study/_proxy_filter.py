@@ -21,15 +21,10 @@ _TRIED = 8  # networks, before a proxy is given up
 
 @dataclass(frozen=True)
 class ProxyFilter:
-    """By what proposals are screened.
+    """By what proposals are screened."""
 
-    Args:
-        proxy: The name of a zero-cost proxy.
-        of: From how many proposals the best is taken, at least 2.
-    """
-
-    proxy: str
-    of: int = _OF
+    proxy: str  # the name of a zero-cost proxy
+    of: int = _OF  # from how many proposals the best is taken, at least 2
 
     @classmethod
     def parse(cls, text: str) -> ProxyFilter:

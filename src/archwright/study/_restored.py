@@ -48,17 +48,12 @@ def restored(seed: int | None = None) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Setting:
-    """Something global.
+    """Something global."""
 
-    Args:
-        read: Returns it.
-        write: Takes what `read` returned before.
-        always: Whether to write it in any case: for what cannot be compared. Else it is written where it has changed,
-            since writing may have effects: when its filters change, Python shows each warning once more.
-    """
-
-    read: Callable[[], Any]
-    write: Callable[[Any], object]
+    read: Callable[[], Any]  # returns it
+    write: Callable[[Any], object]  # takes what `read` returned before
+    # Whether to write it in any case: for what cannot be compared. Else it is written where it has changed, since
+    # writing may have effects: when its filters change, Python shows each warning once more.
     always: bool = False
 
 

@@ -85,17 +85,11 @@ class Scope:
 
 @dataclass(frozen=True)
 class Visit:
-    """A branch that was met while a supernet ran.
-
-    Args:
-        branch: The branch.
-        inputs: What went in.
-        context: What was run.
-    """
+    """A branch that was met while a supernet ran."""
 
     branch: Branch
-    inputs: tuple[Tensor, ...]
-    context: Context
+    inputs: tuple[Tensor, ...]  # what went in
+    context: Context  # what was run
 
 
 class Branch:

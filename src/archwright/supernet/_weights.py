@@ -192,17 +192,11 @@ def _sizes(layer: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class Partition:
-    """Says which weights a layer has, where they hang on decisions.
+    """Says which weights a layer has, where they hang on decisions."""
 
-    Args:
-        program: The decisions of the space.
-        roots: The parts of the open expression that the layer is made from.
-        names: The decisions on which its first weights hang, by name.
-    """
-
-    program: Program
-    roots: tuple[Any, ...]
-    names: tuple[str, ...]
+    program: Program  # the decisions of the space
+    roots: tuple[Any, ...]  # the parts of the open expression that the layer is made from
+    names: tuple[str, ...]  # the decisions on which its first weights hang, by name
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return itself: parts of a space are known by their identity, and nothing of it changes."""
