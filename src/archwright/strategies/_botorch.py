@@ -92,7 +92,12 @@ class BoTorch(Strategy):
         candidates = self._candidates(space, history, rng) if len(history.complete) >= self.initial else ()
         if not candidates:
             return space.sample(rng)
-        from archwright.strategies._botorch_model import expect, growth, process, worth
+        from archwright.strategies._botorch_model import (
+            acquisition_values,
+            hypervolume_improvement,
+            make_gp,
+            posterior_mean,
+        )
 
         models, columns = self.state_of(history, _Models), _columns(space, self.model)
         models.rows += [_row(space, columns, trial.architecture) for trial in history.complete[len(models.rows) :]]
@@ -102,17 +107,17 @@ class BoTorch(Strategy):
         def known() -> list[SingleTaskGP]:
             """Return the models of the rows and scores that there are."""
             pairs = zip(scores.T, models.parameters, strict=True)
-            return [process(rows, column, categories, parameters) for column, parameters in pairs]
+            return [make_gp(rows, column, categories, parameters) for column, parameters in pairs]
 
         pending = [_row(space, columns, trial.architecture) for trial in history.running]
         if pending:
-            expected = [expect(model, np.array(pending)) for model in known()]
+            expected = [posterior_mean(model, np.array(pending)) for model in known()]
             rows, scores = np.vstack([rows, pending]), np.vstack([scores, np.transpose(expected)])
-        judged = np.array([_row(space, columns, architecture) for architecture in candidates])
+        points = np.array([_row(space, columns, architecture) for architecture in candidates])
         if len(models.parameters) == 1:
-            values = worth(known()[0], self.acquisition, judged, rng)
+            values = acquisition_values(known()[0], self.acquisition, points, rng)
         else:
-            values = growth(known(), judged, rng)
+            values = hypervolume_improvement(known(), points, rng)
         return candidates[int(np.argmax(values))]
 
     def _fit(self, models: _Models, columns: Sequence[Part], history: History) -> None:

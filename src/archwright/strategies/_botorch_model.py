@@ -35,7 +35,7 @@ _BEYOND = 0.1  # of the range of what is known, that the reference point is beyo
 _AT_ONCE = 250  # candidates
 
 
-def process(
+def make_gp(
     rows: Array, scores: Array, categories: Sequence[int], parameters: Parameters | None = None
 ) -> SingleTaskGP:
     """Return BoTorch's model of scores, in evaluation mode.
@@ -62,7 +62,7 @@ def fit(rows: Array, scores: Array, categories: Sequence[int], *, iterations: in
 
     Arguments are those of `process`, and how many iterations L-BFGS has at most.
     """
-    model = process(rows, scores, categories)
+    model = make_gp(rows, scores, categories)
     with _quiet(0):
         try:
             fit_gpytorch_mll(
@@ -70,18 +70,20 @@ def fit(rows: Array, scores: Array, categories: Sequence[int], *, iterations: in
                 optimizer_kwargs={"options": {"maxiter": iterations}},
             )
         except ModelFittingError:
-            model = process(rows, scores, categories)
+            model = make_gp(rows, scores, categories)
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def expect(model: SingleTaskGP, rows: Array) -> Array:
+def posterior_mean(model: SingleTaskGP, rows: Array) -> Array:
     """Return the (m,) scores that a model expects at (m, d) inputs."""
     with torch.no_grad(), _quiet(0):
         return np.asarray(model.posterior(torch.tensor(rows, dtype=torch.double)).mean.flatten().numpy())
 
 
-def worth(model: SingleTaskGP, acquisition: Acquisition, candidates: Array, rng: np.random.Generator) -> Array:
-    """Return what candidates are worth: (m,) numbers, of which the greatest is best.
+def acquisition_values(
+    model: SingleTaskGP, acquisition: Acquisition, candidates: Array, rng: np.random.Generator
+) -> Array:
+    """Return (m,) the acquisition function at candidates.
 
     Args:
         model: As `process` made it.
@@ -100,7 +102,7 @@ def worth(model: SingleTaskGP, acquisition: Acquisition, candidates: Array, rng:
         return np.concatenate([acquire(part[:, None]).numpy() for part in torch.split(x, _AT_ONCE)])
 
 
-def growth(models: Sequence[SingleTaskGP], candidates: Array, rng: np.random.Generator) -> Array:
+def hypervolume_improvement(models: Sequence[SingleTaskGP], candidates: Array, rng: np.random.Generator) -> Array:
     """Return the logarithm of how much each candidate is expected to add to the hypervolume: (m,) numbers.
 
     Args:

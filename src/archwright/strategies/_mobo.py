@@ -108,23 +108,23 @@ class MultiObjectiveBO(Strategy):
         if not open_.any():
             return space.sample(rng)
         left = np.flatnonzero(open_)
-        worth = self._worth(np.array(means).T[left], np.array(deviations).T[left], np.array(points).T, rng)
-        return candidates[int(left[np.argmax(worth)])]
+        values = self._acquisition(np.array(means).T[left], np.array(deviations).T[left], np.array(points).T, rng)
+        return candidates[int(left[np.argmax(values)])]
 
-    def _worth(self, means: Array, deviations: Array, points: Array, rng: np.random.Generator) -> Array:
-        """Return (m,) what candidates are worth, by (m, objectives) expectations and (n, objectives) what is known."""
+    def _acquisition(self, means: Array, deviations: Array, points: Array, rng: np.random.Generator) -> Array:
+        """Return (m,) the acquisition function, from (m, objectives) predictions and (n, objectives) known scores."""
         front = points[is_on_front(points)]
         if self.acquisition == "ehvi" and points.shape[1] == 2:
             low, high = points.min(axis=0), points.max(axis=0)
-            worth = np.full(len(means), -np.inf)
+            values = np.full(len(means), -np.inf)
             # The closed form takes its time, and most of a space is far behind the front.
             hopeful = ~_is_beaten(means + _HOPE * deviations, front)
             chosen = np.flatnonzero(hopeful) if hopeful.any() else np.arange(len(means))
             asked = means[chosen], deviations[chosen], front, low - 0.1 * (high - low)
-            worth[chosen] = expected_hypervolume_improvement(*asked)
-            if worth.max() < _DIGITS:
-                worth[chosen] = log_expected_hypervolume_improvement(*asked)
-            return worth
+            values[chosen] = expected_hypervolume_improvement(*asked)
+            if values.max() < _DIGITS:
+                values[chosen] = log_expected_hypervolume_improvement(*asked)
+            return values
         weights = rng.dirichlet(np.ones(points.shape[1]))
         low, high = front.min(axis=0), front.max(axis=0)
         low = np.where(high > low, low, points.min(axis=0))
