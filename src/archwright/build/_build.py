@@ -94,12 +94,6 @@ def _twin(
 ) -> tuple[Any, dict[Call, Any]]:
     """Return the module that a closed expression makes, in evaluation mode, after zeros have given its layers a size.
 
-    Args:
-        item: A closed expression that makes a module.
-        specs: What goes in.
-        device: Where it is made: on "meta" nothing is computed, and weights have no values.
-        modules: Takes what each call makes, also where a layer refuses its input.
-
     Returns:
         The module, and what each call made.
 
@@ -232,16 +226,7 @@ def size_lazy_layers(module: torch.nn.Module, specs: tuple[TensorSpec, ...]) -> 
 
 
 def _run_with_paths(module: torch.nn.Module, inputs: list[torch.Tensor], paths: dict[int, str]) -> Any:
-    """Run a module; where it fails, say in which layer.
-
-    Args:
-        module: What is run, in the mode that it is in.
-        inputs: What goes in.
-        paths: Paths of layers by the `id` of the module.
-
-    Raises:
-        BuildError: The innermost layer with a path, and its error.
-    """
+    """Run a module; where it fails, say in which layer."""
     try:
         with torch.no_grad(), counting_channels(module):
             return module(*inputs)

@@ -37,13 +37,7 @@ class Conditions(Protocol):
         """Return a set with what differs from its members in other decisions than some; it may leave that out."""
 
     def nearest(self, one: int, other: int, *, but: Iterable[str] = ()) -> tuple[dict[str, Value], dict[str, Value]]:
-        """Return a member of each of two sets that are alike in as many decisions as can be found.
-
-        Args:
-            one: A set.
-            other: Another.
-            but: Decisions in which they must not differ; both are empty where there are no such two.
-        """
+        """Return alike members of two sets that agree in the decisions `but`; two empty ones where there are none."""
 
 
 class Diagram:
@@ -52,10 +46,6 @@ class Diagram:
     A set is a node of a directed graph: it looks at one decision and has one node below it for each of its values
     (Srinivasan, Kam, Malik and Brayton, "Algorithms for discrete function manipulation", ICCAD 1990). Nodes that say
     the same are one, so that sets are equal where their numbers are.
-
-    Args:
-        domains: The values of each decision, in the order in which decisions are looked at.
-        most: The largest number of nodes.
     """
 
     everything = 1
@@ -181,11 +171,7 @@ class Diagram:
 
 
 class Sample:
-    """Some architectures, or all of a small space; the bits of a set say which are in it.
-
-    Args:
-        members: The architectures, each once: active decisions alone.
-    """
+    """Some architectures, or all of a small space; the bits of a set say which are in it."""
 
     def __init__(self, members: Sequence[Mapping[str, Value]]) -> None:
         self._members = list(members)

@@ -49,9 +49,6 @@ class Definitions:
 
         What a definition uses stands before it. Of definitions that use each other, those come first that others need
         when they are executed.
-
-        Raises:
-            BuildError: There is no such order.
         """
         known = {definition.name: definition for definition in self._found}
         left = dict(known)

@@ -73,11 +73,7 @@ class Inliner:
         return name
 
     def claim(self, name: str, value: Any) -> bool:
-        """Take a name for something; return whether it is new.
-
-        Raises:
-            BuildError: The name stands for something else.
-        """
+        """Take a name for something; return whether it is new."""
         if name not in self.names:
             self.names[name] = value
             return True

@@ -63,12 +63,6 @@ class ShapeInterpreter:
     def apply(self, item: Any, inputs: list[Any], path: str, when: int) -> list[Case]:
         """Return what a module of the expression gives for some inputs.
 
-        Args:
-            item: The module.
-            inputs: What goes in.
-            path: Where it stands.
-            when: In which architectures it is run.
-
         Raises:
             TooMany: There are more layers to be run than there may be.
         """
@@ -238,13 +232,7 @@ class ShapeInterpreter:
             self._filled = outside
 
     def _explored(self, when: int, run: Callable[[ExecutionPath], Any], *, to_failure: bool = False) -> list[Case]:
-        """Run something once for each execution path, and return what comes out.
-
-        Args:
-            when: In which architectures it is run.
-            run: Asks the execution path for each decision.
-            to_failure: Whether to leave it at the first failure.
-        """
+        """Run something once for each execution path, and return what comes out."""
         cases: list[Case] = []
         scripts: list[list[int]] = [[]]
         while scripts:

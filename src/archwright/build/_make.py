@@ -127,11 +127,7 @@ def modules(graph: Graph) -> dict[str, Any]:
 
 
 def attribute(label: str) -> str:
-    """Return the attribute for a label; names that a module or its text uses itself get an underscore.
-
-    Raises:
-        BuildError: The label is no name.
-    """
+    """Return the attribute for a label; names that a module or its text uses itself get an underscore."""
     return f"{label}_" if label in _TAKEN else identifier(label)
 
 
@@ -144,10 +140,6 @@ def class_name(graph: Graph) -> str:
 
 def class_tree(graph: Graph, name: str) -> ast.ClassDef:
     """Return the class whose forward pass is a graph, and whose modules come in as arguments.
-
-    Args:
-        graph: A closed graph.
-        name: The name of the class.
 
     Raises:
         BuildError: A label is no name, or a merge is of no kind that there is.

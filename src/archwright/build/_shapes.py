@@ -109,15 +109,7 @@ class Sum:
     first: str = ""  # the path of the first that was present
 
     def plus(self, value: Any, when: int, kind: str, path: str, place: str) -> Sum:
-        """Return it with another operand.
-
-        Args:
-            value: What comes out there.
-            when: In which architectures both do.
-            kind: That of the merge.
-            path: The path of the merge.
-            place: The path of the operand.
-        """
+        """Return it with another operand."""
         if isinstance(self.value, Failure):
             return replace(self, when=when)
         if isinstance(value, Absent):
@@ -159,11 +151,7 @@ def _are_added(one: Any, other: Any) -> bool:
 
 
 class StandIn(torch.nn.Module):
-    """Stands for a part of the expression inside a layer that takes it.
-
-    Args:
-        run: Returns what the part gives, from shapes to shapes.
-    """
+    """Stands for a part of the expression inside a layer that takes it."""
 
     def __init__(self, run: Callable[[list[Any]], Any]) -> None:
         super().__init__()

@@ -26,22 +26,14 @@ LINE = 88
 
 
 def identifier(text: str) -> str:
-    """Return a name in the form in which Python keeps it.
-
-    Raises:
-        BuildError: It is no name.
-    """
+    """Return a name in the form in which Python keeps it."""
     if not text.isidentifier() or keyword.iskeyword(text):
         raise BuildError(f"{text!r} cannot be a name in Python source")
     return unicodedata.normalize("NFKC", text)
 
 
 def dotted(path: str) -> ast.expr:
-    """Return the expression of a path such as "nn.Linear".
-
-    Raises:
-        BuildError: A part of it is no name.
-    """
+    """Return the expression of a path such as "nn.Linear"."""
     first, *rest = map(identifier, path.split("."))
     found: ast.expr = ast.Name(first, ast.Load())
     for part in rest:
@@ -50,23 +42,12 @@ def dotted(path: str) -> ast.expr:
 
 
 def call(path: str, /, *args: ast.expr, **kwargs: ast.expr) -> ast.Call:
-    """Return the call of what a path names.
-
-    Raises:
-        BuildError: The path or an argument's name is no name.
-    """
+    """Return the call of what a path names."""
     return ast.Call(dotted(path), list(args), [ast.keyword(identifier(key), value) for key, value in kwargs.items()])
 
 
 def method(name: str, parameters: Mapping[str, str], returns: str, body: list[ast.stmt]) -> ast.FunctionDef:
-    """Return the definition of a function.
-
-    Args:
-        name: Its name.
-        parameters: The annotation of each parameter by its name; "" for none.
-        returns: The annotation of what it returns.
-        body: What it does.
-    """
+    """Return the definition of a function."""
     arguments = [
         ast.arg(identifier(parameter), dotted(kind) if kind else None) for parameter, kind in parameters.items()
     ]
@@ -180,11 +161,7 @@ def _rank(name: str) -> tuple[int, str, str]:
 
 
 def source_of(statement: ast.stmt) -> str:
-    """Return the text of a statement, which reads back as that statement and nothing else.
-
-    Raises:
-        BuildError: It does not.
-    """
+    """Return the text of a statement, which reads back as that statement and nothing else."""
     text = layout(statement)
     check_reads_back(statement, text)
     return text
@@ -196,11 +173,7 @@ def layout(statement: ast.stmt) -> str:
 
 
 def check_reads_back(statement: ast.stmt, text: str) -> None:
-    """Refuse a text that is not that of a statement.
-
-    Raises:
-        BuildError: It reads back as something else.
-    """
+    """Refuse a text that is not that of a statement."""
     try:
         is_same = ast.dump(ast.parse(text)) == ast.dump(ast.Module([statement], []))
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # names that are none, brackets nested too deep

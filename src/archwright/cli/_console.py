@@ -22,10 +22,6 @@ class Output:
     """Prints to a terminal, with lines wrapped at words, or to a pipe or a file, with lines kept whole.
 
     Names and paths are the user's, or a stranger's: nothing is read as markup, and control characters are escaped.
-
-    Args:
-        stderr: Whether to print to standard error.
-        quiet: Whether to print nothing.
     """
 
     def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
@@ -56,13 +52,7 @@ class Output:
     def table(
         self, names: Sequence[str], rows: Iterable[Sequence[str]], architectures: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Print a table of networks: numbers, and the decisions of each as far as there is room for them.
-
-        Args:
-            names: The headings of the numbers.
-            rows: The numbers of each row.
-            architectures: The decisions of each row.
-        """
+        """Print a table of networks: numbers, and the decisions of each as far as there is room for them."""
         cells = [list(names), *map(list, rows)]
         used = sum(max(map(len, column)) + 2 for column in zip(*cells, strict=True))
         room = max(_LEAST_ROOM, self.console.width - used)
@@ -77,11 +67,7 @@ class Output:
 
 @contextmanager
 def warnings_as_lines(output: Output | None = None) -> Iterator[None]:
-    """Print warnings on standard error as a line each, without the place in the code that they come from.
-
-    Args:
-        output: What else is printed there, if anything, such as a live line.
-    """
+    """Print warnings on standard error as a line each, without the place in the code that they come from."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         (output or Output(stderr=True)).line(f"warning: {message}")

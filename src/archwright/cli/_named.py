@@ -32,12 +32,6 @@ _SCHEDULED = re.compile(r"\s*\+\s*(?=[A-Za-z])")  # no plus sign of a number, su
 def evaluator_for(name: str, training: Training, strategy: str | Strategy, repeats: int) -> Evaluator:
     """Return the evaluator of a search.
 
-    Args:
-        name: One of `EVALUATORS`.
-        training: How a network is trained.
-        strategy: The strategy, or "auto".
-        repeats: The number of evaluations of each trial.
-
     Raises:
         UnknownName: There is no such evaluator.
         EvaluationError: `repeats` is below 1.
@@ -58,12 +52,7 @@ def evaluator_for(name: str, training: Training, strategy: str | Strategy, repea
 
 
 def default_trials(strategy: str | Strategy, evaluator: str) -> int:
-    """Return the number of trials of a search without a budget.
-
-    Args:
-        strategy: The strategy, or "auto".
-        evaluator: One of `EVALUATORS`.
-    """
+    """Return the number of trials of a search without a budget."""
     if evaluator == "supernet":
         return 100  # each takes a moment
     # What a supernet prefers is tried a few times over; other strategies learn from their trials alone.
@@ -71,23 +60,13 @@ def default_trials(strategy: str | Strategy, evaluator: str) -> int:
 
 
 def parse_strategy(text: str) -> Strategy:
-    """Return the strategy of a text such as "evolution:population=20,sample=5".
-
-    Raises:
-        UnknownName: There is no such strategy.
-        StrategyError: A setting is not allowed.
-    """
+    """Return the strategy of a text such as "evolution:population=20,sample=5"."""
     name, settings = split_settings(text, error=StrategyError)
     return strategies.create(name, **{key: _value(value) for key, value in settings.items()})
 
 
 def parse_scheduler(text: str) -> Scheduler:
-    """Return the scheduler of a text such as "asha:eta=4".
-
-    Raises:
-        UnknownName: There is no such scheduler.
-        SchedulerError: A setting is not allowed.
-    """
+    """Return the scheduler of a text such as "asha:eta=4"."""
     name, settings = split_settings(text, error=SchedulerError)
     return schedulers.create(name, **{key: _value(value) for key, value in settings.items()})
 
@@ -186,11 +165,7 @@ def parse_start(text: str) -> dict[str, Any]:
 
 
 def parse_fidelity(text: str) -> dict[str, tuple[float, float]]:
-    """Return the ranges of a text such as "epochs=1:9,data=0.25:1".
-
-    Raises:
-        SchedulerError: It does not read so.
-    """
+    """Return the ranges of a text such as "epochs=1:9,data=0.25:1"."""
     found: dict[str, tuple[float, float]] = {}
     for part in text.split(","):
         name, equals, range_ = part.partition("=")

@@ -28,10 +28,6 @@ class Display(Callback):
     """Shows a search: a live line where there is a terminal, else a line for each trial.
 
     Results go to standard output; progress goes to standard error, so that a pipe gets results alone.
-
-    Args:
-        quiet: Whether to show nothing but the JSON document in the end.
-        data: What is learnt from, to be described first.
     """
 
     def __init__(self, *, quiet: bool, data: Data | None = None) -> None:

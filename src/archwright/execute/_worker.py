@@ -29,13 +29,7 @@ class Attempt(Protocol):
     """Runs code of others: returns what it gives, or the exception that it raises."""
 
     def __call__(self, doing: str, call: Callable[[], T], seed: int | None = None, /) -> T | BaseException:
-        """Run the code.
-
-        Args:
-            doing: What it does, for messages.
-            call: The code.
-            seed: What global generators are seeded with.
-        """
+        """Run the code."""
 
 
 class States(Protocol):

@@ -67,10 +67,6 @@ class Folder:
     def write(self, index: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         """Put a network in place of the one before.
 
-        Args:
-            index: What the index is to say besides the names and the checksums of the files.
-            files: The other files, by name.
-
         Raises:
             StudyError: The folder, or the one that it is in, is a symbolic link or a file.
             OSError: The files cannot be written; the network before is left as it is.

@@ -33,12 +33,7 @@ def preprocess_files(preprocess: Preprocess) -> dict[str, bytes]:
 
 
 def model_source(source: str, preprocess: Preprocess) -> str:
-    """Return the source of a network, with its preprocessing and what its outputs mean behind it.
-
-    Args:
-        source: What `Space.source` wrote.
-        preprocess: The preprocessing of its inputs.
-    """
+    """Return the source of a network, with its preprocessing and what its outputs mean behind it."""
     shape = ", ".join(map(str, preprocess.shape))
     view = "view(-1, 1, 1)" if isinstance(preprocess, ImagePreprocess) else "view(-1)"
     scale = ", pixels of 0..255," if isinstance(preprocess, ImagePreprocess) and preprocess.bytes else ""
@@ -66,12 +61,6 @@ def preprocess(raw):
 
 def write_raw_onnx(network: nn.Module, preprocess: Preprocess, example: Sequence[TensorSpec], path: Path) -> None:
     """Write a network as an ONNX file that takes raw inputs, with its preprocessing and classes in the metadata.
-
-    Args:
-        network: What takes normalised inputs.
-        preprocess: Its preprocessing.
-        example: One sample of its input.
-        path: The file.
 
     Raises:
         MissingExtra: What torch exports with is not installed.

@@ -122,11 +122,7 @@ class Saved:
         return model.eval()
 
     def _check_shapes(self, space: Space, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Refuse weights of another network before memory is taken for this one: a record may describe one of any size.
-
-        Raises:
-            StudyError: They are.
-        """
+        """Refuse weights of another network before memory is taken for this one, which may be of any size."""
         import torch
 
         try:

@@ -24,11 +24,6 @@ def check_source(source: str, model: nn.Module, specs: Sequence[TensorSpec] | No
     list that they all write to, is not in the file. Networks of torch's layers alone are not checked: a test holds
     their source to the network.
 
-    Args:
-        source: The text of model.py.
-        model: The trained network.
-        specs: One sample of each of its inputs; without it nothing is checked.
-
     Raises:
         BuildError: It does not run, or gives other outputs.
     """

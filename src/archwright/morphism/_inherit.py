@@ -193,11 +193,7 @@ class _Network:
         self.by_key = {slot.key: slot for slot in reversed(self.slots)}
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take weights in.
-
-        Raises:
-            BuildError: They do not fit.
-        """
+        """Take weights in."""
         own = self.module.state_dict()
         for name in dict.fromkeys((*own, *weights)):
             wanted, given = (_size(state[name]) if name in state else "missing" for state in (own, weights))
@@ -214,12 +210,7 @@ def _size(item: Any) -> Any:
 
 
 def _apart(new: _Network, old: _Network) -> set[int]:
-    """Return the layers of a network that are not those of another one that stand at their places, by `id`.
-
-    Args:
-        new: The child, as it is built.
-        old: The parent, as it is built.
-    """
+    """Return the layers of a network that are not those of another one that stand at their places, by `id`."""
     pairs = [(slot, old.by_key[slot.key]) for slot in new.slots if slot.is_given and slot.key in old.by_key]
     return {
         id(slot.layer)

@@ -28,10 +28,6 @@ def insert(network: nn.Module, fresh: Set[str]) -> None:
     """Let new layers of a network begin as the identity, or as zeros at the end of a new branch that is added.
 
     Layers for which neither can be arranged stay as they are, and so do all where `torch.fx` cannot trace the network.
-
-    Args:
-        network: The network.
-        fresh: The names of its new layers that hold weights.
     """
     if not fresh:
         return

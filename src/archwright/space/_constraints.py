@@ -30,12 +30,7 @@ _SHOWN = 16  # values of a decision in a long range that are tried at one place
 
 
 class Constraints:
-    """The predicates of a space.
-
-    Args:
-        where: The predicates.
-        program: The decisions of the space.
-    """
+    """The predicates of a space."""
 
     def __init__(self, where: tuple[Predicate, ...], program: Program) -> None:
         self._where, self._program = where, program
@@ -83,13 +78,7 @@ class Constraints:
 
 
 class Feasible:
-    """Finds architectures that hold; what it finds follows from the space and a generator alone.
-
-    Args:
-        program: The decisions.
-        moves: The steps in their architectures.
-        constraints: What must hold.
-    """
+    """Finds architectures that hold; what it finds follows from the space and a generator alone."""
 
     def __init__(self, program: Program, moves: Moves, constraints: Constraints) -> None:
         self._program, self._moves, self._constraints = program, moves, constraints

@@ -92,13 +92,7 @@ def decisions_in(item: Any) -> list[Decision]:
 
 
 def rebuilt(item: Any, parts: Sequence[Any], path: str = "") -> Any:
-    """Return a call, a list, a tuple or a mapping with other parts; anything else unchanged.
-
-    Args:
-        item: The item.
-        parts: Its parts, in the order of `children`.
-        path: The path of a call; its own when not given.
-    """
+    """Return a call, a list, a tuple or a mapping with other parts, in the order of `children`; else the item."""
     if isinstance(item, Call):
         count = len(item.args)
         kwargs = dict(zip(item.kwargs, parts[count:], strict=True))

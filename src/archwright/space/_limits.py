@@ -34,9 +34,6 @@ _WITHIN = Extent(-1, 0, 0)  # of what is being walked
 def extent_of(parts: Mapping[str, Any]) -> Extent:
     """Return how large the expressions of a space are together.
 
-    Args:
-        parts: The expressions, by part name.
-
     Raises:
         SpaceError: An expression contains itself, is nested too deep, has a decision with too many options, or one of
             its networks would have too many parts.

@@ -61,11 +61,7 @@ class Moves:
 def inherit(
     program: Program, first: Mapping[str, Value], second: Mapping[str, Value], kind: Crossover, rng: np.random.Generator
 ) -> dict[str, Value]:
-    """Return the decisions of a child.
-
-    Raises:
-        SpaceError: There is no such kind of crossover.
-    """
+    """Return the decisions of a child."""
     taken = _from_second([name for name in program.decisions if name in first or name in second], kind, rng)
 
     def rule(name: str, decision: Decision) -> Value:

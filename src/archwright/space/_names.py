@@ -227,11 +227,7 @@ def write_predicate(item: Any) -> dict[str, Any]:
 
 
 def restore(written: Mapping[str, Any]) -> Any:
-    """Return the class, function or torch dtype that a file names.
-
-    Raises:
-        SpaceError: It was only described, or a file may not name it.
-    """
+    """Return the class, function or torch dtype that a file names."""
     if "import" not in written:
         raise SpaceError(
             f"the space holds {written.get('opaque', written)}, which cannot be loaded from a file; give the space "
@@ -258,11 +254,7 @@ def allowed_call(target: str) -> Any:
 
 
 def allowed(target: str) -> Any:
-    """Return the class, function or torch dtype that a file names, if a file may name it.
-
-    Raises:
-        SpaceError: It may not, or there is no such thing here.
-    """
+    """Return the class, function or torch dtype that a file names, if a file may name it."""
     if target in _declared or target in _HELPERS:
         return find(target, _declared.get(target))
     module_name, _, name = target.partition(":")

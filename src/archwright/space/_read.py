@@ -43,9 +43,6 @@ _UNKNOWN_FLOATS = ("inf", "-inf", "nan")
 class Reader:
     """Reads the nodes of a file one after the other; each may refer to those before it.
 
-    Args:
-        code: Returns what stands for a class or function that the file names.
-
     Raises:
         SpaceError: A field holds what may not stand there; the message names the node and the field.
     """
@@ -328,11 +325,7 @@ _NAMED = {Mapping: "JSON object", list: "list", tuple: "tuple", str: "text", boo
 
 
 def read_specs(written: Any) -> tuple[TensorSpec, ...] | None:
-    """Return what goes into a network, as a file describes it.
-
-    Raises:
-        SpaceError: It describes no inputs.
-    """
+    """Return what goes into a network, as a file describes it."""
     if written is None:
         return None
     is_list = isinstance(written, list) and bool(written)

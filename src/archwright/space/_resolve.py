@@ -129,11 +129,7 @@ class Resolver:
 
 
 def _compute(call: Call, operands: Sequence[Any], path: str) -> Any:
-    """Return the result of arithmetic on what has been decided.
-
-    Raises:
-        SpaceError: An operand is no number, or the result is none.
-    """
+    """Return the result of arithmetic on what has been decided."""
     try:
         if not all(isinstance(operand, int | float) for operand in operands):
             raise TypeError("arithmetic takes numbers")

@@ -74,18 +74,6 @@ def choose(
     objectives these are "mo-bo" and "nsga2", and small networks are let in. Starts: with that strategy, up to three
     networks that are known to do well in a ready-made space and keep to the bounds.
 
-    Args:
-        space: Where to search.
-        evaluator: What measures.
-        budget: What may be spent.
-        strategy: "auto", a name or a strategy.
-        scheduler: "auto", a name or a scheduler.
-        fidelity: The ranges asked for, by name; or the rungs, as they are on record.
-        constraints: Those asked for.
-        objectives: What is optimised.
-        starts: What is asked to be tried first; `None` where nobody said.
-        final: Whether the best is to be trained again in the end.
-
     Raises:
         UnknownName: No strategy or scheduler has that name, or the evaluator does not know a fidelity.
         SchedulerError: The scheduler cannot work with what the evaluator knows, or gives no less of the fidelity.
@@ -261,12 +249,7 @@ class Paces:
         return min(self.per_flop) * min(self.flops)
 
     def affordable(self, seconds: float, *, multi_objective: bool) -> tuple[tuple[str, ...], str]:
-        """Return the bounds within which networks make good use of a time, and what to say of them.
-
-        Args:
-            seconds: Of the final training.
-            multi_objective: Whether small networks are wanted too, for what they cost.
-        """
+        """Return the bounds within which networks make good use of a time, and what to say of them."""
         most = seconds / _EPOCHS
         if most >= max(self.flops) * np.median(self.per_flop):
             return (), f"pace not constrained: all sampled networks fit {_EPOCHS} epochs into the final training"

@@ -62,9 +62,6 @@ class Artifacts:
 
     Beside the best are the networks of the front, with several objectives; with one, the few best that are trained
     again.
-
-    Args:
-        folder: The run folder.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -83,13 +80,6 @@ class Artifacts:
         beside: Literal["front", "top"] | None = None,
     ) -> str | None:
         """Take in a network, in place of the best one before, or beside it.
-
-        Args:
-            candidate: What was evaluated; where its model was never built, there is no network.
-            metrics: What was measured.
-            stage: Whether it comes from the search or from the final training.
-            trial: The number of the trial that found it.
-            beside: Where it is one of those beside the best: the folder of these.
 
         Returns:
             Why its source could not be written, where that is so.
@@ -125,12 +115,7 @@ class Artifacts:
             clear_all_but(self._folder, beside, keep)
 
     def holds(self, trial: Trial, *, is_best: bool) -> bool:
-        """Tell whether the network of a trial is kept.
-
-        Args:
-            trial: The trial.
-            is_best: Whether it is the best of the study, and so belongs into the folder of the best too.
-        """
+        """Tell whether the network of a trial is kept."""
         if self._folder is None:
             best = self._kept is not None and self._kept[0] == trial.number
             return best if is_best else trial.number in self._beside
@@ -148,12 +133,6 @@ class Artifacts:
         """Return the network of an architecture, or the smaller one that the search evaluated in its place.
 
         With it comes the preprocessing of its inputs; `None` where none was kept with it.
-
-        Args:
-            space: The space.
-            architecture: The architecture.
-            fidelity: What its trial was given.
-            trial: The number of the trial that found it.
 
         Raises:
             StudyError: It is not there, or damaged.

@@ -65,11 +65,7 @@ class Callback:
 
 
 class Log(Callback):
-    """Writes a file of plain lines, one for each event, and the tracebacks of failures.
-
-    Args:
-        path: The file; it is added to.
-    """
+    """Writes a file of plain lines, one for each event, and the tracebacks of failures."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -38,11 +38,7 @@ def check_run(space: Space, evaluator: Evaluator, budget: object, final: object)
 
 
 def check_strategy(space: Space, strategy: Strategy, evaluator: Evaluator) -> None:
-    """Refuse a strategy that goes by a supernet for a space that decides more than the network.
-
-    Raises:
-        StrategyError: It does; the message names what.
-    """
+    """Refuse a strategy that goes by a supernet for a space that decides more than the network."""
     decided = decided_settings(space) if "model" in space.parts else []
     if isinstance(strategy, OneShot) and evaluator.prepares and decided:
         raise StrategyError(

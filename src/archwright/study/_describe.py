@@ -100,11 +100,7 @@ def _checked_reference(
 
 
 def describe_evaluator(evaluator: Evaluator) -> dict[str, Any] | None:
-    """Return what is written down about an evaluator, or `None` where it cannot be.
-
-    Raises:
-        StudyError: Its `to_json` gives what is no JSON.
-    """
+    """Return what is written down about an evaluator, or `None` where it cannot be."""
     try:
         written: dict[str, Any] | None = json.loads(json.dumps(evaluator.to_json(), allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -115,11 +111,7 @@ def describe_evaluator(evaluator: Evaluator) -> dict[str, Any] | None:
 
 
 def write_down(recorder: Recorder, evaluator: Evaluator, budget: Budget, finals: int) -> None:
-    """Put on record what a study is run with; another evaluator than the one before is warned of.
-
-    Raises:
-        StudyError: The evaluator's `to_json` gives what is no JSON.
-    """
+    """Put on record what a study is run with; another evaluator than the one before is warned of."""
     written, before = describe_evaluator(evaluator), recorder.document["evaluator"]
     if recorder.history.trials and before is not None and written != before:
         warnings.warn("the evaluator is not the one on record: results before and after may not compare", stacklevel=4)
@@ -143,11 +135,7 @@ def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[
 
 
 def check_same_space(space: Space, document: Mapping[str, Any], place: object) -> None:
-    """Refuse a space that is not the one on record.
-
-    Raises:
-        StudyError: It is not; the message shows what changed.
-    """
+    """Refuse a space that is not the one on record."""
     if space.fingerprint != document["fingerprint"]:
         lines = "\n".join("  " + line for line in space.differences(document["space"]))
         raise StudyError(
@@ -157,11 +145,7 @@ def check_same_space(space: Space, document: Mapping[str, Any], place: object) -
 
 
 def restore_space(document: Mapping[str, Any]) -> Space:
-    """Return the space on record.
-
-    Raises:
-        StudyError: It holds code that is only known by name.
-    """
+    """Return the space on record."""
     try:
         return Space.from_json(document["space"])
     except SpaceError as error:
@@ -169,11 +153,7 @@ def restore_space(document: Mapping[str, Any]) -> Space:
 
 
 def restore_strategy(document: Mapping[str, Any]) -> Strategy:
-    """Return the strategy on record.
-
-    Raises:
-        StudyError: It is not registered, or its settings could not be written down.
-    """
+    """Return the strategy on record."""
     stored = document["strategy"]
     if stored["options"] is None or stored["name"] not in strategies.names():
         raise StudyError(
@@ -185,11 +165,7 @@ def restore_strategy(document: Mapping[str, Any]) -> Strategy:
 
 
 def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strategy) -> Planner:
-    """Return what says what comes next, from the scheduler on record.
-
-    Raises:
-        StudyError: It is not registered, or its settings could not be written down.
-    """
+    """Return what says what comes next, from the scheduler on record."""
     stored = document["scheduler"] or _FULL
     if stored["options"] is None or stored["name"] not in schedulers.names():
         raise StudyError(
@@ -225,13 +201,7 @@ def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
 
 @contextmanager
 def _restored(what: str) -> Iterator[None]:
-    """Say which part of a record cannot be used, where making it again fails.
-
-    Raises:
-        StudyError: It fails by what is on record.
-        MissingExtra: It fails by what is not installed.
-        DataError: It fails by data that are not there any more.
-    """
+    """Say which part of a record cannot be used, where making it again fails."""
     try:
         yield
     except (StudyError, MissingExtra, DataError):

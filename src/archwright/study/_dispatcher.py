@@ -17,15 +17,7 @@ from archwright.trials import History, Trial
 
 
 class Dispatcher:
-    """Makes the jobs of trials, and hands networks from trial to trial.
-
-    Args:
-        planner: What says who goes on from whom.
-        recorder: The study's record.
-        checkpoints: What trials have left.
-        evaluator: What measures.
-        problem: Is told, with details, of what was lost.
-    """
+    """Makes the jobs of trials, and hands networks from trial to trial."""
 
     def __init__(
         self,
@@ -48,10 +40,6 @@ class Dispatcher:
 
     def job(self, trial: Trial, seconds: float | None) -> Job:
         """Return the job of a trial.
-
-        Args:
-            trial: The trial.
-            seconds: How long it may take.
 
         Raises:
             SchedulerError: The space has no form of the architecture that is as small as the trial's fidelity asks.
@@ -141,11 +129,7 @@ class Dispatcher:
         return Origin(origin.number, self._network(origin), origin.curve, kept=origin.number in self._recorded)
 
     def _claim(self, number: int) -> None:
-        """Put on record, before it is written, that the file of a trial's checkpoint is the study's.
-
-        Raises:
-            StudyError: There is a file of that name already, which the study did not write.
-        """
+        """Put on record, before it is written, that the file of a trial's checkpoint is the study's."""
         if number not in self._recorded:
             if self._checkpoints.is_taken(number):
                 raise StudyError(f"checkpoints/{number}.pt is there already, and was not written by this study")

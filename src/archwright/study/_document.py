@@ -15,9 +15,6 @@ from archwright.trials import Constraint, metrics_from_json, parse_objectives
 def check_document(document: Mapping[str, Any]) -> None:
     """Refuse a document with a field that holds what does not belong there.
 
-    Args:
-        document: What a store keeps about a study, by the names in `DOCUMENTS`.
-
     Raises:
         ValueError: There is such a field; the message names it.
     """

@@ -18,15 +18,7 @@ if TYPE_CHECKING:
 
 
 def evaluator_of(evaluator: Any, objectives: Sequence[Objective] | None) -> Evaluator:
-    """Return an evaluator as it is, of data or a task its training, and a function as an evaluator.
-
-    Args:
-        evaluator: What was given.
-        objectives: What is optimised: a number that a function returns is the first of them.
-
-    Raises:
-        EvaluationError: It is none of these.
-    """
+    """Return an evaluator as it is, of data or a task its training, and a function as an evaluator."""
     # Where they are not loaded, nobody has any.
     kinds = [(sys.modules.get("archwright.datasets"), "Data"), (sys.modules.get("archwright.tasks"), "Task")]
     if isinstance(evaluator, tuple(getattr(module, name) for module, name in kinds if module is not None)):
@@ -37,11 +29,7 @@ def evaluator_of(evaluator: Any, objectives: Sequence[Objective] | None) -> Eval
 
 
 def with_supernet(measure: Evaluator, strategy: str | Strategy) -> Evaluator:
-    """Return the evaluator, or one that trains a supernet first, where the strategy needs one.
-
-    Raises:
-        StrategyError: The strategy needs a supernet, and the evaluator trains no networks.
-    """
+    """Return the evaluator, or one that trains a supernet first, where the strategy needs one."""
     if not isinstance(strategy, OneShot) or measure.prepares:
         return measure
     from archwright.evaluate import Training
@@ -62,15 +50,7 @@ def resumed(
     constraints: Iterable[Constraint],
     stored: Mapping[str, Any] | None,
 ) -> Evaluator:
-    """Return the evaluator of a study that goes on: with the supernet that its strategy needs, and with its costs.
-
-    Args:
-        evaluator: What was given.
-        strategy: The study's strategy.
-        objectives: What it optimises.
-        constraints: What networks have to keep to.
-        stored: The evaluator on record; `None` where there is none.
-    """
+    """Return the evaluator of a study that goes on: with the supernet that its strategy needs, and with its costs."""
     if isinstance(evaluator, Costed):
         return evaluator
     measure = evaluator

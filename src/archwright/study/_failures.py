@@ -26,9 +26,6 @@ class Failures:
 
     Two failures are of one kind if their errors are the same but for numbers.
 
-    Args:
-        history: The history that the trials belong to.
-
     Attributes:
         reason: What to tell of them; `None` while trials may go on.
     """

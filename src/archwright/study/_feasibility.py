@@ -41,13 +41,6 @@ class FeasibilityModel:
     ) -> Architecture:
         """Return a proposal that is likely to keep the constraints, or else the likeliest of some.
 
-        Args:
-            space: Where to search.
-            history: What has been tried.
-            propose: Returns a proposal.
-            near: Returns something near an architecture.
-            keep: Tells whether what is near may be proposed.
-
         Raises:
             Exhausted: There is nothing to propose.
         """

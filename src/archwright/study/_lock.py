@@ -15,11 +15,7 @@ from archwright.errors import StoreError, StudyError, StudyLocked
 
 
 class Lock:
-    """The right to write to a run folder; the death of the process gives it back.
-
-    Args:
-        folder: The run folder.
-    """
+    """The right to write to a run folder; the death of the process gives it back."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

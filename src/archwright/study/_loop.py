@@ -53,17 +53,6 @@ class _Running:
 class SearchLoop:
     """One session of a search in this process.
 
-    Args:
-        study: The study that callbacks get.
-        planner: What says what comes next.
-        recorder: The study's record.
-        checkpoints: The states that trials have saved.
-        artifacts: Where the best network is kept.
-        evaluator: What measures.
-        budget: What may be spent, counting what was spent before.
-        finals: How many of the best are trained again in the end.
-        callbacks: Are told what happens.
-
     Attributes:
         stopped_by: Why the search ended, as in `Study.stopped_by`; it ends after the present trial once this is set.
     """

@@ -183,12 +183,7 @@ class Nested(Wrapped):
 
 
 class _WithSettings(Worker):
-    """Evaluates settings of one architecture.
-
-    Args:
-        nested: The nested search.
-        start: A candidate of the architecture.
-    """
+    """Evaluates settings of one architecture."""
 
     def __init__(self, nested: Nested, start: Candidate) -> None:
         super().__init__(nested.hyperparameters, nested.evaluator)

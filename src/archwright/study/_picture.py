@@ -25,11 +25,6 @@ _PANELS = 400  # in a picture
 def draw_learned(space: Space, learned: Learned | None, path: Path) -> None:
     """Draw how much each option of each decision was preferred, epoch by epoch.
 
-    Args:
-        space: The space that was searched.
-        learned: What was learned about it.
-        path: The file to write; its ending says what it is, such as ".png" or ".svg".
-
     Raises:
         StudyError: Nothing was learned that could be drawn, it is of another space or of too many decisions, or the
             file cannot be of that kind.
@@ -75,10 +70,6 @@ def draw_front(history: History, path: Path) -> None:
     """Draw the trials by their first two objectives, with the front, and the hypervolume over the trials beside it.
 
     A third objective is the colour of the trials.
-
-    Args:
-        history: The trials of a search for two objectives or more.
-        path: The file to write; its ending says what it is, such as ".png" or ".svg".
 
     Raises:
         StudyError: There is one objective, nothing is complete, or the file cannot be of that kind.

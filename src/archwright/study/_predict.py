@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 def load_predictor(study: Results, trial: int | None = None) -> Predictor:
     """Return a trained network of a study together with its preprocessing.
 
-    Args:
-        study: The study.
-        trial: The number of the trial whose network it is; the best when not given.
-
     Raises:
         StudyError: There is no such network, or its preprocessing is not known.
     """

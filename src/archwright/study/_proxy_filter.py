@@ -28,11 +28,7 @@ class ProxyFilter:
 
     @classmethod
     def parse(cls, text: str) -> ProxyFilter:
-        """Return the screen of a text such as "naswot", or "naswot:16" for the best of 16.
-
-        Raises:
-            SchedulerError: The number is none of 2 or more.
-        """
+        """Return the screen of a text such as "naswot", or "naswot:16" for the best of 16."""
         proxy, colon, number = str(text).partition(":")
         if not colon:
             return cls(proxy)

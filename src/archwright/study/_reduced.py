@@ -56,13 +56,6 @@ def own_fidelity(
 ) -> Spent | None:
     """Return what a trial gets where the space decides what all of it is, such as the number of epochs.
 
-    Args:
-        space: The space.
-        architecture: The trial's architecture.
-        spent: What its rung gives.
-        full: What the last rung gives.
-        known: The names of the evaluator's fidelities.
-
     Returns:
         What the rung gives; of a fidelity that the space has as a part, the same share of the part's value as the rung
         is of the last one. That may be a fraction where the rungs are whole numbers.

@@ -11,12 +11,7 @@ from archwright.trials import History, State, Trial, metrics_to_json
 
 
 def summarise(recorder: Recorder, *, test: Mapping[str, float] | None) -> dict[str, Any]:
-    """Return what there is to know of a study, as a JSON object.
-
-    Args:
-        recorder: The study's record.
-        test: The metrics of the final training.
-    """
+    """Return what there is to know of a study, as a JSON object."""
     document, history = recorder.document, recorder.history
     states = Counter(trial.state for trial in history.trials)
     best, strategy = history.best, document["strategy"]
@@ -44,11 +39,7 @@ def summarise(recorder: Recorder, *, test: Mapping[str, float] | None) -> dict[s
 
 
 def diagnose(history: History) -> dict[str, Any] | None:
-    """Return the diagnosis of a study, as `Study.diagnosis` describes it.
-
-    Args:
-        history: All trials.
-    """
+    """Return the diagnosis of a study, as `Study.diagnosis` describes it."""
     learned = history.learned
     if learned is None:
         return None

@@ -30,9 +30,6 @@ from archwright.supernet._nodes import Branch, Depth, GraphNode, Row, Scope, Sup
 class Compiler:
     """Compiles the expression of a space.
 
-    Args:
-        engine: What all parts of the supernet share.
-
     Attributes:
         layers: All layers.
         branches: The decisions between modules or values, which may be mixed, by name; in the order of the program.
@@ -48,10 +45,6 @@ class Compiler:
 
     def compile(self, item: Any, path: str) -> SupernetNode | None:
         """Return what runs a module of the expression; None where there is no operation.
-
-        Args:
-            item: The expression.
-            path: Where it stands; the same paths as in closed expressions.
 
         Raises:
             RelaxationError: Something stands where a layer is needed.

@@ -143,11 +143,7 @@ class Controller(Relaxation):
 
 
 class Plan(nn.Module):
-    """The policy with its baseline; they stay on the CPU in single precision, wherever the supernet goes.
-
-    Args:
-        policy: The policy.
-    """
+    """The policy with its baseline; they stay on the CPU in single precision, wherever the supernet goes."""
 
     baseline: Tensor
 

@@ -52,12 +52,7 @@ class Costs(nn.Module):
 
     @torch.no_grad()
     def measure(self, supernet: Supernet, inputs: Tensor) -> None:
-        """Run each option alone, on what it is given when all options run.
-
-        Args:
-            supernet: The supernet.
-            inputs: A batch.
-        """
+        """Run each option alone, on what it is given when all options run."""
         decisions, engine = supernet.space.decisions, supernet._engine
         values = {name: decision.decode([0.5] * decision.width) for name, decision in decisions.items()}
         if supernet.space.where:

@@ -174,13 +174,7 @@ def on_meta(supernet: Supernet) -> Iterator[None]:
 
 
 def visits(supernet: Supernet, values: Mapping[str, Value], inputs: Sequence[Tensor] | None = None) -> list[Visit]:
-    """Run every option of every branch, and return each time that a branch was met.
-
-    Args:
-        supernet: The supernet.
-        values: A value for each other decision.
-        inputs: What goes in; nothing but shapes when not given, within `on_meta`.
-    """
+    """Run every option of every branch, on shapes alone where no inputs are given; return each visit of a branch."""
     inputs = tuple(zeros_for(supernet.example_input, supernet._engine.device)) if inputs is None else tuple(inputs)
     context = Context(Draw(values, {name: Mix() for name in supernet.branches}))
     met, _ = observed(supernet, supernet._root, inputs, context)
@@ -188,14 +182,7 @@ def visits(supernet: Supernet, values: Mapping[str, Value], inputs: Sequence[Ten
 
 
 def observed(supernet: Supernet, node: Any, inputs: tuple[Tensor, ...], context: Context) -> tuple[list[Any], Any]:
-    """Run a node, and return the visits to branches and the layers, in the order in which they ran, with the result.
-
-    Args:
-        supernet: The supernet.
-        node: The node.
-        inputs: What goes in.
-        context: What is run.
-    """
+    """Run a node, and return the visits to branches and the layers, in the order in which they ran, with the result."""
     engine = supernet._engine
     before, engine.met = engine.met, []
     try:

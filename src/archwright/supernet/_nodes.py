@@ -151,14 +151,7 @@ class Branch:
 
 
 class GraphNode:
-    """A graph of values.
-
-    Args:
-        engine: What all parts share.
-        graph: The graph.
-        nodes: Its modules, by the application.
-        name: What the names of its nodes begin with.
-    """
+    """A graph of values."""
 
     def __init__(self, engine: Engine, graph: Graph, nodes: Mapping[Apply, SupernetNode | None], name: str) -> None:
         self.graph, self.nodes = graph, nodes
@@ -267,12 +260,7 @@ class GraphNode:
 
 
 class Unmixable(RelaxationError):
-    """Options of one decision differ in shape, so that there is no mixture of them.
-
-    Args:
-        name: The decision.
-        message: What to say.
-    """
+    """Options of one decision differ in shape, so that there is no mixture of them."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)

@@ -26,12 +26,7 @@ _STATELESS = frozenset(
 
 
 class SizedLayer:
-    """A layer of one size.
-
-    Args:
-        module: The layer, without weights of its own.
-        slots: Its tensors.
-    """
+    """A layer of one size."""
 
     def __init__(self, module: nn.Module, slots: list[Slot]) -> None:
         self.module = module

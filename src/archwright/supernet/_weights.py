@@ -203,11 +203,7 @@ class Partition:
         return self
 
     def decided(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Return those of the decisions that are active in the layer, by name.
-
-        Args:
-            values: Values of decisions, whether they are active or not, by name.
-        """
+        """Return those of the decisions that are active in the layer, by name."""
         active: dict[str, Value] = {}
         stack = [decision for root in self.roots for decision in self.program.exposed(root)]
         while stack:
@@ -282,11 +278,7 @@ class SharedWeights(nn.Module):
         return Recorder(mark)
 
     def request(self, slots: list[Slot]) -> bool:
-        """Ask that there be room for some layers; return whether there is already.
-
-        Args:
-            slots: Their tensors, as `Recorder` gives them. What is given holds real values.
-        """
+        """Ask that there be room for some layers; return whether there is already."""
         for slot in slots:
             held = self.held(slot.key)
             if held is None or any(have < need for have, need in zip(held.shape, slot.shape, strict=True)):
