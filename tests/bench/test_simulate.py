@@ -13,7 +13,7 @@ import archwright as aw
 from archwright import bench, schedulers
 from archwright.errors import BudgetError, EvaluationError, SchedulerError, StrategyError, UnknownName
 from archwright.evaluate import Fidelity, FunctionEvaluator, Stopped
-from archwright.schedulers import Job, Scheduler
+from archwright.schedulers import Assignment, Scheduler
 from archwright.space import Architecture
 from archwright.strategies import Strategy
 
@@ -70,11 +70,11 @@ class Plan(Scheduler):
 
     jobs: tuple[tuple[int, int | None], ...]
 
-    def job(self, ladder, history, rng, *, more=True):
+    def assign(self, ladder, history, rng, *, more=True):
         if len(history.trials) == len(self.jobs):
-            return Job(0) if more else None
+            return Assignment(0) if more else None
         level, origin = self.jobs[len(history.trials)]
-        return Job(level, None if origin is None else history.trials[origin])
+        return Assignment(level, None if origin is None else history.trials[origin])
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class StopAt(Scheduler):
     step: int = 3
     complete: bool = False
 
-    def job(self, ladder, history, rng, *, more=True):
-        return Job() if more else None
+    def assign(self, ladder, history, rng, *, more=True):
+        return Assignment() if more else None
 
     def stop(self, history, trial, curve):
         return Stopped("enough", complete=self.complete) if curve[-1]["step"] == self.step else None

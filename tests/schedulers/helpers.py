@@ -24,7 +24,7 @@ class Play:
     def ask(self, more=True):
         """The next trial; None where there is none."""
         rng = np.random.default_rng(len(self.history.trials))
-        job = self.scheduler.job(self.ladder, self.history, rng, more=more)
+        job = self.scheduler.assign(self.ladder, self.history, rng, more=more)
         return None if job is None else self.begin(job.level, job.origin)
 
     def begin(self, level=None, origin=None):

@@ -93,11 +93,11 @@ def test_a_scheduler_of_ones_own_has_one_method():
     class Halves(Scheduler):
         """Gives each trial half, and then all."""
 
-        def job(self, ladder, history, rng, *, more=True):
+        def assign(self, ladder, history, rng, *, more=True):
             last = history.trials[-1] if history.trials else None
             if last is not None and last.share < 1 and last.state == "complete":
-                return schedulers.Job(1, last)
-            return schedulers.Job(0) if more else None
+                return schedulers.Assignment(1, last)
+            return schedulers.Assignment(0) if more else None
 
     study = aw.Study(aw.Space(number=aw.integer(1, 3)), strategy="random", scheduler=Halves(), fidelity={"e": (1, 2)})
     study.run(lambda candidate: candidate.architecture["number"], aw.Budget(trials=10))

@@ -33,17 +33,17 @@ class _Counting(ASHA):
 
     calls: list[int] = field(default_factory=list, compare=False)
 
-    def job(self, ladder, history, rng, *, more=True):
+    def assign(self, ladder, history, rng, *, more=True):
         self.calls.append(1)
-        return super().job(ladder, history, rng, more=more and len(self.calls) % 7 > 0)
+        return super().assign(ladder, history, rng, more=more and len(self.calls) % 7 > 0)
 
 
 @dataclass(frozen=True)
 class _Repeating(ASHA):
     """Lets the first trial go on again and again."""
 
-    def job(self, ladder, history, rng, *, more=True):
-        found = super().job(ladder, history, rng, more=more)
+    def assign(self, ladder, history, rng, *, more=True):
+        found = super().assign(ladder, history, rng, more=more)
         if found is not None and found.origin is not None:
             return replace(found, level=1, origin=next(trial for trial in history.trials if trial.state == "complete"))
         return found
@@ -70,10 +70,10 @@ class _Forgetting(ASHA):
 class _Hasty(ASHA):
     """Expects a complete trial."""
 
-    def job(self, ladder, history, rng, *, more=True):
+    def assign(self, ladder, history, rng, *, more=True):
         if len(history.finished) > 5 and not history.complete:
             raise IndexError
-        return super().job(ladder, history, rng, more=more)
+        return super().assign(ladder, history, rng, more=more)
 
 
 @pytest.mark.parametrize(

@@ -409,15 +409,15 @@ def test_a_table_knows_the_fidelities_it_has_results_for():
 def test_a_scheduler_of_ones_own():
     from dataclasses import dataclass
 
-    from archwright.schedulers import Job
+    from archwright.schedulers import Assignment
 
     @dataclass(frozen=True)
     class Upwards(Scheduler):
-        def job(self, ladder, history, rng, *, more=True):
+        def assign(self, ladder, history, rng, *, more=True):
             last = history.trials[-1] if history.trials else None
             if last is not None and ladder.level(last.share) < ladder.top:
-                return Job(ladder.level(last.share) + 1, last)
-            return Job(0) if more else None
+                return Assignment(ladder.level(last.share) + 1, last)
+            return Assignment(0) if more else None
 
     study = aw.search(SPACE, Growing(), scheduler=Upwards(), budget=aw.Budget(trials=4))
     assert [trial.fidelity["epochs"] for trial in study.trials] == [1, 3, 9] * 4

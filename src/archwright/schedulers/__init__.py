@@ -2,8 +2,8 @@
 
 from archwright.schedulers._asha import ASHA
 from archwright.schedulers._base import (
+    Assignment,
     Curve,
-    Job,
     Scheduler,
     create,
     entries,
@@ -28,10 +28,10 @@ __all__ = [
     "BOHB",
     "DEHB",
     "PASHA",
+    "Assignment",
     "Curve",
     "Full",
     "Hyperband",
-    "Job",
     "Ladder",
     "Median",
     "Patience",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, check_eta, register
+from archwright.schedulers._base import Assignment, Scheduler, check_eta, register
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import rungs
 from archwright.trials import History
@@ -39,15 +39,17 @@ class ASHA(Scheduler):
     def __post_init__(self) -> None:
         check_eta(self)
 
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+    def assign(
+        self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True
+    ) -> Assignment | None:
         """Return the promotion that is due on the highest rung, or else a new trial on the lowest."""
         held, limit = rungs(ladder, history), self.limit(ladder, history)
         for level in reversed(range(limit)):
             due = max(int(len(held.ranked[level]) / self.eta), 0 if more else 1)
             for number in held.waiting(level, 1):
                 if held.place(number, level) < due:
-                    return Job(level + 1, history.trials[number])
-        return Job(0) if more else None
+                    return Assignment(level + 1, history.trials[number])
+        return Assignment(0) if more else None
 
     def limit(self, ladder: Ladder, history: History) -> int:
         """Return the last rung that is in use."""

@@ -26,7 +26,7 @@ _KEPT = 8  # checkpoints of each rung, for the best that may still be promoted
 
 
 @dataclass(frozen=True)
-class Job:
+class Assignment:
     """The next evaluation of a scheduler: a new trial or a promotion.
 
     Args:
@@ -36,8 +36,8 @@ class Job:
     Example:
         >>> history = aw.History(aw.Objective("value"))
         >>> ladder = aw.schedulers.Ladder(({"epochs": 1}, {"epochs": 3}), (1 / 3, 1.0))
-        >>> aw.schedulers.ASHA().job(ladder, history, np.random.default_rng(0))
-        Job(level=0, origin=None)
+        >>> aw.schedulers.ASHA().assign(ladder, history, np.random.default_rng(0))
+        Assignment(level=0, origin=None)
     """
 
     level: int | None = None
@@ -61,8 +61,8 @@ class Scheduler(Stateful, ABC):
     Example:
         >>> class Full(aw.schedulers.Scheduler):
         ...     partial = False
-        ...     def job(self, ladder, history, rng, *, more=True):
-        ...         return aw.schedulers.Job()
+        ...     def assign(self, ladder, history, rng, *, more=True):
+        ...         return aw.schedulers.Assignment()
         >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), scheduler=Full())
         >>> len(study.run(lambda candidate: candidate.settings["x"], aw.Budget(trials=2)).trials)
         2
@@ -75,7 +75,9 @@ class Scheduler(Stateful, ABC):
     eta: float = 3.0
 
     @abstractmethod
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+    def assign(
+        self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True
+    ) -> Assignment | None:
         """Return the next evaluation.
 
         Args:

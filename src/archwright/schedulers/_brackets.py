@@ -7,7 +7,7 @@ from bisect import insort
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from archwright.schedulers._base import Job
+from archwright.schedulers._base import Assignment
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Key
 from archwright.trials import History, Stateful
@@ -99,15 +99,15 @@ class Brackets(Stateful):
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
 
-    def job(self, ladder: Ladder, history: History, plan: Plan, *, more: bool = True) -> Job | None:
+    def assign(self, ladder: Ladder, history: History, plan: Plan, *, more: bool = True) -> Assignment | None:
         """Return what is due: the promotion in the oldest bracket, or a new trial in the youngest; or None."""
         state = self._follow(ladder, history, plan)
         for running in state.open:
             number = running.due(state.continued, closed=not more)
             if number is not None:
                 origin = history.trials[number]
-                return Job(ladder.level(origin.share) + 1, origin)
-        return Job(state.last.bracket.start) if more and state.last and not state.last.full(0) else None
+                return Assignment(ladder.level(origin.share) + 1, origin)
+        return Assignment(state.last.bracket.start) if more and state.last and not state.last.full(0) else None
 
     def checkpoints(self, ladder: Ladder, history: History, plan: Plan) -> frozenset[int]:
         """Return the trials that may still go on in their bracket."""

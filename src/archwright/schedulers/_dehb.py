@@ -10,7 +10,7 @@ import numpy as np
 
 from archwright._checks import check_shares
 from archwright.errors import SchedulerError
-from archwright.schedulers._base import Job, Scheduler, check_eta, register
+from archwright.schedulers._base import Assignment, Scheduler, check_eta, register
 from archwright.schedulers._brackets import Brackets, cost, hyperband
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Rungs, rungs
@@ -77,17 +77,19 @@ class DEHB(Scheduler):
                 "asked: take the strategy 'random', or another scheduler"
             )
 
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+    def assign(
+        self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True
+    ) -> Assignment | None:
         """Return the next evaluation of the first bracket, and then those of the later ones."""
         plan = partial(hyperband, ladder, self.eta)
-        due = self._first.job(ladder, history, plan, more=more)
+        due = self._first.assign(ladder, history, plan, more=more)
         if due is not None or not more:
             return due
         level = self._level(ladder, len(history.trials) - self._first.trials(ladder, history, plan))
         if self._first.over(ladder, history, plan):
             for number in self._rising(ladder, rungs(ladder, history), level):
-                return Job(level, history.trials[number])
-        return Job(level)
+                return Assignment(level, history.trials[number])
+        return Assignment(level)
 
     def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
         """Return the trials that may be promoted in the first bracket or into a population that is not full."""

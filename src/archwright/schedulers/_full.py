@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, register
+from archwright.schedulers._base import Assignment, Scheduler, register
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
 
@@ -25,6 +25,8 @@ class Full(Scheduler):
 
     partial: ClassVar[bool] = False
 
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+    def assign(
+        self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True
+    ) -> Assignment | None:
         """Return a full evaluation."""
-        return Job() if more else None
+        return Assignment() if more else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from archwright._checks import check_counts
-from archwright.schedulers._base import Job, Scheduler, check_eta, register
+from archwright.schedulers._base import Assignment, Scheduler, check_eta, register
 from archwright.schedulers._brackets import Bracket, Brackets, cost, halved
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
@@ -45,9 +45,11 @@ class SuccessiveHalving(Scheduler):
         if self.trials is not None:
             check_counts(self, "trials", least=2)
 
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+    def assign(
+        self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True
+    ) -> Assignment | None:
         """Return the next promotion, or a new trial on the lowest rung."""
-        return self._brackets.job(ladder, history, lambda _: self._round(ladder), more=more)
+        return self._brackets.assign(ladder, history, lambda _: self._round(ladder), more=more)
 
     def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
         """Return the best of each rung, as many as are promoted from it."""

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from archwright.schedulers._base import Job, Scheduler, check_eta, register
+from archwright.schedulers._base import Assignment, Scheduler, check_eta, register
 from archwright.schedulers._brackets import Brackets, cost, hyperband
 from archwright.schedulers._ladder import Ladder
 from archwright.trials import History
@@ -42,9 +42,11 @@ class Hyperband(Scheduler):
     def __post_init__(self) -> None:
         check_eta(self)
 
-    def job(self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True) -> Job | None:
+    def assign(
+        self, ladder: Ladder, history: History, rng: np.random.Generator, *, more: bool = True
+    ) -> Assignment | None:
         """Return the next promotion of the oldest bracket, or a new trial of the youngest."""
-        return self._brackets.job(ladder, history, partial(hyperband, ladder, self.eta), more=more)
+        return self._brackets.assign(ladder, history, partial(hyperband, ladder, self.eta), more=more)
 
     def checkpoints(self, ladder: Ladder, history: History) -> frozenset[int]:
         """Return the best of each rung of each bracket, as many as are promoted from it."""

@@ -80,22 +80,22 @@ class Planner:
         """
         number = len(history.trials)
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, number], spawn_key=(3,)))
-        job = self.scheduler.job(self.ladder, history, rng)
-        assert job is not None
-        if job.origin is None:
+        assigned = self.scheduler.assign(self.ladder, history, rng)
+        assert assigned is not None
+        if assigned.origin is None:
             try:
-                architecture = self._propose(history, job.level)
+                architecture = self._propose(history, assigned.level)
             except Exhausted:
-                job = self.scheduler.job(self.ladder, history, rng, more=False)
-                if job is None:
+                assigned = self.scheduler.assign(self.ladder, history, rng, more=False)
+                if assigned is None:
                     raise
             else:
                 seed, origin = trial_seed(self.seed, number), self._parent(history, architecture)
-        if job.origin is not None:
-            architecture, seed, origin = job.origin.architecture, job.origin.seed, job.origin.number
-        if job.level is None:
+        if assigned.origin is not None:
+            architecture, seed, origin = assigned.origin.architecture, assigned.origin.seed, assigned.origin.number
+        if assigned.level is None:
             return Trial(number, architecture, seed=seed, origin=origin)
-        share, fidelity = self.ladder.costs[job.level], self.ladder.rungs[job.level]
+        share, fidelity = self.ladder.costs[assigned.level], self.ladder.rungs[assigned.level]
         return Trial(number, architecture, seed=seed, fidelity=fidelity, share=share, origin=origin)
 
     def check_feasible(self, history: History) -> None:
