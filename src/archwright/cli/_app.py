@@ -54,7 +54,11 @@ Minutes = Annotated[float | None, typer.Option(help="Search budget in minutes, t
 def main() -> None:
     """Run the command line; user errors are printed in one line, without a traceback."""
     began = time.monotonic()
-    _let_threads_rest()
+    # PyTorch's threads spin while they wait for each other, for milliseconds: beside one other busy process that keeps
+    # the one that is waited for from its core, thousands of times a second. What GNU's OpenMP is to do must be known
+    # before torch is loaded. A user's own choice stands.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         app(obj=began)
     except (ArchwrightError, OSError) as error:
@@ -67,14 +71,6 @@ def main() -> None:
             told = f"{told[: _LONGEST // 2]} ... {told[-_LONGEST // 2 :]}"
         Output(stderr=True).line(f"archwright: {told}")
         sys.exit(2)
-
-
-def _let_threads_rest() -> None:
-    # PyTorch's threads spin while they wait for each other, for milliseconds: beside one other busy process that keeps
-    # the one that is waited for from its core, thousands of times a second. What GNU's OpenMP is to do must be known
-    # before torch is loaded. A user's own choice stands.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _version(wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from enum import StrEnum
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,38 +28,18 @@ class Kind(StrEnum):
 
 def entries(kind: Kind) -> Iterable[Entry[Any]]:
     """Return what is registered of a kind."""
-    if kind is Kind.spaces:
-        from archwright import spaces
-
-        return spaces.entries()
-    if kind is Kind.strategies:
-        from archwright import strategies
-
-        return strategies.entries()
-    if kind is Kind.schedulers:
-        from archwright import schedulers
-
-        return schedulers.entries()
-    if kind is Kind.proxies:
-        from archwright import proxies
-
-        return proxies.entries()
-    if kind is Kind.relaxations:
-        from archwright import supernet
-
-        return supernet.entries()
     if kind is Kind.evaluators:
         from archwright._registry import Entry
         from archwright.cli._named import EVALUATORS
 
         return [Entry(name, str, summary) for name, summary in EVALUATORS.items()]
-    if kind is Kind.tables:
-        from archwright import bench
+    if kind is Kind.data:
+        from archwright.datasets import registry
 
-        return bench.entries()
-    from archwright.datasets import registry
-
-    return registry
+        return registry
+    package = {Kind.relaxations: "supernet", Kind.tables: "bench"}.get(kind, kind.value)
+    found: Iterable[Entry[Any]] = import_module(f"archwright.{package}").entries()
+    return found
 
 
 def show_studies(store: str, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from archwright._fields import fields, items, number, text, whole
@@ -36,14 +37,6 @@ def _texts(value: Any, what: str) -> None:
 def _named_texts(value: Any, what: str) -> None:
     for name, each in fields(value, what).items():
         text(each, f"{name!r} of {what}")
-
-
-def _elapsed(value: Any, what: str) -> None:
-    number(value, what, least=0.0)
-
-
-def _seed(value: Any, what: str) -> None:
-    whole(value, what, below=10**1000)
 
 
 def _objective(value: Any, what: str) -> None:
@@ -129,7 +122,7 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "scheduler": _scheduler,
     "objective": _objective,
     "reference": metrics_from_json,
-    "seed": _seed,
+    "seed": partial(whole, below=10**1000),
     "evaluator": _evaluator,
     "budget": _budget,
     "final": whole,
@@ -137,6 +130,6 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "learned": _learned,
     "checkpoints": _checkpoints,
     "why": _texts,
-    "elapsed": _elapsed,
+    "elapsed": partial(number, least=0.0),
 }
 _NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}

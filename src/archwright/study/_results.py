@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from archwright.errors import StudyError
+from archwright.errors import DataError, StudyError
 from archwright.evaluate import Evaluator, Learned
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
@@ -17,12 +18,10 @@ from archwright.study import _describe as describe
 from archwright.study._best import Artifacts, Best
 from archwright.study._budget import Budget
 from archwright.study._picture import draw_front, draw_learned
-from archwright.study._predict import load_predictor, predict
 from archwright.study._propose import Planner
 from archwright.study._recorder import Recorder
 from archwright.study._reduced import describe_spent
-from archwright.study._summary import diagnose, summarise
-from archwright.trials import Constraint, History, Objective, Trial
+from archwright.trials import Constraint, History, Objective, State, Trial, metrics_to_json
 
 if TYPE_CHECKING:
     from archwright.export import Estimate, Prediction, Predictor
@@ -142,7 +141,25 @@ class Results:
             "degenerate", or `None`; the number of trials with both accuracies, "compared", and, for three or more
             different ones, the rank correlations "spearman" and "kendall" of shared-weight and stand-alone accuracy.
         """
-        return diagnose(self.history)
+        learned = self.learned
+        if learned is None:
+            return None
+        seconds = sum(row.get("seconds", 0.0) for row in learned.curve)
+        found: dict[str, Any] = {"epochs": len(learned.curve), "seconds": seconds, **learned.diagnosis}
+        pairs = [
+            (trial.metrics["shared_accuracy"], trial.metrics["accuracy"])
+            for trial in self.history.complete
+            if {"shared_accuracy", "accuracy"} <= trial.metrics.keys()
+        ]
+        found["compared"] = len(pairs)
+        if len(pairs) > 2:
+            from scipy import stats
+
+            shared, alone = zip(*pairs, strict=True)
+            if len(set(shared)) > 1 and len(set(alone)) > 1:  # where all are equal there is no order to compare
+                found["spearman"] = float(stats.spearmanr(shared, alone).statistic)
+                found["kendall"] = float(stats.kendalltau(shared, alone).statistic)
+        return found
 
     def draw_learned(self, path: str | os.PathLike[str]) -> None:
         """Plot the probabilities of the options of each decision by epoch into an image file.
@@ -208,7 +225,21 @@ class Results:
         Raises:
             StudyError: There is no such network, or its preprocessing is unknown.
         """
-        return load_predictor(self, trial)
+        from archwright.export import Predictor
+
+        if trial is not None and not 0 <= trial < len(self.trials):
+            raise StudyError(f"there is no trial {trial}; the study has {len(self.trials)}")
+        found = self.history.best if trial is None else self.trials[trial]
+        if found is None:
+            raise StudyError("there is no network yet: no trial is complete")
+        network, preprocess = self._artifacts.load(self.space, found.architecture, found.fidelity, found.number)
+        if preprocess is None:
+            raise StudyError(
+                "how the inputs of this network were preprocessed is not known, because its evaluator has no data of "
+                "`aw.data`. Take study.best.load() and give it what it was trained on; an evaluator of your own may "
+                "set candidate.preprocess"
+            )
+        return Predictor(network, preprocess)
 
     def predict(
         self, inputs: Any, *, trial: int | None = None, batch_size: int = 256, max_gigabytes: float = 4.0
@@ -230,7 +261,13 @@ class Results:
             StudyError: There is no such network, or its preprocessing is unknown.
             DataError: An input cannot be read, or differs in kind from the training data.
         """
-        return predict(self.predictor(trial), inputs, batch_size=batch_size, max_gigabytes=max_gigabytes)
+        from archwright.datasets import InputError
+
+        predictor = self.predictor(trial)
+        try:
+            return list(predictor.predict(_as_inputs(inputs), batch_size=batch_size, max_gigabytes=max_gigabytes))
+        except InputError as error:
+            raise DataError(str(error)) from error
 
     @property
     def elapsed(self) -> float:
@@ -239,7 +276,31 @@ class Results:
 
     def summary(self) -> dict[str, Any]:
         """Return a summary of the study, as a JSON object."""
-        return summarise(self._recorder, test=self.test)
+        recorder, history, test = self._recorder, self.history, self.test
+        document = recorder.document
+        states = Counter(trial.state for trial in history.trials)
+        best, strategy = history.best, document["strategy"]
+        return {
+            "path": None if recorder.folder is None else str(recorder.folder),
+            "space": document["space"]["name"] or "custom",
+            "fingerprint": document["fingerprint"],
+            "strategy": strategy["name"] or strategy["class"],
+            "options": strategy["options"],
+            "seed": document["seed"],
+            "objectives": list(map(str, history.objectives)),
+            "constraints": list(map(str, history.constraints)),
+            "budget": document["budget"],
+            "evaluator": document["evaluator"],
+            "created": document["created"],
+            "versions": document["versions"],
+            "trials": {state: states[state] for state in get_args(State)},
+            "seconds": recorder.clock.elapsed,
+            "best": None if best is None else _told(best),
+            "front": [_told(trial) for trial in history.front] if len(history.objectives) > 1 else None,
+            "hypervolume": history.hypervolume() if len(history.objectives) > 1 else None,
+            "learned": self.diagnosis(),
+            "test": None if test is None else metrics_to_json(test),
+        }
 
     def draw_front(self, path: str | os.PathLike[str]) -> None:
         """Plot the trials of a search with two or three objectives, the front, and its hypervolume over time.
@@ -264,3 +325,31 @@ class Results:
             return self._artifacts.load(self.space, trial.architecture, trial.fidelity, trial.number)[0]
 
         return Best(trial, load)
+
+
+def _told(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "id": trial.architecture.id,
+        "architecture": trial.architecture.to_json(),
+        "metrics": metrics_to_json(trial.metrics),
+    }
+
+
+def _as_inputs(inputs: Any) -> Any:
+    """Return paths, rows and tensors as they are, a data frame as rows, and arrays and nested lists as a tensor."""
+    import torch
+
+    from archwright.datasets import to_array
+
+    if isinstance(inputs, str | os.PathLike | Mapping | torch.Tensor):
+        return inputs
+    if hasattr(inputs, "columns") and hasattr(inputs, "to_dict"):
+        return inputs.to_dict("records")
+    several = list(inputs) if not hasattr(inputs, "dtype") else inputs
+    if all(isinstance(each, str | os.PathLike | Mapping) for each in several):
+        return several
+    array = to_array(several, "inputs")
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"inputs are files, rows by column, or numbers; these are of dtype {array.dtype}")
+    return torch.tensor(array if array.dtype == "uint8" else array.astype("float32"))

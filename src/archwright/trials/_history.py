@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from archwright.trials._constraint import Constraint
 from archwright.trials._objective import Objective, canonical
 from archwright.trials._pareto import crowding, dominates, hypervolume, ranks
 from archwright.trials._trial import Trial
+
+S = TypeVar("S")
 
 _REFUSED = 1_000_000  # architectures that constraints refuse, after which a walk to the next is given up
 
@@ -372,3 +376,28 @@ class _Seen:
             if refused > _REFUSED:
                 return None
         return self._next
+
+
+class Stateful:
+    """Mixin that keeps a state for each history, a cache that is replayed from it and released with it.
+
+    Example:
+        >>> from archwright.trials import Stateful
+        >>> history, counter = aw.History(aw.Objective("value")), Stateful()
+        >>> counter.state_of(history, dict)["seen"] = 3
+        >>> counter.state_of(history, dict)
+        {'seen': 3}
+    """
+
+    def state_of(self, history: History, begin: Callable[[], S]) -> S:
+        """Return the state that this object keeps for a history, to be brought up to date with it.
+
+        Args:
+            history: The trials.
+            begin: Creates the initial state; independent of the length of the history.
+        """
+        states: WeakKeyDictionary[History, Any] = self.__dict__.setdefault("_states", WeakKeyDictionary())
+        if history not in states:
+            states[history] = begin()
+        state: S = states[history]
+        return state
