@@ -11,7 +11,7 @@ from torch import Tensor
 from archwright.datasets import Data
 from archwright.errors import EvaluationError
 from archwright.tasks._classification import described
-from archwright.tasks._data import DataTask
+from archwright.tasks._task import DataTask
 
 
 class Regression(DataTask):

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from archwright._scalars import is_whole, scalar
-from archwright.datasets import Part
+from archwright.datasets import Data, Part
 from archwright.errors import EvaluationError
 from archwright.space import InputSpec, TensorSpec, as_specs
 from archwright.tasks._dataset import Collate, DatasetPart
@@ -189,6 +189,41 @@ class Task:
             f"{type(self).__name__}({self.name!r}: {len(self.train):,} training + {len(self.validation):,} validation "
             f"+ {len(self.test):,} test samples, {self.objective})"
         )
+
+
+class DataTask(Task):
+    """A task on `Data`: inputs are normalised, and written down is where they came from.
+
+    Args:
+        data: The data.
+        loss: As in `Task`.
+        objective: As in `Task`.
+        outputs: How many numbers a network gives for a sample.
+    """
+
+    def __init__(self, data: Data, *, loss: Loss, objective: str, outputs: int) -> None:
+        self.data = data
+        self.kind = data.kind
+        self.spec = data.spec
+        self.preprocess = data.preprocess
+        self.space_options = {"input_shape": data.example_input.shape, "classes": outputs}
+        super().__init__(
+            train=data.train,
+            validation=data.validation,
+            test=data.test,
+            loss=loss,
+            objective=objective,
+            example_input=data.example_input,
+            name=data.name,
+        )
+
+    def prepare(self, inputs: Any) -> Tensor:
+        """Return raw inputs less the mean of the training part, over its standard deviation."""
+        return self.data.normalise(inputs)
+
+    def __repr__(self) -> str:
+        """Return the data in one line."""
+        return repr(self.data)
 
 
 def _as_part(which: str, given: Any, reader: Mapping[str, Any]) -> Any:
