@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import threading
 import time
 from dataclasses import replace
 
@@ -59,7 +60,9 @@ def test_a_study_goes_on_in_its_database(store):
     with pytest.raises(StudyError, match=r"needs a name: give name="):
         search(store=store)
     search(store=store, name="a", budget=aw.Budget(trials=4))
-    with pytest.raises(StudyError, match=r"study 'a' in .* holds a study already, with 4 trials.*name"):
+    with pytest.raises(
+        StudyError, match=r"study 'a' in .* holds a study already, with 4 trials.*load\(store=, name=\).*name"
+    ):
         search(store=store, name="a")
     resumed = search(store=store, name="a", resume=True)
     assert [record(t) for t in resumed.trials] == [record(t) for t in search().trials]
@@ -114,24 +117,43 @@ def test_a_folder_with_a_study_of_its_own_takes_no_other(store, tmp_path):
         ("postgresql://me:secret@host:port/studies", r"^postgresql://\*\*\*@host:port/studies is not the URL"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
+        ("sqlite://folder/studies.db", "names a host: the path of a file follows three slashes"),
+        ("sqlite:///studies.db?key=secret", r"key=\*\*\* names no file"),
+        ("postgresql:/me:secret@host/studies", r"^postgresql://\*\*\*@host/studies is not the URL"),
+        ("postgresql://me:a/secret@host:port/studies", r"^postgresql://\*\*\*@host:port/studies is not the URL"),
+        ("postgresql://me:a?secret@host:port/studies", r"^postgresql://\*\*\*@host:port/studies is not the URL"),
+        ("postgresql://me:secret", r"^postgresql://me:\*\*\* is not the URL"),
         ("sqlite:///{tmp}", "is not a file"),
         ("{tmp}/missing/studies.db", "there is no folder .*missing"),
         ("{tmp}/pipe", "is not a file"),
+        ("{tmp}/blocked.db", "blocked.db-journal is not a file"),
+        ("{tmp}/" + "long" * 100, "cannot be used: .*too long"),
+        ("{tmp}/nul\0", "cannot be used: embedded null"),
+        ("{tmp}/schema.db", "schema.db cannot be used"),
         ("{tmp}/text", "cannot be used: file is not a database"),
         ("{tmp}/recipes.db", "its tables are recipes"),
     ],
 )
 def test_places_that_hold_no_studies(tmp_path, place, told):
     os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "blocked.db-journal")
     (tmp_path / "text").write_text("text " * 1000)
     with sqlite3.connect(tmp_path / "recipes.db") as connection:
         connection.execute("CREATE TABLE recipes (name TEXT)")
+    (tmp_path / "schema.db").write_bytes((tmp_path / "recipes.db").read_bytes().replace(b"recipes", b"recip\xf2s"))
     with pytest.raises(StoreError, match=told) as error:
         aw.Study(SPACE, store=place.format(tmp=tmp_path), name="a")
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["a\0", "a\udc80", 5, b"a"])
+def test_a_name_that_no_database_can_store(store, name):
+    with pytest.raises(StudyError, match="the name of a study is text without NUL or surrogates"):
+        aw.Study(SPACE, store=store, name=name)
+
+
 def test_no_password_is_told():
+    assert address("postgresql://host/b?Password=secret") == "postgresql+psycopg://host/b"
     assert address("postgresql://me:secret@host:5/b?password=secret&connect_timeout=3") == (
         "postgresql+psycopg://me@host:5/b?connect_timeout=3"
     )
@@ -234,6 +256,48 @@ def test_a_lease_that_another_took_is_not_given_up_or_renewed(tmp_path, monkeypa
     with pytest.raises(StudyLocked):
         SQLStore(tmp_path / "studies.db", "a").acquire()
     second.close()
+
+
+def test_processes_that_begin_at_once(store, monkeypatch):
+    """The tables are created once; of two processes that create the same study, one has to wait."""
+    document, ready, outcomes = aw.Study(SPACE)._recorder.document, threading.Barrier(4), []
+
+    def begin(name):
+        one = SQLStore(store, name)
+        monkeypatch.setattr(one, "is_empty", lambda: True)  # as each of them finds before the others create it
+        ready.wait()
+        try:
+            one.create(document)
+            outcomes.append(name)
+        except StudyLocked as error:
+            assert "being written to by" in str(error) or "just been created" in str(error)
+        finally:
+            one.close()
+
+    threads = [threading.Thread(target=begin, args=(name,)) for name in ("a", "a", "b", "c")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["a", "b", "c"]
+    assert [each.name for each in list_studies(store)] == ["a", "b", "c"]
+
+
+def test_a_lease_without_an_end_can_be_taken_over(tmp_path):
+    search(store=tmp_path / "studies.db", name="a")
+    with sqlite3.connect(tmp_path / "studies.db") as connection:
+        connection.execute("UPDATE studies SET holder = 'somebody'")
+    walk(aw.load(store=tmp_path / "studies.db", name="a"), 1)
+
+
+def test_no_file_is_made_in_the_place_of_one_that_was_moved(tmp_path):
+    study = aw.Study(SPACE, store=tmp_path / "studies.db", name="a")
+    walk(study, 1)
+    (tmp_path / "elsewhere").mkdir()
+    for file in tmp_path.glob("studies.db*"):
+        file.rename(tmp_path / "elsewhere" / file.name)
+    study.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["elsewhere"]
 
 
 # --------------------------------------------------------------------------- replays

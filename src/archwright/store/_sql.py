@@ -25,6 +25,7 @@ from archwright.store._store import DOCUMENTS, Record, Snapshot, Store
 from archwright.store._url import address, database_url
 
 _LEASE = 60.0  # seconds after which the right to write of a process that does not renew it can be taken over
+_CREATION = 1635022707  # the key of PostgreSQL's lock under which tables are created
 _SETTLE_SECONDS = 0.5  # after which the changes in SQLite's log are moved into the file itself
 _NOW = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
@@ -95,13 +96,21 @@ class SQLStore(Store):
 
         Raises:
             StoreError: The study exists.
+            StudyLocked: Another process creates it at the same time.
         """
         if not self.is_empty():
             raise StoreError(f"{self._place} is not empty: it holds a study {self._name!r}")
         with self._transaction():
+            if self._file is None:  # two transactions cannot create the same table: the second waits for the first
+                self._connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_CREATION)))
             tables.SCHEMA.create_all(self._connection)
             row = {"name": self._name, "format": tables.FORMAT, "epoch": 0}
-            key = self._connection.execute(sql.insert(tables.studies).values(row)).inserted_primary_key
+            try:
+                key = self._connection.execute(sql.insert(tables.studies).values(row)).inserted_primary_key
+            except sql.exc.IntegrityError as error:
+                raise StudyLocked(
+                    f"the study {self._name!r} in {self._place} has just been created by another process"
+                ) from error
             assert key is not None
             rows = [{"study": key[0], "name": name, "value": _dump(document.get(name))} for name in DOCUMENTS]
             self._connection.execute(sql.insert(tables.documents), rows)
@@ -300,7 +309,7 @@ class SQLStore(Store):
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sql.exc.SQLAlchemyError, sqlite3.Error) as error:
+        except (sql.exc.SQLAlchemyError, sqlite3.Error, UnicodeError) as error:  # a damaged schema is no text
             reason = getattr(error, "orig", None) or error
             raise StoreError(f"{self._place} cannot be used: {reason}") from error
 

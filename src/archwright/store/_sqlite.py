@@ -62,7 +62,7 @@ class SQLiteFile:
             StoreError: The file is damaged, or holds something else.
             sqlite3.Error: It cannot be opened.
         """
-        file = self._open_to_read() if self._readonly else self._open("mode=rwc")
+        file = self._open_to_read() if self._readonly else self._open("mode=rw" if self._checked else "mode=rwc")
         try:
             return self._prepare(file)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 
 import sqlalchemy as sql
@@ -22,7 +23,7 @@ def database_url(place: Path | str) -> sql.URL:
         >>> database_url("postgresql://me@host/studies").host
         'host'
     """
-    if isinstance(place, str) and "://" in place:
+    if isinstance(place, str) and ("://" in place or re.match("(postgres(ql)?|sqlite)[+:]", place)):
         try:
             url = sql.make_url(place)
         except (sql.exc.ArgumentError, ValueError):
@@ -31,12 +32,23 @@ def database_url(place: Path | str) -> sql.URL:
             return url.set(drivername="postgresql+psycopg")
         if url.get_backend_name() != "sqlite":
             raise StoreError(f"{url.get_backend_name()} is not a supported database: give {_ALLOWED}")
+        if url.host:
+            raise StoreError(
+                f"{_hidden(place)} names a host: the path of a file follows three slashes. Give {_ALLOWED}"
+            )
         if not url.database or url.query or ":memory:" in url.database:
             raise StoreError(f"{_hidden(place)} names no file: give {_ALLOWED}; without a store a study is in memory")
         place = url.database
     path = Path(place).absolute()
-    if path.exists() and not path.is_file():  # SQLite would wait for a pipe for ever
-        raise StoreError(f"{path} is not a file: give {_ALLOWED}")
+    for each in (path, *(path.with_name(f"{path.name}-{end}") for end in ("journal", "shm", "wal"))):
+        try:
+            is_odd = not stat.S_ISREG(each.stat().st_mode)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{str(each)!r} cannot be used: {error}") from error
+        if is_odd:  # SQLite would wait for a pipe for ever
+            raise StoreError(f"{each} is not a file: give {_ALLOWED}")
     if not path.parent.is_dir():
         raise StoreError(f"there is no folder {path.parent} for the database {path.name}: make it first")
     return sql.URL.create("sqlite", database=str(path))
@@ -55,7 +67,7 @@ def address(place: Path | str) -> str:
     url = database_url(place)
     if url.drivername == "sqlite":
         return str(url.database)
-    query = {name: value for name, value in url.query.items() if "password" not in name}
+    query = {name: value for name, value in url.query.items() if "password" not in name.lower()}
     return sql.URL.create(
         url.drivername, url.username, host=url.host, port=url.port, database=url.database, query=query
     ).render_as_string()
@@ -63,4 +75,10 @@ def address(place: Path | str) -> str:
 
 def _hidden(place: str) -> str:
     """Return text that may be an address without what may be a password."""
-    return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"//[^/]*@", "//***@", place))
+    scheme, colon, rest = place.partition(":")
+    if "@" in rest:
+        rest = "//***@" + rest.rpartition("@")[2]
+    elif rest.startswith("//") and ":" in rest:  # what follows is a port, or a password without a host
+        rest = rest.partition(":")[0] + ":***"
+    rest, mark, query = rest.partition("?")
+    return scheme + colon + rest + mark + re.sub(r"=[^&]*", "=***", query)

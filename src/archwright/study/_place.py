@@ -74,6 +74,8 @@ class Place:
         name = name or (folder.name if folder else "")
         if not name:
             raise StudyError("a study in a store needs a name: give name=")
+        if not isinstance(name, str) or name != name.encode(errors="ignore").decode() or "\0" in name:
+            raise StudyError(f"the name of a study is text without NUL or surrogates, not {name!r}: give another name=")
         assert given is not None
         assert where is not None
         if "://" not in where:

@@ -385,10 +385,10 @@ class Study(Results):
         changed = describe.differences(document, self._recorder.document)
         told = "".join(f"\n  {line}" for line in changed)
         if not resume:
-            where = "path" if place.store is None else "name"
+            where, given = ("path", "path") if place.store is None else ("name", "store=, name=")
             raise StudyError(
                 f"{place} holds a study already, with {counted(len(self.trials), 'trial')}. Continue it "
-                f"(resume=True, or load({where}).resume()), or choose another {where}.{told}"
+                f"(resume=True, or load({given}).resume()), or choose another {where}.{told}"
             )
         if changed:
             raise StudyError(f"{place} holds a different study:{told}")
