@@ -269,8 +269,8 @@ def test_processes_that_begin_at_once(store, monkeypatch):
         try:
             one.create(document)
             outcomes.append(name)
-        except StudyLocked as error:
-            assert "being written to by" in str(error) or "just been created" in str(error)
+        except StudyLocked:
+            outcomes.append("locked")
         finally:
             one.close()
 
@@ -279,7 +279,7 @@ def test_processes_that_begin_at_once(store, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(outcomes) == ["a", "b", "c"]
+    assert sorted(outcomes) == ["a", "b", "c", "locked"]
     assert [each.name for each in list_studies(store)] == ["a", "b", "c"]
 
 

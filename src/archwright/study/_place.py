@@ -74,7 +74,7 @@ class Place:
         name = name or (folder.name if folder else "")
         if not name:
             raise StudyError("a study in a store needs a name: give name=")
-        if not isinstance(name, str) or name != name.encode(errors="ignore").decode() or "\0" in name:
+        if not _is_storable(name):
             raise StudyError(f"the name of a study is text without NUL or surrogates, not {name!r}: give another name=")
         assert given is not None
         assert where is not None
@@ -130,3 +130,8 @@ class Place:
         from archwright.store import address
 
         return f"the study {self.name!r} in {address(self.store)}"
+
+
+def _is_storable(name: object) -> bool:
+    """Tell whether every database can store a name."""
+    return isinstance(name, str) and "\0" not in name and name == name.encode(errors="ignore").decode()
