@@ -19,11 +19,7 @@ from archwright.space import Architecture, Call, Graph, Space, last_name, packag
 
 
 def source(
-    space: Space,
-    architecture: Mapping[str, Any],
-    example_input: Any = None,
-    *,
-    imports: Sequence[str] | None = None,
+    space: Space, architecture: Mapping[str, Any], example_input: Any = None, *, imports: Sequence[str] | None = None
 ) -> str:
     """Return the source of a Python module whose function `build()` returns the network of an architecture.
 

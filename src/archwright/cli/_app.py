@@ -290,8 +290,7 @@ def resume(
         float | None, typer.Option(help="New budget in minutes, those on record included; default: as before.")
     ] = None,
     final: Annotated[
-        int | None,
-        typer.Option(min=0, help="Number of best networks that get a final training; default: as before."),
+        int | None, typer.Option(min=0, help="Number of best networks that get a final training; default: as before.")
     ] = None,
     code: Code = None,
     json: Json = False,
@@ -371,10 +370,7 @@ def devices(json: Json = False) -> None:
 @app.command()
 def export(
     run: Run,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="New folder for the files; default: RUN-network."),
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for the files; default: RUN-network.")] = None,
     trial: Annotated[
         int | None,
         typer.Option(
@@ -383,8 +379,7 @@ def export(
     ] = None,
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
     imports: Annotated[
-        list[str] | None,
-        typer.Option(help="Package that model.py may import besides torch; may be repeated."),
+        list[str] | None, typer.Option(help="Package that model.py may import besides torch; may be repeated.")
     ] = None,
     code: Code = None,
     json: Json = False,
@@ -441,8 +436,7 @@ def bench(
     ] = "random,evolution,local-search,bo",
     dataset: Annotated[str | None, typer.Option(help="Data set of the table; default: its first.")] = None,
     trials: Annotated[
-        int,
-        typer.Option(help="Evaluations per run; with schedulers, the budget in full trainings of simulated time."),
+        int, typer.Option(help="Evaluations per run; with schedulers, the budget in full trainings of simulated time.")
     ] = 150,
     seeds: Annotated[int, typer.Option(help="Runs per strategy.")] = 50,
     workers: Annotated[int, typer.Option(help="Parallel evaluations, simulated.")] = 1,

@@ -3,16 +3,7 @@
 from typing import TYPE_CHECKING
 
 from archwright._lazy import lazy
-from archwright.export._best import (
-    BEST,
-    FRONT,
-    TOP,
-    clear_all_but,
-    export_network,
-    load_best,
-    read_best,
-    save_best,
-)
+from archwright.export._best import BEST, FRONT, TOP, clear_all_but, export_network, load_best, read_best, save_best
 from archwright.export._measure import Measured, measure_networks
 from archwright.export._saved import Saved
 

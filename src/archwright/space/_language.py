@@ -13,18 +13,7 @@ from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Scalar, Subset
 from archwright.space._graph import Graph
 from archwright.space._names import declare, parameter_names, plain
-from archwright.space._nodes import (
-    Apply,
-    Blank,
-    Call,
-    Filled,
-    Input,
-    Merge,
-    Node,
-    is_value,
-    last_name,
-    written,
-)
+from archwright.space._nodes import Apply, Blank, Call, Filled, Input, Merge, Node, is_value, last_name, written
 
 
 def choice(*options: Any, name: str | None = None) -> Choice:

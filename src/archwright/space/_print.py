@@ -10,17 +10,7 @@ from typing import Any
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset
 from archwright.space._fold import children
 from archwright.space._graph import Graph
-from archwright.space._nodes import (
-    SYMBOLS,
-    Apply,
-    Call,
-    Filled,
-    Input,
-    Merge,
-    Node,
-    last_name,
-    written,
-)
+from archwright.space._nodes import SYMBOLS, Apply, Call, Filled, Input, Merge, Node, last_name, written
 from archwright.space._program import Program
 
 _WIDTH = 100

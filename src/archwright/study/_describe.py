@@ -240,11 +240,7 @@ def _described(made: Any, registry: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         options = None
     kind = type(made)
-    return {
-        "name": registry.name_of(made),
-        "class": f"{kind.__module__}:{kind.__qualname__}",
-        "options": options,
-    }
+    return {"name": registry.name_of(made), "class": f"{kind.__module__}:{kind.__qualname__}", "options": options}
 
 
 _FULL = {

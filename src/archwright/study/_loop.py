@@ -136,11 +136,7 @@ class SearchLoop:
 
             def look(seed: int = number) -> None:
                 candidate = Candidate(
-                    space,
-                    space.sample(rng),
-                    seed=seed,
-                    device=evaluator.device,
-                    example_input=evaluator.example_input,
+                    space, space.sample(rng), seed=seed, device=evaluator.device, example_input=evaluator.example_input
                 )
                 evaluator.try_out(candidate)
 

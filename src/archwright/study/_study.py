@@ -270,12 +270,7 @@ class Study(Results):
         return None if self._session is None else self._session.stopped_by
 
     def run(
-        self,
-        evaluator: Any,
-        budget: Budget,
-        *,
-        final: bool | int = True,
-        callbacks: Iterable[Callback] = (),
+        self, evaluator: Any, budget: Budget, *, final: bool | int = True, callbacks: Iterable[Callback] = ()
     ) -> Self:
         """Evaluate trials until the budget is used up, then run the final training; return the study itself.
 
@@ -313,11 +308,7 @@ class Study(Results):
         return self._run(evaluator, budget, final, callbacks, start=start)
 
     def resume(
-        self,
-        budget: Budget | None = None,
-        *,
-        final: bool | int | None = None,
-        callbacks: Iterable[Callback] = (),
+        self, budget: Budget | None = None, *, final: bool | int | None = None, callbacks: Iterable[Callback] = ()
     ) -> Self:
         """Continue the search with the recorded evaluator, or the one given to `load`.
 

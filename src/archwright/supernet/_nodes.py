@@ -11,19 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archwright.errors import RelaxationError, ShapeError
-from archwright.space import (
-    Absent,
-    Apply,
-    Blank,
-    Choice,
-    Filled,
-    Graph,
-    Merge,
-    Repeat,
-    Resolver,
-    Subset,
-    Value,
-)
+from archwright.space import Absent, Apply, Blank, Choice, Filled, Graph, Merge, Repeat, Resolver, Subset, Value
 from archwright.supernet._execution import Context, Engine, Mix
 from archwright.supernet._fused import weighted_sum
 

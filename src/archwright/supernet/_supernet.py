@@ -71,12 +71,7 @@ class Supernet(nn.Module):
     """
 
     def __init__(
-        self,
-        space: Space,
-        relaxation: str | Relaxation = "softmax",
-        *,
-        example_input: Any = None,
-        seed: int = 0,
+        self, space: Space, relaxation: str | Relaxation = "softmax", *, example_input: Any = None, seed: int = 0
     ) -> None:
         super().__init__()
         specs = as_specs(example_input) or space.example_input

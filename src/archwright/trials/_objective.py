@@ -8,14 +8,7 @@ from dataclasses import dataclass
 
 from archwright.errors import EvaluationError, StudyError
 
-_DIRECTIONS = {
-    "max": True,
-    "maximise": True,
-    "maximize": True,
-    "min": False,
-    "minimise": False,
-    "minimize": False,
-}
+_DIRECTIONS = {"max": True, "maximise": True, "maximize": True, "min": False, "minimise": False, "minimize": False}
 _KNOWN = {
     **dict.fromkeys(("accuracy", "precision", "recall", "f1", "auc", "r2", "throughput"), True),
     **dict.fromkeys(("loss", "error", "mae", "mse", "rmse", "perplexity", "seconds"), False),
