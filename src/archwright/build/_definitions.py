@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import symtable
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from archwright.errors import BuildError
@@ -34,33 +34,23 @@ class Definition:
         return cls(name, text, uses, first & uses, called & uses, runs)
 
 
-class Definitions:
-    """Collects definitions, each after those that it uses, as far as they are known by then."""
+def in_order(definitions: Iterable[Definition]) -> list[str]:
+    """Return the texts of definitions in an order in which they can be executed.
 
-    def __init__(self) -> None:
-        self._found: list[Definition] = []
-
-    def add(self, definition: Definition) -> None:
-        """Take in a definition."""
-        self._found.append(definition)
-
-    def texts(self) -> list[str]:
-        """Return the texts in an order in which they can be executed.
-
-        What a definition uses stands before it. Of definitions that use each other, those come first that others need
-        when they are executed.
-        """
-        known = {definition.name: definition for definition in self._found}
-        left = dict(known)
-        ordered = []
-        while left:
-            free = [each for each in left.values() if not each.uses & left.keys()]
-            free = free or [each for each in left.values() if not _needed(each, known) & left.keys()]
-            if not free:
-                names = ", ".join(sorted(left))
-                raise BuildError(f"{names} need each other when their module is imported, and cannot be copied")
-            ordered.append(left.pop(free[0].name).text)
-        return ordered
+    What a definition uses stands before it. Of definitions that use each other, those come first that others need when
+    they are executed.
+    """
+    known = {definition.name: definition for definition in definitions}
+    left = dict(known)
+    ordered = []
+    while left:
+        free = [each for each in left.values() if not each.uses & left.keys()]
+        free = free or [each for each in left.values() if not _needed(each, known) & left.keys()]
+        if not free:
+            names = ", ".join(sorted(left))
+            raise BuildError(f"{names} need each other when their module is imported, and cannot be copied")
+        ordered.append(left.pop(free[0].name).text)
+    return ordered
 
 
 def _needed(definition: Definition, known: Mapping[str, Definition]) -> set[str]:

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from archwright._scalars import scalars
-from archwright.build._definitions import Definition, Definitions, used_names
+from archwright.build._definitions import Definition, used_names
 from archwright.build._syntax import Import, dotted, identifier, literal, source_of
-from archwright.build._user_code import Module, text_of
+from archwright.build._user_code import Module, module_of, text_of
 from archwright.errors import BuildError
 from archwright.space import find, name_in_torch
 
@@ -39,7 +39,7 @@ class Inliner:
     """
 
     def __init__(self, packages: Iterable[str] = ()) -> None:
-        self.definitions = Definitions()
+        self.definitions: list[Definition] = []
         self.imports: list[Import] = []
         self.postpones = False
         self.names: dict[str, Any] = {
@@ -91,7 +91,7 @@ class Inliner:
             raise BuildError(f"{name} cannot be copied; define it at the top of a module, by def or class")
         text = text_of(item)
         if self.claim(item.__name__, item):
-            self._define(item.__name__, text, Module.of(item.__module__))
+            self._define(item.__name__, text, module_of(item.__module__))
 
     def _define(self, name: str, text: str, module: Module) -> None:
         """Collect a definition after what it needs."""
@@ -102,7 +102,7 @@ class Inliner:
                     self._need(used, module.scope[used], module)
                 except BuildError as error:
                     raise BuildError(f"{name} uses {used}: {error}") from error
-        self.definitions.add(Definition.of(name, text))
+        self.definitions.append(Definition.of(name, text))
 
     # ------------------------------------------------------------------ what they need
 
@@ -139,7 +139,7 @@ class Inliner:
                 self._assign(name, value, literal(scalars(value), self.expression))
         except BuildError:  # what has no name of its own is what its module says it is
             if imported is not None:
-                module, original = Module.of(imported.module), imported.name
+                module, original = module_of(imported.module), imported.name
             else:
                 original = name
             text = module.assignment(original, value)
@@ -153,7 +153,7 @@ class Inliner:
     def _assign(self, name: str, value: Any, expression: ast.expr) -> None:
         text = source_of(ast.Assign([ast.Name(identifier(name), ast.Store())], expression))
         if self.claim(name, value):
-            self.definitions.add(Definition.of(name, text))
+            self.definitions.append(Definition.of(name, text))
 
     def expression(self, value: Any) -> ast.expr | None:
         """Return how source calls a class or function that a table holds, or the member of an enumeration."""

@@ -29,7 +29,9 @@ def is_open(item: Any) -> bool:
     item = body_of(item)
     if isinstance(item, Choice):
         return all(map(is_layer, _ends(item)))
-    return (is_row(item) or isinstance(item, Repeat)) and _holds_choice(item)
+    return (is_row(item) or isinstance(item, Repeat)) and any(
+        isinstance(part, Choice) and is_layer(part) for part in walk(item)
+    )
 
 
 def is_row(item: Any) -> bool:
@@ -61,8 +63,3 @@ def _makes_layer(call: Call) -> bool:
         return call.target.startswith("torch.nn.")
     callee = find(call.target, call.callee)
     return not inspect.isclass(callee) or issubclass(callee, torch.nn.Module)
-
-
-def _holds_choice(item: Any) -> bool:
-    """Tell whether there is a choice between modules inside an item."""
-    return any(isinstance(part, Choice) and is_layer(part) for part in walk(item))

@@ -44,7 +44,6 @@ class ShapesAlone(TorchFunctionMode):
         self._products = products
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run a function of torch."""
         kwargs = kwargs or {}
         if func in _FILLING and args[0].is_meta:
             return args[0]

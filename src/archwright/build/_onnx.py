@@ -116,23 +116,12 @@ _Form = Callable[[torch.nn.Module, tuple[Tensor, ...], Any], tuple[Any, Any]]
 """Returns what is exported in place of a network, and which of its axes are free."""
 
 
-def _as_it_is(network: torch.nn.Module, inputs: tuple[Tensor, ...], free: Any) -> tuple[Any, Any]:
-    return network, free
-
-
-def _from_its_code(network: torch.nn.Module, inputs: tuple[Tensor, ...], free: Any) -> tuple[Any, Any]:
-    return torch.export.export(network, inputs, dynamic_shapes=free, strict=True), free
-
-
-def _each_alone(network: torch.nn.Module, inputs: tuple[Tensor, ...], free: Any) -> tuple[Any, Any]:
-    return _EachAlone(network), (free,)
-
-
-def _single_apart(network: torch.nn.Module, inputs: tuple[Tensor, ...], free: Any) -> tuple[Any, Any]:
-    return _SingleApart(network), (free,)
-
-
-_FORMS: tuple[_Form, ...] = (_as_it_is, _from_its_code, _each_alone, _single_apart)
+_FORMS: tuple[_Form, ...] = (
+    lambda network, inputs, free: (network, free),
+    lambda network, inputs, free: (torch.export.export(network, inputs, dynamic_shapes=free, strict=True), free),
+    lambda network, inputs, free: (_EachAlone(network), (free,)),
+    lambda network, inputs, free: (_SingleApart(network), (free,)),
+)
 """Ways to export a network, the best file first. As it is: most networks. From its code, where `len(x)` and
 `int(x.shape[0])` stay open: a traced run settles them. One sample after the other: loops over a batch. A single sample
 apart: what compares the size of the batch with 1."""

@@ -66,13 +66,7 @@ class Failure:
 
 def shapes_in(item: Any) -> Any:
     """Return what a layer gave with a `Shape` in place of each tensor."""
-    if isinstance(item, torch.Tensor):
-        return Shape(tuple(item.shape), tuple(item.stride()), item.dtype)
-    if type(item) in (list, tuple):
-        return type(item)(map(shapes_in, item))
-    if isinstance(item, dict):
-        return {key: shapes_in(part) for key, part in item.items()}
-    return item
+    return _each(item, torch.Tensor, lambda found: Shape(tuple(found.shape), tuple(found.stride()), found.dtype))
 
 
 def key_of(item: Any) -> Any:
@@ -123,12 +117,11 @@ class Sum:
             except (IndexError, RuntimeError, TypeError) as error:
                 text = f"{path}: values of shape {one}, {other} cannot be joined along axis 1: {error}"
                 return replace(self, when=when, value=Failure(text, path))
-            return replace(self, when=when, value=Shape(tuple(found.shape), found.stride(), found.dtype))
+            return replace(self, when=when, value=shapes_in(found))
         if one == other:
             return replace(self, when=when)
         if _are_added(self.value, value):
-            added = _tensor(self.value) + _tensor(value)
-            return replace(self, when=when, value=Shape(tuple(added.shape), added.stride(), added.dtype))
+            return replace(self, when=when, value=shapes_in(_tensor(self.value) + _tensor(value)))
         text = f"{self.first} and {place} disagree in shape: {one} and {other} (the batch is 2)"
         return replace(self, when=when, value=Failure(text, path))
 
@@ -233,10 +226,13 @@ def reason(error: Exception, call: Call, inputs: list[Any], path: str, made: Map
 
 def _tensors(item: Any, device: str) -> Any:
     """Return what `shapes_in` made shapes of, as tensors again."""
-    if isinstance(item, Shape):
-        return item.tensor(device)
+    return _each(item, Shape, lambda found: found.tensor(device))
+
+
+def _each(item: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """Return an item with a function applied to what is of a kind in it, inside lists, tuples and dictionaries too."""
+    if isinstance(item, kind):
+        return change(item)
     if type(item) in (list, tuple):
-        return type(item)(_tensors(part, device) for part in item)
-    if isinstance(item, dict):
-        return {key: _tensors(part, device) for key, part in item.items()}
-    return item
+        return type(item)(_each(part, kind, change) for part in item)
+    return {key: _each(part, kind, change) for key, part in item.items()} if isinstance(item, dict) else item

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from archwright.build._build import closed_model, has_lazy_layers
-from archwright.build._definitions import used_names
+from archwright.build._definitions import in_order, used_names
 from archwright.build._inline import Inliner
 from archwright.build._make import class_name, class_tree, modules, parts_of
 from archwright.build._syntax import LINE, Import, call, dotted, import_statements, layout, literal, method, source_of
@@ -65,7 +65,7 @@ class _Writer:
     def text(self, docstring: str) -> str:
         self._collect(self.closed, "model")  # what has a name of its own comes first, and our names make way for it
         main = self._function("build", self.closed, "Return the network with fresh weights.")
-        blocks = [*self.inliner.definitions.texts(), *self.graph_classes, *self.functions, main]
+        blocks = [*in_order(self.inliner.definitions), *self.graph_classes, *self.functions, main]
         code = _spaced([block.strip("\n") for block in blocks])
         used = used_names(code)
         imports = [Import("torch", "nn", "nn"), *self.inliner.imports]

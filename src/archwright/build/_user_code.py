@@ -41,11 +41,6 @@ class Module:
         except (OSError, TypeError, SyntaxError):  # typed at a prompt
             self._text, self._statements = "", ()
 
-    @classmethod
-    def of(cls, name: str) -> Module:
-        """Return a module by its name; its text is read once."""
-        return _modules(name)
-
     def imported(self, name: str) -> Import | None:
         """Return the import that a name comes from; None where the module does not import it by that name."""
         for statement in reversed(self._statements):
@@ -96,7 +91,8 @@ class Module:
 
 
 @functools.lru_cache(maxsize=64)
-def _modules(name: str) -> Module:
+def module_of(name: str) -> Module:
+    """Return a module by its name; its text is read once."""
     return Module(name)
 
 

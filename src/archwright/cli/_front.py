@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,8 @@ def show_front(study: Study, picture: Path | None, *, as_json: bool) -> None:
     if not found:
         out.line("no trial is complete yet")
         return
-    names = list(dict.fromkeys(_named(study)))
+    metrics = [each.metric for each in study.objectives] + [each.metric for each in study.constraints]
+    names = list(dict.fromkeys(metrics))
     rows = [
         [str(each.trial.number), *(f"{each.metrics[name]:.6g}" if name in each.metrics else "" for name in names)]
         for each in found
@@ -109,8 +110,3 @@ def show_devices(*, as_json: bool) -> None:
     out.listed(here.items())
     out.line("published, for the space nasbench201", style="bold")
     out.listed(sorted(published.items()))
-
-
-def _named(study: Study) -> Iterable[str]:
-    yield from (objective.metric for objective in study.objectives)
-    yield from (constraint.metric for constraint in study.constraints)

@@ -48,7 +48,6 @@ class Inherited:
     preserving: bool
 
     def __str__(self) -> str:
-        """Return one line."""
         total = self.copied + self.grown + self.fresh
         function = "is preserved" if self.preserving else "differs"
         return (

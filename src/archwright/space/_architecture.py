@@ -65,15 +65,12 @@ class Architecture(Mapping[str, Value]):
         return cls({name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
 
     def __getitem__(self, name: str) -> Value:
-        """Return one decision."""
         return self._decisions[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names of the decisions."""
         return iter(self._decisions)
 
     def __len__(self) -> int:
-        """Return the number of active decisions."""
         return len(self._decisions)
 
     def __hash__(self) -> int:
@@ -87,10 +84,8 @@ class Architecture(Mapping[str, Value]):
         return Architecture, (self._decisions,)
 
     def __eq__(self, other: object) -> bool:
-        """Compare the decisions."""
         return self._decisions == other._decisions if isinstance(other, Architecture) else NotImplemented
 
     def __repr__(self) -> str:
-        """Return the decisions in one line."""
         inside = ", ".join(f"{name}={value!r}" for name, value in self._decisions.items())
         return f"Architecture({self.id}: {inside})"

@@ -185,7 +185,6 @@ class _Watched(Architecture):
         return self._held
 
     def __getitem__(self, name: str) -> Value:
-        """Return one decision."""
         if name not in self._held:
             return self._decisions[name]
         self.read.add(name)

@@ -62,7 +62,6 @@ class Graph(Node):
             object.__setattr__(self, "labels", _label(self))
 
     def __repr__(self) -> str:
-        """Return the graph's name, or what is in it."""
         return f"graph({self.name!r})" if self.name else f"graph({', '.join(self.labels.values())})"
 
     def always(self) -> list[Apply | Merge]:

@@ -52,31 +52,24 @@ class Node(Undecided):
         return _combine("add", self, other)
 
     def __radd__(self, other: Any) -> Node:
-        """Sum, with this node on the right."""
         return _combine("add", other, self)
 
     def __sub__(self, other: Any) -> Node:
-        """Subtract one number from another."""
         return _combine("sub", self, other)
 
     def __rsub__(self, other: Any) -> Node:
-        """Subtract, with this node on the right."""
         return _combine("sub", other, self)
 
     def __mul__(self, other: Any) -> Node:
-        """Multiply two numbers."""
         return _combine("mul", self, other)
 
     def __rmul__(self, other: Any) -> Node:
-        """Multiply, with this node on the right."""
         return _combine("mul", other, self)
 
     def __floordiv__(self, other: Any) -> Node:
-        """Divide one number by another, rounding down."""
         return _combine("floordiv", self, other)
 
     def __rfloordiv__(self, other: Any) -> Node:
-        """Divide, with this node on the right."""
         return _combine("floordiv", other, self)
 
 
@@ -111,7 +104,6 @@ class Call(Node):
         return self.target.startswith("operator.")
 
     def __repr__(self) -> str:
-        """Return the call as it was written."""
         arguments = [written(value) for value in self.args]
         arguments += [f"{key}={written(value)}" for key, value in self.kwargs.items()]
         return f"{last_name(self.target)}({', '.join(arguments)})"
@@ -136,7 +128,6 @@ class Blank(Node):
         return True
 
     def __repr__(self) -> str:
-        """Return the blank's name."""
         return self.name
 
 
@@ -160,7 +151,6 @@ class Filled(Node):
     values: tuple[Any, ...]
 
     def __repr__(self) -> str:
-        """Return the body with what fills the blanks."""
         inside = ", ".join(f"{blank.name}={written(v)}" for blank, v in zip(self.blanks, self.values, strict=True))
         return f"{written(self.body)} with {inside}"
 
@@ -187,7 +177,6 @@ class Input(GraphValue):
     index: int
 
     def __repr__(self) -> str:
-        """Return the value's name."""
         return f"x{self.index}"
 
 
@@ -211,7 +200,6 @@ class Apply(GraphValue):
         return self.inputs
 
     def __repr__(self) -> str:
-        """Return the application as it was written."""
         return f"{written(self.module)}({', '.join(map(_brief, self.inputs))})"
 
 
@@ -245,7 +233,6 @@ class Merge(GraphValue):
         return self.operands
 
     def __repr__(self) -> str:
-        """Return the merge as it was written."""
         return f"{self.kind}({', '.join(map(_brief, self.operands))})"
 
 

@@ -157,7 +157,7 @@ class Program:
             if key not in memo:
                 nonlocal work
                 work += len(reach)
-                first = min(group, key=self._order)
+                first = min(group, key=self._position.__getitem__)
                 rest, after = group - {first}, decided | {first}
                 ways: dict[frozenset[Decision], int] = {}
                 for value in first.values():
@@ -176,9 +176,6 @@ class Program:
                 f"the architectures cannot be counted: too many of the {len(self.names):,} decisions are tied to each "
                 f"other across options, where one that is decided in several of them is decided once; tie fewer"
             ) from None
-
-    def _order(self, decision: Decision) -> int:
-        return self._position[decision]
 
     def _groups(self, agenda: frozenset[Decision], decided: frozenset[Decision]) -> list[frozenset[Decision]]:
         """Split an agenda into groups that have no undecided decision in common."""
@@ -211,7 +208,9 @@ class Program:
             return ()
         if id(item) in self._memo:
             return self._memo[id(item)]
-        if any(_full_name(base) == "torch.nn.modules.module.Module" for base in type(item).__mro__):
+        if any(
+            f"{base.__module__}.{base.__qualname__}" == "torch.nn.modules.module.Module" for base in type(item).__mro__
+        ):
             raise SpaceError(
                 f"{path} holds {type(item).__name__}(...), an instantiated layer, which would be shared by every "
                 f"network; write it with archwright.nn, or aw.lazy for a class of your own"
@@ -255,7 +254,7 @@ class Program:
             exposed.update(dict.fromkeys(self._exposed(part, below_path, scope)))
         result = tuple(exposed)
         if isinstance(item, Graph):
-            result = tuple(sorted(result, key=self._order))
+            result = tuple(sorted(result, key=self._position.__getitem__))
         self._memo[id(item)] = result
         return result
 
@@ -279,10 +278,6 @@ def _inside(item: Any) -> Iterable[Any]:
         return item
     is_object = is_dataclass(item) and not isinstance(item, type | Node)
     return [getattr(item, each.name, None) for each in fields(item)] if is_object else ()
-
-
-def _full_name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _distinct(decisions: Iterator[Decision]) -> tuple[Decision, ...]:

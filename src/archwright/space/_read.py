@@ -62,8 +62,8 @@ class Reader:
             Choice: self._choice,
             Subset: self._subset,
             Repeat: self._repeat,
-            Integer: self._integer,
-            Real: self._real,
+            Integer: partial(self._range, integer),
+            Real: partial(self._range, real),
             TensorSpec: self._spec,
         }
 
@@ -275,13 +275,9 @@ class Reader:
         low = self._whole(fields["low"], "low", 0, len(bodies))
         return Repeat(bodies, low, self._name_or_none(fields["name"]))
 
-    def _integer(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Integer:
+    def _range(self, make: Callable[..., Any], fields: dict[str, Any], _: Mapping[str, Any]) -> Any:
         log, name = self._need(fields["log"], bool, "log"), self._name_or_none(fields["name"])
-        return integer(fields["low"], fields["high"], log=log, name=name)
-
-    def _real(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Real:
-        log, name = self._need(fields["log"], bool, "log"), self._name_or_none(fields["name"])
-        return real(fields["low"], fields["high"], log=log, name=name)
+        return make(fields["low"], fields["high"], log=log, name=name)
 
     def _spec(self, fields: dict[str, Any], _: Mapping[str, Any]) -> TensorSpec:
         return TensorSpec(self._need(fields["shape"], tuple, "shape"), self._need(fields["dtype"], str, "dtype"))

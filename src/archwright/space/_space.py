@@ -143,7 +143,6 @@ class Space:
         return dict(canonical) == dict(architecture) and self._constraints.hold(canonical)
 
     def __repr__(self) -> str:
-        """Return the space in one line."""
         size = describe_size(self.bound)
         return f"<Space {self.name or ''} {counted(len(self.decisions), 'decision')}, {size}>".replace("  ", " ")
 

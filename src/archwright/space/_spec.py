@@ -29,7 +29,6 @@ class TensorSpec:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        """Check the sizes and the form of the name."""
         sizes = tuple(map(scalar, self.shape))
         if not all(is_whole(size) and size >= 1 for size in sizes):
             raise SpaceError(f"a sample's shape holds whole numbers of 1 or more, not {self.shape}")

@@ -52,7 +52,6 @@ class Budget:
     target: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the values."""
         keep_scalars(self, *asdict(self))
         given = {name: value for name, value in asdict(self).items() if value is not None}
         if not given:

@@ -63,14 +63,13 @@ class Dispatcher:
 
     def final_job(self, trial: Trial, seconds: float | None) -> Job:
         """Return the job of a trial's final training."""
-        given, stages = self._given(trial), self._stages(trial)
         return Job(
             trial.number,
             self._space.fingerprint,
             trial.architecture,
             trial.seed,
-            fidelity=given,
-            stages=stages,
+            fidelity=self._given(trial),
+            stages=self._stages(trial),
             seconds=seconds,
         )
 

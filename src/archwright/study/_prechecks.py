@@ -43,7 +43,6 @@ class Prechecks:
         self._failures: dict[Architecture, str] = {}
 
     def __bool__(self) -> bool:
-        """Tell whether there are any."""
         return bool(self._constraints)
 
     def check(self) -> None:

@@ -122,23 +122,10 @@ def _umask() -> int:
 
 SIGNALS = [
     getattr(signal, f"SIG{name}")
-    for name in [
-        "INT",
-        "TERM",
-        "HUP",
-        "QUIT",
-        "ABRT",
-        "ALRM",
-        "VTALRM",
-        "PROF",
-        "USR1",
-        "USR2",
-        "CHLD",
-        "PIPE",
-        "CONT",
-        "TSTP",
-        "WINCH",
-    ]
+    for name in (
+        *("INT", "TERM", "HUP", "QUIT", "ABRT", "ALRM", "VTALRM", "PROF"),
+        *("USR1", "USR2", "CHLD", "PIPE", "CONT", "TSTP", "WINCH"),
+    )
     if hasattr(signal, f"SIG{name}")
 ]
 """The signals for which programs have handlers."""

@@ -339,15 +339,12 @@ class Study(Results):
         self._recorder.close()
 
     def __enter__(self) -> Self:
-        """Return the study itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Close it."""
         self.close()
 
     def __repr__(self) -> str:
-        """Return the study in one line."""
         best = "" if self.best is None else f", best {dict(self.best.metrics)}"
         aims = ", ".join(map(str, self.objectives))
         return f"<Study {aims} in {self._recorder.place}, {counted(len(self.history.finished), 'trial')}{best}>"

@@ -84,7 +84,6 @@ class Relaxation:
     warmup: float = 0.2
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         check_numbers(self, "warmup", allowed="from 0 to below 1", holds=lambda value: 0 <= value < 1)
 
     def prepare(self, supernet: Supernet) -> Any:

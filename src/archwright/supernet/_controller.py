@@ -65,7 +65,6 @@ class Controller(Relaxation):
     derived: int = 20
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_positive(self, "rate", "temperature", "tanh_constant")
         check_numbers(self, "entropy", "decay", allowed="from 0 to below 1", holds=lambda value: 0 <= value < 1)

@@ -44,7 +44,6 @@ class Dirichlet(Relaxation):
     scale: float = 1e-3
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_options(self, regulariser=("", "l2", "kl"))
         check_positive(self, "scale")

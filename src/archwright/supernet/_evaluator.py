@@ -302,7 +302,10 @@ class SupernetEvaluator(Evaluator):
         if options.pop("type", None) != "supernet" or "training" not in options:
             raise EvaluationError(f"this is not a supernet's evaluator written down: {written!r}")
         training = Training.from_json(options.pop("training"))
-        settings = {name: _as_given(value) for name, value in options.pop("relaxation_settings").items()}
+        settings = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in options.pop("relaxation_settings").items()
+        }
         return cls(training, _base.create(options.pop("relaxation"), **settings), **options)
 
     def __repr__(self) -> str:
@@ -383,8 +386,3 @@ def _first(feed: Feed, seed: int) -> Iterator[Batch]:
     batches = feed.shuffled(min(128, len(feed)), torch.Generator().manual_seed(seed))
     for _, batch in zip(range(_CALIBRATION), batches, strict=False):
         yield batch
-
-
-def _as_given(value: Any) -> Any:
-    """Return a setting as it was before JSON made a list of it."""
-    return tuple(value) if isinstance(value, list) else value

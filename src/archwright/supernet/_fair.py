@@ -48,7 +48,6 @@ class Fair(Relaxation):
     most: int = 12
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_counts(self, "most")
 
@@ -94,17 +93,13 @@ def _column(decision: Decision, count: int, rng: np.random.Generator) -> list[Va
     """Return a value for each path."""
     if not isinstance(decision, Subset):
         values = list(decision.values())
-        return [values[index] for index in _orders(len(values), count, rng)]
+        orders = _rounds(len(values), -(-count // len(values)), rng)
+        return [values[index] for order in orders for index in order][:count]
     size = len(decision.options)
     kept = len(decision.sample(rng))  # type: ignore[arg-type]  # a subset's value is a tuple
     rounds = -(-count // size)
     windows = [np.roll(order, -start)[:kept] for order in _rounds(size, rounds, rng) for start in range(size)]
     return [decision.pick(window) for window in windows[:count]]
-
-
-def _orders(size: int, count: int, rng: np.random.Generator) -> list[int]:
-    """Return numbers below a size, `count` of them, each as often as any other."""
-    return [int(index) for order in _rounds(size, -(-count // size), rng) for index in order][:count]
 
 
 def _rounds(size: int, rounds: int, rng: np.random.Generator) -> list[np.ndarray[Any, np.dtype[np.int64]]]:

@@ -54,7 +54,6 @@ class Gates(Relaxation):
     rate: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         if isinstance(self.cost, str):
             object.__setattr__(self, "cost", canonical(self.cost))

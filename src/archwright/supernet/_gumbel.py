@@ -41,7 +41,6 @@ class Gumbel(Relaxation):
     end: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_positive(self, "start", "end")
 

@@ -46,7 +46,6 @@ class Partial(Relaxation):
     channels: int = 4
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_counts(self, "channels")
 

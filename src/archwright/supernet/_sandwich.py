@@ -53,7 +53,6 @@ class Sandwich(Relaxation):
     shrink: bool = False
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_counts(self, "random", least=0)
 

@@ -42,7 +42,6 @@ class Softmax(Relaxation):
     end: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         super().__post_init__()
         check_positive(self, "start", "end")
         check_options(self, order=(1, 2))

@@ -274,20 +274,12 @@ def _narrow_norm(layer: nn.Module, divisor: int) -> None:
 
 
 @register(nn.Conv1d, nn.Conv2d, nn.Conv3d, kind=_conv_kind, narrow=_narrow_conv)
+@register(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, kind=_conv_kind)
 def _conv(layer: nn.Conv2d) -> Mapping[str, Slicing]:
     return {"weight": Slicing(centred=tuple(range(2, layer.weight.ndim)))}
 
 
-@register(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, kind=_conv_kind)
-def _transposed(layer: nn.ConvTranspose2d) -> Mapping[str, Slicing]:
-    return {"weight": Slicing(centred=tuple(range(2, layer.weight.ndim)))}
-
-
 @register(nn.modules.batchnorm._NormBase, narrow=_narrow_norm)
-def _norm(layer: nn.Module) -> Mapping[str, Slicing]:
-    return {}
-
-
 @register(nn.Linear, nn.Bilinear, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.Embedding, nn.EmbeddingBag, nn.PReLU)
 def _leading(layer: nn.Module) -> Mapping[str, Slicing]:
     return {}
