@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -249,10 +252,10 @@ def test_a_lease_that_another_took_is_not_given_up_or_renewed(tmp_path, monkeypa
     first, second = (SQLStore(tmp_path / "studies.db", "a") for _ in range(2))
     first.create(aw.Study(SPACE)._recorder.document)
     second.acquire()
-    assert not first._renew()
+    assert not first._renewal.write(holder=None, expires=None)
     first.close()
     monkeypatch.setattr(_sql, "_LEASE", 60.0)
-    assert second._renew()
+    assert second._renewal.write(expires=second._now + 60.0)
     with pytest.raises(StudyLocked):
         SQLStore(tmp_path / "studies.db", "a").acquire()
     second.close()
@@ -288,6 +291,19 @@ def test_a_lease_without_an_end_can_be_taken_over(tmp_path):
     with sqlite3.connect(tmp_path / "studies.db") as connection:
         connection.execute("UPDATE studies SET holder = 'somebody'")
     walk(aw.load(store=tmp_path / "studies.db", name="a"), 1)
+
+
+def test_a_study_that_is_not_closed_keeps_nobody_out(store):
+    study = aw.Study(SPACE, store=store, name="a")
+    study.ask()
+    del study
+    gc.collect()
+    _, trial = take_over(store)
+    assert trial.number == 0
+    program = "import sys, archwright as aw; from tests.study.helpers import SPACE; "
+    program += "study = aw.Study(SPACE, store=sys.argv[1], name='b'); study.ask()"
+    subprocess.run([sys.executable, "-c", program, store], check=True)
+    assert aw.load(store=store, name="b").ask().attempts == 2
 
 
 def test_no_file_is_made_in_the_place_of_one_that_was_moved(tmp_path):

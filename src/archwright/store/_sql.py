@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import sqlalchemy as sql
@@ -27,6 +30,7 @@ from archwright.store._url import address, database_url
 _LEASE = 60.0  # seconds after which the right to write of a process that does not renew it can be taken over
 _CREATION = 1635022707  # the key of PostgreSQL's lock under which tables are created
 _SETTLE_SECONDS = 0.5  # after which the changes in SQLite's log are moved into the file itself
+_UNUSABLE = (sql.exc.SQLAlchemyError, sqlite3.Error, UnicodeError)  # the last where a damaged schema is no text
 _NOW = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
     "postgresql": "extract(epoch from clock_timestamp())::double precision",
@@ -69,13 +73,16 @@ class SQLStore(Store):
         self._locked = locked
         self._id: int | None = None
         self._epoch = -1  # none that a study ever has
-        self._renewal: _Renewal | None = None
+        self._renewal: _Renewal | None = None  # which has no reference to the store: that can be collected
         self._file: SQLiteFile | None = None
         self._settled = time.monotonic()
         if url.drivername == "sqlite":
             self._file = SQLiteFile(Path(self._place), readonly=readonly)
             self._engine = sql.create_engine("sqlite://", poolclass=sql.pool.NullPool, creator=self._file.connect)
-            event.listen(self._engine, "begin", self._begin_sqlite)
+            # Python's driver would begin a writing transaction only at its first change, when another writer may have
+            # come between: taking the write lock at once makes each transaction wait its turn instead.
+            begin = "BEGIN" if readonly else "BEGIN IMMEDIATE"
+            event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         else:
             require("psycopg", extra="postgresql", purpose="a PostgreSQL database")
             self._engine = sql.create_engine(url)
@@ -145,7 +152,8 @@ class SQLStore(Store):
             )
         self._epoch = epoch
         if not self._locked:
-            self._renewal = _Renewal(self._renew, _LEASE / 4)
+            self._renewal = _Renewal(self._engine, self._now, study, epoch)
+            weakref.finalize(self, self._renewal.ends.put, None).atexit = False
 
     def read(self) -> Snapshot:
         """Return the content.
@@ -197,8 +205,6 @@ class SQLStore(Store):
             if self._renewal is not None:
                 self._renewal.stop()
                 self._renewal = None
-                with suppress(StoreError):  # the lease ends by itself
-                    self._renew(holder=None, expires=None)
         finally:
             self._epoch = -1
             self._dispose()
@@ -233,13 +239,6 @@ class SQLStore(Store):
                 f"the study {self._name!r} in {self._place} cannot be written to: another process has taken it over, "
                 "and goes on with it"
             )
-
-    def _renew(self, **change: Any) -> bool:
-        """Renew the lease, or give it up, over a connection of its own; return whether it is still held."""
-        change = change or {"expires": self._now + _LEASE}
-        mine = (tables.studies.c.id == self._id) & (tables.studies.c.epoch == self._epoch)
-        with self._told(), self._engine.begin() as connection:
-            return connection.execute(sql.update(tables.studies).where(mine).values(change)).rowcount == 1
 
     # ------------------------------------------------------------------ inside
 
@@ -300,16 +299,11 @@ class SQLStore(Store):
                 file.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._settled = time.monotonic()
 
-    def _begin_sqlite(self, connection: sql.Connection) -> None:
-        # Python's driver would begin a writing transaction only at its first change, when another writer may
-        # have come between: taking the write lock at once makes each transaction wait its turn instead.
-        connection.exec_driver_sql("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
-
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sql.exc.SQLAlchemyError, sqlite3.Error, UnicodeError) as error:  # a damaged schema is no text
+        except _UNUSABLE as error:
             reason = getattr(error, "orig", None) or error
             raise StoreError(f"{self._place} cannot be used: {reason}") from error
 
@@ -327,26 +321,47 @@ class SQLStore(Store):
 
 
 class _Renewal(threading.Thread):
-    """Renews a lease until it is stopped, or lost."""
+    """Renews a lease until it is stopped or lost, then gives it up.
 
-    def __init__(self, renew: Callable[[], bool], every: float) -> None:
+    It is stopped by the closing of the store, by its garbage collection, or by the end of the process.
+    """
+
+    def __init__(self, engine: sql.Engine, now: sql.ColumnElement[float], study: int, epoch: int) -> None:
         super().__init__(name="archwright-lease", daemon=True)
-        self._renew = renew
-        self._every = every
-        self._stopped = threading.Event()
+        self.ends: SimpleQueue[None] = SimpleQueue()  # unlike an event, safe in a garbage collection
+        self._engine = engine
+        self._now = now
+        self._is_held = (tables.studies.c.id == study) & (tables.studies.c.epoch == epoch)
+        self._every = _LEASE / 4
+        atexit.register(self.stop)
         self.start()
 
     def run(self) -> None:
-        """Renew."""
-        while not self._stopped.wait(self._every):
-            with suppress(StoreError):  # the database may be back the next time
-                if not self._renew():
-                    return
+        """Renew, and give up."""
+        while not self._is_over():
+            with suppress(*_UNUSABLE, StoreError):  # the database may be back the next time
+                if not self.write(expires=self._now + _LEASE):
+                    break
+        with suppress(*_UNUSABLE, StoreError):  # the lease ends by itself
+            self.write(holder=None, expires=None)
+        atexit.unregister(self.stop)
+
+    def write(self, **change: Any) -> bool:
+        """Change the lease, over a connection of its own; return whether it was still held."""
+        with self._engine.begin() as connection:
+            return connection.execute(sql.update(tables.studies).where(self._is_held).values(change)).rowcount == 1
 
     def stop(self) -> None:
-        """Renew no more."""
-        self._stopped.set()
+        """Give the lease up, and wait until that is done."""
+        self.ends.put(None)
         self.join()
+
+    def _is_over(self) -> bool:
+        try:
+            self.ends.get(timeout=self._every)
+        except Empty:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
