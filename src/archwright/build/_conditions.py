@@ -235,26 +235,15 @@ class InfeasiblePath(BaseException):
 
 
 class ExecutionPath:
-    """One path through what is decided and what comes out, where there are several; `when` is its path condition.
-
-    Args:
-        sets: The sets of architectures.
-        when: In which architectures it begins; narrowed by each step.
-        script: Which of the possibilities to take, at the first steps; the first at all that follow.
-
-    Attributes:
-        decided: The value of each decision that was asked for.
-        taken: The options of choices between modules among them.
-        has_parts: Whether parts of the expression are run inside of the layer that is made.
-    """
+    """One path through what is decided and what comes out, where there are several; `when` is its path condition."""
 
     def __init__(self, sets: Conditions, when: int, script: list[int]) -> None:
         self.when = when
-        self.decided: dict[str, Value] = {}
-        self.taken: list[str] = []
-        self.has_parts = False
+        self.decided: dict[str, Value] = {}  # the value of each decision that was asked for
+        self.taken: list[str] = []  # the options of choices between modules among them
+        self.has_parts = False  # whether parts of the expression are run inside of the layer that is made
         self._sets = sets
-        self._script = script
+        self._script = script  # which of the possibilities to take, at the first steps; the first at all that follow
         self._steps: list[tuple[int, int]] = []  # which possibility, and of how many
 
     def decide(self, name: str, *, is_part: bool) -> Value:

@@ -26,23 +26,13 @@ from archwright.space import find, name_in_torch
 
 
 class Inliner:
-    """Collects the text of what a network calls, with what that text needs.
-
-    Args:
-        packages: What source may import besides torch and the standard library.
-
-    Attributes:
-        definitions: Texts that define a name.
-        imports: What stands above them.
-        names: All names that the source defines or imports, with what each stands for.
-        postpones: Whether annotations are not to be evaluated.
-    """
+    """Collects the text of what a network calls, with what that text needs."""
 
     def __init__(self, packages: Iterable[str] = ()) -> None:
-        self.definitions: list[Definition] = []
-        self.imports: list[Import] = []
-        self.postpones = False
-        self.names: dict[str, Any] = {
+        self.definitions: list[Definition] = []  # texts that define a name
+        self.imports: list[Import] = []  # what stands above them
+        self.postpones = False  # whether annotations are not to be evaluated
+        self.names: dict[str, Any] = {  # all that the source defines or imports, with what each stands for
             "nn": torch.nn,
             "torch": torch,
             "functools": functools,

@@ -40,21 +40,14 @@ _REFUSED = object()
 
 
 class ShapeInterpreter:
-    """An interpreter of open expressions over tensors of which only the shape counts.
-
-    Args:
-        space: The space of the expression.
-        conditions: The sets of architectures in which shapes come out.
-        known: What layers gave for some shapes; it may be shared by interpreters of one space.
-        most: How many layers may be run that are not known.
-    """
+    """An interpreter of open expressions over tensors of which only the shape counts."""
 
     def __init__(self, space: Space, conditions: Conditions, known: dict[Any, Any], most: float) -> None:
         self.program = space.program
         self._names = self.program.names
         self._sets = conditions
-        self._known = known
-        self._left = most
+        self._known = known  # what layers gave for some shapes; it may be shared by interpreters of one space
+        self._left = most  # layers that may be run, besides those that are known
         self._memo: dict[Any, tuple[Any, int, list[Case]]] = {}  # what comes out of an item, and where that is known
         self._decided: dict[int, tuple[Any, frozenset[str]]] = {}
         self._held: dict[tuple[int, bool], tuple[Any, int]] = {}
@@ -345,14 +338,7 @@ class ShapeInterpreter:
 
 
 class _LayerResolver(Resolver):
-    """Closes what a layer is made by, on one execution path.
-
-    Args:
-        interpreter: Runs the parts that stay open.
-        execution: Makes the decisions.
-        filled: What the blanks of templates stand for.
-        whole: Whether rows and choices of modules stay open as well as graphs, to be run inside of the layer.
-    """
+    """Closes what a layer is made by, on one execution path."""
 
     def __init__(
         self,
@@ -363,6 +349,7 @@ class _LayerResolver(Resolver):
         whole: bool = True,
     ) -> None:
         super().__init__(interpreter.program, {}, filled)
+        # `whole`: rows and choices of modules stay open as well as graphs, to be run inside of the layer.
         self._interpreter, self._execution, self._whole = interpreter, execution, whole
 
     def close(self, item: Any, path: str) -> Any:

@@ -20,20 +20,12 @@ from archwright.errors import BuildError
 
 
 class Module:
-    """What is bound at the top of a module, and by which statements.
-
-    Args:
-        name: The name of a module that is imported.
-
-    Attributes:
-        scope: What its names stand for.
-        postpones: Whether its annotations are not evaluated.
-    """
+    """What is bound at the top of a module, and by which statements."""
 
     def __init__(self, name: str) -> None:
         module = sys.modules[name]
-        self.scope: Mapping[str, Any] = vars(module)
-        self.postpones = self.scope.get("annotations") is annotations
+        self.scope: Mapping[str, Any] = vars(module)  # what its names stand for
+        self.postpones = self.scope.get("annotations") is annotations  # whether its annotations are not evaluated
         self._package = str(self.scope.get("__package__") or "")
         try:
             self._text = inspect.getsource(module)

@@ -30,13 +30,6 @@ class Folder:
 
     Files that a user has put there, and files of the network that a user has changed, are never removed: they stay
     in the folder, under another name where their own is taken.
-
-    Args:
-        run: The run folder.
-        name: The folder's name in it, such as "best" or "front/12".
-
-    Attributes:
-        path: The folder.
     """
 
     def __init__(self, run: str | Path, name: str) -> None:

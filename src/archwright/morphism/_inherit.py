@@ -140,21 +140,7 @@ def inherit(
 
 
 class _Network:
-    """A network, with the places of its layers in the space.
-
-    Args:
-        space: The space.
-        architecture: What is built, from torch's generator.
-        example_input: As for `inherit`.
-
-    Attributes:
-        module: The network, as `space.build` makes it.
-        specs: What goes in.
-        names: The names that its layers have in it, by the `id` of the layer.
-        slots: The tensors of its layers.
-        by_key: The first one at each place.
-        fixed: The keys of those that do not hang on the seed, where that is known.
-    """
+    """A network, with the places of its layers in the space."""
 
     def __init__(self, space: Space, architecture: Mapping[str, Any], example_input: Any) -> None:
         closed, specs = closed_model(space, architecture, example_input)
@@ -168,12 +154,13 @@ class _Network:
         if not isinstance(made, nn.Module):
             raise BuildError(f"the part 'model' makes {type(made).__name__}, and not a torch.nn.Module")
         size_lazy_layers(made, specs)
-        self.module = made
-        self.specs: tuple[TensorSpec, ...] = specs
+        self.module = made  # the network, as `space.build` makes it
+        self.specs: tuple[TensorSpec, ...] = specs  # what goes in
+        # The names that its layers have in it, by the `id` of the layer.
         self.names = {id(layer): name for name, layer in made.named_modules()}
-        self.slots = [slot for slot in record.slots() if id(slot.layer) in self.names]
-        self.by_key = {slot.key: slot for slot in reversed(self.slots)}
-        self.fixed: set[str] = set()
+        self.slots = [slot for slot in record.slots() if id(slot.layer) in self.names]  # the tensors of its layers
+        self.by_key = {slot.key: slot for slot in reversed(self.slots)}  # the first one at each place
+        self.fixed: set[str] = set()  # the keys of those that do not hang on the seed, where that is known
 
     def note_fixed(self, twin: _Network) -> None:
         """Note which tensors are the same in a network of the architecture that was built from another seed."""

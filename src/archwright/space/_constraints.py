@@ -166,17 +166,14 @@ class Feasible:
 
 
 class _Watched(Architecture):
-    """An architecture that notes which of its decisions are looked at.
-
-    Attributes:
-        read: Their names; all of them where it is looked at as a whole, or for a decision that is not active.
-    """
+    """An architecture that notes which of its decisions are looked at."""
 
     __slots__ = ("_held", "read")
 
     def __init__(self, decisions: Mapping[str, Value]) -> None:
         self._held = dict(decisions)
         self._id = self._hash = None
+        # Their names; all of them where it is looked at as a whole, or for a decision that is not active.
         self.read: set[str] = set()
 
     @property

@@ -25,9 +25,6 @@ class Failures:
     enough.
 
     Two failures are of one kind if their errors are the same but for numbers.
-
-    Attributes:
-        reason: What to tell of them; `None` while trials may go on.
     """
 
     def __init__(self, history: History) -> None:
@@ -35,7 +32,7 @@ class Failures:
         self._kind: str | None = None
         self._row = self._before = self._failed_before = self._tried = 0
         self._first: set[str] | None = set()  # kinds of failures, until the first trial that does not fail
-        self.reason: str | None = None
+        self.reason: str | None = None  # what to tell of them; `None` while trials may go on
 
     def expect(self, error: BaseException) -> None:
         """Take note of a network that was tried out before the first trial and failed; it counts as a trial."""

@@ -51,11 +51,7 @@ class _Running:
 
 
 class SearchLoop:
-    """One session of a search in this process.
-
-    Attributes:
-        stopped_by: Why the search ended, as in `Study.stopped_by`; it ends after the present trial once this is set.
-    """
+    """One session of a search in this process."""
 
     def __init__(
         self,
@@ -69,6 +65,7 @@ class SearchLoop:
         finals: int,
         callbacks: Iterable[Callback],
     ) -> None:
+        # Why the search ended, as in `Study.stopped_by`; it ends after the present trial once this is set.
         self.stopped_by: str | None = None
         self._study = study
         self._planner = planner

@@ -12,17 +12,7 @@ from archwright.trials import Constraint
 
 
 class Prechecks:
-    """Tells which networks keep to the constraints that can be checked before training.
-
-    Args:
-        space: Where to search.
-        constraints: All of them; those on anything else are left to the trials.
-        costs: What says some of the metrics; what else is asked for and can be counted is counted.
-        example_input: What goes into the networks; what the space says where it is `None`.
-
-    Attributes:
-        metrics: Those that are checked before training.
-    """
+    """Tells which networks keep to the constraints that can be checked before training."""
 
     def __init__(
         self,
@@ -35,7 +25,9 @@ class Prechecks:
         said = [cost for cost in costs if asked & set(cost.metrics)]
         names = {name for cost in said for name in cost.metrics}
         counted = tuple(name for name in COUNTED if name in asked - names) if "model" in space.parts else ()
+        # What says some of the metrics; what else is asked for and can be counted is counted.
         self._costs = (*([Counted(counted)] if counted else []), *said)
+        # The metrics that are checked before training.
         self.metrics = frozenset(name for cost in self._costs for name in cost.metrics)
         self._constraints = [each for each in constraints if each.metric in self.metrics]
         self._space, self._example_input = space, example_input

@@ -28,17 +28,12 @@ from archwright.supernet._nodes import Branch, Depth, GraphNode, Row, Scope, Sup
 
 
 class Compiler:
-    """Compiles the expression of a space.
-
-    Attributes:
-        layers: All layers.
-        branches: The decisions between modules or values, which may be mixed, by name; in the order of the program.
-        graphs: All graphs.
-    """
+    """Compiles the expression of a space."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.layers: list[SharedLayer] = []
+        # The decisions between modules or values, which may be mixed, by name; in the order of the program.
         self.branches: dict[str, Choice | Subset] = {}
         self.graphs: list[GraphNode] = []
         self._filled: dict[Blank, Any] = {}

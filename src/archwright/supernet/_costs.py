@@ -24,18 +24,13 @@ _WARM, _TIMED = 3, 10  # runs before the clock counts, and with it
 
 
 class Costs(nn.Module):
-    """The cost of each option of each branch that has logits.
-
-    Args:
-        supernet: The supernet.
-        kind: One of `KINDS`.
-    """
+    """The cost of each option of each branch that has logits."""
 
     total: Tensor
 
     def __init__(self, supernet: Supernet, kind: str) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind = kind  # one of `KINDS`
         self.register_buffer("total", torch.zeros(()))  # with the most expensive option of every branch
         self._keys = {name: name.replace(".", "/") for name in supernet.branches if name in supernet.logits}
         for name, key in self._keys.items():

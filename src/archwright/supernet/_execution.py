@@ -64,19 +64,7 @@ class Draw:
 
 
 class Context:
-    """A draw while it is run, with the blanks of templates filled in.
-
-    Args:
-        draw: What is run.
-        filled: What blanks stand for.
-        divisor: How many times fewer channels layers have than they would.
-        used: The names of the values that were asked for; added to while running.
-        taken: Of the decisions that are mixed, the values of those options inside of which something is run.
-
-    Attributes:
-        shared: In a graph: what layers that have no state gave, by what they do and by the `id` of what they were
-            given, which is kept beside it. Edges that begin alike share that work.
-    """
+    """A draw while it is run, with the blanks of templates filled in."""
 
     __slots__ = ("divisor", "draw", "filled", "shared", "taken", "used")
 
@@ -90,9 +78,13 @@ class Context:
     ) -> None:
         self.draw = draw
         self.filled = {} if filled is None else filled
-        self.divisor = divisor
+        self.divisor = divisor  # how many times fewer channels layers have than they would
+        # The names of the values that were asked for; added to while running.
         self.used = set[str]() if used is None else used
+        # Of the decisions that are mixed, the values of those options inside of which something is run.
         self.taken = taken
+        # In a graph: what layers that have no state gave, by what they do and by the `id` of what they were given,
+        # which is kept beside it. Edges that begin alike share that work.
         self.shared: dict[tuple[str, int], tuple[Tensor, Any]] | None = None
 
     def value(self, name: str) -> Value:
@@ -127,31 +119,19 @@ class Context:
 
 
 class Engine:
-    """What all parts of a supernet share.
-
-    Args:
-        program: The decisions of the space.
-        bank: The weights.
-
-    Attributes:
-        high: The greatest value of each decision, by name.
-        discovering: Whether shapes are being found out.
-        remembers: Whether a shape that was found out is not found out again.
-        device: Where they are found out: "meta", or "cpu" if something cannot be run there.
-        training: Whether layers run in training mode.
-        context: What is being run.
-        met: Branches and layers in the order in which they were run, while somebody wants to know; else None.
-    """
+    """What all parts of a supernet share."""
 
     def __init__(self, program: Program, bank: SharedWeights) -> None:
         self.program = program
         self.bank = bank
+        # The greatest value of each decision, by name.
         self.high = {name: each.decode([1.0] * each.width) for name, each in program.decisions.items()}
-        self.discovering = False
-        self.remembers = False
-        self.device = "meta"
-        self.training = True
-        self.context: Context | None = None
+        self.discovering = False  # whether shapes are being found out
+        self.remembers = False  # whether a shape that was found out is not found out again
+        self.device = "meta"  # where they are found out: "meta", or "cpu" if something cannot be run there
+        self.training = True  # whether layers run in training mode
+        self.context: Context | None = None  # what is being run
+        # Branches and layers in the order in which they were run, while somebody wants to know; else None.
         self.met: list[Any] | None = None
 
     def meet(self, part: Any) -> None:

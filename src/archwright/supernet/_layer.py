@@ -55,21 +55,6 @@ class SharedLayer:
     What it takes may hold decisions; a layer is made for each set of values, when it is first met, and kept. Parts of
     the expression among what it takes, where something is open in them, are handed over as modules that run them. What
     looks into such a part, or copies it, is given real modules instead.
-
-    Args:
-        engine: What all parts share.
-        call: The call.
-        path: Where it stands.
-        parts: The parts of the expression among its arguments, each with what runs it.
-        inner: The layers in those parts.
-        roots: The call, and what the blanks of templates in it stand for.
-
-    Attributes:
-        names: The decisions that it is made by, by name.
-        is_own: Whether code of the user's own makes it, or a part of it.
-        partitions: The decisions of which each value has weights of its own, in the layer.
-        runs: While sizes are found out: what went in first with each draw, and the context; by the `id` of the draw.
-        met: While sizes are found out: for each of its sizes the context in which it was met first, and its tensors.
     """
 
     def __init__(
@@ -82,9 +67,13 @@ class SharedLayer:
         roots: tuple[Any, ...],
     ) -> None:
         self.engine, self.call, self.path = engine, call, path
+        # The parts of the expression among its arguments, each with what runs it; the layers in them; the call, and
+        # what the blanks of templates in it stand for.
         self.parts, self.inner, self.roots = parts, inner, roots
-        self.partitions: list[Partition] = []
+        self.partitions: list[Partition] = []  # the decisions of which each value has weights of its own, in the layer
+        # While sizes are found out: what went in first with each draw, and the context; by the `id` of the draw.
         self.runs: dict[int, tuple[tuple[Any, ...], Context]] = {}
+        # While sizes are found out: for each of its sizes the context in which it was met first, and its tensors.
         self.met: list[tuple[Context, list[Slot]]] = []
         self._within: SharedLayer | None = None
         self._running: tuple[Any, ...] = ()
@@ -100,9 +89,10 @@ class SharedLayer:
         self._open: Any = None
         item = self._opened()
         self._blanks = blanks_in(item)
+        # The decisions that it is made by, by name.
         self.names = [self.engine.program.names[decision] for decision in decisions_in(item)]
         self._is_lazy = _holds(item, "torch.nn.Lazy") or _holds(item, ":")  # a user's own class may hold lazy layers
-        self.is_own = _holds(item, ":")
+        self.is_own = _holds(item, ":")  # whether code of the user's own makes it, or a part of it
         self.runs.clear()
         self.met.clear()
 

@@ -246,21 +246,15 @@ class SharedWeights(nn.Module):
     A place is named by the path of the call that makes the layer, the layer's name in what the call returns, and its
     kind: what has no rule of its own has one entry for each of its sizes. Where the first weights hang on a decision,
     each of its values has an entry.
-
-    Args:
-        seed: The first weights follow from it and from the place alone.
-
-    Attributes:
-        version: Counts how often weights came, grew or were loaded: an optimizer that holds them looks at it.
-        partitions: Which decisions have weights of their own for each value, by the path below which they do.
-        calibrating: The momentum of batch normalisation while its statistics are measured; None otherwise.
     """
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         self.seed = seed
-        self.version = 0
+        self.version = 0  # counts how often weights came, grew or were loaded: an optimizer that holds them looks at it
+        # Which decisions have weights of their own for each value, by the path below which they do.
         self.partitions: dict[str, Partition] = {}
+        # The momentum of batch normalisation while its statistics are measured; None otherwise.
         self.calibrating: float | None = None
         self._requests: dict[str, _Request] = {}
 
