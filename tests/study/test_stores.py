@@ -98,6 +98,28 @@ def test_a_run_folder_knows_the_study_that_it_belongs_to(store, tmp_path, monkey
     assert json.loads(capsys.readouterr().out)["trials"]["complete"] == 8
 
 
+def test_what_a_run_folder_says_is_quoted(tmp_path):
+    search(store=tmp_path / "studies.db", path=tmp_path / "run")
+    said = {"store": "\x1b[31m\n\ud800" + "x" * 10_000, "name": "run"}
+    (tmp_path / "run" / "archwright-study.json").write_text(json.dumps(said))
+    with pytest.raises(StudyError, match=r"belongs to the study 'run' in the database '\\x1b\[31m\\n\\ud800x") as error:
+        aw.load(tmp_path / "run", store=tmp_path / "studies.db")
+    assert len(str(error.value)) < 2000
+
+
+def test_a_database_can_be_moved(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARCHWRIGHT_STORE", "")  # as if it were not set
+    search(store=tmp_path / "studies.db", path=tmp_path / "run")
+    with pytest.raises(StudyError, match="belongs to the study 'run'"):
+        aw.load(tmp_path / "run")
+    (tmp_path / "studies.db").rename(tmp_path / "moved.db")
+    with pytest.raises(StudyError, match=r"If the database was moved, change its address in archwright-study\.json"):
+        aw.load(tmp_path / "run", store=tmp_path / "moved.db")
+    pointer = tmp_path / "run" / "archwright-study.json"
+    pointer.write_text(pointer.read_text().replace("studies.db", "moved.db"))
+    assert len(aw.load(tmp_path / "run", store=tmp_path / "moved.db").trials) == 8
+
+
 def test_a_path_is_a_database_too(tmp_path):
     search(store=tmp_path / "studies.db", name="a")
     assert len(aw.load(store=f"sqlite:///{tmp_path}/studies.db", name="a").trials) == 8

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from archwright.store import SQLStore
 
 _VARIABLE = "ARCHWRIGHT_STORE"
+_SHOWN = 1000  # characters of what a run folder says, which may come from somebody else
 _OWN = "study"  # the name of the study in a run folder's own database
 
 
@@ -59,14 +60,15 @@ class Place:
             return cls(folder)
         from archwright.store import address  # loads SQLAlchemy
 
-        given = os.environ.get(_VARIABLE) if store is None else os.fspath(store)
+        given = (os.environ.get(_VARIABLE) or None) if store is None else os.fspath(store)
         where = None if given is None else address(given)
         if pointer is not None:
             said, its_name = pointer
             if (where, name or its_name) != pointer:
                 raise StudyError(
-                    f"{folder} belongs to the study {its_name!r} in the database {said}: give that as store=, or in "
-                    f"the environment variable {_VARIABLE}"
+                    f"{folder} belongs to the study {its_name[:_SHOWN]!r} in the database {said[:_SHOWN]!r}: give that "
+                    f"as store=, or in the environment variable {_VARIABLE}. If the database was moved, change its "
+                    f"address in {_folder.POINTER}"
                 )
             name = its_name
         elif folder is not None and (folder / _folder.DATABASE).exists():
