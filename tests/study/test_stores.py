@@ -120,6 +120,12 @@ def test_a_database_can_be_moved(tmp_path, monkeypatch):
     assert len(aw.load(tmp_path / "run", store=tmp_path / "moved.db").trials) == 8
 
 
+def test_networks_without_a_run_folder_are_lost_with_their_process(tmp_path):
+    search(store=tmp_path / "studies.db", name="a")
+    with pytest.raises(StudyError, match="it has no run folder and another process trained it: `resume` trains it"):
+        aw.load(store=tmp_path / "studies.db", name="a").best.load()
+
+
 def test_a_path_is_a_database_too(tmp_path):
     search(store=tmp_path / "studies.db", name="a")
     assert len(aw.load(store=f"sqlite:///{tmp_path}/studies.db", name="a").trials) == 8

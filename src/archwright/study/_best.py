@@ -145,7 +145,8 @@ class Artifacts:
             if model is None:
                 raise StudyError(
                     "no trained network is kept: the evaluator trained none, or the study was told its "
-                    "results from outside. space.build(architecture) makes one, untrained."
+                    "results from outside, or it has no run folder and another process trained it: `resume` trains it "
+                    "again, then. space.build(architecture) makes one, untrained."
                 )
             return model, self._preprocess
         from archwright.export import BEST, FRONT, TOP, read_best
