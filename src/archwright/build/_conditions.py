@@ -62,16 +62,13 @@ class Diagram:
         self._most = most
 
     def values(self, name: str) -> Sequence[Value]:
-        """Return the values of a decision."""
         return self._domains[name]
 
     def where(self, name: str, values: Iterable[Value]) -> int:
-        """Return those in which a decision has one of some values."""
         wanted = set(values)
         return self._node(self._levels[name], tuple(int(value in wanted) for value in self._domains[name]))
 
     def both(self, one: int, other: int) -> int:
-        """Return what is in two sets."""
         if one == other or other == 1:
             return one
         if one == 1 or 0 in (one, other):
@@ -79,7 +76,6 @@ class Diagram:
         return self._combined("both", one, other)
 
     def either(self, one: int, other: int) -> int:
-        """Return what is in at least one of two sets."""
         if one == other or other == 0:
             return one
         if one == 0 or 1 in (one, other):
@@ -183,22 +179,18 @@ class Sample:
                 masks[value] = masks.get(value, 0) | 1 << index
 
     def values(self, name: str) -> Sequence[Value]:
-        """Return the values of a decision that occur."""
         return list(self._masks.get(name, ()))
 
     def where(self, name: str, values: Iterable[Value]) -> int:
-        """Return those in which a decision has one of some values."""
         masks, found = self._masks.get(name, {}), 0
         for value in values:
             found |= masks.get(value, 0)
         return found
 
     def both(self, one: int, other: int) -> int:
-        """Return what is in two sets."""
         return one & other
 
     def either(self, one: int, other: int) -> int:
-        """Return what is in at least one of two sets."""
         return one | other
 
     def regardless(self, number: int, names: frozenset[str]) -> int:

@@ -76,23 +76,19 @@ class Display(Callback):
             self.live.start()
 
     def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
-        """Name the epoch of what is trained before the first trial."""
         self._update(study, f"supernet epoch {step}  loss {metrics.get('loss', float('nan')):.3f}")
         if self.live is None:
             told = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name != "seconds")
             self.err.line(f"supernet epoch {step:>3}  {metrics.get('seconds', 0.0):6.1f} s  {told}")
 
     def on_prepared(self, study: Study, learned: Learned) -> None:
-        """Say what has been learned."""
         for line in _diagnosis(study):
             self.err.line(line)
 
     def on_trial_start(self, study: Study, trial: Trial) -> None:
-        """Name the trial."""
         self._update(study, f"trial {trial.number}")
 
     def on_report(self, study: Study, trial: Trial, step: float, metrics: Mapping[str, float]) -> None:
-        """Name the epoch."""
         self._update(study, f"trial {trial.number} epoch {step:g}")
 
     def on_trial_end(self, study: Study, trial: Trial) -> None:
@@ -111,13 +107,11 @@ class Display(Callback):
             )
 
     def on_final_start(self, study: Study, trial: Trial) -> None:
-        """Say that the final training begins."""
         self._update(study, f"final training of trial {trial.number}")
         if self.live is None:
             self.err.line(f"final training of trial {trial.number}: from scratch, on training and validation data")
 
     def on_end(self, study: Study) -> None:
-        """End the live line."""
         if self.live is not None:
             self.live.stop()
             self.live = None

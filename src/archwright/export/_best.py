@@ -267,7 +267,6 @@ def _source(
 
 
 def _of_trial(folder: Path, trial: int) -> Saved:
-    """Return the network of a trial."""
     for name in (f"{FRONT}/{trial}", f"{TOP}/{trial}"):
         saved = read_best(folder, name)
         if saved is not None:

@@ -45,7 +45,8 @@ def load_code(path: str | os.PathLike[str]) -> ModuleType:
         )
     name, root = _name_and_root(file)
     held = sys.modules.get(name)
-    if held is not None and _is_at(held, file):
+    place = getattr(held, "__file__", None)
+    if held is not None and place is not None and Path(place).resolve() == file:
         _loaded[name] = held
         return held
     if held is not None or name in sys.builtin_module_names:
@@ -79,11 +80,6 @@ def _name_and_root(file: Path) -> tuple[str, Path]:
     while (folder / "__init__.py").is_file():
         name, folder = f"{folder.name}.{name}", folder.parent
     return name.removesuffix(".__init__"), folder
-
-
-def _is_at(module: ModuleType, file: Path) -> bool:
-    place = getattr(module, "__file__", None)
-    return place is not None and Path(place).resolve() == file
 
 
 def _told(error: BaseException, file: Path) -> str:

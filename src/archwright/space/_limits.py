@@ -27,6 +27,7 @@ class Extent(NamedTuple):
     places: int  # the same, with all options of all decisions side by side
 
 
+_COMPOUND = (Call, Graph, Apply, Merge, Filled, Decision, list, tuple, Mapping)
 _ONE = Extent(0, 1, 1)
 _WITHIN = Extent(-1, 0, 0)  # of what is being walked
 
@@ -49,7 +50,7 @@ def extent_of(parts: Mapping[str, Any]) -> Extent:
                 _refuse_above(name, item, extents[key])
             elif extents.get(key) is _WITHIN:
                 raise SpaceError(f"{name} holds a {type(item).__name__} that contains itself")
-            elif key not in extents and _is_compound(item):
+            elif key not in extents and isinstance(item, _COMPOUND):
                 extents[key] = _WITHIN
                 stack.append((item, True))
                 stack += [(each, False) for each in _below(item)]
@@ -71,10 +72,6 @@ def _refuse_above(name: str, item: Any, extent: Extent) -> None:
             f"{name} describes networks of more than {MAX_PARTS:,} parts: a part that is used several times is built "
             f"as often, and so are the parts inside it"
         )
-
-
-def _is_compound(item: Any) -> bool:
-    return isinstance(item, Call | Graph | Apply | Merge | Filled | Decision | list | tuple | Mapping)
 
 
 def _below(item: Any) -> list[Any]:

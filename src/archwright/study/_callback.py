@@ -72,7 +72,6 @@ class Log(Callback):
         self._is_told = False
 
     def on_start(self, study: Study) -> None:
-        """Note the beginning."""
         done = len(study.history.finished)
         goes = f"goes on after {counted(done, 'trial')}" if done else "begins"
         self._note(f"search {goes}: {', '.join(map(str, study.objectives))}, budget {study.budget}, seed {study.seed}")
@@ -82,17 +81,14 @@ class Log(Callback):
             self._note(line)
 
     def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
-        """Note the point of the curve."""
         self._note(f"preparation step {step}: {describe_metrics(metrics)}")
 
     def on_prepared(self, study: Study, learned: Learned) -> None:
-        """Note what is preferred."""
         preferred = f": prefers {learned.architectures[0].id}" if learned.architectures else ""
         told = ", ".join(f"{name} {value}" for name, value in learned.diagnosis.items())
         self._note(f"prepared{preferred}{f' ({told})' if told else ''}")
 
     def on_trial_start(self, study: Study, trial: Trial) -> None:
-        """Note the architecture, what it is given and what it begins with."""
         again = f", attempt {trial.attempts}" if trial.attempts > 1 else ""
         given = f", {told}" if (told := study.given(trial)) else ""
         origin = "" if trial.origin is None else f", from trial {trial.origin}"
@@ -100,11 +96,9 @@ class Log(Callback):
         self._note(f"trial {trial.number} begins{again}{given}{origin}: {trial.architecture.id} ({decided})")
 
     def on_report(self, study: Study, trial: Trial, step: float, metrics: Mapping[str, float]) -> None:
-        """Note the point of the curve."""
         self._note(f"trial {trial.number} step {step:g}: {describe_metrics(metrics)}")
 
     def on_trial_end(self, study: Study, trial: Trial) -> None:
-        """Note the result."""
         best = " (best so far)" if study.history.best is trial else ""
         told = f": {describe_metrics(trial.metrics)}" if trial.metrics else ""
         self._note(f"trial {trial.number} {trial.state} in {trial.seconds:.1f} s{told}{best}")
@@ -112,19 +106,15 @@ class Log(Callback):
             self._note(trial.error)
 
     def on_final_start(self, study: Study, trial: Trial) -> None:
-        """Note whose network is trained."""
         self._note(f"final training of trial {trial.number} begins: {trial.architecture.id}")
 
     def on_final_end(self, study: Study, trial: Trial, metrics: Mapping[str, float]) -> None:
-        """Note the result."""
         self._note(f"final training of trial {trial.number} ended: {describe_metrics(metrics)}")
 
     def on_problem(self, study: Study, message: str) -> None:
-        """Note the message."""
         self._note(f"problem: {message}")
 
     def on_end(self, study: Study) -> None:
-        """Note why it ended."""
         self._note(f"search ends ({study.stopped_by}) after {study.elapsed:.1f} s")
 
     def _note(self, text: str) -> None:

@@ -139,7 +139,6 @@ class Guard:
     # ------------------------------------------------------------------ in the main thread
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal."""
         handler = self._handlers[number]
         if number == signal.SIGINT:
             if self._is_sent:

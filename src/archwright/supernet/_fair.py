@@ -90,7 +90,6 @@ class Fair(Relaxation):
 
 
 def _column(decision: Decision, count: int, rng: np.random.Generator) -> list[Value]:
-    """Return a value for each path."""
     if not isinstance(decision, Subset):
         values = list(decision.values())
         orders = _rounds(len(values), -(-count // len(values)), rng)

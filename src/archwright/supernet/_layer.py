@@ -33,7 +33,6 @@ class StandIn(nn.Module):
         self._engine, self._node = engine, node
 
     def forward(self, *inputs: Tensor) -> Any:
-        """Run the part."""
         assert self._engine.context is not None
         return self._node.run(inputs, self._engine.context)
 

@@ -32,7 +32,6 @@ class Row:
         self.nodes = nodes
 
     def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
-        """Run one after the other."""
         for node in self.nodes:
             inputs = (node.run(inputs, context),)
         return inputs[0]
@@ -45,7 +44,6 @@ class Depth:
         self.name, self.nodes = engine.program.names[repeat], nodes
 
     def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
-        """Run as many as the context says."""
         for node in self.nodes[: int(context.value(self.name))]:  # type: ignore[arg-type]  # a depth is an integer
             inputs = (node.run(inputs, context),)
         return inputs[0]
@@ -58,7 +56,6 @@ class Scope:
         self.engine, self.filled, self.node, self.path = engine, filled, node, path
 
     def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
-        """Fill the blanks in, and run the body."""
         if self.node is None:
             return None
         resolver = Resolver(self.engine.program, context.draw.values, context.filled)

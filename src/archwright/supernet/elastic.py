@@ -193,7 +193,8 @@ def cut(full: Tensor, shape: torch.Size, part: Slicing) -> Tensor:
         return full
     blocks = _blocks(full, part)
     if max(blocks) == 1:
-        return full[tuple(_span(most, size, axis in part.centred) for axis, (most, size) in _axes(full, shape))]
+        sizes = enumerate(zip(full.shape, shape, strict=True))
+        return full[tuple(_span(most, size, axis in part.centred) for axis, (most, size) in sizes)]
     view = full.view([size for most, count in zip(full.shape, blocks, strict=True) for size in (count, most // count)])
     spans: list[slice] = []
     for axis, (size, count) in enumerate(zip(shape, blocks, strict=True)):
@@ -203,10 +204,6 @@ def cut(full: Tensor, shape: torch.Size, part: Slicing) -> Tensor:
 
 def _blocks(full: Tensor, part: Slicing) -> tuple[int, ...]:
     return part.blocks + (1,) * (full.ndim - len(part.blocks))
-
-
-def _axes(full: Tensor, shape: torch.Size) -> Iterator[tuple[int, tuple[int, int]]]:
-    return enumerate(zip(full.shape, shape, strict=True))
 
 
 def _span(most: int, size: int, is_centred: bool) -> slice:

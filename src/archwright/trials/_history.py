@@ -326,7 +326,6 @@ class History:
             self._infeasible.append(trial)
 
     def _take(self, trial: Trial) -> None:
-        """Take in a complete trial."""
         point = self.values(trial.metrics)
         if self.joins_front(trial):
             if trial.share > self._front_share:

@@ -216,7 +216,6 @@ class SoftReward(Objective):
 
 
 def _parse_reward(text: str, direction: str, rest: str) -> Objective:
-    """Return the reward that a text describes."""
     if not _DIRECTIONS.get(direction.lower(), False):
         raise StudyError(f"objective {text!r}: of several metrics that make one number more is better: begin with max")
     soft = _SOFT.fullmatch(rest)
