@@ -139,11 +139,7 @@ def class_name(graph: Graph) -> str:
 
 
 def class_tree(graph: Graph, name: str) -> ast.ClassDef:
-    """Return the class whose forward pass is a graph, and whose modules come in as arguments.
-
-    Raises:
-        BuildError: A label is no name, or a merge is of no kind that there is.
-    """
+    """Return the class whose forward pass is a graph, and whose modules come in as arguments."""
     inputs = {value: f"x{index}" if len(graph.inputs) > 1 else "x" for index, value in enumerate(graph.inputs)}
     ordered = _ordered(graph)
     uses = Counter(part for value, _ in ordered for part in value.sources)
@@ -179,11 +175,7 @@ def class_tree(graph: Graph, name: str) -> ast.ClassDef:
 
 
 def _graph_class(graph: Graph) -> type[torch.nn.Module]:
-    """Return the class of a graph; tracebacks show its text.
-
-    Raises:
-        BuildError: It cannot be written as source.
-    """
+    """Return the class of a graph; tracebacks show its text."""
     tree = class_tree(graph, class_name(graph))
     text = layout(tree)
     if text not in _classes:

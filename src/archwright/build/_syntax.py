@@ -64,9 +64,6 @@ def literal(value: Any, other: Callable[[Any], ast.expr | None] = lambda value: 
     Args:
         value: The constant.
         other: Returns the expression of what is no constant; None where there is none.
-
-    Raises:
-        BuildError: It cannot be written.
     """
     if isinstance(value, Enum):  # before numbers and texts, which it may be too
         return _known(value, other)

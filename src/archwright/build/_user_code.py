@@ -121,12 +121,7 @@ def _may_change(statement: ast.stmt, name: str) -> bool:
 
 
 def text_of(item: Any) -> str:
-    """Return the text of a class or function.
-
-    Raises:
-        BuildError: It cannot be found; or it is not what runs, since a function or a method was replaced later, or a
-            class was defined twice.
-    """
+    """Return the text of a class or function."""
     try:
         lines, first = inspect.getsourcelines(item)
     except (OSError, TypeError) as error:

@@ -30,12 +30,7 @@ _SCHEDULED = re.compile(r"\s*\+\s*(?=[A-Za-z])")  # no plus sign of a number, su
 
 
 def evaluator_for(name: str, training: Training, strategy: str | Strategy, repeats: int) -> Evaluator:
-    """Return the evaluator of a search.
-
-    Raises:
-        UnknownName: There is no such evaluator.
-        EvaluationError: `repeats` is below 1.
-    """
+    """Return the evaluator of a search."""
     if name not in EVALUATORS:
         raise unknown("evaluator", name, EVALUATORS)
     from archwright.evaluate import Repeats

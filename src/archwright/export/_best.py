@@ -233,13 +233,7 @@ def export_network(
 
 
 def write_onnx_file(saved: Saved, space: Space, file: Path) -> None:
-    """Write a network of a run as an ONNX file.
-
-    Raises:
-        StudyError: The network has no weights, or it is not known what goes into it.
-        BuildError: It cannot be written as an ONNX file.
-        MissingExtra: What writes ONNX files is not installed.
-    """
+    """Write a network of a run as an ONNX file."""
     from archwright.build import write_onnx
 
     specs = saved.example_input or space.example_input

@@ -60,12 +60,7 @@ def preprocess(raw):
 
 
 def write_raw_onnx(network: nn.Module, preprocess: Preprocess, example: Sequence[TensorSpec], path: Path) -> None:
-    """Write a network as an ONNX file that takes raw inputs, with its preprocessing and classes in the metadata.
-
-    Raises:
-        MissingExtra: What torch exports with is not installed.
-        BuildError: The network cannot be exported.
-    """
+    """Write a network as an ONNX file that takes raw inputs, with its preprocessing and classes in the metadata."""
     from archwright.build import write_onnx
 
     write_onnx(Normalised(network, preprocess), example, path)

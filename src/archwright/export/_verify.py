@@ -23,9 +23,6 @@ def check_source(source: str, model: nn.Module, specs: Sequence[TensorSpec] | No
     Classes of the user's own are copied as their file has them. What a program has changed of them since, such as a
     list that they all write to, is not in the file. Networks of torch's layers alone are not checked: a test holds
     their source to the network.
-
-    Raises:
-        BuildError: It does not run, or gives other outputs.
     """
     if specs is None or all(type(each).__module__.startswith(_OURS) for each in model.modules()):
         return

@@ -240,9 +240,6 @@ def allowed_call(target: str) -> Any:
     """Return what a call in a file calls, if a file may name it; None where `find` will know.
 
     No torch is loaded for torch's own layers: `find` looks at them when they are made.
-
-    Raises:
-        SpaceError: A file may not name it.
     """
     if ":" not in target or target in _HELPERS:
         return None

@@ -73,10 +73,6 @@ def choose(
     there are bounds of size, which a model would have to be asked for many times over, "evolution". With several
     objectives these are "mo-bo" and "nsga2", and small networks are let in. Starts: with that strategy, up to three
     networks that are known to do well in a ready-made space and keep to the bounds.
-
-    Raises:
-        UnknownName: No strategy or scheduler has that name, or the evaluator does not know a fidelity.
-        SchedulerError: The scheduler cannot work with what the evaluator knows, or gives no less of the fidelity.
     """
     why: list[str] = []
     asked = fidelity is not None and not isinstance(fidelity, Ladder)

@@ -133,9 +133,6 @@ class Artifacts:
         """Return the network of an architecture, or the smaller one that the search evaluated in its place.
 
         With it comes the preprocessing of its inputs; `None` where none was kept with it.
-
-        Raises:
-            StudyError: It is not there, or damaged.
         """
         either = (architecture, reduced(space, architecture, fidelity))
         if self._folder is None:

@@ -18,14 +18,7 @@ _ROUNDING = 1e-9  # of what trials have spent
 
 
 def check_run(space: Space, evaluator: Evaluator, budget: object, final: object) -> None:
-    """Refuse, before anything is written, a search that cannot work.
-
-    Raises:
-        BudgetError: No budget is given.
-        StudyError: `final` is out of range.
-        SpaceError: The space has parts that the evaluator does not understand.
-        ShapeError: The space's networks do not fit the evaluator's data.
-    """
+    """Refuse, before anything is written, a search that cannot work."""
     if not isinstance(budget, Budget):
         raise BudgetError(
             f"a search needs a budget, such as budget=Budget(trials=100) or budget=Budget(minutes=10); "
@@ -48,12 +41,7 @@ def check_strategy(space: Space, strategy: Strategy, evaluator: Evaluator) -> No
 
 
 def check_scheduler(space: Space, scheduler: Scheduler, ladder: Ladder, evaluator: Evaluator, budget: Budget) -> None:
-    """Refuse a scheduler that cannot do its work with the evaluator or the budget.
-
-    Raises:
-        SchedulerError: The evaluator does not understand what trials are to be given less of, its networks do not run
-            in a lower resolution, or the budget is too small for one round.
-    """
+    """Refuse a scheduler that cannot do its work with the evaluator or the budget."""
     if not scheduler.partial:
         return
     for name in ladder.rungs[0]:

@@ -48,11 +48,7 @@ _NO_EVALUATOR = (
 def describe(
     planner: Planner, objectives: Sequence[Objective], reference: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
-    """Return what is written down when a study begins.
-
-    Raises:
-        StudyError: The seed is not a whole number of 0 or more, or the reference point lacks an objective.
-    """
+    """Return what is written down when a study begins."""
     space = planner.space
     seed: object = planner.seed
     if not is_whole(seed) or seed < 0:

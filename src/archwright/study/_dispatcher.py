@@ -76,11 +76,7 @@ class Dispatcher:
     # ------------------------------------------------------------------ what trials leave
 
     def load(self, number: int) -> dict[str, Any]:
-        """Return what a trial left.
-
-        Raises:
-            LookupError: It is lost.
-        """
+        """Return what a trial left."""
         return self._checkpoints.load(number)
 
     def keep(self, number: int, state: Mapping[str, Any]) -> None:

@@ -14,11 +14,7 @@ from archwright.trials import Constraint, metrics_from_json, parse_objectives
 
 
 def check_document(document: Mapping[str, Any]) -> None:
-    """Refuse a document with a field that holds what does not belong there.
-
-    Raises:
-        ValueError: There is such a field; the message names it.
-    """
+    """Refuse a document with a field that holds what does not belong there."""
     for name, check in _CHECKS.items():
         if document[name] is None and name in _NEEDED:
             raise ValueError(f"{name} is missing")

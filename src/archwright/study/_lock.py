@@ -23,12 +23,7 @@ class Lock:
         self._holder = folder / "study.lock.json"
 
     def acquire(self) -> None:
-        """Take the lock and write down who holds it.
-
-        Raises:
-            StudyLocked: Another process, or another study of this one, holds it.
-            StoreError: The folder cannot be written to.
-        """
+        """Take the lock and write down who holds it."""
         since = datetime.now().astimezone().isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         try:

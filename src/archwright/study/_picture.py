@@ -23,13 +23,7 @@ _PANELS = 400  # in a picture
 
 
 def draw_learned(space: Space, learned: Learned | None, path: Path) -> None:
-    """Draw how much each option of each decision was preferred, epoch by epoch.
-
-    Raises:
-        StudyError: Nothing was learned that could be drawn, it is of another space or of too many decisions, or the
-            file cannot be of that kind.
-        MissingExtra: Matplotlib is not installed.
-    """
+    """Draw how much each option of each decision was preferred, epoch by epoch."""
     if learned is None or not learned.probabilities or not learned.probabilities[-1]:
         raise StudyError(
             "this search learned no option probabilities to plot; the strategies darts, pc-darts, gdas, drnas and "
@@ -70,10 +64,6 @@ def draw_front(history: History, path: Path) -> None:
     """Draw the trials by their first two objectives, with the front, and the hypervolume over the trials beside it.
 
     A third objective is the colour of the trials.
-
-    Raises:
-        StudyError: There is one objective, nothing is complete, or the file cannot be of that kind.
-        MissingExtra: Matplotlib is not installed.
     """
     objectives = history.objectives
     if len(objectives) < 2:

@@ -39,11 +39,7 @@ class Compiler:
         self._filled: dict[Blank, Any] = {}
 
     def compile(self, item: Any, path: str) -> SupernetNode | None:
-        """Return what runs a module of the expression; None where there is no operation.
-
-        Raises:
-            RelaxationError: Something stands where a layer is needed.
-        """
+        """Return what runs a module of the expression; None where there is no operation."""
         if item is None:
             return None
         if isinstance(item, Choice) and (is_layer(item) or None in item.options):
