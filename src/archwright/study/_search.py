@@ -18,9 +18,8 @@ from archwright.strategies import Strategy
 from archwright.study._auto import choose
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._check import check_run, check_scheduler, check_strategy
+from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, with_supernet
 from archwright.study._clock import began
-from archwright.study._evaluators import evaluator_of, with_supernet
 from archwright.study._folder import inside_of
 from archwright.study._place import Place
 from archwright.study._proxy_filter import ProxyFilter, proxy_scorer

@@ -23,9 +23,8 @@ from archwright.study import _describe as describe
 from archwright.study._best import Artifacts
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
-from archwright.study._check import check_run, check_scheduler, check_strategy
+from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, resumed
 from archwright.study._clock import began
-from archwright.study._evaluators import evaluator_of, resumed
 from archwright.study._loop import SearchLoop
 from archwright.study._place import Place
 from archwright.study._prechecks import prechecks_for
