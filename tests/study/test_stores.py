@@ -37,7 +37,7 @@ def store(request, tmp_path):
     engine, schema = sqlalchemy.create_engine(database_url(server)), f"test_{os.getpid()}"
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text(f"CREATE SCHEMA {schema}"))
-    yield f"{server}?options=-csearch_path%3D{schema}"
+    yield f"{server}?options=-csearch_path%3D{schema}&application_name={schema}"
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text(f"DROP SCHEMA {schema} CASCADE"))
 
@@ -184,9 +184,9 @@ def test_a_name_that_no_database_can_store(store, name):
 
 
 def test_no_password_is_told():
-    assert address("postgresql://host/b?Password=secret") == "postgresql+psycopg://host/b"
+    assert address("postgresql://host/b?Password=secret") == "postgresql://host/b"
     assert address("postgresql://me:secret@host:5/b?password=secret&connect_timeout=3") == (
-        "postgresql+psycopg://me@host:5/b?connect_timeout=3"
+        "postgresql://host:5/b?connect_timeout=3"
     )
 
 
@@ -342,6 +342,43 @@ def test_no_file_is_made_in_the_place_of_one_that_was_moved(tmp_path):
         file.rename(tmp_path / "elsewhere" / file.name)
     study.close()
     assert [each.name for each in tmp_path.iterdir()] == ["elsewhere"]
+
+
+def test_a_connection_that_was_closed_while_idle_is_made_again(store, monkeypatch):
+    if store.startswith("sqlite"):
+        pytest.skip("a file has no connections")
+    monkeypatch.setattr(_sql, "_IDLE_SECONDS", -1.0)
+    study = aw.Study(SPACE, store=store, name="a")
+    trial = study.ask()
+    with sqlalchemy.create_engine(database_url(store)).begin() as connection:
+        ended = connection.execute(
+            sqlalchemy.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = :name AND pid <> pg_backend_pid()"
+            ),
+            {"name": f"test_{os.getpid()}"},
+        )
+        assert ended.scalars().all()
+    study.tell(trial, 0.5)
+    walk(study, 2)
+    study.close()
+    assert len(aw.load(store=store, name="a").history.complete) == 3
+
+
+def test_a_database_that_a_later_version_has_written_to_is_left_as_it_is(store):
+    search(store=store, name="a", budget=aw.Budget(trials=1))
+    engine = sqlalchemy.create_engine(database_url(store))
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE studies SET format = 3"))
+    for name in ("a", "b"):
+        with pytest.raises(StoreError, match=r"later version of archwright \(format 3"):
+            search(store=store, name=name, resume=True)
+    with engine.begin() as connection:
+        assert connection.execute(sqlalchemy.text("SELECT name, format FROM studies")).all() == [("a", 3)]
+
+
+def test_users_of_one_database_share_a_run_folder(tmp_path):
+    assert address("postgresql://me@host:5432/b") == address("postgres://you:secret@host/b")
 
 
 # --------------------------------------------------------------------------- replays

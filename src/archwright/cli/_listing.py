@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from archwright._registry import Entry
 
 
+_WIDEST = 60  # characters of a name
+
+
 class Kind(StrEnum):
     """What `list` can list."""
 
@@ -57,7 +60,7 @@ def show_studies(store: str, *, as_json: bool) -> None:
         out.line("no studies")
     out.listed(
         (
-            study.name,
+            (study.name if study.name.isprintable() else repr(study.name))[:_WIDEST],
             f"{counted(study.trials, 'trial')}, created {study.created}"
             + (f", being written to by {study.writer}" if study.writer else ""),
         )

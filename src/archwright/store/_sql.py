@@ -29,6 +29,7 @@ from archwright.store._url import address, database_url
 
 _LEASE = 60.0  # seconds after which the right to write of a process that does not renew it can be taken over
 _CREATION = 1635022707  # the key of PostgreSQL's lock under which tables are created
+_IDLE_SECONDS = 2.0  # after which a server is asked whether the connection is still open
 _SETTLE_SECONDS = 0.5  # after which the changes in SQLite's log are moved into the file itself
 _UNUSABLE = (sql.exc.SQLAlchemyError, sqlite3.Error, UnicodeError)  # the last where a damaged schema is no text
 _NOW = {
@@ -75,7 +76,7 @@ class SQLStore(Store):
         self._epoch = -1  # none that a study ever has
         self._renewal: _Renewal | None = None  # which has no reference to the store: that can be collected
         self._file: SQLiteFile | None = None
-        self._settled = time.monotonic()
+        self._settled = self._used = time.monotonic()
         if url.drivername == "sqlite":
             self._file = SQLiteFile(Path(self._place), readonly=readonly)
             self._engine = sql.create_engine("sqlite://", poolclass=sql.pool.NullPool, creator=self._file.connect)
@@ -85,7 +86,7 @@ class SQLStore(Store):
             event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         else:
             require("psycopg", extra="postgresql", purpose="a PostgreSQL database")
-            self._engine = sql.create_engine(url)
+            self._engine = sql.create_engine(url, pool_pre_ping=True)
         self._now = sql.literal_column(_NOW[self._engine.dialect.name], sql.Double)
         try:
             with self._told():
@@ -262,20 +263,20 @@ class SQLStore(Store):
                     f"{self._place} holds a table 'studies' of another program: it lacks {', '.join(sorted(strange))}. "
                     "Use another database, or another schema of it"
                 )
-            wanted = sql.select(tables.studies.c.id, tables.studies.c.format)
-            row = self._connection.execute(wanted.where(tables.studies.c.name == self._name)).first()
-        if row is None:
-            return None
+            formats = self._connection.execute(sql.select(tables.studies.c.format).distinct()).scalars().all()
+            wanted = sql.select(tables.studies.c.id).where(tables.studies.c.name == self._name)
+            self._id = self._connection.execute(wanted).scalar()
         try:
-            later = whole(row.format, "format") > tables.FORMAT
+            latest = max((whole(each, "format") for each in formats), default=0)
         except ValueError as error:
+            self._id = None
             raise StoreError(f"{self._place} is damaged: {error}") from error
-        if later:
+        if latest > tables.FORMAT:
+            self._id = None
             raise StoreError(
-                f"{self._place} was written by a later version of archwright (format {row.format}, this version reads "
-                f"up to {tables.FORMAT})"
+                f"{self._place} was written by a later version of archwright (format {latest}, this version reads up "
+                f"to {tables.FORMAT})"
             )
-        self._id = row.id
         return self._id
 
     def _required(self) -> int:
@@ -309,10 +310,23 @@ class SQLStore(Store):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self._file is None and time.monotonic() - self._used > _IDLE_SECONDS:
+            self._reconnect()
         with self._told(), self._connection.begin():
             yield
+        self._used = time.monotonic()
         if not self._readonly and time.monotonic() - self._settled > _SETTLE_SECONDS:
             self._settle()
+
+    def _reconnect(self) -> None:
+        """Make another connection to a server, if the one that was idle has been closed meanwhile."""
+        with self._told():
+            try:
+                with self._connection.begin():
+                    self._connection.execute(sql.select(1))
+            except sql.exc.DBAPIError:
+                self._connection.close()
+                self._connection = self._engine.connect()
 
     def _dispose(self) -> None:
         self._engine.dispose()

@@ -12,6 +12,8 @@ from archwright.errors import StoreError
 
 _ALLOWED = 'the path of an SQLite file, or a URL such as "sqlite:///studies.db" or "postgresql://user@host/database"'
 
+_PORT = 5432  # of PostgreSQL
+
 
 def database_url(place: Path | str) -> sql.URL:
     """Return the URL of a database; that of an SQLite file has its absolute path.
@@ -55,22 +57,21 @@ def database_url(place: Path | str) -> sql.URL:
 
 
 def address(place: Path | str) -> str:
-    """Return where a database is, without a password.
+    """Return where a database is, without user and password.
 
     Raises:
         StoreError: It is no URL, or one of a database that is not supported.
 
     Example:
         >>> address("postgresql://me:secret@host/studies")
-        'postgresql+psycopg://me@host/studies'
+        'postgresql://host/studies'
     """
     url = database_url(place)
     if url.drivername == "sqlite":
         return str(url.database)
     query = {name: value for name, value in url.query.items() if "password" not in name.lower()}
-    return sql.URL.create(
-        url.drivername, url.username, host=url.host, port=url.port, database=url.database, query=query
-    ).render_as_string()
+    port = None if url.port == _PORT else url.port
+    return sql.URL.create("postgresql", host=url.host, port=port, database=url.database, query=query).render_as_string()
 
 
 def _hidden(place: str) -> str:
