@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from archwright.errors import StudyError
@@ -16,23 +17,15 @@ from archwright.study._reduced import own_fidelity, reduced
 from archwright.trials import History, Trial
 
 
+@dataclass(eq=False)
 class Dispatcher:
     """Makes the jobs of trials, and hands networks from trial to trial."""
 
-    def __init__(
-        self,
-        planner: Planner,
-        recorder: Recorder,
-        checkpoints: Checkpoints,
-        evaluator: Evaluator,
-        problem: Callable[[str, str], None],
-    ) -> None:
-        self._planner = planner
-        self._recorder = recorder
-        self._checkpoints = checkpoints
-        self._evaluator = evaluator
-        self._problem = problem
-        self._space = planner.space
+    _planner: Planner
+    _recorder: Recorder
+    _checkpoints: Checkpoints
+    _evaluator: Evaluator
+    _problem: Callable[[str, str], None]  # is told, with details, of what was lost
 
     @property
     def _history(self) -> History:
@@ -49,7 +42,7 @@ class Dispatcher:
             first = earlier
         return Job(
             trial.number,
-            self._space.fingerprint,
+            self._planner.space.fingerprint,
             self._network(trial),
             trial.seed,
             fidelity=self._given(trial),
@@ -65,7 +58,7 @@ class Dispatcher:
         """Return the job of a trial's final training."""
         return Job(
             trial.number,
-            self._space.fingerprint,
+            self._planner.space.fingerprint,
             trial.architecture,
             trial.seed,
             fidelity=self._given(trial),
@@ -100,13 +93,13 @@ class Dispatcher:
 
     def _network(self, trial: Trial) -> Architecture:
         """Return the architecture that a trial evaluates: its own, or a smaller form of it."""
-        return reduced(self._space, trial.architecture, trial.fidelity, self._evaluator.fidelities)
+        return reduced(self._planner.space, trial.architecture, trial.fidelity, self._evaluator.fidelities)
 
     def _given(self, trial: Trial) -> Spent | None:
         """Return how much of a full evaluation a trial gets; `None` for all."""
         rungs = self._planner.ladder.rungs
         full = rungs[-1] if rungs else {}
-        return own_fidelity(self._space, trial.architecture, trial.fidelity, full, self._evaluator.fidelities)
+        return own_fidelity(self._planner.space, trial.architecture, trial.fidelity, full, self._evaluator.fidelities)
 
     def _stages(self, trial: Trial) -> tuple[Spent, ...]:
         """Return the fidelities of the trials that this one goes on from, and its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -63,29 +63,19 @@ class Draw:
         return Draw({**self.values, **values}, mixes, self.edges, log_probs)
 
 
+@dataclass(eq=False, slots=True)
 class Context:
     """A draw while it is run, with the blanks of templates filled in."""
 
-    __slots__ = ("divisor", "draw", "filled", "shared", "taken", "used")
-
-    def __init__(
-        self,
-        draw: Draw,
-        filled: Mapping[Blank, Any] | None = None,
-        divisor: int = 1,
-        used: set[str] | None = None,
-        taken: tuple[tuple[str, Value], ...] = (),
-    ) -> None:
-        self.draw = draw
-        self.filled = {} if filled is None else filled
-        self.divisor = divisor  # how many times fewer channels layers have than they would
-        # The names of the values that were asked for; added to while running.
-        self.used = set[str]() if used is None else used
-        # Of the decisions that are mixed, the values of those options inside of which something is run.
-        self.taken = taken
-        # In a graph: what layers that have no state gave, by what they do and by the `id` of what they were given,
-        # which is kept beside it. Edges that begin alike share that work.
-        self.shared: dict[tuple[str, int], tuple[Tensor, Any]] | None = None
+    draw: Draw
+    filled: Mapping[Blank, Any] = field(default_factory=dict)
+    divisor: int = 1  # how many times fewer channels layers have than they would
+    used: set[str] = field(default_factory=set)  # the names of the values that were asked for; added to while running
+    # Of the decisions that are mixed, the values of those options inside of which something is run.
+    taken: tuple[tuple[str, Value], ...] = ()
+    # In a graph: what layers that have no state gave, by what they do and by the `id` of what they were given, which is
+    # kept beside it. Edges that begin alike share that work.
+    shared: dict[tuple[str, int], tuple[Tensor, Any]] | None = None
 
     def value(self, name: str) -> Value:
         """Return what was decided."""
@@ -94,28 +84,19 @@ class Context:
 
     def within(self, filled: Mapping[Blank, Any]) -> Context:
         """Return a context with other blanks filled in."""
-        return self._like(filled, self.divisor)
+        return replace(self, filled=filled)
 
     def drawing(self, draw: Draw) -> Context:
         """Return a context in which something else is run."""
-        context = self._like(self.filled, self.divisor)
-        context.draw = draw
-        return context
+        return replace(self, draw=draw)
 
     def taking(self, name: str, value: Value) -> Context:
         """Return a context inside of an option of a decision that is mixed."""
-        context = self._like(self.filled, self.divisor)
-        context.taken = (*self.taken, (name, value))
-        return context
+        return replace(self, taken=(*self.taken, (name, value)))
 
     def narrowed(self, divisor: int) -> Context:
         """Return a context in which layers have fewer channels."""
-        return self._like(self.filled, self.divisor * divisor)
-
-    def _like(self, filled: Mapping[Blank, Any], divisor: int) -> Context:
-        context = Context(self.draw, filled, divisor, self.used, self.taken)
-        context.shared = self.shared
-        return context
+        return replace(self, divisor=self.divisor * divisor)
 
 
 class Engine:

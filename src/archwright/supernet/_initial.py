@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from archwright.build import headline
@@ -100,13 +101,14 @@ def covers(wanted: Iterable[Mapping[str, Value]]) -> list[dict[str, Value]]:
     return found
 
 
+@dataclass(eq=False)
 class _Built:
     """The tensors of a layer as it is built, with some decisions made."""
 
-    def __init__(
-        self, layer: SharedLayer, inputs: tuple[Any, ...], context: Context, values: Mapping[str, Value]
-    ) -> None:
-        self.layer, self.inputs, self.context, self.values = layer, inputs, context, dict(values)
+    layer: SharedLayer
+    inputs: tuple[Any, ...]
+    context: Context
+    values: Mapping[str, Value]
 
     @functools.cached_property
     def slots(self) -> dict[str, Slot]:
