@@ -109,8 +109,13 @@ def describe_evaluator(evaluator: Evaluator) -> dict[str, Any] | None:
 def write_down(recorder: Recorder, evaluator: Evaluator, budget: Budget, finals: int) -> None:
     """Put on record what a study is run with; another evaluator than the one before is warned of."""
     written, before = describe_evaluator(evaluator), recorder.document["evaluator"]
-    if recorder.history.trials and before is not None and written != before:
-        warnings.warn("the evaluator is not the one on record: results before and after may not compare", stacklevel=4)
+    if recorder.history.finished and before is not None and written != before:
+        changed = sorted(name for name in {*before, *(written or {})} if before.get(name) != (written or {}).get(name))
+        warnings.warn(
+            f"the evaluator differs from the one on record in {', '.join(changed)}: its trials are ranked together "
+            "with those before",
+            stacklevel=4,
+        )
     recorder.update(evaluator=written, budget=budget.to_json(), final=finals)
 
 

@@ -220,8 +220,8 @@ class SearchLoop:
 
     def _job(self, trial: Trial) -> Job | None:
         """Return the job of a trial; `None` where its outcome is known without one, and is put on record."""
-        bounds, same = self._planner.bounds, self._same(trial)
-        unchecked, checked = bounds.failure(trial.architecture), bounds.checked(trial.architecture)
+        prechecks, same = self._planner.prechecks, self._same(trial)
+        unchecked, checked = prechecks.failure(trial.architecture), prechecks.checked(trial.architecture)
         running = _Running(trial, checked, unchecked, noted=time.monotonic())
         left = self._search_end - time.monotonic()
         try:

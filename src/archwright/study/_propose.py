@@ -19,7 +19,7 @@ from archwright.trials import Constraint, History, Trial
 
 _ASKS = 20  # how often a strategy is asked for something unseen
 _SAMPLES = 100  # how many random samples are tried after that
-_SAMPLES_WITHIN = 400  # the same where there are bounds: one network in thirty may keep to them
+_SAMPLES_WITHIN = 400  # the same where there are prechecks: one network in thirty may keep to them
 _LISTED = 1_000_000  # architectures, up to which a space with constraints is walked through before its neighbours
 _NEAR = 8  # architectures that keep to the constraints, around which others are looked for
 _STEPS = 200  # from what comes closest
@@ -42,7 +42,7 @@ class Planner:
         starts: Architectures of the first trials; infeasible ones are omitted.
 
     Attributes:
-        bounds: The constraints that are checked before training.
+        prechecks: The constraints that are checked before training.
         scorer: The score of the proxy; set when an evaluator is known.
 
     Example:
@@ -63,12 +63,12 @@ class Planner:
     constraints: tuple[Constraint, ...] = ()
     starts: tuple[Architecture, ...] = ()
     scorer: ProxyScorer | None = field(default=None, init=False)
-    bounds: Prechecks = field(init=False)
+    prechecks: Prechecks = field(init=False)
     _feasibility: FeasibilityModel = field(default_factory=FeasibilityModel, init=False)
 
     def __post_init__(self) -> None:
         """Judge by what can be counted; a run knows more."""
-        self.bounds = Prechecks(self.space, self.constraints)
+        self.prechecks = Prechecks(self.space, self.constraints)
 
     def next(self, history: History) -> Trial:
         """Return the next trial: a new architecture, or a promotion.
@@ -104,9 +104,9 @@ class Planner:
         Raises:
             StudyError: None was found.
         """
-        if self.bounds and not history.trials:
+        if self.prechecks and not history.trials:
             other = replace(self, strategy=Random(), scheduler=Full(), ladder=Ladder())
-            other.bounds = self.bounds
+            other.prechecks = self.prechecks
             other._unseen(history, None, np.random.default_rng(self.seed))
 
     @property
@@ -129,7 +129,7 @@ class Planner:
         In an infinite space something seen may be proposed again, after as many tries.
         """
         for start in self.starts:
-            if not history.seen(start) and self.bounds.keep(start):
+            if not history.seen(start) and self.prechecks.keep(start):
                 return start
         rng = np.random.default_rng([self.seed, len(history.trials)])
         found = self._feasibility.keep_away(
@@ -137,7 +137,7 @@ class Planner:
             history,
             lambda: self._unseen(history, level, rng),
             lambda architecture: self.space.mutate(architecture, rng),
-            self.bounds.keep,
+            self.prechecks.keep,
         )
         if self.screen is None:
             return found
@@ -162,18 +162,18 @@ class Planner:
                 if architecture not in space:
                     kind = type(self.strategy).__name__
                     raise StrategyError(f"{kind} proposed {architecture!r}, which is not in the space")
-                if self.bounds.keep(architecture):
+                if self.prechecks.keep(architecture):
                     return architecture
         if not crowded:
-            for _ in range(_SAMPLES_WITHIN if self.bounds else _SAMPLES):
+            for _ in range(_SAMPLES_WITHIN if self.prechecks else _SAMPLES):
                 architecture = space.sample(rng)
-                if not history.seen(architecture) and self.bounds.keep(architecture):
+                if not history.seen(architecture) and self.prechecks.keep(architecture):
                     return architecture
         is_large = bool(space.where) and space.bound > _LISTED
-        near = self._near(history, rng) if self.bounds or is_large else None
+        near = self._near(history, rng) if self.prechecks or is_large else None
         if near is not None:
             return near
-        if self.bounds:
+        if self.prechecks:
             raise self._infeasible(history)
         if space.bound == math.inf:
             return architecture
@@ -186,21 +186,21 @@ class Planner:
     def _near(self, history: History, rng: np.random.Generator) -> Architecture | None:
         """Return what is near something that keeps to all constraints: a neighbour, or a mutant of what comes close.
 
-        While nothing is known that keeps to the bounds, a walk begins at what comes closest to them.
+        While nothing is known that keeps to the constraints, a walk begins at what comes closest to them.
         """
         space = self.space
         known = [trial.architecture for trial in history.best_first(history.complete)[:_NEAR]]
         known += [trial.architecture for trial in history.trials[-_NEAR:]]
         for architecture in dict.fromkeys(known):
             for near in space.neighbours(architecture, rng):
-                if not history.seen(near) and self.bounds.keep(near):
+                if not history.seen(near) and self.prechecks.keep(near):
                     return near
-        closest = min(known or [space.sample(rng) for _ in range(_NEAR)], key=self.bounds.violation)
+        closest = min(known or [space.sample(rng) for _ in range(_NEAR)], key=self.prechecks.violation)
         for _ in range(_STEPS):
             near = space.mutate(closest, rng)
-            if not history.seen(near) and self.bounds.keep(near):
+            if not history.seen(near) and self.prechecks.keep(near):
                 return near
-            if self.bounds.violation(near) <= self.bounds.violation(closest):
+            if self.prechecks.violation(near) <= self.prechecks.violation(closest):
                 closest = near
         return None
 
@@ -208,7 +208,7 @@ class Planner:
         """Return the error for constraints that nothing new keeps to; where nothing did, it has the closest values."""
         if history.count_seen:
             return Exhausted("no feasible architecture is left that was not proposed before")
-        return StudyError(f"no feasible network was found ({self.bounds.closest()}); relax the constraints")
+        return StudyError(f"no feasible network was found ({self.prechecks.closest()}); relax the constraints")
 
     def _parent(self, history: History, architecture: Architecture) -> int | None:
         """Return the trial whose weights a new architecture begins with: the nearest of the best, if one is near."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -250,9 +249,9 @@ class Study(Results):
         if held.ended:
             raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
         seconds = recorder.seconds(trial.number) if seconds is None else seconds
-        bounds, network = self._plan.bounds, held.architecture
-        unchecked = bounds.failure(network)
-        checked = bounds.checked(network)
+        prechecks, network = self._plan.prechecks, held.architecture
+        unchecked = prechecks.failure(network)
+        checked = prechecks.checked(network)
         report = outcome
         if not isinstance(report, Report):
             metric = self.objective.metric
@@ -380,18 +379,6 @@ class Study(Results):
         if changed:
             raise StudyError(f"{place} holds a different study:{told}")
 
-    def _warn_of_another(self, evaluator: Evaluator) -> None:
-        """Warn where trials on record were measured by an evaluator with other settings."""
-        stored, written = self._recorder.document["evaluator"], describe.describe_evaluator(evaluator)
-        if not self.history.finished or stored is None or written is None or stored == written:
-            return
-        changed = sorted(name for name in {*stored, *written} if stored.get(name) != written.get(name))
-        warnings.warn(
-            f"the evaluator differs from the one on record in {', '.join(changed)}: its trials are ranked together "
-            "with those before",
-            stacklevel=4,
-        )
-
     def _run(
         self,
         evaluator: Evaluator,
@@ -407,8 +394,8 @@ class Study(Results):
         plan = self._plan
         check_strategy(self.space, plan.strategy, evaluator)
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
-        plan.scorer, plan.bounds = scorer, prechecks_for(self.space, plan.constraints, evaluator)
-        plan.bounds.check()
+        plan.scorer, plan.prechecks = scorer, prechecks_for(self.space, plan.constraints, evaluator)
+        plan.prechecks.check()
         if plan.screen is not None and scorer is None:
             plan.scorer = proxy_scorer(plan.screen, self.space, evaluator)
         self._recorder.hold()
@@ -417,7 +404,6 @@ class Study(Results):
         try:
             if why:
                 self._recorder.update(why=list(why))
-            self._warn_of_another(evaluator)
             describe.write_down(self._recorder, evaluator, budget, int(final))
             self._evaluator = evaluator
             self._session = SearchLoop(
