@@ -114,7 +114,7 @@ def test_nothing_to_be_given_less_of(fidelities):
 
 @pytest.mark.parametrize("eta", [1, 0.5, -3, float("nan"), "3"])
 def test_rungs_that_are_not_dearer(eta):
-    with pytest.raises(SchedulerError, match=r"eta, how much dearer .* must be above 1, not"):
+    with pytest.raises(SchedulerError, match=r"eta, the ratio .* must be above 1, not"):
         Ladder.of({"epochs": (1, 27)}, eta=eta)
 
 

@@ -170,6 +170,13 @@ def test_a_strategy_that_leaves_the_space_is_told_so():
     with pytest.raises(StrategyError, match=r"Lost proposed .* not in the space"):
         aw.Study(SMALL, strategy=Lost()).ask()
 
+    class Loose(Strategy):
+        def propose(self, space, history, rng):
+            return {"x": 1, "y": 1}
+
+    with pytest.raises(StrategyError, match=r"Loose.propose must return an Architecture, not \{'x': 1"):
+        aw.Study(SMALL, strategy=Loose()).ask()
+
 
 def test_summary_is_json_of_what_there_is(study):
     import json

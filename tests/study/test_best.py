@@ -129,7 +129,7 @@ def test_another_evaluator_is_warned_of(tmp_path):
 
     aw.search(SPACE, Written(1), budget=aw.Budget(trials=2), path=tmp_path)
     aw.load(tmp_path, evaluator=Written(1)).resume(aw.Budget(trials=3))
-    with pytest.warns(UserWarning, match="not the one on record"):
+    with pytest.warns(UserWarning, match="differs from the one on record"):
         aw.load(tmp_path, evaluator=Written(2)).resume(aw.Budget(trials=4))
 
 

@@ -81,7 +81,7 @@ def test_failed_trials_count():
     def broken(candidate):
         raise MemoryError("too large")
 
-    with pytest.warns(UserWarning, match="no trial of 7 is complete; the last one: MemoryError: too large"):
+    with pytest.warns(UserWarning, match="no trial of 7 is complete; last error: MemoryError: too large"):
         study = aw.search(SPACE, broken, budget=aw.Budget(trials=7))
     assert study.stopped_by == "trials"
     assert [trial.state for trial in study.trials] == ["failed"] * 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -291,7 +292,7 @@ def test_a_run_of_a_task_in_memory_goes_on_with_the_task(tmp_path: Any) -> None:
     [
         ({"train": 3}, "train must be a data set with __len__ and __getitem__ .* not int"),
         ({"validation": torch.utils.data.DataLoader(Pairs(4, 0))}, "not DataLoader. Of a DataLoader give its dataset"),
-        ({"train": Pairs(1, 0)}, "1 training and 40 validation samples"),
+        ({"train": Pairs(1, 0)}, "1 training and 40 validation samples: there must be at least 2 training"),
         ({"train": (torch.rand(4, 6), torch.rand(3))}, r"\(4, 6\), but targets \(3,\)"),
         ({"train": (torch.rand(4, 6), torch.rand(4))}, "must be all data sets, or all pairs of tensors"),
         ({"train": [(torch.rand(3), 1.0, 2.0)] * 4}, "a sample must be a pair .* not a list of 3"),
@@ -303,6 +304,7 @@ def test_a_run_of_a_task_in_memory_goes_on_with_the_task(tmp_path: Any) -> None:
         ({"example_input": ((6,), (1,))}, r"example_input is float32 \(6,\), float32 \(1,\)"),
         ({"train": Unreadable()}, "sample 0 cannot be read: OSError: disk"),
         ({"loss": 3}, "loss must be a function, not 3"),
+        ({"loss": torch.nn.MSELoss}, r"loss must be a function: give an instance, MSELoss\(\)"),
         ({"metrics": {"loss": F.mse_loss}}, "cannot be called 'loss'"),
         ({"metrics": {"a b": F.mse_loss}}, "without spaces, not 'a b'"),
         ({"metrics": {"mse": 3}}, "metric 'mse' must be a function"),
@@ -339,6 +341,19 @@ def test_the_example_may_have_another_length_where_samples_may() -> None:
     assert task.example_input == double
     with pytest.raises(EvaluationError, match="example_input is float64"):
         aw.Task(train=doubles, validation=doubles, loss=F.mse_loss, example_input=aw.TensorSpec((3,), "float64"))
+
+
+@pytest.mark.parametrize(("targets", "warns"), [((8,), True), ((8, 1), False), ((1,), False), ((8, 3), False)])
+def test_a_loss_that_would_broadcast_is_warned_of_once(targets: tuple[int, ...], warns: bool) -> None:
+    parts = (torch.rand(8, 2), torch.rand(8, 1))
+    task = aw.Task(train=parts, validation=parts, loss=lambda outputs, targets: (outputs - targets).abs().mean())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            task.loss(torch.rand(8, 1), torch.rand(targets))
+    assert [str(each.message).startswith("outputs have shape (8, 1), and targets (8,)") for each in caught] == [
+        True
+    ] * warns
 
 
 def test_a_metric_that_is_text_is_no_number() -> None:

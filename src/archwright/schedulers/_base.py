@@ -54,12 +54,14 @@ class Scheduler(Stateful, ABC):
 
     Attributes:
         partial: Whether trials start below full fidelity, which the evaluator has to support.
-        multi_objective: Whether it ranks trials by several objectives.
+        multi_objective: Whether it ranks trials by several objectives; set it to `False` if it uses `history.scores`.
         needs_curve: Whether it needs intermediate reports.
         eta: The ratio of the costs of successive rungs, if there are rungs.
 
     Example:
-        >>> class Full(aw.schedulers.Scheduler):
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Full(aw.schedulers.Scheduler):
         ...     partial = False
         ...     def assign(self, ladder, history, rng, *, more=True):
         ...         return aw.schedulers.Assignment()
@@ -87,7 +89,8 @@ class Scheduler(Stateful, ABC):
             more: Whether there are architectures that were not proposed yet.
 
         Returns:
-            A new trial or a promotion; `None` only without `more` and without a promotion.
+            A new trial or a promotion; `None` only without `more` and without a promotion. Without `more`, promotions
+            go on until there is a full evaluation.
         """
 
     def stop(self, history: History, trial: Trial, curve: Curve) -> Stopped | None:
@@ -150,7 +153,7 @@ def scores(curve: Curve, objective: Objective) -> list[tuple[float, float]]:
 
 def check_eta(scheduler: Scheduler) -> None:
     """Refuse a scheduler whose `eta` is not above 1."""
-    allowed = "above 1 (how much dearer each rung is than the one before)"
+    allowed = "above 1 (the ratio of the costs of successive rungs)"
     check_numbers(scheduler, "eta", allowed=allowed, holds=lambda value: value > 1)
 
 

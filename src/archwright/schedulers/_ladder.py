@@ -44,7 +44,7 @@ class Ladder:
         """
         eta = scalar(eta)
         if not is_number(eta) or not 1 < eta < math.inf:
-            raise SchedulerError(f"eta, how much dearer each rung is than the one before, must be above 1, not {eta!r}")
+            raise SchedulerError(f"eta, the ratio of the costs of successive rungs, must be above 1, not {eta!r}")
         chosen = {name: _as_fidelity(name, each) for name, each in fidelities.items()}
         ratio = math.prod((each.full / each.least) ** each.power for each in chosen.values())
         if ratio <= 1:

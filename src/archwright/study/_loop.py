@@ -184,7 +184,7 @@ class SearchLoop:
             self._problem(f"the time budget ended before the first trial: {elapsed}")
         if finished and self._history.best is None and self.stopped_by != "failures":
             told = finished[-1].cause or "no error is on record"
-            self._problem(f"no trial of {len(finished)} is complete; the last one: {told}")
+            self._problem(f"no trial of {len(finished)} is complete; last error: {told}")
 
     def _next_job(self) -> Job | None:
         """Return the job of the next trial; `None` when the search ends, for a reason that is then on record."""

@@ -157,10 +157,13 @@ class Planner:
         space, count = self.space, history.count_seen
         crowded = 10 * count >= 9 * space.bound
         for _ in range(1 if crowded else _ASKS):
-            architecture = self.scheduler.propose(self.ladder, level, self.strategy, space, history, rng)
+            proposed: object = self.scheduler.propose(self.ladder, level, self.strategy, space, history, rng)
+            kind = type(self.strategy).__name__
+            if not isinstance(proposed, Architecture):
+                raise StrategyError(f"{kind}.propose must return an Architecture, not {proposed!r}")
+            architecture = proposed
             if not history.seen(architecture):
                 if architecture not in space:
-                    kind = type(self.strategy).__name__
                     raise StrategyError(f"{kind} proposed {architecture!r}, which is not in the space")
                 if self.prechecks.keep(architecture):
                     return architecture

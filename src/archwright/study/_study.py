@@ -62,7 +62,7 @@ class Study(Results):
             the evaluator supports it.
         screen: A zero-cost proxy that selects one of 4 proposals: "naswot"; "naswot:16" selects one of 16. The
             evaluator needs data.
-        constraints: Prechecks of metrics, such as "parameters <= 1e6" or "accuracy >= 0.9". Counted costs (see
+        constraints: Bounds of metrics, such as "parameters <= 1e6" or "accuracy >= 0.9". Counted costs (see
             `archwright.cost.COUNTED`) are checked before training, and infeasible architectures are not proposed. A
             trial that violates another constraint is infeasible, and proposals that are probably infeasible are
             rejected.

@@ -80,7 +80,9 @@ class MetricsByName:
                     raise TypeError("text is no number")
                 numbers[name] = float(found[name])
             except (TypeError, ValueError, RuntimeError) as error:
-                raise EvaluationError(f"metric {name!r} must be a number, not {found[name]!r}") from error
+                given = found[name]
+                told = f"a tensor of shape {tuple(given.shape)}" if isinstance(given, Tensor) else repr(given)
+                raise EvaluationError(f"metric {name!r} must be a number, not {told}") from error
         return numbers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,8 @@ class Task:
         if not is_whole(num_workers) or num_workers < 0:
             raise EvaluationError(f"num_workers must be a whole number of 0 or more, not {num_workers!r}")
         for what, function in (("loss", loss), ("distillation", distillation), ("collate", collate)):
+            if isinstance(function, type):
+                raise EvaluationError(f"{what} must be a function: give an instance, {function.__name__}()")
             if function is not None and not callable(function):
                 raise EvaluationError(f"{what} must be a function, not {function!r}")
         _check_metrics(metrics)
@@ -111,9 +114,10 @@ class Task:
         if len(self.train) < 2 or len(self.validation) < 1:
             raise EvaluationError(
                 f"{name!r} has {len(self.train)} training and {len(self.validation)} validation samples: there must be "
-                "at least two and one"
+                "at least 2 training samples and 1 validation sample"
             )
         self._loss, self._metrics, self._distillation = loss, dict(metrics), distillation
+        self._is_warned = False
         prepared = type(self).prepare is not Task.prepare  # samples are not yet what goes into a network
         specs = _input_specs(self.train, as_specs(example_input), prepared=prepared)
         self.example_input: InputSpec = specs[0] if len(specs) == 1 else specs
@@ -161,6 +165,8 @@ class Task:
         Raises:
             EvaluationError: The loss is no scalar tensor.
         """
+        if not self._is_warned and isinstance(outputs, Tensor) and isinstance(targets, Tensor):
+            self._is_warned = _warn_of_broadcasting(outputs, targets)
         loss: Any = self._loss(outputs, targets)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             given = f"one of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
@@ -308,6 +314,23 @@ def _input_specs(
         told, first = (", ".join(f"{spec.dtype} {spec.shape}" for spec in specs) for specs in (given, found))
         raise EvaluationError(f"example_input is {told}, and the first sample of train has {first}")
     return given
+
+
+def _warn_of_broadcasting(outputs: Tensor, targets: Tensor) -> bool:
+    """Warn if an elementwise loss would compare outputs with targets of other samples; return whether it would."""
+    shapes = outputs.shape, targets.shape
+    try:
+        both = np.broadcast_shapes(*shapes)
+    except ValueError:  # then the loss is not elementwise, or raises
+        return False
+    if not targets.is_floating_point() or both in shapes:
+        return False
+    warnings.warn(
+        f"outputs have shape {tuple(outputs.shape)}, and targets {tuple(targets.shape)}: an elementwise loss "
+        f"broadcasts them to {both}. Give both the same shape",
+        stacklevel=2,
+    )
+    return True
 
 
 def _kind(value: Any) -> str:

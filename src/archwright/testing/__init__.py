@@ -56,7 +56,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home, needed = _HOME[name]
     try:
-        importlib.import_module(needed)
+        module = importlib.import_module(needed)
+        if needed == "pytest":
+            module.register_assert_rewrite(f"{__name__}.{home}")  # failures show values
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"archwright.testing.{name} needs {needed}, which is not installed: pip install {needed}", name=needed
