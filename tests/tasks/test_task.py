@@ -285,6 +285,9 @@ def test_a_run_of_a_task_in_memory_goes_on_with_the_task(tmp_path: Any) -> None:
         aw.load(tmp_path / "run").resume(aw.Budget(trials=2))
     study = aw.load(tmp_path / "run", evaluator=evaluator).resume(aw.Budget(trials=2))
     assert len(study.trials) == 2
+    other = aw.Training(pairs(), epochs=2, lr=0.5)
+    with pytest.warns(UserWarning, match="differs from the one on record in epochs, lr: its trials"):
+        aw.load(tmp_path / "run", evaluator=other).resume(aw.Budget(trials=3), final=False)
 
 
 @pytest.mark.parametrize(

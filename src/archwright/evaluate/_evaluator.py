@@ -153,6 +153,10 @@ class Evaluator(ABC):
         """Return a JSON object from which the evaluator can be restored, or `None`."""
         return None
 
+    def describe(self) -> dict[str, Any] | None:
+        """Return a JSON object of the settings, or `None`; a resumed study is warned if they have changed."""
+        return self.to_json()
+
 
 class FunctionEvaluator(Evaluator):
     """Evaluator that calls a function.

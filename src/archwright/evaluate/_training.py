@@ -345,6 +345,19 @@ class Training(Evaluator):
             "final_epochs": self.final_epochs,
         }
 
+    def describe(self) -> dict[str, Any]:
+        """Return the settings, also of a training that cannot be restored, with the task in one line."""
+        optimizer = self.recipe.optimizer
+        return self.to_json() or {
+            "type": "training",
+            "task": repr(self.task),
+            **dataclasses.asdict(self.recipe),
+            "optimizer": optimizer if isinstance(optimizer, str) else getattr(optimizer, "__qualname__", "custom"),
+            "augment": list(self.recipe.augment),
+            "precision": self.precision,
+            "final_epochs": self.final_epochs,
+        }
+
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> Training:
         """Return the evaluator written by `to_json`, and load its data.

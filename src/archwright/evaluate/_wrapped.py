@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._evaluator import Evaluator
@@ -73,6 +73,10 @@ class Wrapped(Evaluator):
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
         """Check the fidelities with the wrapped evaluator."""
         self.evaluator.check_fidelities(space, rungs)
+
+    def describe(self) -> dict[str, Any] | None:
+        """Return the settings, or those of the wrapped evaluator."""
+        return self.to_json() or self.evaluator.describe()
 
     def prepare(self, preparation: Preparation) -> Learned | None:
         """Get the evaluator ready."""

@@ -28,6 +28,7 @@ DOCUMENTS = (
     "checkpoints",
     "why",
     "elapsed",
+    "settings",
 )
 """The documents of a study, each a JSON value."""
 

@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
@@ -78,6 +78,7 @@ def describe(
         "checkpoints": [],
         "why": [],
         "elapsed": 0.0,
+        "settings": None,
     }
 
 
@@ -97,26 +98,32 @@ def _checked_reference(
 
 def describe_evaluator(evaluator: Evaluator) -> dict[str, Any] | None:
     """Return what is written down about an evaluator, or `None` where it cannot be."""
+    return _as_json(evaluator, evaluator.to_json)
+
+
+def _as_json(evaluator: Evaluator, method: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
     try:
-        written: dict[str, Any] | None = json.loads(json.dumps(evaluator.to_json(), allow_nan=False))
+        written: dict[str, Any] | None = json.loads(json.dumps(method(), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise StudyError(
-            f"{type(evaluator).__name__}.to_json gives what is no JSON ({error}); it may return None"
+            f"{type(evaluator).__name__}.{method.__name__} gives what is no JSON ({error}); it may return None"
         ) from error
     return written
 
 
 def write_down(recorder: Recorder, evaluator: Evaluator, budget: Budget, finals: int) -> None:
     """Put on record what a study is run with; another evaluator than the one before is warned of."""
-    written, before = describe_evaluator(evaluator), recorder.document["evaluator"]
-    if recorder.history.finished and before is not None and written != before:
-        changed = sorted(name for name in {*before, *(written or {})} if before.get(name) != (written or {}).get(name))
+    written, document = describe_evaluator(evaluator), recorder.document
+    settings = None if written else _as_json(evaluator, evaluator.describe)
+    before, now = document["evaluator"] or document["settings"], written or settings or {}
+    if recorder.history.finished and before is not None and now != before:
+        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
         warnings.warn(
             f"the evaluator differs from the one on record in {', '.join(changed)}: its trials are ranked together "
             "with those before",
             stacklevel=4,
         )
-    recorder.update(evaluator=written, budget=budget.to_json(), final=finals)
+    recorder.update(evaluator=written, settings=settings, budget=budget.to_json(), final=finals)
 
 
 def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:

@@ -127,5 +127,6 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "checkpoints": _checkpoints,
     "why": _texts,
     "elapsed": partial(number, least=0.0),
+    "settings": fields,
 }
 _NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}
