@@ -381,3 +381,34 @@ def test_settings_of_a_strategy_stand_behind_a_colon(tmp_path, in_process):
     status, _, err = in_process("search", "digits", "--strategy", "darts:order")
     assert status == 2
     assert "a setting reads name=value, not 'order'" in err
+
+
+def test_a_search_shows_classical_baselines_and_says_where_one_is_ahead(tmp_path, in_process):
+    space = tmp_path / "spaces.py"
+    space.write_text(
+        "import archwright as aw\nfrom archwright import nn\n"
+        "def untrained(*, input_shape, classes):\n"
+        "    return aw.Space(model=nn.LazyLinear(classes), lr=aw.ordinal(1e-9, 1e-8))\n"
+    )
+    folder = tmp_path / "run"
+    options = ["search", "iris", "--space", f"{space}:untrained", "--epochs", 1, "--trials", 1, "--out", folder]
+    status, out, err = in_process(*options)
+    assert status == 0, err
+    baselines = aw.load(folder).baselines
+    assert [each.name for each in baselines] == ["logistic regression", "gradient boosting"]
+    lines = out.splitlines()
+    for each in baselines:
+        told = f"{each.name}: accuracy {each.metrics['accuracy']:.4f}, loss {each.metrics['loss']:.4f} ("
+        assert any(line.startswith(f"baseline     {told}") for line in lines)
+        told = f"{each.name}: test_accuracy {each.metrics['test_accuracy']:.4f}, test_loss "
+        assert any(line.startswith(f"baseline     {told}") for line in lines)
+    said = r"is ahead of the network: test_accuracy 0\.\d+ against 0\.\d+; use it, or give the search more time\n"
+    assert re.search(said, out)
+    assert re.search(said, in_process("show", folder)[1])
+    assert (
+        json.loads(in_process("show", folder, "--json")[1])["ahead"]
+        == max(baselines, key=lambda each: each.metrics["test_accuracy"]).name
+    )
+    status, out, _ = in_process(*options[:-1], tmp_path / "other", "--no-baseline", "--no-final")
+    assert status == 0
+    assert "baseline" not in out

@@ -191,6 +191,13 @@ def search(
         ),
     ] = 1,
     no_final: Annotated[bool, typer.Option("--no-final", help="Skip the final training.")] = False,
+    baseline: Annotated[
+        bool | None,
+        typer.Option(
+            help="Fit quick classical methods (a linear model, gradient boosting) before the first trial, and compare "
+            "the network with them. Default: with the strategy auto."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
     store: Annotated[
         str | None,
@@ -274,6 +281,7 @@ def search(
             name=name,
             seed=seed,
             final=0 if no_final else final,
+            baseline=baseline,
             callbacks=[shown],
         )
     _conclude(shown, study, as_json=json)

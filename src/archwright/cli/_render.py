@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archwright._registry import Entry
     from archwright.datasets import Data
     from archwright.evaluate import Learned
-    from archwright.study import Study
+    from archwright.study import Baseline, Study
     from archwright.trials import Trial
 
 
@@ -74,6 +74,10 @@ class Display(Callback):
             )
             self.task = self.live.add_task("starting", total=1.0)
             self.live.start()
+
+    def on_baseline(self, study: Study, baseline: Baseline) -> None:
+        note = ", ".join(filter(None, [f"{baseline.seconds:.1f} s", baseline.note]))
+        self.out.line(f"{baseline.name}: {_metrics(_figures(study, baseline, ''))} ({note})", label="baseline")
 
     def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
         self._update(study, f"supernet epoch {step}  loss {metrics.get('loss', float('nan')):.3f}")
@@ -222,6 +226,7 @@ class Display(Callback):
             self.out.line(f"{name} = {value}", label="")
         if study.test is not None:
             self.out.line(_metrics(_leading(study, study.test)), label="final")
+        self._baselines(study)
         if len(study.objectives) > 1:
             shown = f"; `archwright front {study.path}` lists them" if study.path is not None else ""
             self.out.line(f"{counted(len(study.front), 'network')}{shown}", label="Pareto front")
@@ -231,6 +236,26 @@ class Display(Callback):
         if folder is not None and is_folder(folder):
             files = ", ".join(sorted(file.name for file in folder.iterdir()))
             self.out.line(f"{folder}: {files}", label="files")
+
+    def _baselines(self, study: Study) -> None:
+        for baseline in study.baselines:
+            figures = _figures(study, baseline, "" if study.test is None else "test_")
+            self.out.line(f"{baseline.name}: {_metrics(figures)}", label="baseline")
+        if study.ahead is not None and study.best is not None:
+            baseline, metric = study.ahead
+            network = {**study.best.metrics, **(study.test or {})}
+            theirs, ours = (_number(metric, found[metric]) for found in (baseline.metrics, network))
+            told = f"{baseline.name} is ahead of the network: {metric} {theirs} against {ours}"
+            self.out.line(f"{told}; use it, or give the search more time", label="")
+
+
+def _figures(study: Study, baseline: Baseline, prefix: str) -> dict[str, float]:
+    """Return the objectives and the loss of a baseline on the test part, where it has them, or else on the other."""
+    told = {name.removeprefix(prefix): name for name in baseline.metrics if name.startswith(prefix)} or {
+        name: name for name in baseline.metrics
+    }
+    wanted = dict.fromkeys([*(objective.metric for objective in study.objectives), "loss"])
+    return {told[name]: baseline.metrics[told[name]] for name in wanted if name in told}
 
 
 def _progress(study: Study, spent: float) -> tuple[float, float | None]:

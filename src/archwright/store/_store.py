@@ -29,6 +29,7 @@ DOCUMENTS = (
     "why",
     "elapsed",
     "settings",
+    "baselines",
 )
 """The documents of a study, each a JSON value."""
 

@@ -1,5 +1,6 @@
 """Studies: recorded searches, from the first trial to the final training."""
 
+from archwright.study._baseline import Baseline
 from archwright.study._best import Best
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
@@ -12,6 +13,7 @@ from archwright.study._search import load, search
 from archwright.study._study import Study
 
 __all__ = [
+    "Baseline",
     "Best",
     "Budget",
     "Callback",

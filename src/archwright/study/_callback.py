@@ -14,6 +14,7 @@ from archwright.trials import Trial
 
 if TYPE_CHECKING:
     from archwright.evaluate import Learned
+    from archwright.study._baseline import Baseline
     from archwright.study._study import Study
 
 
@@ -35,6 +36,9 @@ class Callback:
 
     def on_start(self, study: Study) -> None:
         """Called when the search starts or is resumed."""
+
+    def on_baseline(self, study: Study, baseline: Baseline) -> None:
+        """Called when a classical baseline has been fitted, before the first trial, and is recorded."""
 
     def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
         """Called for each report of the evaluator's preparation before the first trial."""
@@ -80,6 +84,10 @@ class Log(Callback):
         for line in study.why:
             self._note(line)
 
+    def on_baseline(self, study: Study, baseline: Baseline) -> None:
+        note = f" ({baseline.note})" if baseline.note else ""
+        self._note(f"baseline {baseline.name} in {baseline.seconds:.1f} s{note}: {describe_metrics(baseline.metrics)}")
+
     def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
         self._note(f"preparation step {step}: {describe_metrics(metrics)}")
 
@@ -115,6 +123,9 @@ class Log(Callback):
         self._note(f"problem: {message}")
 
     def on_end(self, study: Study) -> None:
+        if study.ahead is not None:
+            baseline, metric = study.ahead
+            self._note(f"{baseline.name} is ahead of the network: {metric} {baseline.metrics[metric]:.4f}")
         self._note(f"search ends ({study.stopped_by}) after {study.elapsed:.1f} s")
 
     def _note(self, text: str) -> None:

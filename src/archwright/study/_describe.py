@@ -79,6 +79,7 @@ def describe(
         "why": [],
         "elapsed": 0.0,
         "settings": None,
+        "baselines": None,
     }
 
 

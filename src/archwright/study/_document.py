@@ -9,6 +9,7 @@ from typing import Any
 from archwright._fields import fields, items, number, text, whole
 from archwright.errors import ArchwrightError
 from archwright.evaluate import Learned
+from archwright.study._baseline import Baseline
 from archwright.study._budget import Budget
 from archwright.trials import Constraint, metrics_from_json, parse_objectives
 
@@ -104,6 +105,11 @@ def _learned(value: Any, what: str) -> None:
         Learned.from_json(said["outcome"])
 
 
+def _baselines(value: Any, what: str) -> None:
+    for each in items(value, what):
+        Baseline.from_json(each)
+
+
 def _checkpoints(value: Any, what: str) -> None:
     for each in items(value, what):
         whole(each, f"a trial of {what}")
@@ -128,5 +134,6 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "why": _texts,
     "elapsed": partial(number, least=0.0),
     "settings": fields,
+    "baselines": _baselines,
 }
 _NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}

@@ -19,6 +19,7 @@ from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, 
 from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
 from archwright.execute import Checkpoints, InProcess, Job, Report, Worker, conclude, drive, report_of
 from archwright.schedulers import scores
+from archwright.study._baseline import fit_baselines
 from archwright.study._budget import Budget, search_time
 from archwright.study._callback import Callback, Log
 from archwright.study._dispatcher import Dispatcher
@@ -109,6 +110,8 @@ class SearchLoop:
         try:
             self._notify("on_start")
             self._try_out()
+            for baseline in fit_baselines(self._recorder, self._evaluator, self._budget, self._attempt, self._problem):
+                self._notify("on_baseline", baseline)
             self._prepare()
             self._search()
             self._train_finals()

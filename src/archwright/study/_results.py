@@ -15,6 +15,7 @@ from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study import _describe as describe
+from archwright.study._baseline import Baseline, ahead
 from archwright.study._best import Artifacts, Best
 from archwright.study._budget import Budget
 from archwright.study._picture import draw_front, draw_learned
@@ -270,6 +271,20 @@ class Results:
             raise DataError(str(error)) from error
 
     @property
+    def baselines(self) -> tuple[Baseline, ...]:
+        """The classical methods that were fitted before the first trial, in order."""
+        return tuple(map(Baseline.from_json, self._recorder.document["baselines"] or ()))
+
+    @property
+    def ahead(self) -> tuple[Baseline, str] | None:
+        """The best classical baseline that is ahead of the best network, and the metric; `None` if there is none.
+
+        The metric is the objective on the test part, or on the validation part if there was no final training.
+        """
+        best = self.history.best
+        return None if best is None else ahead(self.baselines, self.objectives, best.metrics, self.test or {})
+
+    @property
     def elapsed(self) -> float:
         """Wall-clock time of the search in seconds, over all sessions."""
         return self._recorder.clock.elapsed
@@ -300,6 +315,8 @@ class Results:
             "hypervolume": history.hypervolume() if len(history.objectives) > 1 else None,
             "learned": self.diagnosis(),
             "test": None if test is None else metrics_to_json(test),
+            "baselines": [baseline.to_json() for baseline in self.baselines],
+            "ahead": None if self.ahead is None else self.ahead[0].name,
         }
 
     def draw_front(self, path: str | os.PathLike[str]) -> None:

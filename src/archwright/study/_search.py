@@ -16,6 +16,7 @@ from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Space
 from archwright.strategies import Strategy
 from archwright.study._auto import choose
+from archwright.study._baseline import has_baselines
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, with_supernet
@@ -43,6 +44,7 @@ def search(
     inherit: bool = False,
     budget: Budget | None = None,
     final: bool | int = True,
+    baseline: bool | None = None,
     path: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
     name: str | None = None,
@@ -83,6 +85,10 @@ def search(
         budget: The search budget, such as `Budget(trials=100, minutes=10)`.
         final: Whether to train the best network from scratch, for longer, on training and validation data, and to
             evaluate it on the test data; or the number of best networks for that.
+        baseline: Whether to fit quick classical methods (a linear model and, for tables, gradient boosting) before the
+            first trial, to compare the best network with: `Study.baselines`, `Study.ahead`. They take at most 5 % of a
+            time budget and 30 seconds, or 10 seconds without one. `None` for yes if the strategy is "auto", the task
+            has classical methods, and a time budget is 20 seconds or more.
         path: The run folder, created if it does not exist; `None` for a study in memory. If the folder is not empty and
             not a run folder, a warning is given and the run folder is a new folder inside it, "archwright-run".
         store: The database of the record, in place of the run folder's own: the path of an SQLite file, or a URL such
@@ -100,7 +106,8 @@ def search(
         ArchitectureError: A start does not belong to the space.
         SpaceError: The space has parts that the evaluator does not understand.
         ShapeError: The space's networks do not fit the evaluator's data.
-        StudyError: The study exists, and `resume` is not set or that study differs.
+        StudyError: The study exists, and `resume` is not set or that study differs; or baselines are asked for, and the
+            task has none.
         StudyLocked: Another process writes to the study.
 
     Example:
@@ -118,6 +125,7 @@ def search(
     aims = wanted or parse_objectives(measure.objective)
     measure = with_costs(measure, aims, bounds, costs)
     check_metrics_known(measure, aims, bounds)
+    baselines = has_baselines(baseline, strategy, measure, budget)
     where = _as_space(space, measure)
     for cost in costs_of(measure):
         cost.check(where, measure.example_input)
@@ -165,7 +173,7 @@ def search(
         name=name,
         resume=resume,
     )
-    return study._run(measure, budget, final, callbacks, why=way.why, scorer=scorer, start=start)
+    return study._run(measure, budget, final, callbacks, why=way.why, baselines=baselines, scorer=scorer, start=start)
 
 
 load = Study.open

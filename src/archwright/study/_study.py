@@ -387,6 +387,7 @@ class Study(Results):
         callbacks: Iterable[Callback],
         *,
         why: Sequence[str] = (),
+        baselines: bool = False,
         scorer: ProxyScorer | None = None,
         start: float,
     ) -> Self:
@@ -404,6 +405,8 @@ class Study(Results):
         try:
             if why:
                 self._recorder.update(why=list(why))
+            if baselines and self._recorder.document["baselines"] is None:
+                self._recorder.update(baselines=[])
             describe.write_down(self._recorder, evaluator, budget, int(final))
             self._evaluator = evaluator
             self._session = SearchLoop(

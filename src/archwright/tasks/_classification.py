@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from archwright.datasets import Data
 from archwright.errors import EvaluationError
+from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._task import DataTask
 
 
@@ -34,6 +36,13 @@ class Classification(DataTask):
     def __init__(self, data: Data) -> None:
         super().__init__(data, loss=F.cross_entropy, objective="max accuracy", outputs=len(data.classes))
         self.classes = data.classes
+
+    @property
+    def baselines(self) -> Sequence[ClassicalMethod]:
+        """Logistic regression and, for tables, gradient boosting; both of scikit-learn, which is loaded for them."""
+        from archwright.tasks._classical import classifiers
+
+        return classifiers(self)
 
     def check_outputs(self, outputs: Any, size: int) -> None:
         """Check that the outputs are floating-point scores for each class.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from archwright.datasets import Data
 from archwright.errors import EvaluationError
+from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._classification import described
 from archwright.tasks._task import DataTask
 
@@ -38,6 +40,13 @@ class Regression(DataTask):
         # In double precision: targets may be far from zero, such as a time in seconds.
         self.mean = torch.tensor([each.mean for each in data.targets], dtype=torch.float64)
         self.std = torch.tensor([each.std for each in data.targets], dtype=torch.float64)
+
+    @property
+    def baselines(self) -> Sequence[ClassicalMethod]:
+        """Ridge regression and, for tables, gradient boosting; both of scikit-learn, which is loaded for them."""
+        from archwright.tasks._classical import regressors
+
+        return regressors(self)
 
     def check_outputs(self, outputs: Any, size: int) -> None:
         """Check that the outputs are floating-point numbers for each target value.

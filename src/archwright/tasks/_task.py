@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from archwright._scalars import is_whole, scalar
 from archwright.datasets import Data, Part
 from archwright.errors import EvaluationError
 from archwright.space import InputSpec, TensorSpec, as_specs
+from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._dataset import Collate, DatasetPart
 from archwright.tasks._metrics import Metric, Metrics, MetricsByName
 from archwright.tasks._tensors import leaves
@@ -136,6 +137,11 @@ class Task:
     def metrics(self) -> frozenset[str]:
         """The names of the metrics."""
         return frozenset(("loss", *self._metrics))
+
+    @property
+    def baselines(self) -> Sequence[ClassicalMethod]:
+        """The classical methods that a search is compared with; none, unless a subclass has some."""
+        return ()
 
     # ------------------------------------------------------------------ what a training asks
 
