@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archwright.build._make import headline, innermost, instantiate, instantiate_settings
     from archwright.build._meta import Shaped, ShapesAlone, drawn_for, tensors_of, zeros_for
     from archwright.build._onnx import write_onnx
-    from archwright.build._source import source
+    from archwright.build._source import closed_source, source
 
 __all__ = [
     "Shaped",
@@ -30,6 +30,7 @@ __all__ = [
     "build",
     "check",
     "closed_model",
+    "closed_source",
     "counting_channels",
     "drawn_for",
     "has_lazy_layers",
@@ -62,6 +63,6 @@ __getattr__ = lazy(
         "_make": ["headline", "innermost", "instantiate", "instantiate_settings"],
         "_meta": ["Shaped", "ShapesAlone", "drawn_for", "tensors_of", "zeros_for"],
         "_onnx": ["write_onnx"],
-        "_source": ["source"],
+        "_source": ["closed_source", "source"],
     },
 )

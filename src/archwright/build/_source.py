@@ -15,7 +15,7 @@ from archwright.build._inline import Inliner
 from archwright.build._make import class_name, class_tree, modules, parts_of
 from archwright.build._syntax import LINE, Import, call, dotted, import_statements, layout, literal, method, source_of
 from archwright.errors import BuildError
-from archwright.space import Architecture, Call, Graph, Space, last_name, package_names
+from archwright.space import Architecture, Call, Graph, Space, TensorSpec, last_name, package_names
 
 
 def source(
@@ -46,10 +46,28 @@ def source(
     if specs is None and has_lazy_layers(closed):
         raise BuildError("the network has lazy layers: give example_input, so that their sizes can be written down")
     named = f"Network {architecture.id}," if isinstance(architecture, Architecture) else "A network"
-    title = f"{named} in plain PyTorch."
+    return closed_source(closed, specs, f"{named} in plain PyTorch.", space.imports if imports is None else imports)
+
+
+def closed_source(closed: Any, specs: Sequence[TensorSpec] | None, title: str, imports: Sequence[str] = ()) -> str:
+    """Return the source of a module whose function `build()` returns the network of a resolved expression.
+
+    Args:
+        closed: The expression, without lazy layers.
+        specs: The inputs, for the module's docstring.
+        title: The first line of the docstring.
+        imports: Packages that the module may import besides torch and the standard library.
+
+    Raises:
+        BuildError: Something cannot be written as source, see `source`.
+
+    Example:
+        >>> from archwright.build import closed_source
+        >>> print(closed_source(nn.ReLU(), None, "A network.").splitlines()[-1])
+            return nn.ReLU()
+    """
     inputs = ", ".join(f"{spec.dtype} ({', '.join(['batch', *map(str, spec.shape)])})" for spec in specs or ())
-    packages = space.imports if imports is None else package_names(imports)
-    return _Writer(closed, packages).text(f"{title}\n\nInput: {inputs}.\n" if inputs else title)
+    return _Writer(closed, package_names(imports)).text(f"{title}\n\nInput: {inputs}.\n" if inputs else title)
 
 
 class _Writer:

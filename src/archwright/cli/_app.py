@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archwright.cli._listing import Kind, entries
+from archwright.cli._options import Code, Ensemble, Json, Minutes, Run, Trials
 from archwright.errors import ArchwrightError, BudgetError
 
 if TYPE_CHECKING:
@@ -28,27 +29,6 @@ app = typer.Typer(
 )
 
 _LONGEST = 2_000  # characters of a message
-
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")
-]
-Code = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--code",
-        metavar="FILE",
-        help="Python file with the classes and functions of the space; it is executed. May be repeated.",
-    ),
-]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a search.")]
-Trials = Annotated[
-    int | None,
-    typer.Option(
-        help="Search budget in full evaluations; a trial at a lower fidelity counts as its share of one. Default: 20 "
-        "where no time is given."
-    ),
-]
-Minutes = Annotated[float | None, typer.Option(help="Search budget in minutes, the final training included.")]
 
 
 def main() -> None:
@@ -198,6 +178,13 @@ def search(
             "the network with them. Default: with the strategy auto."
         ),
     ] = None,
+    ensemble: Annotated[
+        int,
+        typer.Option(
+            help="Largest number of networks of the search to combine, 2 or more; 0 for none. They are selected on "
+            "validation data, and tested beside the best single one."
+        ),
+    ] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
     store: Annotated[
         str | None,
@@ -282,6 +269,7 @@ def search(
             seed=seed,
             final=0 if no_final else final,
             baseline=baseline,
+            ensemble=ensemble,
             callbacks=[shown],
         )
     _conclude(shown, study, as_json=json)
@@ -300,6 +288,9 @@ def resume(
     final: Annotated[
         int | None, typer.Option(min=0, help="Number of best networks that get a final training; default: as before.")
     ] = None,
+    ensemble: Annotated[
+        int | None, typer.Option(help="Largest number of networks in the ensemble; 0 for none; default: as before.")
+    ] = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
@@ -312,7 +303,7 @@ def resume(
     study = load(run, code=code or ())
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
-        study.resume(budget=budget, final=final, callbacks=[display])
+        study.resume(budget=budget, final=final, ensemble=ensemble, callbacks=[display])
     _conclude(display, study, as_json=json)
 
 
@@ -385,6 +376,7 @@ def export(
             help="Trial whose network to export (of the Pareto front, or kept by --final); default: the best."
         ),
     ] = None,
+    ensemble: Ensemble = False,
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
     imports: Annotated[
         list[str] | None, typer.Option(help="Package that model.py may import besides torch; may be repeated.")
@@ -398,8 +390,9 @@ def export(
     from archwright.study import load
 
     space = load(run, code=code or ()).space if onnx or imports else None
-    target = out or Path(f"{run.resolve().name}-{'network' if trial is None else f'trial-{trial}'}")
-    files = export_network(run, target, trial=trial, space=space, onnx=onnx, imports=imports or ())
+    what = "ensemble" if ensemble else "network" if trial is None else f"trial-{trial}"
+    target = out or Path(f"{run.resolve().name}-{what}")
+    files = export_network(run, target, trial=trial, ensemble=ensemble, space=space, onnx=onnx, imports=imports or ())
     Display(quiet=False).exported(files, as_json=json)
 
 
@@ -413,6 +406,7 @@ def predict(
         int | None,
         typer.Option(help="Trial whose network to use (of the Pareto front, or kept by --final); default: the best."),
     ] = None,
+    ensemble: Ensemble = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Batch size.")] = 256,
     max_gigabytes: Annotated[float, typer.Option(help="Limit of the uncompressed size of a file.")] = 4.0,
     code: Code = None,
@@ -423,7 +417,7 @@ def predict(
     from archwright.study import load
 
     status = report(
-        load(run, code=code or ()).predictor(trial),
+        load(run, code=code or ()).predictor(trial, ensemble=ensemble),
         files,
         as_json=json,
         batch_size=batch_size,

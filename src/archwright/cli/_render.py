@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archwright._registry import Entry
     from archwright.datasets import Data
     from archwright.evaluate import Learned
-    from archwright.study import Baseline, Study
+    from archwright.study import Baseline, Ensemble, Study
     from archwright.trials import Trial
 
 
@@ -227,6 +227,8 @@ class Display(Callback):
         if study.test is not None:
             self.out.line(_metrics(_leading(study, study.test)), label="final")
         self._baselines(study)
+        if study.ensemble is not None:
+            self.out.line(_ensemble(study, study.ensemble), label="ensemble")
         if len(study.objectives) > 1:
             shown = f"; `archwright front {study.path}` lists them" if study.path is not None else ""
             self.out.line(f"{counted(len(study.front), 'network')}{shown}", label="Pareto front")
@@ -256,6 +258,25 @@ def _figures(study: Study, baseline: Baseline, prefix: str) -> dict[str, float]:
     }
     wanted = dict.fromkeys([*(objective.metric for objective in study.objectives), "loss"])
     return {told[name]: baseline.metrics[told[name]] for name in wanted if name in told}
+
+
+def _ensemble(study: Study, ensemble: Ensemble) -> str:
+    """Return the members of an ensemble, and its value of the objective beside that of the single networks."""
+    pairs = zip(ensemble.members, ensemble.counts, strict=True)
+    members = [f"{trial.number} x{count}" if count > 1 else str(trial.number) for trial, count in pairs]
+    trials = f"trial{'s' if len(members) > 1 else ''} {', '.join(members)}"
+    name = study.objective.metric
+    tested, final = f"test_{name}", study.test or {}
+
+    def told(name: str, single: str) -> str:
+        both = (_number(name, metrics[name]) for metrics in (ensemble.metrics, ensemble.single))
+        return f"{name} {next(both)} ({single} {next(both)}"
+
+    line = f"{counted(len(members), 'network')} ({trials}): validation {told(name, 'best single')})"
+    if tested in ensemble.metrics:
+        line += f", {told(tested, 'single')}"
+        line += f", final {_number(tested, final[tested])})" if tested in final else ")"
+    return line
 
 
 def _progress(study: Study, spent: float) -> tuple[float, float | None]:

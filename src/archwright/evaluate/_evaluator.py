@@ -100,6 +100,18 @@ class Evaluator(ABC):
             EvaluationError: A fidelity is not supported; the message gives the reason.
         """
 
+    def check_ensemble(self) -> None:
+        """Check that networks of a search can be members of an ensemble: each is trained, by itself, on a task.
+
+        Raises:
+            EvaluationError: They cannot; the message gives the reason.
+        """
+        if self.task is None:
+            raise EvaluationError(
+                f"an ensemble is selected from trained networks on the validation part of a task, and {self!r} has no "
+                "task: give data, a Training, or an Evaluator that sets task and candidate.model"
+            )
+
     def seconds_per_epoch(self, candidate: Candidate) -> float | None:
         """Return an estimate of the seconds per epoch of the final training; the candidate is not used again.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -154,18 +154,32 @@ def compute_metrics(model: torch.nn.Module, feed: Feed, setup: Setup, *, seconds
         ['accuracy', 'f1', 'loss', 'precision', 'recall']
     """
     model.eval()
-    task = feed.task
+    end = time.monotonic() + seconds
+
+    def batches() -> Iterator[tuple[Any, Any, int]]:
+        seen = 0
+        for inputs, targets in feed.in_order(BATCH):
+            yield feed.run(model, inputs), targets, size_of(inputs)
+            seen += size_of(inputs)
+            if seen >= LEAST and time.monotonic() >= end:
+                break
+
+    return mean_metrics(feed.task, setup.device, batches())
+
+
+def mean_metrics(task: Task, device: str, batches: Iterable[tuple[Any, Any, int]]) -> dict[str, float]:
+    """Return "loss", the mean over the samples, and the other metrics of batches: outputs, targets and sizes.
+
+    Raises:
+        EvaluationError: The loss is NaN or infinite.
+    """
     # Sums stay on the device, so that the loop never waits for it.
-    loss = torch.zeros((), device=setup.device)
-    seen, end = 0, time.monotonic() + seconds
-    meter = task.meter(setup.device)
-    for inputs, targets in feed.in_order(BATCH):
-        outputs, size = feed.run(model, inputs), size_of(inputs)
+    loss = torch.zeros((), device=device)
+    seen, meter = 0, task.meter(device)
+    for outputs, targets, size in batches:
         loss += task.loss(outputs, targets) * size
         meter.update(outputs, targets)
         seen += size
-        if seen >= LEAST and time.monotonic() >= end:
-            break
     mean = loss.item() / seen
     if not math.isfinite(mean):
         raise EvaluationError(f"loss became {mean} on held-out data: the training has diverged")

@@ -74,6 +74,10 @@ class Wrapped(Evaluator):
         """Check the fidelities with the wrapped evaluator."""
         self.evaluator.check_fidelities(space, rungs)
 
+    def check_ensemble(self) -> None:
+        """Check the networks with the wrapped evaluator."""
+        self.evaluator.check_ensemble()
+
     def describe(self) -> dict[str, Any] | None:
         """Return the settings, or those of the wrapped evaluator."""
         return self.to_json() or self.evaluator.describe()

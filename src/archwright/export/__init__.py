@@ -3,7 +3,19 @@
 from typing import TYPE_CHECKING
 
 from archwright._lazy import lazy
-from archwright.export._best import BEST, FRONT, TOP, clear_all_but, export_network, load_best, read_best, save_best
+from archwright.export._best import (
+    BEST,
+    ENSEMBLE,
+    FRONT,
+    POOL,
+    TOP,
+    clear_all_but,
+    export_network,
+    load_best,
+    read_best,
+    save_best,
+)
+from archwright.export._ensemble import Members
 from archwright.export._measure import Measured, measure_networks
 from archwright.export._saved import Saved
 
@@ -12,10 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BEST",
+    "ENSEMBLE",
     "FRONT",
+    "POOL",
     "TOP",
     "Estimate",
     "Measured",
+    "Members",
     "Prediction",
     "Predictor",
     "Saved",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archwright import _disk
 from archwright.errors import BuildError, StudyError
+from archwright.export._ensemble import Members
 from archwright.export._folder import Folder, as_json
 from archwright.export._saved import FIGURES, SCRIPT, WEIGHTS, Saved
 from archwright.space import Architecture, Space, TensorSpec
@@ -28,6 +29,12 @@ FRONT = "front"
 TOP = "top"
 """The same for the few best networks of a search for one objective."""
 
+POOL = "pool"
+"""The same for the networks of the search from which an ensemble is selected."""
+
+ENSEMBLE = "ensemble"
+"""The folder of a run that holds its ensemble, as one network."""
+
 
 def save_best(
     folder: str | Path,
@@ -39,6 +46,7 @@ def save_best(
     stage: str = "search",
     trial: int | None = None,
     name: str = BEST,
+    members: Members | None = None,
 ) -> str | None:
     """Write a network into a folder of a run: architecture.json, model.py, weights.safetensors, metrics.json.
 
@@ -54,6 +62,7 @@ def save_best(
         stage: "search" or "final".
         trial: The number of the trial that found it.
         name: The folder's name in the run folder, "best", or "front/12" for that of trial 12 on the front.
+        members: The members, if the network is an ensemble; it has no decisions of its own.
 
     Returns:
         The reason why model.py is missing, if the source cannot be written; else `None`.
@@ -78,6 +87,7 @@ def save_best(
         "trial": trial,
         "example_input": specs and [{"shape": list(spec.shape), "dtype": spec.dtype} for spec in specs],
         "decisions": architecture.to_json(),
+        **({} if members is None else {"ensemble": members.to_json()}),
     }
     files = {FIGURES: as_json({"stage": stage, "trial": trial, "metrics": metrics_to_json(metrics)})}
     preprocess = getattr(candidate, "preprocess", None)
@@ -88,7 +98,7 @@ def save_best(
     reason = None
     if "model" in space.parts and (candidate is not None or specs is not None):
         try:
-            source = _source(space, architecture, specs, preprocess)
+            source = _source(space, members or architecture, specs, preprocess)
             if candidate is not None:
                 from archwright.export._verify import check_source
 
@@ -171,6 +181,7 @@ def export_network(
     out: str | Path,
     *,
     trial: int | None = None,
+    ensemble: bool = False,
     space: Space | None = None,
     onnx: bool = False,
     imports: Sequence[str] = (),
@@ -181,6 +192,7 @@ def export_network(
         folder: The run folder; it is not changed.
         out: A new or empty folder; it receives model.py, weights.safetensors and the other files of the network.
         trial: The number of a trial on the front or of the best that are kept; by default the best.
+        ensemble: Whether to take the ensemble instead.
         space: The search space; needed for `onnx` and `imports`.
         onnx: Whether to write model.onnx too.
         imports: Packages that model.py may import besides torch; with any, the source is generated again.
@@ -189,7 +201,8 @@ def export_network(
         The files written.
 
     Raises:
-        StudyError: There is no network yet, none of the trial is kept, its files are damaged, or `out` is not empty.
+        StudyError: There is no network yet, none of the trial is kept, its files are damaged, or `out` is not empty; or
+            both a trial and the ensemble are asked for.
         BuildError: The network cannot be written as an ONNX file, or as source.
         MissingExtra: The ONNX exporter is not installed.
 
@@ -203,7 +216,10 @@ def export_network(
     """
     if space is None and (onnx or imports):
         raise StudyError("to write model.onnx, or model.py anew, the space that was searched is needed: space=...")
-    saved = _found(folder, BEST) if trial is None else _of_trial(Path(folder), trial)
+    if trial is not None and ensemble:
+        raise StudyError(f"either the network of a trial or the ensemble: trial={trial} and ensemble=True were given")
+    place = ENSEMBLE if ensemble else BEST
+    saved = _found(folder, place) if trial is None else _of_trial(Path(folder), trial)
     target = Path(out)
     if target.exists() and not target.is_dir():
         raise StudyError(f"{target} is a file; name a new folder")
@@ -218,7 +234,7 @@ def export_network(
     if space is not None and imports:
         specs = saved.example_input or space.example_input
         preprocess = saved.preprocess()
-        files[SOURCE] = _source(space, saved.architecture, specs, preprocess, imports)
+        files[SOURCE] = _source(space, saved.members or saved.architecture, specs, preprocess, imports)
         if preprocess is not None:
             from archwright.export._preprocess import preprocess_files
 
@@ -249,10 +265,13 @@ def write_onnx_file(saved: Saved, space: Space, file: Path) -> None:
 
 
 def _source(
-    space: Space, architecture: Architecture, specs: Any, preprocess: Any, imports: Sequence[str] | None = None
+    space: Space, network: Architecture | Members, specs: Any, preprocess: Any, imports: Sequence[str] | None = None
 ) -> bytes:
     """Return the text of model.py."""
-    source = space.source(architecture, specs, imports=imports)
+    if isinstance(network, Architecture):
+        source = space.source(network, specs, imports=imports)
+    else:
+        source = network.source(space, specs, imports=imports)
     if preprocess is not None:
         from archwright.export._preprocess import model_source
 
@@ -292,4 +311,6 @@ def _found(folder: str | Path, name: str) -> Saved:
         return saved
     if not Path(folder).is_dir():
         raise StudyError(f"there is no folder {folder}: give the run folder of a search")
+    if name == ENSEMBLE:
+        raise StudyError(f"{folder} holds no ensemble: a search with --ensemble 5 (ensemble=5) makes one at its end")
     raise StudyError(f"{folder} holds no network yet: no trial is complete")

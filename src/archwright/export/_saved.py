@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from archwright import _disk
 from archwright._fields import fields, items, text, whole
 from archwright.errors import ArchwrightError, StudyError
+from archwright.export._ensemble import Members
 from archwright.export._folder import INDEX
 from archwright.space import Architecture, Space, TensorSpec
 from archwright.trials import metrics_from_json
@@ -39,6 +40,7 @@ class Saved:
         stage: "search", or "final" after the longer training on train and validation data.
         trial: The number of its trial.
         files: The content of its files, by name.
+        members: The members, if it is an ensemble.
 
     Example:
         >>> from archwright.export import read_best, save_best
@@ -56,6 +58,7 @@ class Saved:
     stage: str
     trial: int | None
     files: Mapping[str, bytes] = field(repr=False)
+    members: Members | None = None
 
     @classmethod
     def parse(cls, place: Path, files: Mapping[str, bytes]) -> Saved:
@@ -69,6 +72,7 @@ class Saved:
             said = fields(_disk.parse_json(files[name], name), "the file", "decisions", "example_input")
             architecture = Architecture.from_json(said["decisions"])
             specs = said["example_input"] and tuple(map(_spec, items(said["example_input"], "'example_input'")))
+            members = Members.from_json(said["ensemble"]) if "ensemble" in said else None
             name = FIGURES
             if name not in files:
                 raise ValueError("the file is missing")
@@ -81,6 +85,7 @@ class Saved:
                 text(figures["stage"], "'stage'"),
                 None if figures["trial"] is None else whole(figures["trial"], "'trial'"),
                 files,
+                members,
             )
         except (ArchwrightError, ValueError) as error:
             raise StudyError(f"{place / name} is damaged: {error}") from error
@@ -110,7 +115,7 @@ class Saved:
             raise StudyError(f"{weights} is damaged: {error}") from error
         self._check_shapes(space, tensors)
         try:
-            model = space.build(self.architecture, self.example_input)
+            model = self._built(space)
         except ArchwrightError as error:
             raise StudyError(f"{self.place / INDEX} does not describe a network of the space: {error}") from error
         try:
@@ -121,13 +126,18 @@ class Saved:
             raise StudyError(f"{weights} does not hold the weights of this network: {told}") from error
         return model.eval()
 
+    def _built(self, space: Space) -> torch.nn.Module:
+        if self.members is not None:
+            return self.members.build(space, self.example_input)
+        return space.build(self.architecture, self.example_input)
+
     def _check_shapes(self, space: Space, tensors: Mapping[str, torch.Tensor]) -> None:
         """Refuse weights of another network before memory is taken for this one, which may be of any size."""
         import torch
 
         try:
             with torch.device("meta"), torch.random.fork_rng(devices=[]):
-                state = space.build(self.architecture, self.example_input).state_dict()
+                state = self._built(space).state_dict()
         except (ArchwrightError, NotImplementedError, RuntimeError):
             return  # perhaps because the meta device does not serve a class of the user's own
         wanted, given = ({name: tuple(each.shape) for name, each in of.items()} for of in (state, tensors))

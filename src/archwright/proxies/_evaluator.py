@@ -93,6 +93,17 @@ class ProxyEvaluator(Evaluator):
         finally:
             lay_out(model, torch.contiguous_format)
 
+    def check_ensemble(self) -> None:
+        """Refuse: the networks of the search are not trained.
+
+        Raises:
+            EvaluationError: Always.
+        """
+        raise EvaluationError(
+            f"{self!r} scores untrained networks, and an ensemble needs trained ones: take a Training, and the proxy "
+            f"as screen={next(iter(self.proxies))!r}"
+        )
+
     def retrain(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network from scratch and test it once, as `Training` does."""
         return self.training.retrain(candidate)

@@ -21,7 +21,15 @@ from archwright.space._language import (
 )
 from archwright.space._limits import MAX_PARTS
 from archwright.space._moves import Crossover
-from archwright.space._names import find, name_in_torch, package_names, parameter_names, plain
+from archwright.space._names import (
+    find,
+    name_in_torch,
+    package_names,
+    parameter_names,
+    plain,
+    restore,
+    write_callable,
+)
 from archwright.space._nodes import (
     Apply,
     Blank,
@@ -94,9 +102,11 @@ __all__ = [
     "plain",
     "real",
     "repeat",
+    "restore",
     "subset",
     "template",
     "walk",
     "with_modules",
+    "write_callable",
     "written",
 ]

@@ -5,7 +5,7 @@ callees and their arguments. A file may name
 
 - layers of torch.nn, optimizers of torch.optim, and the functions of torch that work on tensors alone;
 - classes of layers and optimizers in modules that the program has imported, those of torch and archwright excepted;
-- the helpers of ready-made spaces, of which `_HELPERS` is the list;
+- the helpers of ready-made spaces and ensembles, of which `_HELPERS` is the list;
 - what is defined in a file that the user has named as the code of the space (`load_code`);
 - other classes and functions only if the program has itself put them into a space (`aw.lazy`, `where=`).
 
@@ -44,9 +44,11 @@ _HELPERS = frozenset(
         "archwright.spaces._recurrent:LanguageModel",
         "archwright.spaces._shortcut:shortcut",
         "archwright.spaces.nasbench101:is_cell",
+        "archwright.tasks._combination:MeanOutputs",
+        "archwright.tasks._combination:MeanProbabilities",
     }
 )
-"""The functions and the class that ready-made spaces and tables call by name."""
+"""The functions and classes that ready-made spaces, tables and ensembles call by name."""
 
 _PURE = ("torch.nn.functional", "torch.nn.init", "torch", "torch.special", "torch.fft", "torch.linalg")
 """Modules of torch with functions that work on tensors alone."""
@@ -208,7 +210,13 @@ def _find_built_in(target: str) -> Any:
 
 
 def write_callable(item: Any) -> dict[str, Any]:
-    """Return how a class or function is found again; what has no name of its own is only described."""
+    """Return how a class or function is found again; what has no name of its own is only described.
+
+    Example:
+        >>> from archwright.space import write_callable
+        >>> write_callable(torch.nn.ReLU)
+        {'import': 'torch.nn:ReLU'}
+    """
     item = plain(item)
     name = _name(item)
     return {"opaque": _description(item)} if name is None else {"import": name}
@@ -227,7 +235,16 @@ def write_predicate(item: Any) -> dict[str, Any]:
 
 
 def restore(written: Mapping[str, Any]) -> Any:
-    """Return the class, function or torch dtype that a file names."""
+    """Return the class, function or torch dtype that a file names, the inverse of `write_callable`.
+
+    Raises:
+        SpaceError: It has no name of its own, or a file may not name it.
+
+    Example:
+        >>> from archwright.space import restore
+        >>> restore({"import": "torch.nn:ReLU"})
+        <class 'torch.nn.modules.activation.ReLU'>
+    """
     if "import" not in written:
         raise SpaceError(
             f"the space holds {written.get('opaque', written)}, which cannot be loaded from a file; give the space "

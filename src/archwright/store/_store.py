@@ -30,6 +30,7 @@ DOCUMENTS = (
     "elapsed",
     "settings",
     "baselines",
+    "ensemble",
 )
 """The documents of a study, each a JSON value."""
 

@@ -6,6 +6,7 @@ from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._clock import counting_from
 from archwright.study._describe import restore_evaluator
+from archwright.study._ensemble import Ensemble
 from archwright.study._folder import check_run_folder
 from archwright.study._nested import Nested
 from archwright.study._propose import Planner
@@ -17,6 +18,7 @@ __all__ = [
     "Best",
     "Budget",
     "Callback",
+    "Ensemble",
     "Nested",
     "Planner",
     "Study",

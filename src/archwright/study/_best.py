@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from archwright.errors import StudyError
 from archwright.space import Architecture, Space
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from archwright.datasets import Preprocess
     from archwright.evaluate import Candidate, Spent
+    from archwright.export import Members
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,28 @@ class Best:
         return self._load()
 
 
+@dataclass(frozen=True)
+class Pooled:
+    """A network of the search from which the ensemble is selected."""
+
+    architecture: Architecture
+    network: torch.nn.Module
+    preprocess: Preprocess | None
+
+
 class Artifacts:
     """Holds the best network, and those beside it: in the run folder, or in memory where there is none.
 
     Beside the best are the networks of the front, with several objectives; with one, the few best that are trained
-    again.
+    again. In the pool are networks of the search, from which the ensemble is selected.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._kept: tuple[int, Architecture, torch.nn.Module | None] | None = None
         self._beside: dict[int, torch.nn.Module | None] = {}
+        self._pool: dict[int, Pooled] = {}
+        self._ensemble: torch.nn.Module | None = None
         self._preprocess: Preprocess | None = None
 
     def keep(
@@ -77,9 +89,9 @@ class Artifacts:
         stage: Literal["search", "final"],
         trial: int,
         *,
-        beside: Literal["front", "top"] | None = None,
+        beside: Literal["front", "top", "pool"] | None = None,
     ) -> str | None:
-        """Take in a network, in place of the best one before, or beside it.
+        """Take in a network, in place of the best one before, beside it, or in the pool.
 
         Returns:
             Why its source could not be written, where that is so.
@@ -89,6 +101,9 @@ class Artifacts:
         if self._folder is None:
             if beside is None:
                 self._kept = trial, candidate.architecture, model
+            elif beside == "pool":
+                assert model is not None
+                self._pool[trial] = Pooled(candidate.architecture, model, candidate.preprocess)
             else:
                 self._beside[trial] = model
             return None
@@ -105,10 +120,11 @@ class Artifacts:
             name=BEST if beside is None else f"{beside}/{trial}",
         )
 
-    def clear(self, beside: Literal["front", "top"], keep: Collection[int]) -> None:
-        """Remove the networks of other trials from those beside the best."""
-        for number in self._beside.keys() - keep:
-            del self._beside[number]
+    def clear(self, beside: Literal["front", "top", "pool"], keep: Collection[int]) -> None:
+        """Remove the networks of other trials from those beside the best, or from the pool."""
+        held: dict[int, Any] = self._pool if beside == "pool" else self._beside
+        for number in held.keys() - keep:
+            del held[number]
         if self._folder is not None and (self._folder / beside).exists():
             from archwright.export import clear_all_but
 
@@ -126,6 +142,65 @@ class Artifacts:
             return any((saved := read_best(self._folder, name)) and saved.trial == trial.number for name in names)
         except StudyError:
             return False  # what is damaged is as good as lost
+
+    def pooled(self, space: Space, trial: int) -> Pooled:
+        """Return the network of a trial in the pool.
+
+        Raises:
+            StudyError: There is none, or it is damaged.
+        """
+        if self._folder is None:
+            held = self._pool.get(trial)
+        else:
+            from archwright.export import POOL, read_best
+
+            saved = read_best(self._folder, f"{POOL}/{trial}")
+            held = None if saved is None else Pooled(saved.architecture, saved.network(space), saved.preprocess())
+        if held is None:
+            raise StudyError(f"no network of trial {trial} is kept for an ensemble")
+        return held
+
+    def keep_ensemble(self, members: Members, network: Candidate, metrics: Mapping[str, float]) -> str | None:
+        """Take in the network of an ensemble, in place of the one before.
+
+        Returns:
+            Why its source could not be written, where that is so.
+        """
+        self._preprocess = network.preprocess
+        if self._folder is None:
+            self._ensemble = network.model
+            return None
+        from archwright.export import ENSEMBLE, save_best
+
+        return save_best(
+            self._folder,
+            space=network.space,
+            architecture=network.architecture,
+            candidate=network,
+            metrics=metrics,
+            name=ENSEMBLE,
+            members=members,
+        )
+
+    def load_ensemble(self, space: Space) -> tuple[torch.nn.Module, Preprocess | None]:
+        """Return the network of the ensemble, with the preprocessing of its inputs.
+
+        Raises:
+            StudyError: There is none, or it is damaged.
+        """
+        if self._folder is None:
+            if self._ensemble is None:
+                raise StudyError(
+                    "no ensemble is kept: the search made none (ensemble=5), or it has no run folder and another "
+                    "process made it: `resume` makes it again, then"
+                )
+            return self._ensemble, self._preprocess
+        from archwright.export import ENSEMBLE, read_best
+
+        saved = read_best(self._folder, ENSEMBLE)
+        if saved is None:
+            raise StudyError(f"{self._folder} holds no ensemble: a search with ensemble=5 makes one at its end")
+        return saved.network(space), saved.preprocess()
 
     def load(
         self, space: Space, architecture: Architecture, fidelity: Spent | None = None, trial: int | None = None

@@ -20,6 +20,7 @@ _DIGITS = 4_000  # of a number; Python reads and writes few more
 _TOO_LONG = 10**_DIGITS
 
 
+_ENSEMBLE_SHARE = 0.05  # of a time budget, kept for the selection of an ensemble where there is no final training
 _FINAL_SHARE = 0.3  # of a time budget, kept for the final training
 _LONG_FINAL_SHARE = 0.6  # the same where trials are given little, so that nothing of it has been trained for long
 
@@ -94,10 +95,15 @@ class Budget:
         return ", ".join(trials + times + target)
 
 
-def search_time(budget: Budget, evaluator: Evaluator, scheduler: Scheduler, *, final: bool) -> float:
-    """Return how many seconds of a budget are for the search: all but the share that the final training gets."""
+def search_time(
+    budget: Budget, evaluator: Evaluator, scheduler: Scheduler, *, final: bool, ensemble: bool = False
+) -> float:
+    """Return how many seconds of a budget are for the search: all but the share that the final training gets.
+
+    The selection of an ensemble is done in that share; it has one of its own where there is no final training.
+    """
     if not final or not evaluator.retrains:
-        return budget.time
+        return budget.time * (1 - _ENSEMBLE_SHARE) if ensemble else budget.time
     return budget.time * (1 - (_LONG_FINAL_SHARE if scheduler.partial else _FINAL_SHARE))
 
 

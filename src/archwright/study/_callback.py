@@ -15,6 +15,7 @@ from archwright.trials import Trial
 if TYPE_CHECKING:
     from archwright.evaluate import Learned
     from archwright.study._baseline import Baseline
+    from archwright.study._ensemble import Ensemble
     from archwright.study._study import Study
 
 
@@ -54,6 +55,9 @@ class Callback:
 
     def on_trial_end(self, study: Study, trial: Trial) -> None:
         """Called when a trial has ended and is recorded."""
+
+    def on_ensemble(self, study: Study, ensemble: Ensemble) -> None:
+        """Called when the ensemble has been selected, tested and recorded."""
 
     def on_final_start(self, study: Study, trial: Trial) -> None:
         """Called when the final training of a trial's architecture starts."""
@@ -112,6 +116,11 @@ class Log(Callback):
         self._note(f"trial {trial.number} {trial.state} in {trial.seconds:.1f} s{told}{best}")
         if trial.error:
             self._note(trial.error)
+
+    def on_ensemble(self, study: Study, ensemble: Ensemble) -> None:
+        weights = zip(ensemble.members, ensemble.weights, strict=True)
+        told = ", ".join(f"trial {trial.number} {weight:.3g}" for trial, weight in weights)
+        self._note(f"ensemble of {told}: {describe_metrics(ensemble.metrics)}")
 
     def on_final_start(self, study: Study, trial: Trial) -> None:
         self._note(f"final training of trial {trial.number} begins: {trial.architecture.id}")

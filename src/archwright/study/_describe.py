@@ -80,6 +80,7 @@ def describe(
         "elapsed": 0.0,
         "settings": None,
         "baselines": None,
+        "ensemble": None,
     }
 
 
@@ -112,7 +113,7 @@ def _as_json(evaluator: Evaluator, method: Callable[[], dict[str, Any] | None]) 
     return written
 
 
-def write_down(recorder: Recorder, evaluator: Evaluator, budget: Budget, finals: int) -> None:
+def write_down(recorder: Recorder, evaluator: Evaluator, budget: Budget, finals: int, ensemble: int) -> None:
     """Put on record what a study is run with; another evaluator than the one before is warned of."""
     written, document = describe_evaluator(evaluator), recorder.document
     settings = None if written else _as_json(evaluator, evaluator.describe)
@@ -124,7 +125,8 @@ def write_down(recorder: Recorder, evaluator: Evaluator, budget: Budget, finals:
             "with those before",
             stacklevel=4,
         )
-    recorder.update(evaluator=written, settings=settings, budget=budget.to_json(), final=finals)
+    selected = {"size": ensemble, "result": recorder.ensemble}
+    recorder.update(evaluator=written, settings=settings, budget=budget.to_json(), final=finals, ensemble=selected)
 
 
 def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:

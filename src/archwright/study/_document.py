@@ -11,6 +11,7 @@ from archwright.errors import ArchwrightError
 from archwright.evaluate import Learned
 from archwright.study._baseline import Baseline
 from archwright.study._budget import Budget
+from archwright.study._ensemble import check_written
 from archwright.trials import Constraint, metrics_from_json, parse_objectives
 
 
@@ -135,5 +136,6 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "elapsed": partial(number, least=0.0),
     "settings": fields,
     "baselines": _baselines,
+    "ensemble": check_written,
 }
 _NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}

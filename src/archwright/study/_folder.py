@@ -20,7 +20,7 @@ INSIDE = "archwright-run"
 _BIRTH = (DATABASE, "study.db-journal", "study.db-shm", "study.db-wal", "study.lock", "study.lock.json")
 """What a process that is killed while it begins a study may leave."""
 
-_LATER = ("best", "checkpoints", "front", "log.txt", POINTER, "supernet.pt", "top")
+_LATER = ("best", "checkpoints", "ensemble", "front", "log.txt", POINTER, "pool", "supernet.pt", "top")
 
 
 def check_links(folder: Path) -> None:

@@ -23,6 +23,7 @@ from archwright.study._baseline import fit_baselines
 from archwright.study._budget import Budget, search_time
 from archwright.study._callback import Callback, Log
 from archwright.study._dispatcher import Dispatcher
+from archwright.study._ensemble import Ensembler
 from archwright.study._failures import Failures
 from archwright.study._guard import Guard, Overdue, say
 from archwright.study._propose import Planner, preparation_seed
@@ -64,6 +65,7 @@ class SearchLoop:
         evaluator: Evaluator,
         budget: Budget,
         finals: int,
+        ensemble: int,
         callbacks: Iterable[Callback],
     ) -> None:
         # Why the search ended, as in `Study.stopped_by`; it ends after the present trial once this is set.
@@ -83,6 +85,7 @@ class SearchLoop:
         )
         self._budget = budget
         self._finals = finals if evaluator.retrains else 0
+        self._ensembler = Ensembler(ensemble, planner.space, recorder, artifacts, evaluator)
         self._top = finals if finals > 1 else 0  # networks that are kept beside the best, which one is anyway
         self._beside: Literal["front", "top"] = "front" if len(recorder.history.objectives) > 1 else "top"
         log = [] if recorder.folder is None else [Log(recorder.folder / "log.txt")]
@@ -104,7 +107,8 @@ class SearchLoop:
         self._end = time.monotonic() + self._budget.time - clock.elapsed
         if math.isfinite(self._end):
             scheduler, final = self._planner.scheduler, bool(self._finals)
-            whole = search_time(self._budget, self._evaluator, scheduler, final=final)
+            ensemble = self._ensembler.kept > 0
+            whole = search_time(self._budget, self._evaluator, scheduler, final=final, ensemble=ensemble)
             self._search_end = self._end - (self._budget.time - whole)
         self._guard.until(self._search_end)
         try:
@@ -114,6 +118,9 @@ class SearchLoop:
                 self._notify("on_baseline", baseline)
             self._prepare()
             self._search()
+            self._guard.until(self._end)
+            if self._ensembler.make(self._attempt, self._problem):
+                self._notify("on_ensemble", self._study.ensemble)
             self._train_finals()
         except KeyboardInterrupt:
             self.stopped_by = "interrupt"
@@ -291,7 +298,9 @@ class SearchLoop:
         if candidate is not None and history.beaten_by(ended):
             self._keep(trial, candidate, ended.metrics, "search")
         if candidate is not None and self._is_beside(ended):
-            self._keep(trial, candidate, ended.metrics, "search", beside=True)
+            self._keep(trial, candidate, ended.metrics, "search", place=self._beside)
+        if candidate is not None and self._ensembler.keeps(ended, candidate):
+            self._keep(trial, candidate, ended.metrics, "search", place="pool")
         self._recorder.end(ended)
         self._failures.note(ended, report.cause)
         self._clear_beside()
@@ -320,6 +329,7 @@ class SearchLoop:
         front = history.front if self._beside == "front" else []
         if front or self._top:
             self._artifacts.clear(self._beside, {trial.number for trial in [*front, *history.top(self._top)]})
+        self._ensembler.clear()
 
     def _same(self, trial: Trial) -> Trial | None:
         """Return a trial that has measured the same before, as may come in an infinite space."""
@@ -371,8 +381,8 @@ class SearchLoop:
             return
         beside = self._beside == "front" or self._top > 0
         if is_new and not all(
-            self._keep(trial, candidate, metrics, "final", beside=place)
-            for place in ([True] if beside else []) + ([False] if is_best else [])
+            self._keep(trial, candidate, metrics, "final", place=place)
+            for place in ([self._beside] if beside else []) + ([None] if is_best else [])
         ):
             return  # figures of a network that is lost are of no use
         result = {
@@ -451,10 +461,9 @@ class SearchLoop:
         metrics: Mapping[str, float],
         stage: Literal["search", "final"],
         *,
-        beside: bool = False,
+        place: Literal["front", "top", "pool"] | None = None,
     ) -> bool:
         """Keep a network, and tell whether that was possible."""
-        place = self._beside if beside else None
         try:
             without = self._artifacts.keep(candidate, metrics, stage, trial.number, beside=place)
         except Exception:

@@ -242,9 +242,20 @@ class Recorder:
         return {int(number): metrics_from_json(result["metrics"]) for number, result in results}
 
     @property
-    def progress(self) -> tuple[int, int, bool]:
-        """How many trials have ended, how many final trainings, and whether the evaluator has learned."""
-        return len(self.history.finished), len(self.document["results"]), self.history.learned is not None
+    def progress(self) -> tuple[object, ...]:
+        """How many trials have ended, how many final trainings, whether the evaluator has learned, and the ensemble."""
+        return (
+            len(self.history.finished),
+            len(self.document["results"]),
+            self.history.learned is not None,
+            self.ensemble,
+        )
+
+    @property
+    def ensemble(self) -> dict[str, Any] | None:
+        """What is on record about the ensemble that was made last, or `None`."""
+        stored: dict[str, Any] | None = (self.document["ensemble"] or {}).get("result")
+        return stored
 
     def under_way(self) -> frozenset[int]:
         """Return the numbers of the trials that this process runs."""

@@ -18,6 +18,7 @@ from archwright.study import _describe as describe
 from archwright.study._baseline import Baseline, ahead
 from archwright.study._best import Artifacts, Best
 from archwright.study._budget import Budget
+from archwright.study._ensemble import Ensemble
 from archwright.study._picture import draw_front, draw_learned
 from archwright.study._propose import Planner
 from archwright.study._recorder import Recorder
@@ -217,23 +218,38 @@ class Results:
         best = self.history.best
         return None if best is None else self.finals.get(best.number)
 
-    def predictor(self, trial: int | None = None) -> Predictor:
+    @property
+    def ensemble(self) -> Ensemble | None:
+        """The ensemble that was made last, or `None`."""
+        stored = self._recorder.ensemble
+        if stored is None:
+            return None
+        return Ensemble.from_json(stored, self.history, lambda: self._artifacts.load_ensemble(self.space)[0])
+
+    def predictor(self, trial: int | None = None, *, ensemble: bool = False) -> Predictor:
         """Return a trained network with its preprocessing, for repeated predictions.
 
         Args:
             trial: The number of a trial whose network is kept; by default the best.
+            ensemble: Whether to take the ensemble instead.
 
         Raises:
-            StudyError: There is no such network, or its preprocessing is unknown.
+            StudyError: There is no such network, or its preprocessing is unknown; or both a trial and the ensemble are
+                asked for.
         """
         from archwright.export import Predictor
 
+        if trial is not None and ensemble:
+            raise StudyError(f"a trial or the ensemble: trial={trial} and ensemble=True were given")
         if trial is not None and not 0 <= trial < len(self.trials):
             raise StudyError(f"there is no trial {trial}; the study has {len(self.trials)}")
         found = self.history.best if trial is None else self.trials[trial]
-        if found is None:
+        if ensemble:
+            network, preprocess = self._artifacts.load_ensemble(self.space)
+        elif found is None:
             raise StudyError("there is no network yet: no trial is complete")
-        network, preprocess = self._artifacts.load(self.space, found.architecture, found.fidelity, found.number)
+        else:
+            network, preprocess = self._artifacts.load(self.space, found.architecture, found.fidelity, found.number)
         if preprocess is None:
             raise StudyError(
                 "how the inputs of this network were preprocessed is not known, because its evaluator has no data of "
@@ -243,7 +259,13 @@ class Results:
         return Predictor(network, preprocess)
 
     def predict(
-        self, inputs: Any, *, trial: int | None = None, batch_size: int = 256, max_gigabytes: float = 4.0
+        self,
+        inputs: Any,
+        *,
+        trial: int | None = None,
+        ensemble: bool = False,
+        batch_size: int = 256,
+        max_gigabytes: float = 4.0,
     ) -> list[Prediction | Estimate]:
         """Return predictions of a trained network for raw inputs, with the preprocessing of the training data.
 
@@ -251,6 +273,7 @@ class Results:
             inputs: One or several files: images, folders of images, or tables; or table rows: mappings from column
                 names to values, or a data frame; or an array or tensor of raw inputs, as for `aw.data`.
             trial: The number of a trial whose network is kept; by default the best.
+            ensemble: Whether to take the ensemble instead.
             batch_size: Number of samples in a batch.
             max_gigabytes: The limit of a file's uncompressed size; a sixteenth of it for a single image.
 
@@ -264,7 +287,7 @@ class Results:
         """
         from archwright.datasets import InputError
 
-        predictor = self.predictor(trial)
+        predictor = self.predictor(trial, ensemble=ensemble)
         try:
             return list(predictor.predict(_as_inputs(inputs), batch_size=batch_size, max_gigabytes=max_gigabytes))
         except InputError as error:
@@ -317,6 +340,7 @@ class Results:
             "test": None if test is None else metrics_to_json(test),
             "baselines": [baseline.to_json() for baseline in self.baselines],
             "ahead": None if self.ahead is None else self.ahead[0].name,
+            "ensemble": recorder.ensemble,
         }
 
     def draw_front(self, path: str | os.PathLike[str]) -> None:

@@ -21,6 +21,7 @@ from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, with_supernet
 from archwright.study._clock import began
+from archwright.study._ensemble import check_ensemble
 from archwright.study._folder import inside_of
 from archwright.study._place import Place
 from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
@@ -45,6 +46,7 @@ def search(
     budget: Budget | None = None,
     final: bool | int = True,
     baseline: bool | None = None,
+    ensemble: int = 0,
     path: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
     name: str | None = None,
@@ -89,6 +91,9 @@ def search(
             first trial, to compare the best network with: `Study.baselines`, `Study.ahead`. They take at most 5 % of a
             time budget and 30 seconds, or 10 seconds without one. `None` for yes if the strategy is "auto", the task
             has classical methods, and a time budget is 20 seconds or more.
+        ensemble: The largest number of networks of the search that are combined in an ensemble (`Study.ensemble`), 2 or
+            more; 0 for none. It is selected on the validation data, and evaluated on the test data beside the best
+            single network.
         path: The run folder, created if it does not exist; `None` for a study in memory. If the folder is not empty and
             not a run folder, a warning is given and the run folder is a new folder inside it, "archwright-run".
         store: The database of the record, in place of the run folder's own: the path of an SQLite file, or a URL such
@@ -130,6 +135,7 @@ def search(
     for cost in costs_of(measure):
         cost.check(where, measure.example_input)
     check_run(where, measure, budget, final)
+    check_ensemble(ensemble, measure, aims)
     assert budget is not None
     given: Mapping[str, tuple[float, float]] | Ladder | None = fidelity
     path = None if path is None else inside_of(Path(path))
@@ -173,7 +179,9 @@ def search(
         name=name,
         resume=resume,
     )
-    return study._run(measure, budget, final, callbacks, why=way.why, baselines=baselines, scorer=scorer, start=start)
+    return study._run(
+        measure, budget, final, ensemble, callbacks, why=way.why, baselines=baselines, scorer=scorer, start=start
+    )
 
 
 load = Study.open

@@ -24,6 +24,7 @@ from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, resumed
 from archwright.study._clock import began
+from archwright.study._ensemble import check_ensemble
 from archwright.study._loop import SearchLoop
 from archwright.study._place import Place
 from archwright.study._prechecks import prechecks_for
@@ -268,7 +269,13 @@ class Study(Results):
         return None if self._session is None else self._session.stopped_by
 
     def run(
-        self, evaluator: Any, budget: Budget, *, final: bool | int = True, callbacks: Iterable[Callback] = ()
+        self,
+        evaluator: Any,
+        budget: Budget,
+        *,
+        final: bool | int = True,
+        ensemble: int = 0,
+        callbacks: Iterable[Callback] = (),
     ) -> Self:
         """Evaluate trials until the budget is used up, then run the final training; return the study itself.
 
@@ -286,6 +293,8 @@ class Study(Results):
             budget: The budget, including what was spent before.
             final: Whether to train the best network from scratch, if the evaluator supports it; or the number of best
                 networks. 30 % of a time budget are reserved for it; 60 % with a scheduler with lower fidelities.
+            ensemble: The largest number of networks of the search that are combined in an ensemble (`Study.ensemble`),
+                2 or more; 0 for none.
             callbacks: Callbacks that follow the search.
 
         Raises:
@@ -303,16 +312,23 @@ class Study(Results):
             evaluator, self.objectives, [each for each in self.constraints if each.metric not in COUNTED]
         )
         check_run(self.space, evaluator, budget, final)
-        return self._run(evaluator, budget, final, callbacks, start=start)
+        check_ensemble(ensemble, evaluator, self.objectives)
+        return self._run(evaluator, budget, final, ensemble, callbacks, start=start)
 
     def resume(
-        self, budget: Budget | None = None, *, final: bool | int | None = None, callbacks: Iterable[Callback] = ()
+        self,
+        budget: Budget | None = None,
+        *,
+        final: bool | int | None = None,
+        ensemble: int | None = None,
+        callbacks: Iterable[Callback] = (),
     ) -> Self:
         """Continue the search with the recorded evaluator, or the one given to `load`.
 
         Args:
             budget: The budget, including what was spent before; by default the recorded one.
             final: As in `run`; by default as recorded.
+            ensemble: As in `run`; by default as recorded.
             callbacks: Callbacks that follow the search.
 
         Raises:
@@ -325,7 +341,9 @@ class Study(Results):
         if final is None:
             on_record = self._recorder.document["final"]
             final = True if on_record is None else int(on_record)
-        return self.run(self.evaluator, budget, final=final, callbacks=callbacks)
+        if ensemble is None:
+            ensemble = (self._recorder.document["ensemble"] or {"size": 0})["size"]
+        return self.run(self.evaluator, budget, final=final, ensemble=ensemble, callbacks=callbacks)
 
     def stop(self) -> None:
         """End the search after its current trial; to be called by callbacks."""
@@ -384,6 +402,7 @@ class Study(Results):
         evaluator: Evaluator,
         budget: Budget,
         final: bool | int,
+        ensemble: int,
         callbacks: Iterable[Callback],
         *,
         why: Sequence[str] = (),
@@ -407,10 +426,20 @@ class Study(Results):
                 self._recorder.update(why=list(why))
             if baselines and self._recorder.document["baselines"] is None:
                 self._recorder.update(baselines=[])
-            describe.write_down(self._recorder, evaluator, budget, int(final))
+            final, ensemble = int(final), int(ensemble)
+            describe.write_down(self._recorder, evaluator, budget, final, ensemble)
             self._evaluator = evaluator
             self._session = SearchLoop(
-                self, plan, self._recorder, self._checkpoints, self._artifacts, evaluator, budget, int(final), callbacks
+                self,
+                plan,
+                self._recorder,
+                self._checkpoints,
+                self._artifacts,
+                evaluator,
+                budget,
+                final,
+                ensemble,
+                callbacks,
             )
             self._session.go()
             if any(done) and self._recorder.progress == done:

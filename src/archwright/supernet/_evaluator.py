@@ -264,6 +264,18 @@ class SupernetEvaluator(Evaluator):
         supernet.calibrate(path, self._calibration)
         return compute_metrics(path, Feed(self.task, self.task.validation, setup), setup)
 
+    def check_ensemble(self) -> None:
+        """Refuse networks with shared weights.
+
+        Raises:
+            EvaluationError: `judge` is "shared".
+        """
+        if self.judge == "shared":
+            raise EvaluationError(
+                "the networks of this search share the weights of a supernet, and an ensemble needs networks that were "
+                'trained apart: take judge="alone", or a Training'
+            )
+
     def retrain(self, candidate: Candidate) -> dict[str, float]:
         """Train the candidate's network from scratch, by itself, for longer, and test it once, as `Training` does."""
         return self.training.retrain(candidate)

@@ -2,6 +2,7 @@
 
 from archwright.tasks._baseline import ClassicalMethod, Fitted, fit_within
 from archwright.tasks._classification import Classification
+from archwright.tasks._combination import MeanOutputs, MeanProbabilities
 from archwright.tasks._make import as_task
 from archwright.tasks._regression import Regression
 from archwright.tasks._task import Task
@@ -11,6 +12,8 @@ __all__ = [
     "ClassicalMethod",
     "Classification",
     "Fitted",
+    "MeanOutputs",
+    "MeanProbabilities",
     "Regression",
     "Task",
     "as_task",

@@ -12,6 +12,7 @@ from torch import Tensor
 from archwright.datasets import Data
 from archwright.errors import EvaluationError
 from archwright.tasks._baseline import ClassicalMethod
+from archwright.tasks._combination import MeanProbabilities
 from archwright.tasks._task import DataTask
 
 
@@ -31,6 +32,7 @@ class Classification(DataTask):
     """
 
     label_smoothing = 0.1
+    combination = MeanProbabilities
     metrics = frozenset(("loss", "accuracy", "precision", "recall", "f1"))
 
     def __init__(self, data: Data) -> None:

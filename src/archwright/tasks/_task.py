@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from archwright._scalars import is_whole, scalar
@@ -17,6 +17,7 @@ from archwright.datasets import Data, Part
 from archwright.errors import EvaluationError
 from archwright.space import InputSpec, TensorSpec, as_specs
 from archwright.tasks._baseline import ClassicalMethod
+from archwright.tasks._combination import MeanOutputs
 from archwright.tasks._dataset import Collate, DatasetPart
 from archwright.tasks._metrics import Metric, Metrics, MetricsByName
 from archwright.tasks._tensors import leaves
@@ -57,6 +58,8 @@ class Task:
         num_workers: Processes that read samples, as in `torch.utils.data.DataLoader`; 0 for this one.
         distillation: `f(outputs, teacher_outputs)`, the distillation loss, a scalar tensor, for supernets that distil
             large networks into small ones. `None` trains all of them on the targets.
+        combination: The class of the module that combines the outputs of the networks of an ensemble: it is made with
+            their weights, and called with the outputs of all of them. `None` for their weighted mean.
         name: The name, for printed output.
 
     Raises:
@@ -80,6 +83,8 @@ class Task:
     """How raw inputs become what a network takes; `None` where that is not known."""
     space_options: Mapping[str, Any] = MappingProxyType({})
     """What ready-made spaces need to know, by the names of their arguments."""
+    combination: type[nn.Module] = MeanOutputs
+    """The class of the module that combines the outputs of networks in an ensemble; it is made with their weights."""
 
     def __init__(
         self,
@@ -94,6 +99,7 @@ class Task:
         collate: Collate | None = None,
         num_workers: int = 0,
         distillation: Loss | None = None,
+        combination: type[nn.Module] | None = None,
         name: str = "custom",
     ) -> None:
         num_workers = scalar(num_workers)
@@ -104,6 +110,9 @@ class Task:
                 raise EvaluationError(f"{what} must be a function: give an instance, {function.__name__}()")
             if function is not None and not callable(function):
                 raise EvaluationError(f"{what} must be a function, not {function!r}")
+        given: object = type(self).combination if combination is None else combination
+        if not isinstance(given, type) or not issubclass(given, nn.Module):
+            raise EvaluationError(f"combination must be a class of torch.nn.Module, not {given!r}")
         _check_metrics(metrics)
         reader = {"collate": collate or default_collate, "num_workers": num_workers}
         self.name = name
@@ -118,6 +127,7 @@ class Task:
                 "at least 2 training samples and 1 validation sample"
             )
         self._loss, self._metrics, self._distillation = loss, dict(metrics), distillation
+        self.combination = given
         self._is_warned = False
         prepared = type(self).prepare is not Task.prepare  # samples are not yet what goes into a network
         specs = _input_specs(self.train, as_specs(example_input), prepared=prepared)
