@@ -412,3 +412,38 @@ def test_a_search_shows_classical_baselines_and_says_where_one_is_ahead(tmp_path
     status, out, _ = in_process(*options[:-1], tmp_path / "other", "--no-baseline", "--no-final")
     assert status == 0
     assert "baseline" not in out
+
+
+def test_an_ensemble_is_told_exported_and_predicts(tmp_path, in_process):
+    folder = tmp_path / "run"
+    status, out, err = in_process(*SEARCH, "--trials", 4, "--ensemble", 3, "--out", folder)
+    assert status == 0, err
+    study = aw.load(folder)
+    ensemble, final = study.ensemble, study.test["test_accuracy"]
+    pairs = zip(ensemble.members, ensemble.counts, strict=True)
+    listed = ", ".join(f"{trial.number} x{count}" if count > 1 else str(trial.number) for trial, count in pairs)
+    line = next(line for line in out.splitlines() if line.startswith("ensemble"))
+    several = "s" if len(ensemble.members) > 1 else ""
+    assert line.split(maxsplit=1)[1] == (
+        f"{len(ensemble.members)} network{several} (trial{several} {listed}): "
+        f"validation accuracy {ensemble.metrics['accuracy']:.4f} (best single {ensemble.single['accuracy']:.4f}), "
+        f"test_accuracy {ensemble.metrics['test_accuracy']:.4f} (single {ensemble.single['test_accuracy']:.4f}, "
+        f"final {final:.4f})"
+    )
+    assert json.loads(in_process("show", folder, "--json")[1])["ensemble"]["members"]
+    status, told, err = in_process("export", folder, "--ensemble", "--out", tmp_path / "network", "--json")
+    assert status == 0, err
+    assert {"model.py", "predict.py"} <= {os.path.basename(file) for file in json.loads(told)["files"]}
+    table = tmp_path / "new.csv"
+    table.write_text("a,b,c,d\n5.1,3.5,1.4,0.2\n6.5,3.0,5.5,1.9\n")
+    status, told, err = in_process("predict", folder, table, "--ensemble", "--json")
+    assert status == 0, err
+    alone = processes.run("predict.py", table, "--json", cwd=tmp_path / "network")
+    shares = [
+        [list(each["probabilities"].values()) for each in json.loads(printed)["predictions"]]
+        for printed in (told, alone.stdout)
+    ]
+    assert torch.allclose(*map(torch.tensor, shares), atol=1e-5)
+    status, _, err = in_process("search", "iris", "--ensemble", 1, "--trials", 1, "--out", tmp_path / "other")
+    assert status == 2
+    assert "2 or more, or 0 for none; not 1" in err
