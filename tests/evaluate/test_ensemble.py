@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import archwright as aw
 from archwright.errors import EvaluationError
-from archwright.evaluate import Library, select
+from archwright.evaluate import Library, select_members
 
 COUNT = 40
 
@@ -60,9 +60,9 @@ def score(errors: list[list[float]]):
 
 def test_errors_that_cancel_are_combined_as_often_as_they_must() -> None:
     # +1 and -3: three parts of the first and one of the second are exact; the third candidate helps nobody.
-    assert select(score([[1.0], [-3.0], [7.0]]), 3, size=4) == (3, 1, 0)
-    assert select(score([[1.0], [-3.0], [7.0]]), 3, size=2) == (1, 0, 0)  # (1 - 3) / 2 is no better than 1
-    assert select(score([[2.0], [-2.0]]), 2, size=6) == (1, 1)  # and not (2, 2) or (3, 3)
+    assert select_members(score([[1.0], [-3.0], [7.0]]), 3, size=4) == (3, 1, 0)
+    assert select_members(score([[1.0], [-3.0], [7.0]]), 3, size=2) == (1, 0, 0)  # (1 - 3) / 2 is no better than 1
+    assert select_members(score([[2.0], [-2.0]]), 2, size=6) == (1, 1)  # and not (2, 2) or (3, 3)
 
 
 numbers = st.integers(-8, 8).map(float)
@@ -71,7 +71,7 @@ numbers = st.integers(-8, 8).map(float)
 @given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(numbers, min_size=n, max_size=n), min_size=1, max_size=5)))
 def test_it_is_forward_selection_with_replacement(errors: list[list[float]]) -> None:
     for size in (1, 2, 5):
-        assert select(score(errors), len(errors), size) == reference(errors, size)
+        assert select_members(score(errors), len(errors), size) == reference(errors, size)
 
 
 @given(seed=st.integers(0, 10**6), networks=st.integers(1, 5), size=st.integers(1, 6))
@@ -86,7 +86,7 @@ def test_an_ensemble_is_never_worse_than_its_best_member(seed: int, networks: in
         metrics = library.metrics(counts)
         return metrics["accuracy"], -metrics["loss"]
 
-    counts = select(rank, networks, size)
+    counts = select_members(rank, networks, size)
     assert 1 <= sum(counts) <= size
     singles = [tuple(int(each == place) for each in range(networks)) for place in range(networks)]
     assert rank(counts) >= max(map(rank, singles))

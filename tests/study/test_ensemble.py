@@ -17,6 +17,8 @@ import archwright as aw
 from archwright.errors import EvaluationError, StudyError
 from archwright.export import read_best
 from archwright.study._budget import search_time
+from archwright.study._ensemble import Ensembler
+from archwright.study._guard import Overdue
 
 OPTIONS = {"strategy": "random", "scheduler": "full", "budget": aw.Budget(trials=5)}
 SPACE = aw.Space(
@@ -129,7 +131,7 @@ search(path={str(folder)!r}, resume=True)
 
 
 PLACES = {
-    "before": "Ensembler.make = die",
+    "before": "Ensembler._make = die",
     "during": "Artifacts.keep_ensemble = die",
     "after": "keep = Artifacts.keep_ensemble; Artifacts.keep_ensemble = lambda *a: (keep(*a), die())",
     "in the search": "from archwright.study._callback import Log; begun = Log.on_trial_start; "
@@ -326,3 +328,14 @@ def test_a_record_of_a_trial_that_is_none_is_told(tmp_path):
     study._recorder.document["ensemble"]["result"]["members"][0]["trial"] = 7
     with pytest.raises(StudyError, match="a network of trial 7, which is not on record"):
         study.ensemble
+
+
+def test_a_selection_that_is_ended_by_the_clock_is_told_and_the_final_training_goes_on(monkeypatch):
+    def late(self):
+        raise Overdue
+
+    monkeypatch.setattr(Ensembler, "_make", late)
+    with pytest.warns(UserWarning, match="no ensemble was made; `resume` tries it again: its time was over"):
+        study = search()
+    assert study.ensemble is None
+    assert study.test is not None

@@ -16,7 +16,7 @@ from archwright.evaluate._wrapped import Wrapped
 
 if TYPE_CHECKING:
     from archwright.evaluate._device import Setup, lay_out, seeded
-    from archwright.evaluate._ensemble import Library, select
+    from archwright.evaluate._ensemble import Library, select_members
     from archwright.evaluate._feed import Batch, Feed, compute_metrics
     from archwright.evaluate._loop import TrainingProgress
     from archwright.evaluate._optimizers import SCHEDULES, make_optimizer
@@ -53,14 +53,14 @@ __all__ = [
     "make_optimizer",
     "positive_integer",
     "seeded",
-    "select",
+    "select_members",
 ]
 
 __getattr__ = lazy(
     __name__,
     {
         "_device": ["Setup", "lay_out", "seeded"],
-        "_ensemble": ["Library", "select"],
+        "_ensemble": ["Library", "select_members"],
         "_feed": ["Batch", "Feed", "compute_metrics"],
         "_loop": ["TrainingProgress"],
         "_optimizers": ["SCHEDULES", "make_optimizer"],

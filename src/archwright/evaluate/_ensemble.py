@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from archwright.tasks import Task
 
 
-def select(score: Callable[[tuple[int, ...]], Any], candidates: int, size: int) -> tuple[int, ...]:
+def select_members(score: Callable[[tuple[int, ...]], Any], candidates: int, size: int) -> tuple[int, ...]:
     """Return how often each candidate is taken into an ensemble, by forward selection with replacement.
 
     Caruana, Niculescu-Mizil, Crew and Ksikes, "Ensemble selection from libraries of models", ICML 2004: beginning with
@@ -28,11 +28,11 @@ def select(score: Callable[[tuple[int, ...]], Any], candidates: int, size: int) 
         size: The largest number of members.
 
     Example:
-        >>> from archwright.evaluate import select
+        >>> from archwright.evaluate import select_members
         >>> numbers = [1.0, 5.0, 9.0]                           # their mean is to be 4
         >>> def score(counts):
         ...     return -abs(sum(c * n for c, n in zip(counts, numbers)) / sum(counts) - 4)
-        >>> select(score, len(numbers), size=4)
+        >>> select_members(score, len(numbers), size=4)
         (1, 3, 0)
     """
     best = held = (0,) * candidates

@@ -47,6 +47,7 @@ def save_best(
     trial: int | None = None,
     name: str = BEST,
     members: Members | None = None,
+    source: bool = True,
 ) -> str | None:
     """Write a network into a folder of a run: architecture.json, model.py, weights.safetensors, metrics.json.
 
@@ -63,6 +64,7 @@ def save_best(
         trial: The number of the trial that found it.
         name: The folder's name in the run folder, "best", or "front/12" for that of trial 12 on the front.
         members: The members, if the network is an ensemble; it has no decisions of its own.
+        source: Whether to write model.py and predict.py.
 
     Returns:
         The reason why model.py is missing, if the source cannot be written; else `None`.
@@ -96,14 +98,14 @@ def save_best(
 
         files |= preprocess_files(preprocess)
     reason = None
-    if "model" in space.parts and (candidate is not None or specs is not None):
+    if source and "model" in space.parts and (candidate is not None or specs is not None):
         try:
-            source = _source(space, members or architecture, specs, preprocess)
+            written = _source(space, members or architecture, specs, preprocess)
             if candidate is not None:
                 from archwright.export._verify import check_source
 
-                check_source(source.decode(), candidate.model, specs)
-            files[SOURCE] = source
+                check_source(written.decode(), candidate.model, specs)
+            files[SOURCE] = written
         except BuildError as error:
             reason = str(error)
     if SOURCE not in files:

@@ -118,6 +118,7 @@ class Artifacts:
             stage=stage,
             trial=trial,
             name=BEST if beside is None else f"{beside}/{trial}",
+            source=beside != "pool",  # nobody uses these networks one by one
         )
 
     def clear(self, beside: Literal["front", "top", "pool"], keep: Collection[int]) -> None:

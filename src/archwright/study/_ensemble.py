@@ -200,7 +200,7 @@ class Ensembler:
         Raises:
             StudyError: Less than two networks are kept.
         """
-        from archwright.evaluate import Library, select
+        from archwright.evaluate import Library, select_members
         from archwright.export import Members
 
         history, evaluator, space = self._recorder.history, self._evaluator, self._space
@@ -225,7 +225,7 @@ class Ensembler:
         def rank(counts: tuple[int, ...]) -> tuple[float, float]:
             return history.objective.score(metrics(counts)), -metrics(counts)["loss"]
 
-        alone, counts = (select(rank, len(trials), size) for size in (1, self._size))
+        alone, counts = (select_members(rank, len(trials), size) for size in (1, self._size))
         chosen = [(trial, count) for trial, count in zip(trials, counts, strict=True) if count]
         weights = [count / sum(counts) for _, count in chosen]
         pooled = [self._artifacts.pooled(space, trial.number) for trial, _ in chosen]

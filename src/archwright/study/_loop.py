@@ -118,7 +118,8 @@ class SearchLoop:
                 self._notify("on_baseline", baseline)
             self._prepare()
             self._search()
-            self._guard.until(self._end)
+            now = time.monotonic()
+            self._guard.until(now + (self._end - now) / (2 if self._finals else 1))
             if self._ensembler.make(self._attempt, self._problem):
                 self._notify("on_ensemble", self._study.ensemble)
             self._train_finals()
