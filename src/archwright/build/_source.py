@@ -43,8 +43,6 @@ def source(
             return nn.Linear(4, 3)
     """
     closed, specs = closed_model(space, architecture, example_input)
-    if specs is None and has_lazy_layers(closed):
-        raise BuildError("the network has lazy layers: give example_input, so that their sizes can be written down")
     named = f"Network {architecture.id}," if isinstance(architecture, Architecture) else "A network"
     return closed_source(closed, specs, f"{named} in plain PyTorch.", space.imports if imports is None else imports)
 
@@ -53,19 +51,21 @@ def closed_source(closed: Any, specs: Sequence[TensorSpec] | None, title: str, i
     """Return the source of a module whose function `build()` returns the network of a resolved expression.
 
     Args:
-        closed: The expression, without lazy layers.
+        closed: The expression.
         specs: The inputs, for the module's docstring.
         title: The first line of the docstring.
         imports: Packages that the module may import besides torch and the standard library.
 
     Raises:
-        BuildError: Something cannot be written as source, see `source`.
+        BuildError: There are lazy layers and no inputs, or something cannot be written as source, see `source`.
 
     Example:
         >>> from archwright.build import closed_source
         >>> print(closed_source(nn.ReLU(), None, "A network.").splitlines()[-1])
             return nn.ReLU()
     """
+    if specs is None and has_lazy_layers(closed):
+        raise BuildError("the network has lazy layers: give example_input, so that their sizes can be written down")
     inputs = ", ".join(f"{spec.dtype} ({', '.join(['batch', *map(str, spec.shape)])})" for spec in specs or ())
     return _Writer(closed, package_names(imports)).text(f"{title}\n\nInput: {inputs}.\n" if inputs else title)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -223,7 +224,8 @@ class Ensembler:
             return library.metrics(counts)
 
         def rank(counts: tuple[int, ...]) -> tuple[float, float]:
-            return history.objective.score(metrics(counts)), -metrics(counts)["loss"]
+            score = history.objective.score(metrics(counts))
+            return score if math.isfinite(score) else -math.inf, -metrics(counts)["loss"]
 
         alone, counts = (select_members(rank, len(trials), size) for size in (1, self._size))
         chosen = [(trial, count) for trial, count in zip(trials, counts, strict=True) if count]
