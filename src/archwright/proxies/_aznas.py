@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from archwright.errors import EvaluationError
 from archwright.proxies._base import Proxy, register
@@ -77,6 +77,6 @@ def aggregate(rows: Sequence[Mapping[str, float]], names: Sequence[str] | None =
             raise EvaluationError(
                 f"row {place} has no score by {', '.join(lacking)}; give -inf where a proxy is undefined"
             )
-    ranks = np.array([rankdata([row[name] for row in rows]) for name in chosen])
+    ranks = np.array([scipy.stats.rankdata([row[name] for row in rows]) for name in chosen])
     total: NDArray[np.float64] = np.log(ranks / len(rows)).sum(axis=0)
     return total

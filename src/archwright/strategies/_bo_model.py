@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import issparse, vstack
 
 from archwright.space import Architecture, Space
 from archwright.strategies._pool import everything, positions
@@ -109,7 +109,7 @@ class Model:
         if not rows:
             return more
         return [
-            vstack([old, new], format="csr") if issparse(old) else np.vstack([old, new])
+            scipy.sparse.vstack([old, new], format="csr") if scipy.sparse.issparse(old) else np.vstack([old, new])
             for old, new in zip(rows, more, strict=True)
         ]
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import erfcx, logsumexp, ndtr
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -46,9 +46,9 @@ def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Arra
     worth = np.log(deviation)
     above = z > _TAIL
     near, far = z[above], z[~above]
-    worth[above] += np.log(np.exp(-near * near / 2) / np.sqrt(2 * np.pi) + near * ndtr(near))
+    worth[above] += np.log(np.exp(-near * near / 2) / np.sqrt(2 * np.pi) + near * scipy.special.ndtr(near))
     # phi(z) (1 + z Phi(z) / phi(z)); the quotient by `erfcx`, and by its limit 1 / z**2 where that cancels.
-    rest = 1 + far * np.sqrt(np.pi / 2) * erfcx(-far / np.sqrt(2))
+    rest = 1 + far * np.sqrt(np.pi / 2) * scipy.special.erfcx(-far / np.sqrt(2))
     rest = np.where(far > -1e4, np.maximum(rest, np.finfo(float).tiny), far**-2)
     worth[~above] += -far * far / 2 - np.log(2 * np.pi) / 2 + np.log(rest)
     return np.asarray(worth)
@@ -114,7 +114,7 @@ def log_expected_hypervolume_improvement(mean: Array, deviation: Array, front: A
     beyond = np.vstack([wide[1:], np.full((1, len(mean)), -np.inf)])
     with np.errstate(divide="ignore"):
         widths = wide + np.log(-np.expm1(np.minimum(beyond - wide, 0.0)))
-    return np.asarray(logsumexp(widths + high, axis=0))
+    return np.asarray(scipy.special.logsumexp(widths + high, axis=0))
 
 
 def _strips(front: Array, reference: Array) -> tuple[Array, Array]:
@@ -127,4 +127,4 @@ def _strips(front: Array, reference: Array) -> tuple[Array, Array]:
 def _improvement(mean: Array, deviation: Array, best: float) -> Array:
     """Return the expected improvement, to within rounding of the deviation."""
     z = (mean - best) / deviation
-    return np.asarray(deviation * np.maximum(np.exp(-z * z / 2) / np.sqrt(2 * np.pi) + z * ndtr(z), 0.0))
+    return np.asarray(deviation * np.maximum(np.exp(-z * z / 2) / np.sqrt(2 * np.pi) + z * scipy.special.ndtr(z), 0.0))

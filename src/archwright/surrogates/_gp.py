@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, solve_triangular
-from scipy.optimize import minimize
 
 from archwright.space import Architecture, Space
 from archwright.surrogates._base import Fitted, Predictor, standardise
@@ -90,15 +89,15 @@ def fit_parameters(terms: Sequence[Term], inputs: Sequence[Rows], scores: Array)
         parts = [term.gradient(c, p) for term, c, p in _split(terms, compared, parameters)]
         kernel = _total([values for values, *_ in parts])  # by the logarithm of its variance a term is its own slope
         lower = np.linalg.cholesky(kernel + (noise + _JITTER) * unit)
-        weights = cho_solve((lower, True), scores)
-        slope = cho_solve((lower, True), unit) - np.outer(weights, weights)
+        weights = scipy.linalg.cho_solve((lower, True), scores)
+        slope = scipy.linalg.cho_solve((lower, True), unit) - np.outer(weights, weights)
         off = (parameters - prior[:, 0]) / prior[:, 1]
         value = 0.5 * scores @ weights + np.log(np.diag(lower)).sum() + 0.5 * off @ off
         gradient = [0.5 * float(np.vdot(slope, part)) for of_term in parts for part in of_term]
         gradient.append(0.5 * noise * float(np.trace(slope)))
         return float(value), np.array(gradient) + off / prior[:, 1]
 
-    found = minimize(loss, prior[:, 0], jac=True, method="L-BFGS-B", bounds=[(-12.0, 6.0)] * len(prior))
+    found = scipy.optimize.minimize(loss, prior[:, 0], jac=True, method="L-BFGS-B", bounds=[(-12.0, 6.0)] * len(prior))
     return np.asarray(found.x)
 
 
@@ -154,12 +153,14 @@ class Posterior:
             for start in range(0, len(self._prior), width):
                 some = slice(start, start + width)
                 values = self._kernel(first, [rows[some] for rows in self.candidates])
-                self._solved[:count, some] = solve_triangular(lower, values, lower=True, check_finite=False)
+                self._solved[:count, some] = scipy.linalg.solve_triangular(
+                    lower, values, lower=True, check_finite=False
+                )
             self.size = count
         for n in range(self.size, count):
             new = [rows[n : n + 1] for rows in inputs]
             with_old = self._kernel(new, [rows[:n] for rows in inputs])[0]
-            row = solve_triangular(self._lower[:n, :n], with_old, lower=True, check_finite=False)
+            row = scipy.linalg.solve_triangular(self._lower[:n, :n], with_old, lower=True, check_finite=False)
             own = float(self._diagonal(new)[0]) + self._noise + _JITTER
             pivot = math.sqrt(max(own - float(row @ row), _JITTER))
             self._lower[n, :n], self._lower[n, n] = row, pivot
@@ -178,7 +179,7 @@ class Posterior:
         n = len(scores)
         if n < self._counted:
             self._forget()
-        weights = solve_triangular(self._lower[:n, :n], scores, lower=True, check_finite=False)
+        weights = scipy.linalg.solve_triangular(self._lower[:n, :n], scores, lower=True, check_finite=False)
         for row in self._solved[self._counted : n]:  # one by one, whenever it is asked: rounding is the same
             self._known += row * row
         self._counted = n
@@ -189,7 +190,9 @@ class Posterior:
     def smooth(self, scores: Array) -> Array:
         """Return the (n,) posterior means at the observed architectures."""
         n = len(scores)
-        return np.asarray(scores - (self._noise + _JITTER) * cho_solve((self._lower[:n, :n], True), scores))
+        return np.asarray(
+            scores - (self._noise + _JITTER) * scipy.linalg.cho_solve((self._lower[:n, :n], True), scores)
+        )
 
     def covariance(self, chosen: NDArray[np.intp]) -> Array:
         """Return the (k, k) posterior covariances of some of the candidates."""

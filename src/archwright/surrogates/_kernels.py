@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from archwright.errors import StrategyError, unknown
 from archwright.space import Architecture, Choice, Space, Subset, Value
@@ -345,7 +345,7 @@ class _Cosine(_Linear):
             for counts in counted
             for count in counts.values()
         ]
-        return csr_array((values, columns, starts), shape=(len(counted), _HASHES))
+        return scipy.sparse.csr_array((values, columns, starts), shape=(len(counted), _HASHES))
 
     def compare(self, first: Rows, second: Rows) -> Array:
         return np.asarray((first @ second.T).toarray())

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
 
 from archwright._scalars import scalars
 from archwright.errors import DataError
@@ -132,4 +132,8 @@ def _agreement(predicted: Array, scores: Array) -> tuple[float, float, float]:
     r2 = 1 - wrong / np.var(scores / size)
     if np.ptp(predicted) == 0:
         return math.nan, math.nan, float(r2)
-    return float(kendalltau(predicted, scores).statistic), float(spearmanr(predicted, scores).statistic), float(r2)
+    return (
+        float(scipy.stats.kendalltau(predicted, scores).statistic),
+        float(scipy.stats.spearmanr(predicted, scores).statistic),
+        float(r2),
+    )
