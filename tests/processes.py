@@ -29,7 +29,7 @@ _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(
     [
         "torch",
-        "torch._dynamo",  # which the first optimizer loads
+        "torch._dynamo",  # which an optimizer of torch loads
         "scipy.stats",
         "sklearn.datasets",
         "safetensors.torch",

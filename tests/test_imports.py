@@ -61,6 +61,21 @@ def test_a_subcommand_help_loads_no_torch() -> None:
 ROOMS = ["errors", "space", "build", "spaces", "evaluate", "trials", "cost", "strategies", "cli"]
 
 
+SEARCH = """
+    import torch
+    import archwright as aw
+    data = aw.data((torch.rand(80, 1, 8, 8), torch.arange(80) % 2))
+    training = aw.Training(data, epochs=1, device="cpu")
+    options = dict(strategy="random", final=False, constraints=["parameters <= 1e9"])
+    for name in ("convnet", "resnet", "mlp"):
+        assert len(aw.search(name, training, budget=aw.Budget(trials=2), **options).history.complete) == 2
+"""
+
+
+def test_a_search_loads_neither_the_compiler_of_torch_nor_scipy() -> None:
+    assert not modules_after(SEARCH) & {"torch._dynamo", "sympy", "scipy.stats", "scipy.optimize", "sklearn"}
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_these_rooms_load_no_torch(room: str) -> None:
     assert "torch" not in modules_after(f"import archwright.{room}")

@@ -133,6 +133,33 @@ def test_named_optimizers_spare_biases_and_scales_from_decay(name: str) -> None:
     assert all(group["lr"] == 0.5 for group in optimizer.param_groups)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_named_optimizers_learn_as_those_of_torch(name: str) -> None:
+    one, other = (mlp() for _ in range(2))
+    other.load_state_dict(one.state_dict())
+    ours = make_optimizer(one, name, lr=0.01, weight_decay=0.1)
+    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+    assert isinstance(ours, kind)
+    groups = [{"params": [p for p in other.parameters() if (p.ndim > 1) == decays]} for decays in (True, False)]
+    options = {each: value for each, value in ours.defaults.items() if each != "decoupled_weight_decay"}
+    theirs = kind(groups, **options)
+    for group, given in zip(theirs.param_groups, ours.param_groups, strict=True):
+        group["weight_decay"] = given["weight_decay"]
+    inputs = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
+    for step in range(4):
+        for network, optimizer in ((one, ours), (other, theirs)):
+            optimizer.zero_grad()
+            network(inputs).square().sum().backward()
+            optimizer.step()
+        if step == 1:  # what is saved of one is restored by the other
+            states = ours.state_dict(), theirs.state_dict()
+            ours.load_state_dict(states[1])
+            theirs.load_state_dict(states[0])
+    for mine, its in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine, its)
+    assert repr(ours) == repr(theirs)
+
+
 def test_sgd_has_nesterov_momentum() -> None:
     group = make_optimizer(mlp(), "sgd").param_groups[0]
     assert (group["momentum"], group["nesterov"]) == (0.9, True)

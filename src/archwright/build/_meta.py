@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from archwright.build._rules import OTHERS, PRODUCTS, like
 from archwright.errors import SpaceError
 from archwright.space import TensorSpec
 
@@ -25,11 +27,12 @@ _GATES = {torch.lstm: 4, torch.gru: 3, torch.rnn_tanh: 1, torch.rnn_relu: 1}
 class ShapesAlone(TorchFunctionMode):
     """Torch function mode that speeds up passes on the meta device of which only the shapes are needed.
 
-    It skips normalisation and activations, which take most of the time there and preserve shapes, linear and recurrent
-    layers, and initialisation. Calls whose inputs do not match are left to torch, which raises the error.
+    It skips initialisation, and works out the shapes of common layers without torch: normalisation, activations,
+    convolutions, pooling, linear and recurrent layers, sums and concatenations. Calls whose inputs do not match are
+    left to torch, which raises the error.
 
     Args:
-        products: Whether products are counted, so that linear and recurrent layers are left to torch.
+        products: Whether products are counted, so that convolutions, linear and recurrent layers are left to torch.
 
     Example:
         >>> from archwright.build import ShapesAlone
@@ -51,6 +54,12 @@ class ShapesAlone(TorchFunctionMode):
             given = _given(func, *args, *kwargs.values())
             if given is not None and not (func is F.linear and self._products):
                 return given
+        rule = OTHERS.get(func) or (None if self._products else PRODUCTS.get(func))
+        if rule is not None and args:
+            with suppress(TypeError):  # arguments that the function does not take, or the rule does not know
+                given = rule(*args, **kwargs)
+                if given is not None:
+                    return given
         if func in _GATES and not kwargs and not self._products:
             found = _recurrent(_GATES[func], *args)
             if found is not None:
@@ -75,7 +84,7 @@ def _given(func: Any, x: torch.Tensor, *others: Any) -> torch.Tensor | None:
         fits = normalized == x.shape[-len(normalized) :] and {*sizes} <= {normalized}
     else:
         fits = True
-    return torch.empty_like(x) if fits else None
+    return like(x) if fits else None
 
 
 def _recurrent(gates: int, x: torch.Tensor, state: Any, weights: Any, bias: Any, *options: Any) -> Any:
@@ -98,7 +107,7 @@ def _recurrent(gates: int, x: torch.Tensor, state: Any, weights: Any, bias: Any,
     if [each.shape for each in weights] != expected or [each.shape for each in states] != begin[: len(states)]:
         return None
     found = x.new_empty((length, batch, ways * outputs))
-    return (found.transpose(0, 1) if batch_first else found, *map(torch.empty_like, states))
+    return (found.transpose(0, 1) if batch_first else found, *map(like, states))
 
 
 def zeros_for(specs: tuple[TensorSpec, ...], device: str) -> list[torch.Tensor]:

@@ -5,6 +5,7 @@ A schedule is a function from progress, 0 at the start and 1 at the end, to a fr
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -29,10 +30,21 @@ class _Named:
     options: dict[str, Any] = field(default_factory=dict)  # what is always passed
 
 
+def _eager(kind: type[Optimizer]) -> type[Optimizer]:
+    """Return an optimizer class that is the same but for its marks for `torch.compile`.
+
+    Where a method that has them is called, torch loads its compiler, which takes longer than to load torch itself.
+    """
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in _MARKED}
+    return type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(inspect.unwrap(kind.step))})
+
+
+_MARKED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+
 OPTIMIZERS: dict[str, _Named] = {
-    "sgd": _Named(torch.optim.SGD, lr=0.1, weight_decay=5e-4, options={"momentum": 0.9, "nesterov": True}),
-    "adam": _Named(torch.optim.Adam, lr=1e-2, weight_decay=0.0),
-    "adamw": _Named(torch.optim.AdamW, lr=1e-2, weight_decay=0.05),
+    "sgd": _Named(_eager(torch.optim.SGD), lr=0.1, weight_decay=5e-4, options={"momentum": 0.9, "nesterov": True}),
+    "adam": _Named(_eager(torch.optim.Adam), lr=1e-2, weight_decay=0.0),
+    "adamw": _Named(_eager(torch.optim.AdamW), lr=1e-2, weight_decay=0.05),
 }
 
 
