@@ -193,7 +193,7 @@ class Artifacts:
             if self._ensemble is None:
                 raise StudyError(
                     "no ensemble is kept: the search made none (ensemble=5), or it has no run folder and another "
-                    "process made it: `resume` makes it again, then"
+                    "process made it: give path=, and it is kept on disk"
                 )
             return self._ensemble, self._preprocess
         from archwright.export import ENSEMBLE, read_best
