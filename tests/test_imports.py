@@ -62,10 +62,8 @@ ROOMS = ["errors", "space", "build", "spaces", "evaluate", "trials", "cost", "st
 
 
 SEARCH = """
-    import torch
     import archwright as aw
-    data = aw.data((torch.rand(80, 1, 8, 8), torch.arange(80) % 2))
-    training = aw.Training(data, epochs=1, device="cpu")
+    training = aw.Training(aw.data("digits"), epochs=1, device="cpu")
     options = dict(strategy="random", final=False, constraints=["parameters <= 1e9"])
     for name in ("convnet", "resnet", "mlp"):
         assert len(aw.search(name, training, budget=aw.Budget(trials=2), **options).history.complete) == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.datasets
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +55,18 @@ def test_tables_by_name(name, features, classes, total):
     assert found.classes == classes
     assert found.train.inputs.shape[1] == features
     assert len(found.train) + len(found.validation) + len(found.test) == total
+
+
+@pytest.mark.parametrize("name", ["digits", "iris", "wine", "breast_cancer"])
+def test_data_by_name_are_those_of_scikit_learn(name):
+    theirs = getattr(sklearn.datasets, f"load_{name}")()
+    inputs, targets = registry.entry(name.replace("_", "-")).make()
+    if name == "digits":
+        assert np.array_equal(inputs, np.rint(theirs.images * 255 / 16))
+        assert np.array_equal(targets, theirs.target)
+    else:
+        assert np.array_equal(inputs, theirs.data)
+        assert targets.tolist() == theirs.target_names[theirs.target].tolist()
 
 
 @pytest.mark.parametrize("name", registry.names())

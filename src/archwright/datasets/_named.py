@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,8 @@ registry: Registry[Callable[[], tuple[Any, Any]]] = Registry("data set")
 @registry.register("digits")
 def digits() -> tuple[Any, Any]:
     """1,797 grey images of handwritten digits, 1x8x8."""
-    from sklearn.datasets import load_digits
-
-    images, targets = load_digits(return_X_y=True)
+    rows = np.loadtxt(_file("digits.csv.gz"), delimiter=",")
+    images, targets = rows[:, :-1], rows[:, -1].astype(int)
     # grey levels 0..16 spread over the whole range of a byte
     return np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), targets
 
@@ -28,25 +29,19 @@ def digits() -> tuple[Any, Any]:
 @registry.register("iris")
 def iris() -> tuple[Any, Any]:
     """150 iris flowers of three species, four measurements each."""
-    from sklearn.datasets import load_iris
-
-    return _table(load_iris())
+    return _table("iris.csv")
 
 
 @registry.register("wine")
 def wine() -> tuple[Any, Any]:
     """178 wines of three growers, 13 chemical measurements each."""
-    from sklearn.datasets import load_wine
-
-    return _table(load_wine())
+    return _table("wine_data.csv")
 
 
 @registry.register("breast-cancer")
 def breast_cancer() -> tuple[Any, Any]:
     """569 tumours, benign or malignant, 30 measurements each."""
-    from sklearn.datasets import load_breast_cancer
-
-    return _table(load_breast_cancer())
+    return _table("breast_cancer.csv")
 
 
 @registry.register("diabetes")
@@ -58,6 +53,18 @@ def diabetes() -> tuple[Any, Any]:
     return inputs, targets
 
 
-def _table(bunch: Any) -> tuple[Any, Any]:
-    """Return scikit-learn's measurements, and names of classes in place of their numbers."""
-    return bunch.data, np.asarray(bunch.target_names, dtype=np.str_)[bunch.target]
+def _table(name: str) -> tuple[Any, Any]:
+    """Return measurements, and names of classes in place of their numbers; the names are in the first line."""
+    file = _file(name)
+    with file.open(encoding="utf-8") as lines:
+        names = np.asarray(next(lines).strip().split(",")[2:])
+    rows = np.loadtxt(file, delimiter=",", skiprows=1)
+    return rows[:, :-1], names[rows[:, -1].astype(int)]
+
+
+def _file(name: str) -> Path:
+    """Return a data file of scikit-learn, which is not loaded: that takes seconds."""
+    package = find_spec("sklearn")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "datasets" / "data" / name
