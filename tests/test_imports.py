@@ -64,7 +64,7 @@ ROOMS = ["errors", "space", "build", "spaces", "evaluate", "trials", "cost", "st
 SEARCH = """
     import archwright as aw
     training = aw.Training(aw.data("digits"), epochs=1, device="cpu")
-    options = dict(strategy="random", final=False, constraints=["parameters <= 1e9"])
+    options = dict(strategy="random", final=False, constraints=["flops <= 1e12"])
     for name in ("convnet", "resnet", "mlp"):
         assert len(aw.search(name, training, budget=aw.Budget(trials=2), **options).history.complete) == 2
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -12,8 +13,11 @@ from torch import nn as plain
 from torch.utils.flop_counter import register_flop_formula
 
 import archwright as aw
-from archwright import nn
-from archwright.cost import COUNTED, Counted, measures
+from archwright import nn, spaces
+from archwright.build import drawn_for
+from archwright.cost import COUNTED, Counted, counting, measures
+from archwright.cost._flops import _by_rules
+from archwright.cost._network import fresh
 from archwright.errors import CostError, UnknownName
 from archwright.space import TensorSpec
 
@@ -152,6 +156,32 @@ def test_operations_and_parameters_are_those_worked_out_by_hand(name):
     network, shape, products, parameters = NETWORKS[name]
     found = counted(network, shape, ("parameters", "flops"))
     assert found == {"parameters": parameters, "flops": 2 * products}
+
+
+@pytest.mark.parametrize("name", spaces.names())
+def test_what_rules_count_is_what_the_counter_of_torch_counts(name):
+    space = spaces.create(name)
+    inputs = drawn_for(space.example_input, size=1, device="meta")
+    for seed in range(3):
+        network = fresh(space, space.sample(np.random.default_rng(seed)), space.example_input, "meta")
+        with counting() as counter, torch.no_grad():
+            network(*inputs)
+        assert _by_rules(network, inputs) == counter.get_total_flops()
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        (lambda: plain.LSTM(5, 7), (LENGTH, 5)),
+        (lambda: plain.MultiheadAttention(WIDTH, HEADS, batch_first=True), (LENGTH, WIDTH)),
+        (lambda: plain.Sequential(plain.Linear(5, 5), Scaled()), (LENGTH, 5)),
+        (lambda: plain.Sequential(plain.Linear(5, 4), plain.Linear(5, 4)), (5,)),
+    ],
+)
+def test_rules_count_nothing_where_a_layer_or_a_function_is_unknown_or_fails(network, shape):
+    with torch.device("meta"):
+        assert _by_rules(network().eval(), [torch.zeros(1, *shape)]) is None
+    assert _by_rules(plain.Linear(5, 4), [torch.zeros(1, 5)]) is None  # on the CPU it runs
 
 
 def test_an_embedding_looks_up_and_multiplies_nothing():

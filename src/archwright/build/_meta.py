@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from archwright.build._rules import OTHERS, PRODUCTS, like
+from archwright.build._rules import CONVOLUTIONS, OTHERS, like
 from archwright.errors import SpaceError
 from archwright.space import TensorSpec
 
@@ -47,24 +47,24 @@ class ShapesAlone(TorchFunctionMode):
         self._products = products
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        found = self.by_rule(func, args, kwargs or {})
+        return func(*args, **(kwargs or {})) if found is None else found
+
+    def by_rule(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Return what a function gives, worked out without torch; `None` where there is no rule for it."""
         if func in _FILLING and args[0].is_meta:
             return args[0]
         if func in _SHORT and args and args[0].is_meta and args[0].is_floating_point():
             given = _given(func, *args, *kwargs.values())
             if given is not None and not (func is F.linear and self._products):
                 return given
-        rule = OTHERS.get(func) or (None if self._products else PRODUCTS.get(func))
+        rule = OTHERS.get(func) or (None if self._products else CONVOLUTIONS.get(func))
         if rule is not None and args:
             with suppress(TypeError):  # arguments that the function does not take, or the rule does not know
-                given = rule(*args, **kwargs)
-                if given is not None:
-                    return given
+                return rule(*args, **kwargs)
         if func in _GATES and not kwargs and not self._products:
-            found = _recurrent(_GATES[func], *args)
-            if found is not None:
-                return found
-        return func(*args, **kwargs)
+            return _recurrent(_GATES[func], *args)
+        return None
 
 
 def _given(func: Any, x: torch.Tensor, *others: Any) -> torch.Tensor | None:

@@ -66,13 +66,18 @@ def _pool(
     kernel = _each(kernel_size, axes)
     steps = _each(stride, axes) if stride else kernel
     sides, gaps = _each(padding, axes, least=0), _each(dilation, axes)
-    if input.ndim != axes + 2 or not _is_usual(input) or return_indices or ceil_mode:
+    if input.ndim != axes + 2 or not _is_usual(input) or return_indices:
         return None
     if kernel is None or steps is None or sides is None or gaps is None:
         return None
     if any(2 * side > size for side, size in zip(sides, kernel, strict=True)):
         return None
-    return _resized(input, input.shape[1], map(_windows, input.shape[2:], kernel, steps, sides, gaps))
+    windows = list(zip(input.shape[2:], kernel, steps, sides, gaps, strict=True))
+    if ceil_mode and any(
+        (size + 2 * side - gap * (kernel - 1) - 1) % step for size, kernel, step, side, gap in windows
+    ):
+        return None  # the last window is not whole
+    return _resized(input, input.shape[1], [_windows(*each) for each in windows])
 
 
 def _average_pool(
@@ -103,6 +108,10 @@ def _same(input: Tensor, *options: Any, **others: Any) -> Tensor | None:
     return like(input) if _is_usual(input) else None
 
 
+def _zeros(input: Tensor) -> Tensor | None:
+    return _same(input)
+
+
 def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor | None:
     return _same(input) if 0.0 <= p <= 1.0 else None
 
@@ -131,6 +140,18 @@ def _group_norm(
 def _softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor | None:
     is_axis = type(dim) is int and -input.ndim <= dim < input.ndim
     return _same(input) if is_axis and dtype is None else None
+
+
+def _padded(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor | None:
+    sides = list(pad)
+    if mode != "constant" or len(sides) % 2 or len(sides) > 2 * input.ndim or not _is_usual(input):
+        return None
+    if not all(type(side) is int for side in sides):
+        return None
+    shape = list(input.shape)
+    for place, both in enumerate(zip(sides[::2], sides[1::2], strict=True), 1):
+        shape[-place] += sum(both)
+    return input.new_empty(shape) if all(size > 0 for size in shape) else None
 
 
 def _binary(input: Tensor, other: Any) -> Tensor | None:
@@ -187,8 +208,7 @@ def _each(value: Any, axes: int, *, least: int = 1) -> tuple[int, ...] | None:
 
 def _windows(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
     """Return how many windows fit into an axis; 0 or less where none does."""
-    room = size + 2 * padding - dilation * (kernel - 1) - 1
-    return room // stride + 1
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def _resized(input: Tensor, channels: int, sizes: Any) -> Tensor | None:
@@ -196,7 +216,6 @@ def _resized(input: Tensor, channels: int, sizes: Any) -> Tensor | None:
     return input.new_empty(shape) if all(size > 0 for size in shape) else None
 
 
-_CONVOLUTIONS = dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _convolution)
 _AXES = {
     _pool: (F.max_pool1d, F.max_pool2d, F.max_pool3d),
     _average_pool: (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d),
@@ -205,12 +224,13 @@ _ADAPTIVE = (
     (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d),
     (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d),
 )
-PRODUCTS: dict[Any, Callable[..., Tensor | None]] = {**_CONVOLUTIONS}
-"""Rules for functions of which the multiplications are counted."""
+CONVOLUTIONS: dict[Any, Callable[..., Tensor | None]] = dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _convolution)
+"""Rules for convolutions."""
 OTHERS: dict[Any, Callable[..., Tensor | None]] = {
     **{function: partial(rule, axes=axes) for rule, each in _AXES.items() for axes, function in enumerate(each, 1)},
     **{function: partial(_adaptive_pool, axes=axes) for each in _ADAPTIVE for axes, function in enumerate(each, 1)},
     **dict.fromkeys((torch.tanh, torch.sigmoid, Tensor.tanh, Tensor.sigmoid, F.hardsigmoid, F.logsigmoid), _same),
+    torch.zeros_like: _zeros,
     **dict.fromkeys((F.dropout, F.alpha_dropout), _dropout),
     **dict.fromkeys((F.softmax, F.log_softmax), _softmax),
     **{
@@ -222,5 +242,6 @@ OTHERS: dict[Any, Callable[..., Tensor | None]] = {
     **dict.fromkeys((Tensor.add, Tensor.sub, Tensor.mul, torch.add, torch.sub, torch.mul), _binary),
     Tensor.add_: _counted,
     torch.cat: _concatenated,
+    F.pad: _padded,
 }
 """Rules for the other functions."""

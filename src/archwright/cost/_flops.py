@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -38,9 +40,67 @@ def count_flops(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int:
         >>> aw.cost.count_flops(torch.nn.Conv2d(1, 8, 3), [torch.zeros(1, 1, 5, 5)])
         1296
     """
+    known = _by_rules(model, inputs)
+    if known is not None:
+        return known
     with counting() as counter, torch.no_grad(), ShapesAlone(products=True):
         run(model, inputs)
     return counter.get_total_flops()
+
+
+def _by_rules(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int | None:
+    """Count a network of common layers on the meta device without torch's counter, which loads its compiler.
+
+    Returns:
+        The FLOPs, or `None` for layers of others, which may do what is out of sight here, and for functions without a
+        rule.
+    """
+    if not all(each.is_meta for each in inputs) or not all(_is_plain(type(layer)) for layer in model.modules()):
+        return None
+    products = _Products()
+    try:
+        with torch.no_grad(), products:
+            model(*inputs)
+    except Exception:  # it is tried again by torch's counter, whose error names the layer
+        return None
+    return products.flops
+
+
+def _is_plain(kind: type[torch.nn.Module]) -> bool:
+    """Tell whether a layer is of torch, or of the source that a space writes, whose module nobody can import."""
+    name = kind.__module__
+    is_written = name == "network" and name not in sys.modules
+    return is_written or name.startswith(("torch.nn.modules.", "torch.fx.graph_module"))
+
+
+class _Products(ShapesAlone):
+    """Counts the multiply-adds of convolutions and linear layers; other functions have none, or are refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _WITHOUT or getattr(func, "__name__", "") == "__get__":
+            return func(*args, **(kwargs or {}))
+        found = self.by_rule(func, args, kwargs or {})
+        if not isinstance(found, Tensor):  # a recurrent layer gives several
+            raise NotImplementedError(f"there is no rule for {func}")
+        if func in _MULTIPLYING:
+            weight: Tensor = args[1]
+            self.flops += 2 * found.numel() * math.prod(weight.shape[1:])
+        return found
+
+
+_MULTIPLYING = frozenset({F.linear, F.conv1d, F.conv2d, F.conv3d})
+_WITHOUT = frozenset(
+    {
+        *(Tensor.dim, Tensor.size, Tensor.stride, Tensor.numel, Tensor.is_floating_point, Tensor.is_contiguous),
+        *(Tensor.flatten, Tensor.view, Tensor.reshape, Tensor.permute, Tensor.transpose, Tensor.chunk, Tensor.split),
+        *(Tensor.squeeze, Tensor.unsqueeze, Tensor.__getitem__, torch.flatten, torch.chunk, torch.split),
+    }
+)
+"""Functions that multiply nothing, and for which no rule is needed."""
 
 
 @contextmanager
