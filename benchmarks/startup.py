@@ -5,11 +5,25 @@ import subprocess
 import sys
 import time
 
+FIRST_TRIAL = """
+import os
+import archwright as aw
+class Stop(aw.Callback):
+    def on_trial_start(self, study, trial):
+        os._exit(0)
+data = aw.data("digits")
+options = dict(budget=aw.Budget(minutes=0.5), path=None, callbacks=[Stop()])
+aw.search(aw.spaces.default_for(data.example_input.shape), data, baseline=BASELINE, **options)
+"""
+
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
     "import archwright": [sys.executable, "-c", "import archwright"],
     "archwright --help": [sys.executable, "-m", "archwright", "--help"],
     "archwright list spaces": [sys.executable, "-m", "archwright", "list", "spaces"],
+    "import torch": [sys.executable, "-c", "import torch"],
+    "first trial on digits": [sys.executable, "-c", FIRST_TRIAL.replace("BASELINE", "False")],
+    "after baselines": [sys.executable, "-c", FIRST_TRIAL.replace("BASELINE", "True")],
 }
 
 

@@ -8,10 +8,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import sklearn.linear_model
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.linear_model import LogisticRegression, RidgeCV
 from torch import Tensor
 
 from archwright.datasets import Part
@@ -89,22 +88,24 @@ def _fit(model: Any, inputs: Array, targets: Array) -> None:
 
 
 def _logistic(targets: Array, share: float) -> Any:
-    return LogisticRegression(max_iter=max(1, round(share * _ITERATIONS)))
+    return sklearn.linear_model.LogisticRegression(max_iter=max(1, round(share * _ITERATIONS)))
 
 
 def _ridge(targets: Array, share: float) -> Any:
-    return RidgeCV(alphas=np.logspace(-2, 4, 7))
+    return sklearn.linear_model.RidgeCV(alphas=np.logspace(-2, 4, 7))
 
 
 def _boosted_classes(targets: Array, share: float) -> Any:
     # Some samples of each class are held out, and others of it are needed to learn from.
     counts = np.unique(targets, return_counts=True)[1]
     is_held_out = counts.min() > 1 and len(counts) <= _HELD_OUT * len(targets)
-    return HistGradientBoostingClassifier(**_boosting(len(targets), share, is_held_out=bool(is_held_out)))
+    return sklearn.ensemble.HistGradientBoostingClassifier(
+        **_boosting(len(targets), share, is_held_out=bool(is_held_out))
+    )
 
 
 def _boosted_values(targets: Array, share: float) -> Any:
-    return HistGradientBoostingRegressor(**_boosting(len(targets), share))
+    return sklearn.ensemble.HistGradientBoostingRegressor(**_boosting(len(targets), share))
 
 
 def _boosting(samples: int, share: float, *, is_held_out: bool = True) -> dict[str, Any]:
