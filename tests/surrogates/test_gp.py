@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Kernel, Matern
 
@@ -298,7 +298,7 @@ def loss_of(monkeypatch, terms, inputs, scores):
         return SimpleNamespace(x=start)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "minimize", instead)
+        patched.setattr(scipy.optimize, "minimize", instead)
         fit_parameters(terms, inputs, scores)
     return seen["loss"], seen["start"]
 
@@ -311,7 +311,7 @@ def test_the_gradient_of_the_loss_is_that_of_finite_differences(name, space, mon
     assert len(start) == sum(len(term.prior) for term in terms) + 1
     for seed in range(3):
         point = start + 0.7 * np.random.default_rng(seed).standard_normal(len(start))
-        off = check_grad(lambda p: loss(p)[0], lambda p: loss(p)[1], point, epsilon=1e-6)
+        off = scipy.optimize.check_grad(lambda p: loss(p)[0], lambda p: loss(p)[1], point, epsilon=1e-6)
         assert off < 1e-4 * (1 + np.abs(loss(point)[1]).max())
 
 
