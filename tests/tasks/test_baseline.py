@@ -174,7 +174,7 @@ def test_time_is_kept_by_choosing_fewer_samples(
     samples: int, seconds_per_sample: float, fixed: float, seconds: float
 ) -> None:
     outcome, taken, _ = pretended(samples, seconds_per_sample, fixed=fixed, seconds=seconds)
-    first = fixed + 0.02 * seconds_per_sample * min(samples, 500)  # without it nothing is known
+    first = 2 * fixed + 0.02 * seconds_per_sample * (50 + min(samples, 500))  # without them nothing is known
     assert taken <= max(seconds, first) * (1 + 1e-9)
     if isinstance(outcome, Fitted):
         assert outcome.seconds == pytest.approx(taken)
@@ -185,14 +185,14 @@ def test_time_is_kept_by_choosing_fewer_samples(
 def test_as_many_samples_are_used_as_time_allows() -> None:
     everything, _, sizes = pretended(10_000, 1e-4, fixed=0.0, seconds=10.0)
     assert everything.samples == 10_000
-    assert sizes == [500, 500, 500, 2000, 8000, 10_000, 10_040]  # two to estimate, one more for the test
+    assert sizes == [50, 500, 500, 500, 2000, 8000, 10_000, 10_040]  # three to estimate, one more for the test
     some, taken, _ = pretended(10_000, 1e-3, fixed=0.0, seconds=10.0)
     assert 2000 <= some.samples < 10_000
     assert taken <= 10.0
     none, taken, sizes = pretended(10_000, 1.0, fixed=0.0, seconds=10.0)
     assert none > 100
-    assert taken == 10.0
-    assert sizes == [500]
+    assert taken == 11.0
+    assert sizes == [50, 500]
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=6), st.data())

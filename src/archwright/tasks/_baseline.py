@@ -18,6 +18,7 @@ from archwright.errors import EvaluationError
 if TYPE_CHECKING:
     from archwright.tasks._task import Task
 
+_WARM_UP = 50  # samples of a fit that is not timed
 _FIRST = 500  # samples of the first fit, from which the time of larger ones is estimated
 _GROWTH = 4  # times as many samples the next fit has at most: from further away the estimate would be poor
 _WORTH = 1.5  # times as many samples a larger fit has at least, unless it has all
@@ -116,6 +117,7 @@ def fit_within(task: Task, method: ClassicalMethod, *, seconds: float) -> Fitted
         return metrics, time.perf_counter() - began
 
     few, more = _SHARES
+    method.fit(task.train.select(order[:_WARM_UP]), few)  # the first fit of a process takes longer
     first = judge(few)[1]
     if first * more / few > left():
         return first / few * rounds
