@@ -157,7 +157,13 @@ def search(
     batch_size: Annotated[
         int | None, typer.Option(help="Batch size; the default depends on the size of the data.")
     ] = None,
-    augment: Annotated[str, typer.Option(help="Augmentation of images, any of: flip,crop,cutout.")] = "",
+    augment: Annotated[
+        str,
+        typer.Option(
+            help="Augmentation of images, any of: flip,crop,cutout; none; or auto: crop, and flip where mirrored images "
+            "keep their class."
+        ),
+    ] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster one.")] = "float32",
     device: Annotated[str, typer.Option(help="Device to train on: auto, cpu, cuda, mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
@@ -242,7 +248,7 @@ def search(
         aim,
         epochs=epochs,
         batch_size=batch_size,
-        augment=tuple(filter(None, augment.split(","))),
+        augment=augment if augment == "auto" else () if augment == "none" else tuple(augment.split(",")),
         precision=precision,
         device=device,
     )
@@ -260,7 +266,7 @@ def search(
             constraints=constraint or (),
             starts=None if start is None else [parse_start(each) for each in start],
             inherit=inherit,
-            objective=objective or [aim.objective],
+            objective=objective,
             costs=on or (),
             budget=Budget(trials=trials, minutes=minutes, target=target),
             path=path,

@@ -8,6 +8,7 @@ from archwright.datasets._named import registry
 from archwright.datasets._preprocess import Column, ImagePreprocess, Normalised, Preprocess, TablePreprocess
 from archwright.datasets._preprocess_json import load_preprocess, preprocess_from_json
 from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
+from archwright.datasets._split import choose
 
 __all__ = [
     "GIGABYTES",
@@ -22,6 +23,7 @@ __all__ = [
     "TablePreprocess",
     "advice",
     "check_file",
+    "choose",
     "data",
     "load_preprocess",
     "preprocess_from_json",

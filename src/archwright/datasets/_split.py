@@ -76,6 +76,12 @@ def choose(targets: Indices, count: int, rng: np.random.Generator) -> npt.NDArra
     Each class gives its exact share to within one sample (the classes with the largest remainders round up), unless
     that would take a class whole: one sample of each always stays behind, so `count` is at most n less the number of
     classes.
+
+    Example:
+        >>> from archwright.datasets import choose
+        >>> taken = choose(np.array([0, 0, 0, 0, 1, 1]), 3, np.random.default_rng(0))
+        >>> int(taken[:4].sum()), int(taken[4:].sum())
+        (2, 1)
     """
     _, inverse, sizes = np.unique(targets, return_inverse=True, return_counts=True)
     quota, remainder = np.divmod(count * sizes, len(targets))

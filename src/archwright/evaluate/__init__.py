@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from archwright._lazy import lazy
 from archwright.evaluate._candidate import Candidate, Infeasible, Saved, Stopped
 from archwright.evaluate._evaluator import Evaluator, FunctionEvaluator, as_evaluator, check_metrics, decided_settings
-from archwright.evaluate._fidelity import Fidelity, Spent
+from archwright.evaluate._fidelity import ENOUGH, LONGER, Fidelity, Spent
 from archwright.evaluate._learned import Learned, Preparation
 from archwright.evaluate._wrapped import Wrapped
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from archwright.evaluate._training import Training
 
 __all__ = [
+    "ENOUGH",
+    "LONGER",
     "SCHEDULES",
     "Batch",
     "Candidate",

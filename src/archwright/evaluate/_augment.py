@@ -5,11 +5,47 @@ Random numbers are drawn on the CPU, whatever the device, so that a seed means t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from archwright.tasks import Task
+
 AUGMENTATIONS = ("crop", "flip", "cutout")
+
+_MIRRORED = 0.6  # of the images that are recognised, in a mirror; digits reach 0.4, clothes 0.7, photographs 1
+_COMPARED, _SIDE = 1_500, 16  # images that are looked at, and the pixels of a side
+
+
+def suited(task: Task) -> tuple[str, ...]:
+    """Return the augmentations that suit a task: "crop" for images, and "flip" where a mirror image keeps its class.
+
+    That is measured: the nearest neighbour of a mirrored image has to be of its class at least 60 % as often as that of
+    the image itself. Digits, letters and spectrograms do not pass, photographs do.
+    """
+    if task.kind != "image":
+        return ()
+    return ("crop", "flip") if _is_symmetric(task) else ("crop",)
+
+
+def _is_symmetric(task: Task) -> bool:
+    targets = task.train.targets
+    if targets.is_floating_point():
+        return False  # a value to be estimated may be a place
+    chosen = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))[:_COMPARED]
+    images = task.train.inputs[chosen].float().mean(1, keepdim=True)
+    if min(images.shape[-2:]) > _SIDE:
+        images = F.adaptive_avg_pool2d(images, _SIDE)
+    images, targets = images - images.mean((1, 2, 3), keepdim=True), targets[chosen]
+    known = len(chosen) * 2 // 3
+    right = [
+        int((targets[torch.cdist(looked.flatten(1), images[:known].flatten(1)).argmin(1)] == targets[known:]).sum())
+        for looked in (images[known:], images[known:].flip(3))
+    ]
+    return right[1] >= _MIRRORED * right[0] > 0
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -108,6 +108,7 @@ class Candidate:
 
     Attributes:
         curve: The reports in order: each holds "step" and the metrics.
+        searched: For a final training, returns the network that the search has trained, or `None` if there is none.
 
     Example:
         >>> import archwright as aw
@@ -147,6 +148,7 @@ class Candidate:
         self.example_input = example_input
         self.preprocess = preprocess
         self.curve: list[dict[str, float]] = []
+        self.searched: Callable[[], torch.nn.Module | None] = lambda: None
         self._listener = listener
         self._given = settings
         self._stop, self._restore, self._save, self._precheck = stop, restore, save, precheck
@@ -179,7 +181,13 @@ class Candidate:
         elif "model" in saved.state:
             self.model.load_state_dict(saved.state["model"])
 
-    def again(self, *, seed: int | None = None, settings: Mapping[str, Any] = MappingProxyType({})) -> Candidate:
+    def again(
+        self,
+        *,
+        seed: int | None = None,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+        stages: Sequence[Spent] | None = None,
+    ) -> Candidate:
         """Return a candidate of the same architecture without reports and checkpoints.
 
         It has a copy of this one's current network, if that has been built: call this before the training.
@@ -187,13 +195,14 @@ class Candidate:
         Args:
             seed: Its seed; by default this one's.
             settings: Settings that override this one's.
+            stages: Its fidelities, its own last; by default this one's.
         """
         candidate = Candidate(
             self.space,
             self.architecture,
             seed=self.seed if seed is None else seed,
-            fidelity=self.fidelity,
-            stages=self.stages,
+            fidelity=self.fidelity if stages is None else stages[-1],
+            stages=self.stages if stages is None else stages,
             device=self.device,
             deadline=self.deadline,
             example_input=self.example_input,

@@ -9,6 +9,12 @@ from dataclasses import dataclass, replace
 from archwright._scalars import is_number, keep_scalars
 from archwright.errors import EvaluationError
 
+LONGER = 3
+"""How many times the epochs of a trial the final training has, where neither is given."""
+
+ENOUGH = 500
+"""Validation samples below which networks are compared by their loss: an accuracy has few different values."""
+
 Spent = Mapping[str, float]
 """How much an evaluation gets, by name: `{"epochs": 3}`. What is not named is given in full."""
 

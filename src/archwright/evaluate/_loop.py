@@ -79,6 +79,7 @@ class TrainingLoop:
         pace: How far the training is, and when it has to end.
 
     Attributes:
+        model: The network.
         step: How many steps of the stage have been made.
     """
 
@@ -94,7 +95,7 @@ class TrainingLoop:
         pace: TrainingProgress,
     ) -> None:
         self._epoch = self._total = 0
-        self._model = model
+        self.model = model
         self._setup = setup
         self._recipe = recipe
         self._smoothing = recipe.smoothing_for(feed.task)
@@ -138,7 +139,7 @@ class TrainingLoop:
 
         At least one step is made. EvaluationError where the loss became NaN or infinite.
         """
-        self._model.train()
+        self.model.train()
         self._epoch += 1
         losses = _Losses(self._epoch)
         augment = self._recipe.augment
@@ -161,18 +162,18 @@ class TrainingLoop:
         Their moving averages would still be those of the beginning, and of weights that were soon others. What the
         training draws stays what it would be without.
         """
-        norms = [each for each in self._model.modules() if isinstance(each, _BatchNorm) and each.momentum is not None]
+        norms = [each for each in self.model.modules() if isinstance(each, _BatchNorm) and each.momentum is not None]
         if not norms or self._total >= SETTLED:
             return
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over what comes
-        self._model.train()
+        self.model.train()
         batches = self._feed.shuffled(self._batch_size, torch.Generator().manual_seed(self._total))
         with seeded(self._total, self._setup.device):
             for inputs, _ in islice(batches, SETTLING):
-                self._feed.run(self._model, inputs)
+                self._feed.run(self.model, inputs)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
@@ -185,7 +186,7 @@ class TrainingLoop:
 
     def _learn(self, inputs: Any, targets: Any) -> Tensor:
         """Make one step and return its loss."""
-        outputs = self._feed.run(self._model, inputs)
+        outputs = self._feed.run(self.model, inputs)
         loss = self._feed.task.loss(outputs, targets, label_smoothing=self._smoothing)
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)

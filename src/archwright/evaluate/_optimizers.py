@@ -5,7 +5,6 @@ A schedule is a function from progress, 0 at the start and 1 at the end, to a fr
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from archwright.errors import EvaluationError
+from archwright.evaluate._eager import eager
+from archwright.evaluate._muon import Muon, matrices
 
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
 
@@ -30,21 +31,11 @@ class _Named:
     options: dict[str, Any] = field(default_factory=dict)  # what is always passed
 
 
-def _eager(kind: type[Optimizer]) -> type[Optimizer]:
-    """Return an optimizer class that is the same but for its marks for `torch.compile`.
-
-    Where a method that has them is called, torch loads its compiler, which takes longer than to load torch itself.
-    """
-    plain = {name: inspect.unwrap(getattr(kind, name)) for name in _MARKED}
-    return type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(inspect.unwrap(kind.step))})
-
-
-_MARKED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
-
 OPTIMIZERS: dict[str, _Named] = {
-    "sgd": _Named(_eager(torch.optim.SGD), lr=0.1, weight_decay=5e-4, options={"momentum": 0.9, "nesterov": True}),
-    "adam": _Named(_eager(torch.optim.Adam), lr=1e-2, weight_decay=0.0),
-    "adamw": _Named(_eager(torch.optim.AdamW), lr=1e-2, weight_decay=0.05),
+    "sgd": _Named(eager(torch.optim.SGD), lr=0.1, weight_decay=5e-4, options={"momentum": 0.9, "nesterov": True}),
+    "adam": _Named(eager(torch.optim.Adam), lr=1e-2, weight_decay=0.0),
+    "adamw": _Named(eager(torch.optim.AdamW), lr=1e-2, weight_decay=0.05),
+    "muon": _Named(Muon, lr=0.02, weight_decay=0.05),
 }
 
 
@@ -78,10 +69,18 @@ def make_optimizer(
     if isinstance(optimizer, str):
         named = OPTIMIZERS[optimizer]
         decay, rate = named.weight_decay if weight_decay is None else weight_decay, named.lr if lr is None else lr
-        groups = [
+        groups: list[dict[str, Any]] = []
+        if named.make is Muon:
+            hidden = matrices(model)
+            groups = [{"params": hidden, "lr": rate, "weight_decay": decay, "orthogonal": True}]
+            parameters = [each for each in parameters if all(each is not other for other in hidden)]
+            rate = rate / 2
+        groups += [
             {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": decay},
             {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
         ]
+        for group in groups[-2:]:
+            group["orthogonal"] = False
         return named.make(groups, lr=rate, fused=True, **named.options)
     made = optimizer(parameters)
     if not isinstance(made, Optimizer):

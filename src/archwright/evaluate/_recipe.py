@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archwright._scalars import is_number, is_whole, keep_scalars, scalar
 from archwright.errors import EvaluationError, unknown
 from archwright.evaluate._augment import AUGMENTATIONS
+from archwright.evaluate._fidelity import LONGER
 from archwright.evaluate._optimizers import OPTIMIZERS, SCHEDULES, MakeOptimizer
 
 if TYPE_CHECKING:
@@ -121,19 +122,25 @@ class Recipe:
         return task.label_smoothing if self.label_smoothing is None else self.label_smoothing
 
     def epochs_for(self, samples: int) -> int:
-        """Return the number of epochs, by default 2 to 10, such that 100,000 samples are seen."""
-        if self.epochs is not None:
-            return self.epochs
-        return min(10, max(2, round(100_000 / samples)))
+        """Return the number of epochs of a trial, by default a third of what a full training has; at least 2."""
+        return self.epochs or max(2, round(enough_epochs(samples) / LONGER))
 
     def batch_for(self, samples: int) -> int:
         """Return the batch size, by default 128, or less for at least 32 steps per epoch.
 
-        It is at least 8, and a multiple of 8 if there are enough samples.
+        It is at least 16, and a multiple of 8 if there are enough samples.
         """
         if self.batch_size is not None:
             return self.batch_size
-        return min(128, samples, max(8, samples // 32 // 8 * 8))
+        return min(128, samples, max(16, samples // 32 // 8 * 8))
+
+
+def enough_epochs(samples: int) -> int:
+    """Return the number of epochs of a full training: 2400 over the square root of the samples, from 10 to 90.
+
+    Small data need many passes, of networks that are small in turn; large data have seen much after few.
+    """
+    return min(90, max(10, round(2400 / math.sqrt(samples))))
 
 
 def as_names(given: str | Iterable[str] | None) -> tuple[str, ...]:

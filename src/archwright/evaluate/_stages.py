@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from archwright.datasets import Part
-from archwright.evaluate._fidelity import Fidelity, Spent
+from archwright.evaluate._fidelity import ENOUGH, Fidelity, Spent
 from archwright.evaluate._loop import TrainingProgress
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _LEAST_SHARE = 0.05  # of the data
 _VALIDATION = 0.3  # of the time of a stage
 _SECONDS = 60.0  # a training that is not told how long it may take
 _LEAST_SIDE = 8  # pixels
+SPLITS = 5  # on which a network of a small data set is trained in a full evaluation by splits
+_KEPT = 1_000  # validation samples that a final training does not learn from, at most
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def fidelities(task: Task, epochs: int, batch_size: int) -> dict[str, Fidelity]:
     side = task.train.inputs.shape[-2] if task.kind == "image" else 0
     if side > _LEAST_SIDE:
         found["resolution"] = Fidelity(_LEAST_SIDE, side, whole=True, power=2.0, most=side)
+    if len(task.validation) < ENOUGH and isinstance(task.train, Part):
+        found["splits"] = Fidelity(1, SPLITS, whole=True)
     return found
 
 
@@ -105,6 +109,13 @@ class Cuts:
             validation = task.validation if stage.seconds is None else _some(task.validation, len(task.validation))
             self._made[key] = (_resized(train, stage.side), _resized(validation, stage.side))
         return self._made[key]
+
+
+def keep_back(part: Any) -> tuple[Any, Any]:
+    """Return half of a part, at most 1,000 samples and always the same ones, and the others."""
+    mixed = _some(part, len(part))
+    count = min(max(1, len(part) // 2), _KEPT)
+    return mixed.select(torch.arange(count)), mixed.select(torch.arange(count, len(part)))
 
 
 def _some(part: Any, count: int) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +15,18 @@ import torch
 
 from archwright._scalars import scalar
 from archwright.errors import EvaluationError, SpaceError, UnknownName, unknown
+from archwright.evaluate._augment import suited
+from archwright.evaluate._best_epoch import BestEpoch
 from archwright.evaluate._candidate import Candidate, Stopped
 from archwright.evaluate._device import Setup, choose_device, is_bf16_faster, lay_out, seeded
 from archwright.evaluate._evaluator import Evaluator, decided_settings
 from archwright.evaluate._feed import Feed, compute_metrics, seconds_to_validate
+from archwright.evaluate._fidelity import LONGER
 from archwright.evaluate._loop import TrainingLoop, TrainingProgress
 from archwright.evaluate._optimizers import MakeOptimizer
-from archwright.evaluate._recipe import Recipe, as_names, positive_integer
-from archwright.evaluate._stages import Cuts, fidelities, stages
+from archwright.evaluate._recipe import Recipe, as_names, enough_epochs, positive_integer
+from archwright.evaluate._splits import evaluate_on_splits, split_again
+from archwright.evaluate._stages import Cuts, fidelities, keep_back, stages
 from archwright.tasks import as_task
 
 if TYPE_CHECKING:
@@ -30,10 +36,11 @@ if TYPE_CHECKING:
     from archwright.tasks import Task
 
 PRECISIONS = ("float32", "bf16", "auto")
-LONGER = 3  # how many times the epochs the final training has
 TIMED_STEPS = 3
+_FEW = 8  # samples of the first timed step
+_LONG = 1.0  # second, that steps with all samples may take for an estimate
 _LISTED = 64  # values of a setting that are checked before a search
-LONGEST = 10  # and at most where it is a deadline that ends it
+_AT_MOST = 2  # times the epochs of a full training, where it is a deadline that ends the final one
 
 
 class Training(Evaluator):
@@ -41,18 +48,20 @@ class Training(Evaluator):
 
     Parts of a space with the names of the arguments in `settings`, such as `lr=aw.real(1e-3, 1e-1, log=True)`, override
     the arguments. The fidelities are "epochs", "seconds" of training time, the fraction "data" of the training data,
-    and the "resolution" of images, their height in pixels. With "seconds" networks are compared after equal wall-clock
-    time, so the results are not reproducible by the seed.
+    the "resolution" of images, their height in pixels, and, with fewer than 500 validation samples, the number of
+    "splits" into training and validation data that a candidate is trained on. With "seconds" networks are compared
+    after equal wall-clock time, so the results are not reproducible by the seed.
 
     Otherwise the same seed gives the same metrics, bit for bit on the CPU with the same number of threads. The trained
     network is `candidate.model`, in evaluation mode.
 
     Args:
         task: The task: data loaded by `aw.data(...)`, or a `Task`.
-        epochs: Number of epochs; `None` for 2 to 10, such that 100,000 samples are seen.
-        batch_size: Batch size; `None` for 128, or less if an epoch had fewer than 32 steps.
-        optimizer: "adamw", "adam", "sgd" (with Nesterov momentum 0.9), or a function of the parameters that returns a
-            `torch.optim.Optimizer`.
+        epochs: Number of epochs; `None` for 3 to 30, fewer for more data: 800 over the square root of the number of
+            training samples.
+        batch_size: Batch size; `None` for 128, or less if an epoch had fewer than 32 steps, down to 16.
+        optimizer: "muon" (Jordan et al. 2024), "adamw", "adam", "sgd" (with Nesterov momentum 0.9), or a function of
+            the parameters that returns a `torch.optim.Optimizer`.
         lr: Peak learning rate; `None` for the default of the named optimizer. Not used with an optimizer function.
         weight_decay: Weight decay; `None` for the default of the named optimizer. Biases and normalisation layers are
             not decayed. Not used with an optimizer function.
@@ -60,13 +69,15 @@ class Training(Evaluator):
             "constant".
         label_smoothing: Label smoothing, 0 or more and below 1; `None` for 0.1 in classification. Not used for other
             tasks.
-        augment: Augmentation of training images: any of "flip", "crop" and "cutout" (DeVries and Taylor 2017).
+        augment: Augmentation of training images: any of "flip", "crop" and "cutout" (DeVries and Taylor 2017); `()` for
+            none. "auto" is "crop", with "flip" if mirrored images of the training data are recognised by their nearest
+            neighbours, unlike digits or text.
         clip: Maximum norm for gradient clipping; `None` for no clipping.
         precision: "float32", "bf16" for autocast, or "auto" for the faster of both on this machine.
         channels_last: Whether to use the channels-last memory format; `None` for yes, except on "mps".
         device: Device name, or "auto" for the first available of cuda, mps and cpu.
         final_epochs: Epochs of the final training. `None` for three times `epochs`; with a time budget, for as many as
-            fit into it, up to ten times `epochs`.
+            fit into it, up to six times the default number of `epochs`.
 
     Raises:
         EvaluationError: A value is out of range or does not suit the data, or the device is not available.
@@ -92,7 +103,7 @@ class Training(Evaluator):
         weight_decay: float | None = None,
         schedule: str = "one-cycle",
         label_smoothing: float | None = None,
-        augment: str | Iterable[str] | None = (),
+        augment: str | Iterable[str] | None = "auto",
         clip: float | None = None,
         precision: str = "float32",
         channels_last: bool | None = None,
@@ -121,7 +132,7 @@ class Training(Evaluator):
             weight_decay=weight_decay,
             schedule=schedule,
             label_smoothing=label_smoothing,
-            augment=as_names(augment),
+            augment=suited(task) if augment == "auto" else as_names(augment),
             clip=clip,
         )
         self.recipe.check(task)
@@ -166,7 +177,7 @@ class Training(Evaluator):
                 feed.run(candidate.model, inputs)
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
-        """Train the candidate's network, and return its metrics after the last epoch.
+        """Train the candidate's network, and return its metrics in the best epoch.
 
         The metrics are reported after each epoch. At the candidate's deadline the epoch is cut short, its metrics are
         reported, and `Stopped` is raised.
@@ -174,6 +185,13 @@ class Training(Evaluator):
         A candidate at a lower fidelity that may be continued is trained in stages. The learning rate is annealed in
         each stage and restarts in the next (Loshchilov and Hutter, "SGDR", 2017), so that the results of a stage are
         comparable. A training that is continued from a checkpoint gives the same result as one without interruption.
+
+        With the fidelity "splits" it is trained that many times, each time with other validation samples of the same
+        number, and the metrics are means; the network is that of the first split, the task's own.
+
+        The weights are those of the best epoch of the last stage, by the objective, or by the loss with fewer than 500
+        validation samples. A stage ends early, in its last quarter, if 40 % of it have passed without a better epoch
+        and the validation loss is 10 % above that of the best one.
 
         Returns:
             The metrics of the task on the validation set, such as "accuracy" and "loss" (without label smoothing);
@@ -184,6 +202,8 @@ class Training(Evaluator):
                 invalid.
             Stopped: The candidate was stopped.
         """
+        if "splits" in candidate.stages[-1]:
+            return evaluate_on_splits(candidate, lambda number, other: self._on_split(number).evaluate(other))
         recipe = self._recipe_of(candidate)
         size = recipe.batch_for(len(self.task.train))
         state = candidate.restore()
@@ -204,27 +224,35 @@ class Training(Evaluator):
                         trainer.load_state(state)
                 else:
                     trainer.begin(train, seed=seed, pace=pace)
-                over, begun = False, reached
+                over, begun, best = False, reached, BestEpoch(self.task, len(validation))
                 with seeded(seed, candidate.device):
                     while not over:
                         train_loss = trainer.epoch(limit=pace.left(trainer.step))
+                        progress = pace.progress(trainer.step)
                         over = pace.done(trainer.step)
-                        if stage.seconds is not None and not over:
+                        if stage.seconds is not None and not over and not best.due(progress):
                             continue  # the time is for learning
                         trainer.settle()
                         validated = compute_metrics(model, validation, setup, seconds=stage.seconds_to_validate)
                         metrics = {"train_loss": train_loss, **validated}
+                        best.offer(model, metrics, progress)
+                        over = over or best.stalled()
                         reached = begun + trainer.step / full
                         # What is complete is not stopped, even if it was the deadline's last moment.
                         last = over and number == len(way) - 1 and not cut
                         tell = candidate.record if last else candidate.report
                         tell(_tidy(reached), **metrics)
+                best.restore(model)
+                metrics = best.metrics
             assert trainer is not None
             candidate.save({"stages": len(way), "epochs": reached, **trainer.state()})
         return {**metrics, "epochs": _tidy(reached), "parameters": _size(model)}
 
     def retrain(self, candidate: Candidate) -> dict[str, float]:
-        """Train the candidate's network from scratch on the training and validation sets, and test it once.
+        """Train the candidate's network from scratch on the training and most of the validation set, and test it once.
+
+        Half of the validation set, at most 1,000 samples, is kept for choosing the best epoch, as in `evaluate`. If the
+        network that the search has trained (`candidate.searched`) is better there, it is the result, with a warning.
 
         With a deadline the learning rate follows the time or the steps, whichever is further, so that it is fully
         annealed at the end; the test ends before the deadline. The training loss of each epoch is reported; if a
@@ -238,16 +266,19 @@ class Training(Evaluator):
             EvaluationError: As in `evaluate`; or the time is too short for any training.
         """
         recipe = self._recipe_of(candidate)
-        longer = LONGER if candidate.deadline is None else LONGEST
-        epochs = self.final_epochs or longer * recipe.epochs_for(len(self.task.train))
-        size = recipe.batch_for(len(self.task.train))
+        samples = len(self.task.train)
+        epochs = self.final_epochs or LONGER * recipe.epochs_for(samples)
+        if candidate.deadline is not None and self.final_epochs is None:
+            epochs = max(epochs, _AT_MOST * enough_epochs(samples))
+        size = recipe.batch_for(samples)
+        kept, others = keep_back(self.task.validation)
         model = candidate.rebuild()
         with self._running(model, candidate) as setup:
-            feed = Feed(self.task, self.task.train + self.task.validation, setup)
+            feed, held = Feed(self.task, self.task.train + others, setup), Feed(self.task, kept, setup)
             deadline = candidate.deadline
             if deadline is not None:
                 # The test, the step under way when the time is up, and as much again: machines waver.
-                spare = 2 * seconds_to_validate(model, feed, setup, samples=len(self.task.test) + 4 * size)
+                spare = 2 * seconds_to_validate(model, feed, setup, samples=len(self.task.test) + len(kept) + 4 * size)
                 if candidate.remaining() <= spare:
                     raise EvaluationError(
                         f"{candidate.remaining():.3g} seconds are too few for a final training: its test alone may "
@@ -256,14 +287,23 @@ class Training(Evaluator):
                 deadline -= spare
             pace = TrainingProgress(epochs * feed.steps(size), deadline=deadline, by_time=True)
             trainer = TrainingLoop(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
-            train_loss = _train_to_the_end(trainer, pace, epochs, candidate)
+            best = BestEpoch(self.task, len(kept))
+            train_loss = _train_to_the_end(trainer, pace, candidate, lambda: compute_metrics(model, held, setup), best)
+            trained = trainer.step / feed.steps(size)
+            searched = candidate.searched()
+            if searched is not None:
+                before = compute_metrics(searched.to(candidate.device), held, setup)
+                if best.score(before) > best.score(best.metrics):
+                    name = best.compared_by
+                    warnings.warn(
+                        f"the final training is behind the search: {name} {best.metrics[name]:.4f} against "
+                        f"{before[name]:.4f} on {len(kept)} validation samples that it did not learn from. The network "
+                        "of the search is kept",
+                        stacklevel=2,
+                    )
+                    model.load_state_dict(searched.state_dict())
             tested = self._tested(model, setup)
-        return {
-            **tested,
-            "train_loss": train_loss,
-            "epochs": trainer.step / feed.steps(size),
-            "parameters": _size(model),
-        }
+        return {**tested, "train_loss": train_loss, "epochs": trained, "parameters": _size(model)}
 
     def held_out(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
         """Test a trained network.
@@ -282,19 +322,30 @@ class Training(Evaluator):
         return {f"test_{name}": value for name, value in tested.items()}
 
     def seconds_per_epoch(self, candidate: Candidate) -> float:
-        """Return an estimate of the seconds per epoch of the candidate's training, from a few steps."""
+        """Return an estimate of the seconds per epoch of the candidate's training, from a few steps.
+
+        The first steps have few samples; they are the estimate if the network is so slow that more would take long.
+        """
         recipe = self._recipe_of(candidate)
-        size = recipe.batch_for(len(self.task.train))
-        model = candidate.model
-        with self._running(model, candidate) as setup:
+        samples = len(self.task.train)
+        size = recipe.batch_for(samples)
+        few = min(size, _FEW)
+        with self._running(candidate.model, candidate) as setup:
             feed = Feed(self.task, self.task.train, setup)
-            trainer = TrainingLoop(
-                model, feed, setup, recipe, batch_size=size, seed=0, pace=TrainingProgress(TIMED_STEPS + 1)
-            )
-            trainer.epoch(limit=1)  # the first step prepares the kernels
-            start = time.monotonic()
-            trainer.epoch(limit=TIMED_STEPS)
-        return (time.monotonic() - start) / TIMED_STEPS * feed.steps(size)
+
+            def seconds(size: int, steps: int) -> float:
+                """Return the seconds of a step; the first one prepares the kernels."""
+                pace = TrainingProgress(steps + 1)
+                trainer = TrainingLoop(candidate.model, feed, setup, recipe, batch_size=size, seed=0, pace=pace)
+                trainer.epoch(limit=1)
+                start = time.monotonic()
+                trainer.epoch(limit=steps)
+                return (time.monotonic() - start) / steps
+
+            quick = seconds(few, 1) / few * samples
+            if quick / samples * size * TIMED_STEPS > _LONG:
+                return quick
+            return seconds(size, TIMED_STEPS) * feed.steps(size)
 
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
         """Check that the networks of a space run in a lower resolution, which those that end in a flattening do not.
@@ -372,6 +423,13 @@ class Training(Evaluator):
             raise EvaluationError(f"this is not a training written down: {written!r}")
         return cls(data(**options.pop("data")), **options)
 
+    def _on_split(self, number: int) -> Training:
+        """Return the same training on another split of the data."""
+        other = copy.copy(self)
+        other.task = split_again(self.task, number)
+        other._cuts = Cuts(other.task)
+        return other
+
     def _recipe_of(self, candidate: Candidate) -> Recipe:
         """Return the recipe with the candidate's settings in it."""
         recipe = self.recipe.with_settings(candidate.settings)
@@ -408,17 +466,32 @@ class Training(Evaluator):
         return f"Training({self.task.name!r}, epochs={epochs}, batch_size={size}, device={self.device!r})"
 
 
-def _train_to_the_end(trainer: TrainingLoop, pace: TrainingProgress, epochs: int, candidate: Candidate) -> float:
-    """Train until the epochs, the time or the listener end it; return the mean training loss of the last epoch."""
-    train_loss = 0.0
-    for epoch in range(1, epochs + 1):
-        train_loss = trainer.epoch()
+def _train_to_the_end(
+    trainer: TrainingLoop,
+    pace: TrainingProgress,
+    candidate: Candidate,
+    validate: Callable[[], dict[str, float]],
+    best: BestEpoch,
+) -> float:
+    """Train until the steps, the time, the listener or a stall end it; return the mean training loss of the last epoch.
+
+    The network is left with the weights of its best epoch.
+    """
+    epoch, over = 0, False
+    while not over:
+        epoch += 1
+        train_loss = trainer.epoch(limit=pace.left(trainer.step))
+        progress = pace.progress(trainer.step)
+        over = pace.done(trainer.step)
         try:
             candidate.record(epoch, train_loss=train_loss)
         except Stopped:
-            break
-        if pace.late():
-            break
+            over = True
+        if over or best.due(progress):
+            trainer.settle()
+            best.offer(trainer.model, validate(), progress)
+            over = over or best.stalled()
+    best.restore(trainer.model)
     return train_loss
 
 

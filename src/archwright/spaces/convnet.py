@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archwright import nn
@@ -14,7 +14,22 @@ from archwright.spaces._registry import checked_input, register
 __all__ = ["convnet"]
 
 
-@register("convnet", ranks=(3,))
+def _plain(space: Space) -> Iterator[dict[str, Any]]:
+    """Yield networks of 3x3 kernels with max pooling, whose filters double, of a medium, a great and a small width."""
+    values: dict[str, list[Any]] = {name: list(decision.values()) for name, decision in space.decisions.items()}
+    blocks = min(values.get("blocks", [2]))
+    for place in (3, 2, 1):
+        found: dict[str, Any] = {"activation": "relu", "pooling": "max", "pooling.window": 2, "head": "average"}
+        found |= {"blocks": blocks, "dense.width": 128, "dropout": 0.2, "initialisation": "kaiming_normal"}
+        for index in range(blocks):
+            filters = values[f"block_{index}.filters"]
+            found |= {f"block_{index}.filters": filters[min(place, len(filters) - 1)]}
+            found |= {f"block_{index}.kernel": values[f"block_{index}.kernel"][0]}
+            place += 2
+        yield {name: value for name, value in found.items() if name in values}
+
+
+@register("convnet", ranks=(3,), starts=_plain)
 def convnet(
     *,
     input_shape: Sequence[int] = (3, 32, 32),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archwright import nn
@@ -14,7 +14,19 @@ from archwright.spaces._registry import checked_input, register
 __all__ = ["mlp"]
 
 
-@register("mlp")
+def _plain(space: Space) -> Iterator[dict[str, Any]]:
+    """Yield networks of two equal layers with batch normalisation, of a medium, a small and a great width."""
+    values: dict[str, list[Any]] = {name: list(decision.values()) for name, decision in space.decisions.items()}
+    widths = values["layer_0.width"]
+    depth = min(2, max(values.get("depth", [1])))
+    for place, dropout in ((len(widths) // 2, 0.2), (0, 0.0), (len(widths) - 1, 0.4)):
+        found: dict[str, Any] = {"activation": "relu", "normalisation": "batch", "initialisation": "kaiming_normal"}
+        found |= {"depth": depth, "dropout": dropout}
+        found |= {f"layer_{index}.width": widths[place] for index in range(depth)}
+        yield {name: value for name, value in found.items() if name in values}
+
+
+@register("mlp", starts=_plain)
 def mlp(
     *,
     input_shape: Sequence[int] = (64,),

@@ -13,7 +13,7 @@ from archwright import schedulers, spaces, strategies
 from archwright._words import counted
 from archwright.cost import COUNTED, Counted, TrainingPace
 from archwright.errors import SchedulerError, StrategyError
-from archwright.evaluate import Evaluator, Fidelity
+from archwright.evaluate import LONGER, Evaluator, Fidelity
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import OneShot, Strategy
@@ -28,8 +28,10 @@ _PIECES = 100  # of the time of a search, one is what a candidate gets at first
 _LONGEST = 8  # and at most the time over this at last
 _LEAST_SECONDS = 1.0
 _LEAST_EPOCHS = 0.15  # below that the order of networks tells nothing of what it will be
-_EPOCHS = 7  # of the final training, that the slowest network is to get at least
-_SMALLER = 2  # times as many, that the fastest one is to get at most: it could not use more
+_COMPLETE = 12  # evaluations of a network in the middle of the space that the search has time for: then all are full
+_ENOUGH = 0.7  # of the epochs of a final training, that the slowest network is to get at least
+_SMALLER = 3  # times as many, that the fastest one is to get at most: it would lead in short trainings alone
+_USELESS = 1.0  # epochs of the fastest network, below which a final training is of no use
 _DRAWN, _TIMED = 16, 3  # networks that are counted, and of those that are timed
 _STARTS = 3  # known architectures that are tried first
 _GENERATIONS = 4  # that evolution is to have at least
@@ -47,6 +49,7 @@ class Way:
     constraints: tuple[Constraint, ...]  # what networks have to keep to
     starts: tuple[Architecture, ...]  # what is tried first
     why: tuple[str, ...]  # what was chosen and by which rule, as lines
+    expected: float = 0.0  # about how many networks there will be; 0 if unknown
 
 
 def choose(
@@ -65,14 +68,21 @@ def choose(
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
 
     Scheduler: "asha" where a fidelity is asked for; "full" where the evaluator knows none, has learned beforehand, the
-    budget is below four full evaluations, or there are several objectives; else "asha". Fidelity: seconds, where time
-    alone is the budget and the evaluator knows them, so that networks are compared in equal time; else the first one.
-    Pace: with such a budget and a final training, no networks that could not see the data seven times
-    in it, and none that are twice as fast, which would be ahead only as long as trainings are short. Strategy:
-    "bo" where at most 400 trials are expected, which is where a model of the space is worth its time; else, and where
-    there are bounds of size, which a model would have to be asked for many times over, "evolution". With several
-    objectives these are "mo-bo" and "nsga2", and small networks are let in. Starts: with that strategy, up to three
-    networks that are known to do well in a ready-made space and keep to the bounds.
+    budget is below four full evaluations or its time suffices for twelve, or there are several objectives; else "asha".
+
+    Fidelity: where time alone is the budget, seconds, so that networks are compared in equal time; where it suffices
+    for twelve full evaluations and the validation data are few, splits; else the first one.
+
+    Size: with such a budget and a final training, no networks that could not see the data often enough in it, and
+    where networks are compared in equal time none of a third of that size, which would be ahead only as long as
+    trainings are short.
+
+    Strategy: "bo" where at most 400 trials are expected, which is where a model of the space is worth its time; else,
+    and where there are bounds of size, which a model would have to be asked for many times over, "evolution". With
+    several objectives these are "mo-bo" and "nsga2", and small networks are let in.
+
+    Starts: with that strategy, up to three networks that are known to do well in a ready-made space and keep to the
+    bounds.
     """
     why: list[str] = []
     asked = fidelity is not None and not isinstance(fidelity, Ladder)
@@ -84,6 +94,11 @@ def choose(
         and math.isfinite(budget.time)
         and not own  # else it would be in vain that the space decides them
     )
+    several = len(objectives) > 1
+    epochs = evaluator.fidelities["epochs"].full if "epochs" in evaluator.fidelities else 1.0
+    paces = Paces.of(space, evaluator) if is_timed and evaluator.is_paced and not evaluator.prepares else None
+    if is_timed and paces is None and evaluator.is_paced and not evaluator.prepares:
+        why.append(f"size not constrained: none of {_DRAWN} sampled networks could be counted and timed")
     ranges: Mapping[str, Range] | Ladder
     if isinstance(fidelity, Ladder):
         ranges = fidelity
@@ -91,8 +106,13 @@ def choose(
         ranges = {"seconds": _seconds(budget.time)}  # less, where some of it is kept for a final training
     else:
         ranges = wanted_ranges(evaluator.fidelities, fidelity, space)
+    complete = 0.0
     if scheduler == "auto":
-        name, reason = _scheduler(evaluator, budget, strategy, ranges, asked=asked, multi_objective=len(objectives) > 1)
+        if paces is not None and not several:
+            complete = search_time(budget, evaluator, complete=True, final=final) / (paces.middle * epochs)
+        if complete >= _COMPLETE and "splits" in evaluator.fidelities:
+            ranges = {"splits": evaluator.fidelities["splits"]}
+        name, reason = _scheduler(evaluator, budget, strategy, ranges, asked=asked, several=several, complete=complete)
         scheduler = schedulers.create(name)
         why.append(f"scheduler {name}: {reason}")
     elif isinstance(scheduler, str):
@@ -103,23 +123,40 @@ def choose(
             "use a scheduler such as 'asha'"
         )
     expected = _expected(scheduler, budget)
-    if scheduler.partial and is_timed:
-        seconds = search_time(budget, evaluator, scheduler, final=final)
-        paces = Paces.of(space, evaluator) if evaluator.is_paced else None
-        if paces is None and evaluator.is_paced:
-            why.append(f"pace not constrained: none of {_DRAWN} sampled networks could be counted and timed")
-        slowest = None if paces is None else paces.middle
-        if paces is not None and not _is_sized(constraints) and seconds < budget.time:
-            bounds, reason = paces.affordable(budget.time - seconds, multi_objective=len(objectives) > 1)
+    by_splits = scheduler.partial and not isinstance(ranges, Ladder) and "splits" in ranges
+    by_seconds = scheduler.partial and is_timed and not by_splits
+    seconds = search_time(budget, evaluator, complete=not scheduler.partial or by_splits, final=final)
+    slowest = None if paces is None else paces.middle
+    if paces is not None and seconds < budget.time:
+        left, wanted = budget.time - seconds, _ENOUGH * LONGER * epochs
+        if paces.fastest * _USELESS > left:
+            why.append(
+                f"budget too short: the fastest of {_DRAWN} sampled networks takes {paces.fastest:.2g} seconds per "
+                f"epoch, and {left:.2g} are left for the final training; more time, a smaller space or smaller inputs "
+                "would help"
+            )
+        if not _is_sized(constraints):
+            bounds, reason = paces.affordable(left, wanted, both=by_seconds and not several)
             constraints = (*constraints, *map(Constraint.parse, bounds))
             why.append(reason)
-            slowest = min(paces.middle, max(paces.fastest, (budget.time - seconds) / _EPOCHS))
-        least, most = _seconds(seconds, 0.0 if slowest is None else _LEAST_EPOCHS * slowest)
+            slowest = min(paces.middle, max(paces.fastest, left / wanted))
+    if by_seconds:
+        least, most = _seconds(seconds, 0.0 if slowest is None else _least_epochs(evaluator) * slowest)
         ranges, expected = {"seconds": (least, most)}, seconds / (2 * least)  # as much again for those that go on
         why.append(
             "fidelity seconds: with a time budget, networks are compared after equal training time; about "
             f"{counted(f'{expected:.0f}', 'network')} get {counted(least, 'second')}, the best of them more"
         )
+    elif slowest is not None:
+        each = slowest * epochs
+        expected = seconds / each / (2 if scheduler.partial else 1)
+        if by_splits:
+            few = "" if evaluator.task is None else f"{len(evaluator.task.validation)} "
+            why.append(
+                f"fidelity splits: {few}validation samples are few, so good networks are "
+                "trained on several splits of training and validation data, and their metrics are means"
+            )
+        why.append(f"plan: about {counted(f'{expected:.0f}', 'network')}, at {each:.2g} seconds for a training")
     ladder = as_ladder(scheduler, ranges, space)
     for name in ladder.rungs[0] if ladder.rungs else ():
         if name in own:
@@ -131,7 +168,7 @@ def choose(
         why.append(f"strategy {strategies.name_of(strategy)}: {reason}")
     elif isinstance(strategy, str):
         strategy = strategies.create(strategy)
-    return Way(strategy, scheduler, ladder, constraints, starts or (), tuple(why))
+    return Way(strategy, scheduler, ladder, constraints, starts or (), tuple(why), expected)
 
 
 def _scheduler(
@@ -141,18 +178,21 @@ def _scheduler(
     ranges: Mapping[str, Range] | Ladder,
     *,
     asked: bool,
-    multi_objective: bool,
+    several: bool,
+    complete: float,
 ) -> tuple[str, str]:
     if asked:
         return "asha", "a fidelity range is given; the best third of each rung is promoted"
     if isinstance(ranges, Ladder) or not any(map(_is_wide, ranges.values())):
         return "full", "the evaluator has no lower fidelity"
-    if multi_objective:
+    if several:
         return "full", "with several objectives every trial is a full evaluation"
     if evaluator.prepares or isinstance(strategy, OneShot):
         return "full", "the evaluator or the strategy is trained before the first trial"
     if budget.trials is not None and budget.trials < _FEW:
         return "full", f"the budget is below {_FEW} full evaluations"
+    if complete >= _COMPLETE and "splits" not in ranges:
+        return "full", f"there is time for about {complete:.0f} full evaluations"
     return "asha", "successive halving; the best third of each rung is promoted"
 
 
@@ -205,6 +245,13 @@ def _expected(scheduler: Scheduler, budget: Budget) -> float:
     return budget.trials * (4 if scheduler.partial else 1)
 
 
+def _least_epochs(evaluator: Evaluator) -> float:
+    """Return the epochs below which a training tells nothing of a network."""
+    epochs = evaluator.fidelities.get("epochs")
+    # The least that the evaluator knows has fifty steps.
+    return max(_LEAST_EPOCHS, 0.0 if epochs is None else epochs.least)
+
+
 def _seconds(search_time: float, least: float = 0.0) -> tuple[float, float]:
     low = max(_LEAST_SECONDS, float(f"{max(search_time / _PIECES, least):.2g}"))
     return low, max(3 * low, float(f"{search_time / _LONGEST:.2g}"))
@@ -244,24 +291,28 @@ class Paces:
         """About those of the smallest network, at its best: it is let in however slow the machine is."""
         return min(self.per_flop) * min(self.flops)
 
-    def affordable(self, seconds: float, *, multi_objective: bool) -> tuple[tuple[str, ...], str]:
-        """Return the bounds within which networks make good use of a time, and what to say of them."""
-        most = seconds / _EPOCHS
-        if most >= max(self.flops) * np.median(self.per_flop):
-            return (), f"pace not constrained: all sampled networks fit {_EPOCHS} epochs into the final training"
-        most = _rounded(max(most, self.fastest))
-        # Counting is quicker than timing: what is far too large or too small to be in time is not timed.
-        bounds = [f"seconds_per_epoch <= {most:g}", f"flops <= {_rounded(most / min(self.per_flop)):g}"]
-        if multi_objective:
-            return tuple(bounds), (
-                f"pace up to {most:g} seconds per epoch: slower networks do not fit {_EPOCHS} epochs into the final "
-                "training"
-            )
+    def affordable(self, seconds: float, wanted: float, *, both: bool) -> tuple[tuple[str, ...], str]:
+        """Return the bounds within which networks make good use of a time, and what to say of them.
+
+        Args:
+            seconds: The time of the final training.
+            wanted: The epochs of it that a network has to get.
+            both: Whether networks are bounded from below, too, as is needed where they are compared after short
+                trainings.
+        """
+        per_flop = float(np.median(self.per_flop))
+        most = seconds / wanted
+        if most >= max(self.flops) * per_flop:
+            return (), f"size not constrained: all sampled networks fit {wanted:.0f} epochs into the final training"
+        most = _rounded(max(most / per_flop, min(self.flops)))
+        bounds = [f"flops <= {most:g}"]
+        reason = f"larger networks do not fit {wanted:.0f} epochs into the final training"
+        if not both:
+            return tuple(bounds), f"size up to {most:.2g} FLOPs: {reason}"
         least = _rounded(most / _SMALLER)
-        bounds += [f"seconds_per_epoch >= {least:g}", f"flops >= {_rounded(least / max(self.per_flop)):g}"]
+        bounds += [f"flops >= {least:g}"]
         return tuple(bounds), (
-            f"pace from {least:g} to {most:g} seconds per epoch: slower networks do not fit {_EPOCHS} epochs into the "
-            "final training; faster ones lead only in short trainings"
+            f"size from {least:.2g} to {most:.2g} FLOPs: {reason}; smaller ones lead only in short trainings"
         )
 
 

@@ -14,7 +14,6 @@ from archwright.space import describe_size
 
 if TYPE_CHECKING:
     from archwright.evaluate import Evaluator
-    from archwright.schedulers import Scheduler
 
 _DIGITS = 4_000  # of a number; Python reads and writes few more
 _TOO_LONG = 10**_DIGITS
@@ -96,15 +95,22 @@ class Budget:
 
 
 def search_time(
-    budget: Budget, evaluator: Evaluator, scheduler: Scheduler, *, final: bool, ensemble: bool = False
+    budget: Budget, evaluator: Evaluator, *, complete: bool, final: bool, ensemble: bool = False
 ) -> float:
     """Return how many seconds of a budget are for the search: all but the share that the final training gets.
 
     The selection of an ensemble is done in that share; it has one of its own where there is no final training.
+
+    Args:
+        budget: The budget.
+        evaluator: The evaluator.
+        complete: Whether trials are trained for all their epochs, so that the final training is not much longer.
+        final: Whether there is a final training.
+        ensemble: Whether there is an ensemble.
     """
     if not final or not evaluator.retrains:
         return budget.time * (1 - _ENSEMBLE_SHARE) if ensemble else budget.time
-    return budget.time * (1 - (_LONG_FINAL_SHARE if scheduler.partial else _FINAL_SHARE))
+    return budget.time * (1 - (_FINAL_SHARE if complete else _LONG_FINAL_SHARE))
 
 
 def _is_finite(value: float) -> bool:

@@ -30,6 +30,8 @@ from archwright.study._propose import Planner, preparation_seed
 from archwright.trials import History, Trial, last_line, metrics_to_json
 
 if TYPE_CHECKING:
+    import torch
+
     from archwright.study._best import Artifacts
     from archwright.study._recorder import Recorder
     from archwright.study._study import Study
@@ -106,9 +108,10 @@ class SearchLoop:
         clock.start()
         self._end = time.monotonic() + self._budget.time - clock.elapsed
         if math.isfinite(self._end):
-            scheduler, final = self._planner.scheduler, bool(self._finals)
+            rungs, final = self._planner.ladder.rungs, bool(self._finals)
+            complete = not self._planner.scheduler.partial or (bool(rungs) and "splits" in rungs[0])
             ensemble = self._ensembler.kept > 0
-            whole = search_time(self._budget, self._evaluator, scheduler, final=final, ensemble=ensemble)
+            whole = search_time(self._budget, self._evaluator, complete=complete, final=final, ensemble=ensemble)
             self._search_end = self._end - (self._budget.time - whole)
         self._guard.until(self._search_end)
         try:
@@ -358,6 +361,7 @@ class SearchLoop:
         left = deadline - time.monotonic()
         job = self._dispatcher.final_job(trial, left if math.isfinite(left) else None)
         candidate = self._worker.candidate(job, lambda report: self._notify_report(trial, report))
+        candidate.searched = partial(self._searched, trial)
         start = time.monotonic()
         is_new = True
 
@@ -403,18 +407,22 @@ class SearchLoop:
             trained, part = trained + part.seconds, self._history.before(part)
         if left >= trained:
             return None
-        try:
-            model, _ = self._artifacts.load(self._planner.space, trial.architecture, trial.fidelity, trial.number)
-        except StudyError:
-            return None  # there is none, and some training is better than none
-        tested = self._evaluator.held_out(candidate, model)
+        model = self._searched(trial)
+        tested = None if model is None else self._evaluator.held_out(candidate, model)
         if tested is None:
-            return None
+            return None  # some training is better than none
         self._problem(
             f"{left:.3g} seconds are left for a final training of trial {trial.number}, which the search trained for "
             f"{trained:.3g}: its network is kept as it is and tested. A longer budget would train it again"
         )
         return {**trial.metrics, **tested}
+
+    def _searched(self, trial: Trial) -> torch.nn.Module | None:
+        """Return the network that the search has trained in a trial, or `None` if it is not kept."""
+        try:
+            return self._artifacts.load(self._planner.space, trial.architecture, trial.fidelity, trial.number)[0]
+        except StudyError:
+            return None
 
     # ------------------------------------------------------------------ inside
 

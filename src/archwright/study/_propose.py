@@ -39,7 +39,7 @@ class Planner:
         inherit: Whether a new trial inherits the weights of the most similar of the best trials.
         screen: The zero-cost proxy that selects one of several proposals, if any.
         constraints: Prechecks of metrics. Those on counted metrics are checked for every proposal.
-        starts: Architectures of the first trials; infeasible ones are omitted.
+        starts: Architectures of the first trials; infeasible ones are omitted. The first trial is a full evaluation.
 
     Attributes:
         prechecks: The constraints that are checked before training.
@@ -93,9 +93,12 @@ class Planner:
                 seed, origin = trial_seed(self.seed, number), self._parent(history, architecture)
         if assigned.origin is not None:
             architecture, seed, origin = assigned.origin.architecture, assigned.origin.seed, assigned.origin.number
-        if assigned.level is None:
+        level = assigned.level
+        if level is None:
             return Trial(number, architecture, seed=seed, origin=origin)
-        share, fidelity = self.ladder.costs[assigned.level], self.ladder.rungs[assigned.level]
+        if not number and architecture in self.starts:
+            level = self.ladder.top  # what all others are compared with
+        share, fidelity = self.ladder.costs[level], self.ladder.rungs[level]
         return Trial(number, architecture, seed=seed, fidelity=fidelity, share=share, origin=origin)
 
     def check_feasible(self, history: History) -> None:

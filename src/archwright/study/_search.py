@@ -9,9 +9,10 @@ from typing import Any
 
 from archwright import strategies
 from archwright._deprecated import renamed
+from archwright._words import counted
 from archwright.cost import Cost, Target, check_metrics_known, costs_of, with_costs
 from archwright.errors import SpaceError
-from archwright.evaluate import Evaluator
+from archwright.evaluate import ENOUGH, Evaluator
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Space
 from archwright.strategies import Strategy
@@ -61,7 +62,8 @@ def search(
         task: How an architecture is evaluated: data, on which each network is trained with the defaults of `Training`;
             an `Evaluator`, such as `Training(data, epochs=5)`, `SupernetEvaluator(data)` or `Repeats(evaluator, 3)`;
             or a function `f(candidate) -> float | dict`.
-        objective: The metric to optimise, such as "max accuracy"; the evaluator's own when not given. Several metrics
+        objective: The metric to optimise, such as "max accuracy"; the evaluator's own when not given, and the loss with
+            the strategy "auto" and fewer than 500 validation samples. Several metrics
             make one number as "max accuracy - 0.01*latency_ms", or "max accuracy * (latency_ms / 5) ^ -0.07" (MnasNet).
             A list, such as ["max accuracy", "min latency_ms"], gives several objectives; `Study.front` is their Pareto
             front. Metrics of `archwright.cost` are added to those of the evaluator as they are asked for.
@@ -126,23 +128,31 @@ def search(
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)
     measure = with_supernet(evaluator_of(task, wanted), strategy)
+    where = _as_space(space, measure)
+    path = None if path is None else inside_of(Path(path))
+    before = None
+    if resume and Place.find(path, store, name).holds_study():
+        before = Study.open(
+            path, store=store, name=name, space=where, strategy=strategy if isinstance(strategy, Strategy) else None
+        )
+    why: tuple[str, ...] = ()
+    if wanted is not None:
+        aims = wanted
+    elif before is not None:
+        aims = before.objectives
+    else:
+        aims, why = _default_objectives(measure, strategy, budget)
     bounds = parse_constraints(constraints)
-    aims = wanted or parse_objectives(measure.objective)
     measure = with_costs(measure, aims, bounds, costs)
     check_metrics_known(measure, aims, bounds)
     baselines = has_baselines(baseline, strategy, measure, budget)
-    where = _as_space(space, measure)
     for cost in costs_of(measure):
         cost.check(where, measure.example_input)
     check_run(where, measure, budget, final)
     check_ensemble(ensemble, measure, aims)
     assert budget is not None
     given: Mapping[str, tuple[float, float]] | Ladder | None = fidelity
-    path = None if path is None else inside_of(Path(path))
-    if resume and Place.find(path, store, name).holds_study():
-        before = Study.open(
-            path, store=store, name=name, space=where, strategy=strategy if isinstance(strategy, Strategy) else None
-        )
+    if before is not None:
         strategy = before.strategy if strategy == "auto" else strategy
         scheduler = before.scheduler if scheduler == "auto" else scheduler
         given = before.ladder if fidelity is None and before.ladder.rungs else fidelity
@@ -179,12 +189,29 @@ def search(
         name=name,
         resume=resume,
     )
+    why = (*why, *way.why)
     return study._run(
-        measure, budget, final, ensemble, callbacks, why=way.why, baselines=baselines, scorer=scorer, start=start
+        measure, budget, final, ensemble, callbacks, why=why, baselines=baselines, scorer=scorer, start=start
     )
 
 
 load = Study.open
+
+
+def _default_objectives(
+    evaluator: Evaluator, strategy: str | Strategy, budget: Budget | None
+) -> tuple[tuple[Objective, ...], tuple[str, ...]]:
+    """Return the objectives that nobody has given, and what to say of them.
+
+    They are the evaluator's; but with few validation samples accuracies have few different values, and "auto" takes the
+    loss.
+    """
+    task, target = evaluator.task, None if budget is None else budget.target
+    samples = ENOUGH if task is None else len(task.validation)
+    if strategy != "auto" or target is not None or samples >= ENOUGH or evaluator.objective != "max accuracy":
+        return parse_objectives(evaluator.objective), ()
+    few = counted(samples, "validation sample")
+    return parse_objectives("min loss"), (f"objective loss: {few}, below {ENOUGH}, too few to compare accuracies",)
 
 
 def _as_space(space: object, evaluator: Evaluator) -> Space:
