@@ -15,6 +15,7 @@ from tests.evaluate.stubs import Clock, Recorder, candidate, convnet, images, li
 from archwright.datasets import Data
 from archwright.errors import EvaluationError
 from archwright.evaluate import Stopped, Training, _loop
+from archwright.evaluate._stages import keep_back
 
 SEEN = list[tuple[float, float]]
 
@@ -46,12 +47,13 @@ def test_the_network_is_tested_on_the_test_part() -> None:
     }
 
 
-def test_it_learns_from_the_training_and_the_validation_part() -> None:
+def test_it_learns_from_the_training_and_half_of_the_validation_part() -> None:
     data = images((60, 40, 20))
     still = functools.partial(torch.optim.SGD, lr=0.0)
     one = candidate(linear)
-    metrics = Training(data, optimizer=still, label_smoothing=0.0, final_epochs=1).retrain(one)
-    whole = data.train + data.validation
+    metrics = Training(data, optimizer=still, label_smoothing=0.0, final_epochs=1, augment=()).retrain(one)
+    whole = data.train + keep_back(data.validation)[1]
+    assert len(whole) == 80
     wanted = F.cross_entropy(one.model(data.normalise(whole.inputs)), whole.targets).item()
     assert metrics["train_loss"] == pytest.approx(wanted, rel=1e-5)
 
@@ -78,13 +80,14 @@ def test_fidelity_does_not_shorten_it() -> None:
     assert Training(images(), epochs=2).retrain(candidate(linear, fidelity={"epochs": 1}))["epochs"] == 6
 
 
-def test_with_much_time_it_ends_after_ten_times_the_epochs() -> None:
+def test_with_much_time_it_ends_after_twice_the_epochs_of_a_full_training() -> None:
     seen: SEEN = []
     one = candidate(linear, deadline=time.monotonic() + 3600)
     metrics = recorded(images(), seen, epochs=1, batch_size=34).retrain(one)  # four steps an epoch
-    assert metrics["epochs"] == 10
+    assert metrics["epochs"] == 2 * 90
+    steps = len(seen)
     assert [rate for rate, _ in seen] == pytest.approx(
-        [0.1 * _loop.SCHEDULES["one-cycle"](step / 40) for step in range(40)], rel=1e-3
+        [0.1 * _loop.SCHEDULES["one-cycle"](step / steps) for step in range(steps)], rel=1e-3
     )
 
 
@@ -97,7 +100,7 @@ def test_with_little_time_the_rate_comes_to_its_end_with_the_time(monkeypatch: p
     one = candidate(linear, deadline=121.0)  # nine looks at the clock in four steps
     metrics = recorded(images(), seen, epochs=100, batch_size=34).retrain(one)
     rates = [rate for rate, _ in seen]
-    assert 40 < len(rates) < 46
+    assert 35 < len(rates) < 46
     assert rates[-1] < 0.001 < 0.05 < max(rates)
     assert rates.index(max(rates)) == pytest.approx(len(rates) / 4, abs=2)
     assert clock.now < 121

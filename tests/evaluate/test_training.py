@@ -26,7 +26,7 @@ METRICS = {"accuracy", "precision", "recall", "f1", "loss", "train_loss"}
 STILL = functools.partial(torch.optim.SGD, lr=0.0)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon"])
 @pytest.mark.parametrize(("data", "network"), [(images(), convnet), (table(), mlp)], ids=["images", "table"])
 def test_it_learns(data: Data, network: Callable[[], nn.Module], optimizer: str) -> None:
     one = candidate(network)
@@ -34,7 +34,7 @@ def test_it_learns(data: Data, network: Callable[[], nn.Module], optimizer: str)
     assert metrics["accuracy"] > 0.85
     assert metrics["loss"] < 0.5 < one.curve[0]["train_loss"]
     assert set(metrics) == METRICS | {"epochs", "parameters"}
-    assert metrics["epochs"] == 12
+    assert 9 <= metrics["epochs"] <= 12  # without a better epoch it may end in its last quarter
     assert metrics["parameters"] == sum(weight.numel() for weight in network().parameters())
 
 
@@ -178,8 +178,8 @@ class Odd(nn.Module):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (lambda x: x, r"shape \(8, 1, 8, 8\); expected is shape \(8, 3\)"),
-        (lambda x: x.flatten(1)[:, :7], r"shape \(8, 7\); expected is shape \(8, 3\)"),
+        (lambda x: x, r"shape \(16, 1, 8, 8\); expected is shape \(16, 3\)"),
+        (lambda x: x.flatten(1)[:, :7], r"shape \(16, 7\); expected is shape \(16, 3\)"),
         (lambda x: x.sum(), r"shape \(\); expected"),
         (lambda x: (x, x), "is of tuple; expected"),
     ],
@@ -220,7 +220,7 @@ def test_a_deadline_that_has_passed_leaves_one_judged_step() -> None:
     one = candidate(convnet, deadline=time.monotonic() - 1)
     with pytest.raises(Stopped, match="out of time"):
         Training(images()).evaluate(one)
-    assert [row["step"] for row in one.curve] == pytest.approx([1 / 12])  # one step of the epoch's twelve
+    assert [row["step"] for row in one.curve] == pytest.approx([1 / 6])  # one step of the epoch's six
     assert set(one.curve[0]) == METRICS | {"step"}
     assert not one.model.training
 

@@ -35,7 +35,8 @@ def test_trials_are_given_a_share_of_the_epochs_they_decide(training, scheduler,
     )
     assert all(trial.state == "complete" for trial in study.trials)
     for trial in study.trials:
-        assert trial.metrics["epochs"] == pytest.approx(trial.share * trial.architecture["epochs"], abs=0.15)
+        wanted = trial.share * trial.architecture["epochs"]
+        assert 0.7 * wanted - 0.25 <= trial.metrics["epochs"] <= wanted + 0.25  # one that overfits ends early
     assert {trial.architecture["epochs"] for trial in study.trials} == {1, 2, 20}
     told = (tmp_path / "log.txt").read_text()
     assert (", 10% of its epochs" in told) == (scheduler != "full")
@@ -58,7 +59,8 @@ def test_the_range_that_is_asked_for_is_one_of_shares(training):
     )
     assert {trial.share for trial in study.trials} >= {0.25}
     for trial in study.trials:  # and the decision itself stays what it is
-        assert trial.metrics["epochs"] == pytest.approx(trial.share * trial.architecture["epochs"], abs=0.15)
+        wanted = trial.share * trial.architecture["epochs"]
+        assert 0.7 * wanted - 0.25 <= trial.metrics["epochs"] <= wanted + 0.25  # one that overfits ends early
 
 
 def test_a_time_budget_leaves_the_epochs_to_the_space(training):

@@ -76,7 +76,7 @@ def test_auto_tries_what_is_known_of_a_ready_made_space():
     assert any(line.startswith("starts 3: ") for line in way.why)
     assert chosen(RESNET, strategy="random").starts == ()
     assert chosen(RESNET, starts=()).starts == ()
-    assert chosen(aw.spaces.create("mlp", input_shape=DATA.example_input.shape)).starts == ()
+    assert chosen(aw.Space(model=aw.nn.Sequential(aw.nn.Flatten(), aw.nn.LazyLinear(3)))).starts == ()
     flops = {architecture: aw.cost.measures(RESNET, architecture)[1] for architecture in known}
     bound = sorted(flops.values())[len(known) // 3]
     within = [architecture for architecture in known if flops[architecture] <= bound]

@@ -160,11 +160,11 @@ def search(
     augment: Annotated[
         str,
         typer.Option(
-            help="Augmentation of images, any of: flip,crop,cutout; none; or auto: crop, and flip where mirrored images "
-            "keep their class."
+            help="Augmentation of images, any of: flip,crop,cutout; none; or auto: crop, and flip where mirrored "
+            "images keep their class."
         ),
     ] = "auto",
-    precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster one.")] = "float32",
+    precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster one.")] = "auto",
     device: Annotated[str, typer.Option(help="Device to train on: auto, cpu, cuda, mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     workers: Annotated[int, typer.Option(help="Number of trials at a time; 1 in this version.")] = 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -109,6 +110,7 @@ class Candidate:
     Attributes:
         curve: The reports in order: each holds "step" and the metrics.
         searched: For a final training, returns the network that the search has trained, or `None` if there is none.
+        problem: Called with a message that the user has to see; a warning by default.
 
     Example:
         >>> import archwright as aw
@@ -149,6 +151,7 @@ class Candidate:
         self.preprocess = preprocess
         self.curve: list[dict[str, float]] = []
         self.searched: Callable[[], torch.nn.Module | None] = lambda: None
+        self.problem: Callable[[str], None] = warnings.warn
         self._listener = listener
         self._given = settings
         self._stop, self._restore, self._save, self._precheck = stop, restore, save, precheck

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -60,8 +59,8 @@ class Training(Evaluator):
         epochs: Number of epochs; `None` for 3 to 30, fewer for more data: 800 over the square root of the number of
             training samples.
         batch_size: Batch size; `None` for 128, or less if an epoch had fewer than 32 steps, down to 16.
-        optimizer: "muon" (Jordan et al. 2024), "adamw", "adam", "sgd" (with Nesterov momentum 0.9), or a function of
-            the parameters that returns a `torch.optim.Optimizer`.
+        optimizer: "muon" (Jordan et al. 2024), "adamw", "adam", "sgd" (with Nesterov momentum 0.9); "auto" for "muon"
+            with images and "adamw" otherwise; or a function of the parameters that returns a `torch.optim.Optimizer`.
         lr: Peak learning rate; `None` for the default of the named optimizer. Not used with an optimizer function.
         weight_decay: Weight decay; `None` for the default of the named optimizer. Biases and normalisation layers are
             not decayed. Not used with an optimizer function.
@@ -98,7 +97,7 @@ class Training(Evaluator):
         *,
         epochs: int | None = None,
         batch_size: int | None = None,
-        optimizer: str | MakeOptimizer = "adamw",
+        optimizer: str | MakeOptimizer = "auto",
         lr: float | None = None,
         weight_decay: float | None = None,
         schedule: str = "one-cycle",
@@ -124,6 +123,8 @@ class Training(Evaluator):
         }
         self.settings = type(self).settings - unused
         self.example_input = task.example_input
+        if optimizer == "auto":
+            optimizer = "muon" if task.kind == "image" else "adamw"
         self.recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
@@ -295,11 +296,10 @@ class Training(Evaluator):
                 before = compute_metrics(searched.to(candidate.device), held, setup)
                 if best.score(before) > best.score(best.metrics):
                     name = best.compared_by
-                    warnings.warn(
+                    candidate.problem(
                         f"the final training is behind the search: {name} {best.metrics[name]:.4f} against "
                         f"{before[name]:.4f} on {len(kept)} validation samples that it did not learn from. The network "
-                        "of the search is kept",
-                        stacklevel=2,
+                        "of the search is kept"
                     )
                     model.load_state_dict(searched.state_dict())
             tested = self._tested(model, setup)

@@ -361,7 +361,8 @@ class SearchLoop:
         left = deadline - time.monotonic()
         job = self._dispatcher.final_job(trial, left if math.isfinite(left) else None)
         candidate = self._worker.candidate(job, lambda report: self._notify_report(trial, report))
-        candidate.searched = partial(self._searched, trial)
+        problems: list[str] = []
+        candidate.searched, candidate.problem = partial(self._searched, trial), problems.append
         start = time.monotonic()
         is_new = True
 
@@ -374,6 +375,8 @@ class SearchLoop:
 
         self._guard.until(deadline)
         metrics = self._attempt(f"the final training of trial {trial.number}", train, trial.seed)
+        for problem in problems:
+            self._problem(problem)
         if metrics is None:
             return
         if isinstance(metrics, BaseException):

@@ -206,7 +206,7 @@ def _default_objectives(
     They are the evaluator's; but with few validation samples accuracies have few different values, and "auto" takes the
     loss.
     """
-    task, target = evaluator.task, None if budget is None else budget.target
+    task, target = evaluator.task, getattr(budget, "target", None)  # what is no budget is refused later
     samples = ENOUGH if task is None else len(task.validation)
     if strategy != "auto" or target is not None or samples >= ENOUGH or evaluator.objective != "max accuracy":
         return parse_objectives(evaluator.objective), ()
