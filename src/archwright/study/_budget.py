@@ -94,9 +94,7 @@ class Budget:
         return ", ".join(trials + times + target)
 
 
-def search_time(
-    budget: Budget, evaluator: Evaluator, *, complete: bool, final: bool, ensemble: bool = False
-) -> float:
+def search_time(budget: Budget, evaluator: Evaluator, *, complete: bool, final: bool, ensemble: bool = False) -> float:
     """Return how many seconds of a budget are for the search: all but the share that the final training gets.
 
     The selection of an ensemble is done in that share; it has one of its own where there is no final training.
