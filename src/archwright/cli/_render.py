@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from rich.table import Column
 from archwright._disk import is_folder
 from archwright._words import counted
 from archwright.cli._console import Output, document
+from archwright.evaluate import standard_error
 from archwright.study import Callback
 
 if TYPE_CHECKING:
@@ -109,6 +111,17 @@ class Display(Callback):
             self.err.line(
                 f"trial {trial.number:>3}  {trial.state:<8} {trial.seconds:6.1f} s{given}{metrics}{why}  {_best(study)}"
             )
+
+        self._correct(study)
+
+    def _correct(self, study: Study) -> None:
+        """Say how many networks there will be, where that is not what was said before."""
+        if study.forecast is None:
+            return
+        networks = len({each.architecture for each in study.history.finished})
+        found = study.forecast.correct(networks, study.elapsed)
+        if found is not None:
+            self.err.line(f"about {counted(f'{found:.0f}', 'network')} in all, at the pace so far", label="plan")
 
     def on_final_start(self, study: Study, trial: Trial) -> None:
         self._update(study, f"final training of trial {trial.number}")
@@ -224,6 +237,8 @@ class Display(Callback):
         self.out.line(f"trial {best.trial.number}: {_metrics(_leading(study, best.metrics))}", label="best")
         for name, value in best.architecture.items():
             self.out.line(f"{name} = {value}", label="")
+        if self.data is not None and "accuracy" in best.metrics:
+            self.out.line(_uncertainty(study, len(self.data.validation)), label="uncertainty")
         if study.test is not None:
             self.out.line(_metrics(_leading(study, study.test)), label="final")
         self._baselines(study)
@@ -249,6 +264,21 @@ class Display(Callback):
             theirs, ours = (_number(metric, found[metric]) for found in (baseline.metrics, network))
             told = f"{baseline.name} is ahead of the network: {metric} {theirs} against {ours}"
             self.out.line(f"{told}; use it, or give the search more time", label="")
+
+
+def _uncertainty(study: Study, samples: int) -> str:
+    """Return how far the accuracy of the best trial can be trusted, and whether the first one is behind it."""
+    trials = study.trials[0], study.top(1)[0].trial
+    counts = [samples * int((trial.fidelity or {}).get("splits", 1)) for trial in trials]
+    error = standard_error(trials[1].metrics["accuracy"], counts[1])
+    told = f"accuracy +- {error:.4f} (standard error, {counted(counts[1], 'validation sample')})"
+    first, best = trials
+    if best is first or "accuracy" not in first.metrics or first.share != best.share:
+        return told
+    ahead = best.metrics["accuracy"] - first.metrics["accuracy"]
+    both = math.hypot(error, standard_error(first.metrics["accuracy"], counts[0]))
+    beyond = "better than" if ahead > 2 * both else "not distinguishable from"
+    return f"{told}; {beyond} trial 0 ({ahead:+.4f} +- {both:.4f})"
 
 
 def _figures(study: Study, baseline: Baseline, prefix: str) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from archwright._lazy import lazy
 from archwright.evaluate._candidate import Candidate, Infeasible, Saved, Stopped
 from archwright.evaluate._evaluator import Evaluator, FunctionEvaluator, as_evaluator, check_metrics, decided_settings
-from archwright.evaluate._fidelity import ENOUGH, LONGER, Fidelity, Spent
+from archwright.evaluate._fidelity import ENOUGH, LONGER, Fidelity, Spent, standard_error
 from archwright.evaluate._learned import Learned, Preparation
 from archwright.evaluate._wrapped import Wrapped
 
@@ -56,6 +56,7 @@ __all__ = [
     "positive_integer",
     "seeded",
     "select_members",
+    "standard_error",
 ]
 
 __getattr__ = lazy(

@@ -105,3 +105,21 @@ class Fidelity:
 
 def _listed(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:g}" for value in values)
+
+
+def standard_error(accuracy: float, samples: int) -> float:
+    """Return the standard error of an accuracy p over n samples: sqrt(p (1 - p) / n).
+
+    For it p is at least 1 / (n + 2), and at most 1 less that: an accuracy of 1 over few samples is not certain.
+
+    Args:
+        accuracy: The accuracy, in 0..1.
+        samples: The number of samples, at least 1.
+
+    Example:
+        >>> from archwright.evaluate import standard_error
+        >>> standard_error(0.9, 100)
+        0.03
+    """
+    share = min(max(accuracy, 1 / (samples + 2)), 1 - 1 / (samples + 2))
+    return math.sqrt(share * (1 - share) / samples)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -66,14 +65,3 @@ def evaluate_on_splits(
         (candidate.record if number == wanted - 1 else candidate.report)(number + 1, **means)
     candidate.save({"splits": wanted, "sums": sums, "given": given})
     return means
-
-
-def standard_error(value: float, samples: int) -> float:
-    """Return the standard error of an accuracy: sqrt(p (1 - p) / n), for p one sample from 0 and 1 at least.
-
-    Args:
-        value: The accuracy, in 0..1.
-        samples: The number of samples that it was measured on.
-    """
-    share = min(max(value, 1 / (samples + 2)), 1 - 1 / (samples + 2))
-    return math.sqrt(share * (1 - share) / samples)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import OneShot, Strategy
 from archwright.study._budget import Budget, search_time
+from archwright.study._cautions import cautions
+from archwright.study._forecast import Forecast
 from archwright.study._prechecks import prechecks_for
 from archwright.study._reduced import as_ladder, wanted_ranges
 from archwright.trials import Constraint, Objective
@@ -32,7 +35,7 @@ _COMPLETE = 12  # evaluations of a network in the middle of the space that the s
 _ENOUGH = 0.7  # of the epochs of a final training, that the slowest network is to get at least
 _SMALLER = 3  # times as many, that the fastest one is to get at most: it would lead in short trainings alone
 _USELESS = 1.0  # epochs of the fastest network, below which a final training is of no use
-_DRAWN, _TIMED = 16, 3  # networks that are counted, and of those that are timed
+_DRAWN = 12  # networks that are counted
 _STARTS = 3  # known architectures that are tried first
 _GENERATIONS = 4  # that evolution is to have at least
 _POPULATION = 5, 50  # the least and the most
@@ -49,7 +52,7 @@ class Way:
     constraints: tuple[Constraint, ...]  # what networks have to keep to
     starts: tuple[Architecture, ...]  # what is tried first
     why: tuple[str, ...]  # what was chosen and by which rule, as lines
-    expected: float = 0.0  # about how many networks there will be; 0 if unknown
+    forecast: Forecast | None = None  # about how many networks there will be, in a time budget
 
 
 def choose(
@@ -162,13 +165,15 @@ def choose(
         if name in own:
             why.append(f"fidelity {name}: decided by the space; each trial gets a share of its own value")
     if strategy == "auto":
+        why += cautions(evaluator.task)
         if starts is None and (starts := _starts(space, evaluator, constraints)):
             why.append(f"starts {len(starts)}: known good designs are tried first")
         strategy, reason = _strategy(space, scheduler, expected, objectives, is_bounded=_is_sized(constraints))
         why.append(f"strategy {strategies.name_of(strategy)}: {reason}")
     elif isinstance(strategy, str):
         strategy = strategies.create(strategy)
-    return Way(strategy, scheduler, ladder, constraints, starts or (), tuple(why), expected)
+    forecast = Forecast(expected, seconds) if slowest is not None else None
+    return Way(strategy, scheduler, ladder, constraints, starts or (), tuple(why), forecast)
 
 
 def _scheduler(
@@ -261,35 +266,50 @@ def _seconds(search_time: float, least: float = 0.0) -> tuple[float, float]:
 class Paces:
     """How large a few networks of a space are, and how long their training takes here."""
 
-    flops: tuple[float, ...]  # of each
-    per_flop: tuple[float, ...]  # of those that were timed, the seconds of an epoch for each FLOP
+    flops: tuple[float, ...]  # of each, ascending
+    timed: tuple[tuple[float, float], ...]  # the FLOPs of some, ascending, and the seconds of an epoch, not descending
 
     @classmethod
     def of(cls, space: Space, evaluator: Evaluator) -> Paces | None:
-        """Draw, count and time them; `None` where none of them can be."""
+        """Draw and count them, and time the smallest, the largest and one between; `None` where none of them can be."""
         rng, pace, counted = np.random.default_rng(0), TrainingPace(evaluator), Counted(("flops",))
-        flops: list[float] = []
-        per_flop: list[float] = []
+        sizes: dict[Architecture, float] = {}
         for architecture in (space.sample(rng) for _ in range(_DRAWN)):
-            try:
-                count = counted.of(space, architecture, evaluator.example_input)["flops"]
-                seconds = pace.of(space, architecture)["seconds_per_epoch"] if len(per_flop) < _TIMED else None
-            except Exception:
-                continue
-            if count:
-                flops.append(count)
-                per_flop += [] if seconds is None else [seconds / count]
-        return cls(tuple(flops), tuple(per_flop)) if per_flop else None
+            with suppress(Exception):  # a layer may raise anything
+                sizes[architecture] = counted.of(space, architecture, evaluator.example_input)["flops"]
+        drawn = sorted((each for each in sizes if sizes[each]), key=sizes.__getitem__)
+        timed: list[tuple[float, float]] = []
+        for architecture in dict.fromkeys(drawn[place] for place in (0, len(drawn) // 2, -1) if drawn):
+            with suppress(Exception):
+                timed.append((sizes[architecture], pace.of(space, architecture)["seconds_per_epoch"]))
+        seconds = np.maximum.accumulate([each for _, each in timed])
+        points = tuple(zip((flops for flops, _ in timed), seconds.tolist(), strict=True))
+        return cls(tuple(sizes[each] for each in drawn), points) if timed else None
+
+    def seconds(self, flops: float) -> float:
+        """About the seconds of an epoch of a network of a size, between those that were timed."""
+        sizes, seconds = zip(*self.timed, strict=True)
+        return float(np.interp(flops, sizes, seconds))
+
+    def largest(self, seconds: float) -> float:
+        """About the FLOPs of the largest network with such an epoch; those of the smallest, if that takes longer."""
+        best = self.timed[0][0]
+        for (low, quick), (high, slow) in pairwise(self.timed):
+            if seconds >= slow:
+                best = high
+            elif seconds > quick:
+                best = low + (high - low) * (seconds - quick) / (slow - quick)
+        return best
 
     @property
     def middle(self) -> float:
         """About the seconds of an epoch of a network in the middle of the space."""
-        return float(np.median(self.per_flop) * np.median(self.flops))
+        return self.seconds(float(np.median(self.flops)))
 
     @property
     def fastest(self) -> float:
-        """About those of the smallest network, at its best: it is let in however slow the machine is."""
-        return min(self.per_flop) * min(self.flops)
+        """About those of the smallest network: it is let in however slow the machine is."""
+        return self.timed[0][1]
 
     def affordable(self, seconds: float, wanted: float, *, both: bool) -> tuple[tuple[str, ...], str]:
         """Return the bounds within which networks make good use of a time, and what to say of them.
@@ -300,19 +320,16 @@ class Paces:
             both: Whether networks are bounded from below, too, as is needed where they are compared after short
                 trainings.
         """
-        per_flop = float(np.median(self.per_flop))
         most = seconds / wanted
-        if most >= max(self.flops) * per_flop:
+        if most >= self.timed[-1][1]:
             return (), f"size not constrained: all sampled networks fit {wanted:.0f} epochs into the final training"
-        most = _rounded(max(most / per_flop, min(self.flops)))
-        bounds = [f"flops <= {most:g}"]
+        bound = _rounded(self.largest(most))
         reason = f"larger networks do not fit {wanted:.0f} epochs into the final training"
-        if not both:
-            return tuple(bounds), f"size up to {most:.2g} FLOPs: {reason}"
-        least = _rounded(most / _SMALLER)
-        bounds += [f"flops >= {least:g}"]
-        return tuple(bounds), (
-            f"size from {least:.2g} to {most:.2g} FLOPs: {reason}; smaller ones lead only in short trainings"
+        if not both or self.fastest >= most / _SMALLER:
+            return (f"flops <= {bound:g}",), f"size up to {bound:.2g} FLOPs: {reason}"
+        least = _rounded(self.largest(most / _SMALLER))
+        return (f"flops <= {bound:g}", f"flops >= {least:g}"), (
+            f"size from {least:.2g} to {bound:.2g} FLOPs: {reason}; smaller ones lead only in short trainings"
         )
 
 

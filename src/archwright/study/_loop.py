@@ -195,7 +195,7 @@ class SearchLoop:
         finished = self._history.finished
         if self.stopped_by == "seconds" and not self._history.trials:
             elapsed = counted(f"{self._recorder.clock.elapsed:.3g}", "second")
-            self._problem(f"the time budget ended before the first trial: {elapsed}")
+            self._problem(f"the time budget ended before the first trial: {elapsed}. Give more time")
         if finished and self._history.best is None and self.stopped_by != "failures":
             told = finished[-1].cause or "no error is on record"
             self._problem(f"no trial of {len(finished)} is complete; last error: {told}")
@@ -227,7 +227,7 @@ class SearchLoop:
         if isinstance(trial, BaseException):
             raise trial
         # A trial that even the fastest so far could not have finished is not worth its beginning.
-        if self._search_end - time.monotonic() < self._least_seconds(trial):
+        if self._left() < self._least_seconds(trial):
             self.stopped_by = "seconds"
             return None
         return trial
@@ -237,7 +237,7 @@ class SearchLoop:
         prechecks, same = self._planner.prechecks, self._same(trial)
         unchecked, checked = prechecks.failure(trial.architecture), prechecks.checked(trial.architecture)
         running = _Running(trial, checked, unchecked, noted=time.monotonic())
-        left = self._search_end - time.monotonic()
+        left = self._left()
         try:
             job = self._dispatcher.job(trial, left if math.isfinite(left) else None)
             if unchecked is not None:
@@ -264,7 +264,11 @@ class SearchLoop:
             return "target"
         if budget.trials is not None and history.spent + _ROUNDING >= budget.trials:
             return "trials"
-        return "seconds" if self._search_end <= time.monotonic() else None
+        return "seconds" if self._left() <= 0 else None
+
+    def _left(self) -> float:
+        """Return the seconds that are left for the search; until there is a network they are those of all."""
+        return (self._end if self._history.best is None else self._search_end) - time.monotonic()
 
     def _least_seconds(self, trial: Trial) -> float:
         """Return how long a trial takes at least, as far as that can be told from those before it."""

@@ -189,7 +189,7 @@ def search(
         name=name,
         resume=resume,
     )
-    why = (*why, *way.why)
+    why, study.forecast = (*why, *way.why), way.forecast
     return study._run(
         measure, budget, final, ensemble, callbacks, why=why, baselines=baselines, scorer=scorer, start=start
     )

@@ -25,6 +25,7 @@ from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, resumed
 from archwright.study._clock import began
 from archwright.study._ensemble import check_ensemble
+from archwright.study._forecast import Forecast
 from archwright.study._loop import SearchLoop
 from archwright.study._place import Place
 from archwright.study._prechecks import prechecks_for
@@ -96,6 +97,7 @@ class Study(Results):
     """
 
     _checkpoints: Checkpoints
+    forecast: Forecast | None
     _session: SearchLoop | None
 
     def __init__(
@@ -378,6 +380,7 @@ class Study(Results):
         place = Place.find(path, store, name)
         self.path = None if path is None else Path(path)
         self._session = None
+        self.forecast = None
         self._space, self._strategy, self._evaluator = space, strategy, None
         self._planner = None
         self._recorder = Recorder(place)
