@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from archwright.evaluate._candidate import Candidate, Stopped
 from archwright.evaluate._fidelity import ENOUGH
 
 if TYPE_CHECKING:
+    from archwright.evaluate._loop import TrainingLoop, TrainingProgress
     from archwright.tasks import Task
 
 _CHECKS = 20  # of a stage that time ends
@@ -77,6 +79,35 @@ class BestEpoch:
         """Set the weights of a network to those of the best epoch."""
         if not self._is_last:
             model.load_state_dict(self._weights)
+
+
+def train_to_the_end(
+    trainer: TrainingLoop,
+    pace: TrainingProgress,
+    candidate: Candidate,
+    validate: Callable[[], dict[str, float]],
+    best: BestEpoch,
+) -> float:
+    """Train until the steps, the time, the listener or a stall end it; return the mean training loss of the last epoch.
+
+    The network is left with the weights of its best epoch.
+    """
+    epoch, over = 0, False
+    while not over:
+        epoch += 1
+        train_loss = trainer.epoch(limit=pace.left(trainer.step))
+        progress = pace.progress(trainer.step)
+        over = pace.done(trainer.step)
+        try:
+            candidate.record(epoch, train_loss=train_loss)
+        except Stopped:
+            over = True
+        if over or best.due(progress):
+            trainer.settle()
+            best.offer(trainer.model, validate(), progress)
+            over = over or best.stalled()
+    best.restore(trainer.model)
+    return train_loss
 
 
 def _copied(value: Any) -> Any:

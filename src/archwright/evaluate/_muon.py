@@ -31,6 +31,8 @@ class Muon(eager(torch.optim.AdamW)):  # type: ignore[misc]  # a class made at r
         **options: Those of `torch.optim.AdamW`.
     """
 
+    param_groups: list[dict[str, Any]]
+
     def __init__(self, groups: list[dict[str, Any]], *, momentum: float = 0.95, **options: Any) -> None:
         super().__init__(groups, **options)
         self._momentum = momentum

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ import torch
 from archwright._scalars import scalar
 from archwright.errors import EvaluationError, SpaceError, UnknownName, unknown
 from archwright.evaluate._augment import suited
-from archwright.evaluate._best_epoch import BestEpoch
-from archwright.evaluate._candidate import Candidate, Stopped
+from archwright.evaluate._best_epoch import BestEpoch, train_to_the_end
+from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._device import Setup, choose_device, is_bf16_faster, lay_out, seeded
 from archwright.evaluate._evaluator import Evaluator, decided_settings
 from archwright.evaluate._feed import Feed, compute_metrics, seconds_to_validate
@@ -289,7 +289,7 @@ class Training(Evaluator):
             pace = TrainingProgress(epochs * feed.steps(size), deadline=deadline, by_time=True)
             trainer = TrainingLoop(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
             best = BestEpoch(self.task, len(kept))
-            train_loss = _train_to_the_end(trainer, pace, candidate, lambda: compute_metrics(model, held, setup), best)
+            train_loss = train_to_the_end(trainer, pace, candidate, lambda: compute_metrics(model, held, setup), best)
             trained = trainer.step / feed.steps(size)
             searched = candidate.searched()
             if searched is not None:
@@ -464,35 +464,6 @@ class Training(Evaluator):
         samples = len(self.task.train)
         size, epochs = self.recipe.batch_for(samples), self.recipe.epochs_for(samples)
         return f"Training({self.task.name!r}, epochs={epochs}, batch_size={size}, device={self.device!r})"
-
-
-def _train_to_the_end(
-    trainer: TrainingLoop,
-    pace: TrainingProgress,
-    candidate: Candidate,
-    validate: Callable[[], dict[str, float]],
-    best: BestEpoch,
-) -> float:
-    """Train until the steps, the time, the listener or a stall end it; return the mean training loss of the last epoch.
-
-    The network is left with the weights of its best epoch.
-    """
-    epoch, over = 0, False
-    while not over:
-        epoch += 1
-        train_loss = trainer.epoch(limit=pace.left(trainer.step))
-        progress = pace.progress(trainer.step)
-        over = pace.done(trainer.step)
-        try:
-            candidate.record(epoch, train_loss=train_loss)
-        except Stopped:
-            over = True
-        if over or best.due(progress):
-            trainer.settle()
-            best.offer(trainer.model, validate(), progress)
-            over = over or best.stalled()
-    best.restore(trainer.model)
-    return train_loss
 
 
 def _tidy(epochs: float) -> float:

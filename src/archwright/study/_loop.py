@@ -108,9 +108,8 @@ class SearchLoop:
         clock.start()
         self._end = time.monotonic() + self._budget.time - clock.elapsed
         if math.isfinite(self._end):
-            rungs, final = self._planner.ladder.rungs, bool(self._finals)
-            complete = not self._planner.scheduler.partial or (bool(rungs) and "splits" in rungs[0])
-            ensemble = self._ensembler.kept > 0
+            final, ensemble = bool(self._finals), self._ensembler.kept > 0
+            complete = self._planner.trains_completely
             whole = search_time(self._budget, self._evaluator, complete=complete, final=final, ensemble=ensemble)
             self._search_end = self._end - (self._budget.time - whole)
         self._guard.until(self._search_end)

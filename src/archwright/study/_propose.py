@@ -113,6 +113,11 @@ class Planner:
             other._unseen(history, None, np.random.default_rng(self.seed))
 
     @property
+    def trains_completely(self) -> bool:
+        """Whether each network is trained for all its epochs, on one or several splits of the data."""
+        return not self.scheduler.partial or any("splits" in rung for rung in self.ladder.rungs)
+
+    @property
     def checkpoints(self) -> bool:
         """Whether trials may begin with what others leave."""
         return self.scheduler.partial or self.inherit
