@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archwright.evaluate._augment import crop, cutout, flip
+import archwright as aw
+from archwright.evaluate._augment import crop, cutout, flip, suited
+from archwright.tasks import as_task
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -87,3 +89,31 @@ def test_cutout_zeroes_one_rectangle_of_half_the_sides() -> None:
     assert max(sizes) == (4, 6)
     assert {rows for rows, _ in sizes} == {2, 3, 4}
     assert {columns for _, columns in sizes} == {3, 4, 5, 6}
+
+
+def shapes(sided: bool) -> aw.Data:
+    """A dot: which half it is in is the class, left or right, or else upper or lower."""
+    centres = torch.randint(2, 14, (300, 2), generator=generator(3))
+    images = torch.randint(40, (300, 1, 16, 16), generator=generator(4))
+    images[torch.arange(300), 0, centres[:, 0], centres[:, 1]] += 200
+    classes = (centres[:, 1 if sided else 0] > 7).long()
+    return aw.data((images.to(torch.uint8), classes))
+
+
+@pytest.mark.parametrize(("data", "wanted"), [(lambda: shapes(True), False), (lambda: shapes(False), True)])
+def test_images_are_mirrored_where_their_class_stays(data: Callable[[], aw.Data], wanted: bool) -> None:
+    names = suited(as_task(data()))
+    assert ("flip" in names) == wanted
+    assert aw.Training(data(), epochs=1).recipe.augment == names
+    assert "crop" in names
+
+
+def test_digits_are_not_mirrored_and_tables_not_augmented() -> None:
+    assert suited(as_task(aw.data("digits"))) == ("crop",)
+    assert suited(as_task(aw.data("iris"))) == ()
+    assert aw.Training(aw.data("digits"), augment=()).recipe.augment == ()
+
+
+def test_values_to_be_estimated_may_be_places() -> None:
+    images, places = some(60, 1), torch.rand(60)
+    assert "flip" not in suited(as_task(aw.data((images, places), task="regression")))

@@ -56,7 +56,7 @@ class Muon(eager(torch.optim.AdamW)):  # type: ignore[misc]  # a class made at r
                 continue
             state = self.state[weight]
             if not state:
-                state["momentum"] = torch.zeros_like(weight)
+                state |= {"step": torch.tensor(0.0), "momentum": torch.zeros_like(weight)}  # AdamW looks for the step
             state["momentum"].lerp_(weight.grad, 1 - self._momentum)
             update = weight.grad.lerp(state["momentum"], self._momentum).flatten(1)
             scale = max(1.0, len(update) / update.shape[1]) ** 0.5

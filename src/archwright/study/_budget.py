@@ -14,12 +14,14 @@ from archwright.space import describe_size
 
 if TYPE_CHECKING:
     from archwright.evaluate import Evaluator
+    from archwright.trials import History
 
 _DIGITS = 4_000  # of a number; Python reads and writes few more
 _TOO_LONG = 10**_DIGITS
 
 
 _ENSEMBLE_SHARE = 0.05  # of a time budget, kept for the selection of an ensemble where there is no final training
+_ROUNDING = 1e-9  # of what trials have spent
 _FINAL_SHARE = 0.3  # of a time budget, kept for the final training
 _LONG_FINAL_SHARE = 0.6  # the same where trials are given little, so that nothing of it has been trained for long
 
@@ -74,6 +76,18 @@ class Budget:
         if self.minutes is None and self.seconds is None:
             return math.inf
         return 60 * (self.minutes or 0) + (self.seconds or 0)
+
+    def used_up(self, history: History) -> str | None:
+        """Return which limit has been reached, "target" or "trials", if one has; the time is not looked at.
+
+        Args:
+            history: The trials.
+        """
+        best = history.best
+        found = {} if best is None or best.state != "complete" else best.metrics
+        if self.target is not None and found and history.objective.reached(found, self.target):
+            return "target"
+        return "trials" if self.trials is not None and history.spent + _ROUNDING >= self.trials else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the limits as a JSON object."""

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ROUNDING = 1e-9  # of what trials have spent
 _PREPARATION_SHARE = 0.6  # of what is left for the search, for an evaluator that gets ready first
 _TRIED = 29  # networks that are tried out before the first trial, as long as none of them can be evaluated
+_LEAST_SECONDS = 1.0  # of the training of a first network, however late it is
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
 
 
@@ -252,22 +252,14 @@ class SearchLoop:
         return job
 
     def _reason_to_stop(self) -> str | None:
-        budget, history = self._budget, self._history
-        best = history.best
-        if (
-            budget.target is not None
-            and best is not None
-            and best.state == "complete"
-            and history.objective.reached(best.metrics, budget.target)
-        ):
-            return "target"
-        if budget.trials is not None and history.spent + _ROUNDING >= budget.trials:
-            return "trials"
-        return "seconds" if self._left() <= 0 else None
+        return self._budget.used_up(self._history) or ("seconds" if self._left() <= 0 else None)
 
     def _left(self) -> float:
-        """Return the seconds that are left for the search; until there is a network they are those of all."""
-        return (self._end if self._history.best is None else self._search_end) - time.monotonic()
+        """Return the seconds that are left for the search; a first network has those of all, and some at least."""
+        if self._history.best is not None:
+            return self._search_end - time.monotonic()
+        least = _LEAST_SECONDS if self._evaluator.task is not None and not self._history.finished else -math.inf
+        return max(least, self._end - time.monotonic())
 
     def _least_seconds(self, trial: Trial) -> float:
         """Return how long a trial takes at least, as far as that can be told from those before it."""
