@@ -101,7 +101,7 @@ class Display(Callback):
         """Move on; without a terminal, print a line."""
         self._update(study, f"trial {trial.number} {trial.state}")
         if self.live is None:
-            names = [objective.metric for objective in study.objectives]
+            names = list(dict.fromkeys([*(objective.metric for objective in study.objectives), "accuracy"]))
             metrics = "".join(
                 f"  {name} {_number(name, trial.metrics[name])}" for name in names if name in trial.metrics
             )
@@ -282,11 +282,11 @@ def _uncertainty(study: Study, samples: int) -> str:
 
 
 def _figures(study: Study, baseline: Baseline, prefix: str) -> dict[str, float]:
-    """Return the objectives and the loss of a baseline on the test part, where it has them, or else on the other."""
+    """Return the objectives, accuracy and loss of a baseline on the test part if it has them, or else on the other."""
     told = {name.removeprefix(prefix): name for name in baseline.metrics if name.startswith(prefix)} or {
         name: name for name in baseline.metrics
     }
-    wanted = dict.fromkeys([*(objective.metric for objective in study.objectives), "loss"])
+    wanted = dict.fromkeys([*(objective.metric for objective in study.objectives), "accuracy", "loss"])
     return {told[name]: baseline.metrics[told[name]] for name in wanted if name in told}
 
 

@@ -15,10 +15,10 @@ __all__ = ["convnet"]
 
 
 def _plain(space: Space) -> Iterator[dict[str, Any]]:
-    """Yield networks of 3x3 kernels with max pooling, whose filters double, of a medium, a great and a small width."""
+    """Yield networks of 3x3 kernels with max pooling, whose filters double, of a medium width and of smaller ones."""
     values: dict[str, list[Any]] = {name: list(decision.values()) for name, decision in space.decisions.items()}
     blocks = min(values.get("blocks", [2]))
-    for place in (3, 2, 1):
+    for place in (3, 2, 1, 0):
         found: dict[str, Any] = {"activation": "relu", "pooling": "max", "pooling.window": 2, "head": "average"}
         found |= {"blocks": blocks, "dense.width": 128, "dropout": 0.2, "initialisation": "kaiming_normal"}
         for index in range(blocks):

@@ -14,7 +14,7 @@ from archwright import schedulers, spaces, strategies
 from archwright._words import counted
 from archwright.cost import COUNTED, Counted, TrainingPace
 from archwright.errors import SchedulerError, StrategyError
-from archwright.evaluate import LONGER, Evaluator, Fidelity
+from archwright.evaluate import ENOUGH, LONGER, Evaluator, Fidelity
 from archwright.schedulers import Ladder, Range, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import OneShot, Strategy
@@ -23,7 +23,7 @@ from archwright.study._cautions import cautions
 from archwright.study._forecast import Forecast
 from archwright.study._prechecks import prechecks_for
 from archwright.study._reduced import as_ladder, wanted_ranges
-from archwright.trials import Constraint, Objective
+from archwright.trials import Constraint, Objective, parse_objectives
 
 _MODELLED = 400  # trials up to which a Gaussian process is worth its time
 _FEW = 4  # full trainings below which half of them would be spent before anything is compared
@@ -40,6 +40,10 @@ _STARTS = 3  # known architectures that are tried first
 _GENERATIONS = 4  # that evolution is to have at least
 _POPULATION = 5, 50  # the least and the most
 _DIGITS = 3  # of the bounds
+
+
+BY_LOSS = "objective loss"
+"""What the line begins with that tells of an automatic objective."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,22 @@ def choose(
     return Way(strategy, scheduler, ladder, constraints, starts or (), tuple(why), forecast)
 
 
+def default_objectives(
+    evaluator: Evaluator, strategy: str | Strategy, budget: Budget | None
+) -> tuple[tuple[Objective, ...], tuple[str, ...]]:
+    """Return the objectives that nobody has given, and what to say of them.
+
+    They are the evaluator's; but with few validation samples accuracies have few different values, and "auto" takes the
+    loss.
+    """
+    task, target = evaluator.task, getattr(budget, "target", None)  # what is no budget is refused later
+    samples = ENOUGH if task is None else len(task.validation)
+    if strategy != "auto" or target is not None or samples >= ENOUGH or evaluator.objective != "max accuracy":
+        return parse_objectives(evaluator.objective), ()
+    few = counted(samples, "validation sample")
+    return parse_objectives("min loss"), (f"{BY_LOSS}: {few}, below {ENOUGH}, too few to compare accuracies",)
+
+
 def _scheduler(
     evaluator: Evaluator,
     budget: Budget,
@@ -267,6 +287,7 @@ class Paces:
     """How large a few networks of a space are, and how long their training takes here."""
 
     flops: tuple[float, ...]  # of each, ascending
+    known: float  # of the smallest of the known designs, which is let in however slow it is; 0 without one
     timed: tuple[tuple[float, float], ...]  # the FLOPs of some, ascending, and the seconds of an epoch, not descending
 
     @classmethod
@@ -274,17 +295,19 @@ class Paces:
         """Draw and count them, and time the smallest, the largest and one between; `None` where none of them can be."""
         rng, pace, counted = np.random.default_rng(0), TrainingPace(evaluator), Counted(("flops",))
         sizes: dict[Architecture, float] = {}
-        for architecture in (space.sample(rng) for _ in range(_DRAWN)):
+        drawn, known = [space.sample(rng) for _ in range(_DRAWN)], spaces.starts(space)
+        for architecture in (*drawn, *known):
             with suppress(Exception):  # a layer may raise anything
                 sizes[architecture] = counted.of(space, architecture, evaluator.example_input)["flops"]
-        drawn = sorted((each for each in sizes if sizes[each]), key=sizes.__getitem__)
+        drawn = sorted((each for each in dict.fromkeys(drawn) if sizes.get(each)), key=sizes.__getitem__)
         timed: list[tuple[float, float]] = []
         for architecture in dict.fromkeys(drawn[place] for place in (0, len(drawn) // 2, -1) if drawn):
             with suppress(Exception):
                 timed.append((sizes[architecture], pace.of(space, architecture)["seconds_per_epoch"]))
         seconds = np.maximum.accumulate([each for _, each in timed])
         points = tuple(zip((flops for flops, _ in timed), seconds.tolist(), strict=True))
-        return cls(tuple(sizes[each] for each in drawn), points) if timed else None
+        smallest = min((sizes[each] for each in known if each in sizes), default=0.0)
+        return cls(tuple(sizes[each] for each in drawn), smallest, points) if timed else None
 
     def seconds(self, flops: float) -> float:
         """About the seconds of an epoch of a network of a size, between those that were timed."""
@@ -323,11 +346,11 @@ class Paces:
         most = seconds / wanted
         if most >= self.timed[-1][1]:
             return (), f"size not constrained: all sampled networks fit {wanted:.0f} epochs into the final training"
-        bound = _rounded(self.largest(most))
+        bound = _rounded(max(self.largest(most), self.known))
         reason = f"larger networks do not fit {wanted:.0f} epochs into the final training"
         if not both or self.fastest >= most / _SMALLER:
             return (f"flops <= {bound:g}",), f"size up to {bound:.2g} FLOPs: {reason}"
-        least = _rounded(self.largest(most / _SMALLER))
+        least = _rounded(min(self.largest(most / _SMALLER), self.known or math.inf))
         return (f"flops <= {bound:g}", f"flops >= {least:g}"), (
             f"size from {least:.2g} to {bound:.2g} FLOPs: {reason}; smaller ones lead only in short trainings"
         )

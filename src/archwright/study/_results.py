@@ -15,6 +15,7 @@ from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study import _describe as describe
+from archwright.study._auto import BY_LOSS
 from archwright.study._baseline import Baseline, ahead
 from archwright.study._best import Artifacts, Best
 from archwright.study._budget import Budget
@@ -302,10 +303,12 @@ class Results:
     def ahead(self) -> tuple[Baseline, str] | None:
         """The best classical baseline that is ahead of the best network, and the metric; `None` if there is none.
 
-        The metric is the objective on the test part, or on the validation part if there was no final training.
+        The metric is the objective on the test part, or on the validation part if there was no final training; the
+        accuracy if "auto" chose the loss.
         """
-        best = self.history.best
-        return None if best is None else ahead(self.baselines, self.objectives, best.metrics, self.test or {})
+        best, chosen = self.history.best, any(line.startswith(BY_LOSS) for line in self.why)
+        aims = (Objective("accuracy"),) if chosen else self.objectives
+        return None if best is None else ahead(self.baselines, aims, best.metrics, self.test or {})
 
     @property
     def elapsed(self) -> float:

@@ -9,14 +9,13 @@ from typing import Any
 
 from archwright import strategies
 from archwright._deprecated import renamed
-from archwright._words import counted
 from archwright.cost import Cost, Target, check_metrics_known, costs_of, with_costs
 from archwright.errors import SpaceError
-from archwright.evaluate import ENOUGH, Evaluator
+from archwright.evaluate import Evaluator
 from archwright.schedulers import Ladder, Scheduler
 from archwright.space import Space
 from archwright.strategies import Strategy
-from archwright.study._auto import choose
+from archwright.study._auto import choose, default_objectives
 from archwright.study._baseline import has_baselines
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
@@ -141,7 +140,7 @@ def search(
     elif before is not None:
         aims = before.objectives
     else:
-        aims, why = _default_objectives(measure, strategy, budget)
+        aims, why = default_objectives(measure, strategy, budget)
     bounds = parse_constraints(constraints)
     measure = with_costs(measure, aims, bounds, costs)
     check_metrics_known(measure, aims, bounds)
@@ -196,22 +195,6 @@ def search(
 
 
 load = Study.open
-
-
-def _default_objectives(
-    evaluator: Evaluator, strategy: str | Strategy, budget: Budget | None
-) -> tuple[tuple[Objective, ...], tuple[str, ...]]:
-    """Return the objectives that nobody has given, and what to say of them.
-
-    They are the evaluator's; but with few validation samples accuracies have few different values, and "auto" takes the
-    loss.
-    """
-    task, target = evaluator.task, getattr(budget, "target", None)  # what is no budget is refused later
-    samples = ENOUGH if task is None else len(task.validation)
-    if strategy != "auto" or target is not None or samples >= ENOUGH or evaluator.objective != "max accuracy":
-        return parse_objectives(evaluator.objective), ()
-    few = counted(samples, "validation sample")
-    return parse_objectives("min loss"), (f"objective loss: {few}, below {ENOUGH}, too few to compare accuracies",)
 
 
 def _as_space(space: object, evaluator: Evaluator) -> Space:
