@@ -198,9 +198,11 @@ def test_a_search_that_is_told_nothing_chooses_and_says_why(tmp_path, in_process
     status, out, err = in_process(*DATA, "--trials", 4, "--no-final", "--out", tmp_path / "run")
     assert status == 0, err
     assert re.search(r"^scheduler +ASHA\(eta=3.0\) over epochs 1, 2$", out, re.MULTILINE), out
+    assert re.search(r"^auto +objective loss: 15 validation samples", out, re.MULTILINE), out
+    assert re.search(r"^auto +caution: 15 validation samples", out, re.MULTILINE), out
     assert re.search(r"^auto +scheduler asha: ", out, re.MULTILINE)
     assert re.search(r"^auto +strategy bo: ", out, re.MULTILINE)
-    assert re.search(r"^trial +\d+ +complete .* epochs 2, from trial \d+  accuracy", err, re.MULTILINE), err
+    assert re.search(r"^trial +\d+ +complete .* epochs 2, from trial \d+  loss 0\.\d+", err, re.MULTILINE), err
     before = json.loads(in_process("show", tmp_path / "run", "--json")[1])["trials"]["complete"]
     status, out, err = in_process("resume", tmp_path / "run", "--trials", 5, "--json")
     assert status == 0, err
@@ -277,7 +279,8 @@ def test_three_networks_are_trained_again_kept_and_exported(tmp_path, in_process
 def test_resume_trains_more_networks_again(run, tmp_path, in_process):
     folder = shutil.copytree(run[0], tmp_path / "run")
     assert in_process("resume", folder, "--final", 2)[0] == 0
-    assert len(aw.load(folder).finals) == 2
+    study = aw.load(folder)
+    assert {best.trial.number for best in study.top(2)} <= study.finals.keys()
 
 
 @pytest.mark.parametrize("name", ["show", "front", "cost", "export"])
@@ -332,9 +335,9 @@ def test_starting_and_reading_count_towards_the_minutes(tmp_path, in_process, mo
     monkeypatch.setattr("archwright.cli._app.time", started)
     folder = tmp_path / "run"
     status, out, err = in_process(*SEARCH, "--minutes", 1, "--out", folder)
-    assert status == 1
-    assert "the time budget ended before the first trial: 1" in err
-    assert "ended        no trials" in out
+    assert status == 0, err
+    assert "no time is left for the final training of trial 0" in err
+    assert re.search("ended        1 (complete|pruned) in", out), out  # a first network is trained however late it is
     shown = json.loads(in_process("show", folder, "--json")[1])
     assert 100 < shown["seconds"] < 160
     status, _, err = in_process("resume", folder, "--minutes", 10, "--trials", 1)
@@ -398,9 +401,9 @@ def test_a_search_shows_classical_baselines_and_says_where_one_is_ahead(tmp_path
     assert [each.name for each in baselines] == ["logistic regression", "gradient boosting"]
     lines = out.splitlines()
     for each in baselines:
-        told = f"{each.name}: accuracy {each.metrics['accuracy']:.4f}, loss {each.metrics['loss']:.4f} ("
+        told = f"{each.name}: loss {each.metrics['loss']:.4f}, accuracy {each.metrics['accuracy']:.4f} ("
         assert any(line.startswith(f"baseline     {told}") for line in lines)
-        told = f"{each.name}: test_accuracy {each.metrics['test_accuracy']:.4f}, test_loss "
+        told = f"{each.name}: test_loss {each.metrics['test_loss']:.4f}, test_accuracy "
         assert any(line.startswith(f"baseline     {told}") for line in lines)
     said = r"is ahead of the network: test_accuracy 0\.\d+ against 0\.\d+; use it, or give the search more time\n"
     assert re.search(said, out)

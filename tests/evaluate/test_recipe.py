@@ -139,7 +139,7 @@ def test_named_optimizers_spare_biases_and_scales_from_decay(name: str) -> None:
     assert rates[id(network[0].weight)] == 0.5
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS.keys() - {"muon"}))
 def test_named_optimizers_learn_as_those_of_torch(name: str) -> None:
     one, other = (mlp() for _ in range(2))
     other.load_state_dict(one.state_dict())

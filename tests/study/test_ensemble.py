@@ -294,9 +294,9 @@ def test_a_combination_that_fails_is_told_and_the_final_training_goes_on():
 
 
 def test_a_search_by_time_leaves_some_for_it():
-    budget, scheduler = aw.Budget(seconds=100), aw.schedulers.create("full")
+    budget = aw.Budget(seconds=100)
     shares = [
-        search_time(budget, training(), scheduler, final=final, ensemble=ensemble)
+        search_time(budget, training(), complete=True, final=final, ensemble=ensemble)
         for final, ensemble in [(False, False), (False, True), (True, False), (True, True)]
     ]
     assert shares == [100, 95, 70, 70]

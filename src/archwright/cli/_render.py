@@ -271,8 +271,9 @@ def _uncertainty(study: Study, samples: int) -> str:
     trials = study.trials[0], study.top(1)[0].trial
     counts = [samples * int((trial.fidelity or {}).get("splits", 1)) for trial in trials]
     error = standard_error(trials[1].metrics["accuracy"], counts[1])
-    told = f"accuracy +- {error:.4f} (standard error, {counted(counts[1], 'validation sample')})"
     first, best = trials
+    value = f"{best.metrics['accuracy']:.4f} +- {error:.4f}"
+    told = f"accuracy {value} (standard error over {counted(counts[1], 'validation sample')})"
     if best is first or "accuracy" not in first.metrics or first.share != best.share:
         return told
     ahead = best.metrics["accuracy"] - first.metrics["accuracy"]

@@ -26,7 +26,7 @@ class Muon(eager(torch.optim.AdamW)):  # type: ignore[misc]  # a class made at r
     input channel per group, biases and normalisation layers are trained by AdamW, with half the learning rate.
 
     Args:
-        groups: Parameter groups; those with `orthogonal=True` hold weight matrices or kernels.
+        groups: Parameter groups; those with the key "orthogonal" hold weight matrices or kernels.
         momentum: The momentum of the matrices, with Nesterov's look ahead.
         **options: Those of `torch.optim.AdamW`.
     """
@@ -42,9 +42,9 @@ class Muon(eager(torch.optim.AdamW)):  # type: ignore[misc]  # a class made at r
         """Make a step."""
         groups = self.param_groups
         for group in groups:
-            if group["orthogonal"]:
+            if "orthogonal" in group:
                 self._step(group)
-        self.param_groups = [group for group in groups if not group["orthogonal"]]
+        self.param_groups = [group for group in groups if "orthogonal" not in group]
         try:
             return super().step(closure)
         finally:

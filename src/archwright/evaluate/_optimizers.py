@@ -74,13 +74,11 @@ def make_optimizer(
             hidden = matrices(model)
             groups = [{"params": hidden, "lr": rate, "weight_decay": decay, "orthogonal": True}]
             parameters = [each for each in parameters if all(each is not other for other in hidden)]
-            rate = rate / 2
+            rate /= 2
         groups += [
             {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": decay},
             {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
         ]
-        for group in groups[-2:]:
-            group["orthogonal"] = False
         return named.make(groups, lr=rate, fused=True, **named.options)
     made = optimizer(parameters)
     if not isinstance(made, Optimizer):

@@ -85,7 +85,7 @@ class Training(Evaluator):
     Example:
         >>> import archwright as aw
         >>> aw.Training(aw.data("iris"), epochs=5, device="cpu")
-        Training('iris', epochs=5, batch_size=8, device='cpu')
+        Training('iris', epochs=5, batch_size=16, device='cpu')
     """
 
     task: Task

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from archwright._words import counted
-from archwright.datasets import Part
 from archwright.evaluate import standard_error
 
 if TYPE_CHECKING:
@@ -19,7 +16,13 @@ _FEW_OF_A_CLASS = 5
 
 def cautions(task: Task | None) -> list[str]:
     """Return what limits a search on the data of a task, and what would help, as lines."""
-    if task is None or not isinstance(task.train, Part):
+    if task is None:
+        return []
+    import torch  # which a task has loaded
+
+    from archwright.datasets import Part
+
+    if not isinstance(task.train, Part):
         return []
     found, targets, samples = [], task.train.targets, len(task.validation)
     if samples < _FEW_VALIDATED:

@@ -255,11 +255,9 @@ class SearchLoop:
         return self._budget.used_up(self._history) or ("seconds" if self._left() <= 0 else None)
 
     def _left(self) -> float:
-        """Return the seconds that are left for the search; a first network has those of all, and some at least."""
-        if self._history.best is not None:
-            return self._search_end - time.monotonic()
-        least = _LEAST_SECONDS if self._evaluator.task is not None and not self._history.finished else -math.inf
-        return max(least, self._end - time.monotonic())
+        """Return the seconds that are left for the search; a first network that learns from data has some at least."""
+        left = self._search_end - time.monotonic()
+        return left if self._evaluator.task is None or self._history.finished else max(_LEAST_SECONDS, left)
 
     def _least_seconds(self, trial: Trial) -> float:
         """Return how long a trial takes at least, as far as that can be told from those before it."""
