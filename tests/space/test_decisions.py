@@ -119,10 +119,13 @@ def test_neighbours_differ_and_lead_back(decision):
             assert all(value in decision.neighbours(other) for other in near)
 
 
-def test_ordered_values_step_by_one_and_unordered_ones_anywhere():
-    assert aw.ordinal(1, 2, 4, 8).neighbours(4) == [2, 8]
-    assert aw.ordinal(1, 2, 4, 8).neighbours(8) == [4]
-    assert aw.integer(3, 5).neighbours(3) == [4]
+def test_ordered_values_step_by_powers_of_two_and_unordered_ones_anywhere():
+    assert aw.ordinal(1, 2, 4, 8).neighbours(4) == [2, 8, 1]
+    assert aw.ordinal(1, 2, 4, 8).neighbours(8) == [4, 2]
+    assert aw.ordinal("only").neighbours("only") == []
+    assert aw.integer(0, 20).neighbours(7) == [6, 8, 5, 9, 3, 11, 15]
+    assert aw.integer(0, 16).neighbours(0) == [1, 2, 4, 8, 16]
+    assert aw.integer(3, 5).neighbours(3) == [4, 5]
     assert aw.choice(1, 2, 4, 8).neighbours(4) == [1, 2, 8]
     assert aw.subset(*"abc", k=2).neighbours(("a", "b")) == [("b", "c"), ("a", "c")]
     assert aw.subset(*"ab", k=(0, 2)).neighbours(("a",)) == [("b",), ("a", "b"), ()]

@@ -99,3 +99,13 @@ def test_it_climbs_where_random_search_does_not():
                 study.tell(trial, sum(trial.architecture.values()))
             scores.append(study.best.metrics["value"])
     assert min(found["evolution"]) == 24 > np.mean(found["random"])
+
+
+def test_a_child_that_was_proposed_before_is_mutated_again():
+    history = History(Objective("a"))
+    add(history, architecture(1), a=1.0)
+    for near in SPACE.neighbours(architecture(1)):
+        add(history, near, "failed", a=0.0)
+    for seed in range(50):
+        child = Evolution(population=1, sample=1).propose(SPACE, history, np.random.default_rng(seed))
+        assert distance(child, architecture(1)) == 2

@@ -112,7 +112,8 @@ def test_a_strategy_for_one_objective_works_from_all_directions():
     study = run("local-search", 200)
     settings = {"improvement": "first", "restart": "random"}
     assert study.strategy == strategies.create("scalarised", strategy="local-search", settings=settings)
-    assert regret(study.history) < 0.6 * by_chance(200)
+    ours = [regret(study.history), *(regret(run("local-search", 200, seed).history) for seed in (1, 2))]
+    assert np.mean(ours) < 0.6 * np.mean([by_chance(200, seed) for seed in range(3)])
     whole = run("tpe", 30)
     assert strategies.name_of(whole.strategy) == "scalarised"
 

@@ -20,6 +20,7 @@ from archwright.surrogates import (
     Counts,
     GaussianProcess,
     Posterior,
+    cell_features,
     fit_parameters,
     kernel_for,
     squash,
@@ -174,6 +175,16 @@ def test_counts_see_how_often_an_option_was_taken_and_not_where():
     listed = [CELLS.canonical({"width": 4, **dict(zip(names, order, strict=True))}) for order in (labels, labels[::-1])]
     first, second = term.inputs(listed)
     np.testing.assert_array_equal(first, second)
+
+
+def test_costs_hold_the_costs_and_what_is_in_the_cells_each_standardised():
+    architectures = sampled(CELLS, 200)
+    inputs, features = Costs(CELLS).inputs(architectures), cell_features(CELLS, architectures)
+    np.testing.assert_allclose(inputs.mean(0), 0.0, atol=0.3)
+    np.testing.assert_allclose(inputs.std(0), 1.0, atol=0.3)
+    rows = np.hstack([inputs, np.ones((200, 1))])
+    weights = np.linalg.lstsq(rows, features, rcond=None)[0]
+    np.testing.assert_allclose(rows @ weights, features, atol=1e-8)
 
 
 # ---------------------------------------------------------------------- the posterior, against scikit-learn
@@ -403,7 +414,7 @@ def test_few_scores_and_equal_ones_are_no_obstacle(scores):
 
 
 def test_kernels_that_see_nothing_of_a_space_are_refused():
-    assert [term.__name__ for term in terms_for(MIXED, "network")] == ["Decisions"]
+    assert [term.__name__ for term in terms_for(MIXED, "network")] == ["Decisions", "Counts"]
     with pytest.raises(aw.errors.StrategyError, match="compares cells"):
         terms_for(MIXED, "wl")
     with pytest.raises(aw.errors.UnknownName, match="kernel"):

@@ -55,7 +55,10 @@ class Decision(Node, ABC):
 
     @abstractmethod
     def neighbours(self, value: Any) -> list[Value]:
-        """Return the values one step away."""
+        """Return the values that a local search compares with a value, the nearest first.
+
+        Of ordered values those 1, 2, 4, ... steps away in both directions: few of many, and as many far as near ones.
+        """
 
     @abstractmethod
     def values(self) -> Iterator[Value]:
@@ -106,8 +109,9 @@ class _Ranked(Decision):
         return self._at(moved)
 
     def neighbours(self, value: Any) -> list[Value]:
-        rank = self._rank(value)
-        return [self._at(near) for near in (rank - 1, rank + 1) if 0 <= near < self.size]
+        rank, last = self._rank(value), int(self.size) - 1
+        steps = [2**power for power in range(last.bit_length())]
+        return [self._at(near) for step in steps for near in (rank - step, rank + step) if 0 <= near <= last]
 
     def values(self) -> Iterator[Value]:
         return (self._at(rank) for rank in range(int(self.size)))

@@ -303,7 +303,7 @@ class Space:
         return Architecture(self.program.decide(lambda name, decision: decision.check(rule(name, decision))))
 
     def neighbours(self, architecture: Mapping[str, Any], rng: np.random.Generator | None = None) -> list[Architecture]:
-        """Return the architectures with one changed decision, by one step if its values are ordered.
+        """Return the architectures with one changed decision, by 1, 2, 4, ... steps if its values are ordered.
 
         Args:
             architecture: An architecture of this space.

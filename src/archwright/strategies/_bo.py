@@ -24,7 +24,7 @@ from archwright.surrogates import (
 )
 from archwright.trials import History
 
-Acquisition = Literal["log-ei", "noisy-ei", "ucb", "thompson"]
+Acquisition = Literal["noisy-ei", "log-ei", "ucb", "thompson"]
 
 _DRAWN = 500  # candidates of a joint draw, whose cost grows with their cube
 
@@ -36,18 +36,20 @@ class BayesianOptimisation(Strategy):
 
     Jones, Schonlau and Welch, "Efficient global optimization of expensive black-box functions", 1998: expected
     improvement, EI(a) = E[max(f(a) - f*, 0)], where f* is the best score. It is maximised over all of a small space,
-    and over mutations of the best and random samples of a large one. A running trial enters the model with its
-    predicted mean, so that parallel workers explore different regions. Low scores are compressed: see
+    and over mutations of the best and random samples of a large one. By default f* is what the model predicts of the
+    best trial: a measured score that was partly luck would hide all that is about as good. A running trial enters the
+    model with its predicted mean, so that parallel workers explore different regions. Low scores are compressed: see
     `surrogates.squash`. The kernel's parameters are fitted after each complete trial at first, and less often as trials
     accumulate.
 
     Args:
-        kernel: The kernel over architectures. "network": on the decisions, features of the cells, parameters and FLOPs;
-            "decisions" and "hamming": on the decisions alone; "path": on the paths through the cells; "wl":
-            Weisfeiler-Lehman (NAS-BOWL); "proxies": as "network", with zero-cost proxies, for which 48 untrained
-            networks are run on the CPU, once.
-        acquisition: "log-ei", expected improvement; "noisy-ei", with the predicted instead of the measured score of the
-            best; "ucb", mean plus two standard deviations; "thompson", the maximum of one sample of the posterior.
+        kernel: The kernel over architectures. "network": on the decisions, how often each option is chosen, features of
+            the cells, parameters and FLOPs; "decisions": on the first two; "hamming": on the decisions alone; "path":
+            on the paths through the cells; "wl": Weisfeiler-Lehman (NAS-BOWL); "proxies": as "network", with zero-cost
+            proxies, for which 48 untrained networks are run on the CPU, once.
+        acquisition: "noisy-ei", expected improvement over the best predicted score of the trials; "log-ei", over the
+            best measured score; "ucb", mean plus two standard deviations; "thompson", the maximum of one sample of the
+            posterior.
         initial: Number of random trials at the start, at least 1.
 
     Raises:
@@ -61,7 +63,7 @@ class BayesianOptimisation(Strategy):
     """
 
     kernel: str = "network"
-    acquisition: Acquisition = "log-ei"
+    acquisition: Acquisition = "noisy-ei"
     initial: int = 3
 
     def __post_init__(self) -> None:
@@ -89,10 +91,9 @@ class BayesianOptimisation(Strategy):
     ) -> NDArray[np.float64]:
         """Return what the candidates are worth: minus infinity for those that were proposed."""
         mean, deviation = posterior.expect(scores)
-        if self.acquisition == "log-ei":
-            worth = log_expected_improvement(mean, deviation, float(scores.max()))
-        elif self.acquisition == "noisy-ei":
-            worth = log_expected_improvement(mean, deviation, float(posterior.smooth(scores).max()))
+        if self.acquisition in ("noisy-ei", "log-ei"):
+            reached = posterior.smooth(scores) if self.acquisition == "noisy-ei" else scores
+            worth = log_expected_improvement(mean, deviation, float(reached.max()))
         else:
             worth = upper_confidence_bound(mean, deviation)
         worth = np.where(open_, worth, -np.inf)

@@ -9,6 +9,7 @@ import numpy as np
 from archwright._checks import check_counts
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._mutants import new_mutant
 from archwright.trials import History
 
 
@@ -19,7 +20,8 @@ class Evolution(Strategy):
 
     Real, Aggarwal, Huang and Le, "Regularized evolution for image classifier architecture search", AAAI 2019,
     algorithm 1. The population is the youngest `population` complete trials; until there are as many, proposals
-    are random. Trials that failed or were stopped early never enter it.
+    are random. Trials that failed or were stopped early never enter it. A child that was proposed before is mutated
+    again, as often as it takes. The default population is smaller than the paper's, for searches of about 150 trials.
 
     Args:
         population: Size of the population, at least 1.
@@ -35,7 +37,7 @@ class Evolution(Strategy):
         40
     """
 
-    population: int = 50
+    population: int = 20
     sample: int = 10
 
     def __post_init__(self) -> None:
@@ -49,4 +51,4 @@ class Evolution(Strategy):
         # Quicker than `integers` for so few.
         drawn = [oldest + int(draw * self.population) for draw in rng.random(self.sample).tolist()]
         parent = history.complete[max(drawn, key=history.scores.__getitem__)]
-        return space.mutate(parent.architecture, rng)
+        return new_mutant(space, history, parent.architecture, rng)

@@ -34,7 +34,8 @@ class LocalSearch(Strategy):
     """Local search: hill climbing over neighbours, with random restarts from local optima.
 
     White, Nolen and Savani, "Exploring the loss landscape in neural architecture search", UAI 2021; den Ottelander
-    et al., "Local search is a remarkably strong baseline for neural architecture search", EMO 2021.
+    et al., "Local search is a remarkably strong baseline for neural architecture search", EMO 2021. Neighbours differ
+    in one decision: see `Space.neighbours`.
 
     The state of the climb is replayed from the history.
 

@@ -40,6 +40,7 @@ class MultiObjectiveEvolution(Evolution):
     """
 
     multi_objective: ClassVar[bool] = True
+    population: int = 50
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of the best of `sample` random members of the population."""

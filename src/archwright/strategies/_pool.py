@@ -9,7 +9,7 @@ import numpy as np
 from archwright.space import Architecture, Space
 from archwright.trials import History
 
-_SMALL = 50_000  # the largest space that is looked at as a whole
+_SMALL = 2**16  # the largest space that is looked at as a whole
 
 
 def everything(space: Space) -> Sequence[Architecture] | None:

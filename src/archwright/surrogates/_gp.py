@@ -17,7 +17,7 @@ from archwright.surrogates._kernels import Rows, Term, kernel_for
 
 Array: TypeAlias = NDArray[np.float64]
 
-_NOISE = (math.log(1e-3), 1.0)  # prior of the noise's variance, as a term has it
+_NOISE = (math.log(0.05), 1.0)  # prior of the noise's variance, as a term has it
 _JITTER = 1e-8
 _FAR = 1e12  # median distances from the best, beyond which all is equally bad
 _FITTED = 300  # how many of the measured architectures the parameters are fitted to, at most

@@ -163,7 +163,7 @@ class Decisions(Term):
         self._unordered = np.array([unordered[groups == kind].all() for kind in range(len(kinds))], dtype=bool)
         # Of one-hot vectors that differ the squared distance is 2; each kind of decision is averaged over.
         self._share = np.where(self._unordered, 0.5 / max(1, unordered.sum()), 1 / max(1, (~unordered).sum()))
-        self.prior = ((math.log(0.5), 1.0), *((0.0, 0.7),) * len(kinds))
+        self.prior = ((math.log(0.5), 1.0), *((0.0, 0.3),) * len(kinds))
 
     def inputs(self, architectures: Sequence[Architecture]) -> Array:
         """Return the vectors of `Space.encode`."""
@@ -268,21 +268,25 @@ class Network(_Matern):
         return cell_features(self.space, architectures)
 
 
-class _Predicted(_Linear):
-    """Linear in what a model knows of networks, each number with mean 0 and variance 1 over the space."""
-
-    model: ClassVar[type[CostModel | ProxyModel]]
+class _Trend(_Linear):
+    """Linear in features of networks, each with mean 0 and variance 1 over the space."""
 
     def __init__(self, space: Space) -> None:
         super().__init__(space)
-        self._scale = _Scale(self.model(space).predict, space)
+        self._scale = _Scale(self.features, space)
+
+    @abstractmethod
+    def features(self, architectures: Sequence[Architecture]) -> Array:
+        """Return (n, features) numbers, in whatever unit."""
 
     def inputs(self, architectures: Sequence[Architecture]) -> Array:
         return self._scale(architectures)
 
 
-class Costs(_Predicted):
-    """Linear kernel, k = v <x, y>, on the parameters and FLOPs of the network, as predicted by `CostModel`.
+class Costs(_Trend):
+    """Linear kernel, k = v <x, y>, on parameters and FLOPs, as predicted by `CostModel`, and on `cell_features`.
+
+    It makes the prior mean a weighted sum of these features with fitted weights.
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(nn.LazyLinear(aw.integer(1, 8, name="n"))), example_input=(3,))
@@ -292,33 +296,46 @@ class Costs(_Predicted):
                [ 1.5,  1.5]])
     """
 
-    model = CostModel
+    def __init__(self, space: Space) -> None:
+        self._model = CostModel(space)
+        super().__init__(space)
 
     @classmethod
     def serves(cls, space: Space) -> bool:
         """Tell whether networks of the space can be built."""
         return _buildable(space)
 
+    def features(self, architectures: Sequence[Architecture]) -> Array:
+        """Return the two costs, and the features of the cells."""
+        return np.hstack([self._model.predict(architectures), cell_features(self.space, architectures)])
 
-class Proxies(_Predicted):
+
+class Proxies(_Trend):
     """Linear kernel, k = v <x, y>, on zero-cost proxies of the network, as predicted by `ProxyModel`.
 
-    It makes the prior mean a weighted sum of proxies with fitted weights.
+    They are a part of the prior mean, as the features of `Costs` are.
 
     Example:
         >>> aw.surrogates.Proxies.serves(aw.Space(x=aw.integer(0, 9)))
         False
     """
 
-    model = ProxyModel
     lacking = (
         "scores networks that take one tensor of real numbers (model= and example_input=), and this space has none"
     )
+
+    def __init__(self, space: Space) -> None:
+        self._model = ProxyModel(space)
+        super().__init__(space)
 
     @classmethod
     def serves(cls, space: Space) -> bool:
         """Tell whether the space has networks of one input of real numbers."""
         return scorable(space)
+
+    def features(self, architectures: Sequence[Architecture]) -> Array:
+        """Return the proxies."""
+        return self._model.predict(architectures)
 
 
 class _Cosine(_Linear):
@@ -392,12 +409,12 @@ class WeisfeilerLehman(_Cosine):
 
 KERNELS: Mapping[str, tuple[type[Term], ...]] = MappingProxyType(
     {
-        "network": (Decisions, Network, Costs),
+        "network": (Decisions, Counts, Network, Costs),
         "decisions": (Decisions, Counts),
         "hamming": (Decisions,),
         "path": (Decisions, Paths),
         "wl": (WeisfeilerLehman,),
-        "proxies": (Decisions, Network, Costs, Proxies),
+        "proxies": (Decisions, Counts, Network, Costs, Proxies),
     }
 )
 """The kernels by name: the terms of each; one that has nothing to see in a space is left out there, or refused."""
