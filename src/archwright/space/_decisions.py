@@ -248,7 +248,7 @@ class Integer(_Ranked):
 
     Example:
         >>> aw.integer(1, 5).neighbours(5), aw.integer(1, 5).encode(3)
-        ([4], [0.5])
+        ([4, 3, 1], [0.5])
     """
 
     low: int

@@ -237,7 +237,7 @@ class GaussianProcess(Predictor):
         >>> space, rng = aw.Space(x=aw.integer(0, 9)), np.random.default_rng(0)
         >>> predictor, measured = aw.surrogates.GaussianProcess("decisions"), list(space.enumerate())
         >>> fitted = predictor.fit(space, measured, np.arange(10.0), rng)
-        >>> fitted.predict([aw.Architecture({"x": 9})])[0].round(1)
+        >>> fitted.predict([aw.Architecture({"x": 9})])[0].round()
         array([9.])
     """
 
