@@ -39,7 +39,7 @@ TIMED_STEPS = 3
 _FEW = 8  # samples of the first timed step
 _LONG = 1.0  # second, that steps with all samples may take for an estimate
 _LISTED = 64  # values of a setting that are checked before a search
-_AT_MOST = 2  # times the epochs of a full training, where it is a deadline that ends the final one
+_AT_MOST = 2  # times the epochs of a full training, where it is a deadline that ends the final one, for images
 
 
 class Training(Evaluator):
@@ -76,7 +76,7 @@ class Training(Evaluator):
         channels_last: Whether to use the channels-last memory format; `None` for yes, except on "mps".
         device: Device name, or "auto" for the first available of cuda, mps and cpu.
         final_epochs: Epochs of the final training. `None` for three times `epochs`; with a time budget, for as many as
-            fit into it, up to six times the default number of `epochs`.
+            fit into it, up to three times the default number of `epochs`, and six times with images.
 
     Raises:
         EvaluationError: A value is out of range or does not suit the data, or the device is not available.
@@ -270,7 +270,7 @@ class Training(Evaluator):
         samples = len(self.task.train)
         epochs = self.final_epochs or LONGER * recipe.epochs_for(samples)
         if candidate.deadline is not None and self.final_epochs is None:
-            epochs = max(epochs, _AT_MOST * enough_epochs(samples))
+            epochs = max(epochs, enough_epochs(samples) * (_AT_MOST if self.task.kind == "image" else 1))
         size = recipe.batch_for(samples)
         kept, others = keep_back(self.task.validation)
         model = candidate.rebuild()
