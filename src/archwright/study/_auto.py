@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -29,6 +29,7 @@ _MODELLED = 400  # trials up to which a Gaussian process is worth its time
 _FEW = 4  # full trainings below which half of them would be spent before anything is compared
 _PIECES = 100  # of the time of a search, one is what a candidate gets at first
 _LONGEST = 8  # and at most the time over this at last
+_FEWEST = 8  # trainings of the lowest rung that there is time for, however slow the networks are
 _LEAST_SECONDS = 1.0
 _LEAST_EPOCHS = 0.15  # below that the order of networks tells nothing of what it will be
 _COMPLETE = 12  # evaluations of a network in the middle of the space that the search has time for: then all are full
@@ -278,7 +279,7 @@ def _least_epochs(evaluator: Evaluator) -> float:
 
 
 def _seconds(search_time: float, least: float = 0.0) -> tuple[float, float]:
-    low = max(_LEAST_SECONDS, float(f"{max(search_time / _PIECES, least):.2g}"))
+    low = max(_LEAST_SECONDS, float(f"{min(max(search_time / _PIECES, least), search_time / _FEWEST):.2g}"))
     return low, max(3 * low, float(f"{search_time / _LONGEST:.2g}"))
 
 
@@ -346,15 +347,17 @@ class Paces:
         most = seconds / wanted
         if most >= self.timed[-1][1]:
             return (), f"size not constrained: all sampled networks fit {wanted:.0f} epochs into the final training"
-        bound = _rounded(max(self.largest(most), self.known))
+        bound = _rounded(max(self.largest(most), self.known), math.ceil)
         reason = f"larger networks do not fit {wanted:.0f} epochs into the final training"
         if not both or self.fastest >= most / _SMALLER:
             return (f"flops <= {bound:g}",), f"size up to {bound:.2g} FLOPs: {reason}"
-        least = _rounded(min(self.largest(most / _SMALLER), self.known or math.inf))
+        least = _rounded(min(self.largest(most / _SMALLER), self.known or math.inf), math.floor)
         return (f"flops <= {bound:g}", f"flops >= {least:g}"), (
             f"size from {least:.2g} to {bound:.2g} FLOPs: {reason}; smaller ones lead only in short trainings"
         )
 
 
-def _rounded(number: float) -> float:
-    return float(f"{number:.{_DIGITS}g}")
+def _rounded(number: float, to_whole: Callable[[float], int]) -> float:
+    """Return a number of few digits that is not less, or not more."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - _DIGITS + 1)
+    return float(f"{to_whole(number / unit) * unit:.{_DIGITS}g}")

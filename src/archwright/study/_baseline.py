@@ -133,7 +133,7 @@ def fit_baselines(
         elif isinstance(fitted, BaseException):
             problem(f"the baseline {method.name!r} failed", _traceback(fitted))
         elif isinstance(fitted, float):
-            needed = f"it needs {fitted:.3g} seconds, of which it has {share:.3g}"
+            needed = f"it may take {fitted:.3g} seconds, of which it has {share:.3g}"
             problem(f"the baseline {method.name!r} is left out: {needed}")
         else:
             baseline = _baseline(task, method, fitted)

@@ -237,6 +237,8 @@ class SearchLoop:
         unchecked, checked = prechecks.failure(trial.architecture), prechecks.checked(trial.architecture)
         running = _Running(trial, checked, unchecked, noted=time.monotonic())
         left = self._left()
+        if not self._history.finished:
+            self._guard.until(time.monotonic() + left)  # it may begin late, and has some time even so
         try:
             job = self._dispatcher.job(trial, left if math.isfinite(left) else None)
             if unchecked is not None:
