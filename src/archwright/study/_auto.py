@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def choose(
     objectives: Sequence[Objective] = (),
     starts: tuple[Architecture, ...] | None = None,
     final: bool = True,
+    began: float | None = None,
 ) -> Way:
     """Return how a search goes: what was asked for, and where "auto" was, what the rules say.
 
@@ -91,6 +93,8 @@ def choose(
 
     Starts: with that strategy, up to three networks that are known to do well in a ready-made space and keep to the
     bounds.
+
+    The time that has passed since the search `began`, in seconds of `time.monotonic()`, is not planned again.
     """
     why: list[str] = []
     asked = fidelity is not None and not isinstance(fidelity, Ladder)
@@ -135,6 +139,7 @@ def choose(
     by_seconds = scheduler.partial and is_timed and not by_splits
     seconds = search_time(budget, evaluator, complete=not scheduler.partial or by_splits, final=final)
     slowest = None if paces is None else paces.middle
+    usable = max(0.0, seconds - (0.0 if began is None else time.monotonic() - began))
     if paces is not None and seconds < budget.time:
         left, wanted = budget.time - seconds, _ENOUGH * LONGER * epochs
         if paces.fastest * _USELESS > left:
@@ -149,15 +154,15 @@ def choose(
             why.append(reason)
             slowest = min(paces.middle, max(paces.fastest, left / wanted))
     if by_seconds:
-        least, most = _seconds(seconds, 0.0 if slowest is None else _least_epochs(evaluator) * slowest)
-        ranges, expected = {"seconds": (least, most)}, seconds / (2 * least)  # as much again for those that go on
+        least, most = _seconds(usable, 0.0 if slowest is None else _least_epochs(evaluator) * slowest)
+        ranges, expected = {"seconds": (least, most)}, usable / (2 * least)  # as much again for those that go on
         why.append(
             "fidelity seconds: with a time budget, networks are compared after equal training time; about "
             f"{counted(f'{expected:.0f}', 'network')} get {counted(least, 'second')}, the best of them more"
         )
     elif slowest is not None:
         each = slowest * epochs
-        expected = seconds / each / (2 if scheduler.partial else 1)
+        expected = usable / each / (2 if scheduler.partial else 1)
         if by_splits:
             few = "" if evaluator.task is None else f"{len(evaluator.task.validation)} "
             why.append(

@@ -168,6 +168,7 @@ def search(
         objectives=aims,
         starts=None if starts is None else tuple(map(where.canonical, starts)),
         final=bool(final),
+        began=start,
     )
     check_strategy(where, way.strategy, measure)
     check_scheduler(where, way.scheduler, way.ladder, measure, budget)
