@@ -29,9 +29,9 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(BASE)  ## search a network for the digits data and train it (under 3 minutes)
+demo: $(BASE)  ## search a network for the digits data and train it (one minute)
 	@rm -rf $(DEMO)
-	$(BIN)/archwright search digits --space convnet --trials 12 --epochs 10 --seed 0 --out $(DEMO)
+	$(BIN)/archwright search digits --minutes 1 --out $(DEMO)
 
 .PHONY: test
 test: lint tests  ## style, types, the order of imports, and every test
