@@ -74,7 +74,7 @@ def test_the_file_holds_json_and_is_in_write_ahead_mode(run):
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         documents = dict(connection.execute("SELECT name, value FROM documents"))
         assert json.loads(documents["space"]) == SPACE.to_json()
-        assert json.loads(documents["strategy"])["options"] == {"population": 50, "sample": 10}
+        assert json.loads(documents["strategy"])["options"] == {"population": 20, "sample": 10}
         assert connection.execute("SELECT count(*) FROM trials").fetchone() == (20,)
 
 
