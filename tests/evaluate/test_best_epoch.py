@@ -29,20 +29,23 @@ def epochs(samples: int, rows: list[tuple[float, float]]) -> tuple[BestEpoch, nn
     return best, model
 
 
-ROWS = st.lists(st.tuples(st.sampled_from([0.5, 0.6, 0.7]), st.sampled_from([0.5, 1.0, 2.0])), min_size=1, max_size=8)
+ROWS = st.lists(st.tuples(st.sampled_from([0.5, 0.6, 0.61]), st.sampled_from([0.9, 1.0, 2.0])), min_size=1, max_size=8)
 
 
 @given(ROWS, st.sampled_from([40, 4000]))
-def test_the_weights_are_those_of_the_best_epoch(rows: list[tuple[float, float]], samples: int) -> None:
+def test_the_weights_are_those_of_the_last_epoch_unless_the_best_is_clearly_better(
+    rows: list[tuple[float, float]], samples: int
+) -> None:
     best, model = epochs(samples, rows)
     number = int(model.weight.item())
     assert best.metrics == {"accuracy": rows[number][0], "loss": rows[number][1]}
-    if samples == 40:  # too few for accuracies
-        assert rows[number][1] == min(loss for _, loss in rows)
-    else:
-        assert rows[number] == max(rows, key=lambda row: (row[0], -row[1]))
-    later = rows[number + 1 :]
-    assert rows[number] not in later  # among equals the last
+    if samples == 40:  # too few for accuracies: 32 % of a loss are chance
+        lowest = min(loss for _, loss in rows)
+        assert (rows[number][1] == lowest) if rows[-1][1] == 2.0 and lowest < 2.0 else number == len(rows) - 1
+    else:  # 3 % of an accuracy are
+        top = max(accuracy for accuracy, _ in rows)
+        is_ahead = rows[-1][0] == 0.5 and top > 0.5
+        assert (rows[number] == max(rows, key=lambda row: (row[0], -row[1]))) if is_ahead else number == len(rows) - 1
 
 
 def test_a_loss_that_is_not_a_number_is_never_the_best() -> None:
@@ -72,7 +75,7 @@ def test_a_trial_has_the_metrics_of_its_network() -> None:
     data = images()
     one = candidate(convnet, seed=3)
     metrics = Training(data, epochs=8).evaluate(one)
-    assert metrics["loss"] == min(row["loss"] for row in one.curve)
+    assert metrics["loss"] in [row["loss"] for row in one.curve]
     with torch.no_grad():
         scores = one.model(data.normalise(data.validation.inputs))
     assert nn.functional.cross_entropy(scores, data.validation.targets).item() == pytest.approx(metrics["loss"], 1e-4)

@@ -46,7 +46,7 @@ def test_it_learns(data: Data, network: Callable[[], nn.Module], optimizer: str)
 def test_it_learns_with_each_aid(options: dict[str, Any]) -> None:
     data = images((300, 60, 60), side=16)
     one = candidate(lambda: convnet())
-    assert Training(data, epochs=8, batch_size=20, **options).evaluate(one)["accuracy"] > 0.7
+    assert Training(data, epochs=12, batch_size=20, **options).evaluate(one)["accuracy"] > 0.7
 
 
 def test_metrics_are_those_of_the_network_that_is_left() -> None:

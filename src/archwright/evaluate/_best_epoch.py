@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 _CHECKS = 20  # of a stage that time ends
 _PATIENCE = 0.4  # of a stage without a better epoch, after which it ends
 _LATE = 0.75  # of a stage, before which it does not end: until the learning rate is annealed losses waver
-_WORSE = 1.1  # times the loss of the best epoch
+_MARGIN = 2.0  # over the root of the number of samples: the share of a value by which another one is clearly better
 
 
 class BestEpoch:
-    """Keeps the weights of the best epoch of a stage of training.
+    """Keeps the weights of the best epoch of a stage of training, if that is clearly better than the last one.
 
     The best is that of the task's objective, ties by the loss; with fewer than 500 validation samples, of a task that
-    measures its loss, that of the loss.
+    measures its loss, that of the loss. The last epoch has the lowest learning rate, and is preferred unless the best
+    one is ahead by a share of 2 / sqrt(n) of its value, for n validation samples.
 
     Args:
         task: The task.
         samples: The number of validation samples.
 
     Attributes:
-        metrics: The metrics of the best epoch; empty before the first.
+        metrics: The metrics of the last epoch; after `restore`, of the epoch whose weights the network has.
     """
 
     def __init__(self, task: Task, samples: int) -> None:
         direction, metric = task.objective.split()
         self._signs = {} if samples < ENOUGH else {metric: 1 if direction == "max" else -1}
         self._signs.setdefault("loss", -1)
-        self._score: tuple[float, ...] = ()
+        self._margin = _MARGIN / math.sqrt(samples)
+        self._best: dict[str, float] = {}
         self._weights: dict[str, Any] = {}
         self._best_at = self._checked_at = 0.0
-        self._loss = math.inf
-        self._is_last = True
         self.metrics: dict[str, float] = {}
 
     @property
@@ -57,28 +57,32 @@ class BestEpoch:
 
     def offer(self, model: torch.nn.Module, metrics: Mapping[str, float], progress: float) -> None:
         """Take in an epoch: its network and validation metrics, and the progress of the stage from 0 to 1."""
-        self._checked_at, self._loss = progress, metrics["loss"]
-        score = self.score(metrics)
-        self._is_last = not self._score or score >= self._score  # among equals the later one, which is annealed further
-        if self._is_last:
-            self._score, self._best_at, self.metrics = score, progress, dict(metrics)
+        self._checked_at, self.metrics = progress, dict(metrics)
+        if not self._best or self._score(metrics) >= self._score(self._best):
+            self._best_at, self._best = progress, self.metrics
             if progress < 1:
                 self._weights = {name: _copied(value) for name, value in model.state_dict().items()}
 
-    def score(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+    def is_clearly_better(self, first: Mapping[str, float], second: Mapping[str, float]) -> bool:
+        """Tell whether metrics are better than others by more than chance."""
+        one, other = self._score(first)[0], self._score(second)[0]
+        return one > other and not one - other <= self._margin * abs(one)
+
+    def stalled(self) -> bool:
+        """Tell whether the network overfits: the best epoch was long ago, and clearly better."""
+        is_late = self._checked_at >= max(_LATE, self._best_at + _PATIENCE)
+        return is_late and self.is_clearly_better(self._best, self.metrics)
+
+    def restore(self, model: torch.nn.Module) -> None:
+        """Set the weights of a network to those of the best epoch, if that was clearly better than the last."""
+        if self._best is not self.metrics and self.is_clearly_better(self._best, self.metrics):
+            model.load_state_dict(self._weights)
+            self.metrics = self._best
+
+    def _score(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         """Return what epochs are compared by; more is better."""
         values = (sign * metrics[name] for name, sign in self._signs.items())
         return tuple(value if math.isfinite(value) else -math.inf for value in values)
-
-    def stalled(self) -> bool:
-        """Tell whether the network overfits: there was no better epoch for long, and the loss rises."""
-        is_late = self._checked_at >= max(_LATE, self._best_at + _PATIENCE)
-        return is_late and self._loss > _WORSE * abs(self.metrics["loss"])
-
-    def restore(self, model: torch.nn.Module) -> None:
-        """Set the weights of a network to those of the best epoch."""
-        if not self._is_last:
-            model.load_state_dict(self._weights)
 
 
 def train_to_the_end(

@@ -178,7 +178,7 @@ class Training(Evaluator):
                 feed.run(candidate.model, inputs)
 
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
-        """Train the candidate's network, and return its metrics in the best epoch.
+        """Train the candidate's network, and return its metrics.
 
         The metrics are reported after each epoch. At the candidate's deadline the epoch is cut short, its metrics are
         reported, and `Stopped` is raised.
@@ -190,9 +190,9 @@ class Training(Evaluator):
         With the fidelity "splits" it is trained that many times, each time with other validation samples of the same
         number, and the metrics are means; the network is that of the first split, the task's own.
 
-        The weights are those of the best epoch of the last stage, by the objective, or by the loss with fewer than 500
-        validation samples. A stage ends early, in its last quarter, if 40 % of it have passed without a better epoch
-        and the validation loss is 10 % above that of the best one.
+        The weights are those of the last epoch, or of the best one of the last stage if that is clearly better: by the
+        objective, or by the loss with fewer than 500 validation samples, and by a share of 2 / sqrt(n) of its value for
+        n validation samples. A stage ends early, in its last quarter, if 40 % of it have passed since such an epoch.
 
         Returns:
             The metrics of the task on the validation set, such as "accuracy" and "loss" (without label smoothing);
@@ -253,7 +253,8 @@ class Training(Evaluator):
         """Train the candidate's network from scratch on the training and most of the validation set, and test it once.
 
         Half of the validation set, at most 1,000 samples, is kept for choosing the best epoch, as in `evaluate`. If the
-        network that the search has trained (`candidate.searched`) is better there, it is the result, with a warning.
+        network that the search has trained (`candidate.searched`) is clearly better there, it is the result, with a
+        warning.
 
         With a deadline the learning rate follows the time or the steps, whichever is further, so that it is fully
         annealed at the end; the test ends before the deadline. The training loss of each epoch is reported; if a
@@ -294,7 +295,7 @@ class Training(Evaluator):
             searched = candidate.searched()
             if searched is not None:
                 before = compute_metrics(searched.to(candidate.device), held, setup)
-                if best.score(before) > best.score(best.metrics):
+                if best.is_clearly_better(before, best.metrics):
                     name = best.compared_by
                     candidate.problem(
                         f"the final training is behind the search: {name} {best.metrics[name]:.4f} against "
