@@ -13,12 +13,12 @@ from archwright.tasks import as_task
 
 
 def test_a_forecast_that_is_far_off_is_corrected_once() -> None:
-    forecast = Forecast(12, 100.0)
-    assert forecast.correct(1, 50.0) is None  # one network tells nothing
-    assert forecast.correct(2, 10.0) is None  # too early
-    assert forecast.correct(2, 50.0) == 4.0
-    assert forecast.correct(2, 52.0) is None  # known by now
-    assert forecast.correct(9, 90.0) == 10.0
+    forecast = Forecast(24, 100.0)
+    assert forecast.correct(3, 50.0) is None  # few networks tell nothing: the first is a full evaluation
+    assert forecast.correct(4, 10.0) is None  # too early
+    assert forecast.correct(4, 50.0) == 8.0
+    assert forecast.correct(4, 52.0) is None  # known by now
+    assert forecast.correct(9, 60.0) == 15.0
     assert Forecast(12, 100.0).correct(5, 50.0) is None  # near enough
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _OFF = 1.5  # times more or fewer networks than were said, from which that is corrected
-_LEAST = 2  # networks, and
+_LEAST = 4  # networks, and
 _SHARE = 0.2  # of the time of the search, after which the pace is known
 
 
