@@ -271,13 +271,16 @@ class Network(_Matern):
 class _Trend(_Linear):
     """Linear in features of networks, each with mean 0 and variance 1 over the space."""
 
+    model: ClassVar[type[CostModel | ProxyModel]]
+
     def __init__(self, space: Space) -> None:
         super().__init__(space)
+        self._model = self.model(space)
         self._scale = _Scale(self.features, space)
 
-    @abstractmethod
     def features(self, architectures: Sequence[Architecture]) -> Array:
-        """Return (n, features) numbers, in whatever unit."""
+        """Return (n, features) numbers, in whatever unit: what the model predicts."""
+        return self._model.predict(architectures)
 
     def inputs(self, architectures: Sequence[Architecture]) -> Array:
         return self._scale(architectures)
@@ -296,9 +299,7 @@ class Costs(_Trend):
                [ 1.5,  1.5]])
     """
 
-    def __init__(self, space: Space) -> None:
-        self._model = CostModel(space)
-        super().__init__(space)
+    model = CostModel
 
     @classmethod
     def serves(cls, space: Space) -> bool:
@@ -320,22 +321,15 @@ class Proxies(_Trend):
         False
     """
 
+    model = ProxyModel
     lacking = (
         "scores networks that take one tensor of real numbers (model= and example_input=), and this space has none"
     )
-
-    def __init__(self, space: Space) -> None:
-        self._model = ProxyModel(space)
-        super().__init__(space)
 
     @classmethod
     def serves(cls, space: Space) -> bool:
         """Tell whether the space has networks of one input of real numbers."""
         return scorable(space)
-
-    def features(self, architectures: Sequence[Architecture]) -> Array:
-        """Return the proxies."""
-        return self._model.predict(architectures)
 
 
 class _Cosine(_Linear):
