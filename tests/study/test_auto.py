@@ -90,15 +90,15 @@ def chosen(evaluator, budget, *, space=SPACE, strategy="auto", scheduler="auto",
     ],
 )  # fmt: skip
 def test_the_rules(evaluator, budget, options, scheduler, strategy, rungs):
-    way = chosen(evaluator, budget, **options)
-    assert aw.schedulers.name_of(way.scheduler) == scheduler
-    assert aw.strategies.name_of(way.strategy) == strategy
+    plan = chosen(evaluator, budget, **options)
+    assert aw.schedulers.name_of(plan.scheduler) == scheduler
+    assert aw.strategies.name_of(plan.strategy) == strategy
     if "seconds" in rungs:
-        assert str(way.ladder).startswith("seconds 6, ")
-        assert (way.ladder.rungs[0], way.ladder.rungs[-1]) == ({"seconds": 6.0}, {"seconds": 75.0})
+        assert str(plan.ladder).startswith("seconds 6, ")
+        assert (plan.ladder.rungs[0], plan.ladder.rungs[-1]) == ({"seconds": 6.0}, {"seconds": 75.0})
     else:
-        assert str(way.ladder) == rungs
-    told = [line.split(":")[0] for line in way.why]
+        assert str(plan.ladder) == rungs
+    told = [line.split(":")[0] for line in plan.why]
     expected = [] if "scheduler" in options else [f"scheduler {scheduler}"]
     expected += ["fidelity seconds"] if "seconds" in rungs else []
     assert told == expected + ([] if "strategy" in options else [f"strategy {strategy}"])
@@ -106,7 +106,7 @@ def test_the_rules(evaluator, budget, options, scheduler, strategy, rungs):
 
 def test_several_objectives_have_strategies_that_go_by_all_of_them():
     aims = [aw.Objective("value"), aw.Objective("cost", False)]
-    ways = [
+    plans = [
         choose(
             SPACE,
             Growing(),
@@ -119,8 +119,8 @@ def test_several_objectives_have_strategies_that_go_by_all_of_them():
         )
         for trials in (400, 401)
     ]
-    assert [aw.strategies.name_of(way.strategy) for way in ways] == ["mo-bo", "nsga2"]
-    assert all(way.scheduler == Full() for way in ways)
+    assert [aw.strategies.name_of(plan.strategy) for plan in plans] == ["mo-bo", "nsga2"]
+    assert all(plan.scheduler == Full() for plan in plans)
 
 
 NETWORKS = aw.Space(
@@ -182,16 +182,16 @@ def test_with_time_for_a_dozen_evaluations_all_are_full(epochs, splits, schedule
 
     if splits:
         Known.fidelities["splits"] = Fidelity(1, 5, whole=True)
-    way = chosen(Known(), aw.Budget(seconds=10_000), space=NETWORKS)
-    assert aw.schedulers.name_of(way.scheduler) == scheduler
-    assert str(way.ladder).startswith(ladder)
-    assert any(line.startswith("plan: about") for line in way.why) == (ladder != "seconds ")
-    assert way.forecast.networks > 5
+    plan = chosen(Known(), aw.Budget(seconds=10_000), space=NETWORKS)
+    assert aw.schedulers.name_of(plan.scheduler) == scheduler
+    assert str(plan.ladder).startswith(ladder)
+    assert any(line.startswith("plan: about") for line in plan.why) == (ladder != "seconds ")
+    assert plan.forecast.networks > 5
 
 
 def test_a_budget_in_which_no_network_sees_the_data_once_is_told():
-    way = chosen(Paced(), aw.Budget(seconds=10), space=NETWORKS)
-    assert any("budget too short: the fastest of 12 sampled networks takes" in line for line in way.why)
+    plan = chosen(Paced(), aw.Budget(seconds=10), space=NETWORKS)
+    assert any("budget too short: the fastest of 12 sampled networks takes" in line for line in plan.why)
 
 
 def test_a_network_that_cannot_be_timed_is_a_trial_that_fails():
@@ -245,9 +245,9 @@ def test_a_space_that_a_model_cannot_serve_has_evolution_and_the_reason_is_told(
         raise StrategyError("too strange")
 
     monkeypatch.setattr(bo, "check", refuse)
-    way = chosen(FUNCTION, aw.Budget(trials=9))
-    assert aw.strategies.name_of(way.strategy) == "evolution"
-    assert way.why[-1] == "strategy evolution: the surrogate model does not support the space: too strange"
+    plan = chosen(FUNCTION, aw.Budget(trials=9))
+    assert aw.strategies.name_of(plan.strategy) == "evolution"
+    assert plan.why[-1] == "strategy evolution: the surrogate model does not support the space: too strange"
 
 
 @pytest.mark.parametrize(

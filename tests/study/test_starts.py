@@ -71,9 +71,9 @@ def chosen(space, strategy="auto", starts=None, constraints=()):
 
 def test_auto_tries_what_is_known_of_a_ready_made_space():
     known = aw.spaces.starts(RESNET)
-    way = chosen(RESNET)
-    assert way.starts == tuple(known[:3])
-    assert any(line.startswith("starts 3: ") for line in way.why)
+    plan = chosen(RESNET)
+    assert plan.starts == tuple(known[:3])
+    assert any(line.startswith("starts 3: ") for line in plan.why)
     assert chosen(RESNET, strategy="random").starts == ()
     assert chosen(RESNET, starts=()).starts == ()
     assert chosen(aw.Space(model=aw.nn.Sequential(aw.nn.Flatten(), aw.nn.LazyLinear(3)))).starts == ()

@@ -157,7 +157,7 @@ def search(
         given = before.ladder if fidelity is None and before.ladder.rungs else fidelity
         bounds = bounds or before.constraints
         starts = before.starts if starts is None else starts
-    way = choose(
+    plan = choose(
         where,
         measure,
         budget,
@@ -170,18 +170,18 @@ def search(
         final=bool(final),
         began=start,
     )
-    check_strategy(where, way.strategy, measure)
-    check_scheduler(where, way.scheduler, way.ladder, measure, budget)
+    check_strategy(where, plan.strategy, measure)
+    check_scheduler(where, plan.scheduler, plan.ladder, measure, budget)
     scorer = None if screen is None else proxy_scorer(ProxyFilter.parse(screen), where, measure)
     study = Study(
         where,
-        strategy=way.strategy,
-        scheduler=way.scheduler,
-        fidelity=way.ladder,
+        strategy=plan.strategy,
+        scheduler=plan.scheduler,
+        fidelity=plan.ladder,
         inherit=inherit,
         screen=screen,
-        constraints=way.constraints,
-        starts=way.starts,
+        constraints=plan.constraints,
+        starts=plan.starts,
         objective=aims,
         seed=seed,
         path=path,
@@ -189,7 +189,7 @@ def search(
         name=name,
         resume=resume,
     )
-    why, study.forecast = (*why, *way.why), way.forecast
+    why, study.forecast = (*why, *plan.why), plan.forecast
     return study._run(
         measure, budget, final, ensemble, callbacks, why=why, baselines=baselines, scorer=scorer, start=start
     )

@@ -1,0 +1,102 @@
+"""How large the networks of a space are, and how long they train."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from archwright import spaces
+from archwright.cost import Counted, TrainingPace
+from archwright.evaluate import Evaluator
+from archwright.space import Architecture, Space
+
+SAMPLED = 12
+"""Networks that are sampled and counted."""
+
+_SMALLER = 3  # times as many epochs as wanted, that the fastest network gets at most: it leads only in short trainings
+_DIGITS = 3  # of the bounds
+
+
+@dataclass(frozen=True)
+class SpeedProfile:
+    """How large a few networks of a space are, and how long their training takes here."""
+
+    flops: tuple[float, ...]  # of each, ascending
+    known: float  # of the smallest of the known designs, which is let in however slow it is; 0 without one
+    timed: tuple[tuple[float, float], ...]  # the FLOPs of some, ascending, and the seconds of an epoch, not descending
+
+    @classmethod
+    def of(cls, space: Space, evaluator: Evaluator) -> SpeedProfile | None:
+        """Draw and count them, and time the smallest, the largest and one between; `None` where none of them can be."""
+        rng, pace, counted = np.random.default_rng(0), TrainingPace(evaluator), Counted(("flops",))
+        sizes: dict[Architecture, float] = {}
+        drawn, known = [space.sample(rng) for _ in range(SAMPLED)], spaces.starts(space)
+        for architecture in (*drawn, *known):
+            with suppress(Exception):  # a layer may raise anything
+                sizes[architecture] = counted.of(space, architecture, evaluator.example_input)["flops"]
+        drawn = sorted((each for each in dict.fromkeys(drawn) if sizes.get(each)), key=sizes.__getitem__)
+        timed: list[tuple[float, float]] = []
+        for architecture in dict.fromkeys(drawn[place] for place in (0, len(drawn) // 2, -1) if drawn):
+            with suppress(Exception):
+                timed.append((sizes[architecture], pace.of(space, architecture)["seconds_per_epoch"]))
+        seconds = np.maximum.accumulate([each for _, each in timed])
+        points = tuple(zip((flops for flops, _ in timed), seconds.tolist(), strict=True))
+        smallest = min((sizes[each] for each in known if each in sizes), default=0.0)
+        return cls(tuple(sizes[each] for each in drawn), smallest, points) if timed else None
+
+    def seconds(self, flops: float) -> float:
+        """About the seconds of an epoch of a network of a size, between those that were timed."""
+        sizes, seconds = zip(*self.timed, strict=True)
+        return float(np.interp(flops, sizes, seconds))
+
+    def largest(self, seconds: float) -> float:
+        """About the FLOPs of the largest network with such an epoch; those of the smallest, if that takes longer."""
+        best = self.timed[0][0]
+        for (low, quick), (high, slow) in pairwise(self.timed):
+            if seconds >= slow:
+                best = high
+            elif seconds > quick:
+                best = low + (high - low) * (seconds - quick) / (slow - quick)
+        return best
+
+    @property
+    def middle(self) -> float:
+        """About the seconds of an epoch of a network in the middle of the space."""
+        return self.seconds(float(np.median(self.flops)))
+
+    @property
+    def fastest(self) -> float:
+        """About those of the smallest network: it is let in however slow the machine is."""
+        return self.timed[0][1]
+
+    def affordable(self, seconds: float, wanted: float, *, both: bool) -> tuple[tuple[str, ...], str]:
+        """Return the bounds within which networks make good use of a time, and what to say of them.
+
+        Args:
+            seconds: The time of the final training.
+            wanted: The epochs of it that a network has to get.
+            both: Whether networks are bounded from below, too, as is needed where they are compared after short
+                trainings.
+        """
+        most = seconds / wanted
+        if most >= self.timed[-1][1]:
+            return (), f"size not constrained: all sampled networks fit {wanted:.0f} epochs into the final training"
+        bound = _rounded(max(self.largest(most), self.known), math.ceil)
+        reason = f"larger networks do not fit {wanted:.0f} epochs into the final training"
+        if not both or self.fastest >= most / _SMALLER:
+            return (f"flops <= {bound:g}",), f"size up to {bound:.2g} FLOPs: {reason}"
+        least = _rounded(min(self.largest(most / _SMALLER), self.known or math.inf), math.floor)
+        return (f"flops <= {bound:g}", f"flops >= {least:g}"), (
+            f"size from {least:.2g} to {bound:.2g} FLOPs: {reason}; smaller ones lead only in short trainings"
+        )
+
+
+def _rounded(number: float, to_whole: Callable[[float], int]) -> float:
+    """Return a number of few digits that is not less, or not more."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - _DIGITS + 1)
+    return float(f"{to_whole(number / unit) * unit:.{_DIGITS}g}")
