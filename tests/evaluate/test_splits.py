@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 import torch
@@ -84,6 +85,15 @@ def test_a_deadline_leaves_the_mean_over_the_splits_so_far() -> None:
     with pytest.raises(Stopped):
         Training(images(), epochs=1).evaluate(one)
     assert [row["step"] for row in one.curve] == [1, 2, 3]
+
+
+def test_a_deadline_in_the_first_split_leaves_its_network_and_metrics() -> None:
+    one = candidate(convnet, fidelity={"splits": 3}, deadline=time.monotonic())
+    with pytest.raises(Stopped, match="out of time"):
+        Training(images(), epochs=30).evaluate(one)
+    assert [row["step"] for row in one.curve] == [1]
+    assert one.built is not None
+    assert 0 <= one.curve[0]["accuracy"] <= 1
 
 
 @pytest.mark.parametrize(("samples", "known"), [(40, True), (499, True), (500, False)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from archwright.evaluate import Fidelity, FunctionEvaluator, Repeats, Training
 from archwright.schedulers import ASHA, Full, Ladder, Scheduler
 from archwright.strategies import Strategy
 from archwright.study._auto import choose
+from archwright.study._speed import SpeedProfile
 
 
 class Timed(Growing):
@@ -167,7 +169,7 @@ def test_networks_are_as_large_as_the_final_training_can_use():
     fitting = {each for each in NETWORKS.enumerate() if bounds.get(">=", 0) <= 12 * each["width"] <= bounds["<="]}
     assert {trial.architecture for trial in study.trials} == fitting
     assert study.why[1].startswith("size ")
-    assert study.strategy.population == 8
+    assert study.strategy.population == 7
 
 
 @pytest.mark.parametrize(
@@ -192,6 +194,31 @@ def test_with_time_for_a_dozen_evaluations_all_are_full(epochs, splits, schedule
 def test_a_budget_in_which_no_network_sees_the_data_once_is_told():
     plan = chosen(Paced(), aw.Budget(seconds=10), space=NETWORKS)
     assert any("budget too short: the fastest of 12 sampled networks takes" in line for line in plan.why)
+
+
+def test_a_budget_that_has_passed_before_the_search_is_told():
+    """And still one network is planned."""
+    plan = choose(
+        NETWORKS,
+        Paced(),
+        aw.Budget(seconds=100),
+        strategy="auto",
+        scheduler="auto",
+        fidelity=None,
+        constraints=(),
+        began=time.monotonic() - 90,
+    )
+    assert any(line.startswith("budget too short: 90 of 100 seconds have passed") for line in plan.why)
+    assert any("about 1 network gets 1 second" in line for line in plan.why)
+    assert plan.forecast.networks == 1
+
+
+def test_after_a_limit_of_time_the_speeds_of_larger_networks_are_extrapolated():
+    Paced.timed.clear()
+    profile = SpeedProfile.of(NETWORKS, Paced(), limit=-1.0)
+    assert len(Paced.timed) == 1
+    (small, quick), *_, (large, slow) = profile.timed
+    assert slow / quick == pytest.approx(large / small)
 
 
 def test_a_network_that_cannot_be_timed_is_a_trial_that_fails():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from tests.study.helpers import SPACE, function, walk
 
 import archwright as aw
 from archwright.errors import StudyError
+from archwright.evaluate import Fidelity
 
 NETWORKS = aw.Space(
     model=aw.nn.Sequential(aw.nn.Linear(4, aw.ordinal(2, 3, 5, 8, name="width")), aw.nn.LazyLinear(2)),
@@ -160,8 +162,21 @@ def test_what_was_trained_for_longer_than_is_left_is_kept_and_tested(tmp_path, f
     path = tmp_path / "run" if folder else None
     with pytest.warns(UserWarning, match="of trial 0, which the search trained for .* kept as it is and tested"):
         study = aw.search(NETWORKS, Slow(), budget=aw.Budget(seconds=2), path=path)
-    assert study.test == {"value": 1.0, "test_value": 0.0}
+    assert study.test == {"test_value": 0.0}
     assert mark(study) == 0.0
+
+
+def test_of_a_network_on_several_splits_the_time_of_one_training_counts():
+    class Split(Slow):
+        fidelities: ClassVar = {"splits": Fidelity(1, 5, whole=True)}
+
+        def evaluate(self, candidate):
+            for number in range(1, 6):
+                candidate.record(number, value=1.0)
+            return super().evaluate(candidate)
+
+    known = {"starts": [next(NETWORKS.enumerate())], "scheduler": "asha", "fidelity": {"splits": (1, 5)}}
+    assert mark(aw.search(NETWORKS, Split(), budget=aw.Budget(seconds=2), **known)) == 100.0
 
 
 def test_who_cannot_test_trains_again_however_short_it_is():

@@ -31,7 +31,11 @@ def data(targets, *, features=3, **options):
     [
         (lambda: data(torch.arange(400) % 2), []),
         (lambda: data(torch.arange(60) % 2), ["6 validation samples, too few to tell networks apart"]),
-        (lambda: data((torch.arange(400) >= 397).long()), ["class '1' has"]),
+        (lambda: data((torch.arange(400) >= 397).long()), ["class '1' has", "of class '0'"]),
+        (lambda: data(torch.arange(800) // 2), ["class '0' has 1 training sample (of 400 classes"]),
+        (lambda: data((torch.arange(400) >= 390).long()), ["97.5% of the training samples are of class '0'"]),
+        (lambda: data(torch.cat([torch.randn(399), torch.tensor([1e9])]), task="regression"), ["a target is 1e+09"]),
+        (lambda: data(torch.randn(400), task="regression"), []),
         (lambda: data(torch.arange(400) % 2, features=1), ["a single feature"]),
         (lambda: data(torch.ones(400), task="regression"), ["all targets are equal"]),
     ],

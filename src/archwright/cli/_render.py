@@ -240,7 +240,12 @@ class Display(Callback):
         if self.data is not None and "accuracy" in best.metrics:
             self.out.line(_uncertainty(study, len(self.data.validation)), label="uncertainty")
         if study.test is not None:
-            self.out.line(_metrics(_leading(study, study.test)), label="final")
+            told = _metrics(_leading(study, study.test))
+            if self.data is not None and "test_accuracy" in study.test:
+                samples = len(self.data.test)
+                error = standard_error(study.test["test_accuracy"], samples)
+                told += f" (accuracy +- {error:.4f}: standard error over {counted(samples, 'test sample')})"
+            self.out.line(told, label="final")
         self._baselines(study)
         if study.ensemble is not None:
             self.out.line(_ensemble(study, study.ensemble), label="ensemble")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -139,6 +140,11 @@ class Evaluator(ABC):
     def retrains(self) -> bool:
         """Whether it has a final training."""
         return type(self).retrain is not Evaluator.retrain
+
+    @property
+    def most_final_epochs(self) -> float:
+        """The largest number of epochs of a final training in a time budget; infinite if it is not known."""
+        return math.inf
 
     def retrain(self, candidate: Candidate) -> Mapping[str, float] | None:
         """Run the final training: train the candidate from scratch, for longer, and test it once.

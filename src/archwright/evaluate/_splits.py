@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from archwright.datasets import choose
-from archwright.evaluate._candidate import Candidate
+from archwright.evaluate._candidate import Candidate, Stopped
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
@@ -46,7 +46,8 @@ def evaluate_on_splits(
         evaluate: Trains a candidate on the split of a number, and returns its metrics.
 
     Raises:
-        Stopped: The candidate was stopped; what was reported is the mean over the splits so far.
+        Stopped: The candidate was stopped; what was reported is the mean over the splits so far, or the last metrics of
+            the first one.
     """
     stages = tuple({name: value for name, value in each.items() if name != "splits"} for each in candidate.stages[-1:])
     wanted = int(candidate.stages[-1]["splits"])
@@ -57,7 +58,13 @@ def evaluate_on_splits(
         state = {"splits": 0, "sums": {}}  # what was measured with less of something else is not comparable
     done, sums = int(state["splits"]), dict(state["sums"])
     for number in range(done, wanted):
-        found = evaluate(number, others[number])
+        try:
+            found = evaluate(number, others[number])
+        except Stopped:
+            if not number and others[0].curve:  # a network that has learned something is better than none
+                candidate.adopt(others[0].model)
+                candidate.record(1, **{name: value for name, value in others[0].curve[-1].items() if name != "step"})
+            raise
         if not number:
             candidate.adopt(others[0].model)
         sums = {name: sums.get(name, 0.0) + value for name, value in found.items()}

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from archwright._scalars import scalar
+from archwright._words import counted
 from archwright.errors import EvaluationError, SpaceError, UnknownName, unknown
 from archwright.evaluate._augment import suited
 from archwright.evaluate._best_epoch import BestEpoch, train_to_the_end
@@ -261,17 +262,16 @@ class Training(Evaluator):
         listener raises `Stopped`, the training ends, and the network is tested.
 
         Returns:
-            The metrics of the task on the test set, if there is one, named "test_..."; "train_loss"; "epochs", possibly
-            fractional; "parameters".
+            The metrics of the task on the test set, if there is one, named "test_..."; "parameters"; and of a network
+            that is not that of the search "train_loss" and "epochs", possibly fractional.
 
         Raises:
             EvaluationError: As in `evaluate`; or the time is too short for any training.
         """
         recipe = self._recipe_of(candidate)
         samples = len(self.task.train)
-        epochs = self.final_epochs or LONGER * recipe.epochs_for(samples)
-        if candidate.deadline is not None and self.final_epochs is None:
-            epochs = max(epochs, enough_epochs(samples) * (_AT_MOST if self.task.kind == "image" else 1))
+        timed = candidate.deadline is not None
+        epochs = self._most_epochs(recipe) if timed else self.final_epochs or LONGER * recipe.epochs_for(samples)
         size = recipe.batch_for(samples)
         kept, others = keep_back(self.task.validation)
         model = candidate.rebuild()
@@ -299,12 +299,25 @@ class Training(Evaluator):
                     name = best.compared_by
                     candidate.problem(
                         f"the final training is behind the search: {name} {best.metrics[name]:.4f} against "
-                        f"{before[name]:.4f} on {len(kept)} validation samples that it did not learn from. The network "
-                        "of the search is kept"
+                        f"{before[name]:.4f} on {counted(len(kept), 'validation sample')} that it did not learn from. "
+                        "The network of the search is kept"
                     )
                     model.load_state_dict(searched.state_dict())
+                    return {**self._tested(model, setup), "parameters": _size(model)}
             tested = self._tested(model, setup)
         return {**tested, "train_loss": train_loss, "epochs": trained, "parameters": _size(model)}
+
+    @property
+    def most_final_epochs(self) -> float:
+        """The largest number of epochs of a final training in a time budget."""
+        return self._most_epochs(self.recipe)
+
+    def _most_epochs(self, recipe: Recipe) -> int:
+        if self.final_epochs is not None:
+            return self.final_epochs
+        samples = len(self.task.train)
+        enough = enough_epochs(samples) * (_AT_MOST if self.task.kind == "image" else 1)
+        return max(LONGER * recipe.epochs_for(samples), enough)
 
     def held_out(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
         """Test a trained network.

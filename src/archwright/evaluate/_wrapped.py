@@ -54,6 +54,11 @@ class Wrapped(Evaluator):
         return self.evaluator.retrains
 
     @property
+    def most_final_epochs(self) -> float:
+        """That of the evaluator."""
+        return self.evaluator.most_final_epochs
+
+    @property
     def is_paced(self) -> bool:
         """Whether the wrapped evaluator estimates the time per epoch."""
         return self.evaluator.is_paced

@@ -36,6 +36,8 @@ _LEAST_EPOCHS = 0.15  # below that the order of networks tells nothing of what i
 _COMPLETE = 12  # evaluations of a network in the middle of the space that the search has time for: then all are full
 _ENOUGH = 0.7  # of the epochs of a final training, that the slowest network is to get at least
 _USELESS = 1.0  # epochs of the fastest network, below which a final training is of no use
+_SPARE = 2.0  # times the steps of a final training, for its validation and for a pace that is off
+_TIMING_SHARE = 0.05  # of a time budget, after which no further network is timed
 _STARTS = 3  # known architectures that are tried first
 _GENERATIONS = 4  # that evolution is to have at least
 _POPULATION = 5, 50  # the least and the most
@@ -141,7 +143,7 @@ class _Rules:
         final: bool,
     ) -> None:
         self._space, self._evaluator, self._budget, self._asked = space, evaluator, budget, fidelity
-        self._is_one_shot = isinstance(strategy, OneShot)
+        self._is_auto, self._is_one_shot = strategy == "auto", isinstance(strategy, OneShot)
         self._several, self._final = several, final
         self._decided = sorted(space.parts.keys() & evaluator.fidelities.keys())
         self._is_timed = (
@@ -157,7 +159,7 @@ class _Rules:
         self.expected = 0.0
         self._profile: SpeedProfile | None = None
         if self._is_timed and evaluator.is_paced and not evaluator.prepares:
-            self._profile = SpeedProfile.of(space, evaluator)
+            self._profile = SpeedProfile.of(space, evaluator, _TIMING_SHARE * budget.time)
             if self._profile is None:
                 self.why.append(f"size not constrained: none of {SAMPLED} sampled networks could be counted and timed")
         self.typical = None if self._profile is None else self._profile.middle
@@ -168,7 +170,7 @@ class _Rules:
         if scheduler == "auto":
             complete = 0.0
             if self.typical is not None and not self._several:
-                seconds = search_time(self._budget, self._evaluator, complete=True, final=self._final)
+                seconds = self._time_without_final(complete=True)
                 complete = seconds / (self.typical * self._epochs)
             self._splits = complete >= _COMPLETE and "splits" in self._evaluator.fidelities
             name, reason = self._scheduler(asked=asked, complete=complete)
@@ -182,10 +184,13 @@ class _Rules:
                 f"fidelity={self._asked!r} has no effect with {scheduler!r}, whose trials are full evaluations: omit "
                 "it, or use a scheduler such as 'asha'"
             )
-        self.search_time = search_time(
-            self._budget, self._evaluator, complete=not scheduler.partial or self._splits, final=self._final
-        )
+        self.search_time = self._time_without_final(complete=not scheduler.partial or self._splits)
         return scheduler
+
+    def _time_without_final(self, *, complete: bool) -> float:
+        profile, most = self._profile, self._evaluator.most_final_epochs
+        longest = math.inf if profile is None else _SPARE * profile.slowest * most
+        return search_time(self._budget, self._evaluator, complete=complete, final=self._final, most=longest)
 
     def _scheduler(self, *, asked: bool, complete: float) -> tuple[str, str]:
         evaluator, budget = self._evaluator, self._budget
@@ -228,21 +233,30 @@ class _Rules:
         budget, evaluator = self._budget, self._evaluator
         usable = max(0.0, self.search_time - passed)
         ranges = self._ranges()
+        if passed and usable <= 0:
+            images = evaluator.task is not None and evaluator.task.kind == "image"
+            self.why.append(
+                f"budget too short: {passed:.2g} of {budget.time:.3g} seconds have passed before the first trial; one "
+                f"network gets a short training. More time{', or smaller images (size=, --size),' if images else ''} "
+                "would help"
+            )
         if self._by_seconds(scheduler):
             least, most = _seconds(usable, 0.0 if self.typical is None else _least_epochs(evaluator) * self.typical)
-            ranges, self.expected = {"seconds": (least, most)}, usable / (2 * least)  # as much again for promotions
+            ranges, first = {"seconds": (least, most)}, most if self._is_auto else least  # a known design gets all
+            self.expected = 1 + max(0.0, usable - first) / (2 * least)  # as much again for promotions
             self.why.append(
                 "fidelity seconds: with a time budget, networks are compared after equal training time; about "
-                f"{counted(f'{self.expected:.0f}', 'network')} get {counted(least, 'second')}, the best of them more"
+                f"{counted(f'{self.expected:.0f}', 'network gets', 'networks get')} {counted(least, 'second')}, the "
+                "best of them more"
             )
         elif self.typical is not None:
             each = self.typical * self._epochs
-            self.expected = usable / each / (2 if scheduler.partial else 1)
+            first = each * evaluator.fidelities["splits"].full if self._splits else each
+            self.expected = 1 + max(0.0, usable - first) / each / (2 if scheduler.partial else 1)
             if self._splits:
-                few = "" if evaluator.task is None else f"{len(evaluator.task.validation)} "
                 self.why.append(
-                    f"fidelity splits: {few}validation samples are few, so good networks are "
-                    "trained on several splits of training and validation data, and their metrics are means"
+                    "fidelity splits: validation samples are few, so good networks are trained on several splits of "
+                    "training and validation data, and their metrics are means"
                 )
             self.why.append(
                 f"plan: about {counted(f'{self.expected:.0f}', 'network')}, at {each:.2g} seconds for a training"

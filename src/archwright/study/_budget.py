@@ -108,7 +108,15 @@ class Budget:
         return ", ".join(trials + times + target)
 
 
-def search_time(budget: Budget, evaluator: Evaluator, *, complete: bool, final: bool, ensemble: bool = False) -> float:
+def search_time(
+    budget: Budget,
+    evaluator: Evaluator,
+    *,
+    complete: bool,
+    final: bool,
+    ensemble: bool = False,
+    most: float = math.inf,
+) -> float:
     """Return how many seconds of a budget are for the search: all but the share that the final training gets.
 
     The selection of an ensemble is done in that share; it has one of its own where there is no final training.
@@ -119,10 +127,11 @@ def search_time(budget: Budget, evaluator: Evaluator, *, complete: bool, final: 
         complete: Whether trials are trained for all their epochs, so that the final training is not much longer.
         final: Whether there is a final training.
         ensemble: Whether there is an ensemble.
+        most: The seconds that a final training takes at most, if it is known.
     """
     if not final or not evaluator.retrains:
         return budget.time * (1 - _ENSEMBLE_SHARE) if ensemble else budget.time
-    return budget.time * (1 - (_FINAL_SHARE if complete else _LONG_FINAL_SHARE))
+    return budget.time - min(budget.time * (_FINAL_SHARE if complete else _LONG_FINAL_SHARE), most)
 
 
 def _is_finite(value: float) -> bool:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from archwright._words import counted
 from archwright.evaluate import standard_error
 
 if TYPE_CHECKING:
+    import torch
+
     from archwright.tasks import Task
 
 _FEW_VALIDATED = 30
 _FEW_OF_A_CLASS = 5
+_MOSTLY = 0.9  # of the samples, that one class has
+_FAR = 100  # times the middle half's range, that a target is from the median
 
 
 def cautions(task: Task | None) -> list[str]:
@@ -34,13 +40,38 @@ def cautions(task: Task | None) -> list[str]:
     if targets.is_floating_point():
         if bool((targets == targets[:1]).all()):
             found.append("caution: all targets are equal: there is nothing to learn; check the target column")
+        elif outlier := _outlier(torch.cat([part.targets for part in (task.train, task.validation, task.test)])):
+            found.append(
+                f"caution: {outlier}, far from all others: squared errors are those of such targets alone; check them, "
+                "or take a logarithm"
+            )
     else:
         counts = torch.bincount(targets.flatten())
         names = getattr(task, "classes", range(len(counts)))
         rare = {str(name): int(count) for name, count in zip(names, counts, strict=False) if count < _FEW_OF_A_CLASS}
-        for name, count in list(rare.items())[:3]:
-            have = counted(count, "training sample")
-            found.append(f"caution: class {name!r} has {have}: add samples, or merge it with another class")
+        if rare:
+            name, count = min(rare.items(), key=lambda item: item[1])
+            more = f" (of {counted(len(rare), 'class', 'classes')} with fewer than {_FEW_OF_A_CLASS})"
+            found.append(
+                f"caution: class {name!r} has {counted(count, 'training sample')}{more if len(rare) > 1 else ''}: add "
+                "samples, or merge it with another class"
+            )
+        share = float(counts.max() / counts.sum())
+        if share >= _MOSTLY:
+            found.append(
+                f"caution: {share:.1%} of the training samples are of class {str(names[int(counts.argmax())])!r}: to "
+                "answer it always has that accuracy; --objective 'max f1' (objective=) compares by all classes alike"
+            )
     if task.kind == "table" and task.train.inputs.shape[1] == 1:
         found.append("caution: a single feature: a network can hardly be better than a classical method")
     return found
+
+
+def _outlier(targets: torch.Tensor) -> str | None:
+    """Return the target that is farthest from the others, as text, if it is very far."""
+    for column in targets.double().T:
+        low, middle, high = np.quantile(column.numpy(), (0.25, 0.5, 0.75))
+        farthest = column[int((column - middle).abs().argmax())].item()
+        if high > low and abs(farthest - middle) > _FAR * (high - low):
+            return f"a target is {farthest:g}, with a median of {middle:g}"
+    return None

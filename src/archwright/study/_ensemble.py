@@ -168,6 +168,8 @@ class Ensembler:
         Returns:
             Whether there is a new one.
         """
+        if self._size and self._recorder.history.finished and not self._recorder.history.complete:
+            problem("no ensemble was made: no trial is complete. More time would help", "")
         if not self._is_due():
             return False
         made = attempt("the selection of the ensemble", self._make)

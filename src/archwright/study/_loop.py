@@ -41,6 +41,7 @@ T = TypeVar("T")
 _PREPARATION_SHARE = 0.6  # of what is left for the search, for an evaluator that gets ready first
 _TRIED = 29  # networks that are tried out before the first trial, as long as none of them can be evaluated
 _LEAST_SECONDS = 1.0  # of the training of a first network, however late it is
+_LATE_SHARE = 0.5  # of a time budget, that a first network which begins late has for its first steps, however slow
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
 
 
@@ -109,16 +110,17 @@ class SearchLoop:
         self._end = time.monotonic() + self._budget.time - clock.elapsed
         if math.isfinite(self._end):
             final, ensemble = bool(self._finals), self._ensembler.kept > 0
-            complete = self._planner.trains_completely
+            plan, complete = self._study.forecast, self._planner.trains_completely
             whole = search_time(self._budget, self._evaluator, complete=complete, final=final, ensemble=ensemble)
-            self._search_end = self._end - (self._budget.time - whole)
-        self._guard.until(self._search_end)
+            self._search_end = self._end - self._budget.time + (whole if plan is None else plan.seconds)
+        self._guard.until(self._until_late())
         try:
             self._notify("on_start")
             self._try_out()
             for baseline in fit_baselines(self._recorder, self._evaluator, self._budget, self._attempt, self._problem):
                 self._notify("on_baseline", baseline)
             self._prepare()
+            self._guard.until(self._until_late())
             self._search()
             now = time.monotonic()
             self._guard.until(now + (self._end - now) / (2 if self._finals else 1))
@@ -237,8 +239,6 @@ class SearchLoop:
         unchecked, checked = prechecks.failure(trial.architecture), prechecks.checked(trial.architecture)
         running = _Running(trial, checked, unchecked, noted=time.monotonic())
         left = self._left()
-        if not self._history.finished:
-            self._guard.until(time.monotonic() + left)  # it may begin late, and has some time even so
         try:
             job = self._dispatcher.job(trial, left if math.isfinite(left) else None)
             if unchecked is not None:
@@ -260,6 +260,12 @@ class SearchLoop:
         """Return the seconds that are left for the search; a first network that learns from data has some at least."""
         left = self._search_end - time.monotonic()
         return left if self._evaluator.task is None or self._history.finished else max(_LEAST_SECONDS, left)
+
+    def _until_late(self) -> float:
+        """Return when code is to have returned: by the end of the search, but a first network may begin late."""
+        if self._history.finished:
+            return self._search_end
+        return max(self._search_end, time.monotonic() + _LATE_SHARE * self._budget.time)
 
     def _least_seconds(self, trial: Trial) -> float:
         """Return how long a trial takes at least, as far as that can be told from those before it."""
@@ -403,6 +409,8 @@ class SearchLoop:
         trained = 0.0
         while part is not None:
             trained, part = trained + part.seconds, self._history.before(part)
+        if "splits" in (trial.fidelity or {}):
+            trained /= max(1, len(trial.curve))  # the network is that of the first one
         if left >= trained:
             return None
         model = self._searched(trial)
@@ -413,7 +421,7 @@ class SearchLoop:
             f"{left:.3g} seconds are left for a final training of trial {trial.number}, which the search trained for "
             f"{trained:.3g}: its network is kept as it is and tested. A longer budget would train it again"
         )
-        return {**trial.metrics, **tested}
+        return tested
 
     def _searched(self, trial: Trial) -> torch.nn.Module | None:
         """Return the network that the search has trained in a trial, or `None` if it is not kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,8 +32,11 @@ class SpeedProfile:
     timed: tuple[tuple[float, float], ...]  # the FLOPs of some, ascending, and the seconds of an epoch, not descending
 
     @classmethod
-    def of(cls, space: Space, evaluator: Evaluator) -> SpeedProfile | None:
-        """Draw and count them, and time the smallest, the largest and one between; `None` where none of them can be."""
+    def of(cls, space: Space, evaluator: Evaluator, limit: float = math.inf) -> SpeedProfile | None:
+        """Draw and count them, and time the smallest, one between and the largest; `None` where none of them can be.
+
+        After a limit of seconds, no more is timed: the rest is taken to need time in proportion to its FLOPs.
+        """
         rng, pace, counted = np.random.default_rng(0), TrainingPace(evaluator), Counted(("flops",))
         sizes: dict[Architecture, float] = {}
         drawn, known = [space.sample(rng) for _ in range(SAMPLED)], spaces.starts(space)
@@ -41,9 +45,14 @@ class SpeedProfile:
                 sizes[architecture] = counted.of(space, architecture, evaluator.example_input)["flops"]
         drawn = sorted((each for each in dict.fromkeys(drawn) if sizes.get(each)), key=sizes.__getitem__)
         timed: list[tuple[float, float]] = []
+        start = time.monotonic()
         for architecture in dict.fromkeys(drawn[place] for place in (0, len(drawn) // 2, -1) if drawn):
+            flops = sizes[architecture]
+            if timed and time.monotonic() - start > limit:
+                timed.append((flops, timed[-1][1] * flops / timed[-1][0]))
+                continue
             with suppress(Exception):
-                timed.append((sizes[architecture], pace.of(space, architecture)["seconds_per_epoch"]))
+                timed.append((flops, pace.of(space, architecture)["seconds_per_epoch"]))
         seconds = np.maximum.accumulate([each for _, each in timed])
         points = tuple(zip((flops for flops, _ in timed), seconds.tolist(), strict=True))
         smallest = min((sizes[each] for each in known if each in sizes), default=0.0)
@@ -74,6 +83,11 @@ class SpeedProfile:
         """About those of the smallest network: it is let in however slow the machine is."""
         return self.timed[0][1]
 
+    @property
+    def slowest(self) -> float:
+        """About those of the largest network."""
+        return self.timed[-1][1]
+
     def affordable(self, seconds: float, wanted: float, *, both: bool) -> tuple[tuple[str, ...], str]:
         """Return the bounds within which networks make good use of a time, and what to say of them.
 
@@ -84,7 +98,7 @@ class SpeedProfile:
                 trainings.
         """
         most = seconds / wanted
-        if most >= self.timed[-1][1]:
+        if most >= self.slowest:
             return (), f"size not constrained: all sampled networks fit {wanted:.0f} epochs into the final training"
         bound = _rounded(max(self.largest(most), self.known), math.ceil)
         reason = f"larger networks do not fit {wanted:.0f} epochs into the final training"

@@ -392,10 +392,11 @@ class Study(Results):
         changed = describe.differences(document, self._recorder.document)
         told = "".join(f"\n  {line}" for line in changed)
         if not resume:
-            where, given = ("path", "path") if place.store is None else ("name", "store=, name=")
+            where, given, out = ("path", "path", "out") if place.store is None else ("name", "store=, name=", "name")
+            command = "" if place.folder is None else f", `archwright resume {place.folder}`"
             raise StudyError(
                 f"{place} holds a study already, with {counted(len(self.trials), 'trial')}. Continue it "
-                f"(resume=True, or load({given}).resume()), or choose another {where}.{told}"
+                f"(resume=True, load({given}).resume(){command}), or choose another {where} (--{out}).{told}"
             )
         if changed:
             raise StudyError(f"{place} holds a different study:{told}")
