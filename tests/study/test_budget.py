@@ -8,6 +8,8 @@ import pytest
 import archwright as aw
 from archwright import Budget
 from archwright.errors import BudgetError
+from archwright.evaluate import Evaluator
+from archwright.study._budget import search_time
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,20 @@ def test_a_run_that_has_nothing_to_do_takes_no_time(tmp_path):
     again = aw.load(tmp_path / "run", evaluator=lambda candidate: 1.0).resume(aw.Budget(trials=2))
     assert again.elapsed == pytest.approx(spent)
     assert aw.load(tmp_path / "run").elapsed == pytest.approx(spent)
+
+
+def test_the_final_training_has_its_share_of_the_time_or_what_it_needs_at_most():
+    class Final(Evaluator):
+        def evaluate(self, candidate):
+            return {"value": 1.0}
+
+        def retrain(self, candidate):
+            return {}
+
+    def left(budget, **options):
+        return search_time(budget, Final(), complete=True, final=True, **options)
+
+    assert left(Budget(seconds=100)) == pytest.approx(70)
+    assert left(Budget(seconds=100), most=5.0) == 95
+    assert left(Budget(seconds=100), most=1e9) == pytest.approx(70)
+    assert left(Budget(trials=4)) == left(Budget(trials=4), most=5.0) == math.inf

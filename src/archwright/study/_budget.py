@@ -131,7 +131,8 @@ def search_time(
     """
     if not final or not evaluator.retrains:
         return budget.time * (1 - _ENSEMBLE_SHARE) if ensemble else budget.time
-    return budget.time - min(budget.time * (_FINAL_SHARE if complete else _LONG_FINAL_SHARE), most)
+    share = _FINAL_SHARE if complete else _LONG_FINAL_SHARE
+    return max(budget.time * (1 - share), budget.time - most if most < math.inf else 0.0)
 
 
 def _is_finite(value: float) -> bool:
