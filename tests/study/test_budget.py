@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import pytest
 
@@ -77,3 +78,21 @@ def test_the_final_training_has_its_share_of_the_time_or_what_it_needs_at_most()
     assert left(Budget(seconds=100), most=5.0) == 95
     assert left(Budget(seconds=100), most=1e9) == pytest.approx(70)
     assert left(Budget(trials=4)) == left(Budget(trials=4), most=5.0) == math.inf
+
+
+def test_more_time_goes_to_trials_though_the_final_training_took_most_of_what_there_was():
+    class Retrained(aw.Evaluator):
+        objective = "max x"
+
+        def evaluate(self, candidate):
+            return {"x": candidate.architecture["x"]}
+
+        def retrain(self, candidate):
+            time.sleep(max(0.0, candidate.remaining()))
+            return {"test_x": 0.0}
+
+    space = aw.Space(x=aw.real(0.0, 1.0))
+    study = aw.search(space, Retrained(), strategy="random", budget=aw.Budget(seconds=1.5))
+    before = len(study.trials)
+    study.resume(budget=aw.Budget(seconds=2))  # the final training has 30 % of the time, 0.6 seconds
+    assert len(study.trials) > before

@@ -140,7 +140,8 @@ def search(
         list[str] | None,
         typer.Option(
             help="Objective: max or min, and a metric. Repeat it for several objectives and their Pareto front: "
-            "--objective 'max accuracy' --objective 'min latency_ms'. Default: max accuracy."
+            "--objective 'max accuracy' --objective 'min latency_ms'. Default: max accuracy, or min loss "
+            "with the strategy auto and few validation samples; min rmse for regression."
         ),
     ] = None,
     on: Annotated[

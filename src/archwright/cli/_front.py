@@ -43,7 +43,7 @@ def show_front(study: Study, picture: Path | None, *, as_json: bool) -> None:
         out.line("no trial is complete yet")
         return
     metrics = [each.metric for each in study.objectives] + [each.metric for each in study.constraints]
-    names = list(dict.fromkeys(metrics))
+    names = [name for name in dict.fromkeys(metrics) if any(name in each.metrics for each in found)]
     rows = [
         [str(each.trial.number), *(f"{each.metrics[name]:.6g}" if name in each.metrics else "" for name in names)]
         for each in found

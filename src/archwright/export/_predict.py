@@ -221,8 +221,8 @@ class Predictor:
             inside = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGES and each.name[0] != ".")
             if not inside:
                 folders = any(each.is_dir() for each in path.iterdir())
-                hint = " Those in the folders inside it are read where these are named." if folders else ""
-                raise InputError(f"the folder {path} holds no pictures ({', '.join(IMAGES)}).{hint}")
+                hint = "; give the folders inside it" if folders else ""
+                raise InputError(f"the folder {path} contains no images ({', '.join(IMAGES)}){hint}")
             found += inside
         return found
 

@@ -216,9 +216,9 @@ class Ensembler:
                 trials.append(trial)
         if len(trials) < 2:
             raise StudyError(
-                f"an ensemble is selected from at least 2 networks that the search has kept, and there are "
-                f"{len(trials)}. They are kept by a search with ensemble=, of complete trials whose evaluator trains "
-                "candidate.model; without a run folder, as long as its process lives"
+                f"it needs the networks of at least 2 complete trials, and {len(trials)} are kept. Give the search "
+                "more time or trials; networks are kept if the evaluator trains candidate.model, in memory until the "
+                "process ends"
             )
 
         @cache

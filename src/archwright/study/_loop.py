@@ -112,7 +112,10 @@ class SearchLoop:
             final, ensemble = bool(self._finals), self._ensembler.kept > 0
             plan, complete = self._study.forecast, self._planner.trains_completely
             whole = search_time(self._budget, self._evaluator, complete=complete, final=final, ensemble=ensemble)
-            self._search_end = self._end - self._budget.time + (whole if plan is None else plan.seconds)
+            share = 1 - (whole if plan is None else plan.seconds) / self._budget.time
+            # Where a final training is part of what was spent, what is left is shared out.
+            shared = self._end - time.monotonic() if self._recorder.finals else self._budget.time
+            self._search_end = self._end - share * max(0.0, shared)
         self._guard.until(self._until_late())
         try:
             self._notify("on_start")
@@ -227,8 +230,7 @@ class SearchLoop:
             return None
         if isinstance(trial, BaseException):
             raise trial
-        # A trial that even the fastest so far could not have finished is not worth its beginning.
-        if self._left() < self._least_seconds(trial):
+        if self._left() < self._least_seconds(trial):  # even the fastest so far could not have finished it
             self.stopped_by = "seconds"
             return None
         return trial
@@ -268,13 +270,11 @@ class SearchLoop:
         return max(self._search_end, time.monotonic() + _LATE_SHARE * self._budget.time)
 
     def _least_seconds(self, trial: Trial) -> float:
-        """Return how long a trial takes at least, as far as that can be told from those before it."""
-        history = self._history
-        before = history.before(trial)
+        """Return how long a trial takes at least, by those before it; one that goes on has the pace of its network."""
+        before = self._history.before(trial)
         if before is None:
-            return history.fastest(trial.share)
-        start = history.before(before)
-        # It goes on with the same network, so its pace is known.
+            return self._history.fastest(trial.share)
+        start = self._history.before(before)
         pace = before.seconds / (before.share - (0.0 if start is None else start.share))
         return pace * (trial.share - before.share)
 

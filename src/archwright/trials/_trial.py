@@ -51,7 +51,7 @@ class Trial:
     architecture: Architecture
     state: State = "running"
     metrics: Mapping[str, float] = field(default_factory=dict)
-    curve: tuple[Mapping[str, float], ...] = ()
+    curve: tuple[Mapping[str, float], ...] = field(default=(), repr=False)
     seconds: float = 0.0
     seed: int = 0
     fidelity: Mapping[str, float] | None = None
