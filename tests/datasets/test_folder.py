@@ -303,11 +303,30 @@ def test_an_empty_test_folder(tmp_path):
         data(tmp_path)
 
 
-def test_a_validation_folder_is_not_passed_over(tmp_path):
-    for part in ("train", "val", "test"):
+@pytest.mark.parametrize("name", ["val", "validation"])
+def test_a_validation_folder_is_the_validation_part(tmp_path, name):
+    for number, part in enumerate(("train", name)):
+        for label in ("a", "b"):
+            write(tmp_path / part / label, 10 - 6 * number, first=100 * number)
+    found = data(tmp_path, test=4)
+    assert (len(found.train), len(found.validation), len(found.test)) == (16, 8, 4)
+    numbers = [part.inputs[:, 0, 0, 0] for part in (found.validation, found.train + found.test)]
+    assert numbers[0].min() >= 100 > numbers[1].max()
+    for label in ("a", "b"):
+        write(tmp_path / "test" / label, 3)
+    found = data(tmp_path, validation=0.5)
+    assert (len(found.train), len(found.validation), len(found.test)) == (20, 8, 6)
+
+
+def test_folders_beside_train_are_not_passed_over(tmp_path):
+    for part in ("train", "val", "validation"):
         for name in ("a", "b"):
             write(tmp_path / part / name)
-    with pytest.raises(DataError, match="also val/"):
+    with pytest.raises(DataError, match="also val, validation/"):
+        data(tmp_path)
+    for name in ("a", "b"):
+        write(tmp_path / "dev" / name)
+    with pytest.raises(DataError, match="also dev/"):
         data(tmp_path)
 
 

@@ -13,11 +13,13 @@ from archwright.datasets._reading import GIGABYTES, IMAGES
 from archwright.datasets._source import Samples, Source
 from archwright.errors import DataError
 
+_VALIDATION = "val", "validation"
+_PARTS = "train", "test", *_VALIDATION
 _LAYOUT = "an image folder looks like FOLDER/class/image.png, or FOLDER/train/class/... with FOLDER/test/class/..."
 
 
 def read_image_folder(root: Path, *, size: Size | None = None, gigabytes: float = GIGABYTES) -> Source:
-    """Read `root/class/*.png`, or `root/train/class/*.png` and `root/test/class/*.png`.
+    """Read `root/class/*.png`, or `root/train/class/*.png` and likewise `test`, `val` or `validation`.
 
     PNG, JPEG, BMP and WebP files count as images; other files and hidden ones are passed over.
     """
@@ -26,21 +28,24 @@ def read_image_folder(root: Path, *, size: Size | None = None, gigabytes: float 
         return Source(
             root.name, _label(files, read_images([path for path, _ in files], size=size, gigabytes=gigabytes))
         )
-    odd = [folder.name for folder in _folders(root) if folder.name not in ("train", "test")]
-    if odd:
+    names = [folder.name for folder in _folders(root)]
+    odd, held = [name for name in names if name not in _PARTS], [name for name in names if name in _VALIDATION]
+    if odd or len(held) > 1:
         raise DataError(
-            f"{root} holds train/ and also {', '.join(odd)}/, which would not be read: only "
-            "train/ and test/ are. Validation samples are drawn from train/, so move such classes "
-            "there, or take the folder away."
+            f"{root} holds train/ and also {', '.join(odd or held)}/: only train/, test/, and one of "
+            f"{'/ and '.join(_VALIDATION)}/ are read. Rename or remove the others."
         )
     train = _list(root / "train")
-    test = _list(root / "test") if (root / "test").is_dir() else []
-    # both at once, so that all agree in size and channels
-    images = read_images([path for path, _ in train + test], size=size, gigabytes=gigabytes)
+    validation = _list(root / held[0]) if held else []
+    test = _list(root / "test") if "test" in names else []
+    # all at once, so that they agree in size and channels
+    images = read_images([path for path, _ in train + validation + test], size=size, gigabytes=gigabytes)
+    ends = len(train), len(train) + len(validation)
     return Source(
         root.name,
-        _label(train, images[: len(train)]),
-        _label(test, images[len(train) :]) if test else None,
+        _label(train, images[: ends[0]]),
+        _label(test, images[ends[1] :]) if test else None,
+        validation=_label(validation, images[ends[0] : ends[1]]) if validation else None,
     )
 
 

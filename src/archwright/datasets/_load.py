@@ -64,7 +64,7 @@ def data(
       axis if both fit). Integer images in 0..255 stay uint8, everything else becomes float32;
     - a folder of idx files with the names of MNIST; the `t10k-` pair is the test set;
     - a folder of images, `FOLDER/class/image.png`, or `FOLDER/train/class/...` with `FOLDER/test/class/...` as the test
-      set;
+      set, `FOLDER/val/class/...` (or `validation`) as the validation set, or both;
     - a table in a `.csv` or `.tsv` file, also compressed (`.gz`). Text columns are one-hot encoded with the categories
       of the training set; unknown categories are all zeros;
     - a `.npz` file with the arrays `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
@@ -74,7 +74,7 @@ def data(
     Args:
         source: The data.
         validation: Size of the validation set: a fraction, or a number of samples. With an official test set, the
-            fraction is of the training samples.
+            fraction is of the training samples. Not used with a validation set of its own.
         test: Size of the test set; not used with an official test set.
         seed: The random seed of the split.
         size: For image folders: height and width in pixels (or one number for both) to resize images to.
@@ -183,25 +183,30 @@ def _to_gigabytes(given: object) -> float:
 def _divide(
     found: Source, classes: tuple[str, ...], validation: float, test: float, seed: int
 ) -> tuple[Part, Part, Part]:
-    """Return the training, validation and test part, the last as it came where it is official."""
+    """Return the training, validation and test part; those that come with the data as they are."""
     inputs, targets = found.train.inputs, _targets(found.train, classes)
-    official = found.test
+    own = {"validation": found.validation, "test": found.test}
+    shares = {"validation": validation, "test": test}
     strata = targets if classes else np.zeros(len(targets), dtype=np.int64)
-    chosen = split(strata, validation=validation, test=test if official is None else None, seed=seed)
+    drawn = {name: shares[name] if samples is None else None for name, samples in own.items()}
+    chosen = split(strata, validation=drawn["validation"], test=drawn["test"], seed=seed)
     train, held, final = (Part(inputs[places], torch.tensor(targets[places])) for places in chosen)
-    if official is not None:
-        if official.inputs.shape[1:] != inputs.shape[1:]:
+    parts = {"validation": held, "test": final}
+    for name, samples in own.items():
+        if samples is None:
+            continue
+        if samples.inputs.shape[1:] != inputs.shape[1:]:
             raise DataError(
-                f"training samples have the shape {tuple(inputs.shape[1:])}, but test samples "
-                f"{tuple(official.inputs.shape[1:])}; they must agree."
+                f"training samples have the shape {tuple(inputs.shape[1:])}, but {name} samples "
+                f"{tuple(samples.inputs.shape[1:])}; they must agree."
             )
-        if official.inputs.dtype != inputs.dtype:  # 0..255 beside 0..1, for example
+        if samples.inputs.dtype != inputs.dtype:  # 0..255 beside 0..1, for example
             raise DataError(
-                f"training samples are {inputs.dtype}, but test samples {official.inputs.dtype}; give both in the "
+                f"training samples are {inputs.dtype}, but {name} samples {samples.inputs.dtype}; give both in the "
                 "same type and range."
             )
-        final = Part(official.inputs, torch.tensor(_targets(official, classes)))
-    return train, held, final
+        parts[name] = Part(samples.inputs, torch.tensor(_targets(samples, classes)))
+    return train, parts["validation"], parts["test"]
 
 
 def _targets(samples: Samples, classes: tuple[str, ...]) -> npt.NDArray[Any]:

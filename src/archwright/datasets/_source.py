@@ -33,13 +33,12 @@ class Source:
     """All that a reader found."""
 
     name: str  # what to call the data
-    # The samples to learn from; the validation part is taken from them, and so is the test part where there is no
-    # official one.
-    train: Samples
+    train: Samples  # the samples to learn from; a part that is not given is taken from them
     test: Samples | None = None  # the official test part, if there is one
     columns: tuple[Column, ...] = ()  # for tables in files, what their columns become, in the order of the features
     named: bool = False  # whether these have names of their own
     target: str | None = None  # for tables in files, the column of the classes
+    validation: Samples | None = None  # a validation part of its own, if there is one
 
     @property
     def indicators(self) -> npt.NDArray[np.bool_]:

@@ -11,21 +11,24 @@ from archwright.errors import DataError
 Indices = npt.NDArray[np.int64]
 
 
-def split(targets: Indices, *, validation: float, test: float | None, seed: int) -> tuple[Indices, Indices, Indices]:
+def split(
+    targets: Indices, *, validation: float | None, test: float | None, seed: int
+) -> tuple[Indices, Indices, Indices]:
     """Return the indices of the training, validation and test samples, each in ascending order.
 
-    Shares, fractions (float) or numbers of samples (int), are taken of all samples given; no test part is taken where
-    there is an official one (None). The test part is drawn first and the validation part from what is left; each draw
+    Shares, fractions (float) or numbers of samples (int), are taken of all samples given; no part is taken that comes
+    with the data (None). The test part is drawn first and the validation part from what is left; each draw
     is stratified by the (n,) classes, see `choose`. DataError where a share comes to no sample, or both leave less than
     one training sample for each class.
     """
     total = len(targets)
     tested = 0 if test is None else _count("test", test, total)
-    validated = _count("validation", validation, total)
+    validated = 0 if validation is None else _count("validation", validation, total)
     classes = len(np.unique(targets))
     left = total - tested - validated
     if left < classes:
-        taken = f"validation={validation}" + ("" if test is None else f" and test={test}")
+        shares = {"validation": validation, "test": test}
+        taken = " and ".join(f"{name}={share}" for name, share in shares.items() if share is not None) or "none"
         raise DataError(
             f"{taken} of {total} samples leave {max(left, 0)} to train on, for {classes} classes; "
             "lower the shares so that each class keeps at least one."
