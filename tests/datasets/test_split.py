@@ -132,9 +132,15 @@ def test_a_seed_that_is_none_is_refused(seed):
         numbered(np.arange(20) % 2, seed=seed)
 
 
-def test_a_class_with_one_sample_is_named():
-    with pytest.raises(DataError, match=r"class 'lynx' of the 3 classes has one sample"):
-        numbered(np.array(["cat"] * 9 + ["lynx"] + ["dog"] * 9))
+def test_the_sample_of_a_class_with_one_alone_is_a_training_sample():
+    data = numbered(np.array(["cat"] * 9 + ["lynx"] + ["dog"] * 9))
+    lynx = data.classes.index("lynx")
+    assert [int((part.targets == lynx).sum()) for part in (data.train, data.validation, data.test)] == [1, 0, 0]
+
+
+def test_classes_of_which_most_have_one_sample_are_refused():
+    with pytest.raises(DataError, match=r"classes 'lynx', 'owl' of the 3 classes have one sample each"):
+        numbered(np.array(["cat"] * 9 + ["lynx", "owl"]))
 
 
 def test_one_class_alone_is_refused():

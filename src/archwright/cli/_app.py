@@ -306,8 +306,8 @@ def resume(
     from archwright.cli._render import Display
     from archwright.study import Budget, counting_from, load
 
-    display = Display(quiet=json)
     study = load(run, code=code or ())
+    display = Display(quiet=json, data=study.evaluator.task)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
         study.resume(budget=budget, final=final, ensemble=ensemble, callbacks=[display])

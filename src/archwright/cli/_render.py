@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from archwright.datasets import Data
     from archwright.evaluate import Learned
     from archwright.study import Baseline, Ensemble, Study
+    from archwright.tasks import Task
     from archwright.trials import Trial
 
 
@@ -32,7 +33,7 @@ class Display(Callback):
     Results go to standard output; progress goes to standard error, so that a pipe gets results alone.
     """
 
-    def __init__(self, *, quiet: bool, data: Data | None = None) -> None:
+    def __init__(self, *, quiet: bool, data: Data | Task | None = None) -> None:
         self.quiet = quiet
         self.data = data
         self.out = Output(quiet=quiet)

@@ -159,17 +159,26 @@ def to_indices(labels: Labels, classes: tuple[str, ...]) -> npt.NDArray[np.int64
     return position[inverse]
 
 
-def check_classes(labels: Labels) -> None:
-    """Refuse labels that cannot be learnt or split: there is one class only, or a class with a single sample."""
+def check_classes(labels: Labels, *, maybe_header: bool = False) -> None:
+    """Refuse labels that cannot be learnt: there is one class only, or at least half of them have a single sample.
+
+    The sample of a class with one alone is a training sample. It is refused if it may be a header: the first row of a
+    table without one.
+    """
     names, counts = np.unique(labels, return_counts=True)
     if len(names) < 2:
         raise DataError(f"there is one class only, {str(names[0])!r}; at least two are needed to learn from.")
     single = [str(name) for name in names[counts == 1]]
-    if single:
+    if maybe_header and str(labels[0]) in single:
+        raise DataError(
+            f"class {str(labels[0])!r} has one sample, the first row. If that row holds the names of the columns, give "
+            "header=True or write names that are no numbers; else add samples or remove the row."
+        )
+    if 2 * len(single) >= len(names):
         have = "has one sample" if len(single) == 1 else "have one sample each"
         raise DataError(
-            f"{_listed(single)} of the {len(names)} classes {have}: a class needs at least two to "
-            "be split into training and held-out parts. Add samples or remove the class. If the "
+            f"{_listed(single)} of the {len(names)} classes {have}: most classes need at least two to "
+            "be split into training and held-out parts. Add samples or remove these classes. If the "
             "targets are measurements, give task='regression' (--task regression)."
         )
 

@@ -39,7 +39,7 @@ _KINDS = (
     "(FOLDER/class/image.png, or FOLDER/train/class/... with FOLDER/test/class/...), a table "
     "(.csv or .tsv, also .gz), or arrays in a .npz file"
 )
-_BLOCK = 512  # samples turned to float64 at a time
+_BLOCK, _VALUES = 512, 2**22  # samples turned to float64 at a time, and about the values that they have at most
 
 
 def data(
@@ -121,7 +121,7 @@ def data(
     if task == "regression":
         classes: tuple[str, ...] = ()
     else:
-        check_classes(found.train.labels)
+        check_classes(found.train.labels, maybe_header=bool(found.columns) and not found.named)
         classes = class_names(found.train.labels)
     train, held, final = _divide(found, classes, validation, test, seed)
     indicators = found.indicators
@@ -290,9 +290,10 @@ def _moments(inputs: torch.Tensor, indicators: npt.NDArray[np.bool_]) -> tuple[t
     values = inputs.numpy()
     axes = (0, 2, 3) if values.ndim == 4 else (0,)
     count = values.size // values.shape[1]
+    step = min(_BLOCK, max(1, _VALUES // values[0].size))
 
     def blocks() -> Iterator[npt.NDArray[np.float64]]:
-        return (values[start : start + _BLOCK].astype(np.float64) for start in range(0, len(values), _BLOCK))
+        return (values[start : start + step].astype(np.float64) for start in range(0, len(values), step))
 
     mean = np.sum([block.sum(axes) for block in blocks()], axis=0) / count
     centre = mean.reshape(-1, *[1] * (values.ndim - 2))

@@ -272,7 +272,9 @@ def _told(value: Any) -> str:
     told = f"{value['name'] or value['class']}({options})"
     if "rungs" not in value:
         return told
-    rest = {name: value[name] for name in ("inherit", "screen", "constraints", "starts") if value.get(name)}
+    rest = {name: value[name] for name in ("inherit", "screen", "constraints") if value.get(name)}
+    if starts := value.get("starts"):
+        rest["starts"] = [Architecture.from_json(each).id for each in starts]
     return ", ".join([f"{told} over {Ladder.from_json(value['rungs'])}", *(f"{name}={rest[name]!r}" for name in rest)])
 
 
