@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archwright.study._recorder import Recorder
     from archwright.tasks import ClassicalMethod, Fitted, Task
 
-_SHARE = 0.05  # of a time budget
+_SHARE = 0.1  # of a time budget
 _SHORT = 20.0  # seconds of a time budget, in less of which loading scikit-learn alone would be felt
 _MOST, _DEFAULT = 30.0, 10.0  # seconds: with a time budget at most, and without one
 

@@ -39,7 +39,8 @@ class Planner:
         inherit: Whether a new trial inherits the weights of the most similar of the best trials.
         screen: The zero-cost proxy that selects one of several proposals, if any.
         constraints: Prechecks of metrics. Those on counted metrics are checked for every proposal.
-        starts: Architectures of the first trials; infeasible ones are omitted. The first trial is a full evaluation.
+        starts: Architectures of the first trials; infeasible ones are omitted. The first trial is a full evaluation,
+            or one on a single split.
 
     Attributes:
         prechecks: The constraints that are checked before training.
@@ -96,7 +97,7 @@ class Planner:
         level = assigned.level
         if level is None:
             return Trial(number, architecture, seed=seed, origin=origin)
-        if not number and architecture in self.starts:
+        if not number and architecture in self.starts and not self.trains_completely:
             level = self.ladder.top  # what all others are compared with
         share, fidelity = self.ladder.costs[level], self.ladder.rungs[level]
         return Trial(number, architecture, seed=seed, fidelity=fidelity, share=share, origin=origin)
