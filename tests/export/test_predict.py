@@ -444,10 +444,10 @@ def test_folders_of_pictures_and_grey_ones_are_taken(tmp_path):
     grey = ImagePreprocess(("cat", "dog"), 1, 6, 4, (0.0,), (1.0,))
     assert len({each.probability for each in Predictor(Mean(), grey).predict(tmp_path)}) == 1
     (tmp_path / "none").mkdir()
-    with pytest.raises(InputError, match=r"none contains no images \(.*\)$"):
+    with pytest.raises(InputError, match=r"none contains no file of the kinds .*webp$"):
         list(Predictor(Mean(), IMAGES).predict(tmp_path / "none"))
     (tmp_path / "none" / "cat").mkdir()
-    with pytest.raises(InputError, match=r"none contains no images .*; give the folders inside it"):
+    with pytest.raises(InputError, match=r"none contains no file .*; give the folders inside it"):
         list(Predictor(Mean(), IMAGES).predict(tmp_path / "none"))
 
 

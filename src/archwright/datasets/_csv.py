@@ -16,9 +16,9 @@ import torch
 from archwright._words import counted
 from archwright.datasets._arrays import check_finite
 from archwright.datasets._labels import scale_doubts, to_labels, to_values
-from archwright.datasets._preprocess import Column, is_missing
 from archwright.datasets._reading import GIGABYTES, InputError, limit_text, read_rows, to_number
 from archwright.datasets._source import Samples, Source
+from archwright.datasets._table_preprocess import Column, is_missing
 from archwright.errors import DataError
 
 _MARKS = frozenset({"?", "-", "."})  # stand for a missing number, but may be a category among texts

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from archwright._words import counted
-from archwright.datasets._preprocess import Column, ImagePreprocess, Preprocess, TablePreprocess, Target, normalise
+from archwright.datasets._image_preprocess import ImagePreprocess
+from archwright.datasets._preprocess import Preprocess, Target, normalise
+from archwright.datasets._table_preprocess import Column, TablePreprocess
 from archwright.space import TensorSpec
 
 

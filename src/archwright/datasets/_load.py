@@ -25,10 +25,11 @@ from archwright.datasets._images import to_size
 from archwright.datasets._labels import check_classes, class_names, to_indices, to_values
 from archwright.datasets._named import REGRESSIONS, registry
 from archwright.datasets._npz import read_npz
-from archwright.datasets._preprocess import Column, Target
+from archwright.datasets._preprocess import Target
 from archwright.datasets._reading import GIGABYTES, TABLES, InputError, check_file
 from archwright.datasets._source import Samples, Source
 from archwright.datasets._split import split, to_seed, to_share
+from archwright.datasets._table_preprocess import Column
 from archwright.errors import DataError, UnknownName, unknown
 from archwright.space import TensorSpec
 

@@ -1,36 +1,43 @@
-"""Preprocessing: from an image, a table row or a raw tensor to the input of a network.
+"""Preprocessing: from a file or a raw tensor to the input of a network, and from its outputs to predictions.
 
-It is saved with each network, as `preprocess.json`. This module is a part of the `predict.py` beside it, so it imports
-only PyTorch.
+It is saved with each network, as `preprocess.json`. This module and the one of the kind of preprocessing are
+parts of the `predict.py` beside it, so they import only PyTorch.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from archwright.datasets._reading import GIGABYTES, InputError, read_idx, read_image, read_rows, to_number
+from archwright.datasets._reading import GIGABYTES, InputError, check_file
 
 __all__ = [
-    "Column",
-    "ImagePreprocess",
+    "Estimate",
     "Normalised",
+    "Prediction",
     "Preprocess",
-    "TablePreprocess",
+    "Result",
+    "Sample",
     "Target",
-    "is_missing",
+    "check_numbers",
+    "field",
+    "load_preprocess",
+    "moments",
     "normalise",
+    "outputs_from_json",
+    "outputs_source",
+    "outputs_to_json",
+    "preprocess_from_json",
+    "texts",
 ]
-
-_MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 
 Sample = tuple[int | None, Tensor | InputError]
 """The row of a table (None for a picture) and the raw values, or why there are none."""
@@ -52,306 +59,194 @@ class Target:
 
 
 @dataclass(frozen=True)
-class ImagePreprocess:
-    """Preprocessing of images.
+class Result:
+    """What a network says of one sample.
 
     Args:
-        classes: Names of the classes, in the order of the network's scores; none for a regression.
-        channels: 1 for greyscale, 3 for colour.
-        height: In pixels.
-        width: In pixels.
-        mean: Of each channel over the training part.
-        std: Standard deviation likewise.
-        bytes: Whether raw values are 0..255, as in image files, or floats.
-        resize: Whether images of another size are resized (bilinear, ignoring the aspect ratio), as in training, or
-            refused.
-        targets: The targets of a regression, in the order of the network's outputs.
+        file: The file of the sample; `None` for a sample in memory.
+        row: Its row in a table or number in an idx file, from 1, or its index in memory, from 0; `None` for an image.
 
     Example:
-        >>> preprocess = ImagePreprocess(("cat", "dog"), 1, 2, 2, mean=(127.5,), std=(127.5,))
-        >>> preprocess.normalise(torch.full((1, 2, 2), 255, dtype=torch.uint8)).flatten().tolist()
-        [1.0, 1.0, 1.0, 1.0]
+        >>> result: Result = Prediction("cat.jpg", None, "cat", 0.75, {"cat": 0.75, "dog": 0.25})
+        >>> result.cells()
+        {'class': 'cat', 'probability': '0.7500'}
     """
 
-    classes: tuple[str, ...]
-    channels: int
-    height: int
-    width: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    bytes: bool = True
-    resize: bool = False
-    targets: tuple[Target, ...] = ()
+    file: str | None
+    row: int | None
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return (self.channels, self.height, self.width)
-
-    def normalise(self, raw: Tensor) -> Tensor:
-        """Return raw images (n, channels, height, width) as (raw - mean) / std, float32."""
-        return normalise(raw, self.mean, self.std)
-
-    def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
-        """Yield the image in a file as uint8 (channels, height, width), or the error.
-
-        An idx file, with `idx3-ubyte` in its name as those of MNIST, yields all of its images, numbered from 1.
-        """
-        try:
-            if not self.bytes:
-                raise InputError(
-                    f"{path}: this network was trained on float arrays of a scale that picture files do not have; give "
-                    f"a tensor of shape (n, {self.channels}, {self.height}, {self.width})."
-                )
-            if "idx3-ubyte" in Path(path).name:
-                pixels = read_idx(Path(path), 3, gigabytes).unsqueeze(1)
-                self._check_size(path, pixels)
-                yield from enumerate(pixels.expand(-1, self.channels, -1, -1), start=1)
-                return
-            size = (self.height, self.width) if self.resize else None
-            picture = read_image(Path(path), self.channels, size, gigabytes)
-            self._check_size(path, picture)
-            yield None, picture
-        except InputError as error:
-            yield None, error
-
-    def batch(self, raw: Tensor) -> Tensor:
-        """Return raw images as (n, channels, height, width).
-
-        Args:
-            raw: Shape (n, channels, height, width), (n, height, width, channels), or (n, height, width) for greyscale.
-
-        Raises:
-            InputError: The shape or the range of values differs from the training data.
-        """
-        shape = tuple(raw.shape)
-        if shape[1:] == self.shape:
-            batch = raw
-        elif shape[1:] == (self.height, self.width, self.channels):
-            batch = raw.permute(0, 3, 1, 2)
-        elif self.channels == 1 and shape[1:] == self.shape[1:]:
-            batch = raw.unsqueeze(1)
-        else:
-            raise InputError(
-                f"the network takes pictures of shape (n, {self.channels}, {self.height}, {self.width}) or (n, "
-                f"{self.height}, {self.width}, {self.channels}), not {shape}."
-            )
-        _check_numbers(batch)
-        if self.bytes and batch.numel() and batch.dtype != torch.uint8:
-            low, high = float(batch.min()), float(batch.max())
-            if low < 0 or high > 255:
-                raise InputError(f"the network takes pixels of 0..255; these are {low:g}..{high:g}.")
-            if high <= 1 and bool((batch != batch.round()).any()):
-                raise InputError(
-                    "the network takes pixels of 0..255; these are fractions within 0..1: multiply by 255."
-                )
-        return batch
-
-    def _check_size(self, path: object, pixels: Tensor) -> None:
-        height, width = pixels.shape[-2:]
-        if (height, width) != (self.height, self.width):
-            raise InputError(
-                f"{path} is {height} x {width} pixels (height x width); the network takes {self.height} x "
-                f"{self.width}, and its training pictures were not resized either. Resize it."
-            )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the content of `preprocess.json`."""
-        return {
-            "version": 1,
-            "kind": "image",
-            "channels": self.channels,
-            "height": self.height,
-            "width": self.width,
-            "bytes": self.bytes,
-            "resize": self.resize,
-            "mean": list(self.mean),
-            "std": list(self.std),
-            **_outputs_to_json(self),
-        }
+    def cells(self) -> dict[str, str]:
+        """Return what is printed of it, by the heads of the columns."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a table.
+class Prediction(Result):
+    """The predicted class of one sample.
 
     Args:
-        name: The name, or the position, from 1, if columns have no names.
-        categories: The categories, one 0/1 feature each; `None` for a numeric column.
-        mean: The mean of a numeric column over the training part.
-        std: Standard deviation likewise.
+        file: The file of the sample; `None` for a sample in memory.
+        row: Its row in a table or number in an idx file, from 1, or its index in memory, from 0; `None` for an image.
+        label: The most probable class.
+        probability: Its probability, the softmax of the network's scores.
+        probabilities: The probabilities of all classes.
 
     Example:
-        >>> Column("colour", ("blue", "red")).encode("red", "row 1")
-        [0.0, 1.0]
+        >>> prediction = Prediction("cat.jpg", None, "cat", 0.75, {"cat": 0.75, "dog": 0.25})
+        >>> max(prediction.probabilities, key=prediction.probabilities.get) == prediction.label
+        True
     """
 
-    name: str
-    categories: tuple[str, ...] | None = None
-    mean: float = 0.0
-    std: float = 1.0
+    label: str
+    probability: float
+    probabilities: dict[str, float]
 
-    @property
-    def features(self) -> int:
-        """The number of features of the column."""
-        return 1 if self.categories is None else len(self.categories)
-
-    def encode(self, cell: str, where: str) -> list[float]:
-        """Return the features of a cell; zeros, with a warning, for a category that is not in the training data.
-
-        Raises:
-            InputError: The cell is empty, or not a number in a numeric column.
-        """
-        if is_missing(cell):
-            raise InputError(f"{where}column {self.name!r} is missing ({cell!r}); fill it in.")
-        if self.categories is None:
-            value = to_number(cell)
-            if value is None:
-                raise InputError(f"{where}column {self.name!r} holds {cell[:40]!r} where a number is required.")
-            return [value]
-        if cell not in self.categories:
-            known = ", ".join(map(repr, self.categories[:8])) + (", ..." if len(self.categories) > 8 else "")
-            warnings.warn(
-                f"column {self.name!r} holds the unknown category {cell[:40]!r} (known are {known}): its features are "
-                "all 0",
-                stacklevel=2,
-            )
-        return [float(cell == category) for category in self.categories]
+    def cells(self) -> dict[str, str]:
+        """Return the class and its probability."""
+        return {"class": self.label, "probability": f"{self.probability:.4f}"}
 
 
 @dataclass(frozen=True)
-class TablePreprocess:
-    """Preprocessing of table rows.
+class Estimate(Result):
+    """The predicted target values of one sample, for regression.
 
     Args:
-        classes: Names of the classes, in the order of the network's scores; none for a regression.
-        columns: The columns in the order of the network's features.
-        named: Whether the first row of a file holds the names of its columns; otherwise columns are identified by
-            position.
-        target: The column of the classes in training, which is ignored in a file.
-        targets: The targets of a regression, in the order of the network's outputs.
+        file: The file of the sample; `None` for a sample in memory.
+        row: Its row in a table or number in an idx file, from 1, or its index in memory, from 0; `None` for an image.
+        value: The first target value, in the unit of the target.
+        values: All target values by name.
 
     Example:
-        >>> preprocess = TablePreprocess(("a", "b"), (Column("x", mean=1.0, std=2.0), Column("c", ("u", "v"))))
-        >>> preprocess.row({"x": 5.0, "c": "v"}).tolist()
-        [5.0, 0.0, 1.0]
+        >>> Estimate(None, 0, 3.5, {"price": 3.5, "rent": 1.0}).values["rent"]
+        1.0
     """
 
+    value: float
+    values: dict[str, float]
+
+    def cells(self) -> dict[str, str]:
+        """Return the values."""
+        return {name: f"{value:.6g}" for name, value in self.values.items()}
+
+
+class Preprocess(ABC):
+    """Base class of what stands between raw inputs and a network, and between its outputs and predictions.
+
+    Attributes:
+        kind: The kind of the data, as in `preprocess.json`.
+        takes: What files it reads, in words.
+        suffixes: Of the files that are looked for in a folder; a folder is refused where there are none.
+        is_numbered: Whether a file has several samples.
+        classes: Names of the classes; empty where the outputs are no scores of classes.
+        targets: The targets of a regression.
+
+    Example:
+        >>> from archwright.datasets import Column, TablePreprocess
+        >>> preprocess: Preprocess = TablePreprocess(("yes", "no"), (Column("age", mean=40.0, std=10.0),))
+        >>> preprocess.item({"age": 50})
+        tensor([50.])
+    """
+
+    kind: ClassVar[str]
+    takes: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    is_numbered: ClassVar[bool] = False
     classes: tuple[str, ...]
-    columns: tuple[Column, ...]
-    named: bool = False
-    target: str | None = None
-    targets: tuple[Target, ...] = ()
+    targets: tuple[Target, ...]
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
-        return (len(self.mean),)
 
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """Mean of each feature; 0 for the 0/1 features of categories."""
-        return tuple(each.mean for each in self.columns for _ in range(each.features))
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Standard deviation of each feature; 1 for the 0/1 features of categories."""
-        return tuple(each.std for each in self.columns for _ in range(each.features))
-
-    def normalise(self, raw: Tensor) -> Tensor:
-        """Return raw features (n, features) as (raw - mean) / std, float32."""
-        return normalise(raw, self.mean, self.std)
-
+    @abstractmethod
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
-        """Yield each row of a table file as float32 (features,), or the error.
-
-        Other columns are ignored.
-
-        Raises:
-            InputError: The file cannot be read, or lacks a column.
-        """
-        rows = read_rows(Path(path), gigabytes)
-        first = next(rows, None)
-        if first is None:
-            raise InputError(f"{path} is empty.")
-        places, is_header = self._places(first[1], path)
-        for number, cells in rows if is_header else chain([first], rows):
-            try:
-                yield number, self._encode([cells[place] for place in places], f"{path}, row {number}: ")
-            except InputError as error:
-                yield number, error
-
-    def row(self, row: Mapping[str, Any]) -> Tensor:
-        """Return the features of one row, float32 (features,).
+        """Yield the samples in a file, or for each why there is none.
 
         Args:
-            row: Values by column name; other columns are ignored.
+            path: The file.
+            gigabytes: The limit of its uncompressed size.
 
         Raises:
-            InputError: A column is missing or invalid.
+            InputError: The file cannot be read at all.
         """
-        _check_columns([each.name for each in self.columns if each.name not in row], "a row")
-        cells = ["" if _is_absent(row[each.name]) else str(row[each.name]).strip() for each in self.columns]
-        return self._encode(cells, "")
 
+    def item(self, given: Any) -> Tensor:
+        """Return a sample that is given as something other than a file or a tensor.
+
+        Raises:
+            InputError: There are no such samples, or this one is none.
+        """
+        raise InputError(f"this network takes {self.takes}, or a tensor of raw inputs, not a {type(given).__name__}.")
+
+    @abstractmethod
     def batch(self, raw: Tensor) -> Tensor:
-        """Return raw features unchanged, after a check.
-
-        Args:
-            raw: Shape (n, features): numbers, and a 0/1 feature for each category.
+        """Return raw inputs (n, ...) in the layout of training, after a check.
 
         Raises:
-            InputError: The shape is wrong, or a value is not a number.
+            InputError: Shape, type or values differ from the training data.
         """
-        if tuple(raw.shape[1:]) != self.shape:
-            raise InputError(
-                f"the network takes {self.shape[0]} features, shape (n, {self.shape[0]}), not {tuple(raw.shape)}."
-            )
-        _check_numbers(raw)
-        return raw
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the content of `preprocess.json`."""
-        columns = [
-            {"name": each.name, "mean": each.mean, "std": each.std}
-            if each.categories is None
-            else {"name": each.name, "categories": list(each.categories)}
-            for each in self.columns
+    def adapted(self, network: nn.Module) -> nn.Module:
+        """Return a network for raw inputs."""
+        return network
+
+    def checked(self, outputs: Any, size: int) -> Any:
+        """Return the outputs of an adapted network on the CPU, after a check.
+
+        By default they are scores of the classes (n, classes), or values of the targets (n, targets), as float32.
+
+        Args:
+            outputs: The outputs.
+            size: The number of samples.
+
+        Raises:
+            InputError: They are of another form.
+        """
+        targets = len(self.targets)
+        wanted = (size, targets or len(self.classes))
+        if targets == 1 and isinstance(outputs, Tensor) and outputs.shape == wanted[:1]:
+            outputs = outputs.unsqueeze(1)
+        if not isinstance(outputs, Tensor) or outputs.shape != wanted:
+            got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            what = "a value for each of the {} targets" if targets else "a score for each of the {} classes"
+            raise InputError(f"the network returned {got}, and not {what.format(wanted[1])}.")
+        return outputs.float().cpu()
+
+    def results(self, outputs: Any, places: Sequence[tuple[str | None, int | None]]) -> Sequence[Result]:
+        """Return the prediction for each sample: by default its class, or the values of the targets.
+
+        Args:
+            outputs: Those that `checked` returned.
+            places: The file and the row of each sample.
+        """
+        if names := [each.name for each in self.targets]:
+            return [
+                Estimate(*place, values[0], dict(zip(names, values, strict=True)))
+                for place, values in zip(places, outputs.tolist(), strict=True)
+            ]
+        best, shares = outputs.argmax(1).tolist(), outputs.softmax(1).tolist()
+        return [
+            Prediction(*place, self.classes[index], share[index], dict(zip(self.classes, share, strict=True)))
+            for place, index, share in zip(places, best, shares, strict=True)
         ]
-        return {
-            "version": 1,
-            "kind": "table",
-            "named": self.named,
-            "target": self.target,
-            "columns": columns,
-            **_outputs_to_json(self),
-        }
 
-    def _places(self, first: Sequence[str], path: object) -> tuple[list[int], bool]:
-        """Return where the columns stand, and whether the first row is one of names."""
-        if self.named:
-            held = {name: place for place, name in enumerate(first)}
-            absent = [each.name for each in self.columns if each.name not in held]
-            _check_columns(absent, f"{path}, whose first row should name its columns,")
-            return [held[each.name] for each in self.columns], True
-        places = list(range(len(self.columns)))
-        if self.target is not None and len(first) == len(places) + 1:
-            skipped = int(self.target) - 1
-            places = [place for place in range(len(first)) if place != skipped]
-        elif len(first) != len(places):
-            raise InputError(f"{path} has {len(first)} columns; the network takes {len(places)}.")
-        numbers = [first[place] for place, each in zip(places, self.columns, strict=True) if each.categories is None]
-        return places, bool(numbers) and all(to_number(cell) is None for cell in numbers)
+    def source(self) -> str:
+        """Return the Python source, put at the end of `model.py`, of what raw inputs need and outputs mean."""
+        return ""
 
-    def _encode(self, cells: Sequence[str], where: str) -> Tensor:
-        values = [value for cell, each in zip(cells, self.columns, strict=True) for value in each.encode(cell, where)]
-        features = torch.tensor(values, dtype=torch.float32)
-        if not bool(features.isfinite().all()):
-            raise InputError(f"{where}a number is infinite or too large for float32.")
-        return features
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of `preprocess.json`."""
 
+    @classmethod
+    @abstractmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Preprocess:
+        """Return the preprocessing written by `to_json`.
 
-Preprocess = ImagePreprocess | TablePreprocess
+        Raises:
+            InputError: The value is not a preprocessing.
+        """
 
 
 class Normalised(nn.Module):
@@ -359,9 +254,10 @@ class Normalised(nn.Module):
 
     Args:
         network: The network on normalised inputs.
-        preprocess: Its preprocessing.
+        preprocess: Its preprocessing, which has the `mean` and the `std` of each channel or feature.
 
     Example:
+        >>> from archwright.datasets import Column, TablePreprocess
         >>> preprocess = TablePreprocess(("a", "b"), (Column("x", mean=1.0, std=2.0),))
         >>> Normalised(torch.nn.Identity(), preprocess)(torch.tensor([[5.0]])).tolist()
         [[2.0]]
@@ -372,7 +268,7 @@ class Normalised(nn.Module):
     target_mean: Tensor
     target_std: Tensor
 
-    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+    def __init__(self, network: nn.Module, preprocess: Any) -> None:
         super().__init__()
         self.network = network
         shape = (-1,) + (1,) * (len(preprocess.shape) - 1)
@@ -390,13 +286,6 @@ class Normalised(nn.Module):
         return output * self.target_std + self.target_mean if len(self.target_std) else output
 
 
-def _outputs_to_json(preprocess: Preprocess) -> dict[str, Any]:
-    """Return what the outputs of a network mean: names of classes, or the values of a regression."""
-    if not preprocess.targets:
-        return {"classes": list(preprocess.classes)}
-    return {"targets": [{"name": each.name, "mean": each.mean, "std": each.std} for each in preprocess.targets]}
-
-
 def normalise(raw: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
     """Return (n, ...) values less the mean, over the deviation of each channel or feature, as float32."""
     shape = (-1,) + (1,) * (raw.ndim - 2)
@@ -404,25 +293,126 @@ def normalise(raw: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] 
     return (raw.to(torch.float32) - centre).div_(spread)
 
 
-def is_missing(cell: str) -> bool:
-    """Tell whether a cell of a table stands for a value that is missing."""
-    return cell.casefold() in _MISSING
+def outputs_source(preprocess: Any, given: str, view: str) -> str:
+    """Return the source of what outputs mean, and of a function `preprocess` that normalises raw inputs.
+
+    Args:
+        preprocess: The preprocessing, with `mean` and `std`.
+        given: The shape of raw inputs, in words.
+        view: The call that gives a list of constants the axes of inputs.
+    """
+    targets = preprocess.targets
+    outputs = f"CLASSES = {preprocess.classes!r}"
+    if targets:
+        outputs = f"TARGETS = {tuple(each.name for each in targets)!r}\n"
+        outputs += f"TARGET_MEAN = {tuple(each.mean for each in targets)!r}\n"
+        outputs += f"TARGET_STD = {tuple(each.std for each in targets)!r}"
+    return f'''{outputs}
+MEAN = {preprocess.mean!r}
+STD = {preprocess.std!r}
 
 
-def _is_absent(value: Any) -> bool:
+def preprocess(raw):
+    """Return raw inputs {given} as the network takes them: less the mean, over the deviation."""
+    raw = raw.float()
+    return (raw - raw.new_tensor(MEAN).{view}) / raw.new_tensor(STD).{view}
+{_POSTPROCESS if targets else ""}'''
+
+
+_POSTPROCESS = '''
+
+def postprocess(outputs):
+    """Return the network's outputs (n, targets) in the units of the targets."""
+    return outputs * outputs.new_tensor(TARGET_STD) + outputs.new_tensor(TARGET_MEAN)
+'''
+
+
+def outputs_to_json(preprocess: Preprocess) -> dict[str, Any]:
+    """Return what the outputs of a network mean: names of classes, or the values of a regression."""
+    if not preprocess.targets:
+        return {"classes": list(preprocess.classes)}
+    return {"targets": [{"name": each.name, "mean": each.mean, "std": each.std} for each in preprocess.targets]}
+
+
+def outputs_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments `classes` and `targets` of a preprocessing, from what `outputs_to_json` wrote."""
+    if "targets" not in data:
+        return {"classes": texts(data, "classes"), "targets": ()}
+    return {"classes": (), "targets": tuple(map(_target, field(data, "targets", list)))}
+
+
+def load_preprocess(path: str | os.PathLike[str]) -> Preprocess:
+    """Return the preprocessing in a `preprocess.json`.
+
+    Raises:
+        InputError: The file cannot be read, or is not a preprocessing.
+
+    Example:
+        >>> from archwright.datasets import Column, TablePreprocess
+        >>> table = TablePreprocess(("yes", "no"), (Column("age", mean=40.0, std=10.0),))
+        >>> _ = Path("preprocess.json").write_text(json.dumps(table.to_json()))
+        >>> load_preprocess("preprocess.json") == table
+        True
+    """
     try:
-        return value is None or bool(value != value)
-    except (TypeError, ValueError):
-        return True  # `pandas.NA`
+        check_file(Path(path))
+        return preprocess_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be used: {error}") from error
 
 
-def _check_columns(absent: Sequence[str], place: str) -> None:
-    if absent:
-        rest = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
-        word = "column" if len(absent) == 1 else "columns"
-        raise InputError(f"{place} lacks the {word} {', '.join(map(repr, absent[:8]))}{rest}, which the network needs.")
+def preprocess_from_json(data: Any) -> Preprocess:
+    """Return the preprocessing written by `to_json`.
+
+    Raises:
+        InputError: The value is not a preprocessing.
+
+    Example:
+        >>> from archwright.datasets import Column, TablePreprocess
+        >>> table = TablePreprocess(("yes", "no"), (Column("age", mean=40.0, std=10.0),))
+        >>> preprocess_from_json(table.to_json()) == table
+        True
+    """
+    if not isinstance(data, dict) or data.get("version") != 1:
+        raise InputError("it is no preprocessing of version 1.")
+    kinds = {each.kind: each for each in Preprocess.__subclasses__()}
+    if data.get("kind") not in kinds:
+        raise InputError(f"its kind is {data.get('kind')!r}, and not {' or '.join(map(repr, kinds))}.")
+    return kinds[data["kind"]].from_json(data)
 
 
-def _check_numbers(raw: Tensor) -> None:
+def field(data: Mapping[str, Any], name: str, kind: type) -> Any:
+    """Return a value of a JSON object, which has to be of a type."""
+    if type(data.get(name)) is not kind:
+        raise InputError(f"{name!r} should be of type {kind.__name__}; it is {data.get(name)!r}.")
+    return data[name]
+
+
+def texts(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return different texts in a list of a JSON object."""
+    texts = field(data, name, list)
+    if not texts or not all(isinstance(text, str) for text in texts) or len(set(texts)) < len(texts):
+        raise InputError(f"{name!r} should be a list of different texts.")
+    return tuple(texts)
+
+
+def moments(mean: Any, std: Any) -> tuple[float, float]:
+    """Return a mean and a standard deviation above 0."""
+    for value in (mean, std):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 3.5e38:
+            raise InputError(f"{value!r} is no mean or deviation.")
+    if std <= 0:
+        raise InputError(f"the deviation {std!r} is not above zero.")
+    return float(mean), float(std)
+
+
+def _target(data: Any) -> Target:
+    if not isinstance(data, dict):
+        raise InputError(f"{data!r} is no target.")
+    return Target(field(data, "name", str), *moments(data.get("mean"), data.get("std")))
+
+
+def check_numbers(raw: Tensor) -> None:
+    """Refuse what is NaN, infinite or complex."""
     if raw.is_complex() or (raw.is_floating_point() and not bool(raw.isfinite().all())):
         raise InputError("the input holds values that are NaN, infinite or complex; replace them.")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from archwright.datasets._preprocess import Column
+from archwright.datasets._table_preprocess import Column
 
 Labels = npt.NDArray[Any]
 """Class names, one for each sample: text of shape (n,)."""

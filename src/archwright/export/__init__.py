@@ -20,7 +20,7 @@ from archwright.export._measure import Measured, measure_networks
 from archwright.export._saved import Saved
 
 if TYPE_CHECKING:
-    from archwright.export._predict import Estimate, Prediction, Predictor, report
+    from archwright.export._predict import Predictor, report
 
 __all__ = [
     "BEST",
@@ -28,10 +28,8 @@ __all__ = [
     "FRONT",
     "POOL",
     "TOP",
-    "Estimate",
     "Measured",
     "Members",
-    "Prediction",
     "Predictor",
     "Saved",
     "clear_all_but",
@@ -43,4 +41,4 @@ __all__ = [
     "save_best",
 ]
 
-__getattr__ = lazy(__name__, {"_predict": ["Estimate", "Prediction", "Predictor", "report"]})
+__getattr__ = lazy(__name__, {"_predict": ["Predictor", "report"]})

@@ -1,6 +1,6 @@
 """Predict from files with the trained network of this folder: `python predict.py FILE...`, or `load()` from Python.
 
-The network takes raw inputs: image files, table rows, or tensors of raw values.
+The network takes raw inputs: files, or tensors of raw values.
 """
 
 from __future__ import annotations
@@ -13,25 +13,17 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archwright.datasets import (
-    GIGABYTES,
-    IMAGES,
-    ImagePreprocess,
-    InputError,
-    Normalised,
-    Preprocess,
-    check_file,
-    load_preprocess,
-)
+from archwright.datasets import GIGABYTES, InputError, Preprocess, Result, check_file, load_preprocess
 
-__all__ = ["Estimate", "Prediction", "Predictor", "load", "main", "report"]
+__all__ = ["Predictor", "load", "main", "report"]
 
 _DTYPES = {
     "F64": torch.float64,
@@ -48,51 +40,6 @@ _DTYPES = {
 }
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """The predicted class of one sample.
-
-    Args:
-        file: The file of the sample; `None` for a sample in memory.
-        row: Its row in a table or number in an idx file, from 1, or its index in memory, from 0; `None` for an image.
-        label: The most probable class.
-        probability: Its probability, the softmax of the network's scores.
-        probabilities: The probabilities of all classes.
-
-    Example:
-        >>> prediction = Prediction("cat.jpg", None, "cat", 0.75, {"cat": 0.75, "dog": 0.25})
-        >>> max(prediction.probabilities, key=prediction.probabilities.get) == prediction.label
-        True
-    """
-
-    file: str | None
-    row: int | None
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The predicted target values of one sample, for regression.
-
-    Args:
-        file: The file of the sample; `None` for a sample in memory.
-        row: Its row in a table or number in an idx file, from 1, or its index in memory, from 0; `None` for an image.
-        value: The first target value, in the unit of the target.
-        values: All target values by name.
-
-    Example:
-        >>> Estimate(None, 0, 3.5, {"price": 3.5, "rent": 1.0}).values["rent"]
-        1.0
-    """
-
-    file: str | None
-    row: int | None
-    value: float
-    values: dict[str, float]
-
-
 class Predictor:
     """A trained network together with its preprocessing.
 
@@ -102,7 +49,7 @@ class Predictor:
         ...     print(found.file, found.label, found.probability)
 
     Args:
-        network: The network on normalised inputs, which returns a score for each class, or standardised target values.
+        network: The trained network.
         preprocess: Its preprocessing.
 
     Attributes:
@@ -111,7 +58,7 @@ class Predictor:
 
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
         self.preprocess = preprocess
-        self.network = Normalised(network, preprocess).eval()
+        self.network = preprocess.adapted(network).eval()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -119,28 +66,22 @@ class Predictor:
         return self.preprocess.classes
 
     @torch.no_grad()
-    def scores(self, raw: Tensor) -> Tensor:
-        """Return the scores of the classes, or for regression the target values in their units.
+    def scores(self, raw: Tensor) -> Any:
+        """Return the outputs of the network.
 
         Args:
-            raw: Raw inputs: pixels (n, channels, height, width), or features (n, features).
+            raw: Raw inputs, such as pixels (n, channels, height, width), or features (n, features).
 
         Returns:
-            Shape (n, classes) or (n, targets), float32.
+            Scores of the classes (n, classes), or for regression the target values in their units (n, targets),
+            float32. Networks for other tasks return what their preprocessing says.
 
         Raises:
-            InputError: The inputs do not fit, or the network does not match the classes or targets.
+            InputError: The inputs do not fit, or the network does not match the preprocessing.
         """
-        scores = self.network(self.preprocess.batch(raw).to(self.network.mean.device))
-        targets = len(self.preprocess.targets)
-        wanted = (len(raw), targets or len(self.classes))
-        if targets == 1 and isinstance(scores, Tensor) and scores.shape == wanted[:1]:
-            scores = scores.unsqueeze(1)
-        if not isinstance(scores, Tensor) or scores.shape != wanted:
-            got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            what = "a value for each of the {} targets" if targets else "a score for each of the {} classes"
-            raise InputError(f"the network returned {got}, and not {what.format(wanted[1])}.")
-        return scores.float().cpu()
+        weight = next(chain(self.network.parameters(), self.network.buffers()), None)
+        batch = self.preprocess.batch(raw)
+        return self.preprocess.checked(self.network(batch if weight is None else batch.to(weight.device)), len(raw))
 
     def predict(
         self,
@@ -149,7 +90,7 @@ class Predictor:
         batch_size: int = 256,
         max_gigabytes: float = GIGABYTES,
         on_error: Callable[[InputError], None] | None = None,
-    ) -> Iterator[Prediction | Estimate]:
+    ) -> Iterator[Result]:
         """Yield the class or the target values of each sample, in order, reading files as they are needed.
 
         Args:
@@ -175,19 +116,10 @@ class Predictor:
                 batch.clear()
         yield from self._predicted(batch)
 
-    def _predicted(self, batch: Sequence[tuple[str | None, int | None, Tensor]]) -> Iterator[Prediction | Estimate]:
-        if not batch:
-            return
-        names = [each.name for each in self.preprocess.targets]
-        if names:
-            found = self.scores(torch.stack([raw for _, _, raw in batch])).tolist()
-            for (file, row, _), values in zip(batch, found, strict=True):
-                yield Estimate(file, row, values[0], dict(zip(names, values, strict=True)))
-            return
-        scores = self.scores(torch.stack([raw for _, _, raw in batch]))
-        best, shares = scores.argmax(1).tolist(), scores.softmax(1).tolist()
-        for (file, row, _), place, share in zip(batch, best, shares, strict=True):
-            yield Prediction(file, row, self.classes[place], share[place], dict(zip(self.classes, share, strict=True)))
+    def _predicted(self, batch: Sequence[tuple[str | None, int | None, Tensor]]) -> Iterator[Result]:
+        if batch:
+            outputs = self.scores(torch.stack([raw for _, _, raw in batch]))
+            yield from self.preprocess.results(outputs, [(file, row) for file, row, _ in batch])
 
     def _samples(self, inputs: Any, gigabytes: float) -> Iterator[tuple[str | None, int | None, Tensor | InputError]]:
         if isinstance(inputs, Tensor):
@@ -196,10 +128,8 @@ class Predictor:
             return
         for place, each in enumerate([inputs] if isinstance(inputs, str | os.PathLike | Mapping) else inputs):
             try:
-                if isinstance(each, Mapping):
-                    if isinstance(self.preprocess, ImagePreprocess):
-                        raise InputError("this network takes pictures, not rows of a table.")
-                    yield None, place, self.preprocess.row(each)
+                if not isinstance(each, str | os.PathLike):
+                    yield None, place, self.preprocess.item(each)
                     continue
                 for file in self.files([each]):
                     for row, raw in self.preprocess.read(file, gigabytes=gigabytes):
@@ -208,21 +138,22 @@ class Predictor:
                 yield None, place, error
 
     def files(self, paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-        """Return the files, with folders replaced by the images in them, sorted by name.
+        """Return the files, with folders replaced by the files in them that the network takes, sorted by name.
 
         Raises:
-            InputError: A folder contains no images.
+            InputError: A folder contains none.
         """
         found: list[Path] = []
+        suffixes = self.preprocess.suffixes
         for path in map(Path, paths):
-            if not (path.is_dir() and isinstance(self.preprocess, ImagePreprocess)):
+            if not (path.is_dir() and suffixes):
                 found.append(path)
                 continue
-            inside = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGES and each.name[0] != ".")
+            inside = sorted(each for each in path.iterdir() if each.suffix.lower() in suffixes and each.name[0] != ".")
             if not inside:
                 folders = any(each.is_dir() for each in path.iterdir())
                 hint = "; give the folders inside it" if folders else ""
-                raise InputError(f"the folder {path} contains no images ({', '.join(IMAGES)}){hint}")
+                raise InputError(f"the folder {path} contains no file of the kinds {', '.join(suffixes)}{hint}")
             found += inside
         return found
 
@@ -320,29 +251,34 @@ def report(
         if as_json:
             sys.stdout.write(json.dumps({"predictions": list(map(asdict, found)), "errors": errors}, indent=2) + "\n")
             return int(bool(errors))
-        width = max([4, *(len(_printable(path)) for path in files)])
-        heads = ["class", "probability"] if predictor.classes else [each.name for each in predictor.preprocess.targets]
-        names = max([len(_printable(heads[0])), 8, *(len(_printable(name)) for name in predictor.classes)])
-        rows = not isinstance(predictor.preprocess, ImagePreprocess) or any("idx3-ubyte" in str(path) for path in files)
-        head = "  ".join(f"{_printable(name):<{names}}" for name in heads)
-        for number, each in enumerate(found):
-            if not number:
-                sys.stdout.write(f"{'file':<{width}}  {'row      ' if rows else ''}{head}".rstrip() + "\n")
-            row = f"{each.row or '':<7}  " if rows else ""
-            if isinstance(each, Prediction):
-                cells = [_printable(each.label), f"{each.probability:.4f}"]
-            else:
-                cells = [f"{value:.6g}" for value in each.values.values()]
-            told = "  ".join(f"{cell:<{names}}" for cell in cells)
-            sys.stdout.write(f"{_printable(each.file):<{width}}  {row}{told}".rstrip() + "\n")
+        _write_table(found, files, numbered=predictor.preprocess.is_numbered)
     sys.stdout.flush()  # here, where a closed pipe can still be dealt with
     return int(bool(errors))
+
+
+def _write_table(results: Iterable[Result], files: Sequence[Path], *, numbered: bool) -> None:
+    """Print predictions as a table, line by line as they come; the rows of files only where they have several."""
+    numbered = numbered or any("idx3-ubyte" in str(path) for path in files)
+    widths: list[int] = []
+    for each in results:
+        shown = {"file": str(each.file)} | ({"row": str(each.row or "")} if numbered else {}) | each.cells()
+        cells = [_printable(cell) for cell in shown.values()]
+        if not widths:
+            heads = [_printable(head) for head in shown]
+            widths = [max(8, len(head), len(cell)) for head, cell in zip(heads, cells, strict=True)]
+            widths[0] = max(widths[0], *(len(_printable(path)) for path in files))
+            _write_line(heads, widths)
+        _write_line(cells, widths)
+
+
+def _write_line(cells: Sequence[str], widths: Sequence[int]) -> None:
+    sys.stdout.write("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip() + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command `python predict.py FILE...`."""
     parser = argparse.ArgumentParser(description="Predict from files with the trained network of this folder.")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="image, folder of images, idx file, or table (CSV)")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="file of the kind that the network was trained on")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--batch-size", type=int, default=256, help="batch size")
     parser.add_argument(

@@ -14,56 +14,30 @@ from types import ModuleType
 
 from torch import nn
 
-from archwright.datasets import ImagePreprocess, InputError, Normalised, Preprocess, load_preprocess
+from archwright.datasets import InputError, Preprocess
 from archwright.export import _predict
 from archwright.export._saved import PREPROCESS, SCRIPT
 from archwright.space import TensorSpec
 
-_POSTPROCESS = '''
-
-def postprocess(outputs):
-    """Return the network's outputs (n, targets) in the units of the targets."""
-    return outputs * outputs.new_tensor(TARGET_STD) + outputs.new_tensor(TARGET_MEAN)
-'''
-
 
 def preprocess_files(preprocess: Preprocess) -> dict[str, bytes]:
     """Return the files that make predictions from raw inputs where there is no archwright, by name."""
-    return {PREPROCESS: f"{json.dumps(preprocess.to_json(), indent=2)}\n".encode(), SCRIPT: _script().encode()}
+    return {
+        PREPROCESS: f"{json.dumps(preprocess.to_json(), indent=2)}\n".encode(),
+        SCRIPT: _script(type(preprocess)).encode(),
+    }
 
 
 def model_source(source: str, preprocess: Preprocess) -> str:
     """Return the source of a network, with its preprocessing and what its outputs mean behind it."""
-    shape = ", ".join(map(str, preprocess.shape))
-    view = "view(-1, 1, 1)" if isinstance(preprocess, ImagePreprocess) else "view(-1)"
-    scale = ", pixels of 0..255," if isinstance(preprocess, ImagePreprocess) and preprocess.bytes else ""
-    if preprocess.targets:
-        outputs = f"TARGETS = {tuple(each.name for each in preprocess.targets)!r}\n"
-        outputs += f"TARGET_MEAN = {tuple(each.mean for each in preprocess.targets)!r}\n"
-        outputs += f"TARGET_STD = {tuple(each.std for each in preprocess.targets)!r}"
-        end = _POSTPROCESS
-    else:
-        outputs, end = f"CLASSES = {preprocess.classes!r}", ""
-    return f'''{source.rstrip()}
-
-
-{outputs}
-MEAN = {preprocess.mean!r}
-STD = {preprocess.std!r}
-
-
-def preprocess(raw):
-    """Return raw inputs (n, {shape}){scale} as the network takes them: less the mean, over the deviation."""
-    raw = raw.float()
-    return (raw - raw.new_tensor(MEAN).{view}) / raw.new_tensor(STD).{view}
-{end}'''
+    return "\n\n\n".join(part for part in (source.rstrip(), preprocess.source().rstrip()) if part) + "\n"
 
 
 def write_raw_onnx(network: nn.Module, preprocess: Preprocess, example: Sequence[TensorSpec], path: Path) -> None:
     """Write a network as an ONNX file that takes raw inputs, with its preprocessing and classes in the metadata."""
     from archwright.build import write_onnx
 
-    write_onnx(Normalised(network, preprocess), example, path)
+    write_onnx(preprocess.adapted(network), example, path)
     import onnx
 
     model = onnx.load(path)
@@ -72,9 +46,9 @@ def write_raw_onnx(network: nn.Module, preprocess: Preprocess, example: Sequence
 
 
 @cache
-def _script() -> str:
+def _script(kind: type[Preprocess]) -> str:
     """Return the modules that read files and predict as one file, which does not need archwright."""
-    modules = [inspect.getmodule(each) for each in (InputError, ImagePreprocess, load_preprocess)]
+    modules = [inspect.getmodule(each) for each in (InputError, Preprocess, kind)]
     imports: dict[str, set[str]] = defaultdict(set)
     bodies = [_body(module, imports) for module in (*modules, _predict) if module is not None]
     del imports["__future__"]

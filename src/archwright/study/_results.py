@@ -27,7 +27,8 @@ from archwright.study._reduced import describe_spent
 from archwright.trials import Constraint, History, Objective, State, Trial, metrics_to_json
 
 if TYPE_CHECKING:
-    from archwright.export import Estimate, Prediction, Predictor
+    from archwright.datasets import Result
+    from archwright.export import Predictor
 
 
 class Results:
@@ -267,7 +268,7 @@ class Results:
         ensemble: bool = False,
         batch_size: int = 256,
         max_gigabytes: float = 4.0,
-    ) -> list[Prediction | Estimate]:
+    ) -> list[Result]:
         """Return predictions of a trained network for raw inputs, with the preprocessing of the training data.
 
         Args:
