@@ -112,7 +112,7 @@ def test_the_epochs_follow_the_data_when_not_given(samples: int, wanted: int) ->
 def test_what_does_not_suit_the_data_is_refused() -> None:
     with pytest.raises(EvaluationError, match=r"batch_size=61 is larger .* 60 samples"):
         Training(table(), batch_size=61)
-    with pytest.raises(EvaluationError, match="kind 'table'"):
+    with pytest.raises(EvaluationError, match="no augmentations for Data"):
         Training(table(), augment="flip")
     with pytest.raises(EvaluationError, match="0 validation"):
         Training(table((60, 0, 30)))

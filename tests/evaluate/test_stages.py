@@ -20,6 +20,7 @@ from archwright.errors import EvaluationError
 from archwright.evaluate import Candidate, Fidelity, Saved, Spent, Training
 from archwright.evaluate._stages import Cuts, Stage, fidelities, stages
 from archwright.execute import Checkpoints
+from archwright.tasks import as_task
 
 WAYS: dict[str, Sequence[Spent]] = {
     "epochs": ({"epochs": 1}, {"epochs": 2}, {"epochs": 4}),
@@ -212,8 +213,8 @@ def test_a_lower_resolution_is_that_of_the_images_that_the_network_sees() -> Non
 @pytest.mark.parametrize("epochs", [1, 2, 30])
 def test_what_there_can_be_less_of_has_a_range(samples: int, epochs: int) -> None:
     data = images((samples, 5, 5), side=9)
-    for name, fidelity in fidelities(data, epochs, 32).items():
+    for name, fidelity in fidelities(as_task(data), epochs, 32).items():
         assert fidelity.full == {"epochs": epochs, "seconds": 60, "data": 1, "resolution": 9, "splits": 5}[name]
         assert 0 < fidelity.least <= fidelity.full
         assert Fidelity.at(fidelity, 0) <= Fidelity.at(fidelity, 1) == fidelity.full
-    assert "resolution" not in fidelities(table(), epochs, 32)
+    assert "resolution" not in fidelities(as_task(table()), epochs, 32)

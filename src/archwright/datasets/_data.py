@@ -20,10 +20,10 @@ class Part:
     """One part of a data set: training, validation or test.
 
     Args:
-        inputs: Images, uint8 or float32 of shape (n, channels, height, width); or a table, float32 of shape (n,
-            features).
+        inputs: Images, uint8 or float32 of shape (n, channels, height, width); a table, float32 of shape (n,
+            features); or for other tasks any tensor (n, ...), or a tuple of them for networks with several inputs.
         targets: Index of each sample's class in `Data.classes`, int64 of shape (n,); or the values of a regression,
-            float64 of shape (n, k).
+            float64 of shape (n, k); or for other tasks any tensor (n, ...).
 
     Example:
         >>> data = aw.data((torch.rand(40, 4), torch.arange(40) % 2))
@@ -31,7 +31,7 @@ class Part:
         (torch.Size([28, 4]), torch.int64)
     """
 
-    inputs: torch.Tensor
+    inputs: Any
     targets: torch.Tensor
 
     def __len__(self) -> int:
@@ -40,29 +40,43 @@ class Part:
 
     def __add__(self, other: Part) -> Part:
         """Return the samples of both."""
-        return Part(torch.cat([self.inputs, other.inputs]), torch.cat([self.targets, other.targets]))
+        if isinstance(self.inputs, tuple):
+            inputs: Any = tuple(torch.cat(pair) for pair in zip(self.inputs, other.inputs, strict=True))
+        else:
+            inputs = torch.cat([self.inputs, other.inputs])
+        return Part(inputs, torch.cat([self.targets, other.targets]))
+
+    def at(self, places: torch.Tensor | slice) -> tuple[Any, torch.Tensor]:
+        """Return inputs and targets of some samples.
+
+        Args:
+            places: Indices, int64 of shape (n,), or a slice.
+        """
+        if isinstance(self.inputs, tuple):
+            return tuple(each[places] for each in self.inputs), self.targets[places]
+        return self.inputs[places], self.targets[places]
 
     def select(self, places: torch.Tensor) -> Part:
-        """Return the samples at given indices.
+        """Return the part with the samples at given indices.
 
         Args:
             places: Indices, int64 of shape (n,).
         """
-        return Part(self.inputs[places], self.targets[places])
+        return Part(*self.at(places))
 
-    def batches(self, places: Sequence[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, places: Sequence[torch.Tensor]) -> Iterator[tuple[Any, torch.Tensor]]:
         """Yield batches (inputs, targets).
 
         Args:
             places: Indices of the samples of each batch, int64 of shape (n,).
         """
-        for each in places:
-            yield self.inputs[each], self.targets[each]
+        yield from map(self.at, places)
 
     def __repr__(self) -> str:
         """Return the number of samples and their shape, not the samples."""
-        dtype = str(self.inputs.dtype).removeprefix("torch.")
-        return f"Part({len(self):,} x {_shape(self.inputs)}, {dtype})"
+        inputs = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
+        shown = " + ".join(f"{_shape(each)}, {str(each.dtype).removeprefix('torch.')}" for each in inputs)
+        return f"Part({len(self):,} x {shown})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from archwright.datasets import Part
 from archwright.errors import EvaluationError
-from archwright.evaluate._augment import crop, cutout, flip
 from archwright.tasks import leaves, size_of
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Feed:
             targets = part.targets
             if torch.device(setup.device).type == "mps" and targets.dtype == torch.float64:
                 targets = targets.float()  # which is all there is
-            self._part = Part(part.inputs.to(setup.device), targets.to(setup.device))
+            self._part = Part(setup.place(part.inputs), targets.to(setup.device))
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -70,8 +69,8 @@ class Feed:
         """Yield all samples in order, in batches of `size`."""
         if isinstance(self._part, Part):
             for start in range(0, len(self), size):
-                chosen = slice(start, start + size)  # a view, not a copy
-                yield self._prepare(self._part.inputs[chosen]), self._part.targets[chosen]
+                inputs, targets = self._part.at(slice(start, start + size))  # views, not copies
+                yield self._prepare(inputs), targets
         else:
             yield from self._read(torch.split(torch.arange(len(self)), size))
 
@@ -84,23 +83,17 @@ class Feed:
         Args:
             size: The batch size.
             generator: The generator of the order and the augmentation, on the CPU.
-            augment: Names of augmentations of images.
+            augment: Names of augmentations of the task.
         """
         order, part = torch.randperm(len(self), generator=generator), self._part
         if not isinstance(part, Part):
             yield from self._read(torch.split(order, self.sizes(size)))
             return
         for chosen in torch.split(order.to(part.targets.device), self.sizes(size)):
-            inputs = part.inputs.index_select(0, chosen)
-            # While they are bytes: a quarter of the memory to move, and the border that comes in is black.
-            if "crop" in augment:
-                inputs = crop(inputs, generator)
-            if "flip" in augment:
-                inputs = flip(inputs, generator)
-            inputs = self._prepare(inputs)
-            if "cutout" in augment:
-                inputs = cutout(inputs, generator)
-            yield inputs, part.targets[chosen]
+            inputs, targets = part.at(chosen)
+            if augment:
+                inputs, targets = self.task.augment(inputs, targets, augment, generator)
+            yield self._prepare(inputs), targets
 
     def sizes(self, size: int) -> list[int]:
         """Return the sizes of the batches that `shuffled(size)` yields."""
@@ -122,9 +115,9 @@ class Feed:
             given = tuple(inputs) if isinstance(inputs, list) else inputs
             yield self.task.prepare(self._setup.place(given)), self._setup.place(targets)
 
-    def _prepare(self, inputs: Tensor) -> Any:
+    def _prepare(self, inputs: Any) -> Any:
         """Return inputs as the network takes them, images in its layout."""
-        if inputs.ndim == 4:
+        if self.task.kind == "image":
             inputs = inputs.contiguous(memory_format=self._setup.layout)
         return self.task.prepare(inputs)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from archwright._scalars import is_number, is_whole, keep_scalars, scalar
 from archwright.errors import EvaluationError, unknown
-from archwright.evaluate._augment import AUGMENTATIONS
 from archwright.evaluate._fidelity import LONGER
 from archwright.evaluate._optimizers import OPTIMIZERS, SCHEDULES, MakeOptimizer
 
@@ -59,8 +58,6 @@ class Recipe:
             if value is not None and (not is_number(value) or not holds(value) or math.isinf(value)):
                 raise EvaluationError(f"{name} must be a number {allowed}, not {value!r}")
         _check_name("schedule", self.schedule, SCHEDULES)
-        for name in self.augment:
-            _check_name("augmentation", name, AUGMENTATIONS)
         self._check_optimizer()
 
     def _check_optimizer(self) -> None:
@@ -102,10 +99,10 @@ class Recipe:
             EvaluationError: A setting does not suit the task.
         """
         samples = len(task.train)
-        if self.augment and task.kind != "image":
-            raise EvaluationError(
-                f"augment={self.augment!r} is for images; these data are of kind {task.kind!r}: leave it out"
-            )
+        if self.augment and not task.augmentations:
+            raise EvaluationError(f"augment={self.augment!r}: there are no augmentations for {task!r}; leave it out")
+        for name in self.augment:
+            _check_name("augmentation", name, task.augmentations)
         if self.label_smoothing and task.label_smoothing is None:
             raise EvaluationError(
                 f"label_smoothing={self.label_smoothing!r} is for classification; the loss of this task has no labels "

@@ -58,7 +58,7 @@ def fidelities(task: Task, epochs: int, batch_size: int) -> dict[str, Fidelity]:
         "seconds": Fidelity(1.0, _SECONDS),
         "data": Fidelity(max(_LEAST_SHARE, min(1.0, enough / epochs)), 1.0, most=1.0),
     }
-    side = task.train.inputs.shape[-2] if task.kind == "image" else 0
+    side = task.train.inputs.shape[-2] if task.is_scalable else 0
     if side > _LEAST_SIDE:
         found["resolution"] = Fidelity(_LEAST_SIDE, side, whole=True, power=2.0, most=side)
     if len(task.validation) < ENOUGH and isinstance(task.train, Part):

@@ -15,7 +15,6 @@ import torch
 from archwright._scalars import scalar
 from archwright._words import counted
 from archwright.errors import EvaluationError, SpaceError, UnknownName, unknown
-from archwright.evaluate._augment import suited
 from archwright.evaluate._best_epoch import BestEpoch, train_to_the_end
 from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._device import Setup, choose_device, is_bf16_faster, lay_out, seeded
@@ -119,7 +118,7 @@ class Training(Evaluator):
         self.objective = task.objective
         self.metrics = task.metrics | {"train_loss", "epochs", "parameters"}
         unused = {
-            *([] if task.kind == "image" else ["augment"]),
+            *([] if task.augmentations else ["augment"]),
             *([] if task.label_smoothing is not None else ["label_smoothing"]),
         }
         self.settings = type(self).settings - unused
@@ -134,7 +133,7 @@ class Training(Evaluator):
             weight_decay=weight_decay,
             schedule=schedule,
             label_smoothing=label_smoothing,
-            augment=suited(task) if augment == "auto" else as_names(augment),
+            augment=task.suited if augment == "auto" else as_names(augment),
             clip=clip,
         )
         self.recipe.check(task)

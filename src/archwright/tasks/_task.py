@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from archwright._scalars import is_whole, scalar
 from archwright.datasets import Data, Part
 from archwright.errors import EvaluationError
 from archwright.space import InputSpec, TensorSpec, as_specs
+from archwright.tasks._augment import AUGMENTATIONS, crop, cutout, flip, is_symmetric
 from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._combination import MeanOutputs
 from archwright.tasks._dataset import Collate, DatasetPart
@@ -74,7 +75,11 @@ class Task:
     """
 
     kind: str = "custom"
-    """ "image" where inputs are images, which a training may augment and resize; "table"; "custom" for any other."""
+    """ "image" where inputs are images (n, channels, height, width); "table"; "custom" for any other."""
+    augmentations: tuple[str, ...] = ()
+    """Names of the augmentations of training samples that there are."""
+    is_scalable: bool = False
+    """Whether a network can be trained on images of a lower resolution with the same targets."""
     label_smoothing: float | None = None
     """The label smoothing that a training uses when it is not told; `None` where the loss has none."""
     spec: Mapping[str, Any] | None = None
@@ -153,11 +158,27 @@ class Task:
         """The classical methods that a search is compared with; none, unless a subclass has some."""
         return ()
 
+    @property
+    def suited(self) -> tuple[str, ...]:
+        """The augmentations that a training uses when it is not told: none, unless a subclass has some."""
+        return ()
+
     # ------------------------------------------------------------------ what a training asks
 
     def prepare(self, inputs: Any) -> Any:
         """Return a batch of inputs, preprocessed for a network, on the same device."""
         return inputs
+
+    def augment(self, inputs: Any, targets: Any, names: Collection[str], generator: torch.Generator) -> tuple[Any, Any]:
+        """Return a batch of training samples with random changes, as inputs and targets.
+
+        Args:
+            inputs: The inputs of the part, before `prepare`.
+            targets: The targets.
+            names: Some of `augmentations`.
+            generator: The generator, on the CPU.
+        """
+        return inputs, targets
 
     def check_outputs(self, outputs: Any, size: int) -> None:
         """Check the outputs of a network.
@@ -226,6 +247,8 @@ class DataTask(Task):
     def __init__(self, data: Data, *, loss: Loss, objective: str, outputs: int) -> None:
         self.data = data
         self.kind = data.kind
+        if data.kind == "image":
+            self.augmentations, self.is_scalable = AUGMENTATIONS, True
         self.spec = data.spec
         self.preprocess = data.preprocess
         self.space_options = {"input_shape": data.example_input.shape, "classes": outputs}
@@ -242,6 +265,26 @@ class DataTask(Task):
     def prepare(self, inputs: Any) -> Tensor:
         """Return raw inputs less the mean of the training part, over its standard deviation."""
         return self.data.normalise(inputs)
+
+    @property
+    def suited(self) -> tuple[str, ...]:
+        """The augmentations that suit the data: "crop" for images, and "flip" where mirrored ones keep their class."""
+        if self.kind != "image":
+            return ()
+        return ("crop", "flip") if is_symmetric(self.train.inputs, self.train.targets) else ("crop",)
+
+    def augment(
+        self, inputs: Any, targets: Any, names: Collection[str], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return a batch of images with random changes, and the targets."""
+        # While they are bytes: a quarter of the memory to move, and the border that comes in is black.
+        if "crop" in names:
+            inputs = crop(inputs, generator)
+        if "flip" in names:
+            inputs = flip(inputs, generator)
+        if "cutout" in names:
+            inputs = cutout(inputs, generator, self.data.mean)
+        return inputs, targets
 
     def __repr__(self) -> str:
         """Return the data in one line."""

@@ -10,10 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import archwright as aw
-from archwright.evaluate._augment import crop, cutout, flip, suited
 from archwright.tasks import as_task
+from archwright.tasks._augment import crop, flip
+from archwright.tasks._augment import cutout as cutout_with
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
+    return cutout_with(images, generator, torch.zeros(images.shape[1]))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -102,18 +107,18 @@ def shapes(sided: bool) -> aw.Data:
 
 @pytest.mark.parametrize(("data", "wanted"), [(lambda: shapes(True), False), (lambda: shapes(False), True)])
 def test_images_are_mirrored_where_their_class_stays(data: Callable[[], aw.Data], wanted: bool) -> None:
-    names = suited(as_task(data()))
+    names = as_task(data()).suited
     assert ("flip" in names) == wanted
     assert aw.Training(data(), epochs=1).recipe.augment == names
     assert "crop" in names
 
 
 def test_digits_are_not_mirrored_and_tables_not_augmented() -> None:
-    assert suited(as_task(aw.data("digits"))) == ("crop",)
-    assert suited(as_task(aw.data("iris"))) == ()
+    assert as_task(aw.data("digits")).suited == ("crop",)
+    assert as_task(aw.data("iris")).suited == ()
     assert aw.Training(aw.data("digits"), augment=()).recipe.augment == ()
 
 
 def test_values_to_be_estimated_may_be_places() -> None:
     images, places = some(60, 1), torch.rand(60)
-    assert "flip" not in suited(as_task(aw.data((images, places), task="regression")))
+    assert "flip" not in as_task(aw.data((images, places), task="regression")).suited

@@ -1,18 +1,13 @@
-"""Random changes to training images, each done to a whole batch at once.
+"""Augmentations: random changes to training images, each done to a whole batch at once.
 
 Random numbers are drawn on the CPU, whatever the device, so that a seed means the same everywhere.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from archwright.tasks import Task
 
 AUGMENTATIONS = ("crop", "flip", "cutout")
 
@@ -20,23 +15,20 @@ _MIRRORED = 0.6  # of the images that are recognised, in a mirror; digits reach 
 _COMPARED, _SIDE = 1_500, 16  # images that are looked at, and the pixels of a side
 
 
-def suited(task: Task) -> tuple[str, ...]:
-    """Return the augmentations that suit a task: "crop" for images, and "flip" where a mirror image keeps its class.
+def is_symmetric(images: Tensor, targets: Tensor) -> bool:
+    """Tell whether a mirror image has the class of the image.
 
     That is measured: the nearest neighbour of a mirrored image has to be of its class at least 60 % as often as that of
     the image itself. Digits, letters and spectrograms do not pass, photographs do.
+
+    Args:
+        images: (n, channels, height, width).
+        targets: The classes (n,). Values to be estimated may be places: they are not looked at, and do not pass.
     """
-    if task.kind != "image":
-        return ()
-    return ("crop", "flip") if _is_symmetric(task) else ("crop",)
-
-
-def _is_symmetric(task: Task) -> bool:
-    targets = task.train.targets
     if targets.is_floating_point():
-        return False  # a value to be estimated may be a place
+        return False
     chosen = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))[:_COMPARED]
-    images = task.train.inputs[chosen].float().mean(1, keepdim=True)
+    images = images[chosen].float().mean(1, keepdim=True)
     if min(images.shape[-2:]) > _SIDE:
         images = F.adaptive_avg_pool2d(images, _SIDE)
     images, targets = images - images.mean((1, 2, 3), keepdim=True), targets[chosen]
@@ -68,17 +60,23 @@ def crop(images: Tensor, generator: torch.Generator) -> Tensor:
     return windows[torch.arange(count, device=images.device), :, top, left]
 
 
-def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Set a rectangle of half the height and half the width to zero in each of (n, channels, height, width) images.
+def cutout(images: Tensor, generator: torch.Generator, fill: Tensor) -> Tensor:
+    """Fill a rectangle of half the height and half the width in each of (n, channels, height, width) images.
 
-    Its centre is any pixel, so a part of it may lie outside. On normalised images zero is the mean, as in DeVries and
-    Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout" (2017).
+    Its centre is any pixel, so a part of it may lie outside, as in DeVries and Taylor, "Improved Regularization of
+    Convolutional Neural Networks with Cutout" (2017).
+
+    Args:
+        images: The images.
+        generator: The generator.
+        fill: The value of each channel, such as its mean (channels,).
     """
     count, _, height, width = images.shape
     rows = _covered(count, height, generator).to(images.device)
     columns = _covered(count, width, generator).to(images.device)
     hole = (rows[:, :, None] & columns[:, None, :])[:, None]
-    return torch.where(hole, 0, images)  # unlike `masked_fill`, keeps the memory format
+    value = (fill if images.is_floating_point() else fill.round()).to(images).view(-1, 1, 1)
+    return torch.where(hole, value, images)  # unlike `masked_fill`, keeps the memory format
 
 
 def _covered(count: int, side: int, generator: torch.Generator) -> Tensor:
