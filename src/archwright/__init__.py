@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         strategies,
         supernet,
         surrogates,
+        tasks,
         testing,
     )
     from archwright.datasets import Data, data
@@ -47,12 +48,12 @@ if TYPE_CHECKING:
     )
     from archwright.study import Budget, Callback, Nested, Study, load, search
     from archwright.supernet import Supernet, SupernetEvaluator
-    from archwright.tasks import Task
+    from archwright.tasks import Task, task
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
     **dict.fromkeys(("bench", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
-    **dict.fromkeys(("morphism", "proxies", "supernet", "surrogates", "testing"), ""),
+    **dict.fromkeys(("morphism", "proxies", "supernet", "surrogates", "tasks", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Candidate", "Evaluator", "Repeats", "Stopped", "Training"), "evaluate"),
     "ProxyEvaluator": "proxies",
@@ -77,7 +78,7 @@ _HOME = {
     ),
     **dict.fromkeys(("Budget", "Callback", "Nested", "Study", "load", "search"), "study"),
     **dict.fromkeys(("Supernet", "SupernetEvaluator"), "supernet"),
-    "Task": "tasks",
+    **dict.fromkeys(("Task", "task"), "tasks"),
     **dict.fromkeys(("History", "Objective", "Trial"), "trials"),
 }
 
@@ -128,6 +129,8 @@ __all__ = [
     "subset",
     "supernet",
     "surrogates",
+    "task",
+    "tasks",
     "template",
     "testing",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,16 +98,25 @@ def test_a_rate_next_to_a_whole_optimizer_is_a_conflict(name: str) -> None:
 
 @pytest.mark.parametrize(("samples", "wanted"), [(2, 2), (5, 5), (40, 16), (1258, 32), (4096, 128), (60_000, 128)])
 def test_the_batch_size_follows_the_data_when_not_given(samples: int, wanted: int) -> None:
-    assert Recipe().batch_for(samples) == wanted
-    assert Recipe(batch_size=2).batch_for(samples) == 2
+    assert Recipe().batch_for(sized(samples)) == wanted
+    assert Recipe(batch_size=2).batch_for(sized(samples)) == 2
+
+
+def sized(samples: int, least_steps: int = 0) -> Any:
+    return SimpleNamespace(train=range(samples), batch_size=128, least_steps=least_steps)
+
+
+def test_a_task_may_ask_for_more_steps() -> None:
+    assert Recipe().enough_epochs(sized(100)) == 90
+    assert Recipe(batch_size=10).enough_epochs(sized(100, least_steps=2_000)) == 200
 
 
 @pytest.mark.parametrize(
     ("samples", "wanted"), [(100, 30), (2_500, 16), (10_000, 8), (25_000, 5), (54_000, 3), (10**7, 3)]
 )
 def test_the_epochs_follow_the_data_when_not_given(samples: int, wanted: int) -> None:
-    assert Recipe().epochs_for(samples) == wanted
-    assert Recipe(epochs=7).epochs_for(samples) == 7
+    assert Recipe().epochs_for(sized(samples)) == wanted
+    assert Recipe(epochs=7).epochs_for(sized(samples)) == 7
 
 
 def test_what_does_not_suit_the_data_is_refused() -> None:

@@ -206,7 +206,7 @@ def search(
     label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
     task: Annotated[
         str | None,
-        typer.Option(help='"classification" or "regression"; default: that of a named data set, else classification.'),
+        typer.Option(help="Task (`archwright list tasks`); default: what the data look like, or classification."),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Resize the images of a folder to SIZE x SIZE.")] = None,
     max_gigabytes: Annotated[
@@ -217,7 +217,6 @@ def search(
     """Search for a network on data, and train the best one."""
     if workers != 1:
         raise BudgetError(f"--workers {workers}: this version runs one trial at a time; leave it at 1")
-    from archwright import spaces
     from archwright.cli._console import warnings_as_lines
     from archwright.cli._named import (
         default_trials,
@@ -230,21 +229,20 @@ def search(
         parse_strategy,
     )
     from archwright.cli._render import Display
-    from archwright.datasets import data as load_data
     from archwright.evaluate import Training
     from archwright.study import Budget, check_run_folder, counting_from
     from archwright.study import search as run_search
-    from archwright.tasks import as_task
+    from archwright.tasks import task as load_task
 
     path = out or free_folder(Path("runs") / Path(data).stem)
     check_run_folder(path)
-    given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes, "task": task}
+    given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes}
     with warnings_as_lines():
         chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
         chosen_scheduler = scheduler if scheduler == "auto" else parse_scheduler(scheduler)
-        loaded = load_data(data, **{name: value for name, value in given.items() if value is not None})
-    aim = as_task(loaded)
-    chosen = parse_space(space or spaces.default_for(loaded.example_input.shape), **aim.space_options)
+        aim = load_task(data, task, **{name: value for name, value in given.items() if value is not None})
+    assert aim.space is not None
+    chosen = parse_space(space or aim.space, **aim.space_options)
     training = Training(
         aim,
         epochs=epochs,
@@ -255,7 +253,7 @@ def search(
     )
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)
-    shown = Display(quiet=json, data=loaded)
+    shown = Display(quiet=json, task=aim)
     with warnings_as_lines(None if json else shown.err), counting_from(context.obj):
         study = run_search(
             chosen,
@@ -307,7 +305,7 @@ def resume(
     from archwright.study import Budget, counting_from, load
 
     study = load(run, code=code or ())
-    display = Display(quiet=json, data=study.evaluator.task)
+    display = Display(quiet=json, task=study.evaluator.task)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
         study.resume(budget=budget, final=final, ensemble=ensemble, callbacks=[display])
@@ -407,7 +405,8 @@ def export(
 def predict(
     run: Run,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Images, folders of images, idx files, or tables (CSV).")
+        list[Path],
+        typer.Argument(metavar="FILE", help="Files as those of the training: images, folders of them, tables (CSV)."),
     ],
     trial: Annotated[
         int | None,
@@ -416,10 +415,11 @@ def predict(
     ensemble: Ensemble = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Batch size.")] = 256,
     max_gigabytes: Annotated[float, typer.Option(help="Limit of the uncompressed size of a file.")] = 4.0,
+    out: Annotated[Path | None, typer.Option(help="Folder for pictures of the predictions, such as masks.")] = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
-    """Classify new images, or the rows of a table, with a trained network."""
+    """Predict from new files with a trained network: classes, values, masks."""
     from archwright.export import report
     from archwright.study import load
 
@@ -429,6 +429,7 @@ def predict(
         as_json=json,
         batch_size=batch_size,
         max_gigabytes=max_gigabytes,
+        out=out,
     )
     raise typer.Exit(status)
 

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     evaluators = "evaluators"
     relaxations = "relaxations"
     tables = "tables"
+    tasks = "tasks"
 
 
 def entries(kind: Kind) -> Iterable[Entry[Any]]:

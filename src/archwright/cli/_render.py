@@ -20,7 +20,6 @@ from archwright.study import Callback
 
 if TYPE_CHECKING:
     from archwright._registry import Entry
-    from archwright.datasets import Data
     from archwright.evaluate import Learned
     from archwright.study import Baseline, Ensemble, Study
     from archwright.tasks import Task
@@ -33,9 +32,9 @@ class Display(Callback):
     Results go to standard output; progress goes to standard error, so that a pipe gets results alone.
     """
 
-    def __init__(self, *, quiet: bool, data: Data | Task | None = None) -> None:
+    def __init__(self, *, quiet: bool, task: Task | None = None) -> None:
         self.quiet = quiet
-        self.data = data
+        self.trained_on = task
         self.out = Output(quiet=quiet)
         self.err = Output(stderr=True, quiet=quiet)
         self.live: Progress | None = None
@@ -51,8 +50,10 @@ class Display(Callback):
 
         size = counted(describe_size(study.space.bound), "architecture")
         decisions = counted(len(study.space.decisions), "decision")
-        if self.data is not None:
-            self.out.line(self.data, label="data")
+        if self.trained_on is not None:
+            self.out.line(self.trained_on, label="data")
+            for line in self.trained_on.told:
+                self.out.line(line.partition(": ")[2], label=line.partition(": ")[0])
         self.out.line(f"{study.space.name or 'custom'}: {size}, {decisions}", label="space")
         self.out.line(study.evaluator, label="evaluator")
         where = f", in {study.path}" if study.path else ""
@@ -238,12 +239,12 @@ class Display(Callback):
         self.out.line(f"trial {best.trial.number}: {_metrics(_leading(study, best.metrics))}", label="best")
         for name, value in best.architecture.items():
             self.out.line(f"{name} = {value}", label="")
-        if self.data is not None and "accuracy" in best.metrics:
-            self.out.line(_uncertainty(study, len(self.data.validation)), label="uncertainty")
+        if self.trained_on is not None and "accuracy" in best.metrics:
+            self.out.line(_uncertainty(study, len(self.trained_on.validation)), label="uncertainty")
         if study.test is not None:
             told = _metrics(_leading(study, study.test))
-            if self.data is not None and "test_accuracy" in study.test:
-                samples = len(self.data.test)
+            if self.trained_on is not None and "test_accuracy" in study.test:
+                samples = len(self.trained_on.test)
                 error = standard_error(study.test["test_accuracy"], samples)
                 told += f" (accuracy +- {error:.4f}: standard error over {counted(samples, 'test sample')})"
             self.out.line(told, label="final")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Real
 from os import PathLike
@@ -23,6 +23,7 @@ from archwright.datasets._folder import read_image_folder
 from archwright.datasets._idx import is_idx_folder, read_idx_folder
 from archwright.datasets._images import to_size
 from archwright.datasets._labels import check_classes, class_names, to_indices, to_values
+from archwright.datasets._moments import moments_of
 from archwright.datasets._named import REGRESSIONS, registry
 from archwright.datasets._npz import read_npz
 from archwright.datasets._preprocess import Target
@@ -40,7 +41,6 @@ _KINDS = (
     "(FOLDER/class/image.png, or FOLDER/train/class/... with FOLDER/test/class/...), a table "
     "(.csv or .tsv, also .gz), or arrays in a .npz file"
 )
-_BLOCK, _VALUES = 512, 2**22  # samples turned to float64 at a time, and about the values that they have at most
 
 
 def data(
@@ -132,7 +132,7 @@ def data(
         train, held, final = (Part(part.inputs[:, seen], part.targets) for part in (train, held, final))
         indicators = indicators[seen]
         found = replace(found, columns=_seen(found.columns, seen))
-    mean, std = _moments(train.inputs, indicators)
+    mean, std = moments_of(train.inputs, indicators)
     spec = None
     if origin is not None:
         spec = {"source": origin, "validation": validation, "test": test, "seed": seed}
@@ -281,25 +281,3 @@ def _absent(source: str | PathLike[str], path: Path) -> DataError | UnknownName:
         error = unknown("data set", source, registry.names())
         return UnknownName(f"{error} A path may be given too: {_KINDS}. There is no {path}.")
     return DataError(f"{path} does not exist. Data can be {_KINDS}.")
-
-
-def _moments(inputs: torch.Tensor, indicators: npt.NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and standard deviation of each channel or feature, leaving 0/1 marks as they are.
-
-    Two passes in float64: one pass over squares would lose a small spread far from zero.
-    """
-    values = inputs.numpy()
-    axes = (0, 2, 3) if values.ndim == 4 else (0,)
-    count = values.size // values.shape[1]
-    step = min(_BLOCK, max(1, _VALUES // values[0].size))
-
-    def blocks() -> Iterator[npt.NDArray[np.float64]]:
-        return (values[start : start + step].astype(np.float64) for start in range(0, len(values), step))
-
-    mean = np.sum([block.sum(axes) for block in blocks()], axis=0) / count
-    centre = mean.reshape(-1, *[1] * (values.ndim - 2))
-    std = np.sqrt(np.sum([np.square(block - centre).sum(axes) for block in blocks()], axis=0) / count)
-    # rounding may give constant values a tiny deviation, and float32 may have no room for one
-    flat = (values.max(axes) == values.min(axes)) | (std < np.finfo(np.float32).tiny)
-    mean, std = np.where(indicators, 0, mean), np.where(indicators | flat, 1, std)
-    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)

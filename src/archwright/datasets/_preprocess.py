@@ -10,7 +10,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -79,6 +79,14 @@ class Result:
         """Return what is printed of it, by the heads of the columns."""
         raise NotImplementedError
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a JSON object."""
+        return asdict(self)
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write what is better seen as a picture into a folder; return the files, which are new."""
+        return []
+
 
 @dataclass(frozen=True)
 class Prediction(Result):
@@ -137,6 +145,7 @@ class Preprocess(ABC):
         takes: What files it reads, in words.
         suffixes: Of the files that are looked for in a folder; a folder is refused where there are none.
         is_numbered: Whether a file has several samples.
+        uses: Other kinds of preprocessing that it is made of.
         classes: Names of the classes; empty where the outputs are no scores of classes.
         targets: The targets of a regression.
 
@@ -151,6 +160,7 @@ class Preprocess(ABC):
     takes: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ()
     is_numbered: ClassVar[bool] = False
+    uses: ClassVar[tuple[type[Preprocess], ...]] = ()
     classes: tuple[str, ...]
     targets: tuple[Target, ...]
 

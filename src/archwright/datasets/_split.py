@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from archwright._scalars import is_whole, scalar
 from archwright.errors import DataError
 
 Indices = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 
 def split(
@@ -39,6 +44,55 @@ def split(
     rest = everything[~in_test]
     in_validation = choose(targets[rest], validated, rng)
     return rest[~in_validation], rest[in_validation], everything[in_test]
+
+
+def three_parts(
+    given: Mapping[str, Sequence[T]], *, validation: float, test: float, seed: int, strata: Indices | None = None
+) -> tuple[list[T], list[torch.Tensor]]:
+    """Return all samples in one list, and the places of the training, validation and test samples in it.
+
+    Args:
+        given: The samples by part: "train", and where they are official "validation" and "test"; or all of them under
+            "", which are split. Where there is an official part, none is split off for it.
+        validation: A share (float) or number (int) of samples.
+        test: Likewise.
+        seed: The seed of the split.
+        strata: The (n,) classes of the samples to split, which are taken in proportion; `None` for one class.
+
+    Raises:
+        DataError: A share is out of range, or leaves a part without samples.
+
+    Example:
+        >>> from archwright.datasets import three_parts
+        >>> samples, places = three_parts({"": "abcdefghij"}, validation=0.1, test=0.2, seed=0)
+        >>> [len(each) for each in places]
+        [7, 1, 2]
+    """
+    train = list(given.get("train", given.get("", ())))
+    held, final = list(given.get("validation", ())), list(given.get("test", ()))
+    classes = np.zeros(len(train), dtype=np.int64) if strata is None else strata
+    places = list(
+        split(
+            classes,
+            validation=to_share("validation", validation),
+            test=None if final else to_share("test", test),
+            seed=to_seed(seed),
+        )
+        if not held
+        else _tested(len(train), None if final else _count("test", to_share("test", test), len(train)), to_seed(seed))
+    )
+    if held:
+        places[1] = len(train) + np.arange(len(held))
+    if final:
+        places[2] = len(train) + len(held) + np.arange(len(final))
+    return train + held + final, [torch.from_numpy(each) for each in places]
+
+
+def _tested(total: int, count: int | None, seed: int) -> tuple[Indices, Indices, Indices]:
+    """Return the indices of the training and test samples, where the validation samples are given."""
+    in_test = choose(np.zeros(total, dtype=np.int64), count or 0, np.random.default_rng(seed))
+    everything = np.arange(total, dtype=np.int64)
+    return everything[~in_test], everything[:0], everything[in_test]
 
 
 def to_share(part: str, given: object) -> float:

@@ -118,26 +118,33 @@ class Recipe:
         """Return the label smoothing, by default that of the task."""
         return task.label_smoothing if self.label_smoothing is None else self.label_smoothing
 
-    def epochs_for(self, samples: int) -> int:
+    def epochs_for(self, task: Task) -> int:
         """Return the number of epochs of a trial, by default a third of what a full training has; at least 2."""
-        return self.epochs or max(2, round(enough_epochs(samples) / LONGER))
+        return self.epochs or max(2, round(self.enough_epochs(task) / LONGER))
 
-    def batch_for(self, samples: int) -> int:
-        """Return the batch size, by default 128, or less for at least 32 steps per epoch.
+    def batch_for(self, task: Task, samples: int | None = None) -> int:
+        """Return the batch size, by default that of the task, or less for at least 32 steps per epoch.
 
-        It is at least 16, and a multiple of 8 if there are enough samples.
+        It is at least 16, or that of the task, and a multiple of 8 if there are enough samples.
+
+        Args:
+            task: The task.
+            samples: The number of training samples; by default all of the task.
         """
         if self.batch_size is not None:
             return self.batch_size
-        return min(128, samples, max(16, samples // 32 // 8 * 8))
+        samples = len(task.train) if samples is None else samples
+        return min(task.batch_size, samples, max(16, samples // 32 // 8 * 8))
 
+    def enough_epochs(self, task: Task) -> int:
+        """Return the number of epochs of a full training: 2400 over the square root of the samples, from 10 to 90.
 
-def enough_epochs(samples: int) -> int:
-    """Return the number of epochs of a full training: 2400 over the square root of the samples, from 10 to 90.
-
-    Small data need many passes, of networks that are small in turn; large data have seen much after few.
-    """
-    return min(90, max(10, round(2400 / math.sqrt(samples))))
+        Small data need many passes, of networks that are small in turn; large data have seen much after few. There are
+        more if the task asks for more steps.
+        """
+        samples = len(task.train)
+        steps = math.ceil(samples / self.batch_for(task))
+        return max(min(90, max(10, round(2400 / math.sqrt(samples)))), math.ceil(task.least_steps / steps))
 
 
 def as_names(given: str | Iterable[str] | None) -> tuple[str, ...]:

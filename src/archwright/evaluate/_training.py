@@ -23,10 +23,11 @@ from archwright.evaluate._feed import Feed, compute_metrics, seconds_to_validate
 from archwright.evaluate._fidelity import LONGER
 from archwright.evaluate._loop import TrainingLoop, TrainingProgress
 from archwright.evaluate._optimizers import MakeOptimizer
-from archwright.evaluate._recipe import Recipe, as_names, enough_epochs, positive_integer
+from archwright.evaluate._recipe import Recipe, as_names, positive_integer
 from archwright.evaluate._splits import evaluate_on_splits, split_again
 from archwright.evaluate._stages import Cuts, fidelities, keep_back, stages
 from archwright.tasks import as_task
+from archwright.tasks import task as load_task
 
 if TYPE_CHECKING:
     from archwright.datasets import Data
@@ -142,8 +143,7 @@ class Training(Evaluator):
         self.channels_last = scalar(channels_last)
         self.final_epochs = final_epochs
         self._asked_device = device
-        samples = len(task.train)
-        self.fidelities = fidelities(task, self.recipe.epochs_for(samples), self.recipe.batch_for(samples))
+        self.fidelities = fidelities(task, self.recipe.epochs_for(task), self.recipe.batch_for(task))
         self._cuts = Cuts(task)
 
     def check(self, space: Space) -> None:
@@ -206,10 +206,10 @@ class Training(Evaluator):
         if "splits" in candidate.stages[-1]:
             return evaluate_on_splits(candidate, lambda number, other: self._on_split(number).evaluate(other))
         recipe = self._recipe_of(candidate)
-        size = recipe.batch_for(len(self.task.train))
+        size = recipe.batch_for(self.task)
         state = candidate.restore()
         model = candidate.model
-        way = stages(candidate.stages, recipe.epochs_for(len(self.task.train)))
+        way = stages(candidate.stages, recipe.epochs_for(self.task))
         done, reached = (0, 0.0) if state is None else (int(state["stages"]), float(state["epochs"]))
         metrics: dict[str, float] = {}
         trainer: TrainingLoop | None = None
@@ -268,10 +268,9 @@ class Training(Evaluator):
             EvaluationError: As in `evaluate`; or the time is too short for any training.
         """
         recipe = self._recipe_of(candidate)
-        samples = len(self.task.train)
         timed = candidate.deadline is not None
-        epochs = self._most_epochs(recipe) if timed else self.final_epochs or LONGER * recipe.epochs_for(samples)
-        size = recipe.batch_for(samples)
+        epochs = self._most_epochs(recipe) if timed else self.final_epochs or LONGER * recipe.epochs_for(self.task)
+        size = recipe.batch_for(self.task)
         kept, others = keep_back(self.task.validation)
         model = candidate.rebuild()
         with self._running(model, candidate) as setup:
@@ -314,9 +313,8 @@ class Training(Evaluator):
     def _most_epochs(self, recipe: Recipe) -> int:
         if self.final_epochs is not None:
             return self.final_epochs
-        samples = len(self.task.train)
-        enough = enough_epochs(samples) * _AT_MOST.get(self.task.kind, 1)
-        return max(LONGER * recipe.epochs_for(samples), enough)
+        enough = recipe.enough_epochs(self.task) * _AT_MOST.get(self.task.kind, 1)
+        return max(LONGER * recipe.epochs_for(self.task), enough)
 
     def held_out(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
         """Test a trained network.
@@ -341,7 +339,7 @@ class Training(Evaluator):
         """
         recipe = self._recipe_of(candidate)
         samples = len(self.task.train)
-        size = recipe.batch_for(samples)
+        size = recipe.batch_for(self.task)
         few = min(size, _FEW)
         with self._running(candidate.model, candidate) as setup:
             feed = Feed(self.task, self.task.train, setup)
@@ -429,12 +427,10 @@ class Training(Evaluator):
         Raises:
             EvaluationError: The object is not a training.
         """
-        from archwright.datasets import data
-
         options = dict(written)
         if options.pop("type", None) != "training" or "data" not in options:
             raise EvaluationError(f"this is not a training written down: {written!r}")
-        return cls(data(**options.pop("data")), **options)
+        return cls(load_task(**options.pop("data")), **options)
 
     def _on_split(self, number: int) -> Training:
         """Return the same training on another split of the data."""
@@ -474,8 +470,7 @@ class Training(Evaluator):
             lay_out(model, torch.contiguous_format)
 
     def __repr__(self) -> str:
-        samples = len(self.task.train)
-        size, epochs = self.recipe.batch_for(samples), self.recipe.epochs_for(samples)
+        size, epochs = self.recipe.batch_for(self.task), self.recipe.epochs_for(self.task)
         return f"Training({self.task.name!r}, epochs={epochs}, batch_size={size}, device={self.device!r})"
 
 

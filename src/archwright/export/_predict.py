@@ -13,7 +13,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -218,6 +217,7 @@ def report(
     as_json: bool = False,
     batch_size: int = 256,
     max_gigabytes: float = GIGABYTES,
+    out: str | os.PathLike[str] | None = None,
 ) -> int:
     """Print the predictions for files, and errors on standard error.
 
@@ -227,6 +227,7 @@ def report(
         as_json: Whether to print one JSON document: `{"predictions": [...], "errors": [...]}`.
         batch_size: Number of samples in a batch.
         max_gigabytes: See `Predictor.predict`.
+        out: The folder for pictures of predictions, made where there is none; `None` for no pictures.
 
     Returns:
         0, or 1 if there were errors.
@@ -248,12 +249,24 @@ def report(
             fail(error)
     with _warnings_in_a_line():
         found = predictor.predict(files, batch_size=batch_size, max_gigabytes=max_gigabytes, on_error=fail)
+        if out is not None:
+            found = _saved(found, Path(out))
         if as_json:
-            sys.stdout.write(json.dumps({"predictions": list(map(asdict, found)), "errors": errors}, indent=2) + "\n")
+            predictions = [each.to_json() for each in found]
+            sys.stdout.write(json.dumps({"predictions": predictions, "errors": errors}, indent=2) + "\n")
             return int(bool(errors))
         _write_table(found, files, numbered=predictor.preprocess.is_numbered)
     sys.stdout.flush()  # here, where a closed pipe can still be dealt with
     return int(bool(errors))
+
+
+def _saved(results: Iterable[Result], folder: Path) -> Iterator[Result]:
+    """Yield predictions when their pictures are written, and say where."""
+    for each in results:
+        folder.mkdir(parents=True, exist_ok=True)
+        for written in each.save(folder):
+            sys.stderr.write(f"wrote {_printable(written)}\n")
+        yield each
 
 
 def _write_table(results: Iterable[Result], files: Sequence[Path], *, numbered: bool) -> None:
@@ -284,6 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--max-gigabytes", type=float, default=GIGABYTES, help="limit of the uncompressed size of a file"
     )
+    parser.add_argument("--out", help="folder for pictures of the predictions, such as masks")
     given = parser.parse_args(arguments)
     try:
         return report(
@@ -292,6 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             as_json=given.json,
             batch_size=given.batch_size,
             max_gigabytes=given.max_gigabytes,
+            out=given.out,
         )
     except InputError as error:
         sys.stderr.write(f"{_printable(error)}\n")

@@ -48,7 +48,7 @@ def write_raw_onnx(network: nn.Module, preprocess: Preprocess, example: Sequence
 @cache
 def _script(kind: type[Preprocess]) -> str:
     """Return the modules that read files and predict as one file, which does not need archwright."""
-    modules = [inspect.getmodule(each) for each in (InputError, Preprocess, kind)]
+    modules = [inspect.getmodule(each) for each in (InputError, Preprocess, *kind.uses, kind)]
     imports: dict[str, set[str]] = defaultdict(set)
     bodies = [_body(module, imports) for module in (*modules, _predict) if module is not None]
     del imports["__future__"]

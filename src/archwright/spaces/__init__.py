@@ -10,6 +10,7 @@ from archwright.spaces import (
     nasbench201,
     natsbench_size,
     resnet,
+    unet,
 )
 from archwright.spaces._registry import create, default_for, entries, entry, names, register, starts, suiting
 
@@ -31,4 +32,5 @@ __all__ = [
     "resnet",
     "starts",
     "suiting",
+    "unet",
 ]

@@ -225,7 +225,7 @@ class SupernetEvaluator(Evaluator):
         return bool(self.early_stop) and skips(supernet.space, supernet.derive()) >= self.early_stop
 
     def _epochs(self, deadline: float | None) -> int:
-        single = self.training.recipe.epochs_for(len(self.task.train))
+        single = self.training.recipe.epochs_for(self.task)
         return self.epochs or single * (_LONGER if deadline is None else _LONGEST)
 
     # ------------------------------------------------------------------ candidates

@@ -78,7 +78,7 @@ class Trainer:
         self.task = task
         self.objective = Objective.parse(task.objective)
         self.feeds = [Feed(task, part, setup) for part in parts]
-        self.batch_size = recipe.batch_for(len(parts[0]))
+        self.batch_size = recipe.batch_for(task, len(parts[0]))
         self.steps = epochs * self.feeds[0].steps(self.batch_size)
         self.pace = TrainingProgress(self.steps, deadline=deadline, by_time=deadline is not None)
         self._from = 0.0  # how far it was when this process took it up

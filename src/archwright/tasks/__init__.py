@@ -3,8 +3,10 @@
 from archwright.tasks._baseline import ClassicalMethod, Fitted, fit_within
 from archwright.tasks._classification import Classification
 from archwright.tasks._combination import MeanOutputs, MeanProbabilities
-from archwright.tasks._make import as_task
+from archwright.tasks._make import as_task, task
+from archwright.tasks._registry import entries, register
 from archwright.tasks._regression import Regression
+from archwright.tasks._segmentation import Segmentation
 from archwright.tasks._task import Task
 from archwright.tasks._tensors import leaves, map_tensors, size_of
 
@@ -15,10 +17,14 @@ __all__ = [
     "MeanOutputs",
     "MeanProbabilities",
     "Regression",
+    "Segmentation",
     "Task",
     "as_task",
+    "entries",
     "fit_within",
     "leaves",
     "map_tensors",
+    "register",
     "size_of",
+    "task",
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
-from archwright.datasets import Data, advice
-from archwright.errors import EvaluationError
+from archwright.datasets import TASKS, Data, advice, data
+from archwright.errors import EvaluationError, unknown
 from archwright.tasks._classification import Classification
+from archwright.tasks._registry import recognised, register, registry
 from archwright.tasks._regression import Regression
 from archwright.tasks._task import Task
 
@@ -32,3 +35,52 @@ def as_task(given: Any) -> Task:
         f"networks are trained on data that aw.data(...) loaded or on an aw.Task(...), not {shown} "
         f"({type(given).__name__}). {advice(given)}".rstrip(" .")
     )
+
+
+def task(source: Any, task: str | None = None, **options: Any) -> Task:
+    """Load data as a task: training, validation and test samples with their loss, metrics and preprocessing.
+
+    Args:
+        source: The path of a file or folder; or what `aw.data` takes.
+        task: "classification" or "regression" (see `aw.data`), or one of `aw.tasks.entries()`, such as "segmentation".
+            By default what the data look like: `Task.told` says so.
+        **options: The options of the task, or of `aw.data`.
+
+    Raises:
+        UnknownName: There is no such task.
+        DataError: The data cannot be read.
+        EvaluationError: An option is unknown.
+
+    Example:
+        >>> aw.task("iris").objective
+        'max accuracy'
+    """
+    told: tuple[str, ...] = ()
+    if task is None and isinstance(source, str | os.PathLike):
+        path = Path(source).expanduser()
+        if path.exists() and (found := recognised(path)) is not None:
+            task, holds = found
+            told = (f"task {task}: {path.name} holds {holds}; name another with task=, or --task",)
+    if task is None or task in TASKS:
+        return as_task(data(source, task=task, **options))
+    if task not in registry:
+        raise unknown("task", task, registry.names())
+    if not isinstance(source, str | os.PathLike):
+        raise EvaluationError(f"the task {task!r} reads a file or folder, not a {type(source).__name__}")
+    made: Task = registry.create(
+        task, {"source": Path(source).expanduser().resolve(), **options}, error=EvaluationError
+    )
+    made.told = told
+    return made
+
+
+@register("classification")
+def classification(source: Any, **options: Any) -> Task:
+    """Classification of images or table rows; options as in `aw.data`."""
+    return as_task(data(source, task="classification", **options))
+
+
+@register("regression")
+def regression(source: Any, **options: Any) -> Task:
+    """Regression: one or several numbers for each image or table row; options as in `aw.data`."""
+    return as_task(data(source, task="regression", **options))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
+from archwright import spaces
 from archwright._scalars import is_whole, scalar
 from archwright.datasets import Data, Part
 from archwright.errors import EvaluationError
@@ -86,8 +87,16 @@ class Task:
     """What makes the task again, JSON-able; `None` where it was made in memory."""
     preprocess: Preprocess | None = None
     """How raw inputs become what a network takes; `None` where that is not known."""
+    space: str | None = None
+    """The name of the ready-made space that suits the task; `None` for none."""
     space_options: Mapping[str, Any] = MappingProxyType({})
     """What ready-made spaces need to know, by the names of their arguments."""
+    batch_size: int = 128
+    """The batch size that a training uses when it is not told, at most; samples of many pixels need less."""
+    least_steps: int = 0
+    """The steps of a full training at least, when it is not told the epochs."""
+    told: tuple[str, ...] = ()
+    """What was guessed from the data, a line each."""
     combination: type[nn.Module] = MeanOutputs
     """The class of the module that combines the outputs of networks in an ensemble; it is made with their weights."""
 
@@ -251,6 +260,7 @@ class DataTask(Task):
             self.augmentations, self.is_scalable = AUGMENTATIONS, True
         self.spec = data.spec
         self.preprocess = data.preprocess
+        self.space = spaces.default_for(data.example_input.shape)
         self.space_options = {"input_shape": data.example_input.shape, "classes": outputs}
         super().__init__(
             train=data.train,

@@ -1,0 +1,172 @@
+"""Preprocessing and results of semantic segmentation; a part of the `predict.py` of such networks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archwright.datasets._image_preprocess import ImagePreprocess
+from archwright.datasets._preprocess import Normalised, Preprocess, Result, Sample
+from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, orientation, pillow
+
+__all__ = ["COLOURS", "Mask", "SegmentationPreprocess", "new_file"]
+
+COLOURS = (
+    *((0, 0, 0), (230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 130, 200), (245, 130, 48), (145, 30, 180)),
+    *((70, 240, 240), (240, 50, 230), (210, 245, 60), (250, 190, 212), (0, 128, 128), (220, 190, 255), (170, 110, 40)),
+)
+"""Colours of classes in pictures; further classes begin again with the second one."""
+
+
+@dataclass(frozen=True)
+class Mask(Result):
+    """The class of each pixel of an image.
+
+    Args:
+        shares: The share of the pixels of each class.
+        classes: The classes, int64 of shape (height, width), in the resolution of the network.
+
+    Example:
+        >>> mask = Mask("cell.png", None, {"background": 0.75, "cell": 0.25}, torch.tensor([[0, 0], [0, 1]]))
+        >>> mask.cells()
+        {'background': '75.0 %', 'cell': '25.0 %'}
+    """
+
+    shares: dict[str, float]
+    classes: Tensor = field(repr=False, compare=False)
+
+    def cells(self) -> dict[str, str]:
+        """Return the shares."""
+        return {name: f"{share:.1%}".replace("%", " %") for name, share in self.shares.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the shares; the mask itself is a picture."""
+        return {"file": self.file, "row": self.row, "shares": self.shares}
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write the mask in the size of the image, and the image with the mask over it.
+
+        Args:
+            folder: A folder that exists. Files in it are not overwritten: new names get a number.
+
+        Returns:
+            `NAME-mask.png`, with the index of a class for each pixel and colours to see them by, and
+            `NAME-overlay.png`; without a file of the image only the mask.
+        """
+        library = pillow()
+        mask = library.fromarray(self.classes.to(torch.uint8).numpy())
+        name, image = f"sample-{self.row}", None
+        if self.file is not None:
+            name = Path(self.file).stem
+            with library.open(self.file) as opened:
+                turn = orientation(opened)
+                image = opened.convert("RGB")
+            turned = {3: 180, 6: 270, 8: 90}.get(turn)
+            image = image if turned is None else image.rotate(turned, expand=True)
+            mask = mask.resize(image.size, library.Resampling.NEAREST)
+        mask.putpalette([part for index in range(256) for part in _colour(index)])
+        written = [new_file(folder / f"{name}-mask.png")]
+        mask.save(written[0])
+        if image is not None:
+            written.append(new_file(folder / f"{name}-overlay.png"))
+            visible = library.frombytes("L", mask.size, mask.tobytes()).point([0, *[128] * 255])  # not the first class
+            library.composite(mask.convert("RGB"), image, visible).save(written[1])
+        return written
+
+
+@dataclass(frozen=True)
+class SegmentationPreprocess(Preprocess):
+    """Preprocessing of images whose pixels are classified.
+
+    Args:
+        image: The preprocessing of the images, with the names of the classes.
+
+    Example:
+        >>> image = ImagePreprocess(("background", "cell"), 1, 32, 32, mean=(127.5,), std=(127.5,))
+        >>> SegmentationPreprocess(image).results(torch.eye(2)[None, :, :, None], [(None, 0)])[0].shares
+        {'background': 0.5, 'cell': 0.5}
+    """
+
+    kind = "segmentation"
+    takes = "images or folders of images"
+    suffixes = IMAGES
+    uses = (ImagePreprocess,)
+    targets = ()
+
+    image: ImagePreprocess
+
+    @property
+    def classes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names of the classes."""
+        return self.image.classes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return self.image.shape
+
+    def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
+        """Yield the image in a file as uint8 (channels, height, width), resized, or the error."""
+        return self.image.read(path, gigabytes=gigabytes)
+
+    def batch(self, raw: Tensor) -> Tensor:
+        """Return raw images as (n, channels, height, width), after a check."""
+        return self.image.batch(raw)
+
+    def adapted(self, network: nn.Module) -> nn.Module:
+        """Return a network for raw images."""
+        return Normalised(network, self.image)
+
+    def checked(self, outputs: Any, size: int) -> Tensor:
+        """Return scores of the classes (n, classes, height, width), after a check of their shape."""
+        wanted = (size, len(self.classes), self.image.height, self.image.width)
+        if not isinstance(outputs, Tensor) or outputs.shape != wanted:
+            got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            raise InputError(f"the network returned {got}, and not scores of the classes of each pixel, {wanted}.")
+        return outputs.float().cpu()
+
+    def results(self, outputs: Tensor, places: Sequence[tuple[str | None, int | None]]) -> list[Mask]:
+        """Return the mask of each image."""
+        found = []
+        for place, mask in zip(places, outputs.argmax(1), strict=True):
+            counts = torch.bincount(mask.flatten(), minlength=len(self.classes))
+            shares = (counts / mask.numel()).tolist()
+            found.append(Mask(*place, dict(zip(self.classes, shares, strict=True)), mask))
+        return found
+
+    def source(self) -> str:
+        """Return the source of the constants and of the function `preprocess`."""
+        return self.image.source()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of `preprocess.json`."""
+        return {**self.image.to_json(), "kind": self.kind}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SegmentationPreprocess:
+        """Return the preprocessing written by `to_json`."""
+        return cls(ImagePreprocess.from_json(data))
+
+
+def new_file(path: Path) -> Path:
+    """Return a path at which there is no file: itself, or the same name with a number.
+
+    Example:
+        >>> new_file(Path("nothing.png")).name
+        'nothing.png'
+    """
+    number, found = 2, path
+    while found.exists():
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        number += 1
+    return found
+
+
+def _colour(index: int) -> tuple[int, int, int]:
+    return COLOURS[index if index < len(COLOURS) else (index - 1) % (len(COLOURS) - 1) + 1]

@@ -1,0 +1,174 @@
+"""Folders of images and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from archwright._words import counted
+from archwright.datasets._images import read_images, to_size
+from archwright.datasets._reading import GIGABYTES, IMAGES, open_image, orientation, pillow
+from archwright.errors import DataError
+
+IGNORED = 255
+"""The target of pixels that are not looked at."""
+
+_IMAGES = ("images", "image", "imgs", "img", "jpegimages")
+_MASKS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass")
+_PARTS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation"}
+_PARTS |= {"test": "test", "testing": "test"}
+_MOST = 254  # classes
+_LAYOUT = (
+    "images and masks lie in FOLDER/images/NAME.jpg and FOLDER/masks/NAME.png (or labels/), or in the same two folders "
+    "in FOLDER/train/, FOLDER/val/ and FOLDER/test/"
+)
+
+Pair = tuple[Path, Path]
+
+
+def find_pairs(root: Path) -> dict[str, list[Pair]] | None:
+    """Return the images with their masks by part, "" where they are not divided; `None` where there are none.
+
+    Raises:
+        DataError: An image has no mask, or a mask no image.
+
+    Example:
+        >>> find_pairs(Path("nothing")) is None
+        True
+    """
+    if (folders := _folders(root)) is not None:
+        return {"": _paired(*folders)}
+    found = {}
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else ():
+        part = _PARTS.get(folder.name.lower())
+        if part is not None and (folders := _folders(folder)) is not None:
+            found[part] = _paired(*folders)
+    return found if "train" in found else None
+
+
+def read_pairs(
+    pairs: Sequence[Pair], *, size: object = None, gigabytes: float = GIGABYTES
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Return images, masks and the names of the classes.
+
+    Args:
+        pairs: The files.
+        size: To resize to: a number of pixels or (height, width); `None` for the size that all have.
+        gigabytes: The most memory that they may take.
+
+    Returns:
+        Images, uint8 (n, channels, height, width); masks, uint8 (n, height, width), of the positions of the classes,
+        and 255 for pixels that are not looked at; and the names of the classes.
+
+    Raises:
+        DataError: A mask has another size than its image, or there are too many classes.
+        InputError: A file cannot be read.
+
+    Example:
+        >>> from PIL import Image
+        >>> for name, pixel in (("image", 90), ("mask", 255)):
+        ...     image = Image.new("L", (4, 4))
+        ...     image.putpixel((0, 0), pixel)
+        ...     image.save(f"{name}.png")
+        >>> read_pairs([(Path("image.png"), Path("mask.png"))])[2]
+        ('background', 'foreground')
+    """
+    wanted = None if size is None else to_size(size)
+    images = read_images([image for image, _ in pairs], size=wanted, gigabytes=gigabytes)
+    height, width = images.shape[-2:]
+    raw = [_mask(image, mask, (height, width), gigabytes) for image, mask in pairs]
+    values = sorted(set().union(*(np.unique(mask).tolist() for mask in raw)))
+    ignored = {IGNORED} if len(values) > 2 else set()  # as in Pascal VOC; of two values 255 is the foreground
+    classes = [value for value in values if value not in ignored]
+    if not 2 <= len(classes) <= _MOST:
+        raise DataError(
+            f"the masks, such as {pairs[0][1]}, hold {counted(len(classes), 'class')}; 2 to {_MOST} are possible. Each "
+            "value or colour in them is a class, so save masks without smooth edges, as PNG"
+        )
+    table = np.full(max(values) + 1, IGNORED, dtype=np.uint8)
+    table[classes] = np.arange(len(classes))
+    masks = torch.from_numpy(np.stack([table[mask] for mask in raw]))
+    return images, masks, _names(pairs[0][1].parent, classes)
+
+
+def image_size(path: Path, *, most: int, multiple: int) -> tuple[int, int]:
+    """Return height and width for images like one: its own, or a smaller size of about the same shape.
+
+    Args:
+        path: The image.
+        most: Pixels of the longer side at most.
+        multiple: What sides are rounded to a multiple of.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.new("L", (640, 480)).save("image.png")
+        >>> image_size(Path("image.png"), most=256, multiple=32)
+        (192, 256)
+    """
+    with open_image(path) as image:
+        sides = image.size if orientation(image) > 4 else image.size[::-1]
+    scale = min(1.0, most / max(sides))
+    height, width = (max(1, round(scale * side / multiple)) * multiple for side in sides)
+    return height, width
+
+
+def _mask(image: Path, mask: Path, size: tuple[int, int], gigabytes: float) -> np.ndarray:
+    """Return the values or colours of a mask in a size, int64 (height, width)."""
+    library = pillow()
+    with open_image(image, gigabytes) as one, open_image(mask, gigabytes) as other:
+        if one.size != other.size:
+            sizes = [f"{each.height}x{each.width}" for each in (one, other)]
+            raise DataError(f"{image} has {sizes[0]} pixels, but its mask {mask} {sizes[1]}; they must be of one size")
+        plain = other if other.mode in ("1", "L", "P") else other.convert("RGB")
+        values = np.array(plain.resize(size[::-1], library.Resampling.NEAREST)).astype(np.int64)
+    if values.ndim == 3:
+        values = values @ np.array([1 << 16, 1 << 8, 1])
+        if (values >> 16 == values & 255).all() and (values >> 16 == values >> 8 & 255).all():
+            values &= 255  # a grey mask that was saved in colour
+        elif len(np.unique(values)) > _MOST:
+            raise DataError(f"{mask} has more than {_MOST} colours, each of which would be a class; save it as PNG")
+    return values * IGNORED if plain.mode == "1" else values
+
+
+def _names(folder: Path, classes: Iterable[int]) -> tuple[str, ...]:
+    """Return the names in a file `classes.txt` beside the masks or one or two folders above, or else the values."""
+    classes = list(classes)
+    for place in (folder, folder.parent, folder.parent.parent):
+        file = place / "classes.txt"
+        if file.is_file():
+            names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+            if len(names) < len(classes) or len(set(names)) < len(names):
+                raise DataError(f"{file} has to name {counted(len(classes), 'class')}, each in a line of its own")
+            return tuple(names[: len(classes)])
+    return ("background", "foreground") if classes == [0, IGNORED] else tuple(map(str, classes))
+
+
+def _folders(root: Path) -> tuple[Path, Path] | None:
+    """Return the folders of the images and of the masks in a folder."""
+    if not root.is_dir():
+        return None
+    inside = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir()}
+    images = next((inside[name] for name in _IMAGES if name in inside), None)
+    masks = next((inside[name] for name in _MASKS if name in inside), None)
+    return None if images is None or masks is None else (images, masks)
+
+
+def _paired(images: Path, masks: Path) -> list[Pair]:
+    found = {path.stem: path for path in _files(images)}
+    held = {path.stem.removesuffix("_mask").removesuffix("_label"): path for path in _files(masks)}
+    for these, those, told in ((found, held, "mask"), (held, found, "image")):
+        alone = sorted(these.keys() - those.keys())
+        if alone:
+            more = f", and {len(alone) - 1} more have none either" if len(alone) > 1 else ""
+            raise DataError(f"{these[alone[0]]} has no {told} of the same name{more}; {_LAYOUT}")
+    if not found:
+        raise DataError(f"{images} holds no images ({', '.join(IMAGES)}); {_LAYOUT}")
+    return [(found[stem], held[stem]) for stem in sorted(found)]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.suffix.lower() in IMAGES and path.name[0] != "."]
