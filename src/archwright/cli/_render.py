@@ -239,12 +239,14 @@ class Display(Callback):
         self.out.line(f"trial {best.trial.number}: {_metrics(_leading(study, best.metrics))}", label="best")
         for name, value in best.architecture.items():
             self.out.line(f"{name} = {value}", label="")
-        if self.trained_on is not None and "accuracy" in best.metrics:
-            self.out.line(_uncertainty(study, len(self.trained_on.validation)), label="uncertainty")
+        task = self.trained_on
+        classified = None if task is None or task.objective != "max accuracy" else task
+        if classified is not None and "accuracy" in best.metrics:
+            self.out.line(_uncertainty(study, len(classified.validation)), label="uncertainty")
         if study.test is not None:
             told = _metrics(_leading(study, study.test))
-            if self.trained_on is not None and "test_accuracy" in study.test:
-                samples = len(self.trained_on.test)
+            if classified is not None and "test_accuracy" in study.test:
+                samples = len(classified.test)
                 error = standard_error(study.test["test_accuracy"], samples)
                 told += f" (accuracy +- {error:.4f}: standard error over {counted(samples, 'test sample')})"
             self.out.line(told, label="final")

@@ -26,17 +26,18 @@ def cautions(task: Task | None) -> list[str]:
         return []
     import torch  # which a task has loaded
 
-    from archwright.datasets import Part
+    from archwright.tasks import Classification, Regression
 
-    if not isinstance(task.train, Part):
-        return []
-    found, targets, samples = [], task.train.targets, len(task.validation)
+    found, samples = [], len(task.validation)
     if samples < _FEW_VALIDATED:
         error = f" (an accuracy of 0.8 has a standard error of {standard_error(0.8, samples):.2f})"
         found.append(
             f"caution: {counted(samples, 'validation sample')}, too few to tell networks apart"
-            f"{'' if targets.is_floating_point() else error}: more data, or a larger validation share, would help"
+            f"{error if isinstance(task, Classification) else ''}: more data, or a larger validation share, would help"
         )
+    if not isinstance(task, Classification | Regression):
+        return found
+    targets = task.train.targets
     if targets.is_floating_point():
         if bool((targets == targets[:1]).all()):
             found.append("caution: all targets are equal: there is nothing to learn; check the target column")

@@ -60,7 +60,7 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
         path = Path(source).expanduser()
         if path.exists() and (found := recognised(path)) is not None:
             task, holds = found
-            told = (f"task {task}: {path.name} holds {holds}; name another with task=, or --task",)
+            told = (f"task: {task}, because {path.name} holds {holds}; name another with task=, or --task",)
     if task is None or task in TASKS:
         return as_task(data(source, task=task, **options))
     if task not in registry:
