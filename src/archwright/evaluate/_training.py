@@ -335,10 +335,10 @@ class Training(Evaluator):
     def seconds_per_epoch(self, candidate: Candidate) -> float:
         """Return an estimate of the seconds per epoch of the candidate's training, from a few steps.
 
-        The first steps have few samples; they are the estimate if the network is so slow that more would take long.
+        The first steps have few samples. If they say that full steps would take long, these are not run: their time is
+        that of the first ones plus what each further sample takes.
         """
         recipe = self._recipe_of(candidate)
-        samples = len(self.task.train)
         size = recipe.batch_for(self.task)
         few = min(size, _FEW)
         with self._running(candidate.model, candidate) as setup:
@@ -353,10 +353,15 @@ class Training(Evaluator):
                 trainer.epoch(limit=steps)
                 return (time.monotonic() - start) / steps
 
-            quick = seconds(few, 1) / few * samples
-            if quick / samples * size * TIMED_STEPS > _LONG:
-                return quick
-            return seconds(size, TIMED_STEPS) * feed.steps(size)
+            step = seconds(few, 1)
+            if step < _LONG and size > few:
+                more = min(size, 4 * few)
+                step += max(0.0, seconds(more, 1) - step) / (more - few) * (size - few)
+            else:
+                step *= size / few
+            if step * TIMED_STEPS <= _LONG:
+                step = seconds(size, TIMED_STEPS)
+            return step * feed.steps(size)
 
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
         """Check that the networks of a space run in a lower resolution, which those that end in a flattening do not.

@@ -23,7 +23,7 @@ from archwright.study._cautions import cautions
 from archwright.study._forecast import Forecast
 from archwright.study._prechecks import prechecks_for
 from archwright.study._reduced import as_ladder, wanted_ranges
-from archwright.study._speed import SAMPLED, SpeedProfile
+from archwright.study._speed import SAMPLED, STARTS, SpeedProfile
 from archwright.trials import Constraint, Objective, parse_objectives
 
 _MODELLED = 400  # trials up to which a Gaussian process is worth its time
@@ -38,7 +38,6 @@ _ENOUGH = 0.7  # of the epochs of a final training, that the slowest network is 
 _USELESS = 1.0  # epochs of the fastest network, below which a final training is of no use
 _SPARE = 2.0  # times the steps of a final training, for its validation and for a pace that is off
 _TIMING_SHARE = 0.05  # of a time budget, after which no further network is timed
-_STARTS = 3  # known architectures that are tried first
 _GENERATIONS = 4  # that evolution is to have at least
 _POPULATION = 5, 50  # the least and the most
 
@@ -343,7 +342,7 @@ def _strategy(
 def _starts(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint]) -> tuple[Architecture, ...]:
     """Return a few known architectures that keep to the constraints that can be checked before training."""
     bounds = prechecks_for(space, constraints, evaluator)
-    return tuple(islice(filter(bounds.keep, spaces.starts(space)), _STARTS))
+    return tuple(islice(filter(bounds.keep, spaces.starts(space)), STARTS))
 
 
 def _least_epochs(evaluator: Evaluator) -> float:

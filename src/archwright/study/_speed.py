@@ -19,6 +19,9 @@ from archwright.space import Architecture, Space
 SAMPLED = 12
 """Networks that are sampled and counted."""
 
+STARTS = 3
+"""Known designs that are tried first, at most."""
+
 _SMALLER = 3  # times as many epochs as wanted, that the fastest network gets at most: it leads only in short trainings
 _DIGITS = 3  # of the bounds
 
@@ -28,14 +31,15 @@ class SpeedProfile:
     """How large a few networks of a space are, and how long their training takes here."""
 
     flops: tuple[float, ...]  # of each, ascending
-    known: float  # of the smallest of the known designs, which is let in however slow it is; 0 without one
     timed: tuple[tuple[float, float], ...]  # the FLOPs of some, ascending, and the seconds of an epoch, not descending
+    known: tuple[tuple[float, float], ...]  # the same of known designs, which are often faster; the smallest first
 
     @classmethod
     def of(cls, space: Space, evaluator: Evaluator, limit: float = math.inf) -> SpeedProfile | None:
-        """Draw and count them, and time the smallest, one between and the largest; `None` where none of them can be.
+        """Draw and count them, and time some; `None` where none of them can be.
 
-        After a limit of seconds, no more is timed: the rest is taken to need time in proportion to its FLOPs.
+        Timed are the smallest, one between and the largest, and the known designs that are tried first. After a limit
+        of seconds, no more is timed: the rest is taken to need time in proportion to its FLOPs.
         """
         rng, pace, counted = np.random.default_rng(0), TrainingPace(evaluator), Counted(("flops",))
         sizes: dict[Architecture, float] = {}
@@ -44,19 +48,23 @@ class SpeedProfile:
             with suppress(Exception):  # a layer may raise anything
                 sizes[architecture] = counted.of(space, architecture, evaluator.example_input)["flops"]
         drawn = sorted((each for each in dict.fromkeys(drawn) if sizes.get(each)), key=sizes.__getitem__)
-        timed: list[tuple[float, float]] = []
-        start = time.monotonic()
-        for architecture in dict.fromkeys(drawn[place] for place in (0, len(drawn) // 2, -1) if drawn):
-            flops = sizes[architecture]
-            if timed and time.monotonic() - start > limit:
-                timed.append((flops, timed[-1][1] * flops / timed[-1][0]))
-                continue
-            with suppress(Exception):
-                timed.append((flops, pace.of(space, architecture)["seconds_per_epoch"]))
-        seconds = np.maximum.accumulate([each for _, each in timed])
-        points = tuple(zip((flops for flops, _ in timed), seconds.tolist(), strict=True))
-        smallest = min((sizes[each] for each in known if each in sizes), default=0.0)
-        return cls(tuple(sizes[each] for each in drawn), smallest, points) if timed else None
+        known = [each for each in known if each in sizes]
+        start, found = time.monotonic(), []
+        for chosen in (
+            [drawn[place] for place in (0, len(drawn) // 2, -1) if drawn],
+            [*known[:STARTS], *sorted(known, key=sizes.__getitem__)[:1]],
+        ):
+            timed: list[tuple[float, float]] = []
+            for architecture in sorted(dict.fromkeys(chosen), key=sizes.__getitem__):
+                flops = sizes[architecture]
+                if timed and time.monotonic() - start > limit:
+                    timed.append((flops, timed[-1][1] * flops / timed[-1][0]))
+                    continue
+                with suppress(Exception):
+                    timed.append((flops, pace.of(space, architecture)["seconds_per_epoch"]))
+            seconds = np.maximum.accumulate([each for _, each in timed]).tolist()
+            found.append(tuple(zip((flops for flops, _ in timed), seconds, strict=True)))
+        return cls(tuple(sizes[each] for each in drawn), *found) if found[0] else None
 
     def seconds(self, flops: float) -> float:
         """About the seconds of an epoch of a network of a size, between those that were timed."""
@@ -100,11 +108,13 @@ class SpeedProfile:
         most = seconds / wanted
         if most >= self.slowest:
             return (), f"size not constrained: all sampled networks fit {wanted:.0f} epochs into the final training"
-        bound = _rounded(max(self.largest(most), self.known), math.ceil)
+        smallest = self.known[0][0] if self.known else 0.0  # which is let in however slow it is
+        fitting = [flops for flops, took in self.known if took <= most]
+        bound = _rounded(max(self.largest(most), smallest, *fitting), math.ceil)
         reason = f"larger networks do not fit {wanted:.0f} epochs into the final training"
         if not both or self.fastest >= most / _SMALLER:
             return (f"flops <= {bound:g}",), f"size up to {bound:.2g} FLOPs: {reason}"
-        least = _rounded(min(self.largest(most / _SMALLER), self.known or math.inf), math.floor)
+        least = _rounded(min(self.largest(most / _SMALLER), smallest or math.inf), math.floor)
         return (f"flops <= {bound:g}", f"flops >= {least:g}"), (
             f"size from {least:.2g} to {bound:.2g} FLOPs: {reason}; smaller ones lead only in short trainings"
         )
