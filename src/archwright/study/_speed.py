@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -71,16 +71,6 @@ class SpeedProfile:
         sizes, seconds = zip(*self.timed, strict=True)
         return float(np.interp(flops, sizes, seconds))
 
-    def largest(self, seconds: float) -> float:
-        """About the FLOPs of the largest network with such an epoch; those of the smallest, if that takes longer."""
-        best = self.timed[0][0]
-        for (low, quick), (high, slow) in pairwise(self.timed):
-            if seconds >= slow:
-                best = high
-            elif seconds > quick:
-                best = low + (high - low) * (seconds - quick) / (slow - quick)
-        return best
-
     @property
     def middle(self) -> float:
         """About the seconds of an epoch of a network in the middle of the space."""
@@ -108,16 +98,27 @@ class SpeedProfile:
         most = seconds / wanted
         if most >= self.slowest:
             return (), f"size not constrained: all sampled networks fit {wanted:.0f} epochs into the final training"
-        smallest = self.known[0][0] if self.known else 0.0  # which is let in however slow it is
-        fitting = [flops for flops, took in self.known if took <= most]
-        bound = _rounded(max(self.largest(most), smallest, *fitting), math.ceil)
+        # Known designs often take less time than others of their size; the smallest is let in however slow it is.
+        curves = [points for points in (self.timed, self.known) if points]
+        bound = _rounded(max(_largest(points, most) for points in curves), math.ceil)
         reason = f"larger networks do not fit {wanted:.0f} epochs into the final training"
-        if not both or self.fastest >= most / _SMALLER:
+        if not both or min(points[0][1] for points in curves) >= most / _SMALLER:
             return (f"flops <= {bound:g}",), f"size up to {bound:.2g} FLOPs: {reason}"
-        least = _rounded(min(self.largest(most / _SMALLER), smallest or math.inf), math.floor)
+        least = _rounded(_largest(curves[-1], most / _SMALLER), math.floor)
         return (f"flops <= {bound:g}", f"flops >= {least:g}"), (
             f"size from {least:.2g} to {bound:.2g} FLOPs: {reason}; smaller ones lead only in short trainings"
         )
+
+
+def _largest(timed: Sequence[tuple[float, float]], seconds: float) -> float:
+    """Return about the FLOPs of the largest network with such an epoch; those of the smallest, if that takes longer."""
+    best = timed[0][0]
+    for (low, quick), (high, slow) in pairwise(timed):
+        if seconds >= slow:
+            best = high
+        elif seconds > quick:
+            best = low + (high - low) * (seconds - quick) / (slow - quick)
+    return best
 
 
 def _rounded(number: float, to_whole: Callable[[float], int]) -> float:
