@@ -114,3 +114,10 @@ def test_a_listener_that_ends_the_final_training_leaves_a_tested_network() -> No
     metrics = Training(images(), epochs=6).retrain(one)
     assert metrics["epochs"] == 1
     assert "test_accuracy" in metrics
+
+
+def test_a_surer_network_that_errs_less_is_kept_for_its_accuracy() -> None:
+    best, _ = epochs(30, [(0.7, 0.4), (0.8, 0.9)])
+    assert best.metrics == {"accuracy": 0.8, "loss": 0.9}
+    best, _ = epochs(30, [(0.8, 0.4), (0.8, 0.9)])
+    assert best.metrics == {"accuracy": 0.8, "loss": 0.4}

@@ -26,7 +26,8 @@ class BestEpoch:
 
     The best is that of the task's objective, ties by the loss; with fewer than 500 validation samples, of a task that
     measures its loss, that of the loss. The last epoch has the lowest learning rate, and is preferred unless the best
-    one is ahead by a share of 2 / sqrt(n) of its value, for n validation samples.
+    one is ahead by a share of 2 / sqrt(n) of its value, for n validation samples, and not behind by the objective: a
+    network that has become surer of all that it says has a higher loss where it errs, but errs less.
 
     Args:
         task: The task.
@@ -38,7 +39,8 @@ class BestEpoch:
 
     def __init__(self, task: Task, samples: int) -> None:
         direction, metric = task.objective.split()
-        self._signs = {} if samples < ENOUGH else {metric: 1 if direction == "max" else -1}
+        self._metric, self._sign = metric, 1 if direction == "max" else -1
+        self._signs = {} if samples < ENOUGH else {metric: self._sign}
         self._signs.setdefault("loss", -1)
         self._margin = _MARGIN / math.sqrt(samples)
         self._best: dict[str, float] = {}
@@ -66,7 +68,10 @@ class BestEpoch:
     def is_clearly_better(self, first: Mapping[str, float], second: Mapping[str, float]) -> bool:
         """Tell whether metrics are better than others by more than chance."""
         one, other = self._score(first)[0], self._score(second)[0]
-        return one > other and not one - other <= self._margin * abs(one)
+        if not math.isfinite(other):
+            return one > other
+        is_behind = self._sign * first[self._metric] < self._sign * second[self._metric]
+        return not is_behind and one - other > self._margin * abs(one)
 
     def stalled(self) -> bool:
         """Tell whether the network overfits: the best epoch was long ago, and clearly better."""

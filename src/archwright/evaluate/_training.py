@@ -40,7 +40,7 @@ TIMED_STEPS = 3
 _FEW = 8  # samples of the first timed step
 _LONG = 1.0  # second, that steps with all samples may take for an estimate
 _LISTED = 64  # values of a setting that are checked before a search
-_AT_MOST = {"image": 2, "table": 4}  # times the epochs of a full training, where a deadline ends the final one
+_AT_MOST = 2  # times the epochs of a full training, where it is a deadline that ends the final one, for images
 
 
 class Training(Evaluator):
@@ -313,7 +313,7 @@ class Training(Evaluator):
     def _most_epochs(self, recipe: Recipe) -> int:
         if self.final_epochs is not None:
             return self.final_epochs
-        enough = recipe.enough_epochs(self.task) * _AT_MOST.get(self.task.kind, 1)
+        enough = recipe.enough_epochs(self.task) * (_AT_MOST if self.task.kind == "image" else 1)
         return max(LONGER * recipe.epochs_for(self.task), enough)
 
     def held_out(self, candidate: Candidate, model: torch.nn.Module) -> dict[str, float]:
