@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _CHECKS = 20  # of a stage that time ends
 _PATIENCE = 0.4  # of a stage without a better epoch, after which it ends
 _LATE = 0.75  # of a stage, before which it does not end: until the learning rate is annealed losses waver
+_FEW = 100  # validation samples, below which the best of many epochs is the best by chance
 _MARGIN = 2.0  # over the root of the number of samples: the share of a value by which another one is clearly better
 
 
@@ -27,7 +28,8 @@ class BestEpoch:
     The best is that of the task's objective, ties by the loss; with fewer than 500 validation samples, of a task that
     measures its loss, that of the loss. The last epoch has the lowest learning rate, and is preferred unless the best
     one is ahead by a share of 2 / sqrt(n) of its value, for n validation samples, and not behind by the objective: a
-    network that has become surer of all that it says has a higher loss where it errs, but errs less.
+    network that has become surer of all that it says has a higher loss where it errs, but errs less. With fewer than
+    100 validation samples the last epoch is always kept.
 
     Args:
         task: The task.
@@ -43,6 +45,7 @@ class BestEpoch:
         self._signs = {} if samples < ENOUGH else {metric: self._sign}
         self._signs.setdefault("loss", -1)
         self._margin = _MARGIN / math.sqrt(samples)
+        self._is_few = samples < _FEW
         self._best: dict[str, float] = {}
         self._weights: dict[str, Any] = {}
         self._best_at = self._checked_at = 0.0
@@ -76,13 +79,19 @@ class BestEpoch:
     def stalled(self) -> bool:
         """Tell whether the network overfits: the best epoch was long ago, and clearly better."""
         is_late = self._checked_at >= max(_LATE, self._best_at + _PATIENCE)
-        return is_late and self.is_clearly_better(self._best, self.metrics)
+        return is_late and self._is_kept()
 
     def restore(self, model: torch.nn.Module) -> None:
         """Set the weights of a network to those of the best epoch, if that was clearly better than the last."""
-        if self._best is not self.metrics and self.is_clearly_better(self._best, self.metrics):
+        if self._best is not self.metrics and self._is_kept():
             model.load_state_dict(self._weights)
             self.metrics = self._best
+
+    def _is_kept(self) -> bool:
+        """Tell whether the best epoch is to be kept rather than the last one."""
+        if self._is_few and math.isfinite(self._score(self.metrics)[0]):
+            return False
+        return self.is_clearly_better(self._best, self.metrics)
 
     def _score(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         """Return what epochs are compared by; more is better."""
