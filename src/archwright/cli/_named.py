@@ -66,7 +66,7 @@ def parse_scheduler(text: str) -> Scheduler:
     return schedulers.create(name, **{key: _value(value) for key, value in settings.items()})
 
 
-def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int) -> Space:
+def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int, **others: Any) -> Space:
     """Return a ready-made space by its name, or one of the user's own: "my_spaces.py:small".
 
     Args:
@@ -74,6 +74,7 @@ def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int) -> Spa
             and `classes` that returns one.
         input_shape: The shape of one sample, without the batch.
         classes: The number of classes, or of the target values of a regression.
+        **others: What else the task knows, such as the size of a vocabulary.
 
     Raises:
         UnknownName: There is no ready-made space of that name.
@@ -83,10 +84,10 @@ def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int) -> Spa
     if not file.endswith(".py"):
         if text.endswith(".py"):
             raise SpaceError(f"--space {text}: name the space in the file too, for example {text}:space")
-        return spaces.create(text, input_shape=input_shape, classes=classes)
+        return spaces.create(text, input_shape=input_shape, classes=classes, **others)
     found = vars(load_code(file)).get(name)
     if callable(found):
-        options = {"input_shape": input_shape, "classes": classes}
+        options = {"input_shape": input_shape, "classes": classes, **others}
         parameters = inspect.signature(found).parameters
         takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         wanted = {key: value for key, value in options.items() if takes_all or key in parameters}

@@ -2,6 +2,7 @@
 
 from archwright.datasets._advice import advice
 from archwright.datasets._arrays import to_array
+from archwright.datasets._conll import Sentence, holds_tags, read_tags, spans, tag_files, tag_names
 from archwright.datasets._data import Data, Part
 from archwright.datasets._image_preprocess import ImagePreprocess
 from archwright.datasets._load import TASKS, data
@@ -12,6 +13,7 @@ from archwright.datasets._pairs import IGNORED, find_pairs, image_size, read_pai
 from archwright.datasets._preprocess import (
     Estimate,
     Normalised,
+    Noted,
     Prediction,
     Preprocess,
     Result,
@@ -21,12 +23,16 @@ from archwright.datasets._preprocess import (
 from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
 from archwright.datasets._split import choose, three_parts
 from archwright.datasets._table_preprocess import Column, TablePreprocess
+from archwright.datasets._tag_preprocess import TagPreprocess, Tags, shape_of
+from archwright.datasets._text_preprocess import UNKNOWN, TextPreprocess, padded, words_of
+from archwright.datasets._texts import Text, Texts, find_texts, holds_texts, read_texts, usual_length, vocabulary_of
 
 __all__ = [
     "GIGABYTES",
     "IGNORED",
     "IMAGES",
     "TASKS",
+    "UNKNOWN",
     "Column",
     "Data",
     "Estimate",
@@ -34,23 +40,43 @@ __all__ = [
     "InputError",
     "Mask",
     "Normalised",
+    "Noted",
     "Part",
     "Prediction",
     "Preprocess",
     "Result",
     "SegmentationPreprocess",
+    "Sentence",
     "TablePreprocess",
+    "TagPreprocess",
+    "Tags",
+    "Text",
+    "TextPreprocess",
+    "Texts",
     "advice",
     "check_file",
     "choose",
     "data",
     "find_pairs",
+    "find_texts",
+    "holds_tags",
+    "holds_texts",
     "image_size",
     "load_preprocess",
     "moments_of",
+    "padded",
     "preprocess_from_json",
     "read_pairs",
+    "read_tags",
+    "read_texts",
     "registry",
+    "shape_of",
+    "spans",
+    "tag_files",
+    "tag_names",
     "three_parts",
     "to_array",
+    "usual_length",
+    "vocabulary_of",
+    "words_of",
 ]

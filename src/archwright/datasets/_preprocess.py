@@ -22,6 +22,7 @@ from archwright.datasets._reading import GIGABYTES, InputError, check_file
 __all__ = [
     "Estimate",
     "Normalised",
+    "Noted",
     "Prediction",
     "Preprocess",
     "Result",
@@ -39,7 +40,25 @@ __all__ = [
     "texts",
 ]
 
-Sample = tuple[int | None, Tensor | InputError]
+
+@dataclass(frozen=True)
+class Noted:
+    """Raw values of a sample, with what its result shows besides.
+
+    Args:
+        raw: The raw values.
+        note: What the preprocessing's `results` gets as the third item of a place.
+
+    Example:
+        >>> Noted(torch.tensor([4, 2]), ("in", "Berlin")).note
+        ('in', 'Berlin')
+    """
+
+    raw: Tensor
+    note: Any
+
+
+Sample = tuple[int | None, Tensor | Noted | InputError]
 """The row of a table (None for a picture) and the raw values, or why there are none."""
 
 
@@ -181,7 +200,7 @@ class Preprocess(ABC):
             InputError: The file cannot be read at all.
         """
 
-    def item(self, given: Any) -> Tensor:
+    def item(self, given: Any) -> Tensor | Noted:
         """Return a sample that is given as something other than a file or a tensor.
 
         Raises:
@@ -223,21 +242,23 @@ class Preprocess(ABC):
             raise InputError(f"the network returned {got}, and not {what.format(wanted[1])}.")
         return outputs.float().cpu()
 
-    def results(self, outputs: Any, places: Sequence[tuple[str | None, int | None]]) -> Sequence[Result]:
+    def results(self, outputs: Any, places: Sequence[Any]) -> Sequence[Result]:
         """Return the prediction for each sample: by default its class, or the values of the targets.
 
         Args:
             outputs: Those that `checked` returned.
-            places: The file and the row of each sample.
+            places: The file and the row of each sample, and its note where it is `Noted`.
         """
         if names := [each.name for each in self.targets]:
             return [
-                Estimate(*place, values[0], dict(zip(names, values, strict=True)))
+                Estimate(place[0], place[1], values[0], dict(zip(names, values, strict=True)))
                 for place, values in zip(places, outputs.tolist(), strict=True)
             ]
         best, shares = outputs.argmax(1).tolist(), outputs.softmax(1).tolist()
         return [
-            Prediction(*place, self.classes[index], share[index], dict(zip(self.classes, share, strict=True)))
+            Prediction(
+                place[0], place[1], self.classes[index], share[index], dict(zip(self.classes, share, strict=True))
+            )
             for place, index, share in zip(places, best, shares, strict=True)
         ]
 

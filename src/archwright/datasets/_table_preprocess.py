@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from archwright.datasets._preprocess import (
     Normalised,
+    Noted,
     Preprocess,
     Sample,
     Target,
@@ -148,7 +149,7 @@ class TablePreprocess(Preprocess):
             except InputError as error:
                 yield number, error
 
-    def item(self, given: Any) -> Tensor:
+    def item(self, given: Any) -> Tensor | Noted:
         """Return the features of one row, float32 (features,).
 
         Args:

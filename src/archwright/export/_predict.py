@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archwright.datasets import GIGABYTES, InputError, Preprocess, Result, check_file, load_preprocess
+from archwright.datasets import GIGABYTES, InputError, Noted, Preprocess, Result, check_file, load_preprocess
 
 __all__ = ["Predictor", "load", "main", "report"]
 
@@ -94,7 +94,7 @@ class Predictor:
 
         Args:
             inputs: One or several files: images, folders of images, or tables; or table rows: mappings from column
-                names to values; or a tensor of raw inputs (n, ...).
+                names to values, such as `{"text": "a fine film"}`; or a tensor of raw inputs (n, ...).
             batch_size: How many samples the network is given at a time.
             max_gigabytes: The limit of a file's uncompressed size; a sixteenth of it for an image.
             on_error: Called for each invalid file or row, which is then skipped.
@@ -102,9 +102,9 @@ class Predictor:
         Raises:
             InputError: A file, a row or the tensor cannot be used, and `on_error` is not given.
         """
-        batch: list[tuple[str | None, int | None, Tensor]] = []
+        batch: list[tuple[str | None, int | None, Tensor | Noted]] = []
         for file, row, raw in self._samples(inputs, max_gigabytes):
-            if isinstance(raw, Tensor):
+            if not isinstance(raw, InputError):
                 batch.append((file, row, raw))
             elif on_error is None:
                 raise raw
@@ -115,12 +115,16 @@ class Predictor:
                 batch.clear()
         yield from self._predicted(batch)
 
-    def _predicted(self, batch: Sequence[tuple[str | None, int | None, Tensor]]) -> Iterator[Result]:
+    def _predicted(self, batch: Sequence[tuple[str | None, int | None, Tensor | Noted]]) -> Iterator[Result]:
         if batch:
-            outputs = self.scores(torch.stack([raw for _, _, raw in batch]))
-            yield from self.preprocess.results(outputs, [(file, row) for file, row, _ in batch])
+            outputs = self.scores(torch.stack([raw.raw if isinstance(raw, Noted) else raw for _, _, raw in batch]))
+            notes = [(raw.note,) if isinstance(raw, Noted) else () for _, _, raw in batch]
+            places = [(file, row, *note) for (file, row, _), note in zip(batch, notes, strict=True)]
+            yield from self.preprocess.results(outputs, places)
 
-    def _samples(self, inputs: Any, gigabytes: float) -> Iterator[tuple[str | None, int | None, Tensor | InputError]]:
+    def _samples(
+        self, inputs: Any, gigabytes: float
+    ) -> Iterator[tuple[str | None, int | None, Tensor | Noted | InputError]]:
         if isinstance(inputs, Tensor):
             for place, sample in enumerate(self.preprocess.batch(inputs)):
                 yield None, place, sample

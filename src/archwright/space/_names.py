@@ -46,6 +46,16 @@ _HELPERS = frozenset(
         "archwright.spaces.nasbench101:is_cell",
         "archwright.tasks._combination:MeanOutputs",
         "archwright.tasks._combination:MeanProbabilities",
+        "archwright.spaces._sequence:Convolution",
+        "archwright.spaces._sequence:Masked",
+        "archwright.spaces._sequence:MaxPooling",
+        "archwright.spaces._sequence:MeanPooling",
+        "archwright.spaces._sequence:Positions",
+        "archwright.spaces._sequence:Recurrent",
+        "archwright.spaces._sequence:SelfAttention",
+        "archwright.spaces._sequence:TokenEmbedding",
+        "archwright.spaces._sequence:Waves",
+        "archwright.spaces._sequence:WeightedPooling",
     }
 )
 """The functions and classes that ready-made spaces, tables and ensembles call by name."""

@@ -10,6 +10,8 @@ from archwright.spaces import (
     nasbench201,
     natsbench_size,
     resnet,
+    tagger,
+    text,
     unet,
 )
 from archwright.spaces._registry import create, default_for, entries, entry, names, register, starts, suiting
@@ -32,5 +34,7 @@ __all__ = [
     "resnet",
     "starts",
     "suiting",
+    "tagger",
+    "text",
     "unet",
 ]

@@ -17,15 +17,19 @@ M = TypeVar("M", bound=Maker)
 _registry: Registry[Maker] = Registry("space")
 _ranks: dict[str, frozenset[int] | None] = {}
 _starts: dict[str, Starts] = {}
+_tokens: set[str] = set()
 
 
-def register(name: str, *, ranks: Collection[int] | None = None, starts: Starts | None = None) -> Callable[[M], M]:
+def register(
+    name: str, *, ranks: Collection[int] | None = None, starts: Starts | None = None, tokens: bool = False
+) -> Callable[[M], M]:
     """Return a decorator that registers a function which creates a space.
 
     Args:
         name: The name, such as "convnet".
         ranks: The ranks of the supported input shapes, such as `(3,)` for images; `None` for any.
         starts: A function that returns known good architectures of such a space, best first.
+        tokens: Whether inputs are ids of tokens, int64, in place of numbers.
 
     Raises:
         ValueError: The name is taken.
@@ -42,6 +46,8 @@ def register(name: str, *, ranks: Collection[int] | None = None, starts: Starts 
         _ranks[name] = None if ranks is None else frozenset(ranks)
         if starts is not None:
             _starts[name] = starts
+        if tokens:
+            _tokens.add(name)
         return make
 
     return decorate
@@ -99,13 +105,13 @@ def entries() -> list[Entry[Maker]]:
 
 
 def suiting(rank: int) -> list[str]:
-    """Return the names of the spaces for inputs of a rank: 1 for vectors, 3 for images.
+    """Return the names of the spaces for inputs of numbers of a rank: 1 for vectors, 3 for images.
 
     Example:
         >>> aw.spaces.suiting(1)
         ['mlp']
     """
-    return [name for name in names() if _takes(name, rank)]
+    return [name for name in names() if _takes(name, rank) and name not in _tokens]
 
 
 def default_for(input_shape: Sequence[int]) -> str:

@@ -26,16 +26,16 @@ def cautions(task: Task | None) -> list[str]:
         return []
     import torch  # which a task has loaded
 
-    from archwright.tasks import Classification, Regression
+    from archwright.tasks import ClassTask, Regression
 
     found, samples = [], len(task.validation)
     if samples < _FEW_VALIDATED:
         error = f" (an accuracy of 0.8 has a standard error of {standard_error(0.8, samples):.2f})"
         found.append(
             f"caution: {counted(samples, 'validation sample')}, too few to tell networks apart"
-            f"{error if isinstance(task, Classification) else ''}: more data, or a larger validation share, would help"
+            f"{error if isinstance(task, ClassTask) else ''}: more data, or a larger validation share, would help"
         )
-    if not isinstance(task, Classification | Regression):
+    if not isinstance(task, ClassTask | Regression):
         return found
     targets = task.train.targets
     if targets.is_floating_point():

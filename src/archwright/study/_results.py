@@ -273,7 +273,8 @@ class Results:
 
         Args:
             inputs: One or several files: images, folders of images, or tables; or table rows: mappings from column
-                names to values, or a data frame; or an array or tensor of raw inputs, as for `aw.data`.
+                names to values, or a data frame; or an array or tensor of raw inputs, as for `aw.data`. A text is a
+                mapping `{"text": "a fine film"}`, a sentence to tag `{"tokens": ["in", "Berlin"]}`.
             trial: The number of a trial whose network is kept; by default the best.
             ensemble: Whether to take the ensemble instead.
             batch_size: Number of samples in a batch.

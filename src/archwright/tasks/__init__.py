@@ -1,16 +1,19 @@
 """Tasks: data, loss and metrics of a training."""
 
 from archwright.tasks._baseline import ClassicalMethod, Fitted, fit_within
-from archwright.tasks._classification import Classification
+from archwright.tasks._classification import Classification, ClassTask
 from archwright.tasks._combination import MeanOutputs, MeanProbabilities
 from archwright.tasks._make import as_task, task
 from archwright.tasks._registry import entries, register
 from archwright.tasks._regression import Regression
 from archwright.tasks._segmentation import Segmentation
+from archwright.tasks._tagging import SpanF1, Tagging
 from archwright.tasks._task import Task
 from archwright.tasks._tensors import leaves, map_tensors, size_of
+from archwright.tasks._text import TextClassification
 
 __all__ = [
+    "ClassTask",
     "ClassicalMethod",
     "Classification",
     "Fitted",
@@ -18,7 +21,10 @@ __all__ = [
     "MeanProbabilities",
     "Regression",
     "Segmentation",
+    "SpanF1",
+    "Tagging",
     "Task",
+    "TextClassification",
     "as_task",
     "entries",
     "fit_within",

@@ -13,38 +13,25 @@ from archwright.datasets import Data
 from archwright.errors import EvaluationError
 from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._combination import MeanProbabilities
-from archwright.tasks._task import DataTask
+from archwright.tasks._task import DataTask, Task
 
 
-class Classification(DataTask):
-    """Classification of images or table rows.
+class ClassTask(Task):
+    """Base class of tasks with one of several classes for each sample.
 
-    A network gives a score for each class, shape (n, classes). The loss is the cross-entropy in nats. Metrics are
-    "accuracy", and "precision", "recall" and "f1" as unweighted means over the classes (macro averages), all in 0..1.
-
-    Args:
-        data: The data; `aw.data(...)` loads them.
+    A network gives a score for each class, shape (n, classes), and the metrics are those of `Classification`. A
+    subclass sets `classes`, the names of the classes, and gives `Task` the loss `torch.nn.functional.cross_entropy`.
 
     Example:
-        >>> import archwright as aw
-        >>> aw.Training(aw.data("digits"), epochs=4).task.objective
-        'max accuracy'
+        >>> from archwright.tasks import ClassTask, as_task
+        >>> isinstance(as_task(aw.data("iris")), ClassTask)
+        True
     """
 
     label_smoothing = 0.1
     combination = MeanProbabilities
     metrics = frozenset(("loss", "accuracy", "precision", "recall", "f1"))
-
-    def __init__(self, data: Data) -> None:
-        super().__init__(data, loss=F.cross_entropy, objective="max accuracy", outputs=len(data.classes))
-        self.classes = data.classes
-
-    @property
-    def baselines(self) -> Sequence[ClassicalMethod]:
-        """Logistic regression and, for tables, gradient boosting; both of scikit-learn, which is loaded for them."""
-        from archwright.tasks._classical import classifiers
-
-        return classifiers(self)
+    classes: tuple[str, ...]
 
     def check_outputs(self, outputs: Any, size: int) -> None:
         """Check that the outputs are floating-point scores for each class.
@@ -80,6 +67,33 @@ class Classification(DataTask):
     def decode(self, outputs: Tensor) -> list[str]:
         """Return the name of the most probable class of each sample."""
         return [self.classes[place] for place in outputs.argmax(1).tolist()]
+
+
+class Classification(ClassTask, DataTask):
+    """Classification of images or table rows.
+
+    A network gives a score for each class, shape (n, classes). The loss is the cross-entropy in nats. Metrics are
+    "accuracy", and "precision", "recall" and "f1" as unweighted means over the classes (macro averages), all in 0..1.
+
+    Args:
+        data: The data; `aw.data(...)` loads them.
+
+    Example:
+        >>> import archwright as aw
+        >>> aw.Training(aw.data("digits"), epochs=4).task.objective
+        'max accuracy'
+    """
+
+    def __init__(self, data: Data) -> None:
+        super().__init__(data, loss=F.cross_entropy, objective="max accuracy", outputs=len(data.classes))
+        self.classes = data.classes
+
+    @property
+    def baselines(self) -> Sequence[ClassicalMethod]:
+        """Logistic regression and, for tables, gradient boosting; both of scikit-learn, which is loaded for them."""
+        from archwright.tasks._classical import classifiers
+
+        return classifiers(self)
 
 
 class Confusion:

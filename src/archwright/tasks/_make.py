@@ -70,7 +70,7 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
     made: Task = registry.create(
         task, {"source": Path(source).expanduser().resolve(), **options}, error=EvaluationError
     )
-    made.told = told
+    made.told = (*told, *made.told)
     return made
 
 
