@@ -24,7 +24,7 @@ from archwright.errors import SpaceError
 from archwright.space import Architecture, Space
 
 NAMES = spaces.names()
-VECTOR, IMAGE = (12,), (3, 8, 8)
+VECTOR, WAVE, IMAGE = (12,), (1000,), (3, 8, 8)
 SHAPES = [(1, 1, 1), (1, 2, 5), (3, 9, 15), (1, 28, 28), (3, 96, 64), (3, 224, 224)]
 FAST: dict[str, dict[str, Any]] = {
     "darts": {"C": 4, "layers": 3},
@@ -34,7 +34,9 @@ FAST: dict[str, dict[str, Any]] = {
     "text": {"vocabulary": 20, "widths": (8, 16)},
 }
 OUTPUTS: dict[str, Callable[[tuple[int, ...], int], tuple[int, ...]]] = {  # of one sample, where it is not (classes,)
+    "speech": lambda shape, classes: (classes, (1 + (shape[0] - 256) // 80 + 1) // 2),
     "tagger": lambda shape, classes: (*shape, classes),
+    "unet": lambda shape, classes: (classes, *shape[1:]),
 }
 SMALL: dict[str, dict[str, Any]] = {  # options that leave few enough architectures to list them all
     "convnet": {"filters": (16,), "kernels": (3,)},
@@ -48,6 +50,8 @@ SMALL: dict[str, dict[str, Any]] = {  # options that leave few enough architectu
 
 def shape_for(name: str) -> tuple[int, ...]:
     """Return a small input that a space takes."""
+    if name in ("audio", "speech"):
+        return WAVE
     return IMAGE if name in spaces.suiting(3) and name != "mlp" else VECTOR
 
 

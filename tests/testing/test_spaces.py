@@ -16,10 +16,12 @@ from archwright.testing._spaces import check_build_and_source
 
 SMALL = {  # options that make a registered space quick to build
     "accel-nasbench": {"input_shape": (3, 32, 32), "classes": 10},
+    "audio": {"input_shape": (1000,), "widths": (8, 16)},
     "convnet": {"input_shape": (1, 8, 8)},
     "darts": {"input_shape": (3, 8, 8)},
     "nasbench101": {"N": 1, "C": 6, "input_shape": (3, 8, 8)},
     "nasbench201": {"N": 1, "C": 4, "input_shape": (3, 8, 8)},
+    "speech": {"input_shape": (1000,), "widths": (8, 16)},
 }
 
 

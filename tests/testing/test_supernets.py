@@ -18,6 +18,7 @@ from archwright.testing import SupernetSuite
 IMAGE = {"input_shape": (3, 16, 16), "classes": 3}
 SMALL = {  # options that make a registered space quick to compile
     "accel-nasbench": {"input_shape": (3, 32, 32), "classes": 3},
+    "audio": {"input_shape": (1000,), "classes": 3, "widths": (8, 16)},
     "convnet": {**IMAGE, "filters": (4, 8)},
     "darts": {**IMAGE, "C": 4, "layers": 3},
     "digits-cells": {},
@@ -26,6 +27,7 @@ SMALL = {  # options that make a registered space quick to compile
     "nasbench201": {**IMAGE, "N": 1, "C": 4},
     "natsbench-size": IMAGE,
     "resnet": {**IMAGE, "widths": (16, 32), "blocks": (1, 2)},
+    "speech": {"input_shape": (1000,), "classes": 3, "widths": (8, 16)},
 }
 
 

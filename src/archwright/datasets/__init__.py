@@ -2,6 +2,7 @@
 
 from archwright.datasets._advice import advice
 from archwright.datasets._arrays import to_array
+from archwright.datasets._audio import AudioPreprocess
 from archwright.datasets._conll import Sentence, holds_tags, read_tags, spans, tag_files, tag_names
 from archwright.datasets._data import Data, Part
 from archwright.datasets._image_preprocess import ImagePreprocess
@@ -21,11 +22,14 @@ from archwright.datasets._preprocess import (
     preprocess_from_json,
 )
 from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
+from archwright.datasets._recordings import by_speaker, find_recordings, read_recordings
+from archwright.datasets._speech import SpeechPreprocess, Text, spoken
 from archwright.datasets._split import choose, three_parts
 from archwright.datasets._table_preprocess import Column, TablePreprocess
 from archwright.datasets._tag_preprocess import TagPreprocess, Tags, shape_of
 from archwright.datasets._text_preprocess import UNKNOWN, TextPreprocess, padded, words_of
 from archwright.datasets._texts import Text, Texts, find_texts, holds_texts, read_texts, usual_length, vocabulary_of
+from archwright.datasets._transcripts import find_transcripts
 
 __all__ = [
     "GIGABYTES",
@@ -33,6 +37,7 @@ __all__ = [
     "IMAGES",
     "TASKS",
     "UNKNOWN",
+    "AudioPreprocess",
     "Column",
     "Data",
     "Estimate",
@@ -47,6 +52,7 @@ __all__ = [
     "Result",
     "SegmentationPreprocess",
     "Sentence",
+    "SpeechPreprocess",
     "TablePreprocess",
     "TagPreprocess",
     "Tags",
@@ -54,11 +60,14 @@ __all__ = [
     "TextPreprocess",
     "Texts",
     "advice",
+    "by_speaker",
     "check_file",
     "choose",
     "data",
     "find_pairs",
+    "find_recordings",
     "find_texts",
+    "find_transcripts",
     "holds_tags",
     "holds_texts",
     "image_size",
@@ -67,11 +76,13 @@ __all__ = [
     "padded",
     "preprocess_from_json",
     "read_pairs",
+    "read_recordings",
     "read_tags",
     "read_texts",
     "registry",
     "shape_of",
     "spans",
+    "spoken",
     "tag_files",
     "tag_names",
     "three_parts",

@@ -19,8 +19,8 @@ IGNORED = 255
 
 _IMAGES = ("images", "image", "imgs", "img", "jpegimages")
 _MASKS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass")
-_PARTS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation"}
-_PARTS |= {"test": "test", "testing": "test"}
+PARTS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation"}
+PARTS |= {"test": "test", "testing": "test"}
 _MOST = 254  # classes
 _LAYOUT = (
     "images and masks lie in FOLDER/images/NAME.jpg and FOLDER/masks/NAME.png (or labels/), or in the same two folders "
@@ -44,7 +44,7 @@ def find_pairs(root: Path) -> dict[str, list[Pair]] | None:
         return {"": _paired(*folders)}
     found = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else ():
-        part = _PARTS.get(folder.name.lower())
+        part = PARTS.get(folder.name.lower())
         if part is not None and (folders := _folders(folder)) is not None:
             found[part] = _paired(*folders)
     return found if "train" in found else None

@@ -37,6 +37,9 @@ OPERATORS = ("add", "sub", "mul", "floordiv")
 """The arithmetic that a space may write down, by the names of the `operator` module."""
 _HELPERS = frozenset(
     {
+        "archwright.spaces._audio:LogMel",
+        "archwright.spaces._audio:Recurrent",
+        "archwright.spaces._audio:SpectrumMask",
         "archwright.spaces._dag_cell:conv_norm_relu",
         "archwright.spaces._dag_cell:dag_cell",
         "archwright.spaces._initialise:initialised",

@@ -1,7 +1,11 @@
 """Ready-made spaces by name: `spaces.create("convnet", input_shape=(3, 32, 32), classes=10)`."""
 
+from typing import TYPE_CHECKING
+
+from archwright._lazy import lazy
 from archwright.spaces import (
     accel_nasbench,
+    audio,
     convnet,
     darts,
     digits_cells,
@@ -16,8 +20,13 @@ from archwright.spaces import (
 )
 from archwright.spaces._registry import create, default_for, entries, entry, names, register, starts, suiting
 
+if TYPE_CHECKING:
+    from archwright.spaces._audio import LogMel
+
 __all__ = [
+    "LogMel",
     "accel_nasbench",
+    "audio",
     "convnet",
     "create",
     "darts",
@@ -38,3 +47,5 @@ __all__ = [
     "text",
     "unet",
 ]
+
+__getattr__ = lazy(__name__, {"_audio": ["LogMel"]})

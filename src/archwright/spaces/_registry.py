@@ -17,11 +17,11 @@ M = TypeVar("M", bound=Maker)
 _registry: Registry[Maker] = Registry("space")
 _ranks: dict[str, frozenset[int] | None] = {}
 _starts: dict[str, Starts] = {}
-_tokens: set[str] = set()
+_special: set[str] = set()
 
 
 def register(
-    name: str, *, ranks: Collection[int] | None = None, starts: Starts | None = None, tokens: bool = False
+    name: str, *, ranks: Collection[int] | None = None, starts: Starts | None = None, special: bool = False
 ) -> Callable[[M], M]:
     """Return a decorator that registers a function which creates a space.
 
@@ -29,7 +29,7 @@ def register(
         name: The name, such as "convnet".
         ranks: The ranks of the supported input shapes, such as `(3,)` for images; `None` for any.
         starts: A function that returns known good architectures of such a space, best first.
-        tokens: Whether inputs are ids of tokens, int64, in place of numbers.
+        special: Whether inputs are neither tables nor images, such as ids of tokens, or waveforms.
 
     Raises:
         ValueError: The name is taken.
@@ -46,8 +46,8 @@ def register(
         _ranks[name] = None if ranks is None else frozenset(ranks)
         if starts is not None:
             _starts[name] = starts
-        if tokens:
-            _tokens.add(name)
+        if special:
+            _special.add(name)
         return make
 
     return decorate
@@ -111,7 +111,7 @@ def suiting(rank: int) -> list[str]:
         >>> aw.spaces.suiting(1)
         ['mlp']
     """
-    return [name for name in names() if _takes(name, rank) and name not in _tokens]
+    return [name for name in names() if _takes(name, rank) and name not in _special]
 
 
 def default_for(input_shape: Sequence[int]) -> str:

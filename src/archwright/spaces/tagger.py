@@ -14,7 +14,7 @@ from archwright.spaces.text import known_sequences
 __all__ = ["tagger"]
 
 
-@register("tagger", ranks=(1,), starts=known_sequences, tokens=True)
+@register("tagger", ranks=(1,), starts=known_sequences, special=True)
 def tagger(
     *,
     input_shape: Sequence[int] = (64,),

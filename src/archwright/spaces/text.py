@@ -43,7 +43,7 @@ def known_sequences(space: Space) -> Iterator[dict[str, Any]]:
             yield {name: value for name, value in found.items() if name in values}
 
 
-@register("text", ranks=(1,), starts=known_sequences, tokens=True)
+@register("text", ranks=(1,), starts=known_sequences, special=True)
 def text(
     *,
     input_shape: Sequence[int] = (64,),

@@ -7,6 +7,8 @@ from archwright.tasks._make import as_task, task
 from archwright.tasks._registry import entries, register
 from archwright.tasks._regression import Regression
 from archwright.tasks._segmentation import Segmentation
+from archwright.tasks._speech_commands import SpeechCommands
+from archwright.tasks._speech_recognition import SpeechRecognition
 from archwright.tasks._tagging import SpanF1, Tagging
 from archwright.tasks._task import Task
 from archwright.tasks._tensors import leaves, map_tensors, size_of
@@ -22,6 +24,8 @@ __all__ = [
     "Regression",
     "Segmentation",
     "SpanF1",
+    "SpeechCommands",
+    "SpeechRecognition",
     "Tagging",
     "Task",
     "TextClassification",

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from archwright.datasets import TASKS, Data, advice, data
-from archwright.errors import EvaluationError, unknown
+from archwright.datasets import TASKS, Data, InputError, advice, data
+from archwright.errors import DataError, EvaluationError, unknown
 from archwright.tasks._classification import Classification
 from archwright.tasks._registry import recognised, register, registry
 from archwright.tasks._regression import Regression
@@ -67,9 +67,11 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
         raise unknown("task", task, registry.names())
     if not isinstance(source, str | os.PathLike):
         raise EvaluationError(f"the task {task!r} reads a file or folder, not a {type(source).__name__}")
-    made: Task = registry.create(
-        task, {"source": Path(source).expanduser().resolve(), **options}, error=EvaluationError
-    )
+    given = {"source": Path(source).expanduser().resolve(), **options}
+    try:
+        made: Task = registry.create(task, given, error=EvaluationError)
+    except InputError as error:
+        raise DataError(str(error)) from error
     made.told = (*told, *made.told)
     return made
 

@@ -1,0 +1,98 @@
+"""Folders of recordings and the texts that are spoken in them."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+from archwright.datasets._audio import RECORDINGS
+from archwright.datasets._pairs import PARTS
+from archwright.datasets._reading import TABLES, read_rows
+from archwright.datasets._recordings import folders_in, recordings_in
+from archwright.errors import DataError
+
+Spoken = tuple[Path, str]
+
+_DEPTHS = ("", "*/", "*/*/")  # LibriSpeech has speaker/chapter/
+
+
+def find_transcripts(root: Path) -> dict[str, list[Spoken]] | None:
+    """Return recordings with their texts by part, "" where they are not divided; `None` where there are no texts.
+
+    A folder has a table of files and texts, or a NAME.txt beside each recording, or files *.trans.txt as LibriSpeech.
+
+    Raises:
+        DataError: A recording has no text, or a text no recording.
+
+    Example:
+        >>> for name, text in (("a.wav", ""), ("a.txt", "seven one")):
+        ...     _ = Path(name).write_text(text)
+        >>> find_transcripts(Path("."))[""][0][1]
+        'seven one'
+    """
+    if not root.is_dir():
+        return None
+    parts: dict[str, list[Spoken]] = {}
+    for folder in folders_in(root):
+        part = PARTS.get(folder.name.lower())
+        if part is not None:
+            parts.setdefault(part, []).extend(_spoken(folder))
+    if not parts.get("train"):
+        parts = {"": _spoken(root)}
+    return parts if any(parts.values()) else None
+
+
+def _spoken(folder: Path) -> list[Spoken]:
+    """Return the recordings in a folder with their texts; none where there are no texts."""
+    tables = sorted(path for path in folder.iterdir() if path.name.lower().endswith(TABLES) and path.name[0] != ".")
+    found = [each for table in tables for each in _from_table(table)]
+    if not found:
+        lists = sorted(path for depth in _DEPTHS for path in folder.glob(f"{depth}*.trans.txt"))
+        found = [each for path in lists for each in _from_list(path)]
+    return found or _from_texts(folder)
+
+
+def _from_table(table: Path) -> list[Spoken]:
+    """Return the files and texts in the first two columns of a table, below its head; none where they are no files."""
+    found = []
+    for place, (number, cells) in enumerate(read_rows(table)):
+        path = table.parent / cells[0]
+        if path.is_file() and path.suffix.lower() in RECORDINGS and len(cells) > 1:
+            found.append((path, _plain(cells[1], f"{table}, row {number}")))
+        elif found:
+            raise DataError(f"{table}, row {number}: there is no recording {path}")
+        elif place:  # what stands first may be a head
+            break
+    return found
+
+
+def _from_list(path: Path) -> list[Spoken]:
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        name, _, text = line.strip().partition(" ")
+        if not name:
+            continue
+        files = [path.parent / f"{name}{suffix}" for suffix in RECORDINGS]
+        file = next((each for each in files if each.is_file()), None)
+        if file is None:
+            raise DataError(f"{path}, line {number}: there is no recording {name} ({', '.join(RECORDINGS)}) beside it")
+        found.append((file, _plain(text, f"{path}, line {number}")))
+    return found
+
+
+def _from_texts(folder: Path) -> list[Spoken]:
+    files = recordings_in(folder)
+    texts = [path.with_suffix(".txt") for path in files]
+    if not any(text.is_file() for text in texts):
+        return []
+    for path, text in zip(files, texts, strict=True):
+        if not text.is_file():
+            raise DataError(f"{path} has no {text.name} beside it")
+    return [(path, _plain(text.read_text(encoding="utf-8"), text)) for path, text in zip(files, texts, strict=True)]
+
+
+def _plain(text: str, where: object) -> str:
+    plain = " ".join(unicodedata.normalize("NFC", text).split())
+    if not plain:
+        raise DataError(f"{where}: the text is empty; a recording in which nothing is said cannot be learned from")
+    return plain
