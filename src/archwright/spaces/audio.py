@@ -132,13 +132,11 @@ def _encoder(
     outputs: Any = width
     for index, (ratio, stride) in enumerate(zip(_STAGES, strides, strict=True)):
         inputs, outputs = outputs, width * ratio // 2
-        bodies = _residual(inputs, outputs, kernel, stride), _residual(outputs, outputs, kernel)
-        rows["residual"].append(
-            repeat(lambda place, bodies=bodies: bodies[min(place, 1)], *blocks, name=f"stage_{index}.blocks")
-        )
-        rows["cell"] += [_convolution(inputs, outputs, kernel, stride), nn.ReLU()]
+        first, rest = _residual(inputs, outputs, kernel, stride), _residual(outputs, outputs, kernel)
+        rows["residual"].append(_repeated(first, rest, blocks, f"stage_{index}.blocks"))
         body = cells(outputs)
-        rows["cell"].append(repeat(lambda _, body=body: body, *blocks, name=f"stage_{index}.cells"))
+        rows["cell"] += [_convolution(inputs, outputs, kernel, stride), nn.ReLU()]
+        rows["cell"].append(_repeated(body, body, blocks, f"stage_{index}.cells"))
     hidden = ordinal(32, 64, 128, name="hidden")
     recurrent = {
         "none": nn.Identity(),
@@ -157,6 +155,10 @@ def _encoder(
         choice({kind: nn.Sequential(*layers) for kind, layers in rows.items()}, name="block"),
         choice(recurrent, name="recurrent"),
     ]
+
+
+def _repeated(first: Any, rest: Any, blocks: tuple[int, int], name: str) -> Any:
+    return repeat(lambda place: rest if place else first, *blocks, name=name)
 
 
 def _residual(inputs: Any, outputs: Any, kernel: Any, stride: int = 1) -> Graph:

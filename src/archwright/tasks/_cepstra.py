@@ -65,7 +65,7 @@ def cepstra(waves: Tensor, rate: int) -> NDArray[np.float64]:
     places = math.pi / _BANDS * (torch.arange(_BANDS) + 0.5)
     transform = torch.cos(torch.arange(_COEFFICIENTS)[:, None] * places)  # the discrete cosine transform
     found = []
-    for block in waves.split(_BATCH):
+    for block in torch.split(waves, _BATCH):
         bands = layer(block)
         for each, seen in zip(transform @ bands, bands.ne(0).any(1), strict=True):
             sound = each[:, seen] if seen.any() else each
