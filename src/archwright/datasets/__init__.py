@@ -23,7 +23,7 @@ from archwright.datasets._preprocess import (
 )
 from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
 from archwright.datasets._recordings import by_speaker, find_recordings, read_recordings
-from archwright.datasets._speech import SpeechPreprocess, Text, spoken
+from archwright.datasets._speech import SpeechPreprocess, Transcript, spoken
 from archwright.datasets._split import choose, three_parts
 from archwright.datasets._table_preprocess import Column, TablePreprocess
 from archwright.datasets._tag_preprocess import TagPreprocess, Tags, shape_of
@@ -59,6 +59,7 @@ __all__ = [
     "Text",
     "TextPreprocess",
     "Texts",
+    "Transcript",
     "advice",
     "by_speaker",
     "check_file",

@@ -14,11 +14,11 @@ from archwright.datasets._audio import RECORDINGS, AudioPreprocess, fitted, read
 from archwright.datasets._preprocess import Preprocess, Result, Sample
 from archwright.datasets._reading import GIGABYTES, InputError
 
-__all__ = ["SpeechPreprocess", "Text", "spoken"]
+__all__ = ["SpeechPreprocess", "Transcript", "spoken"]
 
 
 @dataclass(frozen=True)
-class Text(Result):
+class Transcript(Result):
     """The text that a network gives for one sample.
 
     Args:
@@ -27,7 +27,7 @@ class Text(Result):
         text: The text.
 
     Example:
-        >>> Text("seven.wav", None, "seven").cells()
+        >>> Transcript("seven.wav", None, "seven").cells()
         {'text': 'seven'}
     """
 
@@ -89,10 +89,10 @@ class SpeechPreprocess(Preprocess):
             raise InputError(f"the network returned {got}, and not scores of the characters, {(*wanted, 'frames')}.")
         return outputs.float().cpu()
 
-    def results(self, outputs: Tensor, places: Sequence[tuple[str | None, int | None]]) -> list[Text]:
+    def results(self, outputs: Tensor, places: Sequence[tuple[str | None, int | None]]) -> list[Transcript]:
         """Return the text of each recording."""
         texts = spoken(outputs.argmax(1), self.audio.classes)
-        return [Text(*place, text) for place, text in zip(places, texts, strict=True)]
+        return [Transcript(*place, text) for place, text in zip(places, texts, strict=True)]
 
     def source(self) -> str:
         """Return the source of the constants."""
