@@ -198,7 +198,8 @@ def classical(task, seconds):
 def searched(data, arm, seconds, seed):
     """Search, and return the test figure of what was found."""
     training = aw.Training(data, precision="auto")  # as the command does
-    space = aw.spaces.create(aw.spaces.default_for(data.example_input.shape), **training.task.space_options)
+    name = aw.spaces.default_for(data.example_input.shape)
+    space = aw.spaces.create(name, **aw.spaces.fitting(name, training.task.space_options))
     how = {"strategy": "random", "scheduler": "full"} if arm == "random" else {"baseline": False}
     study = aw.search(space, training, budget=aw.Budget(seconds=seconds), seed=seed, **how)
     metric = training.objective.split()[1]

@@ -83,7 +83,9 @@ def test_a_category_that_training_never_shows_gives_zeros(tmp_path):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|", ", "])
 def test_separators(tmp_path, separator):
-    lines = [separator.join(cells) for cells in [["a", "b", "y"], *([str(i), "1.5", "xy"[i % 2]] for i in range(20))]]
+    lines = [
+        separator.join(cells) for cells in [["a", "b", "y"], *([str(i), f"{i}.5", "xy"[i % 2]] for i in range(20))]
+    ]
     found = data(write(tmp_path / "t.csv", *lines))
     assert found.train.inputs.shape[1] == 2
     assert found.classes == ("x", "y")
@@ -131,32 +133,21 @@ def test_whether_there_are_names_may_be_said(tmp_path):
 
 
 @pytest.mark.parametrize("gap", ["", "NA", "nan", "NaN", "N/A", "null", " "])
-def test_missing_cells_are_counted_and_placed(tmp_path, gap):
+def test_missing_labels_are_counted_and_placed(tmp_path, gap):
     lines = [f"{row},{row},{'ab'[row % 2]}" for row in range(20)]
     lines[4] = f"4,{gap},a"
-    lines[7] = f"7,{gap},b"
     lines[9] = f"9,9,{gap}"
     path = write(tmp_path / "t.csv", "a,b,y", *lines)
-    with pytest.raises(DataError) as caught:
-        data(path)
-    message = str(caught.value)
-    assert "column 'b' has 2 missing cells, the first in row 6 of the file" in message
-    assert "column 'y' has 1 missing cell, the first in row 11 of the file" in message
-    assert "'a' has" not in message
-
-
-def test_a_column_that_is_empty_is_to_be_removed(tmp_path):
-    path = write(tmp_path / "t.csv", "a,b,y", *(f"{row},,{'ab'[row % 2]}" for row in range(20)))
-    with pytest.raises(DataError, match=r"column 'b' is empty\. Remove what is empty\."):
+    with pytest.raises(DataError, match="column 'y', the target, has 1 missing cell, the first in row 11 of the file"):
         data(path)
 
 
-@pytest.mark.parametrize("cell", ["?", "twelve", "1O"])
+@pytest.mark.parametrize("cell", ["twelve", "1O"])
 def test_a_text_among_numbers_is_placed(tmp_path, cell):
     lines = [f"{row},{'ab'[row % 2]}" for row in range(10)]
     lines[3] = f"{cell},b"
     path = write(tmp_path / "t.csv", "age,y", *lines)
-    with pytest.raises(DataError, match=rf"column 'age' holds 9 numbers and 1 other cells, .*'{cell[:-1]}.' in row 5"):
+    with pytest.raises(DataError, match=rf"column 'age' holds 9 numbers and 1 other cell, .*'{cell}' in row 5"):
         data(path)
 
 
@@ -176,9 +167,9 @@ def test_marks_and_numbers_may_be_categories(tmp_path):
         (["a,,y", *(["1,2,b", "2,3,c"] * 5)], "column 2 has no name"),
         (["a,a,y", *(["1,2,b", "2,3,c"] * 5)], "two columns are called 'a'"),
         (["a,b,y", "1,2,b", "1,2"], "row 3 has 2 cells, but row 1 has 3"),
-        (["a,y", *(f"{row},{row / 8}" for row in range(20))], r"0\.125 .*task=.regression.*column 'y'"),
-        (["a,y", *(f"inf,{row % 2}" for row in range(20))], "NaN, infinite"),
-        (["a,y", *(f"name{row},{row % 2}" for row in range(50))], "column 'a' holds 50 different texts"),
+        (["a,y", *(f"inf,{row % 2}" for row in range(20))], "column 'a' holds 'inf' in row 2 of the file, .* infinite"),
+        (["a,y", *(f"name{row},{row % 2}" for row in range(50))], "no column is left to learn 'y' from.*'a'"),
+        (["a,y", *(f"1,{row % 2}" for row in range(50))], "no column is left to learn from.*constant.*'a'"),
         (
             ["a;y", *(f"{row},5;{row % 2}" for row in range(20))],
             "column 'a' holds decimal commas, such as '0,5' in row 2",
@@ -190,6 +181,12 @@ def test_tables_that_cannot_be_learnt_from(tmp_path, lines, message):
     with pytest.raises(DataError, match=message) as caught:
         data(path)
     assert str(path) in str(caught.value)
+
+
+def test_measurements_are_no_classes(tmp_path):
+    path = write(tmp_path / "t.csv", "a,y", *(f"{row},{row / 8}" for row in range(20)))
+    with pytest.raises(DataError, match=r"0\.125 .*task=.regression.*column 'y'"):
+        data(path, task="classification")
 
 
 def test_an_unknown_target_tells_the_nearest(fruit):
@@ -234,7 +231,7 @@ def test_a_limit_that_is_none(fruit, given):
 def test_many_columns_take_time_in_proportion(tmp_path):
     """Names were looked for in a list of those before: 40,000 columns took minutes."""
     names = [f"c{number}" for number in range(40_000)]
-    rows = [",".join(["1"] * len(names) + ["ab"[row % 2]]) for row in range(4)]
+    rows = [",".join([str(row)] * len(names) + ["ab"[row % 2]]) for row in range(4)]
     path = write(tmp_path / "t.csv", ",".join([*names, "y"]), *rows)
     assert data(path, test=1, validation=1).train.inputs.shape == (2, 40_000)
 

@@ -78,7 +78,7 @@ def search(
         typer.Argument(
             metavar="DATA",
             help="Name of a data set (`archwright list data`), or a path: folder of images by class, folder of idx "
-            "files, CSV, npz.",
+            "files, table (CSV, Parquet), npz.",
         ),
     ],
     space: Annotated[
@@ -203,7 +203,15 @@ def search(
     name: Annotated[
         str | None, typer.Option(help="Name of the study in the store; default: that of the run folder.")
     ] = None,
-    label: Annotated[str | None, typer.Option(help="Column of a CSV to predict; default: the last one.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of a table to predict, or several, if repeated; default: the last one."),
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Column of a table to leave out; may be repeated.")] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="Table with the validation samples; default: a tenth of DATA.")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="Table with the test samples; default: a fifth of DATA.")] = None,
     task: Annotated[
         str | None,
         typer.Option(help="Task (`archwright list tasks`); default: what the data look like, or classification."),
@@ -236,7 +244,9 @@ def search(
 
     path = out or free_folder(Path("runs") / Path(data).stem)
     check_run_folder(path)
-    given: dict[str, Any] = {"target": label, "size": size, "max_gigabytes": max_gigabytes}
+    target_column = label[0] if label and len(label) == 1 else label
+    given: dict[str, Any] = {"target": target_column, "ignore": ignore, "size": size, "max_gigabytes": max_gigabytes}
+    given |= {"validation_file": validation, "test_file": test}
     with warnings_as_lines():
         chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
         chosen_scheduler = scheduler if scheduler == "auto" else parse_scheduler(scheduler)
@@ -406,7 +416,9 @@ def predict(
     run: Run,
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE", help="Files as those of the training: images, folders of them, tables (CSV)."),
+        typer.Argument(
+            metavar="FILE", help="Files as those of the training: images, folders of them, tables (CSV, Parquet)."
+        ),
     ],
     trial: Annotated[
         int | None,

@@ -81,16 +81,17 @@ def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int, **othe
         SpaceError: The file cannot be executed, or has no such space.
     """
     file, _, name = text.rpartition(":")
+    options: dict[str, Any] = {"input_shape": input_shape, "classes": classes}
     if not file.endswith(".py"):
         if text.endswith(".py"):
             raise SpaceError(f"--space {text}: name the space in the file too, for example {text}:space")
-        return spaces.create(text, input_shape=input_shape, classes=classes, **others)
+        return spaces.create(text, **spaces.fitting(text, {**options, **others}))
     found = vars(load_code(file)).get(name)
     if callable(found):
-        options = {"input_shape": input_shape, "classes": classes, **others}
         parameters = inspect.signature(found).parameters
         takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         wanted = {key: value for key, value in options.items() if takes_all or key in parameters}
+        wanted |= {key: value for key, value in others.items() if key in parameters}
         try:
             inspect.signature(found).bind(**wanted)
         except TypeError as error:

@@ -25,7 +25,7 @@ from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_fi
 from archwright.datasets._recordings import by_speaker, find_recordings, read_recordings
 from archwright.datasets._speech import SpeechPreprocess, Transcript, spoken
 from archwright.datasets._split import choose, three_parts
-from archwright.datasets._table_preprocess import Column, TablePreprocess
+from archwright.datasets._table_preprocess import Column, Labels, TablePreprocess
 from archwright.datasets._tag_preprocess import TagPreprocess, Tags, shape_of
 from archwright.datasets._text_preprocess import UNKNOWN, TextPreprocess, padded, words_of
 from archwright.datasets._texts import Text, Texts, find_texts, holds_texts, read_texts, usual_length, vocabulary_of
@@ -43,6 +43,7 @@ __all__ = [
     "Estimate",
     "ImagePreprocess",
     "InputError",
+    "Labels",
     "Mask",
     "Normalised",
     "Noted",

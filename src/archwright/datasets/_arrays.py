@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from archwright._words import counted
-from archwright.datasets._labels import scale_doubts, to_labels, to_values
+from archwright.datasets._labels import scale_doubts, to_labels, to_marks, to_values
 from archwright.datasets._source import Samples
 from archwright.errors import DataError
 
@@ -31,6 +31,8 @@ def to_samples(inputs: Any, targets: Any, *, task: str = "classification") -> Sa
         )
     if task == "regression":
         return Samples(to_inputs(array), to_values(labels), tuple(_doubts(array)))
+    if task == "multilabel":
+        return Samples(to_inputs(array), to_marks(labels), tuple(_doubts(array)))
     names = to_labels(labels)
     return Samples(to_inputs(array), names, (*_doubts(array), *scale_doubts(labels, names)))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from archwright._words import counted
@@ -13,6 +14,8 @@ from archwright.datasets._image_preprocess import ImagePreprocess
 from archwright.datasets._preprocess import Preprocess, Target, normalise
 from archwright.datasets._table_preprocess import Column, TablePreprocess
 from archwright.space import TensorSpec
+
+_VALUES = 4_000_000  # of which quantiles are taken, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,8 @@ class Part:
         inputs: Images, uint8 or float32 of shape (n, channels, height, width); a table, float32 of shape (n,
             features); or for other tasks any tensor (n, ...), or a tuple of them for networks with several inputs.
         targets: Index of each sample's class in `Data.classes`, int64 of shape (n,); or the values of a regression,
-            float64 of shape (n, k); or for other tasks any tensor (n, ...).
+            float64 of shape (n, k); or which labels a sample has, float32 of shape (n, k); or for other tasks any
+            tensor (n, ...).
 
     Example:
         >>> data = aw.data((torch.rand(40, 4), torch.arange(40) % 2))
@@ -86,7 +90,8 @@ class Data:
     Args:
         name: The name.
         kind: "image" or "table".
-        classes: Names of the classes, in the order of the targets; empty for regression.
+        classes: Names of the classes, or of the labels of which a sample may have several, in the order of the targets;
+            empty for regression.
         train: The training part.
         validation: The validation part, on which a search compares networks.
         test: The test part, which is used once, for the final network.
@@ -98,9 +103,11 @@ class Data:
         spec: JSON-able arguments of `data(**spec)` that load the same data; `None` for arrays in memory.
         columns: For tables in files, the columns of the features.
         named: Whether the columns have names.
-        target: For tables in files, the column of the classes or of the values.
+        target: For tables in files, the column of the classes or of the values, or several.
         resize: Whether images were resized when they were read.
         targets: For a regression, the name, mean and standard deviation of each of the k values.
+        width: For tables in files, the number of all columns.
+        told: What was guessed when the data were read, a line each.
 
     Example:
         >>> data = aw.data((torch.rand(40, 4), torch.arange(40) % 2))
@@ -120,9 +127,16 @@ class Data:
     spec: Mapping[str, Any] | None = None
     columns: tuple[Column, ...] = ()
     named: bool = False
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     resize: bool = False
     targets: tuple[Target, ...] = ()
+    width: int | None = None
+    told: tuple[str, ...] = ()
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether a sample may have several of the classes."""
+        return bool(self.classes) and self.train.targets.ndim == 2
 
     @property
     def preprocess(self) -> Preprocess:
@@ -146,7 +160,36 @@ class Data:
             measured = each.categories is None
             columns.append(replace(each, mean=means[start], std=stds[start]) if measured else each)
             start += each.features
-        return TablePreprocess(self.classes, tuple(columns), self.named, self.target, self.targets)
+        return TablePreprocess(
+            self.classes,
+            tuple(columns),
+            self.named,
+            self.target,
+            self.targets,
+            width=None if self.named else self.width,
+            multilabel=self.is_multilabel,
+        )
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """The columns of a table, in the order of the features: 0 for a number, k for k features of which one is 1."""
+        found: list[int] = []
+        for each in self.columns:
+            found += [0] + [1] * each.marked if each.categories is None else [len(each.categories)]
+        return tuple(found) or (0,) * self.train.inputs.shape[1]
+
+    def quantiles(self, bins: int) -> tuple[tuple[float, ...], ...]:
+        """Return the edges of bins with as many training samples each, of each column of numbers, normalised.
+
+        Args:
+            bins: The number of bins. The edges are those of a part of the samples if there are many.
+        """
+        starts = np.cumsum([0, *(max(1, size) for size in self.groups)])
+        places = [int(start) for start, size in zip(starts, self.groups, strict=False) if not size]
+        step = -(-len(self.train) * len(places) // _VALUES) or 1
+        values = self.normalise(self.train.inputs[::step])[:, places].numpy()
+        edges = np.quantile(values, np.linspace(0, 1, bins + 1), axis=0).T
+        return tuple(tuple(float(f"{edge:.4g}") for edge in row) for row in edges)
 
     def normalise(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return normalised inputs: (inputs - mean) / std, with the statistics of the training set.
@@ -164,7 +207,8 @@ class Data:
         noun = f"{_shape(self.train.inputs)} images" if self.kind == "image" else "a table"
         if self.kind == "table":
             noun += f" of {counted(self.train.inputs.shape[1], 'feature')}"
-        learnt = f"{len(self.classes)} classes" if self.classes else counted(len(self.targets), "target value")
+        learnt = f"{len(self.classes)} {'labels' if self.is_multilabel else 'classes'}"
+        learnt = learnt if self.classes else counted(len(self.targets), "target value")
         return (
             f"Data({self.name!r}: {noun}, {learnt}, {len(self.train):,} "
             f"training + {len(self.validation):,} validation + {counted(len(self.test), 'test sample')})"

@@ -73,6 +73,17 @@ def to_values(targets: npt.NDArray[Any]) -> Values:
     return values.reshape(len(values), -1)
 
 
+def to_marks(targets: npt.NDArray[Any]) -> Values:
+    """Return which labels each sample has, float64 (n, k) of 0 and 1; DataError where a value is another."""
+    values = to_values(targets)
+    if values.shape[1] < 2 or not np.isin(values, (0, 1)).all():
+        raise DataError(
+            "the targets of task='multilabel' are 0 or 1, in two columns or more; for one label of several leave task= "
+            "out, for other numbers give task='regression'"
+        )
+    return values
+
+
 def _from_objects(targets: npt.NDArray[Any]) -> Labels:
     """Return labels from Python objects, which must be all texts, all bytes, all truth values or all numbers."""
     _refuse_missing(np.array([_is_missing(label) for label in targets], dtype=np.bool_), targets)

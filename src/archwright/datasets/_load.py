@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from numbers import Real
 from os import PathLike
 from pathlib import Path
@@ -17,7 +16,6 @@ import torch
 
 from archwright.datasets._advice import advice
 from archwright.datasets._arrays import to_samples
-from archwright.datasets._csv import read_csv
 from archwright.datasets._data import Data, Part
 from archwright.datasets._folder import read_image_folder
 from archwright.datasets._idx import is_idx_folder, read_idx_folder
@@ -30,27 +28,35 @@ from archwright.datasets._preprocess import Target
 from archwright.datasets._reading import GIGABYTES, TABLES, InputError, check_file
 from archwright.datasets._source import Samples, Source
 from archwright.datasets._split import split, to_seed, to_share
-from archwright.datasets._table_preprocess import Column
+from archwright.datasets._table_fit import fit_columns
+from archwright.datasets._table_preprocess import PARQUET
+from archwright.datasets._tables import is_frame, left_out, read_tables
 from archwright.errors import DataError, UnknownName, unknown
 from archwright.space import TensorSpec
 
-TASKS = ("classification", "regression")
+TASKS = ("classification", "regression", "multilabel")
+_TABLES = (*TABLES, *PARQUET)
+_FRAME_OPTIONS = ("target", "ignore", "test_file", "validation_file")
+_TABLE_OPTIONS = (*_FRAME_OPTIONS, "header", "max_gigabytes")
 
 _KINDS = (
     "a folder of idx files (train-images-idx3-ubyte[.gz], ...), a folder of images "
     "(FOLDER/class/image.png, or FOLDER/train/class/... with FOLDER/test/class/...), a table "
-    "(.csv or .tsv, also .gz), or arrays in a .npz file"
+    "(.csv or .tsv, also .gz, or .parquet), or arrays in a .npz file"
 )
 
 
 def data(
-    source: str | PathLike[str] | Sequence[Any],
+    source: Any,
     *,
     validation: float = 0.1,
     test: float = 0.2,
     seed: int = 0,
     size: int | Sequence[int] | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
+    ignore: str | Sequence[str] = (),
+    test_file: Any = None,
+    validation_file: Any = None,
     header: bool | None = None,
     max_gigabytes: float | None = None,
     task: str | None = None,
@@ -66,8 +72,11 @@ def data(
     - a folder of idx files with the names of MNIST; the `t10k-` pair is the test set;
     - a folder of images, `FOLDER/class/image.png`, or `FOLDER/train/class/...` with `FOLDER/test/class/...` as the test
       set, `FOLDER/val/class/...` (or `validation`) as the validation set, or both;
-    - a table in a `.csv` or `.tsv` file, also compressed (`.gz`). Text columns are one-hot encoded with the categories
-      of the training set; unknown categories are all zeros;
+    - a table in a `.csv` or `.tsv` file, also compressed (`.gz`), in a `.parquet` file (with pyarrow), or a data frame
+      of pandas or polars. Text columns are one-hot encoded with the categories
+      of the training set; unknown categories are all zeros. Missing numbers become the median of the training set, and
+      a 0/1 feature says where; missing texts are a category. Columns that are constant, missing altogether, or only
+      name the rows are left out, with a warning;
     - a `.npz` file with the arrays `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
 
     The split depends only on the labels, the sizes and the seed. For classification it is stratified by class.
@@ -79,19 +88,25 @@ def data(
         test: Size of the test set; not used with an official test set.
         seed: The random seed of the split.
         size: For image folders: height and width in pixels (or one number for both) to resize images to.
-        target: For tables: the column of the classes, or of the values of a regression; by default the last one.
+        target: For tables: the column of the classes, or of the values of a regression; by default the last one. Or
+            several columns: of 0 and 1, which are labels, or of values.
+        ignore: For tables: columns to leave out.
+        test_file: For tables: a file with the test set, with the same columns; for a data frame, a data frame.
+        validation_file: For tables: a file with the validation set, likewise.
         header: For tables: whether the first row holds column names; detected by default.
         max_gigabytes: For files: limit of their uncompressed size, 4 by default. A single image may take a sixteenth of
             it.
-        task: "classification", with class names as targets; or "regression", with numbers as targets, shape (n,) or
-            (n, k). `None` for the task of a named data set, else "classification".
+        task: "classification", with class names as targets; "regression", with numbers as targets, shape (n,) or
+            (n, k); or "multilabel", with 0 and 1 as targets, shape (n, k). `None` for the task of a named data set;
+            for tables in files "regression" where the target has many different numbers, or some that are not whole,
+            and "multilabel" for several targets of 0 and 1; else "classification". `Data.told` says what was guessed.
 
     Returns:
         The three sets, and their preprocessing.
 
     Warns:
-        UserWarning: Integer inputs are standardised as measurements, or integer labels are treated as unordered
-            classes.
+        UserWarning: Integer inputs are standardised as measurements, integer labels are treated as unordered
+            classes, or columns of a table are left out.
 
     Raises:
         UnknownName: `source` is neither a name in the registry nor a path.
@@ -106,7 +121,10 @@ def data(
     validation, test, seed = to_share("validation", validation), to_share("test", test), to_seed(seed)
     options = {
         "size": None if size is None else list(to_size(size)),
-        "target": target,
+        "target": target if target is None or isinstance(target, str) else list(target),
+        "ignore": ([ignore] if isinstance(ignore, str) else list(ignore)) or None,
+        "test_file": _to_file(test_file),
+        "validation_file": _to_file(validation_file),
         "header": header,
         "max_gigabytes": None if max_gigabytes is None else _to_gigabytes(max_gigabytes),
     }
@@ -119,19 +137,28 @@ def data(
         raise DataError("the data take more memory than there is; give fewer or smaller samples.") from error
     for note in found.train.notes:
         warnings.warn(note, stacklevel=2)
-    if task == "regression":
-        classes: tuple[str, ...] = ()
-    else:
+    task = found.task or task or TASKS[0]
+    classes: tuple[str, ...] = ()
+    if task == "classification":
         check_classes(found.train.labels, maybe_header=bool(found.columns) and not found.named)
         classes = class_names(found.train.labels)
-    train, held, final = _divide(found, classes, validation, test, seed)
-    indicators = found.indicators
-    if indicators.any():
-        # a category that the training part never shows is no feature
-        seen = ~indicators | train.inputs.any(0).numpy()
-        train, held, final = (Part(part.inputs[:, seen], part.targets) for part in (train, held, final))
-        indicators = indicators[seen]
-        found = replace(found, columns=_seen(found.columns, seen))
+    parts = _divide(found, classes, validation, test, seed)
+    if task == "multilabel":
+        if parts[0].inputs.ndim == 4:
+            raise DataError("task='multilabel' takes tables, not images")
+        parts = [Part(part.inputs, part.targets.float()) for part in parts]
+        classes = _names(found.target, parts[0].targets.shape[1])
+    columns, indicators = found.columns, None
+    if columns:
+        columns, parts, left = fit_columns(columns, parts)
+        notes = left_out(found.name, left)
+        if not columns:
+            raise DataError(f"{origin or found.name}: no column is left to learn from. {' '.join(notes)}")
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        marks = [each.categories is not None or place > 0 for each in columns for place in range(each.features)]
+        indicators = np.array(marks, dtype=np.bool_)
+    train, held, final = parts
     mean, std = moments_of(train.inputs, indicators)
     spec = None
     if origin is not None:
@@ -142,7 +169,7 @@ def data(
     if task == "regression":
         values = train.targets.numpy()
         spreads = np.where(np.ptp(values, 0) > 0, values.std(0), 1.0)
-        names = [found.target or "value"] if len(spreads) == 1 else [str(place + 1) for place in range(len(spreads))]
+        names = _names(found.target or ("value" if len(spreads) == 1 else None), len(spreads))
         targets = tuple(map(Target, names, values.mean(0).tolist(), spreads.tolist()))
     return Data(
         name=found.name,
@@ -156,23 +183,25 @@ def data(
         mean=mean,
         std=std,
         spec=spec,
-        columns=found.columns,
+        columns=columns,
         named=found.named,
         target=found.target,
         resize=size is not None,
+        width=found.width,
+        told=found.told,
     )
 
 
-def _seen(columns: Sequence[Column], seen: npt.NDArray[np.bool_]) -> tuple[Column, ...]:
-    """Return columns with the categories that are features, given which of all are."""
-    kept, start = [], 0
-    for column in columns:
-        here = seen[start : start + column.features]
-        start += column.features
-        if column.categories is not None:
-            column = Column(column.name, tuple(np.array(column.categories, dtype=object)[here]))
-        kept.append(column)
-    return tuple(kept)
+def _names(target: str | tuple[str, ...] | None, count: int) -> tuple[str, ...]:
+    """Return the names of values or labels: those of the columns, or else their numbers."""
+    if target is None:
+        return tuple(str(place + 1) for place in range(count))
+    return (target,) if isinstance(target, str) else target
+
+
+def _to_file(given: Any) -> Any:
+    """Return the full path of a file; what is none, such as a data frame, as it is."""
+    return str(Path(given).expanduser().resolve()) if isinstance(given, str | PathLike) else given
 
 
 def _to_gigabytes(given: object) -> float:
@@ -181,9 +210,7 @@ def _to_gigabytes(given: object) -> float:
     return float(given)
 
 
-def _divide(
-    found: Source, classes: tuple[str, ...], validation: float, test: float, seed: int
-) -> tuple[Part, Part, Part]:
+def _divide(found: Source, classes: tuple[str, ...], validation: float, test: float, seed: int) -> Sequence[Part]:
     """Return the training, validation and test part; those that come with the data as they are."""
     inputs, targets = found.train.inputs, _targets(found.train, classes)
     own = {"validation": found.validation, "test": found.test}
@@ -217,28 +244,34 @@ def _targets(samples: Samples, classes: tuple[str, ...]) -> npt.NDArray[Any]:
     return to_values(samples.labels)
 
 
-def _task_of(source: Any, given: str | None) -> str:
-    """Return the task that is meant."""
+def _task_of(source: Any, given: str | None) -> str | None:
+    """Return the task that is meant; `None` where the data may tell it."""
     if given is None:
-        return "regression" if isinstance(source, str) and source in REGRESSIONS else "classification"
+        return "regression" if isinstance(source, str) and source in REGRESSIONS else None
     if given not in TASKS:
         raise unknown("task", given, TASKS)
     return given
 
 
-def _read(source: Any, options: dict[str, Any], task: str) -> tuple[Source, str | None]:
+def _read(source: Any, options: dict[str, Any], task: str | None) -> tuple[Source, str | None]:
     """Return what a source holds, and the text that leads to it again (arrays have none)."""
     if isinstance(source, str) and source in registry:
         _refuse(options, f"the data set {source!r}")
-        return Source(source, to_samples(*registry.entry(source).make(), task=task)), source
+        return Source(source, to_samples(*registry.entry(source).make(), task=task or TASKS[0])), source
     if isinstance(source, str | PathLike):
         path = Path(source).expanduser().resolve()
         if not path.exists():
             raise _absent(source, path)
         return _read_path(path, options, task), str(path)
+    if is_frame(source):
+        _refuse(options, "a data frame", but=_FRAME_OPTIONS)
+        for name in ("test_file", "validation_file"):
+            if options[name] is not None and not is_frame(options[name]):
+                raise DataError(f"{name}={options[name]!r}: with a data frame, give a data frame.")
+        return _read_table(source, options, task), None
     if isinstance(source, tuple | list) and len(source) == 2:
         _refuse(options, "a pair of arrays")
-        return Source("arrays", to_samples(*source, task=task)), None
+        return Source("arrays", to_samples(*source, task=task or TASKS[0])), None
     count = f" of {len(source)} items" if isinstance(source, tuple | list) else ""
     raise DataError(
         f"a {type(source).__name__}{count} is no data; give a name ({', '.join(registry.names())}), a path, or a pair "
@@ -246,7 +279,7 @@ def _read(source: Any, options: dict[str, Any], task: str) -> tuple[Source, str 
     )
 
 
-def _read_path(path: Path, options: dict[str, Any], task: str) -> Source:
+def _read_path(path: Path, options: dict[str, Any], task: str | None) -> Source:
     """Read a file or a folder that is there."""
     gigabytes = options["max_gigabytes"] or GIGABYTES
     if path.is_dir():
@@ -258,14 +291,33 @@ def _read_path(path: Path, options: dict[str, Any], task: str) -> Source:
         _refuse(options, f"{path}, a folder of images,", but=("size", "max_gigabytes"))
         return read_image_folder(path, size=options["size"], gigabytes=gigabytes)
     check_file(path)
-    if path.name.lower().endswith(TABLES):
-        _refuse(options, f"{path}, a table,", but=("target", "header", "max_gigabytes"))
-        return read_csv(path, target=options["target"], header=options["header"], gigabytes=gigabytes, task=task)
+    if path.name.lower().endswith(_TABLES):
+        _refuse(options, f"{path}, a table,", but=_TABLE_OPTIONS)
+        parts = {name: _checked(name, options[name]) for name in ("test_file", "validation_file")}
+        return _read_table(path, {**options, **parts}, task, gigabytes=gigabytes)
     if path.suffix.lower() == ".npz":
         _refuse(options, f"{path}, a file of arrays,", but=("max_gigabytes",))
-        return read_npz(path, gigabytes=gigabytes, task=task)
+        return read_npz(path, gigabytes=gigabytes, task=task or TASKS[0])
     hint = " Give the folder that holds the idx files." if is_idx_folder(path.parent) else ""
     raise DataError(f"{path} is not a supported type of file.{hint} Data can be {_KINDS}.")
+
+
+def _read_table(source: Any, options: dict[str, Any], task: str | None, gigabytes: float = math.inf) -> Source:
+    names = ("test_file", "validation_file", "target", "header")
+    given = {name: options[name] for name in names}
+    return read_tables(source, **given, ignore=options["ignore"] or (), gigabytes=gigabytes, task=task)
+
+
+def _checked(name: str, file: Any) -> Path | None:
+    """Return the path of a table that has to be there."""
+    if file is None:
+        return None
+    if not isinstance(file, str):
+        raise DataError(f"{name}={file!r} must be the path of a table.")
+    check_file(Path(file))
+    if not file.lower().endswith(_TABLES):
+        raise DataError(f"{file} is not a supported type of table; give {', '.join(_TABLES)}.")
+    return Path(file)
 
 
 def _refuse(options: dict[str, Any], what: str, *, but: tuple[str, ...] = ()) -> None:

@@ -21,7 +21,8 @@ Values = npt.NDArray[np.float64]
 class Samples:
     """Inputs with the names of their classes, or with target values."""
 
-    # Images, uint8 or float32 of shape (n, channels, height, width), or a table, float32 of shape (n, features).
+    # Images, uint8 or float32 of shape (n, channels, height, width), or a table, float32 of shape (n, features), NaN
+    # where a cell of a file is missing.
     inputs: torch.Tensor
     labels: Labels | Values  # class names, text of shape (n,); or values, float64 of shape (n, k)
     # What the user is to be warned of: values that may mean something else than they are taken for.
@@ -37,14 +38,8 @@ class Source:
     test: Samples | None = None  # the official test part, if there is one
     columns: tuple[Column, ...] = ()  # for tables in files, what their columns become, in the order of the features
     named: bool = False  # whether these have names of their own
-    target: str | None = None  # for tables in files, the column of the classes
+    target: str | tuple[str, ...] | None = None  # for tables in files, the column of the classes, or several of values
     validation: Samples | None = None  # a validation part of its own, if there is one
-
-    @property
-    def indicators(self) -> npt.NDArray[np.bool_]:
-        """Which features are 0/1 marks of a category, bool of shape (features,)."""
-        if not self.columns:
-            return np.zeros(self.train.inputs.shape[1], dtype=np.bool_)
-        return np.concatenate(
-            [np.full(each.features, each.categories is not None, dtype=np.bool_) for each in self.columns]
-        )
+    width: int | None = None  # for tables in files, the number of all columns
+    task: str | None = None  # what is learnt, if the reader knows or guesses it
+    told: tuple[str, ...] = ()  # what was guessed, a line each

@@ -14,6 +14,7 @@ import torch
 
 from archwright._scalars import scalar
 from archwright._words import counted
+from archwright.datasets import TASKS
 from archwright.errors import EvaluationError, SpaceError, UnknownName, unknown
 from archwright.evaluate._best_epoch import BestEpoch, train_to_the_end
 from archwright.evaluate._candidate import Candidate
@@ -435,7 +436,7 @@ class Training(Evaluator):
         options = dict(written)
         if options.pop("type", None) != "training" or "data" not in options:
             raise EvaluationError(f"this is not a training written down: {written!r}")
-        return cls(load_task(**options.pop("data")), **options)
+        return cls(load_task(**{"task": TASKS[0], **options.pop("data")}), **options)  # as it was, not guessed again
 
     def _on_split(self, number: int) -> Training:
         """Return the same training on another split of the data."""

@@ -18,7 +18,7 @@ from archwright.spaces import (
     text,
     unet,
 )
-from archwright.spaces._registry import create, default_for, entries, entry, names, register, starts, suiting
+from archwright.spaces._registry import create, default_for, entries, entry, fitting, names, register, starts, suiting
 
 if TYPE_CHECKING:
     from archwright.spaces._audio import LogMel
@@ -34,6 +34,7 @@ __all__ = [
     "digits_cells",
     "entries",
     "entry",
+    "fitting",
     "mlp",
     "names",
     "nasbench101",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -70,6 +71,24 @@ def create(name: str, **options: Any) -> Space:
     """
     made: Space = _registry.create(name, options, error=SpaceError)
     return made
+
+
+def fitting(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a task that a space takes; the shape of the input and the number of classes in any case.
+
+    Args:
+        name: One of `names()`.
+        options: Those that the task has for spaces, by name.
+
+    Raises:
+        UnknownName: No space is registered under that name.
+
+    Example:
+        >>> aw.spaces.fitting("mlp", {"input_shape": (4,), "classes": 3, "columns": (0, 0, 2)})
+        {'input_shape': (4,), 'classes': 3}
+    """
+    taken = {"input_shape", "classes", *inspect.signature(_registry.entry(name).make).parameters}
+    return {option: value for option, value in options.items() if option in taken}
 
 
 def starts(space: Space) -> list[Architecture]:

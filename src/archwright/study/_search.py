@@ -205,5 +205,5 @@ def _as_space(space: object, evaluator: Evaluator) -> Space:
         raise SpaceError(f"a search space is a Space or the name of a ready-made one, not {space!r}")
     from archwright import spaces
 
-    options = {} if evaluator.task is None else evaluator.task.space_options
+    options = {} if evaluator.task is None else spaces.fitting(space, evaluator.task.space_options)
     return spaces.create(space, **options)

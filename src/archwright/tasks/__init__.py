@@ -4,6 +4,7 @@ from archwright.tasks._baseline import ClassicalMethod, Fitted, fit_within
 from archwright.tasks._classification import Classification, ClassTask
 from archwright.tasks._combination import MeanOutputs, MeanProbabilities
 from archwright.tasks._make import as_task, task
+from archwright.tasks._multilabel import MultiLabel
 from archwright.tasks._registry import entries, register
 from archwright.tasks._regression import Regression
 from archwright.tasks._segmentation import Segmentation
@@ -21,6 +22,7 @@ __all__ = [
     "Fitted",
     "MeanOutputs",
     "MeanProbabilities",
+    "MultiLabel",
     "Regression",
     "Segmentation",
     "SpanF1",

@@ -16,6 +16,7 @@ from torch import Tensor
 from archwright.datasets import Part
 from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._classification import Classification
+from archwright.tasks._multilabel import MultiLabel
 from archwright.tasks._regression import Regression
 from archwright.tasks._task import DataTask
 
@@ -37,6 +38,11 @@ def classifiers(task: Classification) -> list[ClassicalMethod]:
 def regressors(task: Regression) -> list[ClassicalMethod]:
     """Return ridge regression and, for tables, gradient boosting."""
     return _methods(task, "ridge regression", _fit_regressor, _ridge, _boosted_values)
+
+
+def labellers(task: MultiLabel) -> list[ClassicalMethod]:
+    """Return logistic regression and gradient boosting, fitted for each label."""
+    return _methods(task, "logistic regression", _fit_labeller, _logistic, _boosted_classes)
 
 
 def _methods(task: DataTask, name: str, fit: Callable[..., Any], linear: Any, boosted: Any) -> list[ClassicalMethod]:
@@ -61,6 +67,28 @@ def _fit_classifier(
         outputs = np.full((len(inputs), len(task.classes)), _LEAST)  # of classes without a sample
         outputs[:, model.classes_] = np.clip(model.predict_proba(_features(task, inputs)), _LEAST, 1.0)
         return torch.from_numpy(np.log(outputs))
+
+    return predict
+
+
+def _fit_labeller(
+    task: MultiLabel, make: Callable[[Array, float], Any], samples: Part, share: float
+) -> Callable[[Tensor], Tensor]:
+    inputs = _features(task, samples.inputs)
+    models: list[Any] = []
+    for targets in samples.targets.numpy().T:
+        alone = targets[0] if len(np.unique(targets)) == 1 else None  # a label that all samples have, or none
+        models.append(make(targets, share) if alone is None else alone)
+        if alone is None:
+            _fit(models[-1], inputs, targets)
+
+    def predict(inputs: Tensor) -> Tensor:
+        features = _features(task, inputs)
+        columns = [
+            model.predict_proba(features)[:, 1] if hasattr(model, "predict_proba") else np.full(len(features), model)
+            for model in models
+        ]
+        return torch.from_numpy(np.clip(np.stack(columns, axis=1), _LEAST, 1 - _LEAST)).logit()
 
     return predict
 

@@ -13,6 +13,7 @@ from archwright.datasets import Data
 from archwright.errors import EvaluationError
 from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._combination import MeanProbabilities
+from archwright.tasks._metrics import area_under_curve
 from archwright.tasks._task import DataTask, Task
 
 
@@ -61,8 +62,8 @@ class ClassTask(Task):
         return F.cross_entropy(outputs, teacher_outputs.softmax(dim=1))
 
     def meter(self, device: str = "cpu") -> Confusion:
-        """Return the metrics of a part, computed from one confusion matrix."""
-        return Confusion(len(self.classes), device)
+        """Return the metrics of a part, computed from one confusion matrix, and the scores of two classes."""
+        return Ranked(device) if "auc" in self.metrics else Confusion(len(self.classes), device)
 
     def decode(self, outputs: Tensor) -> list[str]:
         """Return the name of the most probable class of each sample."""
@@ -73,7 +74,8 @@ class Classification(ClassTask, DataTask):
     """Classification of images or table rows.
 
     A network gives a score for each class, shape (n, classes). The loss is the cross-entropy in nats. Metrics are
-    "accuracy", and "precision", "recall" and "f1" as unweighted means over the classes (macro averages), all in 0..1.
+    "accuracy", and "precision", "recall" and "f1" as unweighted means over the classes (macro averages), all in 0..1;
+    and of two classes "auc", the area under the ROC curve of the second one, NaN where a part has one class alone.
 
     Args:
         data: The data; `aw.data(...)` loads them.
@@ -87,6 +89,8 @@ class Classification(ClassTask, DataTask):
     def __init__(self, data: Data) -> None:
         super().__init__(data, loss=F.cross_entropy, objective="max accuracy", outputs=len(data.classes))
         self.classes = data.classes
+        if len(data.classes) == 2:
+            self.metrics = self.metrics | {"auc"}
 
     @property
     def baselines(self) -> Sequence[ClassicalMethod]:
@@ -131,6 +135,28 @@ class Confusion:
             "recall": recall[present].mean().item(),
             "f1": f1[present].mean().item(),
         }
+
+
+class Ranked(Confusion):
+    """The metrics of a classification of two classes: those of a confusion matrix, and the area under the ROC curve.
+
+    Args:
+        device: Where counts and scores are kept.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(2, device)
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Take in scores of shape (n, 2) and targets of shape (n,)."""
+        super().update(outputs, targets)
+        self._seen.append((outputs[:, 1].detach() - outputs[:, 0].detach(), targets == 1))
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics of `Confusion`, and "auc"."""
+        scores, positive = (torch.cat(each).cpu() for each in zip(*self._seen, strict=True))
+        return {**super().compute(), "auc": area_under_curve(scores, positive)}
 
 
 def described(outputs: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from archwright.datasets import TASKS, Data, InputError, advice, data
 from archwright.errors import DataError, EvaluationError, unknown
 from archwright.tasks._classification import Classification
+from archwright.tasks._multilabel import MultiLabel
 from archwright.tasks._registry import recognised, register, registry
 from archwright.tasks._regression import Regression
 from archwright.tasks._task import Task
@@ -27,6 +28,8 @@ def as_task(given: Any) -> Task:
     """
     if isinstance(given, Task):
         return given
+    if isinstance(given, Data) and given.is_multilabel:
+        return MultiLabel(given)
     if isinstance(given, Data):
         return Classification(given) if given.classes else Regression(given)
     shown = " ".join(repr(given).split())
@@ -42,7 +45,8 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
 
     Args:
         source: The path of a file or folder; or what `aw.data` takes.
-        task: "classification" or "regression" (see `aw.data`), or one of `aw.tasks.entries()`, such as "segmentation".
+        task: "classification", "regression" or "multilabel" (see `aw.data`), or one of `aw.tasks.entries()`, such as
+            "segmentation".
             By default what the data look like: `Task.told` says so.
         **options: The options of the task, or of `aw.data`.
 
@@ -86,3 +90,9 @@ def classification(source: Any, **options: Any) -> Task:
 def regression(source: Any, **options: Any) -> Task:
     """Regression: one or several numbers for each image or table row; options as in `aw.data`."""
     return as_task(data(source, task="regression", **options))
+
+
+@register("multilabel")
+def multilabel(source: Any, **options: Any) -> Task:
+    """Multi-label classification: any number of labels for each table row; options as in `aw.data`."""
+    return as_task(data(source, task="multilabel", **options))

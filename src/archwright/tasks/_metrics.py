@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -112,6 +113,25 @@ def concatenate(batches: list[Any]) -> Any:
     raise EvaluationError(
         f"a batch holds tensors, and tuples, lists and dicts of them; {type(first).__name__} was given"
     )
+
+
+def area_under_curve(scores: Tensor, positive: Tensor) -> float:
+    """Return the area under the receiver operating characteristic, with ties counted by half.
+
+    It is the share of the pairs of a positive and a negative sample in which the positive one has the higher score:
+    (R - p (p + 1) / 2) / (p n), where R is the sum of the ranks of the p positive samples among all p + n. NaN where
+    there are no samples of one kind.
+
+    Args:
+        scores: Shape (n,).
+        positive: Which samples are positive, bool of shape (n,).
+    """
+    _, inverse, counts = torch.unique(scores, return_inverse=True, return_counts=True)
+    ranks = counts.cumsum(0) - (counts - 1) / 2.0  # the mean of those that are tied
+    total = ranks.double()[inverse][positive].sum().item()
+    hits = int(positive.sum())
+    pairs = hits * (len(positive) - hits)
+    return (total - hits * (hits + 1) / 2) / pairs if pairs else math.nan
 
 
 def _kept(tensor: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Loss = Callable[[Any, Any], Tensor]
 
+_COLUMNS, _BINS = 1_000, 16  # of a table that spaces are told about, at most; and the bins of its numbers
 _OURS = ("loss", "train_loss", "epochs", "parameters")  # metrics of every training
 
 
@@ -259,9 +260,13 @@ class DataTask(Task):
         if data.kind == "image":
             self.augmentations, self.is_scalable = AUGMENTATIONS, True
         self.spec = data.spec
+        self.told = data.told
         self.preprocess = data.preprocess
         self.space = spaces.default_for(data.example_input.shape)
-        self.space_options = {"input_shape": data.example_input.shape, "classes": outputs}
+        options: dict[str, Any] = {"input_shape": data.example_input.shape, "classes": outputs}
+        if data.kind == "table" and len(data.groups) <= _COLUMNS:
+            options |= {"columns": data.groups, "quantiles": data.quantiles(_BINS)}
+        self.space_options = options
         super().__init__(
             train=data.train,
             validation=data.validation,
