@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         testing,
     )
     from archwright.datasets import Data, data
+    from archwright.estimators import ImageClassifier, ImageRegressor, TabularClassifier, TabularRegressor
     from archwright.evaluate import Candidate, Evaluator, Repeats, Stopped, Training
     from archwright.proxies import ProxyEvaluator
     from archwright.space import (
@@ -55,6 +56,7 @@ _HOME = {
     **dict.fromkeys(("bench", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
     **dict.fromkeys(("morphism", "proxies", "supernet", "surrogates", "tasks", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
+    **dict.fromkeys(("ImageClassifier", "ImageRegressor", "TabularClassifier", "TabularRegressor"), "estimators"),
     **dict.fromkeys(("Candidate", "Evaluator", "Repeats", "Stopped", "Training"), "evaluate"),
     "ProxyEvaluator": "proxies",
     **dict.fromkeys(
@@ -90,6 +92,8 @@ __all__ = [
     "Data",
     "Evaluator",
     "History",
+    "ImageClassifier",
+    "ImageRegressor",
     "Nested",
     "Objective",
     "ProxyEvaluator",
@@ -99,6 +103,8 @@ __all__ = [
     "Study",
     "Supernet",
     "SupernetEvaluator",
+    "TabularClassifier",
+    "TabularRegressor",
     "Task",
     "TensorSpec",
     "Training",

@@ -216,6 +216,10 @@ def search(
         str | None,
         typer.Option(help="Task (`archwright list tasks`); default: what the data look like, or classification."),
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="Option of the task, such as unit=words for language models. May be repeated."),
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Resize the images of a folder to SIZE x SIZE.")] = None,
     max_gigabytes: Annotated[
         float | None, typer.Option(help="Limit of the uncompressed size of data files; default: 4.")
@@ -231,6 +235,7 @@ def search(
         evaluator_for,
         free_folder,
         parse_fidelity,
+        parse_options,
         parse_scheduler,
         parse_space,
         parse_start,
@@ -247,6 +252,7 @@ def search(
     target_column = label[0] if label and len(label) == 1 else label
     given: dict[str, Any] = {"target": target_column, "ignore": ignore, "size": size, "max_gigabytes": max_gigabytes}
     given |= {"validation_file": validation, "test_file": test}
+    given |= parse_options(option or ())
     with warnings_as_lines():
         chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
         chosen_scheduler = scheduler if scheduler == "auto" else parse_scheduler(scheduler)

@@ -5,12 +5,21 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, spaces, strategies
 from archwright._registry import split_settings
-from archwright.errors import ArchitectureError, SchedulerError, SpaceError, StrategyError, StudyError, unknown
+from archwright.errors import (
+    ArchitectureError,
+    EvaluationError,
+    SchedulerError,
+    SpaceError,
+    StrategyError,
+    StudyError,
+    unknown,
+)
 from archwright.schedulers import Scheduler
 from archwright.space import Architecture, Space, load_code
 from archwright.strategies import OneShot, Strategy
@@ -64,6 +73,21 @@ def parse_scheduler(text: str) -> Scheduler:
     """Return the scheduler of a text such as "asha:eta=4"."""
     name, settings = split_settings(text, error=SchedulerError)
     return schedulers.create(name, **{key: _value(value) for key, value in settings.items()})
+
+
+def parse_options(texts: Iterable[str]) -> dict[str, Any]:
+    """Return the options of a task, of texts such as "horizon=96".
+
+    Raises:
+        EvaluationError: A text has another form.
+    """
+    found = {}
+    for each in texts:
+        name, given, value = each.partition("=")
+        if not given or not name.isidentifier():
+            raise EvaluationError(f"--option {each}: an option reads name=value, such as unit=words")
+        found[name] = _value(value)
+    return found
 
 
 def parse_space(text: str, *, input_shape: tuple[int, ...], classes: int, **others: Any) -> Space:

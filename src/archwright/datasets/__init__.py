@@ -3,13 +3,22 @@
 from archwright.datasets._advice import advice
 from archwright.datasets._arrays import to_array
 from archwright.datasets._audio import AudioPreprocess
+from archwright.datasets._boxes import Box, Boxes, DetectionPreprocess, decode_boxes, locations, overlaps
 from archwright.datasets._conll import Sentence, holds_tags, read_tags, spans, tag_files, tag_names
 from archwright.datasets._data import Data, Part
 from archwright.datasets._image_preprocess import ImagePreprocess
+from archwright.datasets._language_preprocess import (
+    Continuation,
+    LanguagePreprocess,
+    read_text,
+    units_of,
+    usual_tokens,
+)
 from archwright.datasets._load import TASKS, data
 from archwright.datasets._masks import Mask, SegmentationPreprocess
 from archwright.datasets._moments import moments_of
 from archwright.datasets._named import registry
+from archwright.datasets._objects import Annotated, class_names_of, find_objects, read_objects, tensors_of
 from archwright.datasets._pairs import IGNORED, find_pairs, image_size, read_pairs
 from archwright.datasets._preprocess import (
     Estimate,
@@ -24,7 +33,7 @@ from archwright.datasets._preprocess import (
 from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
 from archwright.datasets._recordings import by_speaker, find_recordings, read_recordings
 from archwright.datasets._speech import SpeechPreprocess, Transcript, spoken
-from archwright.datasets._split import choose, three_parts
+from archwright.datasets._split import choose, split_in_order, three_parts
 from archwright.datasets._table_preprocess import Column, Labels, TablePreprocess
 from archwright.datasets._tag_preprocess import TagPreprocess, Tags, shape_of
 from archwright.datasets._text_preprocess import UNKNOWN, TextPreprocess, padded, words_of
@@ -37,13 +46,19 @@ __all__ = [
     "IMAGES",
     "TASKS",
     "UNKNOWN",
+    "Annotated",
     "AudioPreprocess",
+    "Box",
+    "Boxes",
     "Column",
+    "Continuation",
     "Data",
+    "DetectionPreprocess",
     "Estimate",
     "ImagePreprocess",
     "InputError",
     "Labels",
+    "LanguagePreprocess",
     "Mask",
     "Normalised",
     "Noted",
@@ -65,7 +80,10 @@ __all__ = [
     "by_speaker",
     "check_file",
     "choose",
+    "class_names_of",
     "data",
+    "decode_boxes",
+    "find_objects",
     "find_pairs",
     "find_recordings",
     "find_texts",
@@ -74,22 +92,30 @@ __all__ = [
     "holds_texts",
     "image_size",
     "load_preprocess",
+    "locations",
     "moments_of",
+    "overlaps",
     "padded",
     "preprocess_from_json",
+    "read_objects",
     "read_pairs",
     "read_recordings",
     "read_tags",
+    "read_text",
     "read_texts",
     "registry",
     "shape_of",
     "spans",
+    "split_in_order",
     "spoken",
     "tag_files",
     "tag_names",
+    "tensors_of",
     "three_parts",
     "to_array",
+    "units_of",
     "usual_length",
+    "usual_tokens",
     "vocabulary_of",
     "words_of",
 ]

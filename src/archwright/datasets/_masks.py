@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from archwright.datasets._image_preprocess import ImagePreprocess
-from archwright.datasets._preprocess import Normalised, Preprocess, Result, Sample
+from archwright.datasets._preprocess import Normalised, Preprocess, Result, Sample, free_path
 from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, orientation, pillow
 
-__all__ = ["COLOURS", "Mask", "SegmentationPreprocess", "new_file"]
+__all__ = ["COLOURS", "Mask", "SegmentationPreprocess"]
 
 COLOURS = (
     *((0, 0, 0), (230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 130, 200), (245, 130, 48), (145, 30, 180)),
@@ -39,7 +40,7 @@ class Mask(Result):
     """
 
     shares: dict[str, float]
-    classes: Tensor = field(repr=False, compare=False)
+    classes: Tensor = dataclasses.field(repr=False, compare=False)
 
     def cells(self) -> dict[str, str]:
         """Return the shares."""
@@ -71,10 +72,10 @@ class Mask(Result):
             image = image if turned is None else image.rotate(turned, expand=True)
             mask = mask.resize(image.size, library.Resampling.NEAREST)
         mask.putpalette([part for index in range(256) for part in _colour(index)])
-        written = [new_file(folder / f"{name}-mask.png")]
+        written = [free_path(folder / f"{name}-mask.png")]
         mask.save(written[0])
         if image is not None:
-            written.append(new_file(folder / f"{name}-overlay.png"))
+            written.append(free_path(folder / f"{name}-overlay.png"))
             visible = library.frombytes("L", mask.size, mask.tobytes()).point([0, *[128] * 255])  # not the first class
             library.composite(mask.convert("RGB"), image, visible).save(written[1])
         return written
@@ -152,20 +153,6 @@ class SegmentationPreprocess(Preprocess):
     def from_json(cls, data: Mapping[str, Any]) -> SegmentationPreprocess:
         """Return the preprocessing written by `to_json`."""
         return cls(ImagePreprocess.from_json(data))
-
-
-def new_file(path: Path) -> Path:
-    """Return a path at which there is no file: itself, or the same name with a number.
-
-    Example:
-        >>> new_file(Path("nothing.png")).name
-        'nothing.png'
-    """
-    number, found = 2, path
-    while found.exists():
-        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
-        number += 1
-    return found
 
 
 def _colour(index: int) -> tuple[int, int, int]:

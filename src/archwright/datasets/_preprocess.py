@@ -30,6 +30,7 @@ __all__ = [
     "Target",
     "check_numbers",
     "field",
+    "free_path",
     "load_preprocess",
     "moments",
     "normalise",
@@ -219,6 +220,10 @@ class Preprocess(ABC):
     def adapted(self, network: nn.Module) -> nn.Module:
         """Return a network for raw inputs."""
         return network
+
+    def run(self, network: nn.Module, batch: Tensor) -> Any:
+        """Return the outputs of an adapted network for a batch; texts are written token by token, for example."""
+        return network(batch)
 
     def checked(self, outputs: Any, size: int) -> Any:
         """Return the outputs of an adapted network on the CPU, after a check.
@@ -447,3 +452,17 @@ def check_numbers(raw: Tensor) -> None:
     """Refuse what is NaN, infinite or complex."""
     if raw.is_complex() or (raw.is_floating_point() and not bool(raw.isfinite().all())):
         raise InputError("the input holds values that are NaN, infinite or complex; replace them.")
+
+
+def free_path(path: Path) -> Path:
+    """Return a path at which there is no file: itself, or the same name with a number.
+
+    Example:
+        >>> free_path(Path("nothing.png")).name
+        'nothing.png'
+    """
+    number, found = 2, path
+    while found.exists():
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        number += 1
+    return found

@@ -88,6 +88,38 @@ def three_parts(
     return train + held + final, [torch.from_numpy(each) for each in places]
 
 
+def split_in_order(
+    samples: Sequence[T], *, validation: float, test: float, official: Mapping[str, Sequence[T]]
+) -> tuple[Sequence[T], Sequence[T], Sequence[T]]:
+    """Return the training, validation and test samples of a sequence, which follow each other in this order.
+
+    Args:
+        samples: The sequence.
+        validation: A share (float) or number (int) of samples.
+        test: Likewise.
+        official: "validation" and "test" samples that are given; nothing is split off for them.
+
+    Raises:
+        DataError: A share is out of range, or leaves a part without samples.
+
+    Example:
+        >>> from archwright.datasets import split_in_order
+        >>> split_in_order("abcdefghij", validation=0.1, test=2, official={})
+        ('abcdefg', 'h', 'ij')
+    """
+    shares = {"validation": validation, "test": test}
+    counts = {
+        part: 0 if part in official else _count(part, to_share(part, share), len(samples))
+        for part, share in shares.items()
+    }
+    end = len(samples) - counts["test"]
+    start = end - counts["validation"]
+    if start < 1:
+        raise DataError(f"validation={validation} and test={test} of {len(samples)} samples leave none to train on")
+    held = official.get("validation", samples[start:end])
+    return samples[:start], held, official.get("test", samples[end:])
+
+
 def _tested(total: int, count: int | None, seed: int) -> tuple[Indices, Indices, Indices]:
     """Return the indices of the training and test samples, where the validation samples are given."""
     in_test = choose(np.zeros(total, dtype=np.int64), count or 0, np.random.default_rng(seed))

@@ -80,7 +80,8 @@ class Predictor:
         """
         weight = next(chain(self.network.parameters(), self.network.buffers()), None)
         batch = self.preprocess.batch(raw)
-        return self.preprocess.checked(self.network(batch if weight is None else batch.to(weight.device)), len(raw))
+        batch = batch if weight is None else batch.to(weight.device)
+        return self.preprocess.checked(self.preprocess.run(self.network, batch), len(raw))
 
     def predict(
         self,

@@ -3,6 +3,8 @@
 from archwright.tasks._baseline import ClassicalMethod, Fitted, fit_within
 from archwright.tasks._classification import Classification, ClassTask
 from archwright.tasks._combination import MeanOutputs, MeanProbabilities
+from archwright.tasks._detection import Detection
+from archwright.tasks._language import LanguageModel
 from archwright.tasks._make import as_task, task
 from archwright.tasks._multilabel import MultiLabel
 from archwright.tasks._registry import entries, register
@@ -19,7 +21,9 @@ __all__ = [
     "ClassTask",
     "ClassicalMethod",
     "Classification",
+    "Detection",
     "Fitted",
+    "LanguageModel",
     "MeanOutputs",
     "MeanProbabilities",
     "MultiLabel",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from archwright.datasets import (
 )
 from archwright.errors import EvaluationError
 from archwright.tasks._augment import crop, flip
+from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._classification import described
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
@@ -96,6 +97,13 @@ class Segmentation(Task):
     def suited(self) -> tuple[str, ...]:
         """Shifts and flips."""
         return self.augmentations
+
+    @property
+    def baselines(self) -> Sequence[ClassicalMethod]:
+        """Gradient boosting on a filter bank; of scikit-learn, which is loaded for it."""
+        from archwright.tasks._pixels import pixel_classifiers
+
+        return pixel_classifiers(self)
 
     def prepare(self, inputs: Any) -> Tensor:
         """Return normalised images."""

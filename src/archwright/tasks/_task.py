@@ -232,6 +232,14 @@ class Task:
         """
         return MetricsByName(self._metrics, device)
 
+    def test_with(self, run: Callable[..., Any]) -> dict[str, float]:
+        """Return further metrics of the test part, which need the network itself, such as those of texts it writes.
+
+        Args:
+            run: Calls the network with inputs.
+        """
+        return {}
+
     def decode(self, outputs: Tensor) -> list[Any]:
         """Return the predictions in readable form, such as class names, one for each sample."""
         return list(outputs)

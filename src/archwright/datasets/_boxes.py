@@ -1,0 +1,252 @@
+"""Preprocessing and results of object detection; a part of the `predict.py` of such networks."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archwright.datasets._image_preprocess import ImagePreprocess
+from archwright.datasets._preprocess import Normalised, Preprocess, Result, Sample, free_path
+from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, orientation, pillow
+
+__all__ = ["STRIDES", "Box", "Boxes", "DetectionPreprocess", "decode_boxes", "locations", "overlaps"]
+
+STRIDES = (8, 16, 32)
+"""The pixels between the locations of each level of a network's outputs."""
+
+_SCORE, _OVERLAP, _MOST = 0.05, 0.6, 100  # of a box at least; of two boxes of a class at most; boxes of an image
+_SHOWN = 0.3  # the score from which a box is drawn and counted
+_COLOURS = ("#e6194b", "#3cb44b", "#0082c8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#d2f53c")
+
+
+@dataclass(frozen=True)
+class Box:
+    """An object in an image.
+
+    Args:
+        label: Its class.
+        score: How certain the network is, in 0..1.
+        box: Left, upper, right and lower side, in pixels of the image.
+    """
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Boxes(Result):
+    """The objects in an image.
+
+    Args:
+        objects: The objects, the most certain ones first.
+
+    Example:
+        >>> boxes = Boxes("a.png", None, (Box("cat", 0.9, (1.0, 1.0, 5.0, 8.0)), Box("cat", 0.1, (0.0, 0.0, 2.0, 2.0))))
+        >>> boxes.cells()
+        {'objects': '1 cat'}
+    """
+
+    objects: tuple[Box, ...]
+
+    def cells(self) -> dict[str, str]:
+        """Return how many objects of each class have a score of 0.3 or more."""
+        counts = Counter(each.label for each in self.objects if each.score >= _SHOWN)
+        return {"objects": ", ".join(f"{count} {label}" for label, count in counts.most_common()) or "none"}
+
+    def save(self, folder: Path) -> list[Path]:
+        """Draw the objects with a score of 0.3 or more into the image.
+
+        Args:
+            folder: A folder that exists. Files in it are not overwritten: new names get a number.
+
+        Returns:
+            `NAME-boxes.png`; nothing without a file of the image.
+        """
+        if self.file is None:
+            return []
+        pillow()
+        from PIL import Image, ImageDraw, ImageOps
+
+        with Image.open(self.file) as opened:
+            image = ImageOps.exif_transpose(opened).convert("RGB")
+        draw = ImageDraw.Draw(image)
+        labels = sorted({each.label for each in self.objects})
+        for each in self.objects:
+            if each.score >= _SHOWN:
+                colour = _COLOURS[labels.index(each.label) % len(_COLOURS)]
+                draw.rectangle(each.box, outline=colour, width=max(1, max(image.size) // 300))
+                draw.text((each.box[0] + 3, each.box[1] + 1), f"{each.label} {each.score:.2f}", fill=colour)
+        path = free_path(folder / f"{Path(self.file).stem}-boxes.png")
+        image.save(path)
+        return [path]
+
+
+@dataclass(frozen=True)
+class DetectionPreprocess(Preprocess):
+    """Preprocessing of images in which objects are found.
+
+    Args:
+        image: The preprocessing of the images, with the names of the classes.
+
+    Example:
+        >>> image = ImagePreprocess(("cat",), 1, 32, 32, mean=(127.5,), std=(127.5,))
+        >>> DetectionPreprocess(image).locations
+        21
+    """
+
+    kind = "detection"
+    takes = "images or folders of images"
+    suffixes = IMAGES
+    uses = (ImagePreprocess,)
+    targets = ()
+
+    image: ImagePreprocess
+
+    @property
+    def classes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names of the classes."""
+        return self.image.classes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return self.image.shape
+
+    @property
+    def locations(self) -> int:
+        """The number of locations at which a network looks for objects."""
+        return sum((self.image.height // stride) * (self.image.width // stride) for stride in STRIDES)
+
+    def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
+        """Yield the image in a file as uint8 (channels, height, width), resized, or the error."""
+        return self.image.read(path, gigabytes=gigabytes)
+
+    def batch(self, raw: Tensor) -> Tensor:
+        """Return raw images as (n, channels, height, width), after a check."""
+        return self.image.batch(raw)
+
+    def adapted(self, network: nn.Module) -> nn.Module:
+        """Return a network for raw images."""
+        return Normalised(network, self.image)
+
+    def checked(self, outputs: Any, size: int) -> Tensor:
+        """Return outputs (n, locations, classes + 5), after a check of their shape."""
+        wanted = (size, self.locations, len(self.classes) + 5)
+        if not isinstance(outputs, Tensor) or outputs.shape != wanted:
+            got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            raise InputError(f"the network returned {got}, and not scores and sides of boxes, {wanted}.")
+        return outputs.float().cpu()
+
+    def results(self, outputs: Tensor, places: Sequence[tuple[str | None, int | None]]) -> list[Boxes]:
+        """Return the objects of each image, in pixels of its file, or of the network for a tensor."""
+        found = []
+        for place, (boxes, scores, labels) in zip(places, decode_boxes(outputs, self.shape[1:]), strict=True):
+            width, height = _size(place[0]) if place[0] is not None else self.shape[:0:-1]
+            scale = torch.tensor([width / self.image.width, height / self.image.height] * 2)
+            objects = zip(labels.tolist(), scores.tolist(), (boxes * scale).tolist(), strict=True)
+            found.append(Boxes(*place, tuple(Box(self.classes[k], s, (b[0], b[1], b[2], b[3])) for k, s, b in objects)))
+        return found
+
+    def source(self) -> str:
+        """Return the source of the constants and of the function `preprocess`."""
+        return self.image.source()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of `preprocess.json`."""
+        return {**self.image.to_json(), "kind": self.kind}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DetectionPreprocess:
+        """Return the preprocessing written by `to_json`."""
+        return cls(ImagePreprocess.from_json(data))
+
+
+def locations(size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return the centres (locations, 2), as x and y in pixels, and the strides (locations,) of all locations.
+
+    Args:
+        size: Height and width of the images; multiples of 32.
+
+    Example:
+        >>> centres, strides = locations((32, 32))
+        >>> centres[0].tolist(), strides[0].item(), len(centres)
+        ([4.0, 4.0], 8.0, 21)
+    """
+    centres, strides = [], []
+    for stride in STRIDES:
+        y, x = (torch.arange(side // stride) * stride + stride / 2 for side in size)
+        grid = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], -1).reshape(-1, 2)
+        centres.append(grid)
+        strides.append(torch.full((len(grid),), float(stride)))
+    return torch.cat(centres), torch.cat(strides)
+
+
+def decode_boxes(outputs: Tensor, size: Sequence[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return for each image the boxes (k, 4), scores (k,) and classes (k,) in the outputs of a network.
+
+    An output has for each location the scores of the classes, that of its being central, and the distances to the four
+    sides in strides before softplus. The score of a box is the geometric mean of the sigmoids of the first two. Of
+    boxes of a class that overlap by more than 0.6 the best is kept.
+
+    Args:
+        outputs: (n, locations, classes + 5).
+        size: Height and width of the images.
+
+    Example:
+        >>> outputs = torch.full((1, 21, 6), -9.0)
+        >>> outputs[0, 5, :2] = 9.0
+        >>> decode_boxes(outputs, (32, 32))[0][0].round().tolist()
+        [[12.0, 12.0, 12.0, 12.0]]
+    """
+    centres, strides = locations(size)
+    sides = nn.functional.softplus(outputs[..., -4:]) * strides[:, None]
+    boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], -1)
+    limit = torch.tensor([size[1], size[0]] * 2)
+    boxes = boxes.clamp(min=0).minimum(limit)
+    scores = (outputs[..., :-5].sigmoid() * outputs[..., -5:-4].sigmoid()).sqrt()
+    return [_kept(*each) for each in zip(boxes, scores, strict=True)]
+
+
+def overlaps(first: Tensor, second: Tensor) -> Tensor:
+    """Return the intersections over the unions (n, m) of boxes (n, 4) and (m, 4).
+
+    Example:
+        >>> overlaps(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[1.0, 0.0, 3.0, 2.0]])).round(decimals=3)
+        tensor([[0.3330]])
+    """
+    corner = torch.maximum(first[:, None, :2], second[None, :, :2])
+    other = torch.minimum(first[:, None, 2:], second[None, :, 2:])
+    common = (other - corner).clamp(min=0).prod(-1)
+    areas = [(each[:, 2:] - each[:, :2]).prod(-1) for each in (first, second)]
+    return common / (areas[0][:, None] + areas[1][None] - common).clamp(min=1e-9)
+
+
+def _kept(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    places, labels = torch.nonzero(scores > _SCORE, as_tuple=True)
+    order = scores[places, labels].argsort(descending=True, stable=True)[: 10 * _MOST]
+    places, labels = places[order], labels[order]
+    found, certain = boxes[places], scores[places, labels]
+    close = (overlaps(found, found) > _OVERLAP) & (labels[:, None] == labels)
+    kept: list[int] = []
+    left = torch.ones(len(found), dtype=torch.bool)
+    for place in range(len(found)):
+        if left[place] and len(kept) < _MOST:
+            kept.append(place)
+            left &= ~close[place]
+    chosen = torch.tensor(kept, dtype=torch.int64)
+    return found[chosen], certain[chosen], labels[chosen]
+
+
+def _size(file: str) -> tuple[int, int]:
+    """Return width and height of an image as it is seen."""
+    with pillow().open(file) as image:
+        size: tuple[int, int] = image.size
+        return size if orientation(image) < 5 else size[::-1]

@@ -1,0 +1,5 @@
+"""Searches as estimators in the manner of scikit-learn: fit, predict, score. They need scikit-learn."""
+
+from archwright.estimators._estimators import ImageClassifier, ImageRegressor, TabularClassifier, TabularRegressor
+
+__all__ = ["ImageClassifier", "ImageRegressor", "TabularClassifier", "TabularRegressor"]

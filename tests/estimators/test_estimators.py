@@ -1,0 +1,87 @@
+"""Searches behind the interface of scikit-learn."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from archwright.estimators import ImageClassifier, ImageRegressor, TabularClassifier, TabularRegressor
+
+QUICK = {"minutes": None, "trials": 1, "strategy": "random", "scheduler": "full"}
+
+# What is not as the checks of scikit-learn want it, and why.
+EXPECTED = {
+    "check_methods_subset_invariance": "products in float32 depend on the size of a batch, in the seventh digit",
+    "check_array_api_input": "skipped by scikit-learn itself without SCIPY_ARRAY_API",
+}
+
+
+@pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
+def test_the_checks_of_scikit_learn_pass(estimator) -> None:
+    failed = {}
+    for instance, check in estimator_checks_generator(estimator(**QUICK, epochs=30, final=False, random_state=0)):
+        name = getattr(check, "func", check).__name__
+        if name in EXPECTED:
+            continue
+        try:
+            check(instance)
+        except Exception as error:  # whatever a check raises
+            failed[name] = f"{type(error).__name__}: {error}"
+    assert failed == {}
+
+
+def test_it_is_a_part_of_pipelines_clones_and_cross_validation() -> None:
+    X, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    pipeline = make_pipeline(StandardScaler(), TabularClassifier(**QUICK, epochs=30, random_state=0))
+    assert cross_val_score(clone(pipeline), X, names, cv=2).mean() > 0.8
+    fitted = pipeline.fit(X, names)
+    assert set(fitted.predict(X)) == {"setosa", "versicolor", "virginica"}
+    again = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    assert np.allclose(fitted.predict_proba(X).sum(1), 1)
+
+
+def test_the_order_of_classes_is_that_of_their_probabilities() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(12), 20)  # twelve, of which "10" sorts before "2" as text
+    X = np.eye(12)[y] + rng.normal(scale=0.05, size=(240, 12))
+    classifier = TabularClassifier(**QUICK, epochs=30, random_state=0).fit(X, y)
+    assert classifier.score(X, y) > 0.9
+    assert np.array_equal(classifier.classes_, np.arange(12))
+
+
+def test_a_fit_can_be_repeated() -> None:
+    X, y = load_iris(return_X_y=True)
+    first, second = (TabularClassifier(**QUICK, epochs=2, random_state=3).fit(X, y).predict_proba(X) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_images_are_classified_and_valued() -> None:
+    X, y = load_digits(return_X_y=True)
+    images = X.reshape(-1, 8, 8)
+    classifier = ImageClassifier(**QUICK, epochs=2, random_state=0).fit(images[:300], y[:300])
+    assert classifier.predict(images[:5]).shape == (5,)
+    with pytest.raises(ValueError, match=r"as in fit: \(n, 8, 8\); not \(5, 64\)"):
+        classifier.predict(X[:5])
+    values = images.mean((1, 2))[:300]
+    regressor = ImageRegressor(**QUICK, epochs=2, random_state=0).fit(images[:300], np.stack([values, -values], 1))
+    assert regressor.predict(images[:5]).shape == (5, 2)
+
+
+def test_what_cannot_be_used_is_a_value_error() -> None:
+    with pytest.raises(NotFittedError):
+        TabularClassifier().predict(np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="at least two classes"):
+        TabularClassifier(**QUICK).fit(np.zeros((9, 2)), np.zeros(9))
+    with pytest.raises(ValueError, match="budget"):
+        TabularClassifier(minutes=None).fit(np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2)

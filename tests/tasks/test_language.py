@@ -1,0 +1,120 @@
+"""Language models: files, metrics, baselines, and networks that write."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import archwright as aw
+from archwright.datasets import Continuation, InputError, Part, preprocess_from_json
+from archwright.errors import DataError, EvaluationError
+from archwright.export import export_network
+from archwright.tasks import fit_within
+from archwright.tasks._language import Perplexity
+
+TEXT = "the cat sat on the mat. the dog sat on the log. " * 40
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "story.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def test_a_text_is_recognised_and_split_in_order(file: Path) -> None:
+    task = aw.task(file, length=16)
+    assert task.told[0].startswith("task: language, because story.txt holds a text")
+    assert task.preprocess.vocabulary[0] == " "
+    read = "".join(task.preprocess.text(row) for row in task.train.inputs.tolist())
+    assert TEXT.startswith(read)
+    assert len(read) > 0.75 * len(TEXT)
+    assert torch.equal(task.train.inputs[:, 1:], task.train.targets[:, :-1])
+    assert task.preprocess.text(task.test.inputs[0].tolist()) == TEXT[round(0.9 * len(TEXT)) :][:16]
+    assert torch.equal(aw.task(**task.spec).test.targets, task.test.targets)
+    assert preprocess_from_json(json.loads(json.dumps(task.preprocess.to_json()))) == task.preprocess
+
+
+def test_words_and_files_of_their_own(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "test.txt").write_text("the bird sat on the mat. " * 9)
+    task = aw.task(file, "language", unit="words", length=8, test_file=str(tmp_path / "test.txt"))
+    assert set(task.preprocess.vocabulary) == {"the", "cat", "sat", "on", "mat", "dog", "log", "."}
+    assert (task.test.inputs == 0).any()  # the bird
+    assert task.preprocess.text([1, 0]).endswith("\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", {}, "leave none to train on|leaves nothing"),
+        ("too short", {}, r"the training part of .*story\.txt has 7 characters, and a sequence 128"),
+        (TEXT, {"unit": "letters"}, "unit must be one of characters, words, not 'letters'"),
+        (b"\xff\xfe\xfa", {}, r"story\.txt cannot be read as a text in UTF-8"),
+    ],
+)
+def test_what_cannot_be_used_is_said(file: Path, text, options, message: str) -> None:
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises((DataError, EvaluationError, InputError), match=message):
+        aw.task(file, **options)
+
+
+def test_the_metrics_of_known_scores() -> None:
+    scores = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]]).log()
+    meter = Perplexity()
+    meter.update(scores, torch.tensor([[0, 0]]))
+    found = meter.compute()
+    mean = -(math.log(0.5) + math.log(0.1)) / 2
+    assert found["perplexity"] == pytest.approx(math.exp(mean))
+    assert found["bits"] == pytest.approx(mean / math.log(2))
+    assert found["accuracy"] == 0.5
+
+
+def test_the_baseline_is_that_of_witten_and_bell(file: Path) -> None:
+    task = aw.task(file, length=16)
+    (method,) = task.baselines
+    assert method.name == "5-grams"
+    fitted = fit_within(task, method, seconds=20)
+    assert fitted.metrics["bits"] < 1
+    part = Part(torch.tensor([[1, 2, 1, 2]]), torch.tensor([[2, 1, 2, 1]]))
+    shares = task.baselines[0].fit(part, 1.0)(torch.tensor([[1, 3]])).exp()
+    assert torch.allclose(shares.sum(-1), torch.ones(1, 2), atol=1e-4)
+    # After "1" came only "2", twice: (2 + 1 × p(2)) / 3, with p(2) = (2 + 2 / tokens) / (5 + 2).
+    least = (2 + 2 / task.tokens) / 7
+    assert shares[0, 0, 2].item() == pytest.approx((2 + least) / 3, rel=1e-4)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_no_token_depends_on_later_ones(place: int) -> None:
+    space = aw.spaces.create("language", input_shape=(12,), vocabulary=20)
+    network = space.build(aw.spaces.starts(space)[place]).eval()
+    tokens = torch.randint(1, 20, (2, 12))
+    other = tokens.clone()
+    other[:, 7:] = (other[:, 7:] + 5) % 20
+    first, second = network(tokens), network(other)
+    assert torch.allclose(first[:, :7], second[:, :7], atol=1e-5)
+    assert not torch.allclose(first[:, 7:], second[:, 7:], atol=1e-3)
+    assert torch.allclose(network(tokens[:, :5]), first[:, :5], atol=1e-5)
+
+
+def test_a_network_is_searched_and_writes(file: Path, tmp_path: Path) -> None:
+    training = aw.Training(aw.task(file, length=16), epochs=1)
+    study = aw.search("language", training, budget=aw.Budget(trials=1), path=tmp_path / "run", baseline=False)
+    assert {"test_perplexity", "test_bits", "test_accuracy"} <= study.test.keys()
+    (found,) = study.predict(file)
+    assert isinstance(found, Continuation)
+    assert found.prompt == TEXT[-16:]
+    assert len(found.text) == 100
+    (again,) = study.predict([{"text": TEXT}])
+    assert again.text == found.text
+    export_network(tmp_path / "run", tmp_path / "network", space=study.space)
+    command = [sys.executable, "predict.py", str(file), "--json"]
+    done = subprocess.run(command, cwd=tmp_path / "network", capture_output=True, text=True, check=True)
+    (told,) = json.loads(done.stdout)["predictions"]
+    assert told["text"] == found.text
+    assert told["perplexity"] == pytest.approx(found.perplexity, rel=1e-3)
