@@ -30,10 +30,15 @@ FAST: dict[str, dict[str, Any]] = {
     "darts": {"C": 4, "layers": 3},
     "nasbench101": {"C": 5, "N": 1},
     "nasbench201": {"C": 4, "N": 1},
+    "detector": {"widths": (8,), "necks": (8,), "repeats": (1, 2), "depths": (1, 2)},
+    "language": {"vocabulary": 100, "widths": (16, 32), "layers": (1, 2)},
+    "unet": {"depths": (1, 2), "widths": (4, 8)},
     "tagger": {"vocabulary": 20, "widths": (8, 16)},
     "text": {"vocabulary": 20, "widths": (8, 16)},
 }
 OUTPUTS: dict[str, Callable[[tuple[int, ...], int], tuple[int, ...]]] = {  # of one sample, where it is not (classes,)
+    "detector": lambda shape, classes: (sum(shape[1] * shape[2] // 4**k for k in (3, 4, 5)), classes + 5),
+    "language": lambda shape, classes: (*shape, 100),
     "speech": lambda shape, classes: (classes, (1 + (shape[0] - 256) // 80 + 1) // 2),
     "tagger": lambda shape, classes: (*shape, classes),
     "unet": lambda shape, classes: (classes, *shape[1:]),
@@ -52,6 +57,10 @@ def shape_for(name: str) -> tuple[int, ...]:
     """Return a small input that a space takes."""
     if name in ("audio", "speech"):
         return WAVE
+    if name == "detector":
+        return (3, 32, 32)
+    if name == "unet":
+        return IMAGE
     return IMAGE if name in spaces.suiting(3) and name != "mlp" else VECTOR
 
 

@@ -113,7 +113,9 @@ class LanguagePreprocess(Preprocess):
         if isinstance(given, Mapping) and set(given) == {"text"}:
             given = given["text"]
         if not isinstance(given, str):
-            return super().item(given)
+            raise InputError(
+                f'this network takes text files, or mappings such as {{"text": "To be"}}, not {given!r:.40}'
+            )
         tokens = self.encode(given)[-self.length :]
         if not len(tokens):
             raise InputError("the text is empty.")

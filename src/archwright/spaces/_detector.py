@@ -29,9 +29,15 @@ class SharedHead(nn.Module):
         self.head = head
         self.classes = classes
 
-    def forward(self, fine: torch.Tensor, middle: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        fine: torch.Tensor,
+        middle: torch.Tensor,
+        coarse: torch.Tensor,
+    ) -> torch.Tensor:
         """Return (n, locations, classes + 5)."""
-        return joined([self.head(level) for level in (fine, middle, coarse)], self.classes)
+        levels = [self.head(level) for level in (fine, middle, coarse)]
+        return joined(levels, self.classes)
 
 
 class SeparateHeads(nn.Module):
@@ -44,11 +50,23 @@ class SeparateHeads(nn.Module):
         classes: The number of classes.
     """
 
-    def __init__(self, fine: nn.Module, middle: nn.Module, coarse: nn.Module, classes: int) -> None:
+    def __init__(
+        self,
+        fine: nn.Module,
+        middle: nn.Module,
+        coarse: nn.Module,
+        classes: int,
+    ) -> None:
         super().__init__()
         self.fine, self.middle, self.coarse = fine, middle, coarse
         self.classes = classes
 
-    def forward(self, fine: torch.Tensor, middle: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        fine: torch.Tensor,
+        middle: torch.Tensor,
+        coarse: torch.Tensor,
+    ) -> torch.Tensor:
         """Return (n, locations, classes + 5)."""
-        return joined([self.fine(fine), self.middle(middle), self.coarse(coarse)], self.classes)
+        levels = [self.fine(fine), self.middle(middle), self.coarse(coarse)]
+        return joined(levels, self.classes)

@@ -30,7 +30,7 @@ def register(
         name: The name, such as "convnet".
         ranks: The ranks of the supported input shapes, such as `(3,)` for images; `None` for any.
         starts: A function that returns known good architectures of such a space, best first.
-        special: Whether inputs are neither tables nor images, such as ids of tokens, or waveforms.
+        special: Whether inputs are neither tables nor images, or outputs neither scores of classes nor values.
 
     Raises:
         ValueError: The name is taken.

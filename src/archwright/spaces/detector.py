@@ -25,7 +25,7 @@ def _plain(space: Space) -> Iterator[dict[str, Any]]:
         yield {name: value for name, value in found.items() if name in values}
 
 
-@register("detector", ranks=(3,), starts=_plain)
+@register("detector", ranks=(3,), starts=_plain, special=True)
 def detector(
     *,
     input_shape: Sequence[int] = (3, 256, 256),

@@ -28,7 +28,7 @@ def _plain(space: Space) -> Iterator[dict[str, Any]]:
     yield {name: value for name, value in recurrent.items() if name in values}
 
 
-@register("language", ranks=(1,), starts=_plain)
+@register("language", ranks=(1,), starts=_plain, special=True)
 def language(
     *,
     input_shape: Sequence[int] = (64,),
@@ -43,7 +43,8 @@ def language(
     of tokens for both (Press and Wolf 2017). The decisions are the width, the model and the dropout. Transformer
     (Vaswani et al. 2017; Radford et al., GPT-2, 2019): layers, heads, how many of them share keys and values (Ainslie
     et al. 2023), positions (learned, or rotary: Su et al. 2021), the norm (layer or root mean square: Zhang and
-    Sennrich 2019), the size of the feed-forward network and its activation. Recurrent: the cell (GRU or LSTM) and its layers.
+    Sennrich 2019), the size of the feed-forward network and its activation. Recurrent: the cell (GRU or LSTM) and its
+    layers.
 
     Args:
         input_shape: (length,), the tokens of a sequence.
@@ -60,7 +61,7 @@ def language(
         >>> space.build(aw.spaces.starts(space)[0])(torch.ones(2, 16, dtype=torch.int64)).shape
         torch.Size([2, 16, 30])
     """
-    shape = checked_input("language", input_shape, 1)
+    shape = checked_input("language", input_shape, 1 if classes is None else classes)
     if vocabulary < 2:
         raise SpaceError(f"space 'language': vocabulary is 2 or more, not {vocabulary!r}")
     if not widths or any(width < 16 or width % 16 for width in widths):

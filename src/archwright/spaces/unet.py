@@ -25,7 +25,7 @@ def _plain(space: Space) -> Iterator[dict[str, Any]]:
             yield {name: value for name, value in found.items() if name in values}
 
 
-@register("unet", ranks=(3,), starts=_plain)
+@register("unet", ranks=(3,), starts=_plain, special=True)
 def unet(
     *,
     input_shape: Sequence[int] = (3, 128, 128),
@@ -58,7 +58,7 @@ def unet(
     Example:
         >>> space = aw.spaces.create("unet", input_shape=(1, 64, 64))
         >>> space.size
-        6480
+        3240
     """
     shape = checked_input("unet", input_shape, classes)
     if not 1 <= depths[0] <= depths[1]:
