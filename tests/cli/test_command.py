@@ -165,7 +165,7 @@ def test_list_names_all_with_a_line_each(kind, some, in_process):
         (["search", "iris", "--space", "convnet"], ["convnet", "mlp"]),
         (["search", "iris", "--workers", "4"], ["workers", "1"]),
         (["search", "iris", "--trials", "0"], ["trials"]),
-        (["search", "iris", "--augment", "flip"], ["flip", "image"]),
+        (["search", "iris", "--augment", "flip"], ["flip", "no augmentations"]),
         (["search", "no/such/folder"], ["no/such/folder"]),
         (["show", "no/such/run"], ["no/such/run"]),
         (["resume", "no/such/run"], ["no/such/run"]),
