@@ -438,5 +438,4 @@ def test_a_network_learns_values_in_their_own_units(tmp_path: Any) -> None:
     assert found.value == pytest.approx(1300, abs=100)
     again = aw.load(tmp_path / "run").resume(aw.Budget(trials=2))
     assert len(again.trials) == 2
-    with pytest.raises(aw.errors.DataError, match='task="regression"'):
-        aw.data(file)
+    assert aw.data(file).classes == ()  # such a column is one of values, without a word

@@ -34,6 +34,10 @@ class Box:
         label: Its class.
         score: How certain the network is, in 0..1.
         box: Left, upper, right and lower side, in pixels of the image.
+
+    Example:
+        >>> Box("cat", 0.9, (1.0, 1.0, 5.0, 8.0)).label
+        'cat'
     """
 
     label: str

@@ -33,6 +33,10 @@ class Annotated:
     Args:
         image: The file.
         objects: The name of the class and the left, upper, right and lower side in pixels, of each object.
+
+    Example:
+        >>> Annotated(Path("image.png"), (("cat", (0.0, 0.0, 32.0, 80.0)),)).objects[0][0]
+        'cat'
     """
 
     image: Path

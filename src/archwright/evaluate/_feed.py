@@ -144,7 +144,7 @@ def compute_metrics(model: torch.nn.Module, feed: Feed, setup: Setup, *, seconds
         >>> task = aw.Training(aw.data((torch.rand(40, 4), torch.arange(40) % 2))).task
         >>> metrics = compute_metrics(torch.nn.Linear(4, 2), Feed(task, task.validation, Setup("cpu")), Setup("cpu"))
         >>> sorted(metrics)
-        ['accuracy', 'f1', 'loss', 'precision', 'recall']
+        ['accuracy', 'auc', 'f1', 'loss', 'precision', 'recall']
     """
     model.eval()
     end = time.monotonic() + seconds
