@@ -46,7 +46,7 @@ _HELPERS = frozenset(
         "archwright.spaces._decoder:FirstOutput",
         "archwright.spaces._decoder:Places",
         "archwright.spaces._decoder:TiedModel",
-        "archwright.spaces._detector:SeparateHeads",
+        "archwright.spaces._detector:Joined",
         "archwright.spaces._detector:SharedHead",
         "archwright.spaces._initialise:initialised",
         "archwright.spaces._mobile:inverted_bottleneck",

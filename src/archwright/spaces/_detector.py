@@ -40,25 +40,15 @@ class SharedHead(nn.Module):
         return joined(levels, self.classes)
 
 
-class SeparateHeads(nn.Module):
-    """A head for each level.
+class Joined(nn.Module):
+    """The outputs of the heads of three levels in one sequence.
 
     Args:
-        fine: The head of the level with the smallest stride.
-        middle: That of the next one.
-        coarse: That of the last one.
         classes: The number of classes.
     """
 
-    def __init__(
-        self,
-        fine: nn.Module,
-        middle: nn.Module,
-        coarse: nn.Module,
-        classes: int,
-    ) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
-        self.fine, self.middle, self.coarse = fine, middle, coarse
         self.classes = classes
 
     def forward(
@@ -68,5 +58,4 @@ class SeparateHeads(nn.Module):
         coarse: torch.Tensor,
     ) -> torch.Tensor:
         """Return (n, locations, classes + 5)."""
-        levels = [self.fine(fine), self.middle(middle), self.coarse(coarse)]
-        return joined(levels, self.classes)
+        return joined([fine, middle, coarse], self.classes)

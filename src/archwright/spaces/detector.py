@@ -82,10 +82,14 @@ def detector(
     stem = nn.Sequential(_convolution(first, activation, stride=2), _convolution(first, activation, stride=2))
     laterals = [nn.Sequential(nn.LazyConv2d(neck, 1, bias=False), nn.BatchNorm2d(neck)) for _ in range(3)]
     tower = _head(neck, activation, classes, depths)
-    heads = {
-        "shared": lazy("archwright.spaces._detector:SharedHead")(tower, classes),
-        "separate": lazy("archwright.spaces._detector:SeparateHeads")(tower, tower, tower, classes),
-    }
+    together = lazy("archwright.spaces._detector:Joined")(classes)
+
+    def separate(fine: Any, middle: Any, coarse: Any) -> Any:
+        levels = tower(fine, name="fine"), tower(middle, name="middle"), tower(coarse, name="coarse")
+        return together(*levels, name="joined")
+
+    shared = lazy("archwright.spaces._detector:SharedHead")(tower, classes)
+    heads = {"shared": shared, "separate": graph(separate)}
     head = choice(heads, name="head")
     back = choice({"top-down": None, "both ways": nn.MaxPool2d(2)}, name="neck")
 
