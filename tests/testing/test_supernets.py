@@ -18,6 +18,11 @@ from archwright.testing import SupernetSuite
 IMAGE = {"input_shape": (3, 16, 16), "classes": 3}
 SMALL = {  # options that make a registered space quick to compile
     "accel-nasbench": {"input_shape": (3, 32, 32), "classes": 3},
+    "detector": {"input_shape": (1, 32, 32), "widths": (8, 16), "necks": (8, 16), "repeats": (1, 2), "depths": (1, 2)},
+    "language": {"input_shape": (8,), "vocabulary": 20, "widths": (16, 32), "layers": (1, 2)},
+    "tagger": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
+    "text": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
+    "unet": {"input_shape": (1, 8, 8), "depths": (1, 2), "widths": (4, 8)},
     "audio": {"input_shape": (1000,), "classes": 3, "widths": (8, 16)},
     "convnet": {**IMAGE, "filters": (4, 8)},
     "darts": {**IMAGE, "C": 4, "layers": 3},
