@@ -15,8 +15,7 @@ from archwright.cli._options import Code, Ensemble, Json, Minutes, Run, Trials
 from archwright.errors import ArchwrightError, BudgetError
 
 if TYPE_CHECKING:
-    from archwright.cli._render import Display
-    from archwright.study import Study
+    pass
 
 app = typer.Typer(
     name="archwright",
@@ -213,8 +212,7 @@ def search(
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Table with the test samples; default: a fifth of DATA.")] = None,
     task: Annotated[
-        str | None,
-        typer.Option(help="Task (`archwright list tasks`); default: what the data look like, or classification."),
+        str | None, typer.Option(help="Task (`archwright list tasks`); default: what the data look like.")
     ] = None,
     option: Annotated[
         list[str] | None,
@@ -251,8 +249,7 @@ def search(
     check_run_folder(path)
     target_column = label[0] if label and len(label) == 1 else label
     given: dict[str, Any] = {"target": target_column, "ignore": ignore, "size": size, "max_gigabytes": max_gigabytes}
-    given |= {"validation_file": validation, "test_file": test}
-    given |= parse_options(option or ())
+    given |= {"validation_file": validation, "test_file": test, **parse_options(option or ())}
     with warnings_as_lines():
         chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
         chosen_scheduler = scheduler if scheduler == "auto" else parse_scheduler(scheduler)
@@ -293,7 +290,7 @@ def search(
             ensemble=ensemble,
             callbacks=[shown],
         )
-    _conclude(shown, study, as_json=json)
+    raise typer.Exit(shown.conclude(study, as_json=json))
 
 
 @app.command()
@@ -325,7 +322,7 @@ def resume(
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
         study.resume(budget=budget, final=final, ensemble=ensemble, callbacks=[display])
-    _conclude(display, study, as_json=json)
+    raise typer.Exit(display.conclude(study, as_json=json))
 
 
 @app.command()
@@ -501,12 +498,3 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], json: Jso
     from archwright.cli._render import Display
 
     Display(quiet=False).names(entries(kind), as_json=json)
-
-
-def _conclude(display: Display, study: Study, *, as_json: bool) -> None:
-    """Show the result; the exit status tells scripts of an interrupt (130) and of a search without a network (1)."""
-    display.conclude(study, as_json=as_json)
-    if study.stopped_by == "interrupt":
-        raise typer.Exit(130)
-    if study.best is None:
-        raise typer.Exit(1)

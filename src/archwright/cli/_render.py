@@ -148,11 +148,16 @@ class Display(Callback):
 
     # ------------------------------------------------------------------ results
 
-    def conclude(self, study: Study, *, as_json: bool) -> None:
-        """Show how a search ended and what it leaves."""
+    def conclude(self, study: Study, *, as_json: bool) -> int:
+        """Show how a search ended and what it leaves.
+
+        Returns:
+            The exit status: 130 after an interrupt, 1 without a network, else 0.
+        """
+        status = 130 if study.stopped_by == "interrupt" else int(study.best is None)
         if as_json:
             document(study.summary())
-            return
+            return status
         trials = None if study.budget is None else study.budget.trials
         reasons = {
             "trials": f"the budget of {counted(trials or 0, 'full evaluation')} is used up",
@@ -166,6 +171,7 @@ class Display(Callback):
         reason = reasons.get(study.stopped_by or "", study.stopped_by)
         self.out.line(f"{_states(study)} in {_clock(study.elapsed)}: {reason}", label="ended")
         self._result(study)
+        return status
 
     def show(self, study: Study, *, top: int, as_json: bool) -> None:
         """Show a study on record: what it is, its best trials, its best network."""

@@ -331,8 +331,6 @@ class Training(Evaluator):
         if not len(self.task.test):
             return {}
         tested = compute_metrics(model, Feed(self.task, self.task.test, setup), setup)
-        with torch.no_grad():
-            tested |= self.task.test_with(lambda inputs: setup.run(model, setup.place(inputs)))
         return {f"test_{name}": value for name, value in tested.items()}
 
     def seconds_per_epoch(self, candidate: Candidate) -> float:

@@ -89,7 +89,7 @@ def search(
         final: Whether to train the best network from scratch, for longer, on training and validation data, and to
             evaluate it on the test data; or the number of best networks for that.
         baseline: Whether to fit quick classical methods (a linear model and, for tables, gradient boosting) before the
-            first trial, to compare the best network with: `Study.baselines`, `Study.ahead`. They take at most 5 % of a
+            first trial, to compare the best network with: `Study.baselines`, `Study.ahead`. They take at most 10 % of a
             time budget and 30 seconds, or 10 seconds without one. `None` for yes if the strategy is "auto", the task
             has classical methods, and a time budget is 20 seconds or more.
         ensemble: The largest number of networks of the search that are combined in an ensemble (`Study.ensemble`), 2 or

@@ -102,11 +102,6 @@ class Detection(Task):
             name=name,
         )
 
-    @property
-    def suited(self) -> tuple[str, ...]:
-        """Shifts and flips."""
-        return self.augmentations
-
     def prepare(self, inputs: Any) -> Tensor:
         """Return normalised images."""
         return self.image.normalise(inputs)

@@ -94,11 +94,6 @@ class Segmentation(Task):
         )
 
     @property
-    def suited(self) -> tuple[str, ...]:
-        """Shifts and flips."""
-        return self.augmentations
-
-    @property
     def baselines(self) -> Sequence[ClassicalMethod]:
         """Gradient boosting on a filter bank; of scikit-learn, which is loaded for it."""
         from archwright.tasks._pixels import pixel_classifiers

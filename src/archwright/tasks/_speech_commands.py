@@ -88,11 +88,6 @@ class SpeechCommands(ClassTask):
 
         return cepstral_classifiers(self)
 
-    @property
-    def suited(self) -> tuple[str, ...]:
-        """Other speeds, shifts and noise."""
-        return self.augmentations
-
     def augment(
         self, inputs: Any, targets: Any, names: Collection[str], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:

@@ -91,11 +91,6 @@ class SpeechRecognition(Task):
             name=name,
         )
 
-    @property
-    def suited(self) -> tuple[str, ...]:
-        """Noise."""
-        return self.augmentations
-
     def augment(
         self, inputs: Any, targets: Any, names: Collection[str], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:

@@ -128,11 +128,6 @@ class Tagging(Task):
         """The most frequent tag of each token."""
         return [ClassicalMethod("most frequent tags", partial(_fit_frequencies, len(self.classes)))]
 
-    @property
-    def suited(self) -> tuple[str, ...]:
-        """Tokens that become unknown."""
-        return self.augmentations
-
     def prepare(self, inputs: Any) -> Tensor:
         """Return a batch, cut to its longest sentence."""
         return shortened(inputs)

@@ -170,8 +170,8 @@ class Task:
 
     @property
     def suited(self) -> tuple[str, ...]:
-        """The augmentations that a training uses when it is not told: none, unless a subclass has some."""
-        return ()
+        """The augmentations that a training uses when it is not told: all of them, unless a subclass selects some."""
+        return self.augmentations
 
     # ------------------------------------------------------------------ what a training asks
 
@@ -231,14 +231,6 @@ class Task:
             device: The device of outputs and targets.
         """
         return MetricsByName(self._metrics, device)
-
-    def test_with(self, run: Callable[..., Any]) -> dict[str, float]:
-        """Return further metrics of the test part, which need the network itself, such as those of texts it writes.
-
-        Args:
-            run: Calls the network with inputs.
-        """
-        return {}
 
     def decode(self, outputs: Tensor) -> list[Any]:
         """Return the predictions in readable form, such as class names, one for each sample."""

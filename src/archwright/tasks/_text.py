@@ -109,11 +109,6 @@ class TextClassification(ClassTask):
 
         return text_classifiers(self)
 
-    @property
-    def suited(self) -> tuple[str, ...]:
-        """Words that become unknown."""
-        return self.augmentations
-
     def prepare(self, inputs: Any) -> Tensor:
         """Return a batch, cut to its longest text."""
         return shortened(inputs)
