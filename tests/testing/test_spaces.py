@@ -19,6 +19,7 @@ SMALL = {  # options that make a registered space quick to build
     "detector": {"input_shape": (1, 32, 32), "widths": (8, 16), "necks": (8, 16), "repeats": (1, 2), "depths": (1, 2)},
     "language": {"input_shape": (8,), "vocabulary": 20, "widths": (16, 32), "layers": (1, 2)},
     "tagger": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
+    "tabular": {"input_shape": (6,), "columns": (0, 0, 4)},
     "text": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
     "unet": {"input_shape": (1, 8, 8), "depths": (1, 2), "widths": (4, 8)},
     "audio": {"input_shape": (1000,), "widths": (8, 16)},

@@ -128,7 +128,7 @@ def suiting(rank: int) -> list[str]:
 
     Example:
         >>> aw.spaces.suiting(1)
-        ['mlp']
+        ['mlp', 'tabular']
     """
     return [name for name in names() if _takes(name, rank) and name not in _special]
 
