@@ -24,13 +24,14 @@ from archwright.errors import SpaceError
 from archwright.space import Architecture, Space
 
 NAMES = spaces.names()
-VECTOR, WAVE, IMAGE = (12,), (1000,), (3, 8, 8)
+VECTOR, WAVE, SERIES, IMAGE = (12,), (1000,), (24, 12), (3, 8, 8)
 SHAPES = [(1, 1, 1), (1, 2, 5), (3, 9, 15), (1, 28, 28), (3, 96, 64), (3, 224, 224)]
 FAST: dict[str, dict[str, Any]] = {
     "darts": {"C": 4, "layers": 3},
     "nasbench101": {"C": 5, "N": 1},
     "nasbench201": {"C": 4, "N": 1},
     "detector": {"widths": (8,), "necks": (8,), "repeats": (1, 2), "depths": (1, 2)},
+    "forecaster": {"horizon": 6},
     "language": {"vocabulary": 100, "widths": (16, 32), "layers": (1, 2)},
     "unet": {"depths": (1, 2), "widths": (4, 8)},
     "tagger": {"vocabulary": 20, "widths": (8, 16)},
@@ -38,6 +39,7 @@ FAST: dict[str, dict[str, Any]] = {
 }
 OUTPUTS: dict[str, Callable[[tuple[int, ...], int], tuple[int, ...]]] = {  # of one sample, where it is not (classes,)
     "detector": lambda shape, classes: (sum(shape[1] * shape[2] // 4**k for k in (3, 4, 5)), classes + 5),
+    "forecaster": lambda shape, classes: (6 if shape == SERIES else 96, classes),
     "language": lambda shape, classes: (*shape, 100),
     "speech": lambda shape, classes: (classes, (1 + (shape[0] - 256) // 80 + 1) // 2),
     "tagger": lambda shape, classes: (*shape, classes),
@@ -57,6 +59,8 @@ def shape_for(name: str) -> tuple[int, ...]:
     """Return a small input that a space takes."""
     if name in ("audio", "speech"):
         return WAVE
+    if name == "forecaster":
+        return SERIES
     if name == "detector":
         return (3, 32, 32)
     if name == "unet":

@@ -27,11 +27,15 @@ from archwright.datasets._preprocess import (
     Prediction,
     Preprocess,
     Result,
+    Target,
     load_preprocess,
     preprocess_from_json,
 )
 from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
 from archwright.datasets._recordings import by_speaker, find_recordings, read_recordings
+from archwright.datasets._series import Windows, looks_like_series, windows_between
+from archwright.datasets._series_preprocess import Forecast, SeriesPreprocess
+from archwright.datasets._series_table import GAPS, SeriesTable, Spacing, read_series, spacing_of
 from archwright.datasets._speech import SpeechPreprocess, Transcript, spoken
 from archwright.datasets._split import choose, split_in_order, three_parts
 from archwright.datasets._table_preprocess import Column, Labels, TablePreprocess
@@ -41,6 +45,7 @@ from archwright.datasets._texts import Text, Texts, find_texts, holds_texts, rea
 from archwright.datasets._transcripts import find_transcripts
 
 __all__ = [
+    "GAPS",
     "GIGABYTES",
     "IGNORED",
     "IMAGES",
@@ -55,6 +60,7 @@ __all__ = [
     "Data",
     "DetectionPreprocess",
     "Estimate",
+    "Forecast",
     "ImagePreprocess",
     "InputError",
     "Labels",
@@ -68,14 +74,19 @@ __all__ = [
     "Result",
     "SegmentationPreprocess",
     "Sentence",
+    "SeriesPreprocess",
+    "SeriesTable",
+    "Spacing",
     "SpeechPreprocess",
     "TablePreprocess",
     "TagPreprocess",
     "Tags",
+    "Target",
     "Text",
     "TextPreprocess",
     "Texts",
     "Transcript",
+    "Windows",
     "advice",
     "by_speaker",
     "check_file",
@@ -93,6 +104,7 @@ __all__ = [
     "image_size",
     "load_preprocess",
     "locations",
+    "looks_like_series",
     "moments_of",
     "overlaps",
     "padded",
@@ -100,11 +112,13 @@ __all__ = [
     "read_objects",
     "read_pairs",
     "read_recordings",
+    "read_series",
     "read_tags",
     "read_text",
     "read_texts",
     "registry",
     "shape_of",
+    "spacing_of",
     "spans",
     "split_in_order",
     "spoken",
@@ -117,5 +131,6 @@ __all__ = [
     "usual_length",
     "usual_tokens",
     "vocabulary_of",
+    "windows_between",
     "words_of",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,6 +67,15 @@ class Part:
             places: Indices, int64 of shape (n,).
         """
         return Part(*self.at(places))
+
+    def placed(self, inputs: Callable[[Any], Any], targets: Callable[[torch.Tensor], torch.Tensor]) -> Part:
+        """Return the part on another device.
+
+        Args:
+            inputs: Moves the inputs.
+            targets: Moves the targets.
+        """
+        return Part(inputs(self.inputs), targets(self.targets))
 
     def batches(self, places: Sequence[torch.Tensor]) -> Iterator[tuple[Any, torch.Tensor]]:
         """Yield batches (inputs, targets).

@@ -71,6 +71,10 @@ class Target:
         name: Its name.
         mean: Over the training part.
         std: Standard deviation likewise; above 0.
+
+    Example:
+        >>> Target("price", mean=20.0, std=5.0).name
+        'price'
     """
 
     name: str
@@ -165,7 +169,7 @@ class Preprocess(ABC):
         takes: What files it reads, in words.
         suffixes: Of the files that are looked for in a folder; a folder is refused where there are none.
         is_numbered: Whether a file has several samples.
-        uses: Other kinds of preprocessing that it is made of.
+        uses: Classes of other modules that it is made of, such as another kind of preprocessing.
         classes: Names of the classes; empty where the outputs are no scores of classes.
         targets: The targets of a regression.
 
@@ -180,7 +184,7 @@ class Preprocess(ABC):
     takes: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ()
     is_numbered: ClassVar[bool] = False
-    uses: ClassVar[tuple[type[Preprocess], ...]] = ()
+    uses: ClassVar[tuple[type, ...]] = ()
     classes: tuple[str, ...]
     targets: tuple[Target, ...]
 

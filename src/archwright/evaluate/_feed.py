@@ -46,10 +46,12 @@ class Feed:
         self._setup = setup
         self._part = part
         if isinstance(part, Part):
-            targets = part.targets
-            if torch.device(setup.device).type == "mps" and targets.dtype == torch.float64:
-                targets = targets.float()  # which is all there is
-            self._part = Part(setup.place(part.inputs), targets.to(setup.device))
+            self._part = part.placed(setup.place, self._place_targets)
+
+    def _place_targets(self, targets: Tensor) -> Tensor:
+        if torch.device(self._setup.device).type == "mps" and targets.dtype == torch.float64:
+            targets = targets.float()  # which is all there is
+        return targets.to(self._setup.device)
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -89,7 +91,7 @@ class Feed:
         if not isinstance(part, Part):
             yield from self._read(torch.split(order, self.sizes(size)))
             return
-        for chosen in torch.split(order.to(part.targets.device), self.sizes(size)):
+        for chosen in torch.split(order.to(self._setup.device), self.sizes(size)):
             inputs, targets = part.at(chosen)
             if augment:
                 inputs, targets = self.task.augment(inputs, targets, augment, generator)

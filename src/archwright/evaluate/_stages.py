@@ -61,7 +61,7 @@ def fidelities(task: Task, epochs: int, batch_size: int) -> dict[str, Fidelity]:
     side = task.train.inputs.shape[-2] if task.is_scalable else 0
     if side > _LEAST_SIDE:
         found["resolution"] = Fidelity(_LEAST_SIDE, side, whole=True, power=2.0, most=side)
-    if len(task.validation) < ENOUGH and isinstance(task.train, Part):
+    if len(task.validation) < ENOUGH and isinstance(task.train, Part) and not task.is_ordered:
         found["splits"] = Fidelity(1, SPLITS, whole=True)
     return found
 
@@ -111,10 +111,15 @@ class Cuts:
         return self._made[key]
 
 
-def keep_back(part: Any) -> tuple[Any, Any]:
-    """Return half of a part, at most 1,000 samples and always the same ones, and the others."""
-    mixed = _some(part, len(part))
+def keep_back(part: Any, *, is_ordered: bool = False) -> tuple[Any, Any]:
+    """Return half of a part, at most 1,000 samples and always the same ones, and the others.
+
+    Args:
+        part: The part.
+        is_ordered: Whether the samples follow each other in time; then these are the last ones.
+    """
     count = min(max(1, len(part) // 2), _KEPT)
+    mixed = part.select(torch.arange(len(part)).flip(0)) if is_ordered else _some(part, len(part))
     return mixed.select(torch.arange(count)), mixed.select(torch.arange(count, len(part)))
 
 

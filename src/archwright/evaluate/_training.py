@@ -272,7 +272,7 @@ class Training(Evaluator):
         timed = candidate.deadline is not None
         epochs = self._most_epochs(recipe) if timed else self.final_epochs or LONGER * recipe.epochs_for(self.task)
         size = recipe.batch_for(self.task)
-        kept, others = keep_back(self.task.validation)
+        kept, others = keep_back(self.task.validation, is_ordered=self.task.is_ordered)
         model = candidate.rebuild()
         with self._running(model, candidate) as setup:
             feed, held = Feed(self.task, self.task.train + others, setup), Feed(self.task, kept, setup)

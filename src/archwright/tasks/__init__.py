@@ -4,6 +4,7 @@ from archwright.tasks._baseline import ClassicalMethod, Fitted, fit_within
 from archwright.tasks._classification import Classification, ClassTask
 from archwright.tasks._combination import MeanOutputs, MeanProbabilities
 from archwright.tasks._detection import Detection
+from archwright.tasks._forecasting import Forecasting
 from archwright.tasks._language import LanguageModel
 from archwright.tasks._make import as_task, task
 from archwright.tasks._multilabel import MultiLabel
@@ -23,6 +24,7 @@ __all__ = [
     "Classification",
     "Detection",
     "Fitted",
+    "Forecasting",
     "LanguageModel",
     "MeanOutputs",
     "MeanProbabilities",

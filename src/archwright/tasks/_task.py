@@ -82,6 +82,8 @@ class Task:
     """Names of the augmentations of training samples that there are."""
     is_scalable: bool = False
     """Whether a network can be trained on images of a lower resolution with the same targets."""
+    is_ordered: bool = False
+    """Whether samples follow each other in time or overlap, so that the parts are not to be mixed."""
     label_smoothing: float | None = None
     """The label smoothing that a training uses when it is not told; `None` where the loss has none."""
     spec: Mapping[str, Any] | None = None
