@@ -30,7 +30,7 @@ def of_family(space: Space, family: str, **decisions: Any) -> torch.nn.Module:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_network_sees_its_lookback_alone(space: Space, family: str) -> None:
-    network = of_family(space, family, lookback=24)
+    network = of_family(space, family, lookback=24, levels=6, kernel=7)
     x = torch.randn(3, 48, 5)
     y = network(x)
     assert y.shape == (3, 12, 2)

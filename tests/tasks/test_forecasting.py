@@ -195,7 +195,10 @@ def test_a_linear_model_has_the_known_error_on_etth1(data_file: Callable[[str], 
         ("date,a\n2024-01-01,1\n2024-01-02,x\n2024-01-03,2\n", "row 3: column 'a' holds 'x'"),
         ("date,a\n2024-01-01,1\n2024-01-02,inf\n2024-01-03,2\n", "row 3: column 'a' is infinite"),
         ("date,a\n2024-01-01,1\n2024-01-02,\n2024-01-03,2\n", "row 3: column 'a' is missing"),
-        ("date,a\n2024-01-01,1\n2024-01-02,3\n2024-01-03,3\n2024-01-05,2\n", "row 5: 2024-01-05 is 2 steps of 1 day after"),
+        (
+            "date,a\n2024-01-01,1\n2024-01-02,3\n2024-01-03,3\n2024-01-05,2\n",
+            "row 5: 2024-01-05 is 2 steps of 1 day after",
+        ),
         ("date,a\n2024-01-01,1\n2024-01-02,3\n2024-01-03,3\n2024-01-03 12:00,2\n", "row 5.*not a whole number"),
         ("date,a,a\n2024-01-01,1,2\n2024-01-02,3,4\n", "two columns are called 'a'"),
         ("date,a\n2024-01-01,b\n2024-01-02,c\n", "no column of numbers"),
@@ -331,7 +334,7 @@ def forecast(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, aw.S
 
 
 def test_a_search_beats_the_mean_and_goes_on(forecast: tuple[Path, Path, aw.Study]) -> None:
-    path, run, study = forecast
+    _, run, study = forecast
     assert study.test["test_mse"] < 1
     assert [each.name for each in study.baselines] == ["linear regression", "seasonal naive"]
     loaded = aw.load(run)
@@ -342,7 +345,7 @@ def test_a_search_beats_the_mean_and_goes_on(forecast: tuple[Path, Path, aw.Stud
 def test_a_forecast_is_that_of_the_network_in_the_units_of_the_data(
     forecast: tuple[Path, Path, aw.Study], tmp_path: Path
 ) -> None:
-    path, run, study = forecast
+    path, _, study = forecast
     (found,) = study.predict(path)
     assert found.times == [str(START + (400 + step) * HOUR) for step in range(6)]
     assert list(found.values) == ["load 1"]

@@ -141,7 +141,7 @@ def looks_like_series(path: Path) -> bool:
         return False
     if len(rows) < _LEAST or len(rows[0]) < 2 or any(to_number(cell) is None for row in rows for cell in row[1:]):
         return False
-    stamps = [None if to_number(row[0]) is not None else to_stamp(row[0]) for row in rows]
+    stamps: list[Any] = [None if to_number(row[0]) is not None else to_stamp(row[0]) for row in rows]
     try:
         if None in stamps or any(second <= first for first, second in pairwise(stamps)):
             return False

@@ -179,7 +179,7 @@ class SeriesTable:
             rows += [row] * count
             at += count
             places.append(at)
-        values = torch.full((at + 1, len(self.names)), float("nan"), dtype=torch.float64)
+        values = self.values.new_full((at + 1, len(self.names)), float("nan"))
         values[places] = self.values
         return dataclasses.replace(self, stamps=stamps, rows=rows, values=values), at + 1 - len(places)
 
@@ -191,7 +191,7 @@ def read_series(
     columns: Sequence[str] | None = None,
     gigabytes: float = GIGABYTES,
 ) -> SeriesTable:
-    """Return the time series in a table.
+    r"""Return the time series in a table.
 
     A first row of names is recognised by its first cell, which is then no time stamp.
 
@@ -205,7 +205,7 @@ def read_series(
         InputError: The file cannot be read; or time stamps are not ascending, or a cell is no number.
 
     Example:
-        >>> _ = Path("sold.csv").write_text("month,sold\\n2024-01,3\\n2024-02,5\\n")
+        >>> _ = Path("sold.csv").write_text("month,sold\n2024-01,3\n2024-02,5\n")
         >>> table = read_series(Path("sold.csv"))
         >>> table.names, table.values.tolist()
         (('sold',), [[3.0], [5.0]])
@@ -282,7 +282,7 @@ def read_series(
 
 def last_day(stamps: Sequence[Stamp]) -> int:
     """Return the latest day of the month of dates."""
-    return max(stamp.day for stamp in stamps)
+    return max(int(stamp.day) for stamp in stamps)
 
 
 def spacing_of(table: SeriesTable) -> Spacing:
@@ -325,9 +325,9 @@ def to_stamp(cell: str) -> Stamp | None:
     found = _DATE.fullmatch(cell)
     if found is None:
         return None
-    year, month, *rest = (int(part) if part else None for part in found.groups())
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
     try:
-        return datetime(year or 0, month or 0, rest[0] or 1, *(part or 0 for part in rest[1:]))
+        return datetime(year, month, day or 1, hour, minute, second)
     except ValueError:
         return None
 

@@ -42,11 +42,11 @@ def _fit_linear(task: Forecasting, samples: Windows, share: float) -> Predict:
         cross += x.T @ task.standardised(targets).double().transpose(1, 2).flatten(0, 1)
     penalty = torch.full((samples.lookback + 1,), _PENALTY * count, dtype=torch.float64)
     penalty[-1] = 1e-9 * count  # of the constant
-    weights = torch.linalg.solve(square + penalty.diag(), cross)
+    weights: Tensor = torch.linalg.solve(square + penalty.diag(), cross)
 
     def predict(inputs: Tensor) -> Tensor:
         found = (_features(task, inputs) @ weights).float()
-        return found.unflatten(0, (len(inputs), -1)).transpose(1, 2)
+        return found.view(len(inputs), -1, weights.shape[1]).transpose(1, 2)
 
     return predict
 

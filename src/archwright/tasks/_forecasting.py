@@ -285,14 +285,16 @@ def forecasting(
             )
     series = table.values[:, order].float()
     options = {"lookback": back, "horizon": steps, "forecast": forecast}
-    parts = [windows_between(series, *each, **options) for each in ((0, ends[0]), ends[:2], ends[1:])]
+    learnt, held, final = (windows_between(series, *each, **options) for each in ((0, ends[0]), ends[:2], ends[1:]))
     given: dict[str, Any] = {"horizon": horizon, "lookback": lookback, "time": time, "train": train, "season": season}
     given["targets"] = None if targets is None else [table.names[place] for place in order[:forecast]]
     spec: dict[str, Any] = {"task": "forecasting", "source": str(source), "validation": validation, "test": test}
     spec |= {name: value for name, value in given.items() if value is not None}
     spec |= {} if gaps == "refuse" else {"gaps": gaps}
     made = Forecasting(
-        *parts,
+        learnt,
+        held,
+        final,
         [table.names[place] for place in order],
         spacing,
         season=period,
