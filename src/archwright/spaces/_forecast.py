@@ -7,46 +7,62 @@ from torch import nn
 from torch.nn import functional as F
 
 
-class Forecaster(nn.Module):
-    """A network on the last steps of a series, which are normalised.
+class Recent(nn.Module):
+    """The last steps of the first columns of a series, normalised.
 
     Args:
-        network: From (n, columns, lookback) to (n, columns, horizon).
-        lookback: The number of steps that it sees.
-        columns: The number of columns that it sees, the first ones.
-        targets: The number of columns that are forecast, the first ones.
+        lookback: The number of steps.
+        columns: The number of columns.
         normalisation: "instance" subtracts the mean over the lookback of each column,
-            and divides by its deviation; "last" subtracts its last value. Both are put
-            back into the forecast. "none" leaves it as it is.
+            and divides by its deviation; "last" subtracts its last value. "none" leaves
+            it as it is.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        lookback: int,
-        columns: int,
-        targets: int,
-        normalisation: str,
-    ) -> None:
+    def __init__(self, lookback: int, columns: int, normalisation: str) -> None:
         super().__init__()
-        self.network = network
         self.lookback = lookback
         self.columns = columns
-        self.targets = targets
         self.normalisation = normalisation
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, horizon, targets) for a series of (n, steps, all columns)."""
+        """Return (n, columns, lookback) for a series of (n, steps, all columns)."""
         x = x[:, -self.lookback :, : self.columns].transpose(1, 2)
-        centre, scale = x[:, :, -1:], torch.ones_like(x[:, :, -1:])
-        if self.normalisation == "none":
-            centre = torch.zeros_like(centre)
-        elif self.normalisation == "instance":
-            centre = x.mean(2, keepdim=True)
-            scale = (x.var(2, keepdim=True, unbiased=False) + 1e-5).sqrt()
-        y = self.network((x - centre) / scale) * scale + centre
-        forecast: torch.Tensor = y[:, : self.targets].transpose(1, 2)
-        return forecast
+        centre, scale = moments(x, self.normalisation)
+        return (x - centre) / scale
+
+
+class Restored(nn.Module):
+    """A forecast with what the normalisation of the series took from it.
+
+    Args:
+        lookback: The number of steps that were normalised.
+        targets: The number of columns that are forecast, the first ones.
+        normalisation: As in `Recent`.
+    """
+
+    def __init__(self, lookback: int, targets: int, normalisation: str) -> None:
+        super().__init__()
+        self.lookback = lookback
+        self.targets = targets
+        self.normalisation = normalisation
+
+    def forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, horizon, targets) for a forecast (n, columns, horizon)."""
+        x = x[:, -self.lookback :, : self.targets].transpose(1, 2)
+        centre, scale = moments(x, self.normalisation)
+        restored = y[:, : self.targets] * scale + centre
+        return restored.transpose(1, 2)
+
+
+def moments(x: torch.Tensor, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what is subtracted from (n, columns, steps), and what it is divided by."""
+    last = x[:, :, -1:]
+    if kind == "instance":
+        variance = x.var(2, keepdim=True, unbiased=False)
+        return x.mean(2, keepdim=True), (variance + 1e-5).sqrt()
+    if kind == "last":
+        return last, torch.ones_like(last)
+    return torch.zeros_like(last), torch.ones_like(last)
 
 
 class Decomposition(nn.Module):

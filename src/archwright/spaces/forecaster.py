@@ -7,7 +7,7 @@ from typing import Any
 
 from archwright import nn
 from archwright.errors import SpaceError
-from archwright.space import Space, choice, lazy, ordinal, repeat
+from archwright.space import Space, choice, graph, lazy, ordinal, repeat
 from archwright.spaces._registry import checked_input, register
 
 __all__ = ["forecaster"]
@@ -124,16 +124,14 @@ def forecaster(
             ordinal(64, 128, 256, 512, name="stack_width"),
         ),
     }
-    families = {
-        name: lazy(f"{_MODULE}:Forecaster")(
-            network,
-            lookback,
-            columns if name == "tsmixer" else classes,
-            classes,
-            normalisation,
-        )
-        for name, network in networks.items()
-    }
+    recent, restored = lazy(f"{_MODULE}:Recent"), lazy(f"{_MODULE}:Restored")
+
+    def family(name: str) -> Any:
+        seen = recent(lookback, columns if name == "tsmixer" else classes, normalisation)
+        back = restored(lookback, classes, normalisation)
+        return graph(lambda x: back(networks[name](seen(x)), x))
+
+    families = {name: family(name) for name in networks}
     return Space(model=choice(families, name="family"), example_input=(steps, columns), name="forecaster")
 
 
