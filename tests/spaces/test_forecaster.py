@@ -11,7 +11,7 @@ import torch
 from archwright import spaces
 from archwright.errors import SpaceError
 from archwright.space import Space
-from archwright.spaces._forecast import Decomposition, Patches, Recent, ResidualStack, Restored
+from archwright.spaces._forecast import CausalConvolution, Decomposition, Patches, Recent, ResidualBlock, Restored
 
 FAMILIES = ("linear", "dlinear", "patchtst", "tsmixer", "tcn", "nbeats")
 
@@ -108,11 +108,20 @@ def test_patches_are_pieces_that_overlap_by_half() -> None:
 
 
 def test_a_stack_forecasts_from_what_is_left() -> None:
-    stack = ResidualStack(6, 2, 2, 1, 8)
+    blocks = [ResidualBlock(6, 2, 1, 8) for _ in range(2)]
     x = torch.randn(1, 1, 6)
-    explained, first = stack.blocks[0](x).split((6, 2), 2)
-    _, second = stack.blocks[1](x - explained).split((6, 2), 2)
-    assert torch.allclose(stack(x), first + second)
+    explained, first = blocks[0].layers(x).split((6, 2), 2)
+    more, second = blocks[1].layers(x - explained).split((6, 2), 2)
+    state = blocks[1](blocks[0](torch.cat([x, torch.zeros(1, 1, 2)], 2)))
+    assert torch.allclose(state, torch.cat([x - explained - more, first + second], 2))
+
+
+def test_causal_convolutions_look_back_alone() -> None:
+    layer = CausalConvolution(2, 3, 4)
+    x = torch.zeros(1, 2, 1, 20)
+    x[..., 7] = 1
+    changed = (layer(x) - layer(torch.zeros_like(x))).abs().amax((0, 1, 2)) > 0
+    assert changed.nonzero().flatten().tolist() == [7, 11, 15]
 
 
 def test_instance_normalisation_gives_the_network_standardised_series() -> None:

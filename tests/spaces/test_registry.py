@@ -12,7 +12,16 @@ from archwright.errors import SpaceError, UnknownName
 from archwright.space import Space
 from archwright.spaces import _registry
 
-SPECIAL = "audio", "detector", "forecaster", "language", "speech", "tagger", "text", "unet"  # whose inputs or outputs are others
+SPECIAL = (
+    "audio",
+    "detector",
+    "forecaster",
+    "language",
+    "speech",
+    "tagger",
+    "text",
+    "unet",
+)  # whose inputs or outputs are others
 
 
 def test_listing_loads_no_torch() -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.datasets._preprocess import (
+    Noted,
     Preprocess,
     Result,
     Sample,
@@ -126,9 +127,6 @@ class SeriesPreprocess(Preprocess):
     spacing: Spacing
     time: str
     gaps: str = "refuse"
-    _ends: dict[tuple[str, int], tuple[list[str], Tensor | None]] = dataclasses.field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )  # what results need to know of the files that were read
 
     @property
     def targets(self) -> tuple[Target, ...]:  # type: ignore[override]
@@ -175,10 +173,12 @@ class SeriesPreprocess(Preprocess):
             )
         day = last_day(table.stamps) if self.spacing.unit == "months" else 0
         times = [self.spacing.after(table.stamps[-1], step + 1, day) for step in range(self.horizon)]
-        self._ends[str(path), table.rows[-1]] = list(map(self.spacing.written, times)), table.values
-        yield table.rows[-1], _finite(table.values, str(path))
+        yield (
+            table.rows[-1],
+            Noted(_finite(table.values, str(path)), (list(map(self.spacing.written, times)), table.values)),
+        )
 
-    def item(self, given: Any) -> Tensor:
+    def item(self, given: Any) -> Tensor | Noted:
         """Return the steps of one series, float32 (lookback, columns).
 
         Args:
@@ -226,12 +226,12 @@ class SeriesPreprocess(Preprocess):
             raise InputError(f"the network returned {got}, and not a value for each step and column, {wanted}.")
         return outputs.float().cpu()
 
-    def results(self, outputs: Any, places: Sequence[tuple[str | None, int | None]]) -> list[Forecast]:
+    def results(self, outputs: Any, places: Sequence[Any]) -> list[Forecast]:
         """Return the forecast after each series."""
         found = []
-        for (file, row), forecast in zip(places, outputs, strict=True):
+        for (file, row, *note), forecast in zip(places, outputs, strict=True):
             steps = [str(step + 1) for step in range(self.horizon)]  # of a series in memory
-            times, history = self._ends.pop((str(file), row or 0), (steps, None))
+            times, history = note[0] if note else (steps, None)
             names = [each.name for each in self.targets]
             values = dict(zip(names, forecast.T.tolist(), strict=True))
             time = self.time if self.time and not self.time.isdecimal() else "time"

@@ -113,160 +113,140 @@ class Patches(nn.Module):
         return tokens + self.position
 
 
-class TokenBlock(nn.Module):
-    """Self-attention between the tokens of a column, and a feed-forward network.
+class Attention(nn.Module):
+    """Self-attention between the tokens of each column.
 
     Args:
         hidden: The width of a token.
         heads: The number of heads.
-        dropout: The dropout.
     """
 
-    def __init__(self, hidden: int, heads: int, dropout: float) -> None:
+    def __init__(self, hidden: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.LayerNorm(hidden)
         self.project = nn.Linear(hidden, 3 * hidden)
-        self.join = nn.Sequential(nn.Linear(hidden, hidden), nn.Dropout(dropout))
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(hidden),
-            nn.Linear(hidden, 2 * hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(2 * hidden, hidden),
-            nn.Dropout(dropout),
-        )
+        self.join = nn.Linear(hidden, hidden)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (n, columns, tokens, hidden) for an input of the same shape."""
-        parts = self.project(self.norm(x)).unflatten(3, (3, self.heads, -1))
+        parts = self.project(x).unflatten(3, (3, self.heads, -1))
         query, key, value = parts.permute(3, 0, 1, 4, 2, 5).unbind(0)
         scores = query @ key.transpose(3, 4) / key.shape[4] ** 0.5
         mixed = (scores.softmax(4) @ value).transpose(2, 3).flatten(3)
-        x = x + self.join(mixed)
-        y: torch.Tensor = x + self.feed_forward(x)
-        return y
+        joined: torch.Tensor = self.join(mixed)
+        return joined
 
 
-class MixerBlock(nn.Module):
-    """A layer that mixes the steps of a column, and one that mixes columns.
+class StepMixing(nn.Module):
+    """A layer that mixes the steps of a column, after a normalisation.
 
     Args:
         columns: The number of columns.
         lookback: The number of steps.
-        width: The hidden width of the second layer.
-        dropout: The dropout.
     """
 
-    def __init__(
-        self,
-        columns: int,
-        lookback: int,
-        width: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, columns: int, lookback: int) -> None:
         super().__init__()
-        self.steps = nn.Sequential(
-            nn.LayerNorm((columns, lookback)),
-            nn.Linear(lookback, lookback),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-        )
         self.norm = nn.LayerNorm((columns, lookback))
-        self.columns = nn.Sequential(
+        self.linear = nn.Linear(lookback, lookback)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, columns, lookback) for an input of the same shape."""
+        return torch.relu(self.linear(self.norm(x)))
+
+
+class ColumnMixing(nn.Module):
+    """Two layers that mix the columns of a step, after a normalisation.
+
+    Args:
+        columns: The number of columns.
+        lookback: The number of steps.
+        width: The hidden width.
+    """
+
+    def __init__(self, columns: int, lookback: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm((columns, lookback))
+        self.layers = nn.Sequential(
             nn.Linear(columns, width),
             nn.ReLU(),
-            nn.Dropout(dropout),
             nn.Linear(width, columns),
-            nn.Dropout(dropout),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (n, columns, lookback) for an input of the same shape."""
-        x = x + self.steps(x)
-        mixed: torch.Tensor = self.columns(self.norm(x).transpose(1, 2))
-        return x + mixed.transpose(1, 2)
+        mixed: torch.Tensor = self.layers(self.norm(x).transpose(1, 2))
+        return mixed.transpose(1, 2)
 
 
-class CausalConvolutions(nn.Module):
-    """Residual blocks of causal convolutions, whose dilation doubles each time.
+class CausalConvolution(nn.Module):
+    """A convolution of each column over a step and those before it.
 
     Args:
-        horizon: The number of steps that go out.
-        channels: The channels of a block.
-        levels: The number of blocks.
-        kernel: The kernel of the convolutions.
-        dropout: The dropout.
+        channels: The channels.
+        kernel: The number of steps of the kernel.
+        dilation: The distance between them.
     """
 
-    def __init__(
-        self,
-        horizon: int,
-        channels: int,
-        levels: int,
-        kernel: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        self.stem = nn.Conv1d(1, channels, 1)
-        self.blocks = nn.ModuleList()
-        for level in range(levels):
-            layers: list[nn.Module] = []
-            for _ in range(2):
-                layers += [
-                    nn.ConstantPad1d(((kernel - 1) * 2**level, 0), 0.0),
-                    nn.Conv1d(channels, channels, kernel, dilation=2**level),
-                    nn.ReLU(),
-                    nn.Dropout(dropout),
-                ]
-            self.blocks.append(nn.Sequential(*layers))
-        self.head = nn.Linear(channels, horizon)
+        self.before = (kernel - 1) * dilation
+        self.convolution = nn.Conv2d(channels, channels, (1, kernel), dilation=(1, dilation))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, columns, horizon) for an input of (n, columns, lookback)."""
-        columns = x.shape[1]
-        y = self.stem(x.flatten(0, 1).unsqueeze(1))
-        for block in self.blocks:
-            y = torch.relu(y + block(y))
-        forecast: torch.Tensor = self.head(y[:, :, -1]).unflatten(0, (-1, columns))
-        return forecast
+        """Return (n, channels, columns, steps) for an input of the same shape."""
+        y: torch.Tensor = self.convolution(F.pad(x, (self.before, 0)))
+        return y
 
 
-class ResidualStack(nn.Module):
-    """Blocks that each explain a part of the input, and forecast from what is left.
+class LastStep(nn.Module):
+    """The channels of the last step."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, columns, channels) for (n, channels, columns, steps)."""
+        return x[..., -1].transpose(1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Fully connected layers that explain a part of the series, and forecast.
+
+    What is left of the series and the forecast so far stand side by side.
 
     Args:
-        lookback: The number of steps that come in.
-        horizon: The number of steps that go out.
-        blocks: The number of blocks.
-        layers: The number of hidden layers of a block.
+        lookback: The number of steps of the series.
+        horizon: The number of steps of the forecast.
+        layers: The number of hidden layers.
         width: Their width.
     """
 
-    def __init__(
-        self,
-        lookback: int,
-        horizon: int,
-        blocks: int,
-        layers: int,
-        width: int,
-    ) -> None:
+    def __init__(self, lookback: int, horizon: int, layers: int, width: int) -> None:
         super().__init__()
         self.lookback = lookback
-        self.horizon = horizon
-        self.blocks = nn.ModuleList()
-        for _ in range(blocks):
-            parts: list[nn.Module] = []
-            for layer in range(layers):
-                parts += [nn.Linear(width if layer else lookback, width), nn.ReLU()]
-            parts.append(nn.Linear(width, lookback + horizon))
-            self.blocks.append(nn.Sequential(*parts))
+        parts: list[nn.Module] = []
+        for layer in range(layers):
+            parts += [nn.Linear(width if layer else lookback, width), nn.ReLU()]
+        self.layers = nn.Sequential(*parts, nn.Linear(width, lookback + horizon))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, columns, horizon) for an input of (n, columns, lookback)."""
-        forecast = torch.zeros_like(x[:, :, :1])
-        for block in self.blocks:
-            explained, more = block(x).split((self.lookback, self.horizon), 2)
-            x = x - explained
-            forecast = forecast + more
-        return forecast
+        """Return (n, columns, lookback + horizon) for an input of the same shape."""
+        left = x[:, :, : self.lookback]
+        found = self.layers(left)
+        explained = found[:, :, : self.lookback]
+        forecast = x[:, :, self.lookback :] + found[:, :, self.lookback :]
+        return torch.cat([left - explained, forecast], 2)
+
+
+class Tail(nn.Module):
+    """The last items of the last axis.
+
+    Args:
+        count: How many.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, columns, count)."""
+        return x[..., -self.count :]

@@ -7,7 +7,7 @@ from typing import Any
 
 from archwright import nn
 from archwright.errors import SpaceError
-from archwright.space import Space, choice, graph, lazy, ordinal, repeat
+from archwright.space import Space, choice, graph, lazy, merge, ordinal, repeat
 from archwright.spaces._registry import checked_input, register
 
 __all__ = ["forecaster"]
@@ -91,37 +91,50 @@ def forecaster(
     patches = [patch for patch in (16, 24) if 2 * patch <= shortest] or [max(1, shortest // 4)]
     hidden, heads = ordinal(16, 128, 256, name="hidden"), ordinal(4, 16, name="heads")
     width = ordinal(16, 32, 64, 128, name="mixing_width")
+    channels, kernel = ordinal(16, 32, 64, name="channels"), ordinal(3, 5, 7, name="kernel")
 
-    def tokens(index: int) -> Any:
-        return lazy(f"{_MODULE}:TokenBlock")(hidden, heads, dropout)
+    def tokens(x: Any) -> Any:
+        attention = lazy(f"{_MODULE}:Attention")(hidden, heads)
+        y = merge(x, nn.Sequential(nn.LayerNorm(hidden), attention, nn.Dropout(dropout))(x))
+        layers = nn.Linear(hidden, 2 * hidden), nn.GELU(), nn.Linear(2 * hidden, hidden)
+        return merge(y, nn.Sequential(nn.LayerNorm(hidden), *layers, nn.Dropout(dropout))(y))
 
-    def mixing(index: int) -> Any:
-        return lazy(f"{_MODULE}:MixerBlock")(columns, lookback, width, dropout)
+    def mixing(x: Any) -> Any:
+        steps = lazy(f"{_MODULE}:StepMixing")(columns, lookback)
+        y = merge(x, nn.Sequential(steps, nn.Dropout(dropout))(x))
+        return merge(
+            y, nn.Sequential(lazy(f"{_MODULE}:ColumnMixing")(columns, lookback, width), nn.Dropout(dropout))(y)
+        )
 
+    def causal(x: Any, index: int) -> Any:
+        convolution = lazy(f"{_MODULE}:CausalConvolution")(channels, kernel, 2**index)
+        part = convolution, nn.ReLU(), nn.Dropout(dropout)
+        return nn.ReLU()(merge(x, nn.Sequential(*part, *part)(x)))
+
+    stack = lazy(f"{_MODULE}:ResidualBlock")(
+        lookback, horizon, ordinal(2, 3, 4, name="stack_layers"), ordinal(64, 128, 256, 512, name="stack_width")
+    )
     networks = {
         "linear": nn.Linear(lookback, horizon),
         "dlinear": lazy(f"{_MODULE}:Decomposition")(lookback, horizon, _one_of(windows, "window")),
         "patchtst": nn.Sequential(
             lazy(f"{_MODULE}:Patches")(lookback, _one_of(patches, "patch"), hidden),
-            repeat(tokens, 1, 3, name="layers"),
+            repeat(lambda _: graph(tokens), 1, 3, name="layers"),
             nn.Flatten(2),
-            nn.Dropout(dropout),
             nn.LazyLinear(horizon),
         ),
-        "tsmixer": nn.Sequential(repeat(mixing, 1, 8, name="blocks"), nn.Linear(lookback, horizon)),
-        "tcn": lazy(f"{_MODULE}:CausalConvolutions")(
-            horizon,
-            ordinal(16, 32, 64, name="channels"),
-            ordinal(2, 3, 4, 5, 6, name="levels"),
-            ordinal(3, 5, 7, name="kernel"),
-            dropout,
+        "tsmixer": nn.Sequential(repeat(lambda _: graph(mixing), 1, 8, name="blocks"), nn.Linear(lookback, horizon)),
+        "tcn": nn.Sequential(
+            nn.Unflatten(1, (1, classes)),
+            nn.Conv2d(1, channels, 1),
+            repeat(lambda index: graph(lambda x: causal(x, index)), 2, 6, name="levels"),
+            lazy(f"{_MODULE}:LastStep")(),
+            nn.Linear(channels, horizon),
         ),
-        "nbeats": lazy(f"{_MODULE}:ResidualStack")(
-            lookback,
-            horizon,
-            ordinal(1, 2, 3, 4, 6, name="stack_blocks"),
-            ordinal(2, 3, 4, name="stack_layers"),
-            ordinal(64, 128, 256, 512, name="stack_width"),
+        "nbeats": nn.Sequential(
+            nn.ConstantPad1d((0, horizon), 0.0),
+            repeat(lambda _: stack, 1, 6, name="stack_blocks"),
+            lazy(f"{_MODULE}:Tail")(horizon),
         ),
     }
     recent, restored = lazy(f"{_MODULE}:Recent"), lazy(f"{_MODULE}:Restored")
