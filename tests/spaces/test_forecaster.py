@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from archwright import spaces
+from archwright.build import write_onnx
 from archwright.errors import SpaceError
 from archwright.space import Space
 from archwright.spaces._forecast import CausalConvolution, Decomposition, Patches, Recent, ResidualBlock, Restored
@@ -130,6 +132,19 @@ def test_instance_normalisation_gives_the_network_standardised_series() -> None:
     assert torch.allclose(seen.mean(2), torch.zeros(4, 2), atol=1e-5)
     assert torch.allclose(seen.std(2, unbiased=False), torch.ones(4, 2), atol=1e-3)
     assert torch.allclose(Restored(30, 2, "instance")(seen, x), x, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["patchtst", "tcn", "nbeats"])
+def test_networks_are_written_as_onnx(space: Space, family: str, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    network = of_family(space, family, normalisation="instance", lookback=48)
+    write_onnx(network, space.example_input, tmp_path / "model.onnx")
+    session = runtime.InferenceSession(tmp_path / "model.onnx")
+    x = torch.randn(3, 48, 5)
+    (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, network(x).numpy(), atol=1e-4)
 
 
 def test_known_designs_come_first(space: Space) -> None:

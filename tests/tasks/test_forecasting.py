@@ -9,6 +9,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -380,7 +381,7 @@ def test_the_exported_network_forecasts_where_there_is_torch_alone(
     forecast: tuple[Path, Path, aw.Study], tmp_path: Path
 ) -> None:
     path, run, study = forecast
-    export_network(run, tmp_path / "network")
+    export_network(run, tmp_path / "network", space=study.space, onnx=find_spec("onnxscript") is not None)
     done = subprocess.run(
         [sys.executable, "-I", "-c", ALONE, tmp_path / "network", path, tmp_path],
         capture_output=True,
@@ -394,6 +395,11 @@ def test_the_exported_network_forecasts_where_there_is_torch_alone(
     assert found["times"] == wanted.times
     assert found["values"]["load 1"] == pytest.approx(wanted.values["load 1"], rel=1e-5)
     assert saved == ["hourly-forecast.csv"]
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(tmp_path / "network" / "model.onnx")
+    raw = torch.tensor(waves(400, 3))[None, -30:, [1, 0, 2]].float()
+    (values,) = session.run(None, {session.get_inputs()[0].name: raw.numpy()})
+    assert values[0, :, 0].tolist() == pytest.approx(wanted.values["load 1"], rel=1e-4)
 
 
 def test_files_that_do_not_go_on_as_the_training_data_are_refused(

@@ -191,7 +191,8 @@ class CausalConvolution(nn.Module):
     def __init__(self, channels: int, kernel: int, dilation: int) -> None:
         super().__init__()
         self.before = (kernel - 1) * dilation
-        self.convolution = nn.Conv2d(channels, channels, (1, kernel), dilation=(1, dilation))
+        size, step = (1, kernel), (1, dilation)
+        self.convolution = nn.Conv2d(channels, channels, size, dilation=step)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (n, channels, columns, steps) for an input of the same shape."""
