@@ -185,18 +185,16 @@ def dictation(folder):
     """Return sequences of two to four spoken digits; one speaker is the test part."""
     words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     files = sorted(unpacked(folder, "fsdd.tar.xz").rglob("*.wav"))
-    rng, found = np.random.default_rng(0), folder / "dictation"
+    rng, found, kept = np.random.default_rng(0), folder / "dictation", {}
+    for file in files:  # other recordings of a speaker for training and validation
+        _, speaker, number = file.stem.split("_")
+        part = "test" if speaker == HELD_OUT else "val" if number.endswith("0") else "train"
+        kept.setdefault(part, {}).setdefault(speaker, []).append(file)
     for part, count in (("train", 1500), ("val", 150), ("test", 250)):
         (found / part).mkdir(parents=True)
         for number in range(count):
-            speakers = sorted({file.stem.split("_")[1] for file in files} - {HELD_OUT})
-            speaker = HELD_OUT if part == "test" else rng.choice(speakers)
-            kept = [  # other recordings for training and validation
-                file
-                for file in files
-                if f"_{speaker}_" in file.name and (part == "test" or (int(file.stem[-1]) == 0) == (part == "val"))
-            ]
-            chosen = [kept[place] for place in rng.integers(len(kept), size=rng.integers(2, 5))]
+            one = kept[part][rng.choice(sorted(kept[part]))]
+            chosen = [one[place] for place in rng.integers(len(one), size=rng.integers(2, 5))]
             with wave.open(str(found / part / f"{number}.wav"), "wb") as out:
                 out.setparams((1, 2, 8000, 0, "NONE", ""))
                 for file in chosen:
