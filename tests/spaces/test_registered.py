@@ -27,7 +27,9 @@ NAMES = spaces.names()
 VECTOR, WAVE, SERIES, IMAGE = (12,), (1000,), (24, 12), (3, 8, 8)
 SHAPES = [(1, 1, 1), (1, 2, 5), (3, 9, 15), (1, 28, 28), (3, 96, 64), (3, 224, 224)]
 FAST: dict[str, dict[str, Any]] = {
+    "convnext": {"widths": (4, 8), "blocks": (1, 2), "kernels": (5, 7), "expansions": (2, 4)},
     "darts": {"C": 4, "layers": 3},
+    "mobile": {"widths": (4, 8), "blocks": (1, 2), "kernels": (3, 5), "expansions": (3, 6)},
     "nasbench101": {"C": 5, "N": 1},
     "nasbench201": {"C": 4, "N": 1},
     "detector": {"widths": (8,), "necks": (8,), "repeats": (1, 2), "depths": (1, 2)},
@@ -36,6 +38,7 @@ FAST: dict[str, dict[str, Any]] = {
     "unet": {"depths": (1, 2), "widths": (4, 8)},
     "tagger": {"vocabulary": 20, "widths": (8, 16)},
     "text": {"vocabulary": 20, "widths": (8, 16)},
+    "vit": {"widths": (8, 16), "layers": (1, 2), "heads": (1, 2), "head_size": 8},
 }
 OUTPUTS: dict[str, Callable[[tuple[int, ...], int], tuple[int, ...]]] = {  # of one sample, where it is not (classes,)
     "detector": lambda shape, classes: (sum(shape[1] * shape[2] // 4**k for k in (3, 4, 5)), classes + 5),
@@ -47,11 +50,13 @@ OUTPUTS: dict[str, Callable[[tuple[int, ...], int], tuple[int, ...]]] = {  # of 
 }
 SMALL: dict[str, dict[str, Any]] = {  # options that leave few enough architectures to list them all
     "convnet": {"filters": (16,), "kernels": (3,)},
+    "convnext": {"widths": (16,), "kernels": (5, 7), "expansions": (4,)},
     "digits-cells": {},
     "mlp": {"depth": (1, 2), "widths": (4, 8)},
     "nasbench201": {},
     "natsbench-size": {},
     "resnet": {"widths": (16,), "blocks": (1, 2)},
+    "vit": {"widths": (8, 16), "layers": (1, 2)},
 }
 
 

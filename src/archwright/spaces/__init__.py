@@ -7,12 +7,14 @@ from archwright.spaces import (
     accel_nasbench,
     audio,
     convnet,
+    convnext,
     darts,
     detector,
     digits_cells,
     forecaster,
     language,
     mlp,
+    mobile,
     nasbench101,
     nasbench201,
     natsbench_size,
@@ -21,6 +23,7 @@ from archwright.spaces import (
     tagger,
     text,
     unet,
+    vit,
 )
 from archwright.spaces._registry import create, default_for, entries, entry, fitting, names, register, starts, suiting
 
@@ -32,6 +35,7 @@ __all__ = [
     "accel_nasbench",
     "audio",
     "convnet",
+    "convnext",
     "create",
     "darts",
     "default_for",
@@ -43,6 +47,7 @@ __all__ = [
     "forecaster",
     "language",
     "mlp",
+    "mobile",
     "names",
     "nasbench101",
     "nasbench201",
@@ -55,6 +60,7 @@ __all__ = [
     "tagger",
     "text",
     "unet",
+    "vit",
 ]
 
 __getattr__ = lazy(__name__, {"_audio": ["LogMel"]})

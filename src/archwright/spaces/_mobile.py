@@ -1,4 +1,4 @@
-"""Blocks of mobile networks. The text of these functions is copied into written source."""
+"""Blocks of mobile networks. Their text is copied into written source."""
 
 from __future__ import annotations
 
@@ -6,25 +6,41 @@ import torch
 from torch import nn
 
 
-def squeeze_excite(channels: int, inner: int) -> nn.Module:
-    """Return a layer that weighs each channel by what all of them are like on average.
+class SqueezeExcite(nn.Module):
+    """Weighs each channel by what all of them are like on average.
+
+    Hu, Shen and Sun, "Squeeze-and-excitation networks", CVPR 2018.
 
     Args:
         channels: Channels that come in and go out.
-        inner: Channels in between.
+        inner: Channels in between; by default as in MobileNetV3, a quarter of them,
+            rounded to a multiple of 8, but never by more than a tenth downwards.
+        gate: What makes weights of numbers.
     """
-    weights = nn.Sequential(
-        nn.AdaptiveAvgPool2d(1),
-        nn.Conv2d(channels, inner, 1),
-        nn.ReLU(),
-        nn.Conv2d(inner, channels, 1),
-        nn.Sigmoid(),
-    )
-    graph = torch.fx.Graph()
-    value = graph.placeholder("x")
-    weight = graph.call_module("weights", (value,))
-    graph.output(graph.call_function(torch.mul, (value, weight)))
-    return torch.fx.GraphModule({"weights": weights}, graph, "SqueezeExcite")
+
+    def __init__(
+        self,
+        channels: int,
+        inner: int | None = None,
+        gate: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        if inner is None:
+            quarter = channels // 4
+            inner = max(8, (quarter + 4) // 8 * 8)
+            inner += 8 if 10 * inner < 9 * quarter else 0
+        self.weights = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, inner, 1),
+            nn.ReLU(),
+            nn.Conv2d(inner, channels, 1),
+            gate or nn.Hardsigmoid(),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, channels, height, width)."""
+        weighed: torch.Tensor = x * self.weights(x)
+        return weighed
 
 
 def inverted_bottleneck(
@@ -61,6 +77,6 @@ def inverted_bottleneck(
         layers += [nn.BatchNorm2d(width), nn.ReLU()]
     layers += [depthwise, nn.BatchNorm2d(width), nn.ReLU()]
     if squeeze:
-        layers.append(squeeze_excite(width, max(1, inputs // 4)))
+        layers.append(SqueezeExcite(width, max(1, inputs // 4), nn.Sigmoid()))
     layers += [nn.Conv2d(width, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]
     return nn.Sequential(*layers)

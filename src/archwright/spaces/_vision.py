@@ -1,0 +1,113 @@
+"""Layers of image networks. Their text is copied into written source."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class ChannelsLast(nn.Module):
+    """Turns (n, channels, height, width) into (n, height, width, channels)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, height, width, channels)."""
+        return x.permute(0, 2, 3, 1)
+
+
+class ChannelsFirst(nn.Module):
+    """Turns (n, height, width, channels) into (n, channels, height, width)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, channels, height, width)."""
+        return x.permute(0, 3, 1, 2)
+
+
+class LayerScale(nn.Module):
+    """Weighs each feature of the last axis by a number that begins low.
+
+    Touvron et al., "Going deeper with image transformers", ICCV 2021.
+
+    Args:
+        features: Features that come in and go out.
+        initial: What the weights begin as.
+    """
+
+    def __init__(self, features: int, initial: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((features,), initial))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the features, weighed."""
+        return x * self.weight
+
+
+class PatchTokens(nn.Module):
+    """Makes a sequence of a map of patches, and adds learned vectors of positions.
+
+    Args:
+        width: Features of a patch.
+        patches: How many patches there are.
+        pooling: "token" to put a class token in front of them.
+    """
+
+    def __init__(self, width: int, patches: int, pooling: str) -> None:
+        super().__init__()
+        self.token = None
+        if pooling == "token":
+            patches += 1
+            self.token = nn.Embedding(1, width)
+            nn.init.normal_(self.token.weight, std=0.02)
+        self.positions = nn.Embedding(patches, width)
+        nn.init.normal_(self.positions.weight, std=0.02)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, tokens, width) of (n, width, height, width)."""
+        tokens = x.flatten(2).transpose(1, 2)
+        if self.token is not None:
+            first = self.token.weight.expand(tokens.shape[0], -1, -1)
+            tokens = torch.cat([first, tokens], 1)
+        return tokens + self.positions.weight
+
+
+class TokenAttention(nn.Module):
+    """Attention of the rows of a sequence to each other (Vaswani et al. 2017).
+
+    Args:
+        width: Features of a row.
+        heads: How many attentions there are side by side.
+        size: Features of each head.
+    """
+
+    def __init__(self, width: int, heads: int, size: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, heads * size)
+        self.key = nn.Linear(width, heads * size)
+        self.value = nn.Linear(width, heads * size)
+        self.given = nn.Linear(heads * size, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, length, width)."""
+        query = self.query(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        key = self.key(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        value = self.value(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        y = F.scaled_dot_product_attention(query, key, value)
+        given: torch.Tensor = self.given(y.transpose(1, 2).flatten(2))
+        return given
+
+
+class Pooled(nn.Module):
+    """One row of a sequence: its first, or the mean of all.
+
+    Args:
+        pooling: "token" for the first row.
+    """
+
+    def __init__(self, pooling: str) -> None:
+        super().__init__()
+        self.first = pooling == "token"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, width) of (n, length, width)."""
+        return x[:, 0] if self.first else x.mean(1)
