@@ -158,7 +158,10 @@ def test_operations_and_parameters_are_those_worked_out_by_hand(name):
     assert found == {"parameters": parameters, "flops": 2 * products}
 
 
-@pytest.mark.parametrize("name", sorted({*spaces.suiting(1), *spaces.suiting(3)}))  # others have layers of their own
+WITHOUT_RULES = {"convnext", "tabular", "vit"}  # sums of permuted tensors, einsum, attention
+
+
+@pytest.mark.parametrize("name", sorted({*spaces.suiting(1), *spaces.suiting(3)} - WITHOUT_RULES))
 def test_what_rules_count_is_what_the_counter_of_torch_counts(name):
     space = spaces.create(name)
     inputs = drawn_for(space.example_input, size=1, device="meta")

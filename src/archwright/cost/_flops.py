@@ -67,10 +67,13 @@ def _by_rules(model: torch.nn.Module, inputs: Sequence[Tensor]) -> int | None:
 
 
 def _is_plain(kind: type[torch.nn.Module]) -> bool:
-    """Tell whether a layer is of torch, or of the source that a space writes, whose module nobody can import."""
+    """Tell whether a layer is of torch, of a ready-made space, or of the source that a space writes.
+
+    The module of written source nobody can import.
+    """
     name = kind.__module__
     is_written = name == "network" and name not in sys.modules
-    return is_written or name.startswith(("torch.nn.modules.", "torch.fx.graph_module"))
+    return is_written or name.startswith(("torch.nn.modules.", "torch.fx.graph_module", "archwright.spaces._"))
 
 
 class _Products(ShapesAlone):
