@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import archwright as aw
-from archwright.errors import ArchitectureError
+from archwright.errors import ArchitectureError, SpaceError
 
 FINITE = [
     aw.choice("a", None, 3, 0.5, True),
@@ -23,6 +24,7 @@ FINITE = [
     aw.integer(7, 7),
     aw.integer(1, 9, log=True),
     aw.integer(0, 40),
+    aw.integer(2, 14, step=3),
     aw.subset(*"abcd", k=2),
     aw.subset(*"abcd", k=(0, 4)),
     aw.subset(*"abc", k=(1, 2)),
@@ -237,3 +239,35 @@ def test_values_that_are_not_allowed_are_refused(decision, values, allowed):
             decision.check(value)
         assert repr(value) in str(refused.value)
         assert allowed in str(refused.value)
+
+
+def test_whole_numbers_in_steps():
+    decision = aw.integer(16, 64, step=16)
+    assert (decision.size, list(decision.values())) == (4, [16, 32, 48, 64])
+    assert [decision.encode(value) for value in decision.values()] == [[0.0], [1 / 3], [2 / 3], [1.0]]
+    assert decision.neighbours(64) == [48, 32]
+    space = aw.Space(width=decision)
+    assert space.from_json(json.loads(json.dumps(space.to_json()))).fingerprint == space.fingerprint
+    assert "integer  16 to 64 in steps of 16" in str(space)
+    assert {space.sample(np.random.default_rng(seed))["width"] for seed in range(40)} == {16, 32, 48, 64}
+    with pytest.raises(ArchitectureError, match="24 is not a number from 16 to 64 in steps of 16"):
+        space.canonical({"width": 24})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"step": 10}, "steps of 10 from 16 do not lead to 64; write 56 or 66"),
+        ({"step": 0}, "step=0 is not 1 or more"),
+        ({"step": 16, "log": True}, "or with log not 1"),
+        ({"step": 0.5}, "takes whole numbers; 0.5 is none"),
+    ],
+)
+def test_steps_that_are_refused(settings, message):
+    with pytest.raises(SpaceError, match=message):
+        aw.integer(16, 64, **settings)
+
+
+def test_a_step_of_one_is_written_as_before():
+    written = aw.Space(width=aw.integer(1, 8)).to_json()
+    assert written["nodes"] == [{"is": "Integer", "low": 1, "high": 8, "log": False, "name": None}]

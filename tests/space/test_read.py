@@ -171,14 +171,14 @@ def test_each_field_of_each_kind_of_node_tells_of_a_wrong_type():
 @pytest.mark.parametrize(
     ("kind", "field", "value", "message"),
     [
-        ("Merge", "kind", EVIL, r"Merge: kind is .*, not one of sum, mean, concat"),
+        ("Merge", "kind", EVIL, r"Merge: kind is .*, not one of sum, mean, mul, max, concat"),
         ("Merge", "kind", "zeros", r"Merge: kind is 'zeros', not one of"),
         ("Merge", "name", EVIL, "Merge: name is .*, not a name as Python has it"),
         ("Apply", "name", "class", "Apply: name is 'class', not a name as Python has it"),
         ("Apply", "module", 3, "Apply: module is 3, not a layer"),
         ("Call", "target", "torch.nn.X()", "Call: target is .*, not a name such as 'torch.nn.ReLU'"),
         ("Call", "callee", {"import": "torch.nn:ReLU"}, "Call: callee is .*, not the description of what has no name"),
-        ("Call", "is", "Space", "is is 'Space', not one of Call, Blank"),
+        ("Call", "is", "Space", "is is 'Space', not one of Call, Function, Blank"),
         ("Call", "extra", 1, r"Call has \['extra'\]; its fields are target, args"),
         ("Choice", "labels", {"tuple": [1, True]}, "Choice: labels is .* all different"),
         ("Choice", "ordered", 1, "Choice: ordered is 1, not a truth value"),

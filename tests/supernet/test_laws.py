@@ -231,6 +231,28 @@ def _values(x):
     return aw.merge(chosen, some, kind=aw_kind())
 
 
+def _functions(x):
+    size = width()
+    y = nn.functional.leaky_relu(nn.LazyLinear(size)(x), aw.choice(0.1, 0.2)) * 2 - nn.LazyLinear(size)(x) / 3
+    gate = aw.choice({"one": nn.functional.sigmoid(y), "other": nn.functional.tanh(y[:, :1])}, name="gate")
+    return nn.LazyLinear(2)(y[:, : aw.choice(1, 2)] * gate[:, :1])
+
+
+def _pair(x):
+    """Cells that take what the two before them gave; how many there are is open."""
+    step = aw.template(
+        lambda size: aw.graph(lambda pair: (nn.LazyLinear(size)(pair[0]) + nn.LazyLinear(size)(pair[1]), pair[0]))
+    )
+    size = width()
+    last, before = aw.repeat(lambda _: step(size), 1, 3)((x, x))
+    return aw.merge(last, before, kind="concat")
+
+
+def _last(x):
+    outputs, state = nn.GRU(6, width(), batch_first=True)(x)
+    return nn.LazyLinear(2)(outputs[:, -1] * state[0])
+
+
 def aw_kind():
     return "sum"
 
@@ -298,6 +320,12 @@ MODELS = {
     "sum": over(lambda: merged("sum")),
     "mean": over(lambda: merged("mean")),
     "concat": over(lambda: merged("concat")),
+    "mul": over(lambda: merged("mul")),
+    "max": over(lambda: merged("max")),
+    "open-kind": over(lambda: merged(aw.choice("sum", "concat", "mul"))),
+    "functions": over(lambda: aw.graph(_functions)),
+    "pair": over(lambda: nn.Sequential(aw.graph(_pair), nn.LazyLinear(2))),
+    "outputs-of-a-layer": over(lambda: aw.graph(_last), SERIES),
     "cell": over(lambda: cell()),
     "cell-fan-in": over(lambda: cell(fan_in=1, output="mean")),
     "cell-of-means": over(lambda: cell(combine="mean", output="concat")),

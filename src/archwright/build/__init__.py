@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archwright._lazy import lazy
-from archwright.build._mirror import write_layer, write_optimizer
+from archwright.build._mirror import Functions, write_layer, write_optimizer
 
 if TYPE_CHECKING:
     from archwright.build._build import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from archwright.build._source import closed_source, source
 
 __all__ = [
+    "Functions",
     "Shaped",
     "ShapesAlone",
     "build",

@@ -24,6 +24,7 @@ from archwright.space import (
     Decision,
     Filled,
     Graph,
+    Merge,
     Node,
     Repeat,
     Resolver,
@@ -267,12 +268,24 @@ class ShapeInterpreter:
                 ]
             if isinstance(item, Apply):
                 return self._applied(item, [cases_of(part) for part in item.inputs], at, when)
-            sums = [Sum(when)]
+            return [case for how in self._explored(when, partial(closed, item, at)) for case in merged(item, how, at)]
+
+        def closed(item: Merge, at: str, execution: ExecutionPath) -> Any:
+            """Return the kind of a merge and its axis on one execution path, or the failure."""
+            try:
+                return _LayerResolver(self, execution, self._filled).close((item.kind, item.axis), at)
+            except ArchwrightError as error:
+                return Failure(str(error), at, execution.settings)
+
+        def merged(item: Merge, how: Case, at: str) -> list[Case]:
+            if isinstance(how.value, Failure):
+                return [how]
+            sums = [Sum(how.when)]
             for index, part in enumerate(item.operands):
-                sums = added(sums, part, item.kind, at, f"{at} operand {index}")
+                sums = added(sums, part, how.value, at, f"{at} operand {index}")
             return [each.result(inputs[0]) for each in sums]
 
-        def added(sums: list[Sum], part: Any, kind: str, at: str, place: str) -> list[Sum]:
+        def added(sums: list[Sum], part: Any, kind: tuple[str, int], at: str, place: str) -> list[Sum]:
             """Add what an operand stands for, of a subset those that are chosen, to each of some sums."""
             if not isinstance(part, Subset):
                 label = f"{path}.{graph.labels[part]}" if part in graph.labels else place

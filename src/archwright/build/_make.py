@@ -14,9 +14,31 @@ from typing import Any
 
 import torch
 
-from archwright.build._syntax import NO_TYPE_PARAMETERS, call, check_reads_back, dotted, identifier, layout, method
+from archwright.build._syntax import (
+    NO_TYPE_PARAMETERS,
+    call,
+    check_reads_back,
+    dotted,
+    identifier,
+    layout,
+    literal,
+    method,
+)
 from archwright.errors import ArchwrightError, BuildError
-from archwright.space import Apply, Call, Graph, Input, Merge, children, find, last_name, mapped
+from archwright.space import (
+    STRUCTURE,
+    Apply,
+    Call,
+    Function,
+    Graph,
+    Input,
+    Merge,
+    children,
+    find,
+    last_name,
+    mapped,
+    tensor_function,
+)
 
 _TAKEN = frozenset((*dir(torch.nn.Module()), "nn", "self", "super", "torch"))
 _KEPT = 1024
@@ -41,6 +63,8 @@ def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, resu
     """
     if isinstance(item, Graph):
         return _graph_class(item)(**{label: instantiate(module, made) for label, module in modules(item).items()})
+    if isinstance(item, Function):
+        return partial(_run, item)
     inner = mapped(item, lambda part: instantiate(part, made))
     if isinstance(item, Call):
         try:
@@ -53,6 +77,16 @@ def instantiate(item: Any, made: Callable[[Call, Any], None] = lambda call, resu
         return result
     # torch.nn.Sequential takes an OrderedDict, and every other taker a dict
     return OrderedDict(inner) if isinstance(item, Mapping) else inner
+
+
+def _run(function: Function, *values: Any) -> Any:
+    """Return what a closed function gives for some values."""
+
+    def filled(part: Any) -> Any:
+        return values[part.index] if isinstance(part, Input) else mapped(part, filled)
+
+    args, kwargs = filled((function.args, dict(function.kwargs)))
+    return tensor_function(function.target)(*args, **kwargs)
 
 
 def instantiate_settings(closed: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +157,12 @@ def parts_of(item: Any) -> list[Any]:
 def modules(graph: Graph) -> dict[str, Any]:
     """Return the closed modules of a graph by attribute, in the order of execution."""
     values = graph.labels.items() if graph.keep_unused else _ordered(graph)
-    return {attribute(label): value.module for value, label in values if isinstance(value, Apply)}
+    return {attribute(label): value.module for value, label in values if isinstance(value, Apply) and _is_made(value)}
+
+
+def _is_made(value: Apply) -> bool:
+    """Tell whether a value of a closed graph is computed by a module, rather than by a function."""
+    return not isinstance(value.module, Function)
 
 
 def attribute(label: str) -> str:
@@ -150,7 +189,7 @@ def class_tree(graph: Graph, name: str) -> ast.ClassDef:
         term = _term(value, label, [terms[part] for part in value.sources])
         if value is graph.output:
             forward.append(ast.Return(term))
-        elif isinstance(value, Apply) and uses[value] == 1 and value in merged:
+        elif isinstance(value, Apply) and _is_made(value) and uses[value] == 1 and value in merged:
             terms[value] = term
         else:
             variable = attribute(label) if label not in inputs.values() else f"{label}_"
@@ -167,11 +206,19 @@ def class_tree(graph: Graph, name: str) -> ast.ClassDef:
         keywords=[],
         body=[
             method("__init__", {"self": "", **dict.fromkeys(names, "nn.Module")}, "None", initialise),
-            method("forward", {"self": "", **dict.fromkeys(inputs.values(), "torch.Tensor")}, "torch.Tensor", forward),
+            method("forward", {"self": "", **dict.fromkeys(inputs.values(), "torch.Tensor")}, _kind(graph), forward),
         ],
         decorator_list=[],
         **NO_TYPE_PARAMETERS,
     )
+
+
+def _kind(graph: Graph) -> str:
+    """Return the type of what a graph returns."""
+    function = getattr(graph.output, "module", None)
+    if isinstance(function, Function) and function.target == STRUCTURE:
+        return type(function.args[0]).__name__
+    return "torch.Tensor"
 
 
 def _graph_class(graph: Graph) -> type[torch.nn.Module]:
@@ -205,14 +252,51 @@ def _ordered(graph: Graph) -> list[tuple[Any, str]]:
 def _term(value: Apply | Merge, label: str, parts: list[ast.expr]) -> ast.expr:
     """Return what computes a value from what it is made from."""
     if isinstance(value, Apply):
-        return call(f"self.{attribute(label)}", *parts)
+        is_function = isinstance(value.module, Function)
+        return _function_term(value.module, parts) if is_function else call(f"self.{attribute(label)}", *parts)
     if value.kind == "zeros":
         return call("torch.zeros_like", *parts)
     if value.kind == "concat":
-        return call("torch.cat", ast.List(parts, ast.Load()), dim=ast.Constant(1))
-    if value.kind not in ("sum", "mean"):
-        raise BuildError(f"values cannot be merged by {value.kind!r}")
+        return call("torch.cat", ast.List(parts, ast.Load()), dim=literal(value.axis))
     total, *rest = parts
     for part in rest:
-        total = ast.BinOp(total, ast.Add(), part)
-    return total if value.kind == "sum" else ast.BinOp(total, ast.Div(), ast.Constant(len(parts)))
+        if value.kind == "max":
+            total = call("torch.maximum", total, part)
+        else:
+            total = ast.BinOp(total, ast.Mult() if value.kind == "mul" else ast.Add(), part)
+    return ast.BinOp(total, ast.Div(), ast.Constant(len(parts))) if value.kind == "mean" else total
+
+
+_SYMBOLS: dict[str, type[ast.operator]] = {
+    "operator:add": ast.Add,
+    "operator:sub": ast.Sub,
+    "operator:mul": ast.Mult,
+    "operator:truediv": ast.Div,
+    "operator:matmul": ast.MatMult,
+}
+
+
+def _function_term(function: Function, parts: list[ast.expr]) -> ast.expr:
+    """Return what applies a closed function to values."""
+
+    def term(item: Any) -> ast.expr:
+        if isinstance(item, Input):
+            return parts[item.index]
+        if isinstance(item, list | tuple):
+            return (ast.List if isinstance(item, list) else ast.Tuple)(list(map(term, item)), ast.Load())
+        if isinstance(item, Mapping):
+            return ast.Dict([literal(key) for key in item], list(map(term, item.values())))
+        if isinstance(item, slice):
+            return ast.Slice(*(None if end is None else term(end) for end in (item.start, item.stop, item.step)))
+        return ast.Constant(...) if item is ... else literal(item)
+
+    args = list(map(term, function.args))
+    if function.target == STRUCTURE:
+        return args[0]
+    if function.target == "operator:getitem":
+        return ast.Subscript(args[0], args[1], ast.Load())
+    if function.target in _SYMBOLS:
+        return ast.BinOp(args[0], _SYMBOLS[function.target](), args[1])
+    tensor_function(function.target)  # nothing else is written
+    name = function.target.replace(":", ".").replace("torch.nn.", "nn.")
+    return call(name, *args, **{key: term(part) for key, part in function.kwargs.items()})

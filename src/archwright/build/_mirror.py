@@ -10,7 +10,7 @@ from typing import Any
 
 from archwright._scalars import scalars
 from archwright.errors import SpaceError
-from archwright.space import Call, parameter_names
+from archwright.space import Apply, Call, parameter_names, write_function
 
 
 @functools.cache
@@ -64,6 +64,29 @@ def write_optimizer(name: str) -> Callable[..., Call]:
         return Call(f"torch.optim.{name}", (), scalars(kwargs))
 
     return write
+
+
+class Functions:
+    """The mirror of torch.nn.functional: its functions, applied to values of a graph.
+
+    Example:
+        >>> from archwright.build import Functions
+        >>> aw.graph(lambda x: Functions().gelu(x)).output.module
+        gelu(x0)
+    """
+
+    def __getattr__(self, name: str) -> Callable[..., Apply]:
+        """Return what applies `torch.nn.functional.<name>` to values of a graph."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        import torch
+
+        found = getattr(torch.nn.functional, name, None)
+        if found is None:
+            near = difflib.get_close_matches(name, dir(torch.nn.functional), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise AttributeError(f"torch.nn.functional has no function {name!r}{hint}")
+        return write_function(f"torch.nn.functional:{name}")
 
 
 def _class_in(module: Any, name: str, base: type, kind: str) -> Any:

@@ -102,8 +102,9 @@ class Sum:
     like: Any = None  # what the first absent one would have had the shape of
     first: str = ""  # the path of the first that was present
 
-    def plus(self, value: Any, when: int, kind: str, path: str, place: str) -> Sum:
-        """Return it with another operand."""
+    def plus(self, value: Any, when: int, how: tuple[str, int], path: str, place: str) -> Sum:
+        """Return it with another operand; `how` is the kind of the merge and its axis."""
+        kind, axis = how
         if isinstance(self.value, Failure):
             return replace(self, when=when)
         if isinstance(value, Absent):
@@ -114,9 +115,9 @@ class Sum:
         if kind == "concat":
             try:
                 with ShapesAlone():
-                    found = torch.cat([_tensor(self.value), _tensor(value)], dim=1)
+                    found = torch.cat([_tensor(self.value), _tensor(value)], dim=axis)
             except (IndexError, RuntimeError, TypeError) as error:
-                text = f"{path}: values of shape {one}, {other} cannot be joined along axis 1: {error}"
+                text = f"{path}: values of shape {one}, {other} cannot be joined along axis {axis}: {error}"
                 return replace(self, when=when, value=Failure(text, path))
             return replace(self, when=when, value=shapes_in(found))
         if one == other:
@@ -212,6 +213,8 @@ def _signature(item: Any) -> Any:
         return item.target, item.callee, len(item.args), tuple(map(_signature, arguments))
     if isinstance(item, list | tuple):
         return type(item), tuple(map(_signature, item))
+    if isinstance(item, slice):
+        return slice, tuple(map(_signature, (item.start, item.stop, item.step)))
     if isinstance(item, Mapping):
         return type(item), tuple((key, _signature(value)) for key, value in item.items())
     return type(item), item if isinstance(item, Hashable) else id(item)

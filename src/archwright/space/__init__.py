@@ -5,6 +5,7 @@ from archwright.space._code import load_code
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, choice_of, place_of
 from archwright.space._encoding import CellEncoding
 from archwright.space._fold import below, children, decisions_in, mapped, walk, with_modules
+from archwright.space._functions import tensor_function, write_function
 from archwright.space._graph import Graph
 from archwright.space._language import (
     cell,
@@ -31,13 +32,16 @@ from archwright.space._names import (
     write_callable,
 )
 from archwright.space._nodes import (
+    STRUCTURE,
     Apply,
     Blank,
     Call,
     Filled,
+    Function,
     Input,
     Merge,
     Node,
+    applied,
     body_of,
     is_value,
     last_name,
@@ -51,6 +55,7 @@ from archwright.space._spec import InputSpec, TensorSpec, as_specs
 
 __all__ = [
     "MAX_PARTS",
+    "STRUCTURE",
     "Absent",
     "Apply",
     "Architecture",
@@ -61,6 +66,7 @@ __all__ = [
     "Crossover",
     "Decision",
     "Filled",
+    "Function",
     "Graph",
     "Input",
     "InputSpec",
@@ -76,6 +82,7 @@ __all__ = [
     "Subset",
     "TensorSpec",
     "Value",
+    "applied",
     "as_specs",
     "below",
     "body_of",
@@ -105,8 +112,10 @@ __all__ = [
     "restore",
     "subset",
     "template",
+    "tensor_function",
     "walk",
     "with_modules",
     "write_callable",
+    "write_function",
     "written",
 ]

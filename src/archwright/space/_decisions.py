@@ -244,7 +244,7 @@ class Repeat(_Ranked):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Integer(_Ranked):
-    """An integer from `low` to `high`, both included; with `log`, sampled on a logarithmic scale.
+    """An integer from `low` to `high`, both included, in steps of `step`; with `log`, sampled on a logarithmic scale.
 
     Example:
         >>> aw.integer(1, 5).neighbours(5), aw.integer(1, 5).encode(3)
@@ -255,18 +255,20 @@ class Integer(_Ranked):
     high: int
     log: bool = False
     name: str | None = None
+    step: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", self.high - self.low + 1)
+        object.__setattr__(self, "size", (self.high - self.low) // self.step + 1)
 
     def __repr__(self) -> str:
-        return _call("integer", [repr(self.low), repr(self.high), *["log=True"] * self.log], self.name)
+        step = [] if self.step == 1 else [f"step={self.step}"]
+        return _call("integer", [repr(self.low), repr(self.high), *step, *["log=True"] * self.log], self.name)
 
     def _rank(self, value: Any) -> int:
-        return int(value) - self.low
+        return (int(value) - self.low) // self.step
 
     def _at(self, rank: int) -> Value:
-        return self.low + rank
+        return self.low + rank * self.step
 
     def sample(self, rng: np.random.Generator) -> Value:
         return self.decode([rng.random()]) if self.log else super().sample(rng)
@@ -280,7 +282,10 @@ class Integer(_Ranked):
         return self.neighbours(value)[int(rng.integers(len(self.neighbours(value))))]
 
     def check(self, value: Any) -> Value:
-        return _whole(value, self.low, self.high)
+        found = _whole(value, self.low, self.high)
+        if (found - self.low) % self.step:
+            raise ArchitectureError(f"{value!r} is not a number from {self.low} to {self.high} in steps of {self.step}")
+        return found
 
     def encode(self, value: Any) -> list[float]:
         return [_to_unit(value, self.low, self.high)] if self.log else super().encode(value)

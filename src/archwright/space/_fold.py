@@ -10,6 +10,8 @@ from archwright.space._decisions import Decision
 from archwright.space._graph import Graph
 from archwright.space._nodes import Apply, Call, Filled, Merge, is_value
 
+_PLAIN = (list, tuple, slice, Mapping)  # what holds parts and is no node
+
 
 def children(item: Any) -> Iterator[tuple[str, Any]]:
     """Iterate over the direct parts of an item, except for the options of decisions.
@@ -44,9 +46,13 @@ def children(item: Any) -> Iterator[tuple[str, Any]]:
         for index, value in enumerate(item.operands):
             is_named = not is_value(value) or hasattr(value, "options")
             yield ("<" if not is_named else "" if only else str(index)), value
+        yield "kind", item.kind
+        yield "axis", item.axis
     elif isinstance(item, list | tuple):
         for index, value in enumerate(item):
             yield str(index), value
+    elif isinstance(item, slice):
+        yield from (("start", item.start), ("stop", item.stop), ("step", item.step))
     elif isinstance(item, Mapping):
         for key, value in item.items():
             yield str(key), value
@@ -92,26 +98,32 @@ def decisions_in(item: Any) -> list[Decision]:
 
 
 def rebuilt(item: Any, parts: Sequence[Any], path: str = "") -> Any:
-    """Return a call, a list, a tuple or a mapping with other parts, in the order of `children`; else the item."""
+    """Return a call, list, tuple, slice or mapping with other parts, in the order of `children`; else the item."""
     if isinstance(item, Call):
         count = len(item.args)
         kwargs = dict(zip(item.kwargs, parts[count:], strict=True))
-        return Call(item.target, tuple(parts[:count]), kwargs, item.names, item.callee, path or item.path)
+        return replace(item, args=tuple(parts[:count]), kwargs=kwargs, path=path or item.path)
     if isinstance(item, list | tuple):
         return type(item)(parts)
+    if isinstance(item, slice):
+        return slice(*parts)
     return dict(zip(item, parts, strict=True)) if isinstance(item, Mapping) else item
 
 
 def mapped(item: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a call, list, tuple or mapping with a function applied to its direct parts; anything else unchanged.
+    """Return a call, list, tuple, slice or mapping with a function applied to its direct parts; else the item.
 
     Example:
         >>> from archwright.space import mapped
         >>> mapped([1, {"a": 2}], lambda part: part if isinstance(part, dict) else part + 1)
         [2, {'a': 2}]
     """
-    is_made_of_parts = isinstance(item, Call | list | tuple | Mapping)
-    return rebuilt(item, [change(part) for _, part in children(item)]) if is_made_of_parts else item
+    return rebuilt(item, [change(part) for _, part in children(item)]) if has_parts(item) else item
+
+
+def has_parts(item: Any) -> bool:
+    """Tell whether an item is made of parts that `rebuilt` can replace."""
+    return isinstance(item, (Call, *_PLAIN))
 
 
 def with_modules(graph: Graph, change: Callable[[Any], Any]) -> Graph:
@@ -129,6 +141,6 @@ def with_modules(graph: Graph, change: Callable[[Any], Any]) -> Graph:
         if isinstance(value, Apply):
             found[value] = Apply(change(value.module), sources, value.name)
         else:
-            found[value] = Merge(value.kind, sources)
+            found[value] = replace(value, operands=sources)
     labels = {found[value]: label for value, label in graph.labels.items()}
     return replace(graph, output=found[graph.output], labels=labels)

@@ -144,13 +144,13 @@ def _may_be_absent(value: Any) -> bool:
 
 def _stem(item: Apply | Merge) -> str:
     if isinstance(item, Merge):
-        return item.kind
+        return item.kind if isinstance(item.kind, str) else "merge"
     module, stem = body_of(item.module), "op"
     if isinstance(module, Call):
         stem = last_name(module.target).lower().removeprefix("lazy")
     elif isinstance(module, Graph):
         stem = module.name or "graph"
-    return stem if _is_attribute(stem) else "op"
+    return {"getitem": "item"}.get(stem, stem) if _is_attribute(stem) else "op"
 
 
 def _is_attribute(name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archwright.space._graph import Graph
 from archwright.space._names import write_callable, write_predicate
 from archwright.space._nodes import Call, Node
-from archwright.space._read import FIELDS
+from archwright.space._read import FIELDS, OPTIONAL
 from archwright.space._spec import TensorSpec
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ def _dump_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
             return {"float": str(item)}
         if item is None or isinstance(item, bool | int | float | str):
             return item
+        if item is ...:
+            return {"ellipsis": True}
+        if isinstance(item, slice):
+            return {"slice": [dump(part) for part in (item.start, item.stop, item.step)]}
         if isinstance(item, list):
             return [dump(part) for part in item]
         if isinstance(item, tuple):
@@ -64,7 +68,7 @@ def _dump_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
                     dump(value)
                 data = _dump_graph(item, dump)
             else:
-                data = {name: dump(getattr(item, name)) for name in FIELDS[type(item)]}
+                data = {name: dump(getattr(item, name)) for name in _fields(item)}
             if isinstance(item, Call) and item.callee is not None and "opaque" in write_callable(item.callee):
                 data["callee"] = write_callable(item.callee)
             places[id(item)] = len(nodes)
@@ -73,6 +77,16 @@ def _dump_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
 
     written = {name: dump(part) for name, part in parts.items()}
     return {"nodes": nodes, "parts": written}
+
+
+def _fields(item: Any) -> list[str]:
+    """Return the fields of a node that are written: of those that files need not have, the ones that say something."""
+    optional = OPTIONAL.get(type(item), {})
+    values = {name: getattr(item, name) for name in FIELDS[type(item)]}
+    return [name for name, value in values.items() if isinstance(value, Node) or optional.get(name, _NEVER) != value]
+
+
+_NEVER = object()
 
 
 def _dump_graph(graph: Graph, dump: Callable[[Any], Any]) -> dict[str, Any]:

@@ -11,9 +11,22 @@ from typing import Any
 from archwright._scalars import is_number, is_whole, scalar, scalars
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Scalar, Subset
+from archwright.space._functions import write_function
 from archwright.space._graph import Graph
-from archwright.space._names import declare, parameter_names, plain
-from archwright.space._nodes import Apply, Blank, Call, Filled, Input, Merge, Node, is_value, last_name, written
+from archwright.space._names import declare, name_in_torch, parameter_names, plain
+from archwright.space._nodes import (
+    Apply,
+    Blank,
+    Call,
+    Filled,
+    Input,
+    Merge,
+    Node,
+    gathered,
+    is_value,
+    last_name,
+    written,
+)
 
 
 def choice(*options: Any, name: str | None = None) -> Choice:
@@ -47,30 +60,38 @@ def ordinal(*options: Any, name: str | None = None) -> Choice:
     return Choice(*_labelled("ordinal", options), ordered=True, name=name)
 
 
-def integer(low: int, high: int, *, log: bool = False, name: str | None = None) -> Integer:
+def integer(low: int, high: int, *, step: int = 1, log: bool = False, name: str | None = None) -> Integer:
     """Define an integer decision.
 
     Args:
         low: The minimum.
         high: The maximum, included.
-        log: Whether to sample and mutate on a logarithmic scale.
+        step: The difference between adjacent values; the range is a multiple of it.
+        log: Whether to sample and mutate on a logarithmic scale; with a step of 1 only.
         name: A name for the decision; by default its path in the expression.
 
     Raises:
-        SpaceError: The range is empty, too long, or reaches zero or below with `log`.
+        SpaceError: The range is empty, too long, no multiple of the step, or reaches zero or below with `log`.
 
     Example:
-        >>> aw.Space(width=aw.integer(1, 64)).size
-        64
+        >>> aw.Space(width=aw.integer(1, 64)).size, list(aw.integer(16, 64, step=16).values())
+        (64, [16, 32, 48, 64])
     """
-    low, high, log = scalar(low), scalar(high), bool(log)
-    for end in (low, high):
+    low, high, step, log = scalar(low), scalar(high), scalar(step), bool(log)
+    for end in (low, high, step):
         if not is_whole(end):
             raise SpaceError(f"integer{_of(name)} takes whole numbers; {end!r} is none")
     _check_range("integer", low, high, log, name)
+    if step < 1 or (log and step > 1):
+        raise SpaceError(f"integer{_of(name)}: step={step} is not 1 or more{', or with log not 1' if log else ''}")
+    if (high - low) % step:
+        below = high - (high - low) % step
+        raise SpaceError(
+            f"integer{_of(name)}: steps of {step} from {low} do not lead to {high}; write {below} or {below + step}"
+        )
     if high - low >= 2 ** (40 if log else 53):  # beyond that, a vector cannot tell two values apart
         raise SpaceError(f"integer{_of(name)}: the range {low} to {high} is too long; use real")
-    return Integer(low, high, log, name)
+    return Integer(low, high, log, name, step)
 
 
 def real(low: float, high: float, *, log: bool = False, name: str | None = None) -> Real:
@@ -170,12 +191,14 @@ def repeat(body: Callable[[int], Any], low: int, high: int | None = None, *, nam
 def graph(body: Callable[..., Any], *, name: str | None = None) -> Graph:
     """Define a module by a function of values, its forward pass.
 
-    Inside, a layer is applied by calling it: `aw.graph(lambda x: conv(x) + shortcut(x))`. Values can be added, merged
-    by `aw.merge`, and chosen by `choice` and `subset`. A layer that is applied twice is created twice, without shared
-    weights.
+    Inside, a layer is applied by calling it: `aw.graph(lambda x: conv(x) + shortcut(x))`. Values can be combined with
+    each other and with numbers by `+`, `-`, `*`, `/` and `@`, indexed as tensors are (`x[:, 0]`), unpacked
+    (`outputs, state = gru(x)`), given to functions of torch (`archwright.nn.functional`), merged by `aw.merge`, and
+    chosen by `choice` and `subset`. A layer that is applied twice is created twice, without shared weights.
 
     Args:
-        body: A function of one value for each input that returns the output value.
+        body: A function of one value for each input that returns the output value, or a tuple, list or dictionary of
+            values.
         name: A name, the prefix of the names of the decisions inside, wherever the graph is used.
 
     Raises:
@@ -194,32 +217,36 @@ def graph(body: Callable[..., Any], *, name: str | None = None) -> Graph:
     if not required or any(parameter.kind is not parameter.POSITIONAL_OR_KEYWORD for parameter in required):
         raise SpaceError("the body of a graph names each of its inputs: one parameter for each, and at least one")
     inputs = tuple(Input(index) for index in range(len(required)))
-    return Graph(inputs, body(*inputs), name)
+    return Graph(inputs, gathered(body(*inputs)), name)
 
 
-def merge(*values: Any, kind: str = "sum", name: str | None = None) -> Merge:
+def merge(*values: Any, kind: Any = "sum", axis: Any = 1, name: str | None = None) -> Merge:
     """Merge values of a graph into one.
 
     Args:
         *values: Values, or choices or subsets of values. Absent ones (of an operation `None`) are omitted; if all are
             absent the result is zero.
-        kind: "sum", "mean" or "concat" (along axis 1).
+        kind: "sum", "mean", "mul" (the product), "max" (the maximum) or "concat"; or a choice of them.
+        axis: The axis of "concat": any but 0, the batch; negative ones count from the last. It may be a decision.
         name: Its name in the paths of decisions inside.
 
     Raises:
-        SpaceError: The kind is unknown, no values are given, or an argument is not a value.
+        SpaceError: The kind is unknown, no values are given, an argument is not a value, or the axis is 0.
 
     Example:
         >>> model = aw.graph(lambda a, b: nn.LazyLinear(2)(aw.merge(a, b, kind="concat")))
         >>> aw.Space(model=model, example_input=[(3,), (5,)]).size
         1
+        >>> joined = lambda x: aw.merge(x, nn.ReLU()(x), kind=aw.choice("sum", "concat", name="join"))
+        >>> aw.Space(model=nn.Sequential(aw.graph(joined), nn.LazyLinear(2)), example_input=(4,)).size
+        2
     """
     if not values:
         raise SpaceError("merge takes one value or more; none was given")
     for value in values:
         if value is not None and not is_value(value):
             raise SpaceError(f"merge takes values of a graph; {written(value)} is none")
-    return Merge(kind, values, name)
+    return Merge(kind, values, name, scalar(axis))
 
 
 def cell(
@@ -245,7 +272,7 @@ def cell(
         inputs: Number of inputs.
         node: Called with j; returns the operation on the combined value of node j. By default none.
         fan_in: Number of incoming edges that each node keeps; which ones is a decision. By default all.
-        combine: How a node combines its edges: "sum", "mean" or "concat".
+        combine: How a node combines its edges: a kind of `merge`.
         output: The output: "last", the last node, or "concat", all computed nodes along axis 1, or their "sum" or
             "mean".
         keep_unused: Whether operations that are not connected to the output stay in the network with their weights,
@@ -335,8 +362,11 @@ def template(body: Callable[..., Any]) -> Callable[..., Filled]:
     return fill
 
 
-def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
+def lazy(target: Callable[..., Any] | str) -> Callable[..., Any]:
     """Let a class or function of your own join the language: `aw.lazy(MyBlock)(channels=aw.choice(16, 32))`.
+
+    A function of torch that works on tensors joins it as a function of values of a graph:
+    `aw.graph(lambda x: aw.lazy(torch.roll)(x, 1, dims=2))`.
 
     The class stays plain PyTorch. `source` copies its text, so it should use nothing but what its own module defines
     and imports from torch and the standard library.
@@ -359,6 +389,8 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
             raise SpaceError(f"a target by name is written 'package.module:Class'; {target!r} was given")
         dotted = target
         declare(target)
+    elif (known := name_in_torch(target)) is not None and not inspect.isclass(target):
+        return write_function(known)
     elif inspect.isclass(target) or inspect.isfunction(target) or inspect.ismethod(target):
         callee = plain(target)
         dotted = f"{callee.__module__}:{callee.__qualname__}"
@@ -369,6 +401,12 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Call]:
         raise SpaceError(f"lazy takes a class, a function or its name; {written(target)} was given")
 
     def write(*args: Any, **kwargs: Any) -> Call:
+        for value in (*args, *kwargs.values()):
+            if is_value(value):
+                raise SpaceError(
+                    f"{last_name(dotted)} is called with {written(value)}, a value of a graph: make it a class of "
+                    f"layers, aw.lazy(YourClass)(...)(value); functions of torch take values as they are"
+                )
         names = () if isinstance(target, str) else parameter_names(plain(target), args, kwargs)
         return Call(dotted, scalars(args), scalars(kwargs), names, callee)
 

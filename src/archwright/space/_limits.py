@@ -27,7 +27,7 @@ class Extent(NamedTuple):
     places: int  # the same, with all options of all decisions side by side
 
 
-_COMPOUND = (Call, Graph, Apply, Merge, Filled, Decision, list, tuple, Mapping)
+_COMPOUND = (Call, Graph, Apply, Merge, Filled, Decision, list, tuple, slice, Mapping)
 _ONE = Extent(0, 1, 1)
 _WITHIN = Extent(-1, 0, 0)  # of what is being walked
 
@@ -89,7 +89,7 @@ def _extent(item: Any, extents: Mapping[int, Extent]) -> Extent:
     depth = 1 + max((each.depth for each in below), default=0)
     parts, places = [each.parts for each in below], [each.places for each in below]
     if isinstance(item, Apply | Merge):  # a graph computes each value once: what they are made from is elsewhere
-        module = of(item.module) if isinstance(item, Apply) else _ONE
+        module = of(item.module if isinstance(item, Apply) else item.kind)
         depths = [of(each).depth + isinstance(each, Decision) for each in item.sources]
         open_ = sum(of(each).places for each in item.sources if isinstance(each, Decision))
         return Extent(max([1 + module.depth, *depths]), 1 + module.parts, 1 + module.places + open_)

@@ -96,7 +96,7 @@ _HELPERS = frozenset(
 )
 """The functions and classes that ready-made spaces, tables and ensembles call by name."""
 
-_PURE = ("torch.nn.functional", "torch.nn.init", "torch", "torch.special", "torch.fft", "torch.linalg")
+PURE = ("torch.nn.functional", "torch.nn.init", "torch", "torch.special", "torch.fft", "torch.linalg")
 """Modules of torch with functions that work on tensors alone."""
 _ORIGINS = ("torch.nn.functional", "torch.nn.init", "torch.functional", "torch._C._nn")
 """Where these are defined; what such a module has from elsewhere is not among them."""
@@ -319,9 +319,9 @@ def allowed(target: str) -> Any:
         return find(target, _declared.get(target))
     module_name, _, name = target.partition(":")
     _refuse_own(module_name, target)
-    if module_name in ("torch.nn", *_PURE):
+    if module_name in ("torch.nn", *PURE):
         importlib.import_module(module_name)
-        if name.removeprefix("Tensor.") in _functions(module_name):
+        if name.removeprefix("Tensor.") in functions_of(module_name):
             return operator.attrgetter(name)(sys.modules[module_name])
     module = _module(module_name, name)
     if module is None:
@@ -374,9 +374,9 @@ def _module(module_name: str, name: str) -> ModuleType | None:
 
 
 @functools.cache
-def _functions(module_name: str) -> Mapping[str, Any]:
+def functions_of(module_name: str) -> Mapping[str, Any]:
     """Return the functions of a module of torch that work on tensors alone, by name."""
-    if module_name not in _PURE:
+    if module_name not in PURE:
         return {}
     module = sys.modules[module_name]
     return {
@@ -408,11 +408,11 @@ def name_in_torch(item: Any) -> str | None:
         'torch.nn.functional:relu'
     """
     if inspect.ismethoddescriptor(item) and _is_from(getattr(item, "__objclass__", None), "torch"):
-        return f"torch:Tensor.{item.__name__}" if item.__name__ in _functions("torch") else None
+        return f"torch:Tensor.{item.__name__}" if item.__name__ in functions_of("torch") else None
     if not _is_from(item, "torch"):
         return None
     return _public(item) or next(
-        (f"{module}:{name}" for module in _PURE for name, function in _functions(module).items() if function is item),
+        (f"{module}:{name}" for module in PURE for name, function in functions_of(module).items() if function is item),
         None,  # a function may bear another name than the one under which it is found
     )
 

@@ -6,19 +6,24 @@ place, so two uses of one `Call` share its decisions but not its weights.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from archwright._scalars import is_number, scalar
+from archwright._scalars import is_number, is_whole, scalar
 from archwright.errors import SpaceError
-from archwright.space._undecided import Undecided
+from archwright.space._undecided import Undecided, unpacked
 
 SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//"}
 """The arithmetic of the language, by the names of the `operator` module."""
-MERGES = ("sum", "mean", "concat")
+VALUE_SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "matmul": "@"}
+"""The arithmetic of values of a graph."""
+STRUCTURE = "graph:structure"
+"""The target of the function that gives a tuple, list or dictionary of values."""
+MERGES = ("sum", "mean", "mul", "max", "concat")
 """The ways in which values of a graph are joined."""
 
 
@@ -37,18 +42,30 @@ class Node(Undecided):
         """Apply the module that this node makes to values of a graph.
 
         Args:
-            *values: Values inside `aw.graph`.
+            *values: Values inside `aw.graph`, or tuples, lists and dictionaries of them.
             name: The attribute that the module gets; derived from its class when not given.
         """
-        if not values or not all(is_value(value) for value in values):
+        given = tuple(map(gathered, values))
+        if not given or not all(is_value(value) for value in given):
             raise SpaceError(
                 f"{self!r} is a layer written down, not a layer: inside aw.graph it can be called with the "
                 f"graph's values, elsewhere put it into nn.Sequential; it was called with {written(values)}"
             )
-        return Apply(self, values, name)
+        return Apply(self, given, name)
+
+    def __getitem__(self, index: Any) -> Node:
+        """Index a value of a graph, as torch does: `x[:, 0]`; or one of several outputs of a layer: `outputs[0]`."""
+        if not is_value(self):
+            raise SpaceError(f"{self!r} is no value of a graph, and cannot be indexed")
+        return applied("operator:getitem", (self, index), names=("value", "index"))
+
+    def __iter__(self) -> Iterator[Any]:
+        """Unpack a value of a graph into names, as in `outputs, state = gru(x)`; refuse any other loop."""
+        count = unpacked(sys._getframe(1)) if is_value(self) else None
+        return super().__iter__() if count is None else iter([self[index] for index in range(count)])
 
     def __add__(self, other: Any) -> Node:
-        """Sum two values of a graph, or two numbers."""
+        """Add two numbers, or a value of a graph and a value or a number."""
         return _combine("add", self, other)
 
     def __radd__(self, other: Any) -> Node:
@@ -65,6 +82,15 @@ class Node(Undecided):
 
     def __rmul__(self, other: Any) -> Node:
         return _combine("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _combine("truediv", self, other) if is_value(self) or is_value(other) else super().__truediv__(other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _combine("truediv", other, self) if is_value(self) else super().__rtruediv__(other)
+
+    def __matmul__(self, other: Any) -> Any:
+        return _combine("matmul", self, other) if is_value(self) or is_value(other) else super().__matmul__(other)
 
     def __floordiv__(self, other: Any) -> Node:
         return _combine("floordiv", self, other)
@@ -107,6 +133,33 @@ class Call(Node):
         arguments = [written(value) for value in self.args]
         arguments += [f"{key}={written(value)}" for key, value in self.kwargs.items()]
         return f"{last_name(self.target)}({', '.join(arguments)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Function(Call):
+    """A recorded function of values of a graph: the module of an `Apply`, without weights and without a module.
+
+    Its arguments hold an `Input` for each value that it is applied to.
+
+    Example:
+        >>> aw.graph(lambda x: nn.functional.leaky_relu(x, 0.2)[:, 0]).output.module
+        x0[:, 0]
+    """
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether it is a number: never."""
+        return False
+
+    def __repr__(self) -> str:
+        if self.target == STRUCTURE:
+            return written(self.args[0])
+        if self.target == "operator:getitem":
+            index = self.args[1]
+            inside = ", ".join(map(written, index)) if isinstance(index, tuple) and index else written(index)
+            return f"{written(self.args[0])}[{inside}]"
+        symbol = VALUE_SYMBOLS.get(self.target.removeprefix("operator:"))
+        return super().__repr__() if symbol is None else f" {symbol} ".join(map(written, self.args))
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,9 +261,11 @@ class Merge(GraphValue):
     """Values merged into one; absent values are omitted.
 
     Args:
-        kind: "sum", "mean" or "concat" (along axis 1); in resolved expressions also "zeros" (zeros like its operand).
+        kind: "sum", "mean", "mul" (product), "max" or "concat", or a `Choice` of them; in resolved expressions also
+            "zeros" (zeros like its operand).
         operands: Values, or one `Subset` of them.
         name: Its name in the paths of decisions inside.
+        axis: The axis of "concat", a number or a decision.
 
     Example:
         >>> graph = aw.graph(lambda a, b: a + b)
@@ -218,14 +273,27 @@ class Merge(GraphValue):
         ('sum', 2)
     """
 
-    kind: str
+    kind: Any
     operands: tuple[Any, ...]
     name: str | None = None
+    axis: Any = 1
 
     def __post_init__(self) -> None:
-        """Refuse a kind that there is not."""
-        if self.kind not in (*MERGES, "zeros"):
-            raise SpaceError(f"values are merged by 'sum', 'mean' or 'concat', not {self.kind!r}")
+        """Refuse a kind that there is not, and an axis that is none."""
+        for kind in _ends(self.kind):
+            if not isinstance(kind, str) or kind not in (*MERGES, "zeros"):
+                known = ", ".join(map(repr, MERGES))
+                raise SpaceError(f"values are merged by one of {known}, or by a choice of them, not by {kind!r}")
+        for axis in _ends(self.axis):
+            if not is_whole(axis) and not (isinstance(axis, Node) and axis.is_setting):
+                raise SpaceError(f"values are concatenated along an axis, a whole number; {axis!r} is none")
+            if is_whole(axis) and axis == 0:
+                raise SpaceError("values cannot be concatenated along axis 0, which is the batch")
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it is a sum, whatever is decided."""
+        return isinstance(self.kind, str) and self.kind == "sum"
 
     @property
     def sources(self) -> tuple[Any, ...]:
@@ -234,6 +302,67 @@ class Merge(GraphValue):
 
     def __repr__(self) -> str:
         return f"{self.kind}({', '.join(map(_brief, self.operands))})"
+
+
+def applied(target: str, args: Any, kwargs: Mapping[str, Any] | None = None, names: tuple[str, ...] = ()) -> Apply:
+    """Return the value of a function of torch for some arguments, of which one or more are values of a graph.
+
+    Args:
+        target: "operator:name", "torch:name" or "torch.nn.functional:name".
+        args: Positional arguments: values, numbers, texts, decisions about them, slices; also inside lists, tuples and
+            dictionaries.
+        kwargs: Keyword arguments.
+        names: The names of the parameters of `args`.
+
+    Raises:
+        SpaceError: No argument is a value of a graph, or one is nothing that a function takes.
+
+    Example:
+        >>> from archwright.space import applied
+        >>> aw.graph(lambda x: applied("torch:roll", (x, 1), {"dims": 2})).output.module
+        roll(x0, 1, dims=2)
+    """
+    values: list[Any] = []
+
+    def opened(item: Any) -> Any:
+        if is_value(item):
+            values.append(item)
+            return Input(len(values) - 1)
+        if type(item) in (list, tuple):
+            return type(item)(map(opened, item))
+        if type(item) is dict:
+            return {key: opened(part) for key, part in item.items()}
+        if isinstance(item, slice):
+            return slice(*map(opened, (item.start, item.stop, item.step)))
+        item = scalar(item)
+        is_constant = item is None or item is ... or isinstance(item, bool | int | float | str)
+        is_dtype = type(item).__module__ == "torch" and type(item).__name__ == "dtype"
+        if not (is_constant or is_dtype or (isinstance(item, Node) and item.is_setting)):
+            raise SpaceError(
+                f"{last_name(target)} takes values of a graph, numbers, texts and decisions about them; "
+                f"{written(item)} is none of these"
+            )
+        return item
+
+    function = Function(target, opened(tuple(args)), opened(dict(kwargs or {})), names)
+    if not values:
+        raise SpaceError(
+            f"{last_name(target)} is a function of values of a graph: call it inside aw.graph, as in "
+            f"aw.graph(lambda x: {last_name(target)}(x)); it was called with {written(tuple(args))}"
+        )
+    return Apply(function, tuple(values))
+
+
+def gathered(item: Any) -> Any:
+    """Return one value that holds those in a tuple, list or dictionary, and anything else unchanged."""
+    stack = [item] if type(item) in (list, tuple, dict) else []
+    while stack:
+        part = stack.pop()
+        if is_value(part):
+            return applied(STRUCTURE, (item,))
+        if type(part) in (list, tuple, dict):
+            stack += part.values() if type(part) is dict else part
+    return item
 
 
 def last_name(target: str) -> str:
@@ -280,6 +409,11 @@ def _written(item: Any) -> str:
         return f"[{', '.join(map(written, item))}]"
     if isinstance(item, Mapping):
         return f"{{{', '.join(f'{written(key)}: {written(value)}' for key, value in item.items())}}}"
+    if isinstance(item, slice):
+        ends = (item.start, item.stop) if item.step is None else (item.start, item.stop, item.step)
+        return ":".join("" if end is None else written(end) for end in ends)
+    if item is ...:
+        return "..."
     if isinstance(item, partial):
         inside = [*map(written, (item.func, *item.args)), *(f"{k}={written(v)}" for k, v in item.keywords.items())]
         return f"partial({', '.join(inside)})"
@@ -340,15 +474,26 @@ def with_options(item: Any) -> Iterator[Any]:
             stack += [part.body] if isinstance(part, Filled) else getattr(part, "options", ())
 
 
+def _ends(item: Any) -> tuple[Any, ...]:
+    """Return the options of a decision, or the item itself."""
+    return getattr(item, "options", None) or (item,)
+
+
 def _combine(operation: str, left: Any, right: Any) -> Node:
-    if is_value(left) or is_value(right):
-        if operation != "add" or not (is_value(left) and is_value(right)):
-            raise SpaceError(
-                f"values of a graph can be added to each other; {written(left)} {SYMBOLS[operation]} {written(right)} "
-                f"is not that"
-            )
-        return Merge("sum", (left, right))
     left, right = scalar(left), scalar(right)
+    if is_value(left) or is_value(right):
+        are_values = is_value(left) and is_value(right)
+        others = [each for each in (left, right) if not is_value(each)]
+        takes = all(is_number(each) or (isinstance(each, Node) and each.is_setting) for each in others)
+        if operation not in VALUE_SYMBOLS or not takes:
+            symbol, known = {**SYMBOLS, **VALUE_SYMBOLS}[operation], ", ".join(VALUE_SYMBOLS.values())
+            raise SpaceError(
+                f"values of a graph are combined with each other and with numbers by {known}; "
+                f"{written(left)} {symbol} {written(right)} is not that"
+            )
+        if are_values and operation in ("add", "mul"):  # of which either operand may be absent
+            return Merge("sum" if operation == "add" else "mul", (left, right))
+        return applied(f"operator:{operation}", (left, right))
     for operand in (left, right):
         if not isinstance(operand, Node) and not is_number(operand):
             raise SpaceError(f"arithmetic on decisions takes numbers; {written(operand)} is none")

@@ -10,7 +10,7 @@ from typing import Any
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset
 from archwright.space._fold import children
 from archwright.space._graph import Graph
-from archwright.space._nodes import SYMBOLS, Apply, Call, Filled, Input, Merge, Node, last_name, written
+from archwright.space._nodes import SYMBOLS, Apply, Call, Filled, Function, Input, Merge, Node, last_name, written
 from archwright.space._program import Program
 
 _WIDTH = 100
@@ -35,7 +35,8 @@ def describe_decision(decision: Decision) -> str:
         return f"repeat  {decision.low} to {len(decision.bodies)}"
     assert isinstance(decision, Integer | Real)
     word, form = ("integer", "") if isinstance(decision, Integer) else ("real", "g")
-    return f"{word}  {decision.low:{form}} to {decision.high:{form}}{' (log)' if decision.log else ''}"
+    step = f" in steps of {decision.step}" if isinstance(decision, Integer) and decision.step > 1 else ""
+    return f"{word}  {decision.low:{form}} to {decision.high:{form}}{step}{' (log)' if decision.log else ''}"
 
 
 def describe_size(size: int | float) -> str:
@@ -119,6 +120,8 @@ class _Printer:
             return item.name or written(item)
         if isinstance(item, Graph | Apply | Merge | Filled):
             return None
+        if isinstance(item, Function):
+            return repr(item)
         if isinstance(item, Call):
             return self.call(item)
         if isinstance(item, list | tuple):
@@ -183,7 +186,9 @@ class _Printer:
         label, sources = graph.labels[value], ", ".join(self.value(part, graph) for part in value.sources)
         if isinstance(value, Apply):
             return f"{label} on {sources}", value.module
-        return label, _Text(f"{value.kind} of {sources}")
+        kind = value.kind if isinstance(value.kind, str) else self.short(value.kind)
+        axis = self.short(value.axis)
+        return label, _Text(f"{kind} of {sources}{f' along axis {axis}' if axis != '1' else ''}")
 
     def value(self, item: Any, graph: Graph) -> str:
         """Return what a value of a graph is called."""

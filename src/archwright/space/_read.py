@@ -11,28 +11,41 @@ from typing import Any
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Subset
+from archwright.space._fold import walk
+from archwright.space._functions import tensor_function
 from archwright.space._graph import Graph
 from archwright.space._language import integer, real
-from archwright.space._names import OPERATORS, Unread, allowed_call, is_target, package_names, restore
-from archwright.space._nodes import MERGES, Apply, Blank, Call, Filled, Input, Merge, Node, is_value
+from archwright.space._names import (
+    OPERATORS,
+    Unread,
+    allowed_call,
+    is_target,
+    package_names,
+    restore,
+)
+from archwright.space._nodes import MERGES, Apply, Blank, Call, Filled, Function, Input, Merge, Node, is_value
 from archwright.space._spec import TensorSpec
 
 FIELDS: dict[type, tuple[str, ...]] = {
     Call: ("target", "args", "kwargs", "names"),
+    Function: ("target", "args", "kwargs", "names"),
     Blank: ("name",),
     Filled: ("body", "blanks", "values"),
     Input: ("index",),
     Apply: ("module", "inputs", "name"),
-    Merge: ("kind", "operands", "name"),
+    Merge: ("kind", "operands", "name", "axis"),
     Graph: ("inputs", "output", "name", "edges", "nodes", "keep_unused"),
     Choice: ("options", "labels", "ordered", "name"),
     Subset: ("options", "labels", "low", "high", "name"),
     Repeat: ("bodies", "low", "name"),
-    Integer: ("low", "high", "log", "name"),
+    Integer: ("low", "high", "log", "name", "step"),
     Real: ("low", "high", "log", "name"),
     TensorSpec: ("shape", "dtype"),
 }
 """What is written down of each kind of node."""
+
+OPTIONAL: dict[type, dict[str, Any]] = {Merge: {"axis": 1}, Integer: {"step": 1}}
+"""What is written down only where it is something else, so that files and fingerprints stay as they were."""
 
 _KINDS = {kind.__name__: kind for kind in FIELDS}
 _DEPTH = 100
@@ -53,6 +66,7 @@ class Reader:
         self._at = ""
         self._make: Mapping[type, Callable[[dict[str, Any], Mapping[str, Any]], Any]] = {
             Call: self._call,
+            Function: self._function,
             Blank: self._blank,
             Filled: self._filled,
             Input: self._input,
@@ -62,8 +76,8 @@ class Reader:
             Choice: self._choice,
             Subset: self._subset,
             Repeat: self._repeat,
-            Integer: partial(self._range, integer),
-            Real: partial(self._range, real),
+            Integer: self._integer,
+            Real: self._real,
             TensorSpec: self._spec,
         }
 
@@ -121,6 +135,10 @@ class Reader:
             return tuple(self._value(part, depth + 1) for part in self._need(value, list, "tuple"))
         if key == "dict":
             return self._dict(value, depth)
+        if key == "ellipsis" and value is True:
+            return ...
+        if key == "slice":
+            return self._slice(value, depth)
         if key == "float" and value in _UNKNOWN_FLOATS:
             return float(value)
         if key in ("import", "opaque") and isinstance(value, str):
@@ -130,6 +148,11 @@ class Reader:
         if key == "member":
             return self._member(value, depth)
         raise self._wrong("a value", item, "anything that a space can hold")
+
+    def _slice(self, value: Any, depth: int) -> slice:
+        if not isinstance(value, list) or len(value) != 3:
+            raise self._wrong("slice", value, "where it begins, where it ends, and its step")
+        return slice(*(self._value(part, depth + 1) for part in value))
 
     def _member(self, value: Any, depth: int) -> Any:
         if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], str):
@@ -172,11 +195,13 @@ class Reader:
             raise self._wrong("is", name, f"one of {', '.join(_KINDS)}")
         self._at = f"{self._at}, {name}"
         allowed = {"is", *FIELDS[kind], *(["callee"] if kind is Call else [])}
-        missing, strange = set(FIELDS[kind]) - entry.keys(), entry.keys() - allowed
+        defaults = OPTIONAL.get(kind, {})
+        missing, strange = set(FIELDS[kind]) - entry.keys() - defaults.keys(), entry.keys() - allowed
         if missing or strange:
             told = f"lacks {sorted(missing)}" if missing else f"has {reprlib.repr(sorted(map(str, strange)))}"
             raise SpaceError(f"{self._at} {told}; its fields are {', '.join(FIELDS[kind])}")
-        fields = {} if kind is Graph else {field: self._value(entry[field]) for field in FIELDS[kind]}
+        given = {**defaults, **entry}
+        fields = {} if kind is Graph else {field: self._value(given[field]) for field in FIELDS[kind]}
         return self._make[kind](fields, entry)
 
     def _call(self, fields: dict[str, Any], entry: Mapping[str, Any]) -> Call:
@@ -201,6 +226,21 @@ class Reader:
             callee = allowed_call(target) if self._code is restore else None
         return Call(target, args, kwargs, names, callee)
 
+    def _function(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Function:
+        target, args, kwargs, names = (fields[name] for name in FIELDS[Function])
+        self._need(target, str, "target")
+        for key in self._need(kwargs, Mapping, "kwargs"):
+            self._name(key, "kwargs")
+        for each in self._need(names, tuple, "names"):
+            self._name(each, "names")
+        made = Function(target, self._need(args, tuple, "args"), kwargs, names)
+        for part in walk([*args, *kwargs.values()]):
+            if isinstance(part, Node) and not (isinstance(part, Input) or part.is_setting):
+                raise self._wrong("args", part, "an input, a number or a decision about one")
+        if self._code is restore:
+            tensor_function(target)
+        return made
+
     def _blank(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Blank:
         return Blank(self._name(fields["name"], "name"))
 
@@ -220,15 +260,22 @@ class Reader:
             raise self._wrong("module", module, "a layer, or None for no operation")
         if not all(map(is_value, self._need(inputs, tuple, "inputs"))) or not inputs:
             raise self._wrong("inputs", inputs, "values of a graph")
+        if isinstance(module, Function):
+            taken = {part.index for part in walk([*module.args, *module.kwargs.values()]) if isinstance(part, Input)}
+            if taken != set(range(len(inputs))):
+                raise self._wrong("inputs", inputs, "a value for each input of the function")
         return Apply(module, inputs, self._name(name, "name") if name not in (None, "") else None)
 
     def _merge(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Merge:
         kind, operands, name = fields["kind"], fields["operands"], fields["name"]
-        if kind not in MERGES:
-            raise self._wrong("kind", kind, f"one of {', '.join(MERGES)}")
+        if not all(isinstance(each, str) and each in MERGES for each in getattr(kind, "options", (kind,))):
+            raise self._wrong("kind", kind, f"one of {', '.join(MERGES)}, or a choice of them")
         if not operands or not all(each is None or is_value(each) for each in self._need(operands, tuple, "operands")):
             raise self._wrong("operands", operands, "values of a graph")
-        return Merge(kind, operands, self._name(name, "name") if name not in (None, "") else None)
+        try:
+            return Merge(kind, operands, self._name(name, "name") if name not in (None, "") else None, fields["axis"])
+        except SpaceError as error:
+            raise SpaceError(f"{self._at}: {error}") from None
 
     def _graph(self, _: dict[str, Any], entry: Mapping[str, Any]) -> Graph:
         inputs = self._value(self._need(entry["inputs"], list, "inputs"))
@@ -275,9 +322,13 @@ class Reader:
         low = self._whole(fields["low"], "low", 0, len(bodies))
         return Repeat(bodies, low, self._name_or_none(fields["name"]))
 
-    def _range(self, make: Callable[..., Any], fields: dict[str, Any], _: Mapping[str, Any]) -> Any:
+    def _integer(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Integer:
         log, name = self._need(fields["log"], bool, "log"), self._name_or_none(fields["name"])
-        return make(fields["low"], fields["high"], log=log, name=name)
+        return integer(fields["low"], fields["high"], step=fields["step"], log=log, name=name)
+
+    def _real(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Real:
+        log, name = self._need(fields["log"], bool, "log"), self._name_or_none(fields["name"])
+        return real(fields["low"], fields["high"], log=log, name=name)
 
     def _spec(self, fields: dict[str, Any], _: Mapping[str, Any]) -> TensorSpec:
         return TensorSpec(self._need(fields["shape"], tuple, "shape"), self._need(fields["dtype"], str, "dtype"))

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Decision, Repeat, Subset, Value, place_of
-from archwright.space._fold import children, rebuilt
+from archwright.space._fold import children, has_parts, rebuilt
 from archwright.space._graph import Graph
 from archwright.space._names import find, plain
 from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Merge, body_of, written
@@ -76,7 +76,7 @@ class Resolver:
             return self.filled[item]
         if isinstance(item, Graph):
             return self._graph(item, path)
-        if isinstance(item, Call | list | tuple | Mapping):
+        if has_parts(item):
             closed = rebuilt(item, [self.close(part, f"{path}.{place}") for place, part in children(item)], path)
             return _compute(item, closed.args, path) if isinstance(item, Call) and item.is_setting else closed
         return plain(item)
@@ -118,7 +118,8 @@ class Resolver:
             kept = tuple(operand for operand in operands if not isinstance(operand, Absent))
             if not kept:
                 return Merge("zeros", (operands[0].like if operands else graph.inputs[0],))
-            return kept[0] if len(kept) == 1 else Merge(item.kind, kept)
+            kind, axis = self.close((item.kind, item.axis), f"{path}.{graph.labels[item]}")
+            return kept[0] if len(kept) == 1 else Merge(kind, kept, None, axis)
 
         for item in needed(self.program, self.values, graph):
             memo[id(item)] = value = closed(item)

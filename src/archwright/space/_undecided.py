@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dis
 import sys
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any, NoReturn
 
 from archwright.errors import SpaceError
@@ -20,6 +23,10 @@ _TEST = (
     "aw.choice(part, other); express constraints between decisions with Space(where=...)"
 )
 _COUNT = "a decision has no value while the space is defined; for a variable number of parts use aw.repeat(body, 1, 4)"
+_SEVERAL = (
+    "how many values it holds is not known while the space is defined: index it (outputs[0]), or unpack it into names "
+    "(outputs, state = gru(x)); for a variable number of parts use aw.repeat(body, 1, 4)"
+)
 _TEXT = "a decision has no value while the space is defined; without a format specification its expression is shown"
 
 
@@ -56,8 +63,8 @@ class Undecided:
     def __len__(self) -> int:
         return self._refuse("is asked for its length", _COUNT)
 
-    def __iter__(self) -> NoReturn:
-        self._refuse("is iterated over", _COUNT)
+    def __iter__(self) -> Iterator[Any]:
+        return self._refuse("is iterated over", _COUNT if self.is_setting else _SEVERAL)
 
     def __float__(self) -> float:
         return self._refuse("is taken for a number", _NUMBER)
@@ -91,5 +98,17 @@ class Undecided:
         )
 
     def _refuse(self, what: str, remedy: str) -> NoReturn:
-        caller = sys._getframe(2).f_globals.get("__name__", "")
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_globals.get("__name__", "").startswith("archwright.space."):
+            frame = frame.f_back
+        caller = "" if frame is None else str(frame.f_globals.get("__name__", ""))
         raise SpaceError(f"{self!r} {what}: {_LAYER if caller.partition('.')[0] == 'torch' else remedy}")
+
+
+def unpacked(frame: FrameType) -> int | None:
+    """Return into how many names a frame unpacks what it is about to iterate over; None where it does something else.
+
+    How many outputs a layer has is not known before it runs; the names on the left say how many are meant.
+    """
+    at = next((each for each in dis.get_instructions(frame.f_code) if each.offset == frame.f_lasti), None)
+    return at.argval if at is not None and at.opname == "UNPACK_SEQUENCE" else None

@@ -20,7 +20,8 @@ def activations(*names: str) -> Choice:
 def initialised(network: Any) -> Call:
     """Leave open how the weights of a network begin."""
     scheme = choice("kaiming_normal", "xavier_uniform", "orthogonal", name="initialisation")
-    return lazy("archwright.spaces._initialise:initialised")(network, scheme=scheme)
+    made: Call = lazy("archwright.spaces._initialise:initialised")(network, scheme=scheme)
+    return made
 
 
 def stem(channels: int, width: Any) -> Any:

@@ -105,10 +105,10 @@ class Actions:
 
     def _at(self, rank: int) -> Value:
         if isinstance(self.decision, Integer):
-            return self.decision.low + rank
+            return self.decision.low + rank * self.decision.step
         return self.decision.decode([rank / (int(self.decision.size) - 1)])
 
     def _rank(self, value: Value) -> int:
         if isinstance(self.decision, Integer) and isinstance(value, int):
-            return value - self.decision.low
+            return (value - self.decision.low) // self.decision.step
         return round(self.decision.encode(value)[0] * (int(self.decision.size) - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from archwright.space import Choice, Decision, Integer, Real, Subset, Value
 
@@ -29,7 +29,7 @@ def parts(name: str, decision: Decision) -> tuple[Part, ...]:
         return tuple(Part(f"{name}[{label!r}]", "category", 0, 1) for label in decision.labels)
     if isinstance(decision, Real):
         return (Part(name, "real", decision.low, decision.high, decision.log),)
-    if isinstance(decision, Integer):
+    if _is_plain(decision):
         return (Part(name, "whole", decision.low, decision.high, decision.log),)
     ordered = not isinstance(decision, Choice) or decision.ordered
     return (Part(name, "whole" if ordered else "category", 0, int(decision.size) - 1),)
@@ -41,7 +41,7 @@ def split(decision: Decision, value: Any) -> list[Any]:
         return []
     if isinstance(decision, Subset):
         return [int(label in value) for label in decision.labels]
-    if isinstance(decision, Real | Integer):
+    if isinstance(decision, Real) or _is_plain(decision):
         return [value]
     if isinstance(decision, Choice):
         return [decision.labels.index(value)]
@@ -54,9 +54,14 @@ def join(decision: Decision, numbers: Sequence[Any]) -> Value:
         return next(decision.values())
     if isinstance(decision, Subset):
         return decision.decode([float(number) for number in numbers])
-    if isinstance(decision, Real | Integer):
+    if isinstance(decision, Real) or _is_plain(decision):
         number = min(max(float(numbers[0]), decision.low), decision.high)
         return decision.check(number if isinstance(decision, Real) else round(number))
     if isinstance(decision, Choice):
         return decision.labels[min(max(round(float(numbers[0])), 0), int(decision.size) - 1)]
     return decision.decode([float(numbers[0]) / (int(decision.size) - 1)])
+
+
+def _is_plain(decision: Decision) -> TypeGuard[Integer]:
+    """Tell whether a decision is any whole number of a range; one with a step is its rank, as ordered options are."""
+    return isinstance(decision, Integer) and decision.step == 1

@@ -13,6 +13,7 @@ from archwright.space import (
     Call,
     Choice,
     Filled,
+    Function,
     Graph,
     Repeat,
     Subset,
@@ -24,7 +25,7 @@ from archwright.space import (
 )
 from archwright.supernet._execution import Engine
 from archwright.supernet._layer import SharedLayer, blanks_in
-from archwright.supernet._nodes import Branch, Depth, GraphNode, Row, Scope, SupernetNode
+from archwright.supernet._nodes import Branch, Depth, FunctionNode, GraphNode, Row, Scope, SupernetNode
 
 
 class Compiler:
@@ -57,6 +58,8 @@ class Compiler:
             body = self.compile(item.body, path)
             self._filled = outside
             return Scope(self.engine, item, body, path)
+        if isinstance(item, Function):
+            return FunctionNode(self.engine, item, path)
         if isinstance(item, Call):
             places = list(children(item))
             if is_row(item):

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archwright.build import instantiate
 from archwright.errors import RelaxationError, ShapeError
-from archwright.space import Absent, Apply, Blank, Choice, Filled, Graph, Merge, Repeat, Resolver, Subset, Value
+from archwright.space import (
+    Absent,
+    Apply,
+    Blank,
+    Choice,
+    Filled,
+    Function,
+    Graph,
+    Merge,
+    Repeat,
+    Resolver,
+    Subset,
+    Value,
+    decisions_in,
+)
 from archwright.supernet._execution import Context, Engine, Mix
 from archwright.supernet._fused import weighted_sum
 
@@ -47,6 +63,17 @@ class Depth:
         for node in self.nodes[: int(context.value(self.name))]:  # type: ignore[arg-type]  # a depth is an integer
             inputs = (node.run(inputs, context),)
         return inputs[0]
+
+
+class FunctionNode:
+    """A function of values; what is open in its arguments is decided in each pass."""
+
+    def __init__(self, engine: Engine, function: Function, path: str) -> None:
+        self.engine, self.function, self.path = engine, function, path
+        self._names = [engine.program.names[decision] for decision in decisions_in(function)]
+
+    def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
+        return instantiate(_closed(self.engine, self.function, self.path, self._names, context))(*inputs)
 
 
 class Scope:
@@ -144,9 +171,15 @@ class GraphNode:
         self.edges = {
             value: f"{name}.{graph.labels[value]}"
             for value in graph.nodes
-            if graph.edges and isinstance(value, Merge) and value.kind == "sum"
+            if graph.edges and isinstance(value, Merge) and value.is_sum
         }
         self._summed = _summed(graph)
+        self._engine, self._name = engine, name
+        self._merged = {
+            value: [self._names[decision] for decision in decisions_in([value.kind, value.axis])]
+            for value in graph.labels
+            if isinstance(value, Merge)
+        }
 
     def run(self, inputs: tuple[Tensor, ...], context: Context) -> Any:
         """Return the value that goes out; only what it needs is computed."""
@@ -185,22 +218,28 @@ class GraphNode:
         return found
 
     def _merge(self, merge: Merge, memo: dict[Any, Any], context: Context) -> Any:
+        kind, axis = _closed(self._engine, (merge.kind, merge.axis), self._name, self._merged[merge], context)
         edges = context.draw.edges.get(self.edges.get(merge, ""))
         operands: list[tuple[Tensor | None, Any]] = []
         for index, part in enumerate(merge.operands):
             found = self._operands(part, edges, memo, context, index)
-            if isinstance(part, Choice | Subset) and self._names[part] in context.draw.mixes and merge.kind != "concat":
-                _check_alike(self._names[part], [term for term in found if not isinstance(term[1], Absent)])
+            if isinstance(part, Choice | Subset) and self._names[part] in context.draw.mixes and kind != "concat":
+                terms = [term for term in found if not isinstance(term[1], Absent)]
+                _check_alike(self._names[part], terms)
+                if isinstance(part, Choice) and kind in ("mul", "max") and terms:
+                    found = [(None, mixed(terms))]
             operands += found
         kept = [(weight, value) for weight, value in operands if not isinstance(value, Absent)]
         if not kept:
             like = operands[0][1].like if operands else memo[self.graph.inputs[0]]
             return torch.zeros_like(like)
-        if merge.kind == "concat":
+        if kind in ("concat", "mul", "max"):
             values = [value if weight is None else weight * value for weight, value in kept]
-            return values[0] if len(values) == 1 else torch.cat(values, dim=1)
+            if kind == "concat":
+                return values[0] if len(values) == 1 else torch.cat(values, dim=axis)
+            return reduce(torch.mul if kind == "mul" else torch.maximum, values)
         total = mixed(kept)
-        return total / len(kept) if merge.kind == "mean" and len(kept) > 1 else total
+        return total / len(kept) if kind == "mean" and len(kept) > 1 else total
 
     def _operands(
         self, part: Any, edges: Tensor | None, memo: dict[Any, Any], context: Context, index: int = 0
@@ -252,6 +291,13 @@ class Unmixable(RelaxationError):
         self.name = name
 
 
+def _closed(engine: Engine, item: Any, path: str, names: list[str], context: Context) -> Any:
+    """Return settings of a graph, such as the arguments of a function, with the decisions in them made."""
+    for name in names:
+        context.used.add(name)
+    return Resolver(engine.program, context.draw.values, context.filled).close(item, path)
+
+
 def _check_alike(name: str, terms: list[Term]) -> None:
     """Refuse to mix values of several shapes, also where torch would spread one over the other."""
     shapes = {getattr(value, "shape", None): None for _, value in terms}
@@ -289,7 +335,5 @@ def _summed(graph: Graph) -> set[Any]:
             for inner in getattr(part, "options", None) or (part,):
                 users.setdefault(inner, []).append(value)
     return {
-        part
-        for part, found in users.items()
-        if len(found) == 1 and isinstance(found[0], Merge) and found[0].kind == "sum"
+        part for part, found in users.items() if len(found) == 1 and isinstance(found[0], Merge) and found[0].is_sum
     }

@@ -115,7 +115,10 @@ class _Writer:
         """A decision on a whole number of 1 to 3."""
         made: Any
         if kind == "integer":
-            made = integer(1, self.one((2, 3)), log=self.one((False, True)), name=self.name())
+            settings: dict[str, Any] = self.one(
+                ({"high": 2}, {"high": 3}, {"high": 3, "log": True}, {"high": 3, "step": 2})
+            )
+            made = integer(1, **settings, name=self.name())
         else:
             made = (choice if kind == "choice" else ordinal)(*self.some((1, 2, 3), 1, 3), name=self.name())
         self.numbers.append(made)
@@ -199,7 +202,8 @@ class _Writer:
         return nn.Sequential(body(self.number()), body(self.number()))
 
     def _graph(self, depth: int) -> Any:
-        kind = self.one(("residual", "branches", "absent", "subset", "value", "concat"))
+        kinds = ("residual", "branches", "absent", "subset", "value", "concat", "product", "functions", "open", "pair")
+        kind = self.one(kinds)
         first, second = self.module(depth), self.module(depth)
         sizes: list[int | tuple[int, int]] = [1, 2, (0, 2)]
         maybe = choice({"none": None, "some": second})
@@ -209,13 +213,25 @@ class _Writer:
                 return first(x) + x
             if kind == "branches":
                 a = first(x)
-                return merge(a, second(a), a, kind=self.one(("sum", "mean")))
+                return merge(a, second(a), a, kind=self.one(("sum", "mean", "mul", "max")))
             if kind == "absent":
                 return merge(maybe(x), choice({"none": None, "some": first})(x))
             if kind == "subset":
                 return merge(subset(first(x), second(x), x, k=self.one(sizes)))
             if kind == "value":
                 return choice(first(x), second(first(x)), x) + maybe(x)
+            if kind == "product":
+                return first(x) * maybe(x)
+            if kind == "functions":
+                y = nn.functional.leaky_relu(first(x), choice(0.1, 0.5)) - second(x) / 2
+                return merge(y[:, :2], y[..., 2:, :, :], kind="concat")
+            if kind == "open":
+                how = choice(*self.some(("sum", "mean", "mul", "max", "concat"), 1, 3), name=self.name())
+                return nn.LazyConv2d(CHANNELS, 1)(merge(first(x), maybe(x), kind=how, axis=self.one((1, -3))))
+            if kind == "pair":
+                step = graph(lambda pair: (pair[1], first(pair[0])))
+                one, other = repeat(lambda _: step, 1, 2)((x, x))
+                return second(one) + other
             return nn.LazyConv2d(CHANNELS, 1)(merge(first(x), maybe(x), x, kind="concat"))
 
         return graph(body)
@@ -230,7 +246,7 @@ class _Writer:
             nodes=self.one((1, 2)),
             node=(lambda j: choice(nn.ReLU(), nn.Identity())) if self.one((True, False)) else None,
             fan_in=self.one((None, 1)),
-            combine=self.one(("sum", "mean")),
+            combine=self.one(("sum", "mean", "max")),
             output=output,
             name=f"cell_{next(self.count)}" if self.one((True, False)) else None,
         )
