@@ -27,13 +27,14 @@ import tempfile
 import time
 import wave
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
 from torch import nn
 
 import archwright as aw
-from archwright.evaluate import Candidate
+from archwright.evaluate import Candidate, Feed
 from archwright.tasks import as_task, fit_within
 
 DATA = Path(os.environ.get("ARCHWRIGHT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "train"
@@ -289,11 +290,28 @@ def network(data):
 
 
 def trained(task, space, architecture, seconds, seed):
-    """Train a network of a space as the final training of a search does, and return the test figures."""
-    training = aw.Training(task, precision="auto")
-    deadline = time.monotonic() + seconds
-    candidate = Candidate(space, architecture, seed=seed, deadline=deadline, preprocess=training.preprocess)
-    return dict(training.retrain(candidate))
+    """Train a network of a space as the final training of a search does; return the test figures, and "loading".
+
+    That is the share of the time that went into batches: to select, augment and prepare samples.
+    """
+    training, shuffled, waited = aw.Training(task, precision="auto"), Feed.shuffled, 0.0
+
+    def timed(*args, **options):
+        nonlocal waited
+        batches = shuffled(*args, **options)
+        while True:
+            began = time.monotonic()
+            batch = next(batches, None)
+            waited += time.monotonic() - began
+            if batch is None:
+                return
+            yield batch
+
+    start = time.monotonic()
+    candidate = Candidate(space, architecture, seed=seed, deadline=start + seconds, preprocess=training.preprocess)
+    with mock.patch.object(Feed, "shuffled", timed):
+        found = training.retrain(candidate)
+    return {**found, "loading": waited / (time.monotonic() - start)}
 
 
 def fixed(data, task, seconds, seed):
