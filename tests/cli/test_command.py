@@ -450,3 +450,23 @@ def test_an_ensemble_is_told_exported_and_predicts(tmp_path, in_process):
     status, _, err = in_process("search", "iris", "--ensemble", 1, "--trials", 1, "--out", tmp_path / "other")
     assert status == 2
     assert "2 or more, or 0 for none; not 1" in err
+
+
+def test_a_folder_of_images_is_told_and_what_is_broken_in_it_can_be_left_out(in_process, tmp_path):
+    images = pytest.importorskip("PIL.Image")
+    for name, grey in (("dark", 20), ("light", 200)):
+        (tmp_path / "tones" / name).mkdir(parents=True)
+        for number in range(12):
+            images.new("L", (8, 8), grey + number).save(tmp_path / "tones" / name / f"{number}.png")
+    (tmp_path / "tones" / "dark" / "3.png").write_bytes(b"nothing")
+    given = ["search", tmp_path / "tones", "--trials", 1, "--epochs", 1, "--no-final", "--out", tmp_path / "run"]
+    status, _, err = in_process(*given)
+    assert status == 2
+    assert "3.png cannot be decoded" in err
+    assert "--skip-broken" in err
+    status, out, err = in_process(*given, "--skip-broken", "--strategy", "random", "--scheduler", "full")
+    assert status == 0, err
+    assert "1 of 24 images cannot be decoded: dark/3.png" in " ".join(err.split())
+    said = " ".join(out.split())
+    assert "task image classification, because tones holds 2 folders of 8x8 grey images" in said
+    assert "space convnet: " in said

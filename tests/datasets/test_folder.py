@@ -15,6 +15,7 @@ import torch
 
 from archwright.datasets import data
 from archwright.errors import DataError
+from archwright.tasks import task
 
 Image = pytest.importorskip("PIL.Image", reason="reading images needs Pillow")
 
@@ -360,3 +361,81 @@ def test_without_pillow_the_message_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DataError, match=r"pip install 'archwright\[images\]'"):
         data(tmp_path)
+
+
+def break_off(path: Path) -> None:
+    """Leave the first half of a file: its header is whole, its pixels are not."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_broken_images_are_left_out_where_that_is_asked_for(tmp_path):
+    for name in ("cat", "dog"):
+        write(tmp_path / name, 9, first=100 * (name == "dog"))
+    break_off(tmp_path / "cat" / "00.png")  # the first of all: others are compared with it
+    (tmp_path / "dog" / "03.png").write_text("no image")
+    told = r"cat/00\.png cannot be decoded.*leave out all .*skip_broken=True, or --skip-broken|dog/03"
+    with pytest.raises(DataError, match=told):
+        data(tmp_path)
+    with pytest.warns(UserWarning, match=r"left out: 2 of 18 images cannot be decoded: dog/03\.png, cat/00\.png$"):
+        found = data(tmp_path, skip_broken=True)
+    parts = (found.train, found.validation, found.test)
+    counts = torch.cat([part.inputs[:, 0, 0, 0] for part in parts])
+    assert sorted(counts.tolist()) == [*range(1, 9), *(number for number in range(100, 109) if number != 103)]
+    for part in parts:
+        assert ((part.inputs[:, 0, 0, 0] >= 100).long() == part.targets).all()
+    assert found.spec["skip_broken"] is True
+    with pytest.warns(UserWarning, match="left out"):
+        again = data(**found.spec)
+    assert torch.equal(again.train.inputs, found.train.inputs)
+
+
+def test_broken_images_stay_in_their_part_and_only_the_first_are_named(tmp_path):
+    for part, count in (("train", 10), ("val", 4), ("test", 4)):
+        for name in ("a", "b"):
+            write(tmp_path / part / name, count)
+    for number in range(7):
+        break_off(tmp_path / "train" / "a" / f"{number:02}.png")
+    break_off(tmp_path / "test" / "b" / "03.png")
+    with pytest.warns(UserWarning, match=r"8 of 36 images .*: train/a/00\.png, .*train/a/04\.png and 3 more$"):
+        found = data(tmp_path, skip_broken=True)
+    assert found.train.targets.tolist() == [0] * 3 + [1] * 10
+    assert found.validation.targets.tolist() == [0] * 4 + [1] * 4
+    assert found.test.targets.tolist() == [0] * 4 + [1] * 3
+
+
+def test_a_class_without_a_sound_image_and_other_errors_are_not_skipped(tmp_path):
+    write(tmp_path / "a")
+    write(tmp_path / "b", 1)
+    break_off(tmp_path / "b" / "00.png")
+    with pytest.raises(DataError, match=r"no image of the class 'b' in .* can be decoded"):
+        data(tmp_path, skip_broken=True)
+    write(tmp_path / "b")
+    Image.new("1", (3000, 2000)).save(tmp_path / "b" / "x.png")
+    with pytest.raises(DataError, match=r"x\.png has 2000 x 3000 pixels"):
+        data(tmp_path, size=4, max_gigabytes=0.2, skip_broken=True)
+    with pytest.raises(DataError, match="images differ in size"):
+        data(tmp_path, skip_broken=True)
+    for path in tmp_path.glob("*/*"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"none of the 17 images can be decoded, such as .*00\.png"):
+        data(tmp_path, skip_broken=True)
+
+
+def test_only_folders_of_images_have_broken_ones():
+    with pytest.raises(DataError, match="takes no skip_broken="):
+        data("digits", skip_broken=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((32, 32, 3), "32x32 colour images (default space: resnet)"),
+        ((8, 6), "8x6 grey images (default space: convnet)"),
+    ],
+)
+def test_what_a_folder_is_taken_for_is_told(tmp_path, shape, told):
+    for name in ("a", "b", "c"):
+        write(tmp_path / "pets" / name, shape=shape)
+    line = f"task: image classification, because pets holds 3 folders of {told}; name another with task=, or --task"
+    assert task(tmp_path / "pets").told == (line,)
+    assert task(tmp_path / "pets", "classification").told == ()

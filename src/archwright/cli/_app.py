@@ -6,16 +6,13 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from archwright.cli._listing import Kind, entries
-from archwright.cli._options import Code, Ensemble, Json, Minutes, Run, Trials
+from archwright.cli._options import Code, Ensemble, Json, Minutes, Run, SkipBroken, Trials
 from archwright.errors import ArchwrightError, BudgetError
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="archwright",
@@ -222,6 +219,7 @@ def search(
     max_gigabytes: Annotated[
         float | None, typer.Option(help="Limit of the uncompressed size of data files; default: 4.")
     ] = None,
+    skip_broken: SkipBroken = None,
     json: Json = False,
 ) -> None:
     """Search for a network on data, and train the best one."""
@@ -249,7 +247,8 @@ def search(
     check_run_folder(path)
     target_column = label[0] if label and len(label) == 1 else label
     given: dict[str, Any] = {"target": target_column, "ignore": ignore, "size": size, "max_gigabytes": max_gigabytes}
-    given |= {"validation_file": validation, "test_file": test, **parse_options(option or ())}
+    given |= {"validation_file": validation, "test_file": test, "skip_broken": skip_broken}
+    given |= parse_options(option or ())
     with warnings_as_lines():
         chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
         chosen_scheduler = scheduler if scheduler == "auto" else parse_scheduler(scheduler)

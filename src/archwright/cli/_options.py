@@ -27,4 +27,8 @@ Trials = Annotated[
     ),
 ]
 Ensemble = Annotated[bool, typer.Option("--ensemble", help="Take the ensemble instead (of a search with --ensemble).")]
+SkipBroken = Annotated[
+    bool | None,
+    typer.Option("--skip-broken", help="Leave out images of a folder that cannot be decoded, and say which."),
+]
 Minutes = Annotated[float | None, typer.Option(help="Search budget in minutes, the final training included.")]

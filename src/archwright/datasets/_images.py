@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from archwright.datasets._reading import GIGABYTES, InputError, limit_text, open_image, orientation, pillow, read_image
+from archwright.datasets._reading import (
+    GIGABYTES,
+    BrokenImage,
+    InputError,
+    limit_text,
+    open_image,
+    orientation,
+    pillow,
+    read_image,
+)
 from archwright.errors import DataError
 
 Size = int | Sequence[int]
@@ -15,7 +25,13 @@ Size = int | Sequence[int]
 _GREY = frozenset({"1", "L"})
 
 
-def read_images(paths: Sequence[Path], *, size: Size | None = None, gigabytes: float = GIGABYTES) -> torch.Tensor:
+def read_images(
+    paths: Sequence[Path],
+    *,
+    size: Size | None = None,
+    gigabytes: float = GIGABYTES,
+    broken: dict[Path, str] | None = None,
+) -> torch.Tensor:
     """Decode image files, upright as their EXIF data say.
 
     All become grey where all are grey, else all become RGB; transparency is dropped.
@@ -24,6 +40,7 @@ def read_images(paths: Sequence[Path], *, size: Size | None = None, gigabytes: f
         paths: The files, one or more.
         size: To resize every image to (bilinear, without regard to its proportions); `None` where all have one size.
         gigabytes: The most memory that they may take; a single one a sixteenth of it.
+        broken: Where given, files that cannot be decoded are left out, and entered here with the error.
 
     Returns:
         uint8 of shape (n, channels, height, width), channels 1 or 3, in the order of `paths`.
@@ -35,29 +52,46 @@ def read_images(paths: Sequence[Path], *, size: Size | None = None, gigabytes: f
             "reading image files needs Pillow: install it with `pip install 'archwright[images]'`."
         ) from error
     wanted = None if size is None else to_size(size)
-    grey, first = True, None
+    grey, sound, first = True, list[Path](), list[int]()
     for path in paths:
-        with open_image(path, gigabytes) as image:
-            grey = grey and image.mode in _GREY
+        with _noting(path, broken), open_image(path, gigabytes) as image:
             # Which side is the height is known once the file is decoded; what differs otherwise is refused now.
             sides = sorted(image.size)
-        first = first or sides
-        if wanted is None and sides != first:
-            raise _differing(paths[0], path, gigabytes)
-    height, width = wanted or _upright(paths[0], gigabytes)
+            first = first or sides
+            if wanted is None and sides != first:
+                raise _differing(sound[0], path, gigabytes)
+            grey = grey and image.mode in _GREY
+            sound.append(path)
+    if not sound:
+        raise InputError(f"none of the {len(paths):,} images can be decoded, such as {paths[0]}.")
+    height, width = wanted or _upright(sound[0], gigabytes)
     channels = 1 if grey else 3
-    if len(paths) * channels * height * width > gigabytes * 1e9:
+    if len(sound) * channels * height * width > gigabytes * 1e9:
         raise InputError(
-            f"{len(paths):,} images of {channels}x{height}x{width} bytes take more than {limit_text(gigabytes)} Or "
+            f"{len(sound):,} images of {channels}x{height}x{width} bytes take more than {limit_text(gigabytes)} Or "
             "resize them to less: size=, or --size."
         )
-    pixels = torch.empty((len(paths), channels, height, width), dtype=torch.uint8)
-    for index, path in enumerate(paths):
-        decoded = read_image(path, channels, wanted, gigabytes)
-        if decoded.shape != pixels.shape[1:]:
-            raise _differing(paths[0], path, gigabytes)
-        pixels[index] = decoded
-    return pixels
+    pixels = torch.empty((len(sound), channels, height, width), dtype=torch.uint8)
+    count = 0
+    for path in sound:
+        with _noting(path, broken):
+            decoded = read_image(path, channels, wanted, gigabytes)
+            if decoded.shape != pixels.shape[1:]:
+                raise _differing(sound[0], path, gigabytes)
+            pixels[count] = decoded
+            count += 1
+    return pixels[:count]
+
+
+@contextmanager
+def _noting(path: Path, broken: dict[Path, str] | None) -> Iterator[None]:
+    """Enter a file that cannot be decoded, where that is asked for."""
+    try:
+        yield
+    except BrokenImage as error:
+        if broken is None:
+            raise
+        broken[path] = str(error)
 
 
 def to_size(size: object) -> tuple[int, int]:

@@ -59,6 +59,7 @@ def data(
     validation_file: Any = None,
     header: bool | None = None,
     max_gigabytes: float | None = None,
+    skip_broken: bool = False,
     task: str | None = None,
 ) -> Data:
     """Load labelled data and split it into training, validation and test sets.
@@ -96,6 +97,8 @@ def data(
         header: For tables: whether the first row holds column names; detected by default.
         max_gigabytes: For files: limit of their uncompressed size, 4 by default. A single image may take a sixteenth of
             it.
+        skip_broken: For image folders: whether images that cannot be decoded are left out, with a warning. By default
+            the first one is an error.
         task: "classification", with class names as targets; "regression", with numbers as targets, shape (n,) or
             (n, k); or "multilabel", with 0 and 1 as targets, shape (n, k). `None` for the task of a named data set;
             for tables in files "regression" where the target has many different numbers, or some that are not whole,
@@ -106,7 +109,7 @@ def data(
 
     Warns:
         UserWarning: Integer inputs are standardised as measurements, integer labels are treated as unordered
-            classes, or columns of a table are left out.
+            classes, or columns of a table or broken images are left out.
 
     Raises:
         UnknownName: `source` is neither a name in the registry nor a path.
@@ -127,6 +130,7 @@ def data(
         "validation_file": _to_file(validation_file),
         "header": header,
         "max_gigabytes": None if max_gigabytes is None else _to_gigabytes(max_gigabytes),
+        "skip_broken": skip_broken or None,
     }
     task = _task_of(source, task)
     try:
@@ -288,8 +292,9 @@ def _read_path(path: Path, options: dict[str, Any], task: str | None) -> Source:
         if is_idx_folder(path):
             _refuse(options, f"{path}, a folder of idx files,", but=("max_gigabytes",))
             return read_idx_folder(path, gigabytes=gigabytes)
-        _refuse(options, f"{path}, a folder of images,", but=("size", "max_gigabytes"))
-        return read_image_folder(path, size=options["size"], gigabytes=gigabytes)
+        _refuse(options, f"{path}, a folder of images,", but=("size", "max_gigabytes", "skip_broken"))
+        skip = bool(options["skip_broken"])
+        return read_image_folder(path, size=options["size"], gigabytes=gigabytes, skip_broken=skip, task=task)
     check_file(path)
     if path.name.lower().endswith(_TABLES):
         _refuse(options, f"{path}, a table,", but=_TABLE_OPTIONS)

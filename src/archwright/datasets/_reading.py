@@ -26,6 +26,7 @@ __all__ = [
     "GIGABYTES",
     "IMAGES",
     "TABLES",
+    "BrokenImage",
     "InputError",
     "check_file",
     "limit_text",
@@ -57,6 +58,10 @@ _TURNS = {  # EXIF orientation: what shows the picture upright, by Pillow's name
 
 class InputError(ValueError):
     """A file, a row or a tensor is not a valid input of the network."""
+
+
+class BrokenImage(InputError):
+    """An image file cannot be decoded."""
 
 
 def check_file(path: Path) -> None:
@@ -92,8 +97,8 @@ def pillow() -> Any:
 def open_image(path: Path, gigabytes: float = GIGABYTES) -> Iterator[Any]:
     """Open a BMP, JPEG, PNG or WebP file, known by its content; its pixels are decoded on first use.
 
-    InputError where it is none of these or damaged, has 16 bits for a channel, or takes more than a sixteenth of the
-    limit.
+    BrokenImage where it is none of these or damaged; InputError where it has 16 bits for a channel, or takes more than
+    a sixteenth of the limit.
     """
     library = pillow()
     check_file(path)
@@ -123,7 +128,7 @@ def open_image(path: Path, gigabytes: float = GIGABYTES) -> Iterator[Any]:
         raise
     except Exception as error:  # whatever a decoder makes of a damaged file
         told = "it is no BMP, JPEG, PNG or WebP file" if "cannot identify" in str(error) else str(error) or repr(error)
-        raise InputError(f"the image {path} cannot be decoded: {told}. Replace the file or remove it.") from error
+        raise BrokenImage(f"the image {path} cannot be decoded: {told}. Replace the file or remove it.") from error
 
 
 def orientation(image: Any) -> int:

@@ -28,7 +28,7 @@ def _plain(space: Space) -> Iterator[dict[str, Any]]:
     """Yield MobileNetV3-Large, as near to it as the space comes, in a middle width and in the others."""
     values = {name: list(decision.values()) for name, decision in space.decisions.items()}
     widths = values.get("width", [16])
-    middle = widths[len(widths) // 2]
+    middle = widths[(len(widths) - 1) // 2]
     for width in (middle, *(width for width in widths if width != middle)):
         found: dict[str, Any] = {"width": width, "dropout": 0.2}
         for name, each in values.items():
