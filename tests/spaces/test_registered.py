@@ -35,6 +35,7 @@ FAST: dict[str, dict[str, Any]] = {
     "detector": {"widths": (8,), "necks": (8,), "repeats": (1, 2), "depths": (1, 2)},
     "forecaster": {"horizon": 6},
     "language": {"vocabulary": 100, "widths": (16, 32), "layers": (1, 2)},
+    "translator": {"length": 6, "widths": (8, 16), "encoder_layers": (2, 3), "decoder_layers": (1, 1)},
     "unet": {"depths": (1, 2), "widths": (4, 8)},
     "tagger": {"vocabulary": 20, "widths": (8, 16)},
     "text": {"vocabulary": 20, "widths": (8, 16)},
@@ -46,6 +47,7 @@ OUTPUTS: dict[str, Callable[[tuple[int, ...], int], tuple[int, ...]]] = {  # of 
     "language": lambda shape, classes: (*shape, 100),
     "speech": lambda shape, classes: (classes, (1 + (shape[0] - 256) // 80 + 1) // 2),
     "tagger": lambda shape, classes: (*shape, classes),
+    "translator": lambda shape, classes: (*shape, classes),
     "unet": lambda shape, classes: (classes, *shape[1:]),
 }
 SMALL: dict[str, dict[str, Any]] = {  # options that leave few enough architectures to list them all
@@ -86,7 +88,7 @@ def shape_of_output(space: Space, architecture: Architecture) -> tuple[int, ...]
 def expected(space: Space, classes: int) -> tuple[int, ...]:
     """Return the shape of the outputs for a batch of two."""
     of_one = OUTPUTS.get(space.name, lambda shape, classes: (classes,))
-    return (2, *of_one(space.example_input[0].shape, classes))
+    return (2, *of_one(space.example_input[-1].shape, classes))
 
 
 @functools.cache
@@ -123,11 +125,11 @@ def test_the_source_alone_defines_the_same_network(space: Space, seed: int) -> N
     namespace: dict[str, Any] = {}
     exec(source, namespace)
     copy = namespace["build"]()
-    (inputs,) = drawn_for(space.example_input)
-    model(inputs)  # moves the statistics of batch normalisation away from where they begin
+    inputs = drawn_for(space.example_input)
+    model(*inputs)  # moves the statistics of batch normalisation away from where they begin
     copy.load_state_dict(model.state_dict())
     with torch.no_grad():
-        assert torch.equal(copy.eval()(inputs), model.eval()(inputs))
+        assert torch.equal(copy.eval()(*inputs), model.eval()(*inputs))
 
 
 def test_the_source_begins_with_the_weights_of_the_same_seed(space: Space) -> None:

@@ -20,6 +20,7 @@ SPECIAL = (
     "speech",
     "tagger",
     "text",
+    "translator",
     "unet",
 )  # whose inputs or outputs are others
 

@@ -25,6 +25,13 @@ SMALL = {  # options that make a registered space quick to build
     "tagger": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
     "tabular": {"input_shape": (6,), "columns": (0, 0, 4)},
     "text": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
+    "translator": {
+        "input_shape": (8,),
+        "length": 6,
+        "widths": (8, 16),
+        "encoder_layers": (2, 3),
+        "decoder_layers": (1, 1),
+    },
     "unet": {"input_shape": (1, 8, 8), "depths": (1, 2), "widths": (4, 8)},
     "audio": {"input_shape": (1000,), "widths": (8, 16)},
     "convnet": {"input_shape": (1, 8, 8)},

@@ -20,6 +20,7 @@ from archwright.datasets._moments import moments_of
 from archwright.datasets._named import registry
 from archwright.datasets._objects import Annotated, class_names_of, find_objects, read_objects, tensors_of
 from archwright.datasets._pairs import IGNORED, find_pairs, image_size, read_pairs
+from archwright.datasets._parallel import find_text_pairs, languages_in
 from archwright.datasets._preprocess import (
     Estimate,
     Normalised,
@@ -43,8 +44,21 @@ from archwright.datasets._tag_preprocess import TagPreprocess, Tags, shape_of
 from archwright.datasets._text_preprocess import UNKNOWN, TextPreprocess, padded, words_of
 from archwright.datasets._texts import Text, Texts, find_texts, holds_texts, read_texts, usual_length, vocabulary_of
 from archwright.datasets._transcripts import find_transcripts
+from archwright.datasets._translation_preprocess import (
+    BEGIN,
+    END,
+    FIRST,
+    TranslationPreprocess,
+    Written,
+    joined_tokens,
+    read_lines,
+    tokens_of,
+)
 
 __all__ = [
+    "BEGIN",
+    "END",
+    "FIRST",
     "GAPS",
     "GIGABYTES",
     "IGNORED",
@@ -86,7 +100,9 @@ __all__ = [
     "TextPreprocess",
     "Texts",
     "Transcript",
+    "TranslationPreprocess",
     "Windows",
+    "Written",
     "advice",
     "by_speaker",
     "check_file",
@@ -97,11 +113,14 @@ __all__ = [
     "find_objects",
     "find_pairs",
     "find_recordings",
+    "find_text_pairs",
     "find_texts",
     "find_transcripts",
     "holds_tags",
     "holds_texts",
     "image_size",
+    "joined_tokens",
+    "languages_in",
     "load_preprocess",
     "locations",
     "looks_like_series",
@@ -109,6 +128,7 @@ __all__ = [
     "overlaps",
     "padded",
     "preprocess_from_json",
+    "read_lines",
     "read_objects",
     "read_pairs",
     "read_recordings",
@@ -127,6 +147,7 @@ __all__ = [
     "tensors_of",
     "three_parts",
     "to_array",
+    "tokens_of",
     "units_of",
     "usual_length",
     "usual_tokens",

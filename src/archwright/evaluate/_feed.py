@@ -23,6 +23,7 @@ Batch = tuple[Any, Any]  # prepared inputs, and targets
 BATCH = 256
 LEAST = 512
 TIMED_BATCHES = 4
+_NEAR = 50  # batches that are sorted by length together
 
 
 class Feed:
@@ -47,6 +48,7 @@ class Feed:
         self._part = part
         if isinstance(part, Part):
             self._part = part.placed(setup.place, self._place_targets)
+        self._lengths = task.lengths(part)
 
     def _place_targets(self, targets: Tensor) -> Tensor:
         if torch.device(self._setup.device).type == "mps" and targets.dtype == torch.float64:
@@ -77,7 +79,7 @@ class Feed:
             yield from self._read(torch.split(torch.arange(len(self)), size))
 
     def shuffled(self, size: int, generator: torch.Generator, *, augment: tuple[str, ...] = ()) -> Iterator[Batch]:
-        """Yield all samples in random order, in batches of `size`.
+        """Yield all samples in random order, in batches of `size`; of similar length where the task tells lengths.
 
         The last batch may be smaller; a last batch of one sample is merged with the one before, because of batch
         normalisation.
@@ -91,8 +93,11 @@ class Feed:
         if not isinstance(part, Part):
             yield from self._read(torch.split(order, self.sizes(size)))
             return
-        for chosen in torch.split(order.to(self._setup.device), self.sizes(size)):
-            inputs, targets = part.at(chosen)
+        batches = torch.split(order, self.sizes(size))
+        if self._lengths is not None:
+            batches = _alike(order, self._lengths, self.sizes(size), generator)
+        for chosen in batches:
+            inputs, targets = part.at(chosen.to(self._setup.device))
             if augment:
                 inputs, targets = self.task.augment(inputs, targets, augment, generator)
             yield self._prepare(inputs), targets
@@ -122,6 +127,13 @@ class Feed:
         if self.task.kind == "image":
             inputs = inputs.contiguous(memory_format=self._setup.layout)
         return self.task.prepare(inputs)
+
+
+def _alike(order: Tensor, lengths: Tensor, sizes: list[int], generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Return batches of these sizes in random order, of neighbours in length among some batches' random samples."""
+    near = [each[lengths[each].argsort(stable=True)] for each in torch.split(order, _NEAR * sizes[0])]
+    batches = torch.split(torch.cat(near), sizes)
+    return tuple(batches[place] for place in torch.randperm(len(batches), generator=generator).tolist())
 
 
 # Not `inference_mode`: a network that caches a tensor meanwhile could not train with it afterwards.

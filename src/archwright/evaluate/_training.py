@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -279,7 +280,8 @@ class Training(Evaluator):
             deadline = candidate.deadline
             if deadline is not None:
                 # The test, the step under way when the time is up, and as much again: machines waver.
-                spare = 2 * seconds_to_validate(model, feed, setup, samples=len(self.task.test) + len(kept) + 4 * size)
+                tested = round(self.task.test_passes * len(self.task.test))
+                spare = 2 * seconds_to_validate(model, feed, setup, samples=tested + len(kept) + 4 * size)
                 if candidate.remaining() <= spare:
                     raise EvaluationError(
                         f"{candidate.remaining():.3g} seconds are too few for a final training: its test alone may "
@@ -303,8 +305,8 @@ class Training(Evaluator):
                     )
                     model.load_state_dict(searched.state_dict())
                     return {**self._tested(model, setup), "parameters": _size(model)}
-            tested = self._tested(model, setup)
-        return {**tested, "train_loss": train_loss, "epochs": trained, "parameters": _size(model)}
+            found = self._tested(model, setup)
+        return {**found, "train_loss": train_loss, "epochs": trained, "parameters": _size(model)}
 
     @property
     def most_final_epochs(self) -> float:
@@ -331,6 +333,8 @@ class Training(Evaluator):
         if not len(self.task.test):
             return {}
         tested = compute_metrics(model, Feed(self.task, self.task.test, setup), setup)
+        with torch.no_grad():
+            tested |= self.task.test_metrics(partial(setup.run, model), setup.device)
         return {f"test_{name}": value for name, value in tested.items()}
 
     def seconds_per_epoch(self, candidate: Candidate) -> float:

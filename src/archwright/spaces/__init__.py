@@ -22,6 +22,7 @@ from archwright.spaces import (
     tabular,
     tagger,
     text,
+    translator,
     unet,
     vit,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "tabular",
     "tagger",
     "text",
+    "translator",
     "unet",
     "vit",
 ]

@@ -17,6 +17,7 @@ from archwright.tasks._tagging import SpanF1, Tagging
 from archwright.tasks._task import Task
 from archwright.tasks._tensors import leaves, map_tensors, size_of
 from archwright.tasks._text import TextClassification
+from archwright.tasks._translation import Summarisation, Translation, rouge_l
 
 __all__ = [
     "ClassTask",
@@ -34,15 +35,18 @@ __all__ = [
     "SpanF1",
     "SpeechCommands",
     "SpeechRecognition",
+    "Summarisation",
     "Tagging",
     "Task",
     "TextClassification",
+    "Translation",
     "as_task",
     "entries",
     "fit_within",
     "leaves",
     "map_tensors",
     "register",
+    "rouge_l",
     "size_of",
     "task",
 ]

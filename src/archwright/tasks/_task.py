@@ -100,6 +100,8 @@ class Task:
     """The steps of a full training at least, when it is not told the epochs."""
     told: tuple[str, ...] = ()
     """What was guessed from the data, a line each."""
+    test_passes: float = 1.0
+    """About how many passes over the test part the test takes; more where texts are written token by token."""
     combination: type[nn.Module] = MeanOutputs
     """The class of the module that combines the outputs of networks in an ensemble; it is made with their weights."""
 
@@ -192,6 +194,10 @@ class Task:
         """
         return inputs, targets
 
+    def lengths(self, part: Any) -> Tensor | None:
+        """Return the length of each sample of a part, int64 (n,), if batches have samples of similar length."""
+        return None
+
     def check_outputs(self, outputs: Any, size: int) -> None:
         """Check the outputs of a network.
 
@@ -233,6 +239,15 @@ class Task:
             device: The device of outputs and targets.
         """
         return MetricsByName(self._metrics, device)
+
+    def test_metrics(self, run: Callable[[Any], Any], device: str) -> dict[str, float]:
+        """Return further metrics of the test part, where a network is run on other inputs than those of the part.
+
+        Args:
+            run: Returns the outputs of the network for inputs, in evaluation mode and without gradients.
+            device: The device of inputs and outputs.
+        """
+        return {}
 
     def decode(self, outputs: Tensor) -> list[Any]:
         """Return the predictions in readable form, such as class names, one for each sample."""
