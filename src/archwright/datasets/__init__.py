@@ -7,6 +7,7 @@ from archwright.datasets._boxes import Box, Boxes, DetectionPreprocess, decode_b
 from archwright.datasets._conll import Sentence, holds_tags, read_tags, spans, tag_files, tag_names
 from archwright.datasets._data import Data, Part
 from archwright.datasets._image_preprocess import ImagePreprocess
+from archwright.datasets._interactions import InteractionPreprocess, Ranking, interaction_rows
 from archwright.datasets._language_preprocess import (
     Continuation,
     LanguagePreprocess,
@@ -32,7 +33,7 @@ from archwright.datasets._preprocess import (
     load_preprocess,
     preprocess_from_json,
 )
-from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file
+from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file, limit_text, to_number
 from archwright.datasets._recordings import by_speaker, find_recordings, read_recordings
 from archwright.datasets._series import Windows, looks_like_series, windows_between
 from archwright.datasets._series_preprocess import Forecast, SeriesPreprocess
@@ -77,6 +78,7 @@ __all__ = [
     "Forecast",
     "ImagePreprocess",
     "InputError",
+    "InteractionPreprocess",
     "Labels",
     "LanguagePreprocess",
     "Mask",
@@ -85,6 +87,7 @@ __all__ = [
     "Part",
     "Prediction",
     "Preprocess",
+    "Ranking",
     "Result",
     "SegmentationPreprocess",
     "Sentence",
@@ -119,8 +122,10 @@ __all__ = [
     "holds_tags",
     "holds_texts",
     "image_size",
+    "interaction_rows",
     "joined_tokens",
     "languages_in",
+    "limit_text",
     "load_preprocess",
     "locations",
     "looks_like_series",
@@ -147,6 +152,7 @@ __all__ = [
     "tensors_of",
     "three_parts",
     "to_array",
+    "to_number",
     "tokens_of",
     "units_of",
     "usual_length",

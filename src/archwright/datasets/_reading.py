@@ -234,7 +234,12 @@ def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, l
 
 
 def to_number(cell: str) -> float | None:
-    """Return the number that a cell holds, if it holds one and nothing else."""
+    """Return the number that a cell holds, if it holds one and nothing else.
+
+    Example:
+        >>> to_number("2.5"), to_number("2,5")
+        (2.5, None)
+    """
     try:
         return None if "_" in cell else float(cell)  # Python alone reads 1_000 as a number
     except ValueError:
@@ -252,7 +257,12 @@ def _lines(file: TextIO, path: Path, gigabytes: float) -> Iterator[str]:
 
 
 def limit_text(gigabytes: float) -> str:
-    """Return the end of a message about what is too large: which limit, and how to raise it."""
+    """Return the end of a message about what is too large: which limit, and how to raise it.
+
+    Example:
+        >>> limit_text(4.0)[:26]
+        'the limit of 4 gigabytes. '
+    """
     return (
         f"the limit of {gigabytes:g} gigabytes. If you trust the file and have the memory, raise the limit: "
         "max_gigabytes=..., or --max-gigabytes on the command line."

@@ -8,6 +8,7 @@ from archwright.tasks._forecasting import Forecasting
 from archwright.tasks._language import LanguageModel
 from archwright.tasks._make import as_task, task
 from archwright.tasks._multilabel import MultiLabel
+from archwright.tasks._recommendation import Recommendation
 from archwright.tasks._registry import entries, register
 from archwright.tasks._regression import Regression
 from archwright.tasks._segmentation import Segmentation
@@ -30,6 +31,7 @@ __all__ = [
     "MeanOutputs",
     "MeanProbabilities",
     "MultiLabel",
+    "Recommendation",
     "Regression",
     "Segmentation",
     "SpanF1",

@@ -1,0 +1,267 @@
+"""Recommendation: metrics, files, and a model whose noise is known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss, ndcg_score, roc_auc_score
+
+import archwright as aw
+from archwright.datasets import Estimate, InputError, InteractionPreprocess, Ranking, preprocess_from_json
+from archwright.errors import DataError, EvaluationError
+from archwright.evaluate._stages import fidelities
+from archwright.export import export_network
+from archwright.tasks import Recommendation, fit_within
+from archwright.tasks._recommendation import area, ranking_metrics
+
+NOISE = 0.5
+
+ALONE = """
+import sys
+sys.modules.update(dict.fromkeys(("archwright", "numpy", "scipy", "sklearn")))
+import json
+sys.path.insert(0, sys.argv[1])
+import predict
+predictor = predict.load(sys.argv[1])
+found = list(predictor.predict(sys.argv[2])) + list(predictor.predict([{"user": "u3"}]))
+print(json.dumps([each.to_json() for each in found]))
+"""
+
+
+def ratings(count: int, *, users: int = 60, items: int = 40, rank: int = 2, seed: int = 0) -> list[str]:
+    """Return rows of a low-rank model with skewed popularity, and noise of a known deviation."""
+    rng = np.random.default_rng(seed)
+    tastes, kinds = rng.standard_normal((users, rank)), rng.standard_normal((items, rank))
+    popular = 1 / np.arange(1, items + 1)
+    chosen = rng.choice(items, count, p=popular / popular.sum())
+    who = rng.integers(users, size=count)
+    value = 3 + (tastes[who] * kinds[chosen]).sum(1) / np.sqrt(rank) + NOISE * rng.standard_normal(count)
+    return [f"u{user},i{item},{each:.4f},{time}" for time, (user, item, each) in enumerate(zip(who, chosen, value))]
+
+
+def written(path: Path, rows: list[str], head: str = "user,item,rating,time") -> Path:
+    path.write_text("\n".join([head, *rows] if head else rows) + "\n")
+    return path
+
+
+# ---------------------------------------------------------------------- metrics
+
+
+def test_the_area_under_the_curve_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    for digits in (1, 8):  # with ties, and without
+        scores, clicks = rng.standard_normal(300).round(digits), (rng.random(300) < 0.3).astype(float)
+        assert area(torch.tensor(scores), torch.tensor(clicks)) == pytest.approx(roc_auc_score(clicks, scores))
+    with pytest.raises(EvaluationError, match="needs clicks and targets without one"):
+        area(torch.zeros(3), torch.ones(3))
+
+
+def test_rankings_are_judged_as_by_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    users = rng.integers(30, size=600)
+    scores, clicks = rng.standard_normal(600), (rng.random(600) < 0.2).astype(float)
+    found = ranking_metrics(torch.tensor(scores), torch.tensor(clicks), torch.tensor(users), top=5)
+    gains, hits = [], []
+    for user in range(30):
+        mine = users == user
+        if clicks[mine].any():
+            gains.append(ndcg_score([clicks[mine]], [scores[mine]], k=5))
+            hits.append(clicks[mine][np.argsort(-scores[mine])[:5]].any())
+    assert found == (pytest.approx(np.mean(hits)), pytest.approx(np.mean(gains)))
+
+
+def test_a_ranking_by_hand() -> None:
+    scores, clicks = torch.tensor([3.0, 2.0, 1.0, 9.0]), torch.tensor([0.0, 1.0, 0.0, 0.0])
+    hit_rate, ndcg = ranking_metrics(scores, clicks, torch.tensor([4, 4, 4, 8]), top=2)
+    assert (hit_rate, ndcg) == (1.0, pytest.approx(1 / np.log2(3)))
+    assert ranking_metrics(scores, clicks, torch.tensor([4, 4, 4, 8]), top=1) == (0.0, 0.0)
+
+
+def test_ratings_are_judged_in_their_own_units(tmp_path: Path) -> None:
+    task = aw.task(written(tmp_path / "ratings.csv", ratings(500)), "recommendation")
+    assert isinstance(task, Recommendation)
+    outputs = torch.randn(50, 1, generator=torch.Generator().manual_seed(0))
+    _, targets = task.test.at(slice(50))
+    meter = task.meter()
+    meter.update(outputs[:20], targets[:20])
+    meter.update(outputs[20:], targets[20:])
+    found = meter.compute()
+    error = torch.tensor(task.decode(outputs)) - targets[:, 0]
+    assert found["rmse"] == pytest.approx(error.square().mean().sqrt().item())
+    assert found["mae"] == pytest.approx(error.abs().mean().item())
+    assert task.loss(outputs, targets).item() == pytest.approx((found["rmse"] / task.target.std) ** 2, rel=1e-5)
+
+
+# ---------------------------------------------------------------------- files
+
+
+def test_the_last_interactions_are_the_test_part(tmp_path: Path) -> None:
+    rows = ratings(300)
+    path = written(tmp_path / "ratings.csv", rows[::-1])
+    task = aw.task(path, "recommendation", validation=30, test=60)
+    values = [float(row.split(",")[2]) for row in rows]
+    assert task.train.targets[:, 0].tolist() == values[:210]
+    assert task.validation.targets[:, 0].tolist() == values[210:240]
+    assert task.test.targets[:, 0].tolist() == values[240:]
+    assert "splits" not in fidelities(task, 3, 32)
+    known = {row.split(",")[0] for row in rows[:210]}
+    assert set(task.preprocess.users) == known
+    for row, (user, item) in zip(rows[240:], task.test.inputs.tolist(), strict=True):
+        name = row.split(",")[0]
+        assert (user == 0) == (name not in known)
+        assert user == 0 or task.preprocess.users[user - 1] == name
+        assert item == 0 or task.preprocess.items[item - 1] == row.split(",")[1]
+
+
+def test_without_times_the_parts_are_drawn_at_random(tmp_path: Path) -> None:
+    rows = [row.rpartition(",")[0] for row in ratings(300)]
+    path = written(tmp_path / "ratings.csv", rows, "user,item,rating")
+    first, again, other = (aw.task(path, "recommendation", seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(first.test.targets, again.test.targets)
+    assert not torch.equal(first.test.targets, other.test.targets)
+    assert (len(first.train), len(first.validation), len(first.test)) == (210, 30, 60)
+
+
+@pytest.mark.parametrize(("name", "mark", "head"), [
+    ("u.data", "\t", ""), ("ratings.dat", "::", ""), ("ratings.csv", ",", "userId,movieId,rating,timestamp"),
+])  # fmt: skip
+def test_movielens_files_are_recognised(tmp_path: Path, name: str, mark: str, head: str) -> None:
+    rows = [f"{time % 7 + 1},{time % 5 + 1},{time % 3 + 2},{978300000 + time}" for time in range(60)]
+    task = aw.task(written(tmp_path / name, [row.replace(",", mark) for row in rows], head))
+    assert task.told[0].startswith("task: recommendation")
+    assert task.objective == "min rmse"
+    assert len(task.preprocess.users) == 7
+    assert len(task.preprocess.items) == 5
+    assert task.test.targets[:, 0].tolist() == [float(row.split(",")[2]) for row in rows[-12:]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("user,item,rating\n" + "a,b,3\n" * 5, "holds 5 interactions"),
+        ("user,item,rating\n" + "a,b,3\n" * 20 + "a,b,good\n", "row 22: the rating or click 'good' is no number"),
+        ("user,item,rating\n" + "a,b,3\n" * 20 + "a,,3\n", "row 22: the item is missing"),
+        ("user,item,rating\n" + "a,b,3\n" * 20 + ",b,3\n", "row 22: the user is missing"),
+        ("user,item,mark\n" + "a,b,3\n" * 20, "names no column of the target"),
+        ("who,what,mark\n" + "a,b,3\n" * 20, "row 1.*'mark' is no number.*user=, item=, target="),
+        ("a,b\n" * 20, "2 columns, and none for the target"),
+        ("user,item,rating,time\n" + "a,b,3,7\n" * 20 + "a,b,3,soon\n", "time 'soon'|time '7'"),
+        ("user,item,click\n" + "a,b,1\n" * 40, "all targets of the training part are equal"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_row(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message) as caught:
+        aw.task(path, "recommendation")
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options", [{"validation": 0}, {"test": 1.0}, {"test": 299}, {"time": "when"}, {"user": "who"}]
+)
+def test_options_are_checked(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = written(tmp_path / "ratings.csv", ratings(300))
+    (name, value), *_ = options.items()
+    with pytest.raises(DataError, match=f"{name}={value}|no column '{value}'"):
+        aw.task(path, "recommendation", **options)
+
+
+# ---------------------------------------------------------------------- networks
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, aw.Study]:
+    """A file of ratings, the run folder of a search on it, and the study."""
+    root = tmp_path_factory.mktemp("rated")
+    path = written(root / "ratings.csv", ratings(1500))
+    training = aw.Training(aw.task(path, "recommendation"), epochs=2, final_epochs=2, device="cpu")
+    return path, root / "run", aw.search("recommender", training, budget=aw.Budget(trials=2), path=root / "run")
+
+
+def test_the_biases_are_means_that_are_shrunk(tmp_path: Path) -> None:
+    task = aw.task(written(tmp_path / "ratings.csv", ratings(400)), "recommendation")
+    predict = task.baselines[0].fit(task.train, 1.0)
+    users, items = task.train.inputs.T
+    values = task.train.targets[:, 0]
+    mean = values.mean()
+    of_item = [float((values[items == each] - mean).sum() / ((items == each).sum() + 25)) for each in (1, 2)]
+    left = values - mean - torch.tensor([
+        float((values[items == each] - mean).sum() / ((items == each).sum() + 25)) for each in items
+    ])  # fmt: skip
+    of_user = float(left[users == 3].sum() / ((users == 3).sum() + 10))
+    found = task.decode(predict(torch.tensor([[3, 1], [0, 2], [0, 0]])))
+    assert found == pytest.approx([float(mean) + of_user + of_item[0], float(mean) + of_item[1], float(mean)])
+
+
+def test_matrix_factorisation_comes_near_the_noise(tmp_path: Path) -> None:
+    task = aw.task(written(tmp_path / "ratings.csv", ratings(6000, users=40, items=20)), "recommendation")
+    space = aw.spaces.create("recommender", **task.space_options)
+    values = {"wide": "yes", "shallow": "dot", "depth": 0, "width": 8, "dropout": 0.0, "embedding": "shared"}
+    known = space.canonical({**{name: next(iter(each.values())) for name, each in space.decisions.items()}, **values})
+    candidate = aw.Candidate(space, known, seed=0)
+    found = aw.Training(task, epochs=20, lr=0.02, weight_decay=0.0, device="cpu").evaluate(candidate)
+    biases = fit_within(task, task.baselines[0], seconds=60)
+    assert not isinstance(biases, float)
+    assert found["rmse"] < 1.15 * NOISE < 0.8 * biases.metrics["rmse"]
+
+
+def test_clicks_are_probabilities(tmp_path: Path) -> None:
+    rows = ratings(800)
+    clicks = [f"{row.split(',')[0]},{row.split(',')[1]},{int(float(row.split(',')[2]) > 3)}" for row in rows]
+    task = aw.task(written(tmp_path / "clicks.csv", clicks, "user,item,click"), "recommendation")
+    assert task.objective == "max auc"
+    study = aw.search("recommender", aw.Training(task, epochs=1, device="cpu"), budget=aw.Budget(trials=1), final=False)
+    assert study.best.metrics.keys() >= {"auc", "log_loss", "hit_rate", "ndcg"}
+    (baseline,) = study.baselines
+    assert (baseline.name, baseline.metrics["test_auc"] > 0.6) == ("logistic regression", True)
+    scores = study.predictor().scores(task.validation.inputs)[:, 0].numpy()
+    truth = task.validation.targets[:, 0].numpy()
+    assert log_loss(truth, scores) == pytest.approx(study.best.metrics["log_loss"], rel=1e-4)
+
+
+def test_pairs_are_rated_and_items_ranked(rated: tuple[Path, Path, aw.Study], tmp_path: Path) -> None:
+    path, run, study = rated
+    task = aw.load(run).evaluator.task
+    assert task.preprocess == study.evaluator.task.preprocess
+    error = study.predictor().scores(task.test.inputs)[:, 0] - task.test.targets[:, 0]
+    assert error.square().mean().sqrt().item() == pytest.approx(study.test["test_rmse"], rel=1e-4)
+    estimate, ranking, unknown = study.predict([{"user": "u3", "item": "i5"}, {"user": "u3"}, {"user": "nobody"}])
+    assert isinstance(estimate, Estimate)
+    assert isinstance(ranking, Ranking)
+    assert isinstance(unknown, Ranking)
+    every = study.predict([{"user": "u3", "item": item} for item in task.preprocess.items])
+    best = sorted(every, key=lambda each: -each.value)[:10]
+    assert ranking.scores == pytest.approx([each.value for each in best], rel=1e-4)
+    assert estimate.value == pytest.approx(every[task.preprocess.items.index("i5")].value, rel=1e-4)
+    assert unknown.user == "unknown"
+
+    new = written(tmp_path / "new.csv", ["u3,i5", "u3,i999"], "user,item")
+    export_network(run, tmp_path / "network")
+    command = [sys.executable, "-I", "-c", ALONE, tmp_path / "network", new]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second, third = json.loads(done.stdout)
+    assert first["value"] == pytest.approx(estimate.value, rel=1e-4)
+    assert second["row"] == 3
+    assert third["items"] == ranking.items
+
+
+def test_preprocessing_is_read_back(rated: tuple[Path, Path, aw.Study]) -> None:
+    preprocess = rated[2].evaluator.task.preprocess
+    data = json.loads(json.dumps(preprocess.to_json()))
+    assert preprocess_from_json(data) == preprocess
+    for name, value in (("users", []), ("target", None), ("top", 0), ("columns", {})):
+        with pytest.raises(InputError):
+            InteractionPreprocess.from_json({**data, name: value})
+    for raw in (torch.tensor([[1.0, 2.0]]), torch.tensor([[1, 999]]), torch.tensor([[-1, 2]]), torch.tensor([1, 2])):
+        with pytest.raises(InputError):
+            preprocess.batch(raw)
