@@ -43,7 +43,10 @@ def ratings(count: int, *, users: int = 60, items: int = 40, rank: int = 2, seed
     chosen = rng.choice(items, count, p=popular / popular.sum())
     who = rng.integers(users, size=count)
     value = 3 + (tastes[who] * kinds[chosen]).sum(1) / np.sqrt(rank) + NOISE * rng.standard_normal(count)
-    return [f"u{user},i{item},{each:.4f},{time}" for time, (user, item, each) in enumerate(zip(who, chosen, value))]
+    return [
+        f"u{user},i{item},{each:.4f},{time}"
+        for time, (user, item, each) in enumerate(zip(who, chosen, value, strict=True))
+    ]
 
 
 def written(path: Path, rows: list[str], head: str = "user,item,rating,time") -> Path:
@@ -229,7 +232,7 @@ def test_clicks_are_probabilities(tmp_path: Path) -> None:
 
 
 def test_pairs_are_rated_and_items_ranked(rated: tuple[Path, Path, aw.Study], tmp_path: Path) -> None:
-    path, run, study = rated
+    _, run, study = rated
     task = aw.load(run).evaluator.task
     assert task.preprocess == study.evaluator.task.preprocess
     error = study.predictor().scores(task.test.inputs)[:, 0] - task.test.targets[:, 0]

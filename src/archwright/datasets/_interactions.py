@@ -246,7 +246,7 @@ def interaction_rows(
     gigabytes: float = GIGABYTES,
     needed: Sequence[str] = ("user", "item", "target"),
 ) -> tuple[dict[str, int], list[str], Iterator[tuple[int, list[str]]]]:
-    """Return where the columns of a table stand by what they hold, the names of all columns, and the rows that follow.
+    r"""Return where the columns of a table stand by what they hold, the names of all columns, and the rows after.
 
     Cells may also be separated by two colons, as in the `ratings.dat` of MovieLens. Without a row of names the columns
     are user, item, target and time.
@@ -262,7 +262,7 @@ def interaction_rows(
         InputError: The file cannot be read, or a column is missing.
 
     Example:
-        >>> _ = Path("ratings.csv").write_text("userId,movieId,rating\\n1,7,4.5\\n")
+        >>> _ = Path("ratings.csv").write_text("userId,movieId,rating\n1,7,4.5\n")
         >>> places, names, rows = interaction_rows(Path("ratings.csv"), {})
         >>> places, names[0], list(rows)
         ({'user': 0, 'item': 1, 'target': 2}, 'userId', [(2, ['1', '7', '4.5'])])

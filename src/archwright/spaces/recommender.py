@@ -20,8 +20,9 @@ def _known(space: Space) -> Iterator[dict[str, Any]]:
     """Yield DeepFM, matrix factorisation with biases, and neural collaborative filtering."""
     values = {name: list(decision.values()) for name, decision in space.decisions.items()}
     for wide, shallow, depth, width in (("yes", "dot", 2, 16), ("yes", "dot", 0, 32), ("no", "product", 3, 16)):
-        found = {"wide": wide, "shallow": shallow, "depth": depth, "width": width, "dropout": 0.2, "activation": "relu"}
+        found = {"wide": wide, "shallow": shallow, "depth": depth, "dropout": 0.2, "activation": "relu"}
         found |= {"embedding": "shared", "combination": "concat"}
+        found["width"] = min(values["width"], key=lambda each, wanted=width: abs(each - wanted))
         found |= {f"layer_{index}.width": 64 for index in range(depth)}
         yield {name: value for name, value in found.items() if name in values}
 
