@@ -58,13 +58,40 @@ def test_the_deep_part_may_have_embeddings_of_its_own(space: Space, embedding: s
 
 def test_known_designs_come_first(space: Space) -> None:
     assert [(each["wide"], each["shallow"], each["depth"]) for each in spaces.starts(space)] == [
-        ("yes", "dot", 2),
         ("yes", "dot", 0),
+        ("yes", "dot", 2),
         ("no", "product", 3),
     ]
 
 
-@pytest.mark.parametrize("options", [{"classes": 2}, {"users": 0}, {"widths": ()}, {"input_shape": (3,)}])
+@pytest.mark.parametrize(
+    ("operation", "wanted"),
+    [
+        ("sum", lambda u, i: u + i),
+        ("product", lambda u, i: u * i),
+        ("cross", lambda u, i: u),
+        ("gate", lambda u, i: u / 2),
+    ],
+)
+def test_blocks_of_a_cell_are_what_they_are_called(space: Space, operation: str, wanted: Any) -> None:
+    names = ("left", "user"), ("right", "item")
+    blocks = {f"block_{index}.{side}": field for index in range(3) for side, field in names}
+    network = built(
+        space, wide="no", shallow="none", deep="cell", **blocks, **{f"block_{k}.operation": operation for k in range(3)}
+    )
+    user, item = (each.weight.detach() for each in network.modules() if isinstance(each, torch.nn.Embedding))
+    *_, last = (each for each in network.modules() if isinstance(each, torch.nn.Linear))
+    with torch.no_grad():
+        for each in network.modules():
+            if isinstance(each, torch.nn.Linear) and each is not last:
+                each.weight.zero_()
+                each.bias.zero_()
+        pairs = every_pair()
+        block = wanted(user[pairs[:, 0]], item[pairs[:, 1]])
+        assert torch.allclose(network(pairs), last(torch.cat([block] * 3, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"classes": 0}, {"users": 0}, {"widths": ()}, {"input_shape": (3,)}])
 def test_options_are_checked(options: dict[str, Any]) -> None:
     with pytest.raises(SpaceError, match="recommender"):
         spaces.create("recommender", **options)

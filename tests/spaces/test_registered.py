@@ -36,6 +36,7 @@ FAST: dict[str, dict[str, Any]] = {
     "forecaster": {"horizon": 6},
     "language": {"vocabulary": 100, "widths": (16, 32), "layers": (1, 2)},
     "translator": {"length": 6, "widths": (8, 16), "encoder_layers": (2, 3), "decoder_layers": (1, 1)},
+    "recommender": {"users": 5, "items": 7, "widths": (2, 4)},
     "unet": {"depths": (1, 2), "widths": (4, 8)},
     "tagger": {"vocabulary": 20, "widths": (8, 16)},
     "text": {"vocabulary": 20, "widths": (8, 16)},
@@ -45,6 +46,7 @@ OUTPUTS: dict[str, Callable[[tuple[int, ...], int], tuple[int, ...]]] = {  # of 
     "detector": lambda shape, classes: (sum(shape[1] * shape[2] // 4**k for k in (3, 4, 5)), classes + 5),
     "forecaster": lambda shape, classes: (6 if shape == SERIES else 96, classes),
     "language": lambda shape, classes: (*shape, 100),
+    "recommender": lambda shape, classes: (1,),
     "speech": lambda shape, classes: (classes, (1 + (shape[0] - 256) // 80 + 1) // 2),
     "tagger": lambda shape, classes: (*shape, classes),
     "translator": lambda shape, classes: (*shape, classes),
@@ -68,6 +70,8 @@ def shape_for(name: str) -> tuple[int, ...]:
         return WAVE
     if name == "forecaster":
         return SERIES
+    if name == "recommender":
+        return (2,)
     if name == "detector":
         return (3, 32, 32)
     if name == "unet":

@@ -17,6 +17,7 @@ SPECIAL = (
     "detector",
     "forecaster",
     "language",
+    "recommender",
     "speech",
     "tagger",
     "text",

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archwright.datasets._preprocess import Estimate, Preprocess, Result, Sample, Target, field, moments, texts
+from archwright.datasets._preprocess import Estimate, Noted, Preprocess, Result, Sample, Target, field, moments, texts
 from archwright.datasets._reading import GIGABYTES, InputError, read_rows
 
 __all__ = ["InteractionPreprocess", "Ranking", "RawInteractions", "interaction_rows"]
@@ -117,7 +117,7 @@ class InteractionPreprocess(Preprocess):
             item = cells[places["item"]] if "item" in places else None
             yield row, torch.tensor(self.numbers(cells[places["user"]], item))
 
-    def item(self, given: Any) -> Tensor:
+    def item(self, given: Any) -> Tensor | Noted:
         """Return the numbers of a user and an item, int64 (2,).
 
         Args:
@@ -157,18 +157,18 @@ class InteractionPreprocess(Preprocess):
         """Return values (n, 1), or the pairs of users and scores of all items where there are rankings."""
         return outputs if isinstance(outputs, list) else super().checked(outputs, size)
 
-    def results(self, outputs: Any, places: Sequence[tuple[str | None, int | None]]) -> list[Result]:
+    def results(self, outputs: Any, places: Sequence[Any]) -> list[Result]:
         """Return the rating or the probability of each pair, or the ranking of items for a user."""
         found: list[Result] = []
-        for place, output in zip(places, outputs, strict=True):
+        for (file, row, *_), output in zip(places, outputs, strict=True):
             user, scores = output if isinstance(output, tuple) else (0, output)
             if len(scores) == 1 and not isinstance(output, tuple):
                 value = float(scores[0])
-                found.append(Estimate(*place, value, {self.target.name: value}))
+                found.append(Estimate(file, row, value, {self.target.name: value}))
                 continue
             best = scores.argsort(descending=True, stable=True)[: self.top].tolist()
             name = self.users[user - 1] if user else "unknown"
-            found.append(Ranking(*place, name, [self.items[each] for each in best], scores[best].tolist()))
+            found.append(Ranking(file, row, name, [self.items[each] for each in best], scores[best].tolist()))
         return found
 
     def source(self) -> str:

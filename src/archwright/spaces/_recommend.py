@@ -47,20 +47,20 @@ class Wide(nn.Module):
         return total
 
 
-class Dot(nn.Module):
-    """The scalar product of two embeddings."""
-
-    def forward(self, fields: torch.Tensor) -> torch.Tensor:
-        """Return (n, 1) for embeddings (n, 2, width)."""
-        return fields.prod(1).sum(1, keepdim=True)
-
-
 class Product(nn.Module):
     """The product of two embeddings, number by number."""
 
     def forward(self, fields: torch.Tensor) -> torch.Tensor:
         """Return (n, width) for embeddings (n, 2, width)."""
         return fields[:, 0] * fields[:, 1]
+
+
+class Total(nn.Module):
+    """The sum of numbers."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, 1) for numbers (n, width)."""
+        return x.sum(1, keepdim=True)
 
 
 class Joined(nn.Module):
@@ -70,3 +70,86 @@ class Joined(nn.Module):
         """Return (n, 3 * width) for embeddings (n, 2, width)."""
         product = fields[:, 0] * fields[:, 1]
         return torch.cat([fields.flatten(1), product], 1)
+
+
+class Field(nn.Module):
+    """One of two embeddings.
+
+    Args:
+        place: 0 for that of the user, 1 for that of the item.
+    """
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place = place
+
+    def forward(self, fields: torch.Tensor) -> torch.Tensor:
+        """Return (n, width) for embeddings (n, 2, width)."""
+        return fields[:, self.place]
+
+
+class Plus(nn.Module):
+    """The sum of two inputs."""
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Return (n, width) for two inputs of that shape."""
+        return left + right
+
+
+class Times(nn.Module):
+    """The product of two inputs, number by number."""
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Return (n, width) for two inputs of that shape."""
+        return left * right
+
+
+class Mapped(nn.Module):
+    """A linear map of two inputs.
+
+    Args:
+        width: Their width.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * width, width)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Return (n, width) for two inputs of that shape."""
+        y: torch.Tensor = self.linear(torch.cat([left, right], 1))
+        return y
+
+
+class Gate(nn.Module):
+    """An input with a share of each number that follows from another one.
+
+    Args:
+        width: Their width.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Return (n, width) for two inputs of that shape."""
+        gated: torch.Tensor = left * torch.sigmoid(self.linear(right))
+        return gated
+
+
+class Cross(nn.Module):
+    """An input, and its product with a linear map of another one.
+
+    Args:
+        width: Their width.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Return (n, width) for two inputs of that shape."""
+        crossed: torch.Tensor = left + left * self.linear(right)
+        return crossed

@@ -20,6 +20,7 @@ from archwright.datasets import (
     Target,
     interaction_rows,
     limit_text,
+    split_in_order,
     three_parts,
     to_number,
 )
@@ -27,6 +28,7 @@ from archwright.errors import DataError, EvaluationError
 from archwright.space import TensorSpec
 from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._classification import described
+from archwright.tasks._metrics import area_under_curve
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
 
@@ -68,7 +70,7 @@ class Recommendation(Task):
     space = "recommender"
     metrics = frozenset[str]()
     batch_size = 256
-    least_steps = 1_000
+    least_steps = 4_000  # each embedding learns from the few pairs it occurs in
 
     def __init__(
         self,
@@ -107,7 +109,7 @@ class Recommendation(Task):
 
     @property
     def baselines(self) -> Sequence[ClassicalMethod]:
-        """The mean with regularised biases of users and items; logistic regression for clicks."""
+        """Biases of users and items, and matrix factorisation; logistic regression for clicks."""
         from archwright.tasks._classical_ratings import raters
 
         return raters(self)
@@ -189,22 +191,7 @@ class RatingErrors:
         clicks, users = targets[:, 0], targets[:, 1].long()
         hit_rate, ndcg = ranking_metrics(outputs, clicks, users, top=_TOP)
         loss = F.binary_cross_entropy_with_logits(outputs, clicks).item()
-        return {"auc": area(outputs, clicks), "log_loss": loss, "hit_rate": hit_rate, "ndcg": ndcg}
-
-
-def area(scores: Tensor, clicks: Tensor) -> float:
-    """Return the area under the ROC curve: how often a click has a higher score than none, where ties count half.
-
-    Raises:
-        EvaluationError: All targets are equal.
-    """
-    positive = clicks > 0.5
-    few, many = int(positive.sum()), int((~positive).sum())
-    if not few or not many:
-        raise EvaluationError("the area under the ROC curve needs clicks and targets without one in each part")
-    _, inverse, counts = scores.unique(return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum(0) - (counts - 1) / 2.0)[inverse].double()
-    return float((ranks[positive].sum() - few * (few + 1) / 2) / (few * many))
+        return {"auc": area_under_curve(outputs, clicks > 0.5), "log_loss": loss, "hit_rate": hit_rate, "ndcg": ndcg}
 
 
 def ranking_metrics(scores: Tensor, clicks: Tensor, users: Tensor, *, top: int) -> tuple[float, float]:
@@ -218,7 +205,7 @@ def ranking_metrics(scores: Tensor, clicks: Tensor, users: Tensor, *, top: int) 
     """
     order = scores.argsort(descending=True, stable=True)
     order = order[users[order].argsort(stable=True)]  # user by user, best first
-    _, inverse, counts = users[order].unique_consecutive(return_inverse=True, return_counts=True)
+    _, inverse, counts = torch.unique_consecutive(users[order], return_inverse=True, return_counts=True)
     ranks = torch.arange(len(order)) - (counts.cumsum(0) - counts)[inverse]
     gains = torch.where(ranks < top, 1 / (ranks + 2.0).log2(), torch.zeros(())).double() * clicks[order]
     found = torch.zeros(len(counts), dtype=torch.float64).index_add(0, inverse, gains)
@@ -278,12 +265,11 @@ def recommendation(
         users, items, values, times, columns = _read(source, names, needed, max_gigabytes)
     except InputError as error:
         raise DataError(str(error)) from error
-    order = np.arange(len(values)) if times is None else np.argsort(times, kind="stable")
     if times is None:
         _, places = three_parts({"": range(len(values))}, validation=validation, test=test, seed=seed)
     else:
-        ends = _last(len(values), validation, test)
-        places = list(torch.tensor(order).tensor_split(ends))
+        order = np.argsort(times, kind="stable").tolist()
+        places = [torch.tensor(each) for each in split_in_order(order, validation=validation, test=test, official={})]
     known_users, known_items = (_known(each, places[0]) for each in (users, items))
     numbers = [{name: number for number, name in enumerate(each, 1)} for each in (known_users, known_items)]
     columns_of_pairs = [
@@ -297,7 +283,7 @@ def recommendation(
     is_click = bool(((targets[:, 0] == 0) | (targets[:, 0] == 1)).all())
     parts = [Part(pairs[each], targets[each]) for each in places]
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
-        if is_click and len(part.targets[:, 0].unique()) < 2:
+        if is_click and bool((part.targets[:, 0] == part.targets[0, 0]).all()):
             raise DataError(
                 f"{source}: all targets of the {name} part are equal: clicks (1) and interactions without one (0) are "
                 "needed in each part"
@@ -306,7 +292,9 @@ def recommendation(
     spec: dict[str, Any] = {"task": "recommendation", "source": str(source), "validation": validation, "test": test}
     spec |= {"seed": seed} | {name: value for name, value in given.items() if value is not None}
     made = Recommendation(
-        *parts,
+        parts[0],
+        parts[1],
+        parts[2],
         known_users,
         known_items,
         is_click=is_click,
@@ -367,19 +355,6 @@ def _times(path: Path, cells: list[str]) -> NDArray[Any]:
     if odd is not None:
         raise InputError(f"{path}: the time {cells[odd][:40]!r} is neither a number nor a date such as 2024-01-31.")
     return np.unique(np.array(cells), return_inverse=True)[1]
-
-
-def _last(total: int, validation: float, test: float) -> tuple[int, int]:
-    """Return where the validation and the test part begin."""
-    counts = []
-    for name, share in (("validation", validation), ("test", test)):
-        count = share if isinstance(share, int) else round(share * total)
-        if isinstance(share, bool) or count < 1 or (isinstance(share, float) and share >= 1):
-            raise DataError(f"{name}={share!r} must be a fraction between 0 and 1, or a number of interactions")
-        counts.append(int(count))
-    if sum(counts) > total - 2:
-        raise DataError(f"validation={validation} and test={test} leave nothing of {total} interactions to learn from")
-    return total - sum(counts), total - counts[1]
 
 
 def _known(names: Sequence[str], places: Tensor) -> list[str]:
