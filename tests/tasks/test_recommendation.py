@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +233,7 @@ def test_factors_are_those_of_penalised_least_squares(tmp_path: Path) -> None:
 
 
 def test_clicks_are_probabilities(tmp_path: Path) -> None:
-    rows = ratings(800)
+    rows = ratings(2000)
     clicks = [f"{row.split(',')[0]},{row.split(',')[1]},{int(float(row.split(',')[2]) > 3)}" for row in rows]
     task = aw.task(written(tmp_path / "clicks.csv", clicks, "user,item,click"), "recommendation")
     assert task.objective == "max auc"
@@ -263,7 +264,7 @@ def test_pairs_are_rated_and_items_ranked(rated: tuple[Path, Path, aw.Study], tm
     assert unknown.user == "unknown"
 
     new = written(tmp_path / "new.csv", ["u3,i5", "u3,i999"], "user,item")
-    export_network(run, tmp_path / "network")
+    export_network(run, tmp_path / "network", space=study.space, onnx=find_spec("onnxscript") is not None)
     command = [sys.executable, "-I", "-c", ALONE, tmp_path / "network", new]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -271,6 +272,11 @@ def test_pairs_are_rated_and_items_ranked(rated: tuple[Path, Path, aw.Study], tm
     assert first["value"] == pytest.approx(estimate.value, rel=1e-4)
     assert second["row"] == 3
     assert third["items"] == ranking.items
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(tmp_path / "network" / "model.onnx")
+    raw = task.preprocess.item({"user": "u3", "item": "i5"})[None].expand(4, 2)
+    (values,) = session.run(None, {session.get_inputs()[0].name: raw.numpy()})
+    assert values[:, 0].tolist() == pytest.approx([estimate.value] * 4, rel=1e-4)
 
 
 def test_preprocessing_is_read_back(rated: tuple[Path, Path, aw.Study]) -> None:

@@ -21,7 +21,12 @@ def _known(space: Space) -> Iterator[dict[str, Any]]:
     values: dict[str, list[Any]] = {name: list(decision.values()) for name, decision in space.decisions.items()}
     for wide, shallow, depth, width in (("yes", "dot", 0, 4), ("yes", "dot", 2, 16), ("no", "product", 3, 16)):
         found: dict[str, Any] = {"wide": wide, "shallow": shallow, "deep": "perceptron", "depth": depth}
-        found |= {"dropout": 0.2, "activation": "relu", "embedding": "shared", "combination": "concat"}
+        found |= {
+            "dropout": 0.2,
+            "activation": "relu",
+            "embedding": "shared",
+            "combination": "concat" if depth else "product",
+        }
         found["width"] = min((abs(each - width), each) for each in values.get("width", [width]))[1]
         found |= {f"layer_{index}.width": 64 for index in range(depth)}
         yield {name: value for name, value in found.items() if name in values}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -109,7 +110,9 @@ def _fit_logistic(task: Recommendation, samples: Part, share: float) -> Predict:
     targets = samples.targets[:, 0].long().numpy()
     if len(np.unique(targets)) < 2:
         return lambda inputs: torch.zeros(len(inputs), 1, dtype=torch.float64)
-    model.fit(_indicators(task, samples.inputs), targets)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the last digits have not converged, say
+        model.fit(_indicators(task, samples.inputs), targets)
     return lambda inputs: torch.from_numpy(model.decision_function(_indicators(task, inputs)))[:, None]
 
 
