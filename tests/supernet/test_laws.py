@@ -248,6 +248,14 @@ def _pair(x):
     return aw.merge(last, before, kind="concat")
 
 
+def _either_pair(x):
+    """Options that give two values each."""
+    cells = {"gru": nn.GRU(6, 4, batch_first=True), "both": aw.graph(lambda x: (nn.LazyLinear(4)(x), nn.Tanh()(x)))}
+    one, _ = aw.choice(cells, name="cell")(x)
+    two, other = aw.choice({"same": aw.graph(lambda x: (x, 2 * x)), "swapped": aw.graph(lambda x: (2 * x, x))})(one)
+    return nn.LazyLinear(2)(two - other)
+
+
 def _last(x):
     outputs, state = nn.GRU(6, width(), batch_first=True)(x)
     return nn.LazyLinear(2)(outputs[:, -1] * state[0])
@@ -325,6 +333,7 @@ MODELS = {
     "open-kind": over(lambda: merged(aw.choice("sum", "concat", "mul"))),
     "functions": over(lambda: aw.graph(_functions)),
     "pair": over(lambda: nn.Sequential(aw.graph(_pair), nn.LazyLinear(2))),
+    "choice-of-pairs": over(lambda: aw.graph(_either_pair)),
     "outputs-of-a-layer": over(lambda: aw.graph(_last), SERIES),
     "cell": over(lambda: cell()),
     "cell-fan-in": over(lambda: cell(fan_in=1, output="mean")),

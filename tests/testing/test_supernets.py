@@ -96,7 +96,25 @@ def _two_inputs() -> aw.Space:
     return aw.Space(model=aw.graph(model), example_input=((5,), (6,)))
 
 
-WRITTEN = {"mixed": _mixed, "two-inputs": _two_inputs}
+def _words() -> aw.Space:
+    """Values that are multiplied, indexed, joined in an open way, and handed on in pairs; functions between them."""
+    width = aw.ordinal(4, 8, name="width")
+
+    def step(pair):
+        gate = aw.choice({"none": None, "some": nn.Sequential(nn.LazyLinear(width), nn.Sigmoid())})
+        y = nn.LazyLinear(width)(pair[0]) * gate(pair[0])
+        smooth = aw.choice({"gelu": nn.functional.gelu(y), "half": y / 2})
+        return smooth, aw.merge(y, smooth, kind=aw.choice("max", "concat"))
+
+    def model(x):
+        outputs, _ = nn.GRU(5, width, batch_first=True)(x)
+        last, other = aw.repeat(lambda _: aw.graph(step), 1, 2, name="depth")((outputs[:, -1], x[:, 0]))
+        return nn.LazyLinear(3)(last) - nn.LazyLinear(3)(other)
+
+    return aw.Space(model=aw.graph(model), example_input=(4, 5))
+
+
+WRITTEN = {"mixed": _mixed, "two-inputs": _two_inputs, "words": _words}
 
 
 @pytest.fixture(scope="module", params=itertools.product(room.names(), [*WRITTEN, *QUICK]), ids="-".join)

@@ -200,14 +200,13 @@ def class_tree(graph: Graph, name: str) -> ast.ClassDef:
     names = list(modules(graph))
     initialise: list[ast.stmt] = [ast.Expr(ast.Call(ast.Attribute(call("super"), "__init__", ast.Load()), [], []))]
     initialise += [ast.Assign([ast.Attribute(dotted("self"), each, ast.Store())], dotted(each)) for each in names]
+    made = [method("__init__", {"self": "", **dict.fromkeys(names, "nn.Module")}, "None", initialise)] if names else []
+    parameters = {"self": "", **dict.fromkeys(inputs.values(), "torch.Tensor")}
     return ast.ClassDef(
         name=identifier(name),
         bases=[dotted("nn.Module")],
         keywords=[],
-        body=[
-            method("__init__", {"self": "", **dict.fromkeys(names, "nn.Module")}, "None", initialise),
-            method("forward", {"self": "", **dict.fromkeys(inputs.values(), "torch.Tensor")}, _kind(graph), forward),
-        ],
+        body=[*made, method("forward", parameters, _kind(graph), forward)],
         decorator_list=[],
         **NO_TYPE_PARAMETERS,
     )

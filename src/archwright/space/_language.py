@@ -13,7 +13,7 @@ from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Integer, Real, Repeat, Scalar, Subset
 from archwright.space._functions import write_function
 from archwright.space._graph import Graph
-from archwright.space._names import declare, name_in_torch, parameter_names, plain
+from archwright.space._names import PURE, declare, name_in_torch, parameter_names, plain
 from archwright.space._nodes import (
     Apply,
     Blank,
@@ -372,8 +372,8 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Any]:
     and imports from torch and the standard library.
 
     Args:
-        target: A class, a function that returns a module, or a name to be imported on first use, such as
-            "package.module:MyBlock".
+        target: A class, a function that returns a module, a function of torch, or a name to be imported on first use,
+            such as "package.module:MyBlock" or "torch:roll".
 
     Raises:
         SpaceError: The target cannot be called; or, when the result is called, the arguments do not fit.
@@ -387,6 +387,8 @@ def lazy(target: Callable[..., Any] | str) -> Callable[..., Any]:
     if isinstance(target, str):
         if ":" not in target:
             raise SpaceError(f"a target by name is written 'package.module:Class'; {target!r} was given")
+        if target.partition(":")[0] in PURE:
+            return write_function(target)
         dotted = target
         declare(target)
     elif (known := name_in_torch(target)) is not None and not inspect.isclass(target):

@@ -78,23 +78,6 @@ class Places(nn.Module):
         return x if self.weight is None else x + self.weight[: x.shape[1]]
 
 
-class FirstOutput(nn.Module):
-    """The outputs of a recurrent layer of torch, without its last state.
-
-    Args:
-        layer: The layer.
-    """
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, length, hidden)."""
-        y: torch.Tensor = self.layer(x)[0]
-        return y
-
-
 class TiedModel(nn.Module):
     """Vectors of tokens, a body, and scores of tokens by the same vectors.
 

@@ -200,14 +200,6 @@ class CausalConvolution(nn.Module):
         return y
 
 
-class LastStep(nn.Module):
-    """The channels of the last step."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, columns, channels) for (n, channels, columns, steps)."""
-        return x[..., -1].transpose(1, 2)
-
-
 class ResidualBlock(nn.Module):
     """Fully connected layers that explain a part of the series, and forecast.
 
@@ -235,19 +227,3 @@ class ResidualBlock(nn.Module):
         explained = found[:, :, : self.lookback]
         forecast = x[:, :, self.lookback :] + found[:, :, self.lookback :]
         return torch.cat([left - explained, forecast], 2)
-
-
-class Tail(nn.Module):
-    """The last items of the last axis.
-
-    Args:
-        count: How many.
-    """
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.count = count
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, columns, count)."""
-        return x[..., -self.count :]

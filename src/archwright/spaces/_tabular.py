@@ -162,20 +162,3 @@ class ColumnAttention(nn.Module):
         seen = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         given: torch.Tensor = self.given(seen.transpose(1, 2).flatten(2))
         return given
-
-
-class ReGLU(nn.Module):
-    """One half of the features times the ReLU of the other (Shazeer 2020)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (..., width / 2) of (..., width)."""
-        inner, gate = x.chunk(2, -1)
-        return inner * gate.relu()
-
-
-class First(nn.Module):
-    """The first vector of each sample: (n, columns, width) becomes (n, width)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return it."""
-        return x[:, 0]

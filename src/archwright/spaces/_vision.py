@@ -7,22 +7,6 @@ import torch.nn.functional as F
 from torch import nn
 
 
-class ChannelsLast(nn.Module):
-    """Turns (n, channels, height, width) into (n, height, width, channels)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, height, width, channels)."""
-        return x.permute(0, 2, 3, 1)
-
-
-class ChannelsFirst(nn.Module):
-    """Turns (n, height, width, channels) into (n, channels, height, width)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, channels, height, width)."""
-        return x.permute(0, 3, 1, 2)
-
-
 class LayerScale(nn.Module):
     """Weighs each feature of the last axis by a number that begins low.
 

@@ -110,8 +110,14 @@ def convnext(
 def _normed(width: Any) -> Any:
     """Return a layer norm over the channels of each pixel."""
     return nn.Sequential(
-        lazy(f"{_LAYERS}ChannelsLast")(), nn.LayerNorm(width, eps=1e-6), lazy(f"{_LAYERS}ChannelsFirst")()
+        _permuted("channels_last", 0, 2, 3, 1),
+        nn.LayerNorm(width, eps=1e-6),
+        _permuted("channels_first", 0, 3, 1, 2),
     )
+
+
+def _permuted(name: str, *axes: int) -> Any:
+    return graph(lambda x: lazy("torch:permute")(x, axes), name=name)
 
 
 def _blocks(name: str, width: Any, depth: tuple[int, int], kernels: Sequence[int], expansions: Sequence[int]) -> Any:
@@ -119,13 +125,13 @@ def _blocks(name: str, width: Any, depth: tuple[int, int], kernels: Sequence[int
     inner = width * ordinal(*expansions, name=f"{name}.expansion")
     branch = nn.Sequential(
         nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width),
-        lazy(f"{_LAYERS}ChannelsLast")(),
+        _permuted("channels_last", 0, 2, 3, 1),
         nn.LayerNorm(width, eps=1e-6),
         nn.Linear(width, inner),
         nn.GELU(),
         nn.Linear(inner, width),
         lazy(f"{_LAYERS}LayerScale")(width),
-        lazy(f"{_LAYERS}ChannelsFirst")(),
+        _permuted("channels_first", 0, 3, 1, 2),
     )
     block = graph(lambda x: merge(x, branch(x, name="branch"), name="added"), name="residual")
     return repeat(lambda _: block, *depth, name=f"{name}.blocks")

@@ -128,13 +128,13 @@ def forecaster(
             nn.Unflatten(1, (1, classes)),
             nn.Conv2d(1, channels, 1),
             repeat(lambda index: graph(lambda x: causal(x, index)), 2, 6, name="levels"),
-            lazy(f"{_MODULE}:LastStep")(),
+            graph(lambda x: lazy("torch:transpose")(x[..., -1], 1, 2), name="last_step"),
             nn.Linear(channels, horizon),
         ),
         "nbeats": nn.Sequential(
             nn.ConstantPad1d((0, horizon), 0.0),
             repeat(lambda _: stack, 1, 6, name="stack_blocks"),
-            lazy(f"{_MODULE}:Tail")(horizon),
+            graph(lambda x: x[..., -horizon:], name="tail"),
         ),
     }
     recent, restored = lazy(f"{_MODULE}:Recent"), lazy(f"{_MODULE}:Restored")

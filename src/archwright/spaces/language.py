@@ -97,5 +97,10 @@ def _transformer(width: Any, length: int, dropout: Any, layers: tuple[int, int])
 
 def _recurrent(width: Any, dropout: Any) -> Any:
     cells = {"gru": nn.GRU(width, width, batch_first=True), "lstm": nn.LSTM(width, width, batch_first=True)}
-    layer = choice({name: lazy(f"{_LAYERS}FirstOutput")(cell) for name, cell in cells.items()}, name="cell")
+    layer = choice({name: _outputs(cell) for name, cell in cells.items()}, name="cell")
     return repeat(lambda _: nn.Sequential(layer, nn.Dropout(dropout)), 1, 3, name="depth")
+
+
+def _outputs(cell: Any) -> Any:
+    """Return a recurrent layer without its last state."""
+    return graph(lambda x: cell(x, name="layer")[0], name="outputs")

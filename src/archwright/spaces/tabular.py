@@ -153,7 +153,7 @@ def _transformer(width: Any, dropout: Any) -> Any:
     feed_forward = nn.Sequential(
         nn.LayerNorm(width),
         nn.Linear(width, 2 * hidden),
-        _own("ReGLU")(),
+        graph(_reglu, name="reglu"),
         nn.Dropout(dropout),
         nn.Linear(hidden, width),
         added,
@@ -170,10 +170,16 @@ def _transformer(width: Any, dropout: Any) -> Any:
     return nn.Sequential(
         _own("SummaryToken")(width),
         repeat(block, 1, 4, name="transformer.depth"),
-        _own("First")(),
+        graph(lambda x: x[:, 0], name="first"),
         nn.LayerNorm(width),
         nn.ReLU(),
     )
+
+
+def _reglu(x: Any) -> Any:
+    """Return one half of the features times the ReLU of the other (Shazeer 2020)."""
+    inner, gate = lazy("torch:chunk")(x, 2, -1)
+    return inner * nn.functional.relu(gate)
 
 
 def _own(name: str) -> Any:

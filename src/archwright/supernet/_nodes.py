@@ -300,9 +300,11 @@ def _closed(engine: Engine, item: Any, path: str, names: list[str], context: Con
 
 def _check_alike(name: str, terms: list[Term]) -> None:
     """Refuse to mix values of several shapes, also where torch would spread one over the other."""
-    shapes = {getattr(value, "shape", None): None for _, value in terms}
+    shapes: dict[Any, None] = {getattr(value, "shape", None): None for _, value in terms}
+    if None in shapes:
+        raise Unmixable(name, f"{name}: its options give several values here, which cannot be mixed; take 'path'")
     if len(shapes) > 1:
-        told = " and ".join(str(tuple(shape)) for shape in shapes if shape is not None)
+        told = " and ".join(str(tuple(shape)) for shape in shapes)
         raise Unmixable(name, f"{name}: its options differ in shape here, {told}, and cannot be mixed; take 'path'")
 
 
