@@ -29,29 +29,39 @@ class LayerScale(nn.Module):
 class PatchTokens(nn.Module):
     """Makes a sequence of a map of patches, and adds learned vectors of positions.
 
+    For a map of another size they are interpolated.
+
     Args:
         width: Features of a patch.
-        patches: How many patches there are.
+        rows: How many rows of patches there are.
+        columns: How many columns.
         pooling: "token" to put a class token in front of them.
     """
 
-    def __init__(self, width: int, patches: int, pooling: str) -> None:
+    def __init__(self, width: int, rows: int, columns: int, pooling: str) -> None:
         super().__init__()
+        self.grid = (rows, columns)
         self.token = None
         if pooling == "token":
-            patches += 1
             self.token = nn.Embedding(1, width)
             nn.init.normal_(self.token.weight, std=0.02)
-        self.positions = nn.Embedding(patches, width)
+        ahead = 0 if self.token is None else 1
+        self.positions = nn.Embedding(ahead + rows * columns, width)
         nn.init.normal_(self.positions.weight, std=0.02)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, tokens, width) of (n, width, height, width)."""
+        """Return (n, tokens, width) of (n, width, rows, columns)."""
+        positions, size = self.positions.weight, tuple(x.shape[2:])
+        if size != self.grid:
+            ahead = len(positions) - self.grid[0] * self.grid[1]
+            known = positions[ahead:].T.reshape(1, -1, *self.grid)
+            found = F.interpolate(known, size, mode="bilinear")[0].flatten(1).T
+            positions = torch.cat([positions[:ahead], found])
         tokens = x.flatten(2).transpose(1, 2)
         if self.token is not None:
             first = self.token.weight.expand(tokens.shape[0], -1, -1)
             tokens = torch.cat([first, tokens], 1)
-        return tokens + self.positions.weight
+        return tokens + positions
 
 
 class TokenAttention(nn.Module):

@@ -96,10 +96,8 @@ def vit(
     pooling = choice("mean", "token", name="pooling")
 
     def stem(side: int) -> Any:
-        count = (shape[1] // side) * (shape[2] // side)
-        return nn.Sequential(
-            nn.Conv2d(shape[0], width, side, stride=side), lazy(f"{_LAYERS}PatchTokens")(width, count, pooling)
-        )
+        tokens = lazy(f"{_LAYERS}PatchTokens")(width, shape[1] // side, shape[2] // side, pooling)
+        return nn.Sequential(nn.Conv2d(shape[0], width, side, stride=side), tokens)
 
     stems = {side: stem(side) for side in sides}
     model = nn.Sequential(
