@@ -165,6 +165,7 @@ def test_values_that_a_repeat_passes_on():
         (lambda x: aw.merge(x, x, kind="concat", axis=3), "cannot be joined along axis 3"),
         (lambda x: x[:, : aw.choice(2, 3, name="n")] - x[:, :2], "where model.sub is given shape (2, 3, 6), (2, 2, 6)"),
         (lambda x: nn.GRU(6, 3)(x)[0] + nn.GRU(6, 3)(x), "disagree in shape"),
+        (lambda x: aw.lazy(torch.max)(x[:, :, : aw.choice(2, 3, name="n")], 1)[0] - x[:, 0, :2], "(2, 3), (2, 2)"),
     ],
 )
 def test_shapes_are_checked(body, message):
@@ -203,6 +204,15 @@ def test_what_is_refused(body, message):
 
 def _twice(x):
     return 2 * x
+
+
+def test_options_are_called_as_they_are_written():
+    def body(x):
+        tanh = nn.Tanh()(x)
+        return aw.choice(nn.functional.gelu(x), nn.functional.leaky_relu(tanh, 0.2), x * 2, tanh[:, :3], 1 - x[..., -1])
+
+    labels = aw.Space(model=aw.graph(body)).decisions["model"].labels
+    assert labels == ("gelu(x0)", "leaky_relu(…, 0.2)", "x0 * 2", "…[:, :3]", "1 - …")
 
 
 def test_functions_have_the_names_of_torch():

@@ -109,7 +109,7 @@ def _words() -> aw.Space:
     def model(x):
         outputs, _ = nn.GRU(5, width, batch_first=True)(x)
         last, other = aw.repeat(lambda _: aw.graph(step), 1, 2, name="depth")((outputs[:, -1], x[:, 0]))
-        return nn.LazyLinear(3)(last) - nn.LazyLinear(3)(other)
+        return {"both": nn.LazyLinear(3)(last) - nn.LazyLinear(3)(other), "last": last[:, :2]}
 
     return aw.Space(model=aw.graph(model), example_input=(4, 5))
 

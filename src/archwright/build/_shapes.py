@@ -238,6 +238,8 @@ def _each(item: Any, kind: type, change: Callable[[Any], Any]) -> Any:
     """Return an item with a function applied to what is of a kind in it, inside lists, tuples and dictionaries too."""
     if isinstance(item, kind):
         return change(item)
+    if type(item).__module__ == "torch.return_types":  # of torch.max and others
+        item = tuple(item)
     if type(item) in (list, tuple):
         return type(item)(_each(part, kind, change) for part in item)
     return {key: _each(part, kind, change) for key, part in item.items()} if isinstance(item, dict) else item

@@ -44,14 +44,13 @@ from archwright.space._nodes import (
     applied,
     body_of,
     is_value,
-    last_name,
-    written,
 )
 from archwright.space._print import describe_size
 from archwright.space._program import Program
 from archwright.space._resolve import Absent, Resolver
 from archwright.space._space import Predicate, Space
 from archwright.space._spec import InputSpec, TensorSpec, as_specs
+from archwright.space._text import last_name, written
 
 __all__ = [
     "MAX_PARTS",

@@ -13,7 +13,8 @@ import numpy as np
 
 from archwright._scalars import is_number, scalar
 from archwright.errors import ArchitectureError
-from archwright.space._nodes import Apply, Node, body_of, written
+from archwright.space._nodes import Apply, Node, body_of
+from archwright.space._text import written
 
 Scalar: TypeAlias = bool | int | float | str | None
 Value: TypeAlias = Scalar | tuple[Scalar, ...]

@@ -10,19 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archwright.errors import SpaceError
-from archwright.space._nodes import (
-    Apply,
-    Call,
-    GraphValue,
-    Input,
-    Merge,
-    Node,
-    body_of,
-    is_value,
-    last_name,
-    with_options,
-    written,
-)
+from archwright.space._nodes import Apply, Call, GraphValue, Input, Merge, Node, body_of, is_value, with_options
+from archwright.space._text import last_name, written
 
 
 @dataclass(frozen=True, eq=False)

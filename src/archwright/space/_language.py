@@ -14,19 +14,8 @@ from archwright.space._decisions import Choice, Integer, Real, Repeat, Scalar, S
 from archwright.space._functions import write_function
 from archwright.space._graph import Graph
 from archwright.space._names import PURE, declare, name_in_torch, parameter_names, plain
-from archwright.space._nodes import (
-    Apply,
-    Blank,
-    Call,
-    Filled,
-    Input,
-    Merge,
-    Node,
-    gathered,
-    is_value,
-    last_name,
-    written,
-)
+from archwright.space._nodes import Apply, Blank, Call, Filled, Input, Merge, Node, gathered, is_value
+from archwright.space._text import last_name, written
 
 
 def choice(*options: Any, name: str | None = None) -> Choice:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archwright._scalars import is_number, is_whole, scalar
 from archwright.errors import SpaceError
+from archwright.space._text import last_name, written
 from archwright.space._undecided import Undecided, unpacked
 
 SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//"}
@@ -253,6 +252,13 @@ class Apply(GraphValue):
         return self.inputs
 
     def __repr__(self) -> str:
+        if isinstance(self.module, Function):
+            shown = [_Shown(_brief(value)) for value in self.inputs]
+            args, kwargs = with_leaves(
+                (self.module.args, dict(self.module.kwargs)),
+                lambda part: shown[part.index] if isinstance(part, Input) else part,
+            )
+            return repr(replace(self.module, args=args, kwargs=kwargs))
         return f"{written(self.module)}({', '.join(map(_brief, self.inputs))})"
 
 
@@ -328,12 +334,6 @@ def applied(target: str, args: Any, kwargs: Mapping[str, Any] | None = None, nam
         if is_value(item):
             values.append(item)
             return Input(len(values) - 1)
-        if type(item) in (list, tuple):
-            return type(item)(map(opened, item))
-        if type(item) is dict:
-            return {key: opened(part) for key, part in item.items()}
-        if isinstance(item, slice):
-            return slice(*map(opened, (item.start, item.stop, item.step)))
         item = scalar(item)
         is_constant = item is None or item is ... or isinstance(item, bool | int | float | str)
         is_dtype = type(item).__module__ == "torch" and type(item).__name__ == "dtype"
@@ -344,13 +344,25 @@ def applied(target: str, args: Any, kwargs: Mapping[str, Any] | None = None, nam
             )
         return item
 
-    function = Function(target, opened(tuple(args)), opened(dict(kwargs or {})), names)
+    positional, named = with_leaves((tuple(args), dict(kwargs or {})), opened)
+    function = Function(target, positional, named, names)
     if not values:
         raise SpaceError(
             f"{last_name(target)} is a function of values of a graph: call it inside aw.graph, as in "
             f"aw.graph(lambda x: {last_name(target)}(x)); it was called with {written(tuple(args))}"
         )
     return Apply(function, tuple(values))
+
+
+def with_leaves(item: Any, change: Callable[[Any], Any]) -> Any:
+    """Return an item with a function applied to what stands in it, also inside lists, tuples, dictionaries, slices."""
+    if type(item) in (list, tuple):
+        return type(item)(with_leaves(part, change) for part in item)
+    if type(item) is dict:
+        return {key: with_leaves(part, change) for key, part in item.items()}
+    if isinstance(item, slice):
+        return slice(*(with_leaves(part, change) for part in (item.start, item.stop, item.step)))
+    return change(item)
 
 
 def gathered(item: Any) -> Any:
@@ -365,73 +377,14 @@ def gathered(item: Any) -> Any:
     return item
 
 
-def last_name(target: str) -> str:
-    """Return the last part of a dotted target.
+class _Shown:
+    """Stands for a value in the text of a function."""
 
-    Example:
-        >>> from archwright.space import last_name
-        >>> last_name("torch.nn.Conv2d")
-        'Conv2d'
-    """
-    return target.replace(":", ".").rpartition(".")[2]
+    def __init__(self, text: str) -> None:
+        self._text = text
 
-
-def written(item: Any) -> str:
-    """Return the text of an item as in an expression, truncated; the same in every process.
-
-    Example:
-        >>> from archwright.space import written
-        >>> written(nn.Conv2d(3, 8, kernel_size=3))
-        'Conv2d(3, 8, kernel_size=3)'
-    """
-    room = _room.get()
-    if room is None:
-        token = _room.set(_Room())
-        try:
-            return written(item)
-        finally:
-            _room.reset(token)
-    if room.letters <= 0 or room.depth <= 0:
-        return "…"
-    room.depth -= 1
-    try:
-        text = _written(item)
-    finally:
-        room.depth += 1
-    room.letters -= len(text) if not isinstance(item, Node | list | tuple | Mapping) else 2
-    return text
-
-
-def _written(item: Any) -> str:
-    if isinstance(item, tuple):
-        return f"({', '.join(map(written, item))}{',' * (len(item) == 1)})"
-    if isinstance(item, list):
-        return f"[{', '.join(map(written, item))}]"
-    if isinstance(item, Mapping):
-        return f"{{{', '.join(f'{written(key)}: {written(value)}' for key, value in item.items())}}}"
-    if isinstance(item, slice):
-        ends = (item.start, item.stop) if item.step is None else (item.start, item.stop, item.step)
-        return ":".join("" if end is None else written(end) for end in ends)
-    if item is ...:
-        return "..."
-    if isinstance(item, partial):
-        inside = [*map(written, (item.func, *item.args)), *(f"{k}={written(v)}" for k, v in item.keywords.items())]
-        return f"partial({', '.join(inside)})"
-    if isinstance(item, Node) or not callable(item):
-        text = repr(item)
-        return text if " at 0x" not in text else type(item).__name__
-    return str(getattr(item, "__name__", type(item).__name__))
-
-
-@dataclass
-class _Room:
-    """How much more of an expression may be written, whose parts are shared and may unfold without end."""
-
-    letters: int = 10_000
-    depth: int = 60
-
-
-_room: ContextVar[_Room | None] = ContextVar("room", default=None)
+    def __repr__(self) -> str:
+        return self._text
 
 
 def _brief(value: Any) -> str:

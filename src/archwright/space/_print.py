@@ -10,8 +10,9 @@ from typing import Any
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset
 from archwright.space._fold import children
 from archwright.space._graph import Graph
-from archwright.space._nodes import SYMBOLS, Apply, Call, Filled, Function, Input, Merge, Node, last_name, written
+from archwright.space._nodes import SYMBOLS, Apply, Call, Filled, Function, Input, Merge, Node
 from archwright.space._program import Program
+from archwright.space._text import last_name, written
 
 _WIDTH = 100
 _LONG = 1_000  # letters that are written in one line, of what may hold one part many times over

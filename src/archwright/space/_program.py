@@ -17,7 +17,8 @@ from archwright.space._decisions import Decision, Value, place_of
 from archwright.space._fold import children
 from archwright.space._graph import Graph
 from archwright.space._limits import extent_of
-from archwright.space._nodes import Apply, Merge, Node, written
+from archwright.space._nodes import Apply, Merge, Node
+from archwright.space._text import written
 
 Rule: TypeAlias = Callable[[str, Decision], Value]
 Scope: TypeAlias = tuple[Graph, str] | None

@@ -16,8 +16,9 @@ from archwright.space._decisions import Choice, Decision, Repeat, Subset, Value,
 from archwright.space._fold import children, has_parts, rebuilt
 from archwright.space._graph import Graph
 from archwright.space._names import find, plain
-from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Merge, body_of, written
+from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Merge, body_of
 from archwright.space._program import Program
+from archwright.space._text import written
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ class Undecided:
         told = ", ".join(repr(part) for part in given if isinstance(part, Undecided)) or "a part of a space"
         raise SpaceError(
             f"torch's {getattr(func, '__name__', 'function')} was given {told}, which is not decided yet: {_LAYER}. To "
-            f"values of a graph layers are applied, such as nn.ReLU()(x)"
+            f"values of a graph layers are applied, such as nn.ReLU()(x), and functions by archwright: "
+            f"nn.functional.relu(x), aw.lazy(torch.roll)(x, 1)"
         )
 
     def _refuse(self, what: str, remedy: str) -> NoReturn:

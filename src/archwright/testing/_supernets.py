@@ -96,6 +96,7 @@ class SupernetSuite:
     def test_a_draw_runs_and_can_be_learned_from(self, supernet: Supernet) -> None:
         """Outputs of a draw are finite; gradients of weights and logits are finite, and not all zero."""
         import torch
+        from torch.utils._pytree import tree_leaves
 
         inputs, learned = self.inputs(supernet), supernet.arch_parameters()
         supernet.train().zero_grad()
@@ -104,7 +105,7 @@ class SupernetSuite:
             draw = supernet.draw(index / self.draws)
             weights = [*(mix.weights for mix in draw.mixes.values()), *draw.edges.values(), *draw.log_probs.values()]
             is_learned = is_learned or any(each is not None and each.requires_grad for each in weights)
-            loss = supernet.run(draw, *inputs).square().mean()
+            loss: Any = torch.stack([each.square().mean() for each in tree_leaves(supernet.run(draw, *inputs))]).mean()
             assert torch.isfinite(loss)
             score = sum(draw.log_probs.values(), torch.zeros((), dtype=loss.dtype))
             if (loss + score).requires_grad:
