@@ -28,7 +28,13 @@ if TYPE_CHECKING:
         testing,
     )
     from archwright.datasets import Data, data
-    from archwright.estimators import ImageClassifier, ImageRegressor, TabularClassifier, TabularRegressor
+    from archwright.estimators import (
+        ImageClassifier,
+        ImageRegressor,
+        TabularClassifier,
+        TabularRegressor,
+        TextClassifier,
+    )
     from archwright.evaluate import Candidate, Evaluator, Repeats, Stopped, Training
     from archwright.proxies import ProxyEvaluator
     from archwright.space import (
@@ -56,7 +62,8 @@ _HOME = {
     **dict.fromkeys(("bench", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
     **dict.fromkeys(("morphism", "proxies", "supernet", "surrogates", "tasks", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
-    **dict.fromkeys(("ImageClassifier", "ImageRegressor", "TabularClassifier", "TabularRegressor"), "estimators"),
+    **dict.fromkeys(("ImageClassifier", "ImageRegressor", "TabularClassifier"), "estimators"),
+    **dict.fromkeys(("TabularRegressor", "TextClassifier"), "estimators"),
     **dict.fromkeys(("Candidate", "Evaluator", "Repeats", "Stopped", "Training"), "evaluate"),
     "ProxyEvaluator": "proxies",
     **dict.fromkeys(
@@ -107,6 +114,7 @@ __all__ = [
     "TabularRegressor",
     "Task",
     "TensorSpec",
+    "TextClassifier",
     "Training",
     "Trial",
     "bench",

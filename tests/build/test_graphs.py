@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from textwrap import dedent
 
 import pytest
@@ -10,6 +12,7 @@ from torch import nn as tnn
 
 import archwright as aw
 from archwright import nn
+from archwright.build import _make
 from archwright.build._make import class_tree, modules
 from archwright.build._syntax import source_of
 from archwright.errors import BuildError, SpaceError
@@ -419,3 +422,12 @@ def test_the_names_of_graphs_become_names_of_classes():
 def test_a_value_of_a_graph_is_no_layer():
     with pytest.raises(SpaceError, match="is a layer written down"):
         aw.graph(lambda x: x(3))
+
+
+def test_a_graph_can_be_pickled_where_its_class_is_not_known() -> None:
+    model = aw.Space(model=aw.graph(lambda x: nn.Linear(4, 4)(x) + x), example_input=(4,)).build({})
+    text = pickle.dumps(model)
+    _make._classes.clear()
+    again, x = pickle.loads(text), torch.rand(2, 4)
+    assert torch.equal(again(x), model(x))
+    assert copy.deepcopy(again).state_dict().keys() == model.state_dict().keys()

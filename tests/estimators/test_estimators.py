@@ -11,10 +11,10 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from archwright.estimators import ImageClassifier, ImageRegressor, TabularClassifier, TabularRegressor
+from archwright.estimators import ImageClassifier, ImageRegressor, TabularClassifier, TabularRegressor, TextClassifier
 
 QUICK = {"minutes": None, "trials": 1, "strategy": "random", "scheduler": "full"}
 
@@ -76,6 +76,32 @@ def test_images_are_classified_and_valued() -> None:
     values = images.mean((1, 2))[:300]
     regressor = ImageRegressor(**QUICK, epochs=2, random_state=0).fit(images[:300], np.stack([values, -values], 1))
     assert regressor.predict(images[:5]).shape == (5, 2)
+
+
+def test_texts_are_classified() -> None:
+    nouns, kinds = ("film", "book", "song", "play"), {"fine": 10, "lovely": 10, "bad": 2, "dull": 2}
+    pairs = [(f"it was a {kind} {noun}", stars) for kind, stars in kinds.items() for noun in nouns] * 8
+    X, y = [text for text, _ in pairs], np.array([stars for _, stars in pairs])
+    quick = {**QUICK, "space": "text", "epochs": 10, "final": False, "random_state": 0}
+    upper = FunctionTransformer(lambda texts: [text.upper() for text in texts])
+    pipeline = make_pipeline(upper, TextClassifier(**quick))
+    fitted = clone(pipeline).fit(X, y)
+    assert fitted.score(X, y) == 1
+    assert fitted.predict(np.array(["a fine play", "a DULL, dull song"])).tolist() == [10, 2]
+    assert fitted[-1].classes_.tolist() == [2, 10]  # "10" sorts before "2" as text
+    again = pickle.loads(pickle.dumps(fitted[-1]))
+    assert np.array_equal(again.predict_proba(X[:9]), fitted[-1].predict_proba(X[:9]))
+    assert np.allclose(again.predict_proba(X[:9]).sum(1), 1)
+    with pytest.raises(ValueError, match="text 1: the text is empty"):
+        again.predict(["fine", " "])
+    for texts, targets, message in (
+        ("a fine film", [1], "texts"),
+        ([1, 2, 3], [0, 1, 0], "texts"),
+        (["a", "b", "c"], [0, 1], "each with one class: 3, and y"),
+        (["a b", "a", ""] * 9, [0, 1, 0] * 9, "text 2: the text is empty"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            TextClassifier(**quick).fit(texts, targets)
 
 
 def test_what_cannot_be_used_is_a_value_error() -> None:

@@ -226,14 +226,26 @@ def _graph_class(graph: Graph) -> type[torch.nn.Module]:
     text = layout(tree)
     if text not in _classes:
         check_reads_back(tree, text)
-        filename = f"<graph {tree.name} {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}>"
+    return _class_of(tree.name, text)
+
+
+def _class_of(name: str, text: str) -> type[torch.nn.Module]:
+    """Return the class that a text defines, whose objects are pickled with the text."""
+    if text not in _classes:
+        filename = f"<graph {name} {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}>"
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
         namespace: dict[str, Any] = {"torch": torch, "nn": torch.nn, "__name__": "network"}
-        exec(compile(text, filename, "exec", dont_inherit=True), namespace)  # nothing but the tree that was made here
+        exec(compile(text, filename, "exec", dont_inherit=True), namespace)  # nothing but a tree that was made here
         if len(_classes) >= _KEPT:
             _classes.clear()
-        _classes[text] = namespace[tree.name]
+        made = _classes[text] = namespace[name]
+        made.__reduce__ = lambda self: (_empty, (name, text), self.__dict__)
     return _classes[text]
+
+
+def _empty(name: str, text: str) -> torch.nn.Module:
+    """Return an object of a pickled class, which its state is still to be given to."""
+    return object.__new__(_class_of(name, text))
 
 
 def _ordered(graph: Graph) -> list[tuple[Any, str]]:

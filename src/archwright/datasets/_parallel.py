@@ -100,7 +100,7 @@ def _from_lines(
         raise DataError(f"{root}: pair={'-'.join(wanted or ()) or None!r} is not there; {there}")
     found = {}
     for part in ("train", "validation", "test"):
-        name = test_file if part == "test" else None
+        name = str(test_file) if part == "test" and test_file is not None else None
         files = _ends(root, part, name)
         if set(chosen) <= set(files):
             found[part] = _parallel(files[chosen[0]], files[chosen[1]], gigabytes)

@@ -1,5 +1,11 @@
 """Searches as estimators in the manner of scikit-learn: fit, predict, score. They need scikit-learn."""
 
-from archwright.estimators._estimators import ImageClassifier, ImageRegressor, TabularClassifier, TabularRegressor
+from archwright.estimators._estimators import (
+    ImageClassifier,
+    ImageRegressor,
+    TabularClassifier,
+    TabularRegressor,
+    TextClassifier,
+)
 
-__all__ = ["ImageClassifier", "ImageRegressor", "TabularClassifier", "TabularRegressor"]
+__all__ = ["ImageClassifier", "ImageRegressor", "TabularClassifier", "TabularRegressor", "TextClassifier"]

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from archwright.datasets import Data, data
+from archwright.datasets import Text, data, read_texts
 from archwright.errors import ArchwrightError
 from archwright.evaluate import Training
-from archwright.export import Predictor
 from archwright.space import Space
 from archwright.study import Budget, search
-from archwright.tasks import as_task
+from archwright.tasks import Task, TextClassification, as_task
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -79,14 +78,17 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         self.path = path
         self.random_state = random_state
 
-    def _search(self, inputs: NDArray[Any], targets: NDArray[Any]) -> Data:
-        """Search and train a network; return the data of the search."""
+    def _load(self, inputs: Any, targets: NDArray[Any], seed: int) -> Task:
+        """Return the task of the search."""
+        given = data((inputs, targets), task=self._task, validation=self.validation, test=1, seed=seed)
+        # There is no test: the sample set aside for it is one to learn from.
+        return as_task(replace(given, train=given.train + given.test, test=given.test.select(torch.arange(0))))
+
+    def _search(self, inputs: Any, targets: NDArray[Any]) -> Any:
+        """Search and train a network; return the task of the search."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         try:
-            given = data((inputs, targets), task=self._task, validation=self.validation, test=1, seed=seed)
-            # There is no test: the sample set aside for it is one to learn from.
-            joined = replace(given, train=given.train + given.test, test=given.test.select(torch.arange(0)))
-            task = as_task(joined)
+            task = self._load(inputs, targets, seed)
             study = search(
                 self.space or str(task.space),
                 Training(task, epochs=self.epochs, precision=self.precision),
@@ -105,20 +107,23 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             raise ValueError("the search found no network: no trial succeeded within the budget; give more time")
         self.study_ = study
         self.predictor_ = study.predictor(ensemble=bool(self.ensemble) and study.ensemble is not None)
-        return joined
+        return task
 
     def _outputs(self, X: ArrayLike) -> NDArray[np.float32]:
         check_is_fitted(self, "predictor_")
-        inputs = torch.from_numpy(np.ascontiguousarray(self._checked(X)))
-        predictor: Predictor = self.predictor_
+        predictor, inputs = self.predictor_, self._raw(X)
         found: NDArray[np.float32] = torch.cat([predictor.scores(part) for part in torch.split(inputs, 256)]).numpy()
         return found
+
+    def _raw(self, X: Any) -> torch.Tensor:
+        """Return raw inputs of a predictor, after a check."""
+        return torch.from_numpy(np.ascontiguousarray(self._checked(X)))
 
     def _checked(self, X: ArrayLike) -> NDArray[Any]:
         """Return inputs as they were given to `fit`."""
         return np.asarray(validate_data(self, X, reset=False, dtype=np.float32))
 
-    def _begin(self, X: ArrayLike, y: ArrayLike, **checks: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _begin(self, X: Any, y: ArrayLike, **checks: Any) -> tuple[Any, NDArray[Any]]:
         """Return inputs and targets of a fit, after a check."""
         inputs, targets = validate_data(self, X, y, dtype=np.float32, ensure_min_samples=3, **checks)
         return np.asarray(inputs), np.asarray(targets)
@@ -217,6 +222,38 @@ class _Images(_Estimator):
         return inputs
 
 
+class _Texts(_Estimator):
+    """Estimators of texts."""
+
+    def _begin(self, X: Any, y: ArrayLike, **checks: Any) -> tuple[list[str], NDArray[Any]]:
+        texts, targets = self._texts(X), np.asarray(y)
+        if len(texts) < 3 or targets.shape != (len(texts),):
+            raise ValueError(f"there must be 3 texts or more, each with one class: {len(texts)}, and y {targets.shape}")
+        return texts, targets
+
+    def _load(self, inputs: Any, targets: NDArray[Any], seed: int) -> Task:
+        given = [Text(text, str(targets[place]), f"text {place}") for place, text in enumerate(inputs)]
+        texts = read_texts({"": given}, validation=self.validation, test=1, seed=seed)
+        train, held, rest = texts.places
+        return TextClassification(replace(texts, places=[torch.cat([train, rest]), held, rest[:0]]))
+
+    def _raw(self, X: Any) -> torch.Tensor:
+        preprocess: Any = self.predictor_.preprocess
+        return torch.stack([preprocess.encode(text, f"text {place}: ") for place, text in enumerate(self._texts(X))])
+
+    def _texts(self, X: Any) -> list[str]:
+        texts = [] if isinstance(X, str) else list(X)
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"X is a list, array or series of texts (str), not {X!r:.60}")
+        return texts
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags: a sample is a text."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        return tags
+
+
 class TabularClassifier(_Classifier):
     """Classifier of table rows: a search for a network in `fit`.
 
@@ -268,4 +305,18 @@ class ImageRegressor(_Images, _Regressor):
         >>> regressor = ImageRegressor(minutes=None, trials=1, epochs=1, random_state=0).fit(X, X.mean((1, 2)))
         >>> regressor.predict(X[:3]).shape
         (3,)
+    """
+
+
+class TextClassifier(_Texts, _Classifier):
+    """Classifier of texts: a search for a network in `fit`; see `TabularClassifier`.
+
+    X is a list, array or series of texts. The vocabulary is that of the texts of `fit`.
+
+    Example:
+        >>> from archwright.estimators import TextClassifier
+        >>> X, y = [f"a {word} film" for word in ("fine", "bad") * 20], ["good", "bad"] * 20
+        >>> classifier = TextClassifier(minutes=None, trials=1, epochs=1, random_state=0).fit(X, y)
+        >>> classifier.predict_proba(["a fine film", "a bad one"]).shape
+        (2, 2)
     """

@@ -85,8 +85,8 @@ class Translation(Task):
         self.tokens = len(preprocess.written_words) + FIRST
         self.spec = spec
         self.references = [target for _, target in test]
-        # A token takes a pass over the source and over half of the target; most texts are shorter than the longest.
-        self.test_passes = 1 + preprocess.lengths[1] / 3
+        # A token takes a pass over the source and half of the target; most texts are far shorter than the longest.
+        self.test_passes = 1 + preprocess.lengths[1] / 6
         self.space_options = {
             "input_shape": preprocess.lengths[:1],
             "length": preprocess.lengths[1],
@@ -271,7 +271,7 @@ def _load(
         lengths.append(min(most, int(np.quantile([len(each) for each in tokens], _COVERED, method="higher"))) + 1)
     preprocess = TranslationPreprocess(vocabularies[0], vocabularies[1], (lengths[0], lengths[1]))
     spec = {"task": kind.__name__.lower(), "source": str(source), "longest": longest, **options}
-    spec |= {each: value for each, value in (("pair", pair), ("test_file", test_file)) if value is not None}
+    spec |= {each: str(value) for each, value in (("pair", pair), ("test_file", test_file)) if value}
     return kind(train, held, final, preprocess, spec=spec, name=f"{source.stem} {chosen}".rstrip())
 
 
