@@ -272,7 +272,6 @@ ROWS = {
     "etth1": (300, hourly),
 }
 OBJECTIVES = {"census": "max auc"}  # where it is not that of the task
-SPACES = {"census": "tabular", "wine-grouped": "tabular"}  # where it is not that of the task
 
 
 def network(data):
@@ -374,7 +373,7 @@ def searched(task, space, arm, seconds, seed, objective):
 
 def measured(task, row, arm, seconds, seed):
     """Return the test figures of one arm."""
-    objective, name = OBJECTIVES.get(row, task.objective), SPACES.get(row, task.space)
+    objective, name = OBJECTIVES.get(row, task.objective), task.space
     if arm == "classical":
         found = classical(task, seconds, objective)
     elif arm == "fixed" and hasattr(task, "data"):  # images and tables

@@ -66,7 +66,8 @@ def test_the_default_takes_the_input(shape: tuple[int, ...]) -> None:
 
 def test_the_default_for_images_convolves_and_for_tables_does_not() -> None:
     assert spaces.default_for((1, 8, 8)) == "convnet"
-    assert spaces.default_for((30,)) == "mlp"
+    assert spaces.default_for((30,)) == "tabular"
+    assert spaces.default_for((3000,)) == "mlp"
 
 
 def test_a_space_of_ones_own_joins(monkeypatch: pytest.MonkeyPatch) -> None:

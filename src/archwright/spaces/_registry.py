@@ -15,6 +15,7 @@ Maker: TypeAlias = Callable[..., Space]
 Starts: TypeAlias = Callable[[Space], Iterable[Mapping[str, Any]]]
 M = TypeVar("M", bound=Maker)
 
+_COLUMNS = 1_000  # of a table at most, for each of which a network is to have weights of its own
 _registry: Registry[Maker] = Registry("space")
 _ranks: dict[str, frozenset[int] | None] = {}
 _starts: dict[str, Starts] = {}
@@ -136,17 +137,18 @@ def suiting(rank: int) -> list[str]:
 def default_for(input_shape: Sequence[int]) -> str:
     """Return the name of the default space for an input shape.
 
-    It is "resnet" for images, "convnet" for those below 16 pixels, and "mlp" otherwise.
+    It is "resnet" for images, "convnet" for those below 16 pixels, "tabular" for vectors of at most 1,000 numbers, and
+    "mlp" otherwise.
 
     Args:
         input_shape: The shape of one sample, without the batch.
 
     Example:
         >>> aw.spaces.default_for((3, 32, 32)), aw.spaces.default_for((8,))
-        ('resnet', 'mlp')
+        ('resnet', 'tabular')
     """
     if len(input_shape) != 3:
-        return "mlp"
+        return "tabular" if len(input_shape) == 1 and input_shape[0] <= _COLUMNS else "mlp"
     return "resnet" if min(input_shape[1:]) >= 16 else "convnet"
 
 
