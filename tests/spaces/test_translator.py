@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 
 import archwright as aw
 from archwright import spaces
+from archwright.build import write_onnx
 from archwright.errors import SpaceError
 from archwright.spaces import _translator as layers
 
@@ -87,6 +90,11 @@ def test_the_vectors_of_the_target_are_those_of_the_scores(space: aw.Space) -> N
     assert shapes.count((9, 8)) == 1
     model(SOURCE, TARGET).sum().backward()
     assert all(weight.grad is not None for weight in model.parameters())
+
+
+def test_a_network_is_written_as_onnx(space: aw.Space, tmp_path: Path) -> None:
+    network = space.build(spaces.starts(space)[0])
+    write_onnx(network, space.example_input, tmp_path / "network.onnx")  # which compares outputs
 
 
 def test_bad_options_are_refused() -> None:

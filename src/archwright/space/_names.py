@@ -87,8 +87,6 @@ _HELPERS = frozenset(
         "archwright.spaces._translator:AttendingGRU",
         "archwright.spaces._translator:CrossAttention",
         "archwright.spaces._translator:Vectors",
-        "archwright.spaces._translator:Scores",
-        "archwright.spaces._translator:Looked",
         "archwright.tasks._combination:MeanOutputs",
         "archwright.tasks._combination:MeanProbabilities",
         "archwright.spaces._sequence:Convolution",

@@ -30,22 +30,6 @@ class Vectors(nn.Module):
         return self.weight
 
 
-class Looked(nn.Module):
-    """Looks the vectors of tokens up; that of the token 0, padding, is zero."""
-
-    def forward(self, tokens: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        """Return (n, length, width) of tokens (n, length)."""
-        return F.embedding(tokens, vectors) * tokens.ne(0).unsqueeze(-1)
-
-
-class Scores(nn.Module):
-    """Scores of tokens: the products of rows with their vectors."""
-
-    def forward(self, x: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        """Return (n, length, vocabulary) of (n, length, width)."""
-        return F.linear(x, vectors)
-
-
 class CrossAttention(nn.Module):
     """Attention of the rows of a sequence to those of another (Vaswani et al. 2017).
 

@@ -92,12 +92,12 @@ def translator(
         "recurrent": _recurrent(inside, outside, dropout),
     }
     model, source_vectors = choice(models, name="model"), embedding(read, inside, dropout)
-    looked, scores = lazy(f"{_LAYERS}Looked")(), lazy(f"{_LAYERS}Scores")()
 
     def network(source: Any, target: Any) -> Any:
         vectors = lazy(f"{_LAYERS}Vectors")(classes, outside)(target, name="vectors")
-        y = nn.Dropout(dropout)(looked(target, vectors, name="looked"), name="target")
-        return scores(model(source_vectors(source, name="source"), y, name="model"), vectors, name="scores")
+        is_word = lazy("torch:ne")(target, 0)[..., None]
+        y = nn.Dropout(dropout)(nn.functional.embedding(target, vectors) * is_word, name="target")
+        return nn.functional.linear(model(source_vectors(source, name="source"), y, name="model"), vectors)
 
     specs = [TensorSpec(shape, "int64"), TensorSpec((length,), "int64")]
     return Space(model=graph(network), example_input=specs, name="translator")
