@@ -575,7 +575,7 @@ def test_what_arithmetic_refuses():
         n + "a"
     with raises("arithmetic on decisions takes numbers; None is none"):
         n * None
-    told = "values of a graph are combined with each other and with numbers by +, -, *, /, @"
+    told = "values of a graph are combined with each other and with numbers by +, -, *, /, @, **"
     with raises(f"{told}; x0 // 2 is not that"):
         aw.graph(lambda x: x // 2)
     with raises(f"{told}; x0 + ReLU() is not that"):

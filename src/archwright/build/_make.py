@@ -284,6 +284,7 @@ _SYMBOLS: dict[str, type[ast.operator]] = {
     "operator:mul": ast.Mult,
     "operator:truediv": ast.Div,
     "operator:matmul": ast.MatMult,
+    "operator:pow": ast.Pow,
 }
 
 
@@ -306,6 +307,8 @@ def _function_term(function: Function, parts: list[ast.expr]) -> ast.expr:
         return args[0]
     if function.target == "operator:getitem":
         return ast.Subscript(args[0], args[1], ast.Load())
+    if function.target == "operator:neg":
+        return ast.UnaryOp(ast.USub(), args[0])
     if function.target in _SYMBOLS:
         return ast.BinOp(args[0], _SYMBOLS[function.target](), args[1])
     tensor_function(function.target)  # nothing else is written

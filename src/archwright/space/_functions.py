@@ -60,7 +60,7 @@ def tensor_function(target: str) -> Callable[..., Any]:
     module_name, _, name = target.partition(":")
     if target == STRUCTURE:
         return _itself
-    if module_name == "operator" and name in (*VALUE_SYMBOLS, "getitem"):
+    if module_name == "operator" and name in (*VALUE_SYMBOLS, "neg", "getitem"):
         arithmetic: Callable[..., Any] = getattr(operator, name)
         return arithmetic
     found: Callable[..., Any] | None = None

@@ -181,7 +181,7 @@ def graph(body: Callable[..., Any], *, name: str | None = None) -> Graph:
     """Define a module by a function of values, its forward pass.
 
     Inside, a layer is applied by calling it: `aw.graph(lambda x: conv(x) + shortcut(x))`. Values can be combined with
-    each other and with numbers by `+`, `-`, `*`, `/` and `@`, indexed as tensors are (`x[:, 0]`), unpacked
+    each other and with numbers by `+`, `-`, `*`, `/`, `@` and `**`, indexed as tensors are (`x[:, 0]`), unpacked
     (`outputs, state = gru(x)`), given to functions of torch (`archwright.nn.functional`), merged by `aw.merge`, and
     chosen by `choice` and `subset`. A layer that is applied twice is created twice, without shared weights.
 

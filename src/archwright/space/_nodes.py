@@ -18,7 +18,7 @@ from archwright.space._undecided import Undecided, unpacked
 
 SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//"}
 """The arithmetic of the language, by the names of the `operator` module."""
-VALUE_SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "matmul": "@"}
+VALUE_SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "matmul": "@", "pow": "**"}
 """The arithmetic of values of a graph."""
 STRUCTURE = "graph:structure"
 """The target of the function that gives a tuple, list or dictionary of values."""
@@ -91,6 +91,12 @@ class Node(Undecided):
     def __matmul__(self, other: Any) -> Any:
         return _combine("matmul", self, other) if is_value(self) or is_value(other) else super().__matmul__(other)
 
+    def __pow__(self, other: Any) -> Any:
+        return _combine("pow", self, other) if is_value(self) or is_value(other) else super().__pow__(other)
+
+    def __neg__(self) -> Any:
+        return applied("operator:neg", (self,)) if is_value(self) else super().__neg__()
+
     def __floordiv__(self, other: Any) -> Node:
         return _combine("floordiv", self, other)
 
@@ -157,6 +163,8 @@ class Function(Call):
             index = self.args[1]
             inside = ", ".join(map(written, index)) if isinstance(index, tuple) and index else written(index)
             return f"{written(self.args[0])}[{inside}]"
+        if self.target == "operator:neg":
+            return f"-{written(self.args[0])}"
         symbol = VALUE_SYMBOLS.get(self.target.removeprefix("operator:"))
         return super().__repr__() if symbol is None else f" {symbol} ".join(map(written, self.args))
 
