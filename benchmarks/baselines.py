@@ -170,11 +170,19 @@ def wikitext(folder):
 def translation(folder):
     """Return Multi30k from German to English, with the test part of 2016."""
     raw = unpacked(folder, "multi30k_task1_raw.tar") / "data" / "task1" / "raw"
-    for part, name in (("train", "train"), ("val", "val"), ("test", "test_2016_flickr")):
-        for language in ("de", "en"):
-            text = gzip.decompress((raw / f"{name}.{language}.gz").read_bytes())
-            (folder / f"{part}.{language}").write_bytes(text)
-    return aw.task(folder, "translation")
+    return aw.task(raw, "translation", pair="de-en", test_file="test_2016_flickr")
+
+
+def ratings(folder):
+    """Return 200,000 ratings of a model of rank 2, popular items oftener, whose noise has a deviation of 0.5."""
+    rng = np.random.default_rng(0)
+    users, items = rng.normal(0, 0.5, (1000, 2)), rng.normal(0, 1, (500, 2))
+    mean = 3.5 + rng.normal(0, 0.3, (1000, 1)) + rng.normal(0, 0.4, 500) + users @ items.T
+    popularity = 1 / np.arange(10, 510)
+    pairs = rng.choice(500_000, 200_000, replace=False, p=np.tile(popularity / popularity.sum() / 1000, 1000))
+    lines = [f"u{pair // 500},i{pair % 500},{mean.flat[pair] + rng.normal(0, 0.5):.3f}" for pair in pairs]
+    (folder / "ratings.csv").write_text("\n".join(["user,item,rating", *lines]) + "\n")
+    return aw.task(folder / "ratings.csv", "recommendation")
 
 
 def commands(folder):
@@ -265,6 +273,7 @@ ROWS = {
     "shakespeare": (300, lambda folder: aw.task(unpacked(folder, "text_small.tar.xz") / "tinyshakespeare/input.txt")),
     "wikitext-2": (300, wikitext),
     "multi30k": (300, translation),
+    "ratings": (300, ratings),
     "commands": (300, commands),
     "dictation": (300, dictation),
     "census": (300, census),
