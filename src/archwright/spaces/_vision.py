@@ -8,7 +8,7 @@ from torch import nn
 
 
 class LayerScale(nn.Module):
-    """Weighs each feature of the last axis by a number that begins low.
+    """Weighs each feature of the last axis by a number that is learned.
 
     Touvron et al., "Going deeper with image transformers", ICCV 2021.
 
@@ -17,7 +17,7 @@ class LayerScale(nn.Module):
         initial: What the weights begin as.
     """
 
-    def __init__(self, features: int, initial: float = 1e-6) -> None:
+    def __init__(self, features: int, initial: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((features,), initial))
 

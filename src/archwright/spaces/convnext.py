@@ -43,6 +43,7 @@ def convnext(
     kernels: Sequence[int] = (5, 7, 9),
     expansions: Sequence[int] = (2, 3, 4),
     patches: Sequence[int] | None = None,
+    layer_scale: float = 1.0,
 ) -> Space:
     """Convolutional networks as ConvNeXt: patches, large depthwise kernels, layer norm, inverted bottlenecks.
 
@@ -64,6 +65,8 @@ def convnext(
         expansions: The options for how many times as wide a block is inside, ascending.
         patches: The options for the sides of the patches, in pixels; by default those of 1, 2 and 4 that leave 7 to
             16 of them in a row, and 4 for images above 64 pixels.
+        layer_scale: What the weights of the channels of a block begin as. In the paper 1e-6, for trainings of hundreds
+            of epochs; in short ones blocks would hardly learn.
 
     Raises:
         SpaceError: An option is not allowed.
@@ -94,7 +97,7 @@ def convnext(
         else:
             stages += [_normed(before), nn.Conv2d(before, width, 2, stride=2)]
         depth = blocks[0], blocks[1] * (_RATIO if index == 2 else 1)
-        stages.append(_blocks(f"stage_{index}", width, depth, kernels, expansions))
+        stages.append(_blocks(f"stage_{index}", width, depth, kernels, expansions, layer_scale))
         before = width
     model = nn.Sequential(
         *stages,
@@ -120,7 +123,14 @@ def _permuted(name: str, *axes: int) -> Any:
     return graph(lambda x: lazy("torch:permute")(x, axes), name=name)
 
 
-def _blocks(name: str, width: Any, depth: tuple[int, int], kernels: Sequence[int], expansions: Sequence[int]) -> Any:
+def _blocks(
+    name: str,
+    width: Any,
+    depth: tuple[int, int],
+    kernels: Sequence[int],
+    expansions: Sequence[int],
+    scale: float,
+) -> Any:
     kernel = ordinal(*kernels, name=f"{name}.kernel")
     inner = width * ordinal(*expansions, name=f"{name}.expansion")
     branch = nn.Sequential(
@@ -130,7 +140,7 @@ def _blocks(name: str, width: Any, depth: tuple[int, int], kernels: Sequence[int
         nn.Linear(width, inner),
         nn.GELU(),
         nn.Linear(inner, width),
-        lazy(f"{_LAYERS}LayerScale")(width),
+        lazy(f"{_LAYERS}LayerScale")(width, scale),
         _permuted("channels_first", 0, 3, 1, 2),
     )
     block = graph(lambda x: merge(x, branch(x, name="branch"), name="added"), name="residual")
