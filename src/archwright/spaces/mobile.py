@@ -28,7 +28,7 @@ def _plain(space: Space) -> Iterator[dict[str, Any]]:
     """Yield MobileNetV3-Large, as near to it as the space comes, in a middle width and in the others."""
     values = {name: list(decision.values()) for name, decision in space.decisions.items()}
     widths = values.get("width", [16])
-    middle = widths[(len(widths) - 1) // 2]
+    middle = widths[len(widths) // 2]
     for width in (middle, *(width for width in widths if width != middle)):
         found: dict[str, Any] = {"width": width, "dropout": 0.2}
         for name, each in values.items():
@@ -43,7 +43,7 @@ def mobile(
     *,
     input_shape: Sequence[int] = (3, 224, 224),
     classes: int = 1000,
-    widths: Sequence[int] = (4, 8, 12, 16),
+    widths: Sequence[int] | None = None,
     blocks: tuple[int, int] = (2, 4),
     kernels: Sequence[int] = (3, 5, 7),
     expansions: Sequence[int] = (3, 4, 6),
@@ -66,7 +66,8 @@ def mobile(
     Args:
         input_shape: (channels, height, width).
         classes: The number of classes.
-        widths: The options for the channels of the stem, even and ascending.
+        widths: The options for the channels of the stem, even and ascending; by default 4, 6, 8 and 12 for images up to
+            64 pixels, and 4, 8, 12 and 16 for larger ones.
         blocks: The minimum and maximum number of blocks in a stage.
         kernels: The options for the kernel of a block, odd and ascending.
         expansions: The options for the expansion of a block, ascending.
@@ -82,13 +83,14 @@ def mobile(
     shape = checked_input("mobile", input_shape, classes)
     if not 1 <= blocks[0] <= blocks[1]:
         raise SpaceError(f"space 'mobile': blocks={blocks} hold 1 <= least <= greatest")
+    size = min(shape[1:])
+    widths = ((4, 6, 8, 12) if size <= 64 else (4, 8, 12, 16)) if widths is None else widths
     if not widths or any(width < 2 or width % 2 for width in widths):
         raise SpaceError(f"space 'mobile': widths are even and 2 or more; {widths!r} was given")
     if not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
         raise SpaceError(f"space 'mobile': kernels are odd and 1 or more; {kernels!r} was given")
     if not expansions or min(expansions) < 1:
         raise SpaceError(f"space 'mobile': expansions are 1 or more; {expansions!r} was given")
-    size = min(shape[1:])
     large = size > 32
     halved = min(max((size - 1).bit_length() - 2, 0), 5) - large
     width = ordinal(*widths, name="width")
