@@ -216,6 +216,11 @@ def test_options_are_called_as_they_are_written():
     assert labels == ("gelu(x0)", "leaky_relu(…, 0.2)", "x0 * 2", "…[:, :3]", "1 - …")
 
 
+def test_methods_of_tensors_are_told_as_functions():
+    with pytest.raises(AttributeError, match=r"has no 'mean', .* such as aw\.lazy\(torch\.mean\)\(x, 1\)"):
+        aw.graph(lambda x: x.mean(1))
+
+
 def test_functions_have_the_names_of_torch():
     with pytest.raises(AttributeError, match="did you mean 'leaky_relu'"):
         nn.functional.leaky_rely

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from archwright._scalars import is_number, is_whole, scalar
 from archwright.errors import SpaceError
@@ -217,6 +217,15 @@ class Filled(Node):
 
 class GraphValue(Node):
     """A value of a graph."""
+
+    if not TYPE_CHECKING:  # for which it would have every attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say what to write in place of a method of a tensor."""
+            raise AttributeError(
+                f"a value of a graph has no {name!r}, as it is no tensor yet: functions of torch are applied by "
+                f"nn.functional or aw.lazy, such as aw.lazy(torch.mean)(x, 1)"
+            )
 
     @property
     def sources(self) -> tuple[Any, ...]:
