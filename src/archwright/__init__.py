@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from archwright.datasets import Data, data
     from archwright.estimators import (
+        Forecaster,
         ImageClassifier,
         ImageRegressor,
         TabularClassifier,
@@ -62,7 +63,7 @@ _HOME = {
     **dict.fromkeys(("bench", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
     **dict.fromkeys(("morphism", "proxies", "supernet", "surrogates", "tasks", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
-    **dict.fromkeys(("ImageClassifier", "ImageRegressor", "TabularClassifier"), "estimators"),
+    **dict.fromkeys(("Forecaster", "ImageClassifier", "ImageRegressor", "TabularClassifier"), "estimators"),
     **dict.fromkeys(("TabularRegressor", "TextClassifier"), "estimators"),
     **dict.fromkeys(("Candidate", "Evaluator", "Repeats", "Stopped", "Training"), "evaluate"),
     "ProxyEvaluator": "proxies",
@@ -98,6 +99,7 @@ __all__ = [
     "Candidate",
     "Data",
     "Evaluator",
+    "Forecaster",
     "History",
     "ImageClassifier",
     "ImageRegressor",

@@ -14,7 +14,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from archwright.estimators import ImageClassifier, ImageRegressor, TabularClassifier, TabularRegressor, TextClassifier
+import archwright as aw
+from archwright import nn
+from archwright.estimators import (
+    Forecaster,
+    ImageClassifier,
+    ImageRegressor,
+    TabularClassifier,
+    TabularRegressor,
+    TextClassifier,
+)
 
 QUICK = {"minutes": None, "trials": 1, "strategy": "random", "scheduler": "full"}
 
@@ -112,3 +121,43 @@ def test_what_cannot_be_used_is_a_value_error() -> None:
         TabularClassifier(**QUICK).fit(np.zeros((9, 2)), np.zeros(9))
     with pytest.raises(ValueError, match="budget"):
         TabularClassifier(minutes=None).fit(np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2)
+
+
+def test_a_forecaster_goes_on_with_a_wave() -> None:
+    steps = np.arange(640)
+    waves = np.stack([10 + np.sin(steps * np.pi / 8), 100 + 20 * np.cos(steps * np.pi / 8)], 1)
+    space = aw.Space(
+        model=nn.Sequential(nn.Flatten(), nn.Linear(96, 16), nn.Unflatten(1, (8, 2))), example_input=(48, 2)
+    )
+    options = {**QUICK, "space": space, "epochs": 20, "random_state": 0}
+    forecaster = Forecaster(**options).fit(waves[:600], horizon=8, lookback=48, season=16)
+    assert forecaster.predict() == pytest.approx(waves[600:608], rel=0.01)
+    assert forecaster.predict(3, y=waves[:620]) == pytest.approx(waves[620:623], rel=0.01)
+    again = pickle.loads(pickle.dumps(forecaster))
+    assert np.array_equal(again.predict(), forecaster.predict())
+    small = aw.Space(
+        model=nn.Sequential(nn.Flatten(), nn.Linear(32, 4), nn.Unflatten(1, (4, 1))), example_input=(16, 2)
+    )
+    one = Forecaster(**QUICK, space=small, epochs=1, final=False).fit(waves[:, 0], waves[:, 1:], horizon=4, lookback=16)
+    assert one.predict(2).shape == (2,)
+    assert one.predict(y=waves[:16, 0], X=waves[:16, 1:]).shape == (4,)
+
+
+def test_what_a_forecaster_cannot_use_is_a_value_error() -> None:
+    y = np.sin(np.arange(100))
+    with pytest.raises(ValueError, match="horizon='long'"):
+        Forecaster(**QUICK).fit(y, horizon="long")
+    with pytest.raises(ValueError, match="100 steps and X has 99"):
+        Forecaster(**QUICK).fit(y, y[1:, None], horizon=4)
+    with pytest.raises(ValueError, match="NaN"):
+        Forecaster(**QUICK).fit([*y, np.nan], horizon=4)
+    space = aw.Space(model=nn.Sequential(nn.Flatten(), nn.Linear(8, 4), nn.Unflatten(1, (4, 1))), example_input=(8, 1))
+    forecaster = Forecaster(**QUICK, space=space, epochs=1, final=False).fit(y, horizon=4, lookback=8)
+    with pytest.raises(ValueError, match="horizon=5 must be 1 to 4"):
+        forecaster.predict(5)
+    with pytest.raises(ValueError, match=r"looks back over 8 steps; 7 were given"):
+        forecaster.predict(y=y[:7])
+    with pytest.raises(ValueError, match=r"2 \+ 0 columns was given, and fit had 1 \+ 0"):
+        forecaster.predict(y=np.stack([y, y], 1))
+    with pytest.raises(NotFittedError):
+        Forecaster().predict()

@@ -430,6 +430,19 @@ def test_preprocessing_is_read_back(forecast: tuple[Path, Path, aw.Study]) -> No
             SeriesPreprocess.from_json({**written, name: value})
 
 
+def test_a_series_in_memory_that_repeats_itself_is_scaled_by_its_steps() -> None:
+    series = torch.tensor([0.0, 1.0, 3.0, 2.0], dtype=torch.float64).repeat(50)[:, None]
+    task = Forecasting.of_series(series, horizon=4, lookback=8, season=4)
+    assert (len(task.train), len(task.validation), len(task.test)) == (180 - 11, 20 - 3, 0)
+    assert len(task.train + task.validation) == 186
+    spread = series[:180].std(correction=0)
+    assert task.scale.item() == pytest.approx(series[:180].diff(dim=0).abs().mean().item() / spread.item())
+    with pytest.raises(DataError, match="give a longer series"):
+        Forecasting.of_series(series[:30], horizon=4, lookback=8)
+    with pytest.raises(DataError, match="do not change"):
+        Forecasting.of_series(torch.ones(200, 1), horizon=4, lookback=8)
+
+
 def test_the_outputs_of_networks_are_checked(hourly: Path) -> None:
     task = aw.task(hourly, "forecasting", horizon=6, lookback=24)
     with pytest.raises(EvaluationError, match=r"\(4, 6, 2\)"):

@@ -7,5 +7,6 @@ from archwright.estimators._estimators import (
     TabularRegressor,
     TextClassifier,
 )
+from archwright.estimators._forecaster import Forecaster
 
-__all__ = ["ImageClassifier", "ImageRegressor", "TabularClassifier", "TabularRegressor", "TextClassifier"]
+__all__ = ["Forecaster", "ImageClassifier", "ImageRegressor", "TabularClassifier", "TabularRegressor", "TextClassifier"]

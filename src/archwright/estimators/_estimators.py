@@ -26,7 +26,7 @@ except ImportError as error:  # pragma: no cover - every test has it
     raise ImportError("the estimators need scikit-learn: pip install scikit-learn") from error
 
 
-class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """What all estimators share.
 
     Args:
@@ -102,7 +102,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
                 seed=seed,
             )
         except ArchwrightError as error:
-            raise ValueError(str(error)) from error  # as callers of scikit-learn expect
+            raise ValueError(str(error)) from error
         if study.best is None:
             raise ValueError("the search found no network: no trial succeeded within the budget; give more time")
         self.study_ = study
@@ -134,7 +134,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         return {name: value for name, value in state.items() if name != "study_"}
 
 
-class _Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
+class _Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     """Classifiers: the classes are any values of y."""
 
     _task = "classification"
@@ -172,7 +172,7 @@ class _Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         return found
 
 
-class _Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
+class _Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
     """Regressors: y has one or several values for each sample."""
 
     _task = "regression"
@@ -204,7 +204,7 @@ class _Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         return values[:, 0] if self._is_flat else values
 
 
-class _Images(_Estimator):
+class _Images(Estimator):
     """Estimators of images."""
 
     def _begin(self, X: ArrayLike, y: ArrayLike, **checks: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -222,7 +222,7 @@ class _Images(_Estimator):
         return inputs
 
 
-class _Texts(_Estimator):
+class _Texts(Estimator):
     """Estimators of texts."""
 
     def _begin(self, X: Any, y: ArrayLike, **checks: Any) -> tuple[list[str], NDArray[Any]]:

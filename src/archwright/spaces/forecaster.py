@@ -24,6 +24,7 @@ def _known(space: Space) -> Iterator[dict[str, Any]]:
     if "patch" in values:
         plain["patch"] = values["patch"][0]
     for family, normalisation, lookback in (
+        ("linear", "none", lookbacks[-1]),
         ("linear", "instance", lookbacks[-1]),
         ("linear", "last", lookbacks[0]),
         ("patchtst", "instance", lookbacks[len(lookbacks) // 2]),

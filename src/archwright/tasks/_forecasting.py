@@ -24,6 +24,7 @@ from archwright.datasets import (
     moments_of,
     read_series,
     spacing_of,
+    split_in_order,
     windows_between,
 )
 from archwright.errors import DataError, EvaluationError, unknown
@@ -115,9 +116,11 @@ class Forecasting(Task):
         self.preprocess = self.series
         self.mean, self.std = mean[: train.forecast], std[: train.forecast]
         known = (span[:, : train.forecast].double() - self.mean) / self.std
-        season = min(season, len(known) - 1)
-        self.scale = (known[season:] - known[:-season]).abs().mean(0)
-        if not (self.scale > 0).any():
+        for period in (min(season, len(known) - 1), 1):  # 1 for a series that repeats itself exactly
+            self.scale = (known[period:] - known[:-period]).abs().mean(0)
+            if (self.scale > 0).any():
+                break
+        else:
             raise DataError(f"{name!r}: the columns that are forecast do not change over the training part")
         self.space_options = {
             "input_shape": (train.lookback, len(columns)),
@@ -133,6 +136,40 @@ class Forecasting(Task):
             example_input=(train.lookback, len(columns)),
             name=name,
         )
+
+    @classmethod
+    def of_series(
+        cls,
+        series: Tensor,
+        *,
+        horizon: int,
+        lookback: int | None = None,
+        forecast: int | None = None,
+        season: int = 1,
+        validation: float = 0.1,
+    ) -> Forecasting:
+        """Return the task of a series in memory, without a test part.
+
+        Args:
+            series: The steps, shape (n, columns).
+            horizon: The number of steps to forecast.
+            lookback: The largest number of steps to look back; the default is as in files.
+            forecast: The number of columns that are forecast, the first ones; by default all.
+            season: The number of steps of a season; 1 for none.
+            validation: Share or number of steps for validation, the last ones.
+
+        Raises:
+            DataError: The series is too short.
+        """
+        steps = _whole("horizon", horizon)
+        learnt, _, _ = split_in_order(range(len(series)), validation=validation, test=0, official={"test": ()})
+        end, total = len(learnt), len(series)
+        back = _whole("lookback", lookback) or _default_lookback(end, steps, _whole("season", season))
+        options = {"lookback": back, "horizon": steps, "forecast": forecast or series.shape[1]}
+        values = series.float()
+        train, held = (windows_between(values, *each, **options) for each in ((0, end), (end, total)))
+        names = [f"column {place}" for place in range(1, series.shape[1] + 1)]
+        return cls(train, held, held.select(slice(0)), names, Spacing("numbers", 1.0), season=season)
 
     @property
     def baselines(self) -> Sequence[ClassicalMethod]:
