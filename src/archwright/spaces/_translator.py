@@ -66,7 +66,8 @@ class AttendingGRU(nn.Module):
     """A GRU whose outputs are joined with what they attend to in another sequence.
 
     Luong, Pham and Manning, "Effective approaches to attention-based neural machine
-    translation", EMNLP 2015. The state begins as the mean of the other sequence.
+    translation", EMNLP 2015. The state begins as the mean of the other sequence,
+    and what is joined is normalised, which scores by small vectors need.
 
     Args:
         width: Features of a row of both.
@@ -79,6 +80,7 @@ class AttendingGRU(nn.Module):
         self.recurrent = nn.GRU(width, width, num_layers=layers, batch_first=True)
         self.attention = CrossAttention(width, width, 1)
         self.joined = nn.Linear(2 * width, width)
+        self.norm = nn.LayerNorm(width)
 
     def forward(self, x: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
         """Return (n, length, width)."""
@@ -86,4 +88,5 @@ class AttendingGRU(nn.Module):
         state = (memory.sum(1) / rows).expand(self.layers, -1, -1).contiguous()
         y: torch.Tensor = self.recurrent(x, state)[0]
         both = torch.cat([y, self.attention(y, memory)], 2)
-        return torch.tanh(self.joined(both))
+        found: torch.Tensor = self.norm(torch.tanh(self.joined(both)))
+        return found
