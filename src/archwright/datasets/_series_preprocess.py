@@ -89,6 +89,7 @@ class Forecast(Result):
                 before = self.history[-3 * len(values) :, place].tolist()
                 axes.plot(range(1 - len(before), 1), before, color="0.4", label="series")
             axes.plot(range(1, len(values) + 1), values, color="tab:orange", label="forecast")
+        figure.axes[0].legend(loc="upper left")
         axes.set_xlabel(f"steps from {self.times[0]} to {self.times[-1]}")
         written.append(free_path(folder / f"{name}-forecast.png"))
         figure.savefig(written[-1])
