@@ -197,7 +197,7 @@ def test_the_size_of_every_decision_of_vit_shows_in_the_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "patches"), [(8, ["1", "2"]), (28, ["4", "7"]), (32, ["4", "8"]), (224, ["14", "16", "32"])]
+    ("size", "patches"), [(16, ["2", "4"]), (28, ["4", "7"]), (32, ["4", "8"]), (224, ["14", "16", "32"])]
 )
 def test_vit_cuts_small_images_finely(size: int, patches: list[str]) -> None:
     assert values(spaces.create("vit", input_shape=(3, size, size), layers=(1, 1)))["patch"] == patches

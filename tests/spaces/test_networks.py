@@ -113,7 +113,9 @@ def test_biases_begin_at_zero_and_normalisation_is_left_alone() -> None:
     assert torch.equal(norm.weight, torch.ones_like(norm.weight))
 
 
-@pytest.mark.parametrize(("name", "least"), [("convnet", 0.85), ("resnet", 0.85), ("mlp", 0.8)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("convnet", 0.85), ("resnet", 0.85), ("convnext", 0.8), ("vit", 0.4), ("mlp", 0.8)]
+)
 def test_random_networks_learn_digits_in_a_few_epochs(name: str, least: float) -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     images, labels = datasets.load_digits(return_X_y=True)

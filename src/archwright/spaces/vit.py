@@ -13,7 +13,7 @@ from archwright.spaces._registry import checked_input, register
 __all__ = ["vit"]
 
 _LAYERS = "archwright.spaces._vision:"
-_SIDES = (1, 2, 4, 7, 8, 14, 16, 32)
+_SIDES = (2, 4, 7, 8, 14, 16, 32)
 
 
 def _plain(space: Space) -> Iterator[dict[str, Any]]:
