@@ -125,7 +125,7 @@ def test_a_perfect_network_has_no_loss_and_full_precision() -> None:
     targets = task.train.targets
     labels, sides = task._assigned(targets)
     assert (labels >= 0).any(1).all()
-    outputs = torch.full((2, task._locations, 7), -20.0)
+    outputs = torch.full((2, task.preprocess.locations, 7), -20.0)
     for image, place in torch.nonzero(labels >= 0).tolist():
         outputs[image, place, labels[image, place]] = 20.0
         distances = sides[image, place]

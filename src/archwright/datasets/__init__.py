@@ -17,7 +17,7 @@ from archwright.datasets._language_preprocess import (
 )
 from archwright.datasets._load import TASKS, data
 from archwright.datasets._masks import Mask, SegmentationPreprocess
-from archwright.datasets._moments import moments_of
+from archwright.datasets._moments import fitted_to_images, moments_of
 from archwright.datasets._named import registry
 from archwright.datasets._objects import Annotated, class_names_of, find_objects, read_objects, tensors_of
 from archwright.datasets._pairs import IGNORED, find_pairs, image_size, read_pairs
@@ -119,6 +119,7 @@ __all__ = [
     "find_text_pairs",
     "find_texts",
     "find_transcripts",
+    "fitted_to_images",
     "holds_tags",
     "holds_texts",
     "image_size",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from archwright.datasets._image_preprocess import ImagePreprocess
-from archwright.datasets._preprocess import Normalised, Preprocess, Result, Sample, free_path
-from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, orientation, pillow
+from archwright.datasets._preprocess import Result, free_path
+from archwright.datasets._reading import InputError, orientation, pillow
 
 __all__ = ["STRIDES", "Box", "Boxes", "DetectionPreprocess", "decode_boxes", "locations", "overlaps"]
 
@@ -93,53 +92,22 @@ class Boxes(Result):
         return [path]
 
 
-@dataclass(frozen=True)
-class DetectionPreprocess(Preprocess):
+class DetectionPreprocess(ImagePreprocess):
     """Preprocessing of images in which objects are found.
 
-    Args:
-        image: The preprocessing of the images, with the names of the classes.
-
     Example:
-        >>> image = ImagePreprocess(("cat",), 1, 32, 32, mean=(127.5,), std=(127.5,))
-        >>> DetectionPreprocess(image).locations
+        >>> DetectionPreprocess(("cat",), 1, 32, 32, mean=(127.5,), std=(127.5,)).locations
         21
     """
 
     kind = "detection"
     takes = "images or folders of images"
-    suffixes = IMAGES
     uses = (ImagePreprocess,)
-    targets = ()
-
-    image: ImagePreprocess
-
-    @property
-    def classes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The names of the classes."""
-        return self.image.classes
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return self.image.shape
 
     @property
     def locations(self) -> int:
         """The number of locations at which a network looks for objects."""
-        return sum((self.image.height // stride) * (self.image.width // stride) for stride in STRIDES)
-
-    def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
-        """Yield the image in a file as uint8 (channels, height, width), resized, or the error."""
-        return self.image.read(path, gigabytes=gigabytes)
-
-    def batch(self, raw: Tensor) -> Tensor:
-        """Return raw images as (n, channels, height, width), after a check."""
-        return self.image.batch(raw)
-
-    def adapted(self, network: nn.Module) -> nn.Module:
-        """Return a network for raw images."""
-        return Normalised(network, self.image)
+        return sum((self.height // stride) * (self.width // stride) for stride in STRIDES)
 
     def checked(self, outputs: Any, size: int) -> Tensor:
         """Return outputs (n, locations, classes + 5), after a check of their shape."""
@@ -154,23 +122,10 @@ class DetectionPreprocess(Preprocess):
         found = []
         for place, (boxes, scores, labels) in zip(places, decode_boxes(outputs, self.shape[1:]), strict=True):
             width, height = _size(place[0]) if place[0] is not None else self.shape[:0:-1]
-            scale = torch.tensor([width / self.image.width, height / self.image.height] * 2)
+            scale = torch.tensor([width / self.width, height / self.height] * 2)
             objects = zip(labels.tolist(), scores.tolist(), (boxes * scale).tolist(), strict=True)
             found.append(Boxes(*place, tuple(Box(self.classes[k], s, (b[0], b[1], b[2], b[3])) for k, s, b in objects)))
         return found
-
-    def source(self) -> str:
-        """Return the source of the constants and of the function `preprocess`."""
-        return self.image.source()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the content of `preprocess.json`."""
-        return {**self.image.to_json(), "kind": self.kind}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> DetectionPreprocess:
-        """Return the preprocessing written by `to_json`."""
-        return cls(ImagePreprocess.from_json(data))
 
 
 def locations(size: Sequence[int]) -> tuple[Tensor, Tensor]:

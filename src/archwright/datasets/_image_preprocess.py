@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -152,7 +152,7 @@ class ImagePreprocess(Preprocess):
         """Return the content of `preprocess.json`."""
         return {
             "version": 1,
-            "kind": "image",
+            "kind": self.kind,
             "channels": self.channels,
             "height": self.height,
             "width": self.width,
@@ -164,7 +164,7 @@ class ImagePreprocess(Preprocess):
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> ImagePreprocess:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the preprocessing written by `to_json`.
 
         Raises:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from archwright.datasets._image_preprocess import ImagePreprocess
-from archwright.datasets._preprocess import Normalised, Preprocess, Result, Sample, free_path
-from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, orientation, pillow
+from archwright.datasets._preprocess import Result, free_path
+from archwright.datasets._reading import InputError, orientation, pillow
 
 __all__ = ["COLOURS", "Mask", "SegmentationPreprocess"]
 
@@ -81,52 +80,22 @@ class Mask(Result):
         return written
 
 
-@dataclass(frozen=True)
-class SegmentationPreprocess(Preprocess):
+class SegmentationPreprocess(ImagePreprocess):
     """Preprocessing of images whose pixels are classified.
 
-    Args:
-        image: The preprocessing of the images, with the names of the classes.
-
     Example:
-        >>> image = ImagePreprocess(("background", "cell"), 1, 32, 32, mean=(127.5,), std=(127.5,))
-        >>> SegmentationPreprocess(image).results(torch.eye(2)[None, :, :, None], [(None, 0)])[0].shares
+        >>> preprocess = SegmentationPreprocess(("background", "cell"), 1, 32, 32, mean=(127.5,), std=(127.5,))
+        >>> preprocess.results(torch.eye(2)[None, :, :, None], [(None, 0)])[0].shares
         {'background': 0.5, 'cell': 0.5}
     """
 
     kind = "segmentation"
     takes = "images or folders of images"
-    suffixes = IMAGES
     uses = (ImagePreprocess,)
-    targets = ()
-
-    image: ImagePreprocess
-
-    @property
-    def classes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The names of the classes."""
-        return self.image.classes
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return self.image.shape
-
-    def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
-        """Yield the image in a file as uint8 (channels, height, width), resized, or the error."""
-        return self.image.read(path, gigabytes=gigabytes)
-
-    def batch(self, raw: Tensor) -> Tensor:
-        """Return raw images as (n, channels, height, width), after a check."""
-        return self.image.batch(raw)
-
-    def adapted(self, network: nn.Module) -> nn.Module:
-        """Return a network for raw images."""
-        return Normalised(network, self.image)
 
     def checked(self, outputs: Any, size: int) -> Tensor:
         """Return scores of the classes (n, classes, height, width), after a check of their shape."""
-        wanted = (size, len(self.classes), self.image.height, self.image.width)
+        wanted = (size, len(self.classes), self.height, self.width)
         if not isinstance(outputs, Tensor) or outputs.shape != wanted:
             got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
             raise InputError(f"the network returned {got}, and not scores of the classes of each pixel, {wanted}.")
@@ -140,19 +109,6 @@ class SegmentationPreprocess(Preprocess):
             shares = (counts / mask.numel()).tolist()
             found.append(Mask(*place, dict(zip(self.classes, shares, strict=True)), mask))
         return found
-
-    def source(self) -> str:
-        """Return the source of the constants and of the function `preprocess`."""
-        return self.image.source()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the content of `preprocess.json`."""
-        return {**self.image.to_json(), "kind": self.kind}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> SegmentationPreprocess:
-        """Return the preprocessing written by `to_json`."""
-        return cls(ImagePreprocess.from_json(data))
 
 
 def _colour(index: int) -> tuple[int, int, int]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from archwright.datasets._image_preprocess import ImagePreprocess
+
+Kind = TypeVar("Kind", bound=ImagePreprocess)
 
 _BLOCK, _VALUES = 512, 2**22  # samples turned to float64 at a time, and about the values that they have at most
 
@@ -47,3 +52,22 @@ def moments_of(
     if indicators is not None:
         mean, std = np.where(indicators, 0, mean), np.where(indicators, 1, std)
     return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+
+
+def fitted_to_images(kind: type[Kind], images: torch.Tensor, classes: tuple[str, ...]) -> Kind:
+    """Return a preprocessing of files of images, with the mean and standard deviation of training images.
+
+    Args:
+        kind: The class of the preprocessing.
+        images: uint8 of shape (n, channels, height, width).
+        classes: The names of the classes.
+
+    Example:
+        >>> from archwright.datasets import SegmentationPreprocess, fitted_to_images
+        >>> images = torch.arange(32, dtype=torch.uint8).reshape(2, 1, 4, 4)
+        >>> fitted_to_images(SegmentationPreprocess, images, ("dark", "bright")).mean
+        (15.5,)
+    """
+    mean, std = moments_of(images)
+    channels, height, width = images.shape[1:]
+    return kind(classes, channels, height, width, tuple(mean.tolist()), tuple(std.tolist()), resize=True)

@@ -415,10 +415,17 @@ def preprocess_from_json(data: Any) -> Preprocess:
     """
     if not isinstance(data, dict) or data.get("version") != 1:
         raise InputError("it is no preprocessing of version 1.")
-    kinds = {each.kind: each for each in Preprocess.__subclasses__()}
+    kinds = {each.kind: each for each in _kinds(Preprocess)}
     if data.get("kind") not in kinds:
         raise InputError(f"its kind is {data.get('kind')!r}, and not {' or '.join(map(repr, kinds))}.")
     return kinds[data["kind"]].from_json(data)
+
+
+def _kinds(base: Any) -> Iterator[type[Preprocess]]:
+    """Yield the classes below one."""
+    for each in base.__subclasses__():
+        yield each
+        yield from _kinds(each)
 
 
 def field(data: Mapping[str, Any], name: str, kind: type) -> Any:

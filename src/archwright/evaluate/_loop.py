@@ -102,7 +102,8 @@ class TrainingLoop:
         self._batch_size = batch_size
         self.begin(feed, seed=seed, pace=pace)
         self._schedule = SCHEDULES[recipe.schedule]
-        self._optimizer = make_optimizer(model, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        rate, decay = recipe.rate_for(feed.task), recipe.weight_decay
+        self._optimizer = make_optimizer(model, recipe.optimizer, lr=rate, weight_decay=decay)
         groups = self._optimizer.param_groups
         self._peaks = [float(group["lr"]) for group in groups]
         self._weights = [weight for group in groups for weight in group["params"]]

@@ -118,6 +118,10 @@ class Recipe:
         """Return the label smoothing, by default that of the task."""
         return task.label_smoothing if self.label_smoothing is None else self.label_smoothing
 
+    def rate_for(self, task: Task) -> float | None:
+        """Return the peak learning rate, by default that of the task for AdamW; `None` for that of the optimizer."""
+        return task.learning_rate if self.lr is None and self.optimizer == "adamw" else self.lr
+
     def epochs_for(self, task: Task) -> int:
         """Return the number of epochs of a trial, by default a third of what a full training has; at least 2."""
         return self.epochs or max(2, round(self.enough_epochs(task) / LONGER))

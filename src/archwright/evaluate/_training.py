@@ -64,7 +64,8 @@ class Training(Evaluator):
         batch_size: Batch size; `None` for 128, or less if an epoch had fewer than 32 steps, down to 16.
         optimizer: "muon" (Jordan et al. 2024), "adamw", "adam", "sgd" (with Nesterov momentum 0.9); "auto" for "muon"
             with images and "adamw" otherwise; or a function of the parameters that returns a `torch.optim.Optimizer`.
-        lr: Peak learning rate; `None` for the default of the named optimizer. Not used with an optimizer function.
+        lr: Peak learning rate; `None` for that of the task (`Task.learning_rate`), or the default of the named
+            optimizer. Not used with an optimizer function.
         weight_decay: Weight decay; `None` for the default of the named optimizer. Biases and normalisation layers are
             not decayed. Not used with an optimizer function.
         schedule: Learning rate schedule: "one-cycle" (Smith and Topin 2018), "cosine" (Loshchilov and Hutter 2017) or

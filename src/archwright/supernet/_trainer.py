@@ -302,7 +302,8 @@ class Trainer:
         before = getattr(self, "weights", None)
         recipe = self.recipe
         bank = self.supernet.bank
-        self.weights = make_optimizer(bank, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        rate, decay = recipe.rate_for(self.task), recipe.weight_decay
+        self.weights = make_optimizer(bank, recipe.optimizer, lr=rate, weight_decay=decay)
         self._peaks = [float(group["lr"]) for group in self.weights.param_groups]
         self._version = bank.version
         if before is not None:

@@ -12,14 +12,13 @@ from torch import Tensor
 
 from archwright.datasets import (
     DetectionPreprocess,
-    ImagePreprocess,
     Part,
     class_names_of,
     decode_boxes,
     find_objects,
+    fitted_to_images,
     image_size,
     locations,
-    moments_of,
     read_objects,
     tensors_of,
     three_parts,
@@ -70,6 +69,7 @@ class Detection(Task):
     metrics = frozenset(("loss", "map50", "map"))
     least_steps = 1_500
     batch_size = 8
+    preprocess: DetectionPreprocess
 
     def __init__(
         self,
@@ -83,34 +83,28 @@ class Detection(Task):
     ) -> None:
         self.classes = classes
         self.spec = spec
-        mean, std = moments_of(train.inputs)
-        channels, height, width = train.inputs.shape[1:]
-        self.image = ImagePreprocess(
-            classes, channels, height, width, mean=tuple(mean.tolist()), std=tuple(std.tolist()), resize=True
-        )
-        self.preprocess = detection = DetectionPreprocess(self.image)
-        self._locations = detection.locations
-        self.space_options = {"input_shape": self.image.shape, "classes": len(classes)}
-        self._centres, self._strides = locations(self.image.shape[1:])
+        self.preprocess = fitted_to_images(DetectionPreprocess, train.inputs, classes)
+        self._centres, self._strides = locations(self.preprocess.shape[1:])
+        self.space_options = {"input_shape": self.preprocess.shape, "classes": len(classes)}
         super().__init__(
             train=train,
             validation=validation,
             test=test,
             loss=self._loss_of,
             objective="max map50",
-            example_input=self.image.shape,
+            example_input=self.preprocess.shape,
             name=name,
         )
 
     def prepare(self, inputs: Any) -> Tensor:
         """Return normalised images."""
-        return self.image.normalise(inputs)
+        return self.preprocess.normalise(inputs)
 
     def augment(
         self, inputs: Any, targets: Any, names: Collection[str], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return images and boxes with the same random shifts and flips; boxes are cut off at the border."""
-        height, width = self.image.shape[1:]
+        height, width = self.preprocess.shape[1:]
         # Where each pixel comes from tells how an image was moved: two channels of coordinates go along.
         rows = torch.arange(1, height + 1, dtype=torch.float32)[:, None].expand(height, width)
         columns = torch.arange(1, width + 1, dtype=torch.float32).expand(height, width)
@@ -139,7 +133,7 @@ class Detection(Task):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        wanted = (size, self._locations, len(self.classes) + 5)
+        wanted = (size, self.preprocess.locations, len(self.classes) + 5)
         if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
             raise EvaluationError(
                 f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {wanted}: "
@@ -148,11 +142,11 @@ class Detection(Task):
 
     def meter(self, device: str = "cpu") -> MeanPrecision:
         """Return the metrics of a part."""
-        return MeanPrecision(len(self.classes), self.image.shape[1:])
+        return MeanPrecision(len(self.classes), self.preprocess.shape[1:])
 
     def decode(self, outputs: Tensor) -> list[Any]:
         """Return boxes (k, 4), scores (k,) and classes (k,) of each image."""
-        return decode_boxes(outputs.float().cpu(), self.image.shape[1:])
+        return decode_boxes(outputs.float().cpu(), self.preprocess.shape[1:])
 
     def _loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
         outputs = outputs.float()

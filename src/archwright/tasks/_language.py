@@ -55,6 +55,7 @@ class LanguageModel(Task):
     label_smoothing = 0.0
     metrics = frozenset(("loss", "perplexity", "bits", "accuracy"))
     batch_size = 32
+    learning_rate = 3e-3
     least_steps = 2_000
     is_ordered = True
 

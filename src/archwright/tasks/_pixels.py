@@ -27,7 +27,7 @@ _LEAST = float(np.finfo(np.float32).eps)  # of a probability
 
 def pixel_classifiers(task: Segmentation) -> list[ClassicalMethod]:
     """Return gradient boosting on each pixel's values after Gaussian filters, and their gradients."""
-    note = f"of {_PIXELS:,} pixels, by {4 * len(_SCALES) * task.image.channels} filters"
+    note = f"of {_PIXELS:,} pixels, by {4 * len(_SCALES) * task.preprocess.channels} filters"
     return [ClassicalMethod("gradient boosting", partial(_fit, task), note)]
 
 

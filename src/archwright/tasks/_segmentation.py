@@ -12,12 +12,11 @@ from torch import Tensor
 
 from archwright.datasets import (
     IGNORED,
-    ImagePreprocess,
     Part,
     SegmentationPreprocess,
     find_pairs,
+    fitted_to_images,
     image_size,
-    moments_of,
     read_pairs,
     three_parts,
 )
@@ -62,6 +61,7 @@ class Segmentation(Task):
     metrics = frozenset(("loss", "iou", "dice", "accuracy"))
     least_steps = 1_000
     batch_size = 8
+    preprocess: SegmentationPreprocess
 
     def __init__(
         self,
@@ -75,21 +75,15 @@ class Segmentation(Task):
     ) -> None:
         self.classes = classes
         self.spec = spec
-        mean, std = moments_of(train.inputs)
-        shape = tuple(train.inputs.shape[1:])
-        channels, height, width = shape
-        self.image = ImagePreprocess(
-            classes, channels, height, width, mean=tuple(mean.tolist()), std=tuple(std.tolist()), resize=True
-        )
-        self.preprocess = SegmentationPreprocess(self.image)
-        self.space_options = {"input_shape": shape, "classes": len(classes)}
+        self.preprocess = fitted_to_images(SegmentationPreprocess, train.inputs, classes)
+        self.space_options = {"input_shape": self.preprocess.shape, "classes": len(classes)}
         super().__init__(
             train=train,
             validation=validation,
             test=test,
             loss=self._loss_of,
             objective="max iou",
-            example_input=shape,
+            example_input=self.preprocess.shape,
             name=name,
         )
 
@@ -102,7 +96,7 @@ class Segmentation(Task):
 
     def prepare(self, inputs: Any) -> Tensor:
         """Return normalised images."""
-        return self.image.normalise(inputs)
+        return self.preprocess.normalise(inputs)
 
     def augment(
         self, inputs: Any, targets: Any, names: Collection[str], generator: torch.Generator
@@ -122,7 +116,7 @@ class Segmentation(Task):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        wanted = (size, len(self.classes), *self.image.shape[1:])
+        wanted = (size, len(self.classes), *self.preprocess.shape[1:])
         if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
             raise EvaluationError(
                 f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {wanted}: "

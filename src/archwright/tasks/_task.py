@@ -96,6 +96,8 @@ class Task:
     """What ready-made spaces need to know, by the names of their arguments."""
     batch_size: int = 128
     """The batch size that a training uses when it is not told, at most; samples of many pixels need less."""
+    learning_rate: float | None = None
+    """The peak learning rate of AdamW that a training uses when it is not told; `None` for the optimizer's default."""
     least_steps: int = 0
     """The steps of a full training at least, when it is not told the epochs."""
     told: tuple[str, ...] = ()
@@ -276,6 +278,8 @@ class DataTask(Task):
         self.kind = data.kind
         if data.kind == "image":
             self.augmentations, self.is_scalable = AUGMENTATIONS, True
+        else:
+            self.learning_rate = 3e-3
         self.spec = data.spec
         self.told = data.told
         self.preprocess = data.preprocess

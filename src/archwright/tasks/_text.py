@@ -61,6 +61,7 @@ class TextClassification(ClassTask):
     augmentations = ("words",)
     space = "text"
     batch_size = 64
+    learning_rate = 3e-3
     preprocess: TextPreprocess
 
     def __init__(
