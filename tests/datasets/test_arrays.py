@@ -206,6 +206,7 @@ def test_inputs_behind_a_mask_are_missing():
         ([1, "1"] * 10, "mixture"),
         ([[1, 2]] * 20, "argmax"),
         ([2**70, 1] * 10, "mixture"),
+        (["tea", "coffee" * 50] * 10, r"the label 'coffee.*\(index 1\) has 300 characters"),
     ],
 )
 def test_labels_that_are_no_names(labels, message):

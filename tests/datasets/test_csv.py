@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -220,6 +221,39 @@ def test_a_bomb_is_refused(tmp_path):
         DataError, match=r"a line of more than 312,500 characters, a sixty-fourth of the limit of 0\.02"
     ):
         data(path, max_gigabytes=0.02)
+
+
+def test_long_cells_and_long_rows_are_refused(tmp_path):
+    path, rows = tmp_path / "t.csv.gz", "".join(f"{row},{'x' * 10_000},{'ab'[row % 2]}\n" for row in range(200))
+    path.write_bytes(gzip.compress(f"a,text,y\n{rows}".encode()))
+    with pytest.raises(DataError, match=r"in memory, more than the limit of 0\.001 gigabytes"):
+        data(path, max_gigabytes=0.001)
+    path.write_bytes(gzip.compress(b"a,y\n" + b'"\n",' * 5_000))
+    with pytest.raises(DataError, match=r"a row of more than 15,625 characters, a sixty-fourth of the limit of 0\.001"):
+        data(path, max_gigabytes=0.001)
+
+
+def test_many_categories_are_refused(tmp_path):
+    path = write(tmp_path / "t.csv", "n,kind,y", *(f"{row},c{row % 600},{row % 2}" for row in range(2_000)))
+    with pytest.raises(DataError, match=r"2,000 rows of 601 features take .* such as 'kind' with 600: ignore=, or"):
+        data(path, max_gigabytes=0.005)
+    assert data(path, max_gigabytes=0.005, ignore="kind").example_input.shape == (1,)
+
+
+def test_a_long_text_among_short_ones_takes_no_more_than_itself(tmp_path):
+    """An array of texts takes for each as much as for the longest: 160 MB here."""
+    cells = ["long " * 4_000 if row == 7 else f"text {row % 50}" for row in range(2_000)]
+    path = write(tmp_path / "t.csv", "text,y", *(f"{cell},{'ab'[row % 2]}" for row, cell in enumerate(cells)))
+    tracemalloc.start()
+    try:
+        found = data(path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(found.columns[0].categories) in (50, 51)
+    assert most < 40e6
+    with pytest.raises(DataError, match=r"the label 'long .* \(row 9 of the file\) has 19,999 characters"):
+        data(path, target="text")
 
 
 @pytest.mark.parametrize("given", [0, -1, "8", True, float("inf"), float("nan")])

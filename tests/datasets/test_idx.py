@@ -151,3 +151,10 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
     (tmp_path / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(idx(np.zeros((30, 4, 5))) + bytes(20_000_000)))
     with pytest.raises(DataError, match=r"= 600 bytes, but 601 follow its header or more"):
         data(tmp_path)
+
+
+def test_labels_of_tiny_images_count_in_the_limit(tmp_path):
+    (tmp_path / TRAIN_IMAGES).write_bytes(idx(np.zeros((1000, 1, 1))))
+    (tmp_path / TRAIN_LABELS).write_bytes(idx(np.arange(1000) % 3))
+    with pytest.raises(DataError, match="holds 1,000 labels, which take more than the limit of 1e-05 gigabytes"):
+        data(tmp_path, max_gigabytes=1e-5)

@@ -12,6 +12,7 @@ import torch
 
 import archwright as aw
 from archwright.datasets import InputError, data, load_preprocess
+from archwright.datasets._table_preprocess import table_rows
 from archwright.errors import DataError
 
 
@@ -309,3 +310,15 @@ def test_parquet_is_read_as_csv_is(frame, tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 and more, but no table PAR1")
     with pytest.raises(DataError, match=r"bad\.parquet cannot be read as a Parquet file"):
         data(tmp_path / "bad.parquet")
+
+
+def test_a_text_that_rows_share_counts_for_each(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({"text": ["x" * 100_000] * 300, "y": ["a", "b"] * 150})
+    path = tmp_path / "t.parquet"
+    frame.to_parquet(path)
+    rows = list(table_rows(path))
+    assert len({id(cells[0]) for _, cells in rows[1:]}) == 1  # and takes memory once, until it is counted
+    with pytest.raises(DataError, match=r"as a table in memory, more than the limit of 0\.01 gigabytes"):
+        data(path, max_gigabytes=0.01)

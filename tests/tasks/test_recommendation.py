@@ -162,6 +162,13 @@ def test_what_is_wrong_with_a_file_is_said_with_its_row(tmp_path: Path, text: st
     assert str(path) in str(caught.value)
 
 
+def test_long_names_count_in_the_limit(tmp_path: Path) -> None:
+    rows = [f"{'u' * 5_000}{number},i{number},1.0" for number in range(100)]
+    path = written(tmp_path / "ratings.csv", rows, "user,item,rating")
+    with pytest.raises(DataError, match=r"as interactions in memory, more than the limit of 0\.0004"):
+        aw.task(path, "recommendation", max_gigabytes=0.0004)
+
+
 @pytest.mark.parametrize(
     "options", [{"validation": 0}, {"test": 1.0}, {"test": 299}, {"time": "when"}, {"user": "who"}]
 )

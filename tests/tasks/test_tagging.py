@@ -124,6 +124,12 @@ def test_documents_and_columns_are_seen_through(tmp_path: Path) -> None:
     assert holds_tags(path) is None  # any text may be called .txt
 
 
+def test_a_file_without_empty_lines_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("in O\n" * 50_000)
+    (sentence,) = read_tags(tmp_path / "a.conll")
+    assert sentence.tokens == ("in",) * 50_000
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import subprocess
@@ -171,12 +172,19 @@ def test_plain_tables_are_not_taken_for_texts(tmp_path: Path, table: Path) -> No
         ("a.csv", "one\ntwo\n", r"a.csv has one column"),
         ("a.all", "1 fine film\n0\n", r"a.all, row 2: '0' is a class without a text"),
         ("a.csv", "text,label\nfine film,1\nfine film,1\n", r"there is one class only, '1'"),
+        ("a.csv", f"text,label\nfine film,1\ngood film,{'x' * 300}\n", r"a.csv, row 3\) has 300 characters"),
     ],
 )
 def test_bad_files_are_refused_by_name_and_row(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises((DataError, InputError), match=message):
         loaded(tmp_path / name)
+
+
+def test_short_lines_count_with_what_they_take(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(b"a\tb\n" * 10_000))
+    with pytest.raises(DataError, match=r"as texts in memory, more than the limit of 0\.001"):
+        loaded(tmp_path / "a.tsv.gz", max_gigabytes=0.001)
 
 
 def test_other_encodings_are_named(tmp_path: Path) -> None:

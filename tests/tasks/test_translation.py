@@ -129,6 +129,16 @@ def test_what_is_wrong_is_said(folder: Path, tmp_path: Path) -> None:
         aw.task(tmp_path, "translation")
 
 
+def test_what_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv.gz").write_bytes(gzip.compress(b"a b,c d\n" * 5_000))
+    with pytest.raises(ArchwrightError, match=r"as a table in memory, more than the limit of 0\.001 gigabytes"):
+        aw.task(tmp_path / "pairs.csv.gz", "translation", max_gigabytes=0.001)
+    for language in ("de", "en"):
+        (tmp_path / f"train.{language}.gz").write_bytes(gzip.compress(b"\n" * 5_000))
+    with pytest.raises(ArchwrightError, match=r"as lines in memory, more than an eighth of the limit of 0\.001"):
+        aw.task(tmp_path, "translation", max_gigabytes=0.001)
+
+
 def test_texts_become_tokens_and_back() -> None:
     text = "A dog's toy (red), isn't it?"
     assert joined_tokens(tokens_of(text)) == text

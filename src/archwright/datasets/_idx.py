@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from archwright._words import counted
-from archwright.datasets._reading import GIGABYTES, read_idx
+from archwright.datasets._reading import GIGABYTES, InputError, limit_text, read_idx
 from archwright.datasets._source import Samples, Source
 from archwright.errors import DataError
 
 _TRAIN, _TEST = "train", "t10k"
+_LABEL_BYTES = 12  # of the text of a label in an array
 
 
 def is_idx_folder(folder: Path) -> bool:
@@ -45,6 +46,8 @@ def _read_pair(folder: Path, part: str, gigabytes: float) -> Samples:
         )
     if pixels.numel() == 0:
         raise DataError(f"{images} holds no images (shape {tuple(pixels.shape)}).")
+    if _LABEL_BYTES * len(classes) > gigabytes * 1e9:
+        raise InputError(f"{labels} holds {len(classes):,} labels, which take more than {limit_text(gigabytes)}")
     return Samples(pixels.unsqueeze(1), classes.numpy().astype(np.str_))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _ABSENT = ("", "nan", "NaN", "NaT", "<NA>")  # what numpy and pandas make of missing values among texts
 _SCALE = 5  # values from which a scale is suspected
 _LARGEST = 2.0**53  # the whole numbers that float64 tells apart end here
+_LONGEST = 200  # characters of a class; an array of texts takes for each as much as for the longest
 
 
 def to_labels(targets: npt.NDArray[Any]) -> Labels:
@@ -48,6 +50,21 @@ def to_labels(targets: npt.NDArray[Any]) -> Labels:
         _refuse_missing(np.isin(targets, _ABSENT), targets)
         return targets.astype(np.str_)
     raise DataError(f"targets are whole numbers, truth values or texts; their dtype is {targets.dtype}")
+
+
+def to_texts(labels: Sequence[str], places: Sequence[str] | None = None) -> Labels:
+    """Return labels as an array of texts, shape (n,).
+
+    DataError where one is too long to be the name of a class; it says where the label stands, by `places`.
+    """
+    longest = max(range(len(labels)), key=lambda place: len(labels[place]), default=0)
+    if labels and len(labels[longest]) > _LONGEST:
+        where = f"index {longest}" if places is None else places[longest]
+        raise DataError(
+            f"the label {labels[longest][:40]!r}... ({where}) has {len(labels[longest]):,} characters; the name of a "
+            f"class has {_LONGEST} at most. Are these the classes?"
+        )
+    return np.array(labels, dtype=np.str_)
 
 
 def to_values(targets: npt.NDArray[Any]) -> Values:
@@ -88,9 +105,9 @@ def _from_objects(targets: npt.NDArray[Any]) -> Labels:
     """Return labels from Python objects, which must be all texts, all bytes, all truth values or all numbers."""
     _refuse_missing(np.array([_is_missing(label) for label in targets], dtype=np.bool_), targets)
     if all(isinstance(label, str) for label in targets):
-        return to_labels(targets.astype(np.str_))
+        return to_labels(to_texts(targets.tolist()))
     if all(isinstance(label, bytes) for label in targets):
-        return to_labels(np.array([_decoded(label, index) for index, label in enumerate(targets)], dtype=np.str_))
+        return to_labels(to_texts([_decoded(label, index) for index, label in enumerate(targets)]))
     try:
         if all(isinstance(label, bool | np.bool_) for label in targets):
             return to_labels(targets.astype(np.bool_))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from archwright.datasets._pairs import PARTS
-from archwright.datasets._reading import GIGABYTES, TABLES, read_rows
+from archwright.datasets._reading import GIGABYTES, TABLES, InputError, limit_text, read_rows, row_bytes
 from archwright.datasets._translation_preprocess import read_lines
 from archwright.errors import DataError
 
@@ -43,7 +43,7 @@ def find_text_pairs(
         source: A file or folder.
         pair: From and to, such as "de-en": ends of names of files, or columns.
         test_file: The name of the files of the test part, without the language.
-        gigabytes: A file takes a sixteenth of it at most.
+        gigabytes: The most memory that a table may take; a file of lines takes a sixteenth of it at most.
 
     Raises:
         DataError: There are no pairs, two files differ in length, or a text is empty.
@@ -110,16 +110,16 @@ def _from_lines(
 
 
 def _parallel(first: Path, second: Path, gigabytes: float) -> list[TextPair]:
-    texts = [
-        [(f"{path}, line {number}", line) for number, line in enumerate(read_lines(path, gigabytes), start=1)]
-        for path in (first, second)
-    ]
-    if len(texts[0]) != len(texts[1]):
+    sources, targets = (read_lines(path, gigabytes) for path in (first, second))
+    if len(sources) != len(targets):
         raise DataError(
-            f"{first} has {len(texts[0]):,} lines, and {second} {len(texts[1]):,}: each line of one must belong to the "
+            f"{first} has {len(sources):,} lines, and {second} {len(targets):,}: each line of one must belong to the "
             "same line of the other"
         )
-    return [(_full(*source), _full(*target)) for source, target in zip(*texts, strict=True)]
+    return [
+        (_full(f"{first}, line {number}", source), _full(f"{second}, line {number}", target))
+        for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1)
+    ]
 
 
 def _from_table(
@@ -138,7 +138,7 @@ def _from_table(
                 )
             pairs.append((_full(where, item[named[0]]), _full(where, item[named[1]])))
         return pairs, named
-    rows = list(read_rows(path, gigabytes))
+    rows = _rows(path, gigabytes)
     head = rows[0][1] if rows else []
     is_head = wanted is not None or (all(" " not in cell for cell in head) and any(" " in c for c in rows[-1][1]))
     named = wanted or head
@@ -151,6 +151,16 @@ def _from_table(
         for number, cells in rows[is_head:]
     ]
     return pairs, named if is_head else None
+
+
+def _rows(path: Path, gigabytes: float) -> list[tuple[int, list[str]]]:
+    rows, taken = [], 0
+    for number, cells in read_rows(path, gigabytes):
+        rows.append((number, cells))
+        taken += row_bytes(cells)
+        if taken > gigabytes * 1e9:
+            raise InputError(f"{path} takes, as a table in memory, more than {limit_text(gigabytes)}")
+    return rows
 
 
 def _objects(path: Path, gigabytes: float) -> Iterator[tuple[str, dict[str, object]]]:

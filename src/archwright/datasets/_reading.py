@@ -12,8 +12,9 @@ import math
 import os
 import stat
 import struct
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -36,6 +37,7 @@ __all__ = [
     "read_idx",
     "read_image",
     "read_rows",
+    "row_bytes",
     "to_number",
 ]
 
@@ -206,19 +208,21 @@ def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, l
     """Yield the rows of a table with their numbers in the file, counted from 1; empty ones are left out.
 
     Cells are separated by commas, semicolons, tabs or bars, in UTF-8; the file is compressed where its name ends in
-    `.gz`. One line may take a sixty-fourth of the limit. InputError where the rows differ in length.
+    `.gz`. One row may take a sixty-fourth of the limit. InputError where the rows differ in length.
     """
     check_file(path)
     begun: tuple[int, int] | None = None
+    held = [0]  # characters of the row that is being read: one in quotes may have many lines
     try:
         opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:  # without the mark that Excel puts first
-            lines = _lines(file, path, gigabytes)
+            lines = _lines(file, path, gigabytes, held)
             first = next(lines, "")
             reader = csv.reader(
                 chain([first], lines), delimiter=max(_DELIMITERS, key=first.count), skipinitialspace=True
             )
             for cells in reader:
+                held[0] = 0
                 row = [cell.strip() for cell in cells]
                 if len(row) <= 1 and not any(row):
                     continue
@@ -231,6 +235,16 @@ def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, l
                 yield reader.line_num, row
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table in UTF-8: {error}") from error
+
+
+def row_bytes(cells: Sequence[str]) -> int:
+    """Return the bytes that a row of a table takes in memory, about.
+
+    Example:
+        >>> row_bytes(["a", "b"]) < row_bytes(["a", "b" * 1000]) < 2000
+        True
+    """
+    return 150 + sum(map(sys.getsizeof, cells)) + 16 * len(cells)
 
 
 def to_number(cell: str) -> float | None:
@@ -246,12 +260,14 @@ def to_number(cell: str) -> float | None:
         return None
 
 
-def _lines(file: TextIO, path: Path, gigabytes: float) -> Iterator[str]:
+def _lines(file: TextIO, path: Path, gigabytes: float, held: list[int]) -> Iterator[str]:
     most = int(gigabytes * 1e9 / 64)
     while line := file.readline(most + 1):
-        if len(line) > most:
+        held[0] += len(line)
+        if held[0] > most:
+            what = "line" if len(line) > most else "row"
             raise InputError(
-                f"{path} has a line of more than {most:,} characters, a sixty-fourth of {limit_text(gigabytes)}"
+                f"{path} has a {what} of more than {most:,} characters, a sixty-fourth of {limit_text(gigabytes)}"
             )
         yield line
 

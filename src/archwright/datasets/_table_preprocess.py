@@ -358,7 +358,9 @@ def _parquet_rows(path: Path, gigabytes: float) -> Iterator[tuple[int, list[str]
     except ImportError as error:
         raise InputError(f"reading {path} needs pyarrow: pip install pyarrow") from error
     try:
-        with parquet.ParquetFile(path) as file:
+        # A text that many rows share is read once. Written out for each, little that is on disk would fill the memory.
+        texts = [each.name for each in parquet.read_schema(path) if str(each.type) in ("string", "large_string")]
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
             groups = range(file.metadata.num_row_groups)
             if sum(file.metadata.row_group(group).total_byte_size for group in groups) > gigabytes * 1e9:
                 raise InputError(f"{path} takes more than {limit_text(gigabytes)}")
@@ -373,8 +375,10 @@ def _parquet_rows(path: Path, gigabytes: float) -> Iterator[tuple[int, list[str]
 
 
 def _values(column: Any) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    return values
+    values: list[Any] = getattr(column, "dictionary", column).to_pylist()
+    if not hasattr(column, "dictionary"):
+        return values
+    return [None if place is None else values[place] for place in column.indices.to_pylist()]
 
 
 def cell_text(value: Any) -> str:

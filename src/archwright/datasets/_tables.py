@@ -16,17 +16,17 @@ import numpy.typing as npt
 import torch
 
 from archwright._words import counted
-from archwright.datasets._labels import scale_doubts, to_labels, to_marks, to_values
-from archwright.datasets._reading import InputError, limit_text, to_number
+from archwright.datasets._labels import scale_doubts, to_labels, to_marks, to_texts, to_values
+from archwright.datasets._reading import InputError, limit_text, row_bytes, to_number
 from archwright.datasets._source import Samples, Source
 from archwright.datasets._table_preprocess import PARQUET, Column, cell_text, is_missing, table_rows
 from archwright.errors import DataError
 
-_ROW_BYTES, _CELL_BYTES = 150, 64  # what a row of texts takes in memory, about
 _FIRST = 10_000  # rows from which the memory for all is estimated
 _FEW, _MOST = 20, 1000  # categories: so many are always fine, more never
 _CLASSES, _OF_A_CLASS = 20, 5  # numbers that are classes: so many may be; more have to be counted up, and have samples
 _LARGEST = float(np.finfo(np.float32).max)
+_FEATURE_BYTES = 12  # that a feature takes at most, while missing cells are filled in
 _IDENTIFIER = re.compile(r"(.*[ _.-])?(id|uuid|guid)|index|unnamed: 0|.*(?-i:[a-z](Id|ID))", re.IGNORECASE)
 
 
@@ -94,7 +94,7 @@ def read_tables(
         _check_labelled(table, name)
     task, told = _task_of(table, chosen, task, is_last=target is None)
 
-    blocks: list[npt.NDArray[np.float32]] = []
+    values: list[npt.NDArray[Any]] = []
     columns: list[Column] = []
     left: dict[str, list[str]] = {}
     for name in names:
@@ -104,13 +104,13 @@ def read_tables(
         if isinstance(found, str):
             left.setdefault(found, []).append(name)
             continue
-        blocks.append(found[0])
+        values.append(found[0])
         columns.append(found[1])
     notes = left_out(table.path, left)
     listed = _listed(list(map(repr, chosen)))
-    if not blocks:
+    if not columns:
         raise table.error(f"no column is left to learn {listed} from. {' '.join(notes)}".rstrip())
-    inputs = torch.tensor(np.concatenate(blocks, axis=1))
+    inputs = _inputs(table, columns, values, gigabytes)
     try:
         labels, doubts = _labels(table, chosen, task)
     except DataError as error:
@@ -172,7 +172,7 @@ def _read(source: Any, part: str, header: bool | None, gigabytes: float) -> _Tab
     lines: list[tuple[int, list[str]]] = []
     taken = expected = 0
     for number, row in table_rows(source, gigabytes) if is_file else _frame_rows(source):
-        taken += _ROW_BYTES + _CELL_BYTES * len(row)
+        taken += row_bytes(row)
         lines.append((number, row))
         if len(lines) == _FIRST and is_text:  # what is twice too large is refused now, not when the memory is full
             characters = sum(len(row) + sum(map(len, row)) for _, row in lines)
@@ -288,15 +288,38 @@ def _labels(table: _Table, chosen: Sequence[str], task: str) -> tuple[npt.NDArra
     (target,) = chosen
     cells = table.columns[target]
     numbers = _numbers(cells)
-    targets: npt.NDArray[Any] = np.array(cells, dtype=np.str_) if numbers is None else numbers
+    targets: npt.NDArray[Any] = to_texts(cells, table.rows) if numbers is None else numbers
     if task == "regression":
         return to_values(targets), []
     labels = to_labels(targets)
     return labels, scale_doubts(targets, labels, f"{table.path}: the labels in the column {target!r}")
 
 
-def _features(table: _Table, name: str) -> tuple[npt.NDArray[np.float32], Column] | str:
-    """Return the features of a column, float32 (n, features), and the column; or why it is left out."""
+def _inputs(
+    table: _Table, columns: Sequence[Column], values: Sequence[npt.NDArray[Any]], gigabytes: float
+) -> torch.Tensor:
+    """Return the features of all columns, float32 (n, features), of what `_features` returned for each."""
+    count, width = len(table.rows), sum(each.features for each in columns)
+    if _FEATURE_BYTES * count * width > gigabytes * 1e9:
+        most = max(columns, key=lambda each: each.features)
+        raise InputError(
+            f"{table.path}: {count:,} rows of {counted(width, 'feature')} take more than {limit_text(gigabytes)} Or "
+            f"leave out columns with many categories, such as {most.name!r} with {most.features:,}: ignore=, or "
+            "--ignore."
+        )
+    inputs = np.zeros((count, width), dtype=np.float32)
+    start = 0
+    for column, cells in zip(columns, values, strict=True):
+        if column.categories is None:
+            inputs[:, start] = cells
+        else:
+            inputs[np.arange(count), start + cells] = 1
+        start += column.features
+    return torch.from_numpy(inputs)
+
+
+def _features(table: _Table, name: str) -> tuple[npt.NDArray[Any], Column] | str:
+    """Return the numbers of a column, float32 (n,), or the places of its categories, and the column; or why it goes."""
     numbers = _numbers(table.columns[name])
     if numbers is None:
         return _categories(table, name)
@@ -309,7 +332,7 @@ def _features(table: _Table, name: str) -> tuple[npt.NDArray[np.float32], Column
     is_whole = np.array_equal(numbers, np.floor(numbers))  # and none is missing
     if table.named and is_whole and _IDENTIFIER.fullmatch(name) and len(np.unique(numbers)) == len(numbers):
         return "as identifiers, different in each row"
-    return numbers[:, None].astype(np.float32), Column(name)
+    return numbers.astype(np.float32), Column(name)
 
 
 def _numbers(cells: Sequence[str]) -> npt.NDArray[np.float64] | None:
@@ -324,18 +347,17 @@ def _numbers(cells: Sequence[str]) -> npt.NDArray[np.float64] | None:
     return None if np.isnan(values).all() and not all(map(is_missing, cells)) else values
 
 
-def _categories(table: _Table, name: str) -> tuple[npt.NDArray[np.float32], Column] | str:
-    """Return a column of texts as one 0/1 column for each text, in alphabetical order; or why it is left out."""
+def _categories(table: _Table, name: str) -> tuple[npt.NDArray[np.int64], Column] | str:
+    """Return a column of texts, in alphabetical order, and the position of each cell; or why it is left out."""
     cells = ["" if is_missing(cell) else cell for cell in table.columns[name]]
-    texts, inverse = np.unique(np.array(cells, dtype=np.str_), return_inverse=True)
+    texts = sorted(set(cells))
     _check_numbers(table, name, len(texts))
     if len(texts) == len(cells) > _FEW:
         return "as identifiers, different in each row"
     if len(texts) > _MOST or (len(texts) > _FEW and len(texts) > len(cells) / 2):
         return f"for too many different texts to be categories (over {_MOST:,}, or over half the rows)"
-    marks = np.zeros((len(cells), len(texts)), dtype=np.float32)
-    marks[np.arange(len(cells)), inverse] = 1
-    return marks, Column(name, tuple(map(str, texts)))
+    places = {text: place for place, text in enumerate(texts)}
+    return np.array([places[cell] for cell in cells], dtype=np.int64), Column(name, tuple(texts))
 
 
 def _check_numbers(table: _Table, name: str, distinct: int) -> None:

@@ -234,6 +234,6 @@ def sentences(
             continue
         cells = [cell.strip() for cell in text.split("\t")] if "\t" in text else text.split()
         begun = begun if rows else number
-        rows = [*rows, cells]
+        rows.append(cells)
     if rows:
         yield begun, rows

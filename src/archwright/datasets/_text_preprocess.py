@@ -29,6 +29,7 @@ UNKNOWN = 1
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 _QUOTED = re.compile(r'"(?:[^"]|"")*("|$)')
 _BYTES = 8  # of memory for a byte of a file, about
+_LINE = 40  # bytes that each line counts besides its own: its cells are objects
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ def text_lines(path: Path, gigabytes: float = GIGABYTES, encoding: str = "utf-8"
         with opened(path, "rb") as file:
             number = 0
             while line := file.readline(most + 1):
-                number, most = number + 1, most - len(line)
+                number, most = number + 1, most - len(line) - _LINE
                 if most < 0:
                     raise InputError(f"{path} takes, as texts in memory, more than {limit_text(gigabytes)}")
                 try:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from archwright._scalars import is_whole
-from archwright.datasets._labels import check_classes, class_names, to_indices
+from archwright.datasets._labels import check_classes, class_names, to_indices, to_texts
 from archwright.datasets._reading import GIGABYTES, IMAGES, TABLES, InputError
 from archwright.datasets._split import three_parts
 from archwright.datasets._text_preprocess import text_lines, text_of_file, text_rows, words_of
@@ -225,7 +225,8 @@ def read_texts(
             raise DataError(f"{each.where}: the text is empty: there is no word in {each.text[:40]!r}")
         if not each.label:
             raise DataError(f"{each.where}: the text has no class")
-    labels = np.array([each.label for each in given.get("train", given.get("", ()))], dtype=np.str_)
+    learnt = given.get("train", given.get("", ()))
+    labels = to_texts([each.label for each in learnt], [each.where for each in learnt])
     check_classes(labels)
     classes = class_names(labels)
     strata = to_indices(labels, classes)

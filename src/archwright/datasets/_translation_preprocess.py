@@ -26,6 +26,7 @@ _PART = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
 _NO_SPACE_BEFORE = re.compile(r"\s+([,.!?;:%)\]}\u2019'])")
 _NO_SPACE_AFTER = re.compile(r"([(\[{])\s+")
 _LENGTH = 0.6  # the power of the length by which the score of a beam is divided
+_OF_A_LINE = 60  # of memory for a line, besides its characters, about
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def read_lines(path: Path, gigabytes: float = GIGABYTES) -> list[str]:
     r"""Return the lines of a text file in UTF-8, compressed where its name ends in `.gz`.
 
     Raises:
-        InputError: It cannot be read, or takes more than a sixteenth of the limit.
+        InputError: It cannot be read, or takes more than a sixteenth of the limit, or its lines take an eighth.
 
     Example:
         >>> _ = Path("lines.txt").write_text("one\ntwo\n")
@@ -235,6 +236,8 @@ def read_lines(path: Path, gigabytes: float = GIGABYTES) -> list[str]:
             content = file.read(most + 1)
         if len(content) > most:
             raise InputError(f"{path} takes more than a sixteenth of {limit_text(gigabytes)}")
+        if len(content) + _OF_A_LINE * content.count(b"\n") > 2 * most:
+            raise InputError(f"{path} takes, as lines in memory, more than an eighth of {limit_text(gigabytes)}")
         return content.decode("utf-8-sig").splitlines()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a text in UTF-8: {error}") from error

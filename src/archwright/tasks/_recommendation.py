@@ -318,6 +318,7 @@ def _read(
     items: list[str] = []
     values = array("d")
     times: list[str] = []
+    taken = 0
     known: dict[str, str] = {}  # each text once
     at = places.get("time")
     for row, cells in rows:
@@ -337,7 +338,8 @@ def _read(
         values.append(value)
         if at is not None:
             times.append(cells[at])
-        if 200 * len(values) > gigabytes * 1e9:
+        taken += 200 + len(one) + len(other) + (0 if at is None else len(times[-1]))
+        if taken > gigabytes * 1e9:
             raise InputError(f"{path} takes, as interactions in memory, more than {limit_text(gigabytes)}")
     if len(values) < 10:
         raise InputError(f"{path} holds {len(values)} interactions; there should be at least 10, and better thousands.")
@@ -354,7 +356,8 @@ def _times(path: Path, cells: list[str]) -> NDArray[Any]:
     odd = next((place for place, cell in enumerate(cells) if not cell[:4].isdecimal() or len(cell) < 8), None)
     if odd is not None:
         raise InputError(f"{path}: the time {cells[odd][:40]!r} is neither a number nor a date such as 2024-01-31.")
-    return np.unique(np.array(cells), return_inverse=True)[1]
+    order = {cell: place for place, cell in enumerate(sorted(set(cells)))}
+    return np.array([order[cell] for cell in cells], dtype=np.int64)
 
 
 def _known(names: Sequence[str], places: Tensor) -> list[str]:

@@ -308,7 +308,7 @@ def translation(
         longest: The number of tokens of a source that are used at most; of a target it is no more than 64.
         least: How often a word of a vocabulary occurs in the training part at least.
         most: The number of words of a vocabulary at most.
-        max_gigabytes: A file takes a sixteenth of it at most.
+        max_gigabytes: The most memory that a table may take; a file of lines takes a sixteenth of it at most.
     """
     split = {"validation": validation, "test": test, "seed": seed}
     return _load(Translation, source, pair, test_file, longest, max_gigabytes, **split, least=least, most=most)
