@@ -62,6 +62,12 @@ def test_what_is_above_half_the_rate_is_taken_out():
     assert resampled(high, 16000, 8000)[500:-500].abs().max() < 0.01
 
 
+def test_a_recording_of_a_far_higher_rate_is_resampled_in_blocks():
+    found = resampled(torch.ones(200_000), 1_000_000, 1_000)
+    assert len(found) == 200
+    torch.testing.assert_close(found[30:170], torch.ones(140), atol=1e-2, rtol=0)
+
+
 def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     path = write_wav(tmp_path / "a.wav", tone(440))
@@ -73,6 +79,8 @@ def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, monkeypatch):
         ("soundfile: pip install soundfile", content[:20] + b"\x03" + content[21:]),  # of floats
         ("empty or damaged", content[:40] + bytes(4)),
         ("empty or damaged", content[:24] + bytes(4) + content[28:]),
+        ("1 per second: it is empty or damaged", content[:24] + b"\x01\x00\x00\x00" + content[28:]),
+        ("empty or damaged", content[:24] + b"\x00\x00\x00\x70" + content[28:]),
     ):
         path.write_bytes(wrong)
         with pytest.raises(InputError, match=rf"a\.wav.*{text}"):
@@ -120,6 +128,16 @@ def test_recordings_are_brought_to_one_rate_and_length(tmp_path):
     assert read_recordings(paths, longest=True)[0].shape[1] == 8000
     with pytest.raises(InputError, match=r"21 recordings of .* gigabytes or more take more than the limit"):
         read_recordings(paths, gigabytes=0.001, longest=True, rate=200_000)
+
+
+def test_recordings_are_limited_at_the_other_rate_before_they_take_memory(tmp_path, monkeypatch):
+    path = write_wav(tmp_path / "a.wav", tone(440, 1.0))
+    for module in ("_audio", "_recordings"):
+        monkeypatch.setattr(f"archwright.datasets.{module}.resampled", None)
+    ((_, error),) = AudioPreprocess(("no", "yes"), 800_000, 10).read(path, gigabytes=0.01)
+    assert "a.wav has 800,000 samples at 800000 per second; one recording may take a sixteenth" in str(error)
+    with pytest.raises(InputError, match=r"1 recordings of 0\.0032 gigabytes or more take more than the limit"):
+        read_recordings([path], rate=800_000, gigabytes=0.001)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +239,31 @@ def test_texts_and_recordings_that_do_not_belong_together_are_named(tmp_path):
     (tmp_path / "x.trans.txt").write_text("a one\nd two\n")
     with pytest.raises(DataError, match=r"x\.trans\.txt, line 2: there is no recording d"):
         find_transcripts(tmp_path)
+
+
+def test_texts_stay_within_their_folder_and_their_limits(tmp_path):
+    folder = tmp_path / "in"
+    write_wav(folder / "a.wav", tone(440))
+    write_wav(tmp_path / "b.wav", tone(440))
+    for name, content, wrong in (
+        ("t.csv", "a.wav,one\n../b.wav,two\n", r"t\.csv, row 2: .*b\.wav lies outside of .*in"),
+        ("t.csv", f"a.wav,one\n{tmp_path / 'b.wav'},two\n", r"t\.csv, row 2: .*b\.wav lies outside of .*in"),
+        ("t.csv", "a.wav,one\n./a.wav,two\n", r"t\.csv, row 2: .*a\.wav has a text already"),
+        ("t.csv", f"a.wav,{'x' * 10_001}\n", r"t\.csv, row 1: the text has 10,001 characters; up to 10,000"),
+        ("x.trans.txt", "a one\n../b two\n", r"x\.trans\.txt, line 2: there is no recording \.\./b"),
+        ("x.trans.txt", "a one\na two\n", r"x\.trans\.txt, line 2: .*a\.wav has a text already"),
+        ("a.txt", "x" * 20_000, r"a\.txt: the text has 20,000 characters"),
+    ):
+        (folder / name).write_text(content)
+        with pytest.raises(DataError, match=wrong):
+            find_transcripts(folder)
+        if name != "a.txt":
+            (folder / name).unlink()
+    with pytest.raises(InputError, match=r"a\.txt takes, as texts in memory, more than the limit of 1e-05"):
+        find_transcripts(folder, gigabytes=1e-5)
+    (folder / "a.txt").write_bytes("zwölf".encode("latin-1"))
+    with pytest.raises(InputError, match=r"a\.txt, line 1: .* is not UTF-8"):
+        find_transcripts(folder)
 
 
 def test_preprocessing_survives_json_and_refuses_other_waveforms():

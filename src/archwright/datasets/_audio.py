@@ -17,14 +17,15 @@ from torch import Tensor, nn
 from archwright.datasets._preprocess import Preprocess, Sample, check_numbers, field, texts
 from archwright.datasets._reading import GIGABYTES, InputError, check_file, limit_text
 
-__all__ = ["RECORDINGS", "AudioPreprocess", "fitted", "read_recording", "resampled"]
+__all__ = ["RECORDINGS", "AudioPreprocess", "fitted", "read_at", "read_recording", "resampled"]
 
 RECORDINGS = (".wav", ".flac", ".ogg")
 
 _LOUDEST = 2.0  # resampling may exceed 1 a little
 _CROSSINGS, _PASSED = 16, 0.95  # of the sinc on each side, and the share of the frequencies that it lets pass
-_BLOCK = 2**16  # samples that are interpolated at a time
+_BLOCK = 2**21  # values of which samples are interpolated at a time
 _MOST_SAMPLES = 2**28  # of one recording, so that a damaged file asks for no terabytes
+_SLOWEST, _FASTEST = 100, 1_000_000  # samples per second; a damaged file may say anything
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class AudioPreprocess(Preprocess):
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
         """Yield the recording in a file as float32 (samples,), or the error."""
         try:
-            yield None, fitted(resampled(*read_recording(Path(path), gigabytes), self.rate), self.length)
+            yield None, fitted(read_at(Path(path), self.rate, gigabytes), self.length)
         except InputError as error:
             yield None, error
 
@@ -159,12 +160,27 @@ def _by_soundfile(path: Path, gigabytes: float, error: Exception) -> tuple[Tenso
 
 
 def _check_size(path: Path, values: int, rate: int, gigabytes: float) -> None:
-    if values < 1 or rate < 1:
+    if values < 1 or not _SLOWEST <= rate <= _FASTEST:
         raise InputError(f"{path} holds {values} samples, {rate} per second: it is empty or damaged.")
     if 4 * values > gigabytes / 16 * 1e9:
         raise InputError(
             f"{path} has {values:,} samples; one recording may take a sixteenth of {limit_text(gigabytes)}"
         )
+
+
+def read_at(path: Path, rate: int, gigabytes: float = GIGABYTES) -> Tensor:
+    """Return a recording as `read_recording` does, at a rate; there it may take a sixteenth of the limit, too.
+
+    Raises:
+        InputError: The file cannot be read, or takes too much memory.
+    """
+    samples, found = read_recording(path, gigabytes)
+    if 4 * len(samples) * rate > gigabytes / 16 * 1e9 * found:
+        raise InputError(
+            f"{path} has {len(samples) * rate // found:,} samples at {rate} per second; one recording may take a "
+            f"sixteenth of {limit_text(gigabytes)}"
+        )
+    return resampled(samples, found, rate)
 
 
 def resampled(samples: Tensor, rate: int, wanted: int) -> Tensor:
@@ -180,9 +196,10 @@ def resampled(samples: Tensor, rate: int, wanted: int) -> Tensor:
     passed = _PASSED * min(1.0, ratio)
     half = math.ceil(_CROSSINGS / passed)
     padded = nn.functional.pad(samples, (half, half + 1))
+    count, step = math.ceil(len(samples) * ratio), max(1, _BLOCK // (2 * half))
     found = []
-    for block in torch.split(torch.arange(math.ceil(len(samples) * ratio)), _BLOCK):
-        places = block.double() / ratio
+    for start in range(0, count, step):
+        places = torch.arange(start, min(start + step, count)).double() / ratio
         taps = places.floor().long()[:, None] + torch.arange(1 - half, half + 1)
         away = (places[:, None] - taps).float()
         weights = passed * torch.sinc(passed * away) * torch.cos(math.pi / 2 * away / half).square()

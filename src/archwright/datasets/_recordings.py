@@ -118,6 +118,7 @@ def read_recordings(
         _check_memory(len(paths), values, gigabytes)
     rates = Counter(each for _, each in found)
     common = rate or rates.most_common(1)[0][0]
+    _check_memory(len(paths), sum(len(samples) * common // each for samples, each in found), gigabytes)
     waves = [resampled(samples, each, common) for samples, each in found]
     lengths = np.array([len(each) for each in waves])
     length = int(lengths.max() if longest else np.quantile(lengths, _LENGTH, method="higher"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from archwright.datasets._audio import RECORDINGS, AudioPreprocess, fitted, read_recording, resampled
+from archwright.datasets._audio import RECORDINGS, AudioPreprocess, fitted, read_at
 from archwright.datasets._preprocess import Preprocess, Result, Sample
 from archwright.datasets._reading import GIGABYTES, InputError
 
@@ -69,7 +69,7 @@ class SpeechPreprocess(Preprocess):
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
         """Yield the recording in a file as float32 (samples,), or the error; one that is too long is not cut."""
         try:
-            samples = resampled(*read_recording(Path(path), gigabytes), self.audio.rate)
+            samples = read_at(Path(path), self.audio.rate, gigabytes)
             if len(samples) > self.audio.length:
                 seconds, most = len(samples) / self.audio.rate, self.audio.length / self.audio.rate
                 raise InputError(f"{path} lasts {seconds:.3g} s; the network takes up to {most:.3g} s. Split it.")

@@ -194,7 +194,7 @@ def speech_recognition(
         seed: Of the split.
         max_gigabytes: The most memory that the recordings may take.
     """
-    parts = find_transcripts(source)
+    parts = find_transcripts(source, gigabytes=max_gigabytes)
     if parts is None:
         raise DataError(
             f"{source} holds no texts of recordings: give a table with the columns file and text, a NAME.txt beside "
