@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archwright.datasets import Data, data, preprocess_from_json
+from archwright.datasets._preprocess import free_path
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=4)
 NUMBERS = st.floats(-1e30, 1e30).map(repr)
@@ -58,3 +59,8 @@ def test_each_picture_is_read_as_in_training(tmp_path):
     assert len(read) == len(inputs)
     assert all((inputs == raw).flatten(1).all(1).any() for raw in read)
     assert torch.equal(found.preprocess.normalise(inputs), found.normalise(inputs))
+
+
+def test_a_link_to_nothing_is_not_written_through(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "elsewhere.png")
+    assert free_path(tmp_path / "a.png") == tmp_path / "a-2.png"

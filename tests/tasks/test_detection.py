@@ -100,6 +100,22 @@ def test_lists_of_names_are_the_parts_and_coco_is_read(tmp_path: Path) -> None:
             lambda root: [file.write_text(XML.format("")) for file in (root / "Annotations").iterdir()],
             "no image has an object",
         ),
+        (
+            lambda root: (root / "Annotations" / "3.xml").write_text(XML.format(OBJECT.format("a", 1, 2, 3, 4) * 1001)),
+            r"3\.png has 1,001 objects; up to 1,000 are possible",
+        ),
+        (
+            lambda root: (root / "Annotations" / "3.xml").write_text("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"),
+            r"3\.xml declares a document type",
+        ),
+        (
+            lambda root: (root / "Annotations" / "3.xml").write_text(XML.format(""), encoding="utf-16"),
+            r"3\.xml declares a document type, or is in UTF-16",
+        ),
+        (
+            lambda root: (root / "Annotations" / "3.xml").write_text(XML.format(" " * 2_000_000)),
+            r"3\.xml has more than 2,000,000 bytes",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, change, message: str) -> None:

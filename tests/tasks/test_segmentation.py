@@ -69,6 +69,18 @@ def test_folders_of_parts_values_and_names_are_used(tmp_path: Path) -> None:
     assert IGNORED in task.train.targets
 
 
+def test_names_outside_of_the_folder_are_not_read(folder: Path) -> None:
+    (folder.parent / "classes.txt").write_text("one\n")
+    assert aw.task(folder).classes == ("background", "foreground")
+
+
+def test_masks_count_in_the_limit_with_a_byte_for_each_pixel(folder: Path) -> None:
+    pairs = [(folder / "images" / "0.png", folder / "masks" / "0.png")] * 40
+    assert aw.datasets.read_pairs(pairs, gigabytes=9e-5)[1].shape == (40, 32, 32)
+    with pytest.raises(InputError, match="40 images and masks of 32x32 pixels take more than the limit of 6e-05"):
+        aw.datasets.read_pairs(pairs, gigabytes=6e-5)
+
+
 def test_colours_are_classes(tmp_path: Path) -> None:
     pair(tmp_path, "a")
     pair(tmp_path, "b")

@@ -18,7 +18,8 @@ from archwright.datasets._reading import GIGABYTES, IMAGES, check_file, limit_te
 from archwright.errors import DataError
 
 _PARTS = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}
-_LARGEST = 20_000_000  # bytes of an annotation of one image; real ones have some thousands
+_LARGEST = 2_000_000  # bytes of an annotation of one image; real ones have some thousands
+_MOST = 1_000  # objects in an image: all images take memory for as many as one has
 _LAYOUT = (
     "Pascal VOC has JPEGImages/NAME.jpg and Annotations/NAME.xml, and lists of names in ImageSets/Main/train.txt, "
     "val.txt and test.txt if the parts are given; COCO has annotations/instances_train.json (and _val, _test) beside a "
@@ -61,7 +62,7 @@ def read_objects(root: Path, *, gigabytes: float = GIGABYTES) -> dict[str, list[
     """Return the images with their objects by part, "" where they are not divided.
 
     Raises:
-        DataError: The folder has another layout, or an annotation is damaged.
+        DataError: The folder has another layout, an annotation is damaged, or an image has more than 1,000 objects.
         InputError: A file cannot be opened.
 
     Example:
@@ -74,6 +75,9 @@ def read_objects(root: Path, *, gigabytes: float = GIGABYTES) -> dict[str, list[
     if kind is None:
         raise DataError(f"{root} has no boxes: {_LAYOUT}")
     found = _voc(root) if kind == "Pascal VOC" else _coco(root, gigabytes)
+    crowded = next((each for part in found.values() for each in part if len(each.objects) > _MOST), None)
+    if crowded is not None:
+        raise DataError(f"{crowded.image} has {len(crowded.objects):,} objects; up to {_MOST:,} are possible")
     if not any(each.objects for part in found.values() for each in part):
         raise DataError(f"{root}: no image has an object; {_LAYOUT}")
     return found
@@ -139,8 +143,11 @@ def _voc_image(root: Path, name: str) -> Annotated:
     check_file(path)
     if path.stat().st_size > _LARGEST:
         raise DataError(f"{path} has more than {_LARGEST:,} bytes, and is no annotation of one image")
+    content = path.read_bytes()
+    if b"<!DOCTYPE" in content or b"\0" in content:  # entities make megabytes of kilobytes; UTF-16 would hide them
+        raise DataError(f"{path} declares a document type, or is in UTF-16, and is no annotation of Pascal VOC")
     try:
-        tree = ElementTree.parse(path).getroot()
+        tree = ElementTree.fromstring(content)
     except ElementTree.ParseError as error:
         raise DataError(f"{path} is no XML: {error}") from error
     image = next((file for suffix in IMAGES if (file := root / "JPEGImages" / f"{name}{suffix}").is_file()), None)

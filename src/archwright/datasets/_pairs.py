@@ -11,7 +11,7 @@ from torch import Tensor
 
 from archwright._words import counted
 from archwright.datasets._images import read_images, to_size
-from archwright.datasets._reading import GIGABYTES, IMAGES, open_image, orientation, pillow
+from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, limit_text, open_image, orientation, pillow
 from archwright.errors import DataError
 
 IGNORED = 255
@@ -51,7 +51,7 @@ def find_pairs(root: Path) -> dict[str, list[Pair]] | None:
 
 
 def read_pairs(
-    pairs: Sequence[Pair], *, size: object = None, gigabytes: float = GIGABYTES
+    pairs: Sequence[Pair], *, size: object = None, gigabytes: float = GIGABYTES, root: Path | None = None
 ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
     """Return images, masks and the names of the classes.
 
@@ -59,6 +59,7 @@ def read_pairs(
         pairs: The files.
         size: To resize to: a number of pixels or (height, width); `None` for the size that all have.
         gigabytes: The most memory that they may take.
+        root: The folder of the data, above which no names of classes are looked for.
 
     Returns:
         Images, uint8 (n, channels, height, width); masks, uint8 (n, height, width), of the positions of the classes,
@@ -66,7 +67,7 @@ def read_pairs(
 
     Raises:
         DataError: A mask has another size than its image, or there are too many classes.
-        InputError: A file cannot be read.
+        InputError: A file cannot be read, or they take too much memory.
 
     Example:
         >>> from PIL import Image
@@ -80,7 +81,15 @@ def read_pairs(
     wanted = None if size is None else to_size(size)
     images = read_images([image for image, _ in pairs], size=wanted, gigabytes=gigabytes)
     height, width = images.shape[-2:]
-    raw = [_mask(image, mask, (height, width), gigabytes) for image, mask in pairs]
+    raw, taken = list[np.ndarray](), images.nbytes
+    for image, mask in pairs:
+        raw.append(_mask(image, mask, (height, width), gigabytes))
+        taken += raw[-1].nbytes
+        if taken > gigabytes * 1e9:
+            raise InputError(
+                f"{len(pairs):,} images and masks of {height}x{width} pixels take more than {limit_text(gigabytes)} Or "
+                "resize them to less: size=, or --size."
+            )
     values = sorted(set().union(*(np.unique(mask).tolist() for mask in raw)))
     ignored = {IGNORED} if len(values) > 2 else set()  # as in Pascal VOC; of two values 255 is the foreground
     classes = [value for value in values if value not in ignored]
@@ -91,8 +100,10 @@ def read_pairs(
         )
     table = np.full(max(values) + 1, IGNORED, dtype=np.uint8)
     table[classes] = np.arange(len(classes))
-    masks = torch.from_numpy(np.stack([table[mask] for mask in raw]))
-    return images, masks, _names(pairs[0][1].parent, classes)
+    masks = torch.empty((len(raw), height, width), dtype=torch.uint8)
+    for place, found in enumerate(raw):
+        masks[place] = torch.from_numpy(table[found])
+    return images, masks, _names(pairs[0][1].parent, classes, root)
 
 
 def image_size(path: Path, *, most: int, multiple: int) -> tuple[int, int]:
@@ -117,27 +128,29 @@ def image_size(path: Path, *, most: int, multiple: int) -> tuple[int, int]:
 
 
 def _mask(image: Path, mask: Path, size: tuple[int, int], gigabytes: float) -> np.ndarray:
-    """Return the values or colours of a mask in a size, int64 (height, width)."""
+    """Return the values of a mask in a size, uint8 (height, width), or its colours, int32."""
     library = pillow()
     with open_image(image, gigabytes) as one, open_image(mask, gigabytes) as other:
         if one.size != other.size:
             sizes = [f"{each.height}x{each.width}" for each in (one, other)]
             raise DataError(f"{image} has {sizes[0]} pixels, but its mask {mask} {sizes[1]}; they must be of one size")
         plain = other if other.mode in ("1", "L", "P") else other.convert("RGB")
-        values = np.array(plain.resize(size[::-1], library.Resampling.NEAREST)).astype(np.int64)
+        values = np.array(plain.resize(size[::-1], library.Resampling.NEAREST))
     if values.ndim == 3:
-        values = values @ np.array([1 << 16, 1 << 8, 1])
+        values = values.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
         if (values >> 16 == values & 255).all() and (values >> 16 == values >> 8 & 255).all():
-            values &= 255  # a grey mask that was saved in colour
+            values = values.astype(np.uint8)  # a grey mask that was saved in colour
         elif len(np.unique(values)) > _MOST:
             raise DataError(f"{mask} has more than {_MOST} colours, each of which would be a class; save it as PNG")
-    return values * IGNORED if plain.mode == "1" else values
+    return values * np.uint8(IGNORED) if plain.mode == "1" else values
 
 
-def _names(folder: Path, classes: Iterable[int]) -> tuple[str, ...]:
-    """Return the names in a file `classes.txt` beside the masks or one or two folders above, or else the values."""
+def _names(folder: Path, classes: Iterable[int], root: Path | None) -> tuple[str, ...]:
+    """Return the names in a file `classes.txt` beside the masks or up to two folders above, or else the values."""
     classes = list(classes)
     for place in (folder, folder.parent, folder.parent.parent):
+        if root is not None and not place.is_relative_to(root):
+            break
         file = place / "classes.txt"
         if file.is_file():
             names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -466,14 +466,14 @@ def check_numbers(raw: Tensor) -> None:
 
 
 def free_path(path: Path) -> Path:
-    """Return a path at which there is no file: itself, or the same name with a number.
+    """Return a path at which there is no file and no link: itself, or the same name with a number.
 
     Example:
         >>> free_path(Path("nothing.png")).name
         'nothing.png'
     """
     number, found = 2, path
-    while found.exists():
+    while os.path.lexists(found):
         found = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
     return found

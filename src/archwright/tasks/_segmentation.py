@@ -203,7 +203,7 @@ def segmentation(
         raise EvaluationError(f"{source} holds no folders of images and masks; give FOLDER/images and FOLDER/masks")
     files, places = three_parts(pairs, validation=validation, test=test, seed=seed)
     given = size if size is not None else image_size(files[0][0], most=_SIDE, multiple=_MULTIPLE)
-    images, masks, classes = read_pairs(files, size=given, gigabytes=max_gigabytes)
+    images, masks, classes = read_pairs(files, size=given, gigabytes=max_gigabytes, root=source)
     train, held, final = (Part(images[chosen], masks[chosen]) for chosen in places)
     spec = {"task": "segmentation", "source": str(source), "validation": validation, "test": test, "seed": seed}
     spec |= {"size": size} if size is not None else {}
