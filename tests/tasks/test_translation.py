@@ -133,6 +133,9 @@ def test_what_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv.gz").write_bytes(gzip.compress(b"a b,c d\n" * 5_000))
     with pytest.raises(ArchwrightError, match=r"as a table in memory, more than the limit of 0\.001 gigabytes"):
         aw.task(tmp_path / "pairs.csv.gz", "translation", max_gigabytes=0.001)
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({"a": "x" * 20_000, "b": "y"}))
+    with pytest.raises(ArchwrightError, match="line 1 has more than 15,625 characters, a sixty-fourth of the limit"):
+        aw.task(tmp_path / "pairs.jsonl", "translation", max_gigabytes=0.001)
     for language in ("de", "en"):
         (tmp_path / f"train.{language}.gz").write_bytes(gzip.compress(b"\n" * 5_000))
     with pytest.raises(ArchwrightError, match=r"as lines in memory, more than an eighth of the limit of 0\.001"):

@@ -127,16 +127,16 @@ def _from_table(
 ) -> tuple[list[TextPair], Sequence[str] | None]:
     """Return the pairs of a table or of JSON lines, and the names of the columns, if they have some."""
     if ".jsonl" in path.name.lower():
-        objects = list(_objects(path, gigabytes))
-        named = wanted or (list(objects[0][1]) if objects else [])
-        _check(named, path)
-        pairs = []
-        for where, item in objects:
+        named, pairs = wanted or (), []
+        for where, item in _objects(path, gigabytes):
+            named = named or list(item)
+            _check(named, path)
             if missing := [name for name in named if not isinstance(item.get(name), str)]:
                 raise DataError(
                     f"{where}: {missing[0]!r} is no text; there is {', '.join(map(repr, item)) or 'nothing'}"
                 )
             pairs.append((_full(where, item[named[0]]), _full(where, item[named[1]])))
+        _check(named, path)
         return pairs, named
     rows = _rows(path, gigabytes)
     head = rows[0][1] if rows else []
@@ -164,7 +164,12 @@ def _rows(path: Path, gigabytes: float) -> list[tuple[int, list[str]]]:
 
 
 def _objects(path: Path, gigabytes: float) -> Iterator[tuple[str, dict[str, object]]]:
+    most = int(gigabytes * 1e9 / 64)
     for number, line in enumerate(read_lines(path, gigabytes), start=1):
+        if len(line) > most:  # its values may take twenty times as much
+            raise InputError(
+                f"{path}, line {number} has more than {most:,} characters, a sixty-fourth of {limit_text(gigabytes)}"
+            )
         try:
             item = json.loads(line)
         except (ValueError, RecursionError) as error:
