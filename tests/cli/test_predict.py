@@ -7,6 +7,7 @@ import json
 import pytest
 
 import archwright as aw
+from archwright.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,12 @@ def test_without_a_prediction_no_table_is_printed(run, tmp_path, in_process):
     status, out, err = in_process("predict", run, tmp_path / "missing.csv")
     assert (status, out) == (1, "")
     assert err.rstrip().endswith("missing.csv cannot be opened: No such file or directory")
+
+
+@pytest.mark.parametrize("limit", ["inf", "nan", "0"])
+def test_what_is_no_limit_of_memory_is_refused(run, table, in_process, limit):
+    status, out, err = in_process("predict", run, table, "--max-gigabytes", limit)
+    assert (status, out) == (2, "")
+    assert "must be a number above 0" in err
+    with pytest.raises(DataError, match="max_gigabytes="):
+        aw.load(run).predict(table, max_gigabytes=float(limit))

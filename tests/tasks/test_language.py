@@ -55,6 +55,8 @@ def test_words_and_files_of_their_own(file: Path, tmp_path: Path) -> None:
         ("", {}, "leave none to train on|leaves nothing"),
         ("too short", {}, r"the training part of .*story\.txt has 7 characters, and a sequence 128"),
         (TEXT, {"unit": "letters"}, "unit must be one of characters, words, not 'letters'"),
+        (TEXT, {"length": 0}, "length=0 must be a whole number of tokens, 1 or more"),
+        (TEXT, {"length": "abc"}, "length='abc' must be a whole number"),
         (b"\xff\xfe\xfa", {}, r"story\.txt cannot be read as a text in UTF-8"),
     ],
 )
@@ -62,6 +64,20 @@ def test_what_cannot_be_used_is_said(file: Path, text, options, message: str) ->
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises((DataError, EvaluationError, InputError), match=message):
         aw.task(file, **options)
+
+
+def test_files_are_found_again_from_another_folder(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    (file.parent / "test.txt").write_text(TEXT)
+    task = aw.task("story.txt", length=16, test_file="test.txt")
+    monkeypatch.chdir("/")
+    assert torch.equal(aw.task(**task.spec).test.targets, task.test.targets)
+
+
+def test_a_perplexity_that_is_not_defined_is_null_in_json() -> None:
+    found = Continuation(None, 0, "t", "o be", math.nan).to_json()
+    assert json.loads(json.dumps(found, allow_nan=False))["perplexity"] is None
+    assert Continuation(None, 0, "to", " be", 3.5).to_json()["perplexity"] == 3.5
 
 
 def test_the_metrics_of_known_scores() -> None:

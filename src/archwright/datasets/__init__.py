@@ -33,7 +33,15 @@ from archwright.datasets._preprocess import (
     load_preprocess,
     preprocess_from_json,
 )
-from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, check_file, limit_text, to_number
+from archwright.datasets._reading import (
+    GIGABYTES,
+    IMAGES,
+    InputError,
+    check_file,
+    limit_text,
+    to_gigabytes,
+    to_number,
+)
 from archwright.datasets._recordings import by_speaker, find_recordings, read_recordings
 from archwright.datasets._series import Windows, looks_like_series, windows_between
 from archwright.datasets._series_preprocess import Forecast, SeriesPreprocess
@@ -153,6 +161,7 @@ __all__ = [
     "tensors_of",
     "three_parts",
     "to_array",
+    "to_gigabytes",
     "to_number",
     "tokens_of",
     "units_of",

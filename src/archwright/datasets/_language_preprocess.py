@@ -47,6 +47,10 @@ class Continuation(Result):
         """Return the perplexity and the continuation in one line."""
         return {"perplexity": f"{self.perplexity:.4g}", "continuation": self.text.replace("\n", " ")}
 
+    def to_json(self) -> dict[str, Any]:
+        """Return prompt, continuation and perplexity; `None` in place of NaN, which JSON does not have."""
+        return {**super().to_json(), "perplexity": None if math.isnan(self.perplexity) else self.perplexity}
+
 
 @dataclass(frozen=True)
 class LanguagePreprocess(Preprocess):

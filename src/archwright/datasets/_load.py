@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from archwright.datasets._moments import moments_of
 from archwright.datasets._named import REGRESSIONS, registry
 from archwright.datasets._npz import read_npz
 from archwright.datasets._preprocess import Target
-from archwright.datasets._reading import GIGABYTES, TABLES, InputError, check_file
+from archwright.datasets._reading import GIGABYTES, TABLES, InputError, check_file, to_gigabytes
 from archwright.datasets._source import Samples, Source
 from archwright.datasets._split import split, to_seed, to_share
 from archwright.datasets._table_fit import fit_columns
@@ -129,11 +128,13 @@ def data(
         "test_file": _to_file(test_file),
         "validation_file": _to_file(validation_file),
         "header": header,
-        "max_gigabytes": None if max_gigabytes is None else _to_gigabytes(max_gigabytes),
+        "max_gigabytes": max_gigabytes,
         "skip_broken": skip_broken or None,
     }
     task = _task_of(source, task)
     try:
+        if max_gigabytes is not None:
+            options["max_gigabytes"] = to_gigabytes(max_gigabytes)
         found, origin = _read(source, options, task)
     except InputError as error:
         raise DataError(str(error)) from error
@@ -206,12 +207,6 @@ def _names(target: str | tuple[str, ...] | None, count: int) -> tuple[str, ...]:
 def _to_file(given: Any) -> Any:
     """Return the full path of a file; what is none, such as a data frame, as it is."""
     return str(Path(given).expanduser().resolve()) if isinstance(given, str | PathLike) else given
-
-
-def _to_gigabytes(given: object) -> float:
-    if isinstance(given, bool) or not isinstance(given, Real) or not 0 < float(given) < math.inf:
-        raise DataError(f"max_gigabytes={given!r} must be a number above 0, such as 8.")
-    return float(given)
 
 
 def _divide(found: Source, classes: tuple[str, ...], validation: float, test: float, seed: int) -> Sequence[Part]:

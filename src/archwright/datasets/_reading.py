@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from numbers import Real
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,7 +39,9 @@ __all__ = [
     "read_image",
     "read_rows",
     "row_bytes",
+    "to_gigabytes",
     "to_number",
+    "turned",
 ]
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -145,6 +148,11 @@ def orientation(image: Any) -> int:
     return value if value in _TURNS else 1
 
 
+def turned(picture: Any, turn: int) -> Any:
+    """Return a picture upright that is stored in an orientation as `orientation` returns it."""
+    return picture.transpose(pillow().Transpose[_TURNS[turn]]) if turn in _TURNS else picture
+
+
 def read_image(path: Path, channels: int, size: tuple[int, int] | None, gigabytes: float = GIGABYTES) -> Tensor:
     """Decode a picture, upright as its EXIF data say: uint8 of shape (channels, height, width).
 
@@ -157,9 +165,7 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None, gigabyte
         if size is not None:
             height, width = size if turn < 5 else size[::-1]
             image.draft(None, (2 * width, 2 * height))  # no JPEG in full where a quarter will do
-        plain = image if image.mode == mode else image.convert(mode)
-        if turn in _TURNS:
-            plain = plain.transpose(library.Transpose[_TURNS[turn]])
+        plain = turned(image if image.mode == mode else image.convert(mode), turn)
         if size is not None and plain.size != size[::-1]:
             plain = plain.resize(size[::-1], library.Resampling.BILINEAR)
         pixels = torch.frombuffer(bytearray(plain.tobytes()), dtype=torch.uint8)
@@ -283,3 +289,18 @@ def limit_text(gigabytes: float) -> str:
         f"the limit of {gigabytes:g} gigabytes. If you trust the file and have the memory, raise the limit: "
         "max_gigabytes=..., or --max-gigabytes on the command line."
     )
+
+
+def to_gigabytes(given: object) -> float:
+    """Return a limit of memory.
+
+    Raises:
+        InputError: It is no number above 0, or infinite.
+
+    Example:
+        >>> to_gigabytes(8)
+        8.0
+    """
+    if isinstance(given, bool) or not isinstance(given, Real) or not 0 < float(given) < math.inf:
+        raise InputError(f"max_gigabytes={given!r} must be a number above 0, such as 8.")
+    return float(given)

@@ -20,7 +20,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archwright.datasets import GIGABYTES, InputError, Noted, Preprocess, Result, check_file, load_preprocess
+from archwright.datasets import (
+    GIGABYTES,
+    InputError,
+    Noted,
+    Preprocess,
+    Result,
+    check_file,
+    load_preprocess,
+    to_gigabytes,
+)
 
 __all__ = ["Predictor", "load", "main", "report"]
 
@@ -104,7 +113,7 @@ class Predictor:
             InputError: A file, a row or the tensor cannot be used, and `on_error` is not given.
         """
         batch: list[tuple[str | None, int | None, Tensor | Noted]] = []
-        for file, row, raw in self._samples(inputs, max_gigabytes):
+        for file, row, raw in self._samples(inputs, to_gigabytes(max_gigabytes)):
             if not isinstance(raw, InputError):
                 batch.append((file, row, raw))
             elif on_error is None:
@@ -235,7 +244,7 @@ def report(
         out: The folder for pictures of predictions, made where there is none; `None` for no pictures.
 
     Returns:
-        0, or 1 if there were errors.
+        0, 1 if there were errors, or 2 if `max_gigabytes` is no limit.
 
     Example:
         >>> report(load("network"), ["cat.jpg"])  # doctest: +SKIP
@@ -246,6 +255,11 @@ def report(
         errors.append(str(error))
         sys.stderr.write(f"{_printable(error)}\n")
 
+    try:
+        max_gigabytes = to_gigabytes(max_gigabytes)
+    except InputError as error:
+        fail(error)
+        return 2
     files: list[Path] = []
     for path in paths:
         try:

@@ -19,6 +19,7 @@ from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._classification import described
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
+from archwright.tasks._text import checked_length
 
 _LENGTHS = {"characters": 128, "words": 64}
 _LEAST, _MOST = {"characters": 1, "words": 2}, {"characters": 1_000, "words": 20_000}
@@ -227,11 +228,12 @@ def language(
     """
     if unit not in _LENGTHS:
         raise EvaluationError(f"unit must be one of {', '.join(_LENGTHS)}, not {unit!r}")
-    length = _LENGTHS[unit] if length is None else length
+    length = checked_length(length) or _LENGTHS[unit]
     tokens = units_of(read_text(source, max_gigabytes), unit)
-    given = {"validation": validation_file, "test": test_file}
-    files = {part: units_of(read_text(Path(file), max_gigabytes), unit) for part, file in given.items() if file}
-    parts = split_in_order(tokens, validation=validation, test=test, official=files)
+    files = {"validation": validation_file, "test": test_file}
+    given = {part: Path(file).expanduser().resolve() for part, file in files.items() if file}
+    official = {part: units_of(read_text(file, max_gigabytes), unit) for part, file in given.items()}
+    parts = split_in_order(tokens, validation=validation, test=test, official=official)
     preprocess = LanguagePreprocess(unit, usual_tokens(parts[0], least=_LEAST[unit], most=_MOST[unit]), length)
     made = []
     for part, found in zip(("training", "validation", "test"), parts, strict=True):
@@ -243,6 +245,6 @@ def language(
         rows = preprocess.encode_all(found).unfold(0, length + 1, length)
         made.append(Part(rows[:, :-1].contiguous(), rows[:, 1:].contiguous()))
     spec: dict[str, Any] = {"task": "language", "source": str(source), "validation": validation, "test": test}
-    spec |= {"unit": unit, "length": length} | {f"{part}_file": str(file) for part, file in given.items() if file}
+    spec |= {"unit": unit, "length": length} | {f"{part}_file": str(file) for part, file in given.items()}
     train, held, final = made
     return LanguageModel(train, held, final, preprocess, spec=spec, name=source.stem)

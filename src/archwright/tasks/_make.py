@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from archwright.datasets import TASKS, Data, InputError, advice, data
+from archwright._scalars import scalar
+from archwright.datasets import TASKS, Data, InputError, advice, data, to_gigabytes
 from archwright.errors import DataError, EvaluationError, unknown
 from archwright.tasks._classification import Classification
 from archwright.tasks._multilabel import MultiLabel
@@ -53,7 +58,7 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
     Raises:
         UnknownName: There is no such task.
         DataError: The data cannot be read.
-        EvaluationError: An option is unknown.
+        EvaluationError: An option is unknown, or no text where one is needed.
 
     Example:
         >>> aw.task("iris").objective
@@ -66,18 +71,48 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
             task, holds = found
             told = (f"task: {task}, because {path.name} holds {holds}; name another with task=, or --task",)
     if task is None or task in TASKS:
-        return as_task(data(source, task=task, **options))
+        return as_task(data(source, task=task, **_with_texts(options, data)))
     if task not in registry:
         raise unknown("task", task, registry.names())
     if not isinstance(source, str | os.PathLike):
         raise EvaluationError(f"the task {task!r} reads a file or folder, not a {type(source).__name__}")
-    given = {"source": Path(source).expanduser().resolve(), **options}
+    given = {"source": Path(source).expanduser().resolve(), **_with_texts(options, registry.entry(task).make)}
+    limit: dict[str, float] = {}
     try:
-        made: Task = registry.create(task, given, error=EvaluationError)
+        if "max_gigabytes" in options:
+            limit = {"max_gigabytes": to_gigabytes(options["max_gigabytes"])}
+        made: Task = registry.create(task, given | limit, error=EvaluationError)
     except InputError as error:
         raise DataError(str(error)) from error
+    if made.spec is not None:
+        made.spec = {**made.spec, **limit}  # a task that was loaded with another limit is loaded again with it
     made.told = (*told, *made.told)
     return made
+
+
+def _with_texts(options: Mapping[str, Any], load: Callable[..., Any]) -> dict[str, Any]:
+    """Return options with numbers as texts where a function takes texts, so that user=1 is the column "1".
+
+    Raises:
+        EvaluationError: What is given for a text is none.
+    """
+    found = dict(options)
+    for name, parameter in inspect.signature(load).parameters.items():
+        kinds = re.split(r"\s*\|\s*", str(parameter.annotation))  # texts, by `from __future__ import annotations`
+        if found.get(name) is None or "str" not in kinds:
+            continue
+        if "Sequence[str]" in kinds and isinstance(found[name], Iterable) and not isinstance(found[name], str):
+            found[name] = [_text(name, each) for each in found[name]]
+        else:
+            found[name] = _text(name, found[name])
+    return found
+
+
+def _text(name: str, given: Any) -> str:
+    given = scalar(given)
+    if not isinstance(given, str | os.PathLike | bool | int | float):
+        raise EvaluationError(f"{name}={given!r} must be a text")
+    return json.dumps(given) if isinstance(given, bool | int | float) else os.fsdecode(given)
 
 
 @register("classification")

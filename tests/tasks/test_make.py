@@ -1,0 +1,76 @@
+"""Options of tasks: numbers in place of texts, limits of memory, and what a task is loaded again with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import archwright as aw
+from archwright.errors import DataError, EvaluationError
+from archwright.tasks._make import _with_texts
+
+
+def interactions(path: Path) -> Path:
+    path.write_text("".join(f"{n % 5},{n % 4},{n % 3 + 1}\n" for n in range(60)))
+    return path
+
+
+def series(path: Path) -> Path:
+    path.write_text("".join(f"{n},{n % 7},{n % 12}\n" for n in range(120)))
+    return path
+
+
+def text(path: Path) -> Path:
+    path.write_text("the cat sat on the mat. " * 60)
+    return path
+
+
+def test_numbers_are_texts_where_texts_are_taken() -> None:
+    def load(
+        source: Path,
+        *,
+        column: str | None = None,
+        several: Sequence[str] | str | None = None,
+        count: int | None = None,
+        other: Any = None,
+    ) -> None: ...
+
+    given = {"column": 1, "several": [2, "x"], "count": 3, "other": 4}
+    assert _with_texts(given, load) == {"column": "1", "several": ["2", "x"], "count": 3, "other": 4}
+    assert _with_texts({"column": Path("a"), "several": 5}, load) == {"column": "a", "several": "5"}
+    assert _with_texts({"column": None, "several": True}, load) == {"column": None, "several": "true"}
+    for wrong in ({"column": {"a": 1}}, {"column": ["a"]}, {"several": [None]}):
+        with pytest.raises(EvaluationError, match=r"(column|several)=.* must be a text"):
+            _with_texts(wrong, load)
+
+
+def test_columns_are_given_by_their_numbers(tmp_path: Path) -> None:
+    task = aw.task(interactions(tmp_path / "ratings.csv"), "recommendation", user=2, item=1)
+    assert (len(task.preprocess.users), len(task.preprocess.items)) == (4, 5)
+    assert aw.task(**task.spec).preprocess == task.preprocess
+    for targets in (3, [3], "3"):
+        assert aw.task(series(tmp_path / "series.csv"), "forecasting", time=1, targets=targets).names == ("3",)
+    table = interactions(tmp_path / "table.csv")
+    assert aw.task(table, "classification", target=1).classes == ("0", "1", "2", "3", "4")
+
+
+@pytest.mark.parametrize(
+    ("write", "name"), [(interactions, "recommendation"), (series, "forecasting"), (text, "language")]
+)
+def test_a_limit_of_memory_is_kept(tmp_path: Path, write: Any, name: str) -> None:
+    path = write(tmp_path / "data.csv")
+    assert "max_gigabytes" not in aw.task(path, name).spec
+    task = aw.task(path, name, max_gigabytes=20)
+    assert task.spec["max_gigabytes"] == 20.0
+    assert aw.task(**task.spec).spec == task.spec
+
+
+@pytest.mark.parametrize("limit", [math.inf, math.nan, 0, -1, True, "4"])
+@pytest.mark.parametrize("name", ["language", None])
+def test_what_is_no_limit_of_memory_is_refused(tmp_path: Path, limit: object, name: str | None) -> None:
+    with pytest.raises(DataError, match=r"max_gigabytes=.* must be a number above 0"):
+        aw.task(text(tmp_path / "a.txt") if name else interactions(tmp_path / "a.csv"), name, max_gigabytes=limit)
