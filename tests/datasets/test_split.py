@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.processes import run
 
 from archwright.datasets import Data, data
-from archwright.datasets._split import choose, split
+from archwright.datasets._split import choose, split, three_parts
 from archwright.errors import DataError
 
 class_sizes = st.lists(st.integers(2, 40), min_size=2, max_size=6)
@@ -153,3 +153,17 @@ def test_a_class_of_two_samples_is_always_learnt():
     for seed in range(20):
         found = numbered(labels, validation=0.4, test=0.4, seed=seed)
         assert found.classes.index("rare") in found.train.targets
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"train": [], "validation": "ab", "test": "cd"}, "the training part is empty"),
+        ({"": []}, "the training part is empty"),
+        ({}, "the training part is empty"),
+        ({"train": "abc", "validation": "de"}, "test=5 of 3 samples leaves none to train on"),
+    ],
+)
+def test_parts_without_training_samples_are_refused(given, message):
+    with pytest.raises(DataError, match=message):
+        three_parts(given, validation=0.1, test=5, seed=0)

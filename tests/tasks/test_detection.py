@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 
 import archwright as aw
-from archwright.datasets import Boxes, InputError, Part, decode_boxes, locations, overlaps
+from archwright.datasets import Box, Boxes, InputError, Part, decode_boxes, locations, overlaps
 from archwright.errors import DataError, EvaluationError
 from archwright.export import export_network
 from archwright.tasks import Detection
@@ -36,6 +37,14 @@ def voc(root: Path, count: int = 12) -> Path:
         Image.fromarray(image).save(root / "JPEGImages" / f"{number}.png")
         (root / "Annotations" / f"{number}.xml").write_text(XML.format("".join(objects)))
     return root
+
+
+def lists(root: Path, **parts: str | bytes) -> None:
+    """Write lists of the names of the images of parts."""
+    folder = root / "ImageSets" / "Main"
+    folder.mkdir(parents=True)
+    for part, names in parts.items():
+        (folder / f"{part}.txt").write_bytes(names if isinstance(names, bytes) else names.encode())
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +125,17 @@ def test_lists_of_names_are_the_parts_and_coco_is_read(tmp_path: Path) -> None:
             lambda root: (root / "Annotations" / "3.xml").write_text(XML.format(" " * 2_000_000)),
             r"3\.xml has more than 2,000,000 bytes",
         ),
+        *(
+            (
+                lambda root, name=name: (root / "Annotations" / "3.xml").write_bytes(
+                    f'<?xml version="1.0" encoding="{name}"?><annotation/>'.encode()
+                ),
+                r"3\.xml is no XML",
+            )
+            for name in ("gbk", "nothing")
+        ),
+        (lambda root: lists(root, train="", val="1\n2", test="3\n4"), "the training part is empty"),
+        (lambda root: lists(root, train="\ufeff1\n".encode("utf-16")), r"train\.txt, line 1: .* is not UTF-8"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, change, message: str) -> None:
@@ -123,6 +143,29 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, change, message: st
     change(root)
     with pytest.raises((DataError, InputError), match=message):
         aw.task(root)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bbox": [10**400, 0, 5, 5]}, "annotation 2: .*OverflowError"),
+        ({"bbox": [1, 2, 3]}, "annotation 2: .*ValueError"),
+        ({"category_id": 9}, "annotation 2: .*KeyError: 9"),
+        ({"file_name": "x" * 300}, "names the image 'xxx"),
+        ({"file_name": "a\0b"}, "names the image 'a"),
+    ],
+)
+def test_what_is_wrong_with_a_coco_file_is_said(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images").mkdir()
+    Image.new("L", (64, 64)).save(tmp_path / "images" / "0.png")
+    image = {"id": 0, "file_name": "0.png"}
+    known = {"image_id": 0, "category_id": 1, "bbox": [1, 2, 20, 20]}
+    found = {"images": [image | change], "annotations": [known, known | change]}
+    file = tmp_path / "annotations" / "instances_train.json"
+    file.write_text(json.dumps({**found, "categories": [{"id": 1, "name": "cat"}]}))
+    with pytest.raises(DataError, match=rf"instances_train\.json.*{message}"):
+        aw.task(tmp_path)
 
 
 def test_boxes_outside_their_image_are_left_out_and_told(tmp_path: Path) -> None:
@@ -184,6 +227,33 @@ def test_the_precision_of_a_known_case() -> None:
     meter = task.meter()
     meter.update(outputs, task.train.targets[:1])
     assert meter.compute()["map50"] == pytest.approx((1.0 + 0.5) / 2, abs=0.01)
+
+
+def test_without_boxes_the_precision_is_zero() -> None:
+    task = task_of([[[0, 8, 8, 24, 24]]] * 2)
+    meter = task.meter()
+    meter.update(torch.full((2, task._locations, 7), -20.0), task.train.targets)
+    assert meter.compute() == {"map50": 0.0, "map": 0.0}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_boxes_are_drawn_where_exif_data_are_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.new("L", (64, 32)).save(path)
+    content = path.read_bytes()
+    damaged = b"Exif\0\0MM\0*\0\0\0\x08\0\x09" + b"\x01\x12\0\x03\xff\xff\xff\xff" * 3
+    path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(damaged) + 2) + damaged + content[2:])
+    (written,) = Boxes(str(path), None, (Box("cat", 0.9, (4.0, 4.0, 20.0, 20.0)),)).save(tmp_path)
+    assert Image.open(written).size == (64, 32)
+
+
+def test_images_of_an_idx_file_have_boxes_and_no_picture(tmp_path: Path) -> None:
+    task = task_of([[[0, 8, 8, 24, 24]]] * 2)
+    outputs = torch.full((1, task._locations, 7), -20.0)
+    outputs[0, 9, [0, 2]] = 5.0
+    (found,) = task.preprocess.results(outputs, [(str(tmp_path / "digits-idx3-ubyte"), 1)])
+    assert len(found.objects) == 1
+    assert found.save(tmp_path) == []
 
 
 def test_overlaps_and_suppression() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 import archwright as aw
 from archwright.datasets import IGNORED, InputError, Mask, image_size
@@ -21,6 +21,15 @@ from archwright.export import export_network
 from archwright.tasks._segmentation import Overlap
 
 RNG = np.random.default_rng(0)
+STORED = {  # what turns a picture into one that is stored in an orientation of EXIF
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_90",
+    7: "TRANSVERSE",
+    8: "ROTATE_270",
+}
 
 
 def pair(folder: Path, name: str, *, size: tuple[int, int] = (32, 32), values: tuple[int, ...] = (0, 255)) -> None:
@@ -106,6 +115,58 @@ def test_images_of_other_sizes_are_resized_and_masks_keep_their_values(tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("values", "names", "wanted"),
+    [
+        ((0, 2), "none road car", ("none", "car")),  # by their values, where there is no road
+        ((0, 1), "none road car", ("none", "road")),
+        ((0, IGNORED), "none road", ("none", "road")),
+        ((10, 20), "none road", ("none", "road")),
+    ],
+)
+def test_classes_have_the_names_of_their_values(
+    tmp_path: Path, values: tuple[int, ...], names: str, wanted: tuple[str, ...]
+) -> None:
+    pair(tmp_path, "a", values=values)
+    (tmp_path / "classes.txt").write_text("\n".join(names.split()))
+    files = [(tmp_path / "images" / "a.png", tmp_path / "masks" / "a.png")]
+    assert aw.datasets.read_pairs(files)[2] == wanted
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_masks_lie_over_images_as_they_are_seen(tmp_path: Path, turn: int) -> None:
+    seen = Image.fromarray(RNG.integers(0, 256, (6, 4), dtype=np.uint8))
+    stored = seen if turn == 1 else seen.transpose(Image.Transpose[STORED[turn]])
+    exif = Image.Exif()
+    exif[274] = turn
+    stored.save(tmp_path / "image.png", exif=exif)
+    assert ImageOps.exif_transpose(Image.open(tmp_path / "image.png")).tobytes() == seen.tobytes()
+    bright = np.array(seen) > 128
+    Image.fromarray(bright.astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    images, masks, _ = aw.datasets.read_pairs([(tmp_path / "image.png", tmp_path / "mask.png")])
+    assert np.array_equal(images[0, 0].numpy(), np.array(seen))
+    assert np.array_equal(masks[0].numpy(), bright)
+    found = Mask(str(tmp_path / "image.png"), None, {}, masks[0].long())
+    mask, overlay = found.save(tmp_path)
+    assert np.array_equal(np.array(Image.open(mask)), bright)
+    assert np.array_equal(np.array(Image.open(overlay))[..., 0][~bright], np.array(seen)[~bright])
+    if turn > 4:
+        Image.fromarray(bright.T.astype(np.uint8)).save(tmp_path / "mask.png")
+        with pytest.raises(InputError, match=r"has 6x4 pixels, but its mask .* 4x6; .* as they are seen"):
+            aw.datasets.read_pairs([(tmp_path / "image.png", tmp_path / "mask.png")])
+
+
+def test_the_mask_of_an_image_in_an_idx_file_is_written_alone(tmp_path: Path) -> None:
+    written = Mask("digits-idx3-ubyte", 3, {}, torch.eye(4, dtype=torch.int64)).save(tmp_path)
+    assert [path.name for path in written] == ["digits-idx3-ubyte-3-mask.png"]
+    assert np.array_equal(np.array(Image.open(written[0])), np.eye(4))
+
+
+def test_the_limit_of_memory_holds_for_the_first_image(folder: Path) -> None:
+    with pytest.raises(InputError, match="a sixteenth of the limit"):
+        image_size(folder / "images" / "0.png", most=64, multiple=32, gigabytes=1e-6)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda folder: (folder / "masks" / "3.png").unlink(), r"images/3\.png has no mask of the same name"),
@@ -120,6 +181,11 @@ def test_images_of_other_sizes_are_resized_and_masks_keep_their_values(tmp_path:
             "hold 1 class; 2 to 254 are possible",
         ),
         (lambda folder: (folder / "classes.txt").write_text("one\n"), "has to name 2 class"),
+        (lambda folder: (folder / "classes.txt").write_text("one\ntwo\nthree\n"), "has to name 2 class.*0, 255"),
+        (
+            lambda folder: (folder / "classes.txt").write_bytes("one\ntwo\n".encode("utf-16")),
+            r"classes\.txt, line 1: .* is not UTF-8",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_said(folder: Path, change, message: str) -> None:

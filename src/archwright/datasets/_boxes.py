@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from archwright.datasets._image_preprocess import ImagePreprocess
 from archwright.datasets._preprocess import Result, free_path
-from archwright.datasets._reading import InputError, orientation, pillow
+from archwright.datasets._reading import InputError, open_image, orientation, pillow, turned
 
 __all__ = ["STRIDES", "Box", "Boxes", "DetectionPreprocess", "decode_boxes", "locations", "overlaps"]
 
@@ -71,15 +72,15 @@ class Boxes(Result):
             folder: A folder that exists. Files in it are not overwritten: new names get a number.
 
         Returns:
-            `NAME-boxes.png`; nothing without a file of the image.
+            `NAME-boxes.png`; nothing without a picture of its own, such as in an idx file.
         """
-        if self.file is None:
+        if self.file is None or self.row is not None:
             return []
         pillow()
-        from PIL import Image, ImageDraw, ImageOps
+        from PIL import ImageDraw
 
-        with Image.open(self.file) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
+        with open_image(Path(self.file), math.inf) as opened:  # the limit was that of its reading
+            image = turned(opened.convert("RGB"), orientation(opened))
         draw = ImageDraw.Draw(image)
         labels = sorted({each.label for each in self.objects})
         for each in self.objects:
@@ -121,7 +122,8 @@ class DetectionPreprocess(ImagePreprocess):
         """Return the objects of each image, in pixels of its file, or of the network for a tensor."""
         found = []
         for place, (boxes, scores, labels) in zip(places, decode_boxes(outputs, self.shape[1:]), strict=True):
-            width, height = _size(place[0]) if place[0] is not None else self.shape[:0:-1]
+            file, number = place  # the number of an image in an idx file
+            width, height = _size(file) if file is not None and number is None else self.shape[:0:-1]
             scale = torch.tensor([width / self.width, height / self.height] * 2)
             objects = zip(labels.tolist(), scores.tolist(), (boxes * scale).tolist(), strict=True)
             found.append(Boxes(*place, tuple(Box(self.classes[k], s, (b[0], b[1], b[2], b[3])) for k, s, b in objects)))
@@ -206,6 +208,6 @@ def _kept(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _size(file: str) -> tuple[int, int]:
     """Return width and height of an image as it is seen."""
-    with pillow().open(file) as image:
+    with open_image(Path(file), math.inf) as image:
         size: tuple[int, int] = image.size
         return size if orientation(image) < 5 else size[::-1]

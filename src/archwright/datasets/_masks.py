@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from archwright.datasets._image_preprocess import ImagePreprocess
 from archwright.datasets._preprocess import Result, free_path
-from archwright.datasets._reading import InputError, orientation, pillow
+from archwright.datasets._reading import InputError, open_image, orientation, pillow, turned
 
 __all__ = ["COLOURS", "Mask", "SegmentationPreprocess"]
 
@@ -57,18 +58,16 @@ class Mask(Result):
 
         Returns:
             `NAME-mask.png`, with the index of a class for each pixel and colours to see them by, and
-            `NAME-overlay.png`; without a file of the image only the mask.
+            `NAME-overlay.png`; without a picture of its own, such as in an idx file, only the mask.
         """
         library = pillow()
         mask = library.fromarray(self.classes.to(torch.uint8).numpy())
-        name, image = f"sample-{self.row}", None
-        if self.file is not None:
-            name = Path(self.file).stem
-            with library.open(self.file) as opened:
-                turn = orientation(opened)
-                image = opened.convert("RGB")
-            turned = {3: 180, 6: 270, 8: 90}.get(turn)
-            image = image if turned is None else image.rotate(turned, expand=True)
+        name, image = "sample" if self.file is None else Path(self.file).stem, None
+        if self.row is not None:
+            name = f"{name}-{self.row}"
+        elif self.file is not None:
+            with open_image(Path(self.file), math.inf) as opened:  # the limit was that of its reading
+                image = turned(opened.convert("RGB"), orientation(opened))
             mask = mask.resize(image.size, library.Resampling.NEAREST)
         mask.putpalette([part for index in range(256) for part in _colour(index)])
         written = [free_path(folder / f"{name}-mask.png")]

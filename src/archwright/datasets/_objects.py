@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from archwright._words import counted
 from archwright.datasets._images import read_images, to_size
 from archwright.datasets._reading import GIGABYTES, IMAGES, check_file, limit_text, open_image, orientation
+from archwright.datasets._text_preprocess import text_of_file
 from archwright.errors import DataError
 
 _PARTS = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}
@@ -129,7 +131,7 @@ def tensors_of(
 
 def _voc(root: Path) -> dict[str, list[Annotated]]:
     lists = [(part, root / "ImageSets" / "Main" / f"{name}.txt") for name, part in _PARTS.items()]
-    named = {part: path.read_text(encoding="utf-8").split() for part, path in lists if path.is_file()}
+    named = {part: text_of_file(path).split() for part, path in lists if path.is_file()}
     if "train" not in named:
         files = sorted(path.stem for path in (root / "Annotations").iterdir() if path.suffix == ".xml")
         named = {"": files}
@@ -148,7 +150,7 @@ def _voc_image(root: Path, name: str) -> Annotated:
         raise DataError(f"{path} declares a document type, or is in UTF-16, and is no annotation of Pascal VOC")
     try:
         tree = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of an encoding
         raise DataError(f"{path} is no XML: {error}") from error
     image = next((file for suffix in IMAGES if (file := root / "JPEGImages" / f"{name}{suffix}").is_file()), None)
     if image is None:
@@ -188,16 +190,19 @@ def _coco_part(root: Path, path: Path, gigabytes: float) -> list[Annotated]:
     check_file(path)
     if path.stat().st_size > gigabytes / 4 * 1e9:
         raise DataError(f"{path} takes more than a quarter of {limit_text(gigabytes)}")
+    where = str(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         names = {each["id"]: str(each["name"]) for each in data["categories"]}
         files = {each["id"]: str(each["file_name"]) for each in data["images"]}
         objects: dict[Any, list[Any]] = {key: [] for key in files}
-        for each in data["annotations"]:
+        for number, each in enumerate(data["annotations"], start=1):
+            where = f"{path}, annotation {number}"
             x, y, width, height = map(float, each["bbox"])
             objects[each["image_id"]].append((names[each["category_id"]], (x, y, x + width, y + height)))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no COCO file of instances: {type(error).__name__}: {error}") from error
+    except (KeyError, OverflowError, TypeError, ValueError, RecursionError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise DataError(f"{where}: this is not as in a COCO file of instances: {told}; {_LAYOUT}") from error
     part = path.stem.removeprefix("instances_")
     places = [root / part, root / "images" / part, root / "images", root]
     return [Annotated(_image(path, name, places), tuple(objects[key])) for key, name in files.items()]
@@ -207,7 +212,7 @@ def _image(annotations: Path, name: str, places: Sequence[Path]) -> Path:
     """Return the file of an image, which lies in one of some folders."""
     for place in places:
         file = place / name
-        if file.is_file() and file.resolve().is_relative_to(place.resolve()):
+        if os.path.isfile(file) and file.resolve().is_relative_to(place.resolve()):
             return file
     raise DataError(f"{annotations} names the image {name!r}, which is in none of {', '.join(map(str, places))}")
 

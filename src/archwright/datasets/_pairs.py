@@ -11,7 +11,17 @@ from torch import Tensor
 
 from archwright._words import counted
 from archwright.datasets._images import read_images, to_size
-from archwright.datasets._reading import GIGABYTES, IMAGES, InputError, limit_text, open_image, orientation, pillow
+from archwright.datasets._reading import (
+    GIGABYTES,
+    IMAGES,
+    InputError,
+    limit_text,
+    open_image,
+    orientation,
+    pillow,
+    turned,
+)
+from archwright.datasets._text_preprocess import text_lines
 from archwright.errors import DataError
 
 IGNORED = 255
@@ -66,8 +76,8 @@ def read_pairs(
         and 255 for pixels that are not looked at; and the names of the classes.
 
     Raises:
-        DataError: A mask has another size than its image, or there are too many classes.
-        InputError: A file cannot be read, or they take too much memory.
+        DataError: There are too many classes, or they have other names.
+        InputError: A file cannot be read, they take too much memory, or a mask has another size than its image.
 
     Example:
         >>> from PIL import Image
@@ -106,13 +116,14 @@ def read_pairs(
     return images, masks, _names(pairs[0][1].parent, classes, root)
 
 
-def image_size(path: Path, *, most: int, multiple: int) -> tuple[int, int]:
+def image_size(path: Path, *, most: int, multiple: int, gigabytes: float = GIGABYTES) -> tuple[int, int]:
     """Return height and width for images like one: its own, or a smaller size of about the same shape.
 
     Args:
         path: The image.
         most: Pixels of the longer side at most.
         multiple: What sides are rounded to a multiple of.
+        gigabytes: The limit of memory, of which the image may take a sixteenth.
 
     Example:
         >>> from PIL import Image
@@ -120,7 +131,7 @@ def image_size(path: Path, *, most: int, multiple: int) -> tuple[int, int]:
         >>> image_size(Path("image.png"), most=256, multiple=32)
         (192, 256)
     """
-    with open_image(path) as image:
+    with open_image(path, gigabytes) as image:
         sides = image.size if orientation(image) > 4 else image.size[::-1]
     scale = min(1.0, most / max(sides))
     height, width = (max(1, round(scale * side / multiple)) * multiple for side in sides)
@@ -128,13 +139,18 @@ def image_size(path: Path, *, most: int, multiple: int) -> tuple[int, int]:
 
 
 def _mask(image: Path, mask: Path, size: tuple[int, int], gigabytes: float) -> np.ndarray:
-    """Return the values of a mask in a size, uint8 (height, width), or its colours, int32."""
+    """Return the values of a mask in a size, upright, uint8 (height, width), or its colours, int32."""
     library = pillow()
     with open_image(image, gigabytes) as one, open_image(mask, gigabytes) as other:
-        if one.size != other.size:
-            sizes = [f"{each.height}x{each.width}" for each in (one, other)]
-            raise DataError(f"{image} has {sizes[0]} pixels, but its mask {mask} {sizes[1]}; they must be of one size")
-        plain = other if other.mode in ("1", "L", "P") else other.convert("RGB")
+        turns = [orientation(each) for each in (one, other)]
+        sides = [each.size if turn > 4 else each.size[::-1] for each, turn in zip((one, other), turns, strict=True)]
+        if sides[0] != sides[1]:
+            told = ["x".join(map(str, each)) for each in sides]
+            raise InputError(
+                f"{image} has {told[0]} pixels, but its mask {mask} {told[1]}; they must be of one size as they "
+                "are seen, turned as their EXIF data say"
+            )
+        plain = turned(other if other.mode in ("1", "L", "P") else other.convert("RGB"), turns[1])
         values = np.array(plain.resize(size[::-1], library.Resampling.NEAREST))
     if values.ndim == 3:
         values = values.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
@@ -146,17 +162,25 @@ def _mask(image: Path, mask: Path, size: tuple[int, int], gigabytes: float) -> n
 
 
 def _names(folder: Path, classes: Iterable[int], root: Path | None) -> tuple[str, ...]:
-    """Return the names in a file `classes.txt` beside the masks or up to two folders above, or else the values."""
+    """Return the names in a file `classes.txt` beside the masks or up to two folders above, or else the values.
+
+    Its lines are the names of the values 0, 1, 2, ... of masks, or of the values that there are.
+    """
     classes = list(classes)
     for place in (folder, folder.parent, folder.parent.parent):
         if root is not None and not place.is_relative_to(root):
             break
         file = place / "classes.txt"
         if file.is_file():
-            names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-            if len(names) < len(classes) or len(set(names)) < len(names):
-                raise DataError(f"{file} has to name {counted(len(classes), 'class')}, each in a line of its own")
-            return tuple(names[: len(classes)])
+            names = [line.strip() for line in text_lines(file) if line.strip()]
+            if len(set(names)) == len(names) and max(classes) < len(names):
+                return tuple(names[value] for value in classes)
+            if len(set(names)) < len(names) or len(names) != len(classes):
+                raise DataError(
+                    f"{file} has to name {counted(len(classes), 'class')}, each in a line of its own: those of the "
+                    f"values {', '.join(map(str, classes[:8]))} in this order, or of 0, 1, 2, ... up to the largest"
+                )
+            return tuple(names)
     return ("background", "foreground") if classes == [0, IGNORED] else tuple(map(str, classes))
 
 

@@ -60,7 +60,7 @@ def three_parts(
         strata: The (n,) classes of the samples to split, which are taken in proportion; `None` for one class.
 
     Raises:
-        DataError: A share is out of range, or leaves a part without samples.
+        DataError: There are no training samples, or a share is out of range or leaves a part without samples.
 
     Example:
         >>> from archwright.datasets import three_parts
@@ -69,6 +69,8 @@ def three_parts(
         [7, 1, 2]
     """
     train = list(given.get("train", given.get("", ())))
+    if not train:
+        raise DataError("the training part is empty: give it samples, or give all samples undivided, to be split")
     held, final = list(given.get("validation", ())), list(given.get("test", ()))
     classes = np.zeros(len(train), dtype=np.int64) if strata is None else strata
     places = list(
@@ -122,6 +124,8 @@ def split_in_order(
 
 def _tested(total: int, count: int | None, seed: int) -> tuple[Indices, Indices, Indices]:
     """Return the indices of the training and test samples, where the validation samples are given."""
+    if count is not None and count >= total:
+        raise DataError(f"test={count} of {total} samples leaves none to train on; lower it")
     in_test = choose(np.zeros(total, dtype=np.int64), count or 0, np.random.default_rng(seed))
     everything = np.arange(total, dtype=np.int64)
     return everything[~in_test], everything[:0], everything[in_test]

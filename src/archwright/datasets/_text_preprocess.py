@@ -42,6 +42,7 @@ class TextPreprocess(Preprocess):
         length: The length.
         column: The column of the texts in a table: its name, or its position, from 1, if columns have no names.
         named: Whether columns have names.
+        encoding: The encoding of files.
 
     Example:
         >>> preprocess = TextPreprocess(("bad", "good"), ("a", "film", "fine"), 5)
@@ -60,6 +61,7 @@ class TextPreprocess(Preprocess):
     length: int
     column: str = "text"
     named: bool = True
+    encoding: str = "utf-8"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,9 +96,9 @@ class TextPreprocess(Preprocess):
         """
         path = Path(path)
         if not path.name.lower().endswith(TABLES):
-            yield None, self.encode(text_of_file(path, gigabytes), f"{path}: ")
+            yield None, self.encode(text_of_file(path, gigabytes, self.encoding), f"{path}: ")
             return
-        rows = text_rows(path, gigabytes)
+        rows = text_rows(path, gigabytes, self.encoding)
         first = next(rows, None)
         if first is None:
             raise InputError(f"{path} is empty.")
@@ -146,6 +148,7 @@ class TextPreprocess(Preprocess):
             "classes": list(self.classes),
             "column": self.column,
             "named": self.named,
+            "encoding": self.encoding,
             "length": self.length,
             "vocabulary": list(self.vocabulary),
         }
@@ -160,7 +163,8 @@ class TextPreprocess(Preprocess):
         length, named, column = field(data, "length", int), field(data, "named", bool), field(data, "column", str)
         if length < 1 or not (named or (column.isdecimal() and int(column))):
             raise InputError(f"length={length} or column={column!r} is not possible.")
-        return cls(texts(data, "classes"), texts(data, "vocabulary"), length, column, named)
+        encoding = field({"encoding": "utf-8", **data}, "encoding", str)  # networks of earlier versions have none
+        return cls(texts(data, "classes"), texts(data, "vocabulary"), length, column, named, encoding)
 
     def _place(self, first: Sequence[str], path: object) -> tuple[int, bool]:
         """Return where the texts stand, and whether the first row is one of names."""
@@ -237,7 +241,12 @@ def text_lines(path: Path, gigabytes: float = GIGABYTES, encoding: str = "utf-8"
                 except UnicodeDecodeError as error:
                     raise InputError(
                         f"{path}, line {number}: {error.object[error.start : error.end]!r} is not {encoding.upper()}; "
-                        "convert the file to UTF-8, or name its encoding: encoding='latin-1'"
+                        "convert the file. Text classification and sequence labelling learn from files in other "
+                        "encodings, too: encoding='latin-1'"
+                    ) from error
+                except LookupError as error:
+                    raise InputError(
+                        f"encoding={encoding!r} is no encoding of texts, such as 'utf-8' or 'latin-1'"
                     ) from error
                 yield text.removeprefix("\ufeff") if number == 1 else text
     except (OSError, EOFError, zlib.error) as error:

@@ -227,7 +227,9 @@ def detection(
     found = read_objects(source, gigabytes=max_gigabytes)
     classes = class_names_of(found)
     images, places = three_parts(found, validation=validation, test=test, seed=seed)
-    given = size if size is not None else image_size(images[0].image, most=_SIDE, multiple=_MULTIPLE)
+    given = size
+    if given is None:
+        given = image_size(images[0].image, most=_SIDE, multiple=_MULTIPLE, gigabytes=max_gigabytes)
     inputs, targets, left_out = tensors_of(images, classes, size=given, gigabytes=max_gigabytes)
     if any(side % _MULTIPLE for side in inputs.shape[2:]):
         raise EvaluationError(f"size={size!r}: the sides are multiples of {_MULTIPLE}")

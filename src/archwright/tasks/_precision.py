@@ -52,13 +52,15 @@ class MeanPrecision:
         self._images += len(targets)
 
     def compute(self) -> dict[str, float]:
-        """Return "map50" and "map", means over the classes that have objects.
+        """Return "map50" and "map", means over the classes that have objects; 0 where no box is found.
 
         Raises:
             EvaluationError: There is no object.
         """
         if not self._objects:
             raise EvaluationError(f"none of {self._images} images has an object: precision is not defined")
+        if not self._found:
+            return {"map50": 0.0, "map": 0.0}  # the library takes no empty list
         from faster_coco_eval import COCO, COCOeval_faster
 
         height, width = self._size

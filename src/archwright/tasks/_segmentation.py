@@ -202,7 +202,9 @@ def segmentation(
     if pairs is None:
         raise EvaluationError(f"{source} holds no folders of images and masks; give FOLDER/images and FOLDER/masks")
     files, places = three_parts(pairs, validation=validation, test=test, seed=seed)
-    given = size if size is not None else image_size(files[0][0], most=_SIDE, multiple=_MULTIPLE)
+    given = size
+    if given is None:
+        given = image_size(files[0][0], most=_SIDE, multiple=_MULTIPLE, gigabytes=max_gigabytes)
     images, masks, classes = read_pairs(files, size=given, gigabytes=max_gigabytes, root=source)
     train, held, final = (Part(images[chosen], masks[chosen]) for chosen in places)
     spec = {"task": "segmentation", "source": str(source), "validation": validation, "test": test, "seed": seed}
