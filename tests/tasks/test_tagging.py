@@ -13,7 +13,17 @@ import pytest
 import torch
 
 import archwright as aw
-from archwright.datasets import InputError, TagPreprocess, Tags, holds_tags, load_preprocess, read_tags, shape_of, spans
+from archwright.datasets import (
+    InputError,
+    TagPreprocess,
+    Tags,
+    holds_tags,
+    load_preprocess,
+    preprocess_from_json,
+    read_tags,
+    shape_of,
+    spans,
+)
 from archwright.errors import DataError
 from archwright.export import export_network
 from archwright.tasks import SpanF1, Tagging, fit_within
@@ -136,12 +146,32 @@ def test_a_file_without_empty_lines_is_one_sentence(tmp_path: Path) -> None:
         ("in O\nBerlin\n", r"a.conll, row 2: the token 'Berlin' has no tag"),
         ("\n\n", r"a.conll is empty"),
         ("in O\nat O\n\n" * 20, r"one tag only, 'O'"),
+        (
+            "# sent_id = 1\n1 in ADP _\n\n" * 9,
+            r"a\.conll, row 1: a comment as in files of CoNLL-U, whose last column is no tag",
+        ),
+        ("".join(f"token tag{n}\n\n" for n in range(2000)), r"a\.conll, row \d+: there are 1,400 different tags"),
     ],
 )
 def test_bad_files_are_refused_by_name_and_row(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "a.conll").write_text(content)
     with pytest.raises(DataError, match=message):
         aw.task(tmp_path / "a.conll", "tagging")
+
+
+def test_files_of_another_encoding_are_learnt_from_and_predicted(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_bytes("caf\xe9 B-LOC\nin O\n\n".encode("latin-1") * 20)
+    with pytest.raises(DataError, match=r"a\.conll, line 1: .* is not UTF-8"):
+        aw.task(path, "tagging")
+    with pytest.raises(DataError, match="encoding='nothing' is no encoding"):
+        aw.task(path, "tagging", encoding="nothing")
+    preprocess = aw.task(path, "tagging", encoding="latin-1").preprocess
+    assert "caf\xe9" in preprocess.vocabulary
+    (_, found), *_ = preprocess_from_json(json.loads(json.dumps(preprocess.to_json()))).read(path)
+    assert found.note == ("caf\xe9", "in")
+    before = {name: value for name, value in preprocess.to_json().items() if name != "encoding"}
+    assert preprocess_from_json(before).encoding == "utf-8"
 
 
 def test_a_tag_of_the_test_part_alone_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,15 @@ import pytest
 import torch
 
 import archwright as aw
-from archwright.datasets import InputError, TextPreprocess, holds_texts, load_preprocess, words_of
+from archwright.datasets import (
+    InputError,
+    TextPreprocess,
+    holds_texts,
+    load_preprocess,
+    preprocess_from_json,
+    read_texts,
+    words_of,
+)
 from archwright.errors import DataError, EvaluationError
 from archwright.export import Predictor, export_network
 from archwright.tasks import TextClassification, fit_within
@@ -192,9 +200,24 @@ def test_other_encodings_are_named(tmp_path: Path) -> None:
     path.write_bytes("".join(f"une caf\xe9 de {n},{n % 2}\n" for n in range(30)).encode("latin-1"))
     with pytest.raises((DataError, InputError), match=r"cafe.csv, line 1: .* is not UTF-8.*encoding='latin-1'"):
         loaded(path)
-    assert "caf\xe9" in loaded(path, encoding="latin-1").preprocess.vocabulary
+    preprocess = loaded(path, encoding="latin-1").preprocess
+    assert "caf\xe9" in preprocess.vocabulary
+    again = preprocess_from_json(json.loads(json.dumps(preprocess.to_json())))
+    assert preprocess.ids["caf\xe9"] in next(again.read(path))[1]
+    (tmp_path / "one.txt").write_bytes(b"le caf\xe9")
+    assert preprocess.ids["caf\xe9"] in next(again.read(tmp_path / "one.txt"))[1]
+    before = {name: value for name, value in preprocess.to_json().items() if name != "encoding"}
+    assert preprocess_from_json(before).encoding == "utf-8"
     with pytest.raises(DataError, match="encoding='nothing'"):
         loaded(path, encoding="nothing")
+
+
+def test_a_table_of_names_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n")
+    with pytest.raises(DataError, match=r"a\.csv holds a row of names and no texts"):
+        loaded(tmp_path / "a.csv", target="label")
+    with pytest.raises(DataError, match="no training sample"):
+        read_texts({"": []})
 
 
 def test_a_class_of_the_test_part_alone_is_refused(tmp_path: Path, table: Path) -> None:

@@ -21,6 +21,7 @@ from archwright.datasets import (
     Written,
     joined_tokens,
     preprocess_from_json,
+    read_lines,
     tokens_of,
 )
 from archwright.errors import ArchwrightError
@@ -99,12 +100,46 @@ def test_a_table_without_names_is_read_as_it_stands(tmp_path: Path) -> None:
     assert "dog" in task.preprocess.written_words
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_a_line_ends_at_its_end_alone(folder: Path, tmp_path: Path, mark: str) -> None:
+    lines = (folder / "train.en").read_text().splitlines()
+    (folder / "train.en").write_text("\r\n".join([f"a{mark}dog runs.", *lines[1:]]) + "\r\n", newline="")
+    task = aw.task(folder, pair="de-en", test_file="test_2016")
+    assert len(task.train) == 72
+    assert task.preprocess.text(task.train.targets[1].tolist()) == "a dog sits."
+    (tmp_path / "pairs.jsonl").write_text(
+        "".join(json.dumps({"a": f"{a}{mark}", "b": b}, ensure_ascii=False) + "\n" for a, b in PAIRS * 4)
+    )
+    assert len(aw.task(tmp_path / "pairs.jsonl", "translation", validation=4, test=4).train) == 40
+    (tmp_path / "new.txt").write_text(f"ein{mark}Hund\nein Mann\n")
+    assert [row for row, _ in task.preprocess.read(tmp_path / "new.txt")] == [1, 2]
+    (tmp_path / "empty.txt").write_text("")
+    assert read_lines(tmp_path / "empty.txt") == []
+
+
+def test_a_part_has_both_files_or_none(folder: Path) -> None:
+    (folder / "val.en").unlink()
+    with pytest.raises(ArchwrightError, match=r"val\.de has no file ending in \.en beside it"):
+        aw.task(folder, pair="de-en")
+    (folder / "val.de").unlink()
+    assert len(aw.task(folder, pair="de-en", validation=8).validation) == 8
+
+
+@pytest.mark.parametrize(("content", "message"), [("", r"train\.csv is empty"), ("a,b\n", "training part is empty")])
+def test_a_table_without_texts_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "train.csv").write_text(content)
+    with pytest.raises(ArchwrightError, match=message):
+        aw.task(tmp_path, "translation", pair="a-b" if content else None)
+
+
 def test_what_is_wrong_is_said(folder: Path, tmp_path: Path) -> None:
     for options, message in (
         ({"pair": "de-es"}, "pair='de-es' is not there"),
         ({"pair": "german"}, "pair='german' is no pair of two names"),
         ({"pair": "de-en", "test_file": "test_2017"}, r"has no files test_2017\.de and test_2017\.en"),
         ({"pair": "de-en", "least": 1000}, "no word occurs 1000 times"),
+        ({"pair": "de-en", "longest": 0}, "longest=0 must be a whole number of tokens, 1 or more"),
+        ({"pair": "de-en", "longest": -3}, "longest=-3 must be"),
     ):
         with pytest.raises(ArchwrightError, match=message):
             aw.task(folder, "translation", **options)

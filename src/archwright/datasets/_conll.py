@@ -97,6 +97,11 @@ def read_tags(path: Path, *, encoding: str = "utf-8", gigabytes: float = GIGABYT
     found = []
     for begun, rows in sentences(path, gigabytes, encoding):
         for place, cells in enumerate(rows):
+            if cells[0] == "#" and cells[2:3] == ["="]:
+                raise DataError(
+                    f"{path}, row {begun + place}: a comment as in files of CoNLL-U, whose last column is no tag; keep "
+                    "two columns, the token and its tag, and no comments"
+                )
             if len(cells) < 2 or not cells[-1]:
                 raise DataError(
                     f"{path}, row {begun + place}: the token {cells[0][:40]!r} has no tag; a line has a token and, in "

@@ -177,13 +177,14 @@ def class_names(labels: Labels) -> tuple[str, ...]:
 def to_indices(labels: Labels, classes: tuple[str, ...]) -> npt.NDArray[np.int64]:
     """Return each label's position in `classes`, int64 of shape (n,); DataError where it is not among them."""
     names, inverse = np.unique(labels, return_inverse=True)
-    new = [str(name) for name in names if name not in classes]
+    places = {name: place for place, name in enumerate(classes)}
+    new = [str(name) for name in names if str(name) not in places]
     if new:
         raise DataError(
             f"the test part holds {_listed(new)}, which the training part never shows. Training "
             f"classes: {_listed(classes)}. Make the names agree, or remove these test samples."
         )
-    position = np.array([classes.index(name) for name in names], dtype=np.int64)
+    position = np.array([places[str(name)] for name in names], dtype=np.int64)
     return position[inverse]
 
 
@@ -195,7 +196,8 @@ def check_classes(labels: Labels, *, maybe_header: bool = False) -> None:
     """
     names, counts = np.unique(labels, return_counts=True)
     if len(names) < 2:
-        raise DataError(f"there is one class only, {str(names[0])!r}; at least two are needed to learn from.")
+        held = f"one class only, {str(names[0])!r}" if len(names) else "no training sample"
+        raise DataError(f"there is {held}; at least two classes are needed to learn from.")
     single = [str(name) for name in names[counts == 1]]
     if maybe_header and str(labels[0]) in single:
         raise DataError(

@@ -106,6 +106,9 @@ def _from_lines(
             found[part] = _parallel(files[chosen[0]], files[chosen[1]], gigabytes)
         elif name is not None:
             raise DataError(f"{root} has no files {name}.{chosen[0]} and {name}.{chosen[1]}")
+        elif alone := [end for end in chosen if end in files]:
+            other = next(end for end in chosen if end not in files)
+            raise DataError(f"{files[alone[0]]} has no file ending in .{other} beside it; a part has both or none")
     return found, "-".join(chosen)
 
 
@@ -140,6 +143,8 @@ def _from_table(
         return pairs, named
     rows = _rows(path, gigabytes)
     head = rows[0][1] if rows else []
+    if not head:
+        raise DataError(f"{path} is empty; {_LAYOUT}")
     is_head = wanted is not None or (all(" " not in cell for cell in head) and any(" " in c for c in rows[-1][1]))
     named = wanted or head
     _check(named, path)

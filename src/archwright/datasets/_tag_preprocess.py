@@ -55,6 +55,7 @@ class TagPreprocess(Preprocess):
         classes: The tags, in the order of the network's scores.
         vocabulary: The tokens and shapes with an id of their own, 2, 3, ...
         length: The number of tokens of a sentence, at most.
+        encoding: The encoding of files.
 
     Example:
         >>> preprocess = TagPreprocess(("O", "B-LOC"), ("in", "<Xx>"), 4)
@@ -72,6 +73,7 @@ class TagPreprocess(Preprocess):
     classes: tuple[str, ...]
     vocabulary: tuple[str, ...]
     length: int
+    encoding: str = "utf-8"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -96,7 +98,7 @@ class TagPreprocess(Preprocess):
             InputError: The file cannot be read, or is empty.
         """
         found = False
-        for number, rows in sentences(Path(path), gigabytes):
+        for number, rows in sentences(Path(path), gigabytes, self.encoding):
             found = True
             yield number, self._noted([cells[0] for cells in rows])
         if not found:
@@ -162,6 +164,7 @@ class TagPreprocess(Preprocess):
             "kind": self.kind,
             "classes": list(self.classes),
             "length": self.length,
+            "encoding": self.encoding,
             "vocabulary": list(self.vocabulary),
         }
 
@@ -175,7 +178,8 @@ class TagPreprocess(Preprocess):
         length = field(data, "length", int)
         if length < 1:
             raise InputError(f"length={length} is not possible.")
-        return cls(texts(data, "classes"), texts(data, "vocabulary"), length)
+        encoding = field({"encoding": "utf-8", **data}, "encoding", str)  # networks of earlier versions have none
+        return cls(texts(data, "classes"), texts(data, "vocabulary"), length, encoding)
 
 
 class _Scored(nn.Module):

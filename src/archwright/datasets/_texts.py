@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -150,10 +149,6 @@ def find_texts(
         >>> find_texts(Path("films.tsv"))[0][""][1].label
         '0'
     """
-    try:
-        codecs.lookup(encoding)
-    except LookupError as error:
-        raise DataError(f"encoding={encoding!r} is no encoding, such as 'utf-8' or 'latin-1'") from error
     files: dict[str, Path] = {}
     if source.is_dir():
         files = _part_files(source)
@@ -186,6 +181,8 @@ def find_texts(
             Text(cells[columns.text], cells[columns.label], f"{path}, row {number}")
             for number, cells in rows[int(is_header) :]
         ]
+        if not parts[part]:
+            raise DataError(f"{path} holds a row of names and no texts; {_LAYOUT}")
     assert columns is not None
     if parts.keys() == {"train"}:
         parts = {"": parts["train"]}

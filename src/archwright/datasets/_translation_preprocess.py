@@ -238,6 +238,7 @@ def read_lines(path: Path, gigabytes: float = GIGABYTES) -> list[str]:
             raise InputError(f"{path} takes more than a sixteenth of {limit_text(gigabytes)}")
         if len(content) + _OF_A_LINE * content.count(b"\n") > 2 * most:
             raise InputError(f"{path} takes, as lines in memory, more than an eighth of {limit_text(gigabytes)}")
-        return content.decode("utf-8-sig").splitlines()
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
+        return text.split("\n") if text else []  # `splitlines` would also split at U+2028 and the like, within a text
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a text in UTF-8: {error}") from error

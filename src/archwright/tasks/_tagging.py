@@ -38,6 +38,7 @@ from archwright.tasks._text import checked_length, forgetful, shortened
 
 _NONE = -100  # the target where there is no token
 _LEAST = 1e-3  # of a probability of the baseline
+_MOST_TAGS = 1_000
 
 
 class Tagging(Task):
@@ -55,6 +56,7 @@ class Tagging(Task):
             most 256. Longer ones are cut.
         least: How often a token of the vocabulary occurs in the training part at least.
         most: The number of tokens of the vocabulary at most.
+        encoding: The encoding of files.
         spec: What `aw.task` loads them again with.
         name: The name.
 
@@ -80,6 +82,7 @@ class Tagging(Task):
         length: int | None = None,
         least: int = 2,
         most: int = 50_000,
+        encoding: str = "utf-8",
         spec: Mapping[str, Any] | None = None,
         name: str = "sentences",
     ) -> None:
@@ -88,10 +91,15 @@ class Tagging(Task):
         self.classes = tag_names(training)
         if len(self.classes) < 2:
             raise DataError(f"there is one tag only, {self.classes[0]!r}; at least two are needed to learn from")
+        if len(self.classes) > _MOST_TAGS:
+            raise DataError(
+                f"{training[0].where}: there are {len(self.classes):,} different tags, such as {self.classes[-1]!r}; "
+                f"up to {_MOST_TAGS:,} are possible. The tag of a token has to stand in the last column"
+            )
         self.has_spans = any(spans(each.tags) for each in training)
         vocabulary = _vocabulary([each.tokens for each in training], least, most)
         length = checked_length(length) or usual_length([len(each.tokens) for each in training], share=1.0)
-        self.preprocess = TagPreprocess(self.classes, vocabulary, length)
+        self.preprocess = TagPreprocess(self.classes, vocabulary, length, encoding)
         positions = {tag: place for place, tag in enumerate(self.classes)}
         targets = torch.full((len(sentences), length), _NONE)
         for row, each in enumerate(sentences):
@@ -275,6 +283,6 @@ def tagging(
     sentences, places = three_parts(parts, validation=validation, test=test, seed=seed)
     spec: dict[str, Any] = {"task": "tagging", "source": str(source), "validation": validation, "test": test}
     spec |= {f"{part}_file": str(files[part]) for part in ("validation", "test") if part in files}
-    spec |= {"seed": seed, "length": length, "least": least, "most": most, "encoding": encoding}
-    spec["max_gigabytes"] = max_gigabytes
-    return Tagging(sentences, places, length=length, least=least, most=most, spec=spec, name=source.name)
+    options: dict[str, Any] = {"length": length, "least": least, "most": most, "encoding": encoding}
+    spec |= {"seed": seed, **options}
+    return Tagging(sentences, places, **options, spec=spec, name=source.name)

@@ -46,6 +46,7 @@ class TextClassification(ClassTask):
             most 256. Longer ones are cut.
         least: How often a word of the vocabulary occurs in the training part at least.
         most: The number of words of the vocabulary at most.
+        encoding: The encoding of files.
         spec: What `aw.task` loads them again with.
         name: The name.
 
@@ -71,6 +72,7 @@ class TextClassification(ClassTask):
         length: int | None = None,
         least: int = 2,
         most: int = 50_000,
+        encoding: str = "utf-8",
         spec: Mapping[str, Any] | None = None,
         name: str = "texts",
     ) -> None:
@@ -80,7 +82,7 @@ class TextClassification(ClassTask):
         training = [words[place] for place in texts.places[0].tolist()]
         vocabulary = vocabulary_of(training, least=least, most=most)
         length = checked_length(length) or usual_length([len(each) for each in training])
-        self.preprocess = TextPreprocess(texts.classes, vocabulary, length, texts.column, texts.named)
+        self.preprocess = TextPreprocess(texts.classes, vocabulary, length, texts.column, texts.named, encoding)
         ids = self.preprocess.ids
         inputs = torch.stack([padded([ids.get(word, UNKNOWN) for word in each[:length]], length) for each in words])
         train, validation, test = (Part(inputs[places], texts.targets[places]) for places in texts.places)
@@ -139,14 +141,14 @@ def forgetful(ids: Tensor, generator: torch.Generator) -> Tensor:
     return ids.masked_fill(drawn & ids.ne(0), UNKNOWN)
 
 
-def checked_length(length: object) -> int | None:
-    """Return a length that was given.
+def checked_length(length: object, name: str = "length") -> int | None:
+    """Return a length that was given, by the name of its option.
 
     Raises:
         DataError: It is no whole number of 1 or more.
     """
     if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
-        raise DataError(f"length={length!r} must be a whole number of tokens, 1 or more")
+        raise DataError(f"{name}={length!r} must be a whole number of tokens, 1 or more")
     return length
 
 
@@ -195,5 +197,6 @@ def text_classification(
     spec = {"task": "text-classification", "source": str(source), **options}
     spec |= {name: str(Path(file).expanduser().resolve()) for name, file in files.items() if file is not None}
     spec |= {"validation": validation, "test": test, "seed": seed, "length": length, "least": least, "most": most}
-    spec["max_gigabytes"] = max_gigabytes
-    return TextClassification(texts, length=length, least=least, most=most, spec=spec, name=source.name)
+    return TextClassification(
+        texts, length=length, least=least, most=most, encoding=encoding, spec=spec, name=source.name
+    )

@@ -30,6 +30,7 @@ from archwright.space import TensorSpec
 from archwright.tasks._classification import described
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
+from archwright.tasks._text import checked_length
 
 _COVERED = 0.98  # of the texts, which are not cut
 _BATCH = 64  # texts that are written at a time
@@ -261,6 +262,7 @@ def _load(
     **options: Any,
 ) -> Translation:
     """Load pairs of texts; the options are those of the split and of the vocabularies."""
+    checked_length(longest, "longest")
     found, chosen = find_text_pairs(source, pair=pair, test_file=test_file, gigabytes=gigabytes)
     pairs, places = three_parts(found, **{each: options[each] for each in ("validation", "test", "seed")})
     train, held, final = ([pairs[place] for place in part.tolist()] for part in places)
