@@ -92,6 +92,14 @@ def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, monkeypatch):
         read_recording(path, gigabytes=1e-5)
 
 
+def test_a_length_that_was_not_known_is_told_as_such(tmp_path):
+    path = write_wav(tmp_path / "a.wav", tone(440))
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + b"\xff" * 4 + content[8:40] + b"\xff" * 4 + content[44:])  # as ffmpeg into a pipe
+    with pytest.raises(InputError, match=r"a\.wav is cut short: 4,294,967,294 bytes .* let them write into a file"):
+        read_recording(path)
+
+
 def test_other_kinds_are_read_by_soundfile(tmp_path, monkeypatch):
     class Opened:
         frames, channels, samplerate = 3, 2, 22050
@@ -264,6 +272,27 @@ def test_texts_stay_within_their_folder_and_their_limits(tmp_path):
     (folder / "a.txt").write_bytes("zwölf".encode("latin-1"))
     with pytest.raises(InputError, match=r"a\.txt, line 1: .* is not UTF-8"):
         find_transcripts(folder)
+
+
+def test_cells_that_are_no_names_of_files_are_passed_over_or_named(tmp_path):
+    write_wav(tmp_path / "a.wav", tone(440))
+    (tmp_path / "t.csv").write_text(f"{'x' * 300},one\n")
+    assert find_transcripts(tmp_path) is None
+    (tmp_path / "t.csv").write_text(f"a.wav,one\n{'x' * 300},two\n")
+    with pytest.raises(DataError, match=r"t\.csv, row 2: there is no recording .*xxx"):
+        find_transcripts(tmp_path)
+    (tmp_path / "t.csv").unlink()
+    (tmp_path / "x.trans.txt").write_text(f"{'x' * 300} one\n")
+    with pytest.raises(DataError, match=r"x\.trans\.txt, line 1: there is no recording xxx"):
+        find_transcripts(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "x.trans.txt"])
+def test_texts_of_another_encoding_are_named(tmp_path, name):
+    write_wav(tmp_path / "a.wav", tone(440))
+    (tmp_path / name).write_bytes("a zwölf".encode("utf-16"))
+    with pytest.raises(InputError, match=rf"{name}, line 1: .* is not UTF-8"):
+        find_transcripts(tmp_path)
 
 
 def test_preprocessing_survives_json_and_refuses_other_waveforms():

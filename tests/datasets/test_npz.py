@@ -98,3 +98,22 @@ def test_a_damaged_file_is_named(tmp_path):
         (tmp_path / "t.npz").write_bytes(content)
         with pytest.raises(DataError, match=r"t\.npz cannot be read"):
             data(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize("header", [b"{'descr': '<f8', 'shape': (4L, '''", b"  {'a'\n :\n\t\t  1L}\n 2"])
+def test_a_header_that_is_no_python_is_told(tmp_path, header):
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as packed:
+        for name in ("x", "y"):
+            packed.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(64))
+    with pytest.raises(DataError, match=r"t\.npz cannot be read as arrays.*the array 'x'"):
+        data(tmp_path / "t.npz")
+
+
+def test_what_numpy_does_not_pack_is_refused(tmp_path):
+    pytest.importorskip("lzma")
+    np.savez(tmp_path / "s.npz", x=np.zeros((4, 2)), y=np.zeros(4))
+    with zipfile.ZipFile(tmp_path / "s.npz") as source, zipfile.ZipFile(tmp_path / "t.npz", "w") as packed:
+        for name in source.namelist():
+            packed.writestr(name, source.read(name), zipfile.ZIP_LZMA)
+    with pytest.raises(DataError, match=r"t\.npz: 'x\.npy' is packed as numpy does not pack"):
+        data(tmp_path / "t.npz")

@@ -322,3 +322,13 @@ def test_a_text_that_rows_share_counts_for_each(tmp_path):
     assert len({id(cells[0]) for _, cells in rows[1:]}) == 1  # and takes memory once, until it is counted
     with pytest.raises(DataError, match=r"as a table in memory, more than the limit of 0\.01 gigabytes"):
         data(path, max_gigabytes=0.01)
+
+
+def test_dates_beyond_the_calendar_are_told(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    days = pyarrow.array([10**8, *range(39)], pyarrow.int32()).cast(pyarrow.date32())
+    parquet.write_table(pyarrow.table({"day": days, "y": [n % 2 for n in range(40)]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"t\.parquet cannot be read as a Parquet file"):
+        data(tmp_path / "t.parquet")

@@ -21,9 +21,11 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error
 
 import archwright as aw
 from archwright.datasets import (
+    Forecast,
     InputError,
     SeriesPreprocess,
     Spacing,
+    Target,
     Windows,
     looks_like_series,
     preprocess_from_json,
@@ -296,6 +298,33 @@ def test_the_spacing_of_time_stamps_is_found(
     day = max(stamp.day for stamp in table.stamps) if found.unit == "months" else 0
     assert found.written(found.after(table.stamps[-1], 1, day)) == after
     assert table.complete(found, "refuse")[1:] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "unit"),
+    [(["9999-12-29", "9999-12-30", "9999-12-31"], "seconds"), (["9999-10", "9999-11", "9999-12"], "months")],
+)
+def test_dates_end_with_the_year_9999(tmp_path: Path, stamps: list[str], unit: str) -> None:
+    path = tmp_path / "late.csv"
+    path.write_text("day,a\n" + "".join(f"{stamp},{place}\n" for place, stamp in enumerate(stamps)))
+    spacing = spacing_of(read_series(path))
+    assert spacing.unit == unit
+    preprocess = SeriesPreprocess((Target("a", mean=0.0, std=1.0),), 1, 3, 2, spacing, "day")
+    with pytest.raises(InputError, match=r"late\.csv, row 4: 9999-12-.. and 1 steps of 1 (day|month) are beyond"):
+        next(preprocess.read(path))
+
+
+def test_numbers_that_are_far_apart_are_not_evenly_spaced(tmp_path: Path) -> None:
+    path = tmp_path / "far.csv"
+    path.write_text("t,a\n" + "".join(f"{stamp},1\n" for stamp in ("0", "1e-300", "2e-300", "1e200")))
+    with pytest.raises(DataError, match=r"far\.csv, row 5: the time stamp .* is not a whole number of steps"):
+        aw.task(path, "forecasting")
+
+
+def test_dollars_in_the_name_of_a_column_are_drawn_as_they_are(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    written = Forecast(None, 0, ["1", "2"], {"$x^$": [1.0, 2.0], r"\frac$ $": [2.0, 1.0]}).save(tmp_path)
+    assert [path.suffix for path in written] == [".csv", ".png"]
 
 
 @pytest.mark.parametrize("cell", ["", "date", "13/01/2024", "2024-13-01", "nan", "inf", "tomorrow"])

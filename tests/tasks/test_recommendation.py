@@ -150,7 +150,8 @@ def test_movielens_files_are_recognised(tmp_path: Path, name: str, mark: str, he
         ("user,item,mark\n" + "a,b,3\n" * 20, "names no column of the target"),
         ("who,what,mark\n" + "a,b,3\n" * 20, "row 1.*'mark' is no number.*user=, item=, target="),
         ("a,b\n" * 20, "2 columns, and none for the target"),
-        ("user,item,rating,time\n" + "a,b,3,7\n" * 20 + "a,b,3,soon\n", "time 'soon'|time '7'"),
+        ("user,item,rating,time\n" + "a,b,3,7\n" * 20 + "a,b,3,soon\n", "row 22: the time 'soon' is unlike others"),
+        ("user,item,rating,time\n" + "a,b,3,2024-01-31\n" * 20 + "a,b,3,7\n", "row 22: the time '7' is unlike others"),
         ("user,item,click\n" + "a,b,1\n" * 40, "all targets of the training part are equal"),
     ],
 )
@@ -167,6 +168,50 @@ def test_long_names_count_in_the_limit(tmp_path: Path) -> None:
     path = written(tmp_path / "ratings.csv", rows, "user,item,rating")
     with pytest.raises(DataError, match=r"as interactions in memory, more than the limit of 0\.0004"):
         aw.task(path, "recommendation", max_gigabytes=0.0004)
+
+
+NAMED, BARE = "who,what,mark\n", ""
+ROWS = "".join(f"u{n % 5},i{n % 4},{n % 3 + 1}\n" for n in range(60))
+
+
+@pytest.mark.parametrize(
+    ("head", "options", "users"),
+    [
+        (NAMED, {"user": "who", "item": "2", "target": "mark"}, 5),  # names and positions
+        (NAMED, {"user": "2", "item": "who", "target": "3"}, 4),
+        (BARE, {"user": "2", "item": "1"}, 4),
+        (BARE, {}, 5),
+        ("userId,movieId,rating\n", {"item": "2"}, None),  # positions alone: the first row is one of data
+        (NAMED, {"user": "who"}, "names no column of the item; tell which one it is: item=, target="),
+        (NAMED, {"user": "who", "item": "0", "target": "mark"}, "no column '0'; it has 3 columns, 1 to 3"),
+        (NAMED, {"user": "who", "item": "4", "target": "mark"}, "no column '4'; it has 3 columns, 1 to 3"),
+        (BARE, {"user": "0"}, "no column '0'"),
+        (BARE, {"user": "2"}, "none for the item; tell which one it is: item="),  # which is not the second one, too
+    ],
+)
+def test_columns_are_named_or_numbered(tmp_path: Path, head: str, options: dict[str, str], users: Any) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(head + ROWS)
+    if isinstance(users, int):
+        task = aw.task(path, "recommendation", **options)
+        assert len(task.preprocess.users) == users
+        found = list(task.preprocess.read(path))
+        assert len(found) == 60
+        assert all(raw.min() > 0 for _, raw in found)
+    else:
+        with pytest.raises(DataError, match=users or "row 1: the rating or click 'rating' is no number"):
+            aw.task(path, "recommendation", **options)
+
+
+def test_a_short_row_is_named_in_training_and_in_prediction(tmp_path: Path) -> None:
+    path = written(tmp_path / "ratings.dat", [f"u{n % 5}::i{n % 4}::{n % 3 + 1}" for n in range(60)], "")
+    preprocess = aw.task(path, "recommendation").preprocess
+    with path.open("a") as file:
+        file.write("u1\n")
+    with pytest.raises(DataError, match=r"ratings\.dat, row 61: there are 1 cells; 3 are needed"):
+        aw.task(path, "recommendation")
+    with pytest.raises(InputError, match=r"ratings\.dat, row 61: there are 1 cells"):
+        list(preprocess.read(path))
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,12 @@ def read_recording(path: Path, gigabytes: float = GIGABYTES) -> tuple[Tensor, in
     try:
         with wave.open(str(path), "rb") as file:
             channels, width, rate, count, *_ = file.getparams()
+            size, there = count * channels * width, path.stat().st_size
+            if size > there:
+                raise InputError(
+                    f"{path} is cut short: {size:,} bytes of samples should be in it, and it has {there:,}. Programs "
+                    "that write into a pipe, such as ffmpeg, do not know the length: let them write into a file."
+                )
             _check_size(path, count * channels, rate, gigabytes)
             content = file.readframes(count)
     except (wave.Error, EOFError) as error:
@@ -132,8 +138,8 @@ def read_recording(path: Path, gigabytes: float = GIGABYTES) -> tuple[Tensor, in
         raise InputError(f"{path} cannot be opened: {error}") from error
     if width > 4:
         raise InputError(f"{path} has {8 * width} bits for a sample; up to 32 are possible.")
-    if len(content) < count * channels * width:
-        raise InputError(f"{path} is cut short: {count * channels * width} bytes should follow, {len(content)} do.")
+    if len(content) < size:
+        raise InputError(f"{path} is cut short: {size} bytes should follow, {len(content)} do.")
     raw = torch.frombuffer(bytearray(content), dtype=torch.uint8).view(-1, width)
     padded = torch.zeros((len(raw), 4), dtype=torch.uint8)  # the high bytes of 32 bits
     padded[:, 4 - width :] = raw ^ 128 if width == 1 else raw  # 8 bits have no sign

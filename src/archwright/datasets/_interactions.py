@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -253,13 +253,13 @@ def interaction_rows(
 
     Args:
         path: The file.
-        names: The names of columns by role ("user", "item", "target", "time"), or positions, from 1; `None` for common
-            names, such as "userId".
+        names: The names of columns by role ("user", "item", "target", "time"), or positions, from 1, as texts; `None`
+            for common names, such as "userId".
         gigabytes: The limit of its size.
         needed: The roles that have to be there.
 
     Raises:
-        InputError: The file cannot be read, or a column is missing.
+        InputError: The file cannot be read, a column is missing, or a row has too few cells.
 
     Example:
         >>> _ = Path("ratings.csv").write_text("userId,movieId,rating\n1,7,4.5\n")
@@ -273,26 +273,38 @@ def interaction_rows(
         raise InputError(f"{path} is empty; it should hold users, items and ratings or clicks.")
     heads = first[1]
     plain = ["".join(filter(str.isalnum, head.lower())) for head in heads]
-    by_place = any(name is not None and name.isdecimal() for name in names.values())
+    given = {role: name for role, name in names.items() if name is not None}
+    has_names = any(not name.isdecimal() for name in given.values())  # with positions alone the first row is data
     places: dict[str, int] = {}
     for role, common in _ROLES.items():
-        name = names.get(role)
-        if name is not None and name in heads and not by_place:
-            places[role] = heads.index(name)
-        elif name is not None and not by_place and role in needed:
-            raise InputError(f"{path} has no column {name!r}; it has {', '.join(map(repr, heads[:20]))}.")
-        elif name is None and not by_place:
-            matching = [place for place, head in enumerate(plain) if head in common]
+        name = given.get(role)
+        if name is None:
+            matching = [place for place, head in enumerate(plain) if head in common and (has_names or not given)]
             places |= {role: matching[0]} if matching else {}
-    if places:
-        missing = [role for role in needed if role not in places]
-        if missing:
-            options = ", ".join(f"{role}=" for role in missing)
-            raise InputError(f"{path} names no column of the {missing[0]}; tell which one it is: {options}")
-        return places, heads, rows
-    places = {role: int(names.get(role) or place) - 1 for place, role in enumerate(_ROLES, 1)}
-    places = {role: place for role, place in places.items() if place < len(heads)}
+        elif name.isdecimal() and 1 <= int(name) <= len(heads):
+            places[role] = int(name) - 1
+        elif not name.isdecimal() and name in heads:
+            places[role] = heads.index(name)
+        elif role in needed:
+            held = f"{len(heads)} columns, 1 to {len(heads)}" if name.isdecimal() else ", ".join(map(repr, heads[:20]))
+            raise InputError(f"{path} has no column {name!r}; it has {held}.")
+    has_names = has_names or (not given and bool(places))
+    if not has_names:
+        for place, role in enumerate(_ROLES):
+            if role not in given and place < len(heads) and place not in places.values():
+                places[role] = place
     missing = [role for role in needed if role not in places]
     if missing:
-        raise InputError(f"{path} has {len(heads)} columns, and none for the {missing[0]}.")
-    return places, [str(place + 1) for place in range(len(heads))], chain([first], rows)
+        held = "names no column of" if has_names else f"has {len(heads)} columns, and none for"
+        options = ", ".join(f"{role}=" for role in missing)
+        raise InputError(f"{path} {held} the {missing[0]}; tell which one it is: {options}")
+    found = _complete(path, rows if has_names else chain([first], rows), max(places.values()) + 1)
+    return places, heads if has_names else [str(place + 1) for place in range(len(heads))], found
+
+
+def _complete(path: Path, rows: Iterable[tuple[int, list[str]]], least: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows with at least so many cells."""
+    for row, cells in rows:
+        if len(cells) < least:
+            raise InputError(f"{path}, row {row}: there are {len(cells)} cells; {least} are needed.")
+        yield row, cells

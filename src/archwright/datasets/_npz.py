@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,7 +16,8 @@ from archwright.datasets._reading import GIGABYTES, limit_text
 from archwright.datasets._source import Source
 from archwright.errors import DataError
 
-_DAMAGED = (EOFError, OSError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (EOFError, OSError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # as numpy writes them
 
 
 def read_npz(path: Path, *, gigabytes: float = GIGABYTES, task: str = "classification") -> Source:
@@ -43,9 +45,12 @@ def _load(path: Path, gigabytes: float) -> dict[str, npt.NDArray[Any]]:
     name = None
     try:
         with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
+            entries = packed.infolist()
+        size = sum(entry.file_size for entry in entries)
         if size > gigabytes * 1e9:
             raise DataError(f"{path} unpacks to {size / 1e9:,.3g} gigabytes, more than {limit_text(gigabytes)}")
+        if odd := [entry.filename for entry in entries if entry.compress_type not in _PACKED]:
+            raise DataError(f"{path}: {odd[0]!r} is packed as numpy does not pack; save it by numpy.savez_compressed")
         arrays = {}
         # pickles stay shut: they could run anything
         with np.load(path, allow_pickle=False) as file:

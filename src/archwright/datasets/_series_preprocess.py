@@ -84,7 +84,8 @@ class Forecast(Result):
         shown = list(self.values.items())[:_SHOWN]
         figure = Figure(figsize=(8, 2.2 * len(shown)), layout="constrained")
         for place, (column, values) in enumerate(shown):
-            axes = figure.add_subplot(len(shown), 1, place + 1, ylabel=column)
+            axes = figure.add_subplot(len(shown), 1, place + 1)
+            axes.set_ylabel(column, parse_math=False)  # a dollar sign is one
             if self.history is not None:
                 before = self.history[-3 * len(values) :, place].tolist()
                 axes.plot(range(1 - len(before), 1), before, color="0.4", label="series")
@@ -173,7 +174,10 @@ class SeriesPreprocess(Preprocess):
                 f"{self.lookback} rows of the series, or more."
             )
         day = last_day(table.stamps) if self.spacing.unit == "months" else 0
-        times = [self.spacing.after(table.stamps[-1], step + 1, day) for step in range(self.horizon)]
+        try:
+            times = [self.spacing.after(table.stamps[-1], step + 1, day) for step in range(self.horizon)]
+        except InputError as error:
+            raise InputError(f"{path}, row {table.rows[-1]}: {error}") from error
         yield (
             table.rows[-1],
             Noted(_finite(table.values, str(path)), (list(map(self.spacing.written, times)), table.values)),

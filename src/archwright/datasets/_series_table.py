@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import dataclasses
+import math
 import re
 from array import array
 from collections import Counter
@@ -77,12 +78,19 @@ class Spacing:
             stamp: The time stamp.
             steps: How many.
             day: For months, the day of the month that is meant, such as 31 for the last one.
+
+        Raises:
+            InputError: It is beyond the year 9999.
         """
-        if self.unit == "seconds":
-            return stamp + timedelta(seconds=self.step * steps)
-        if self.unit == "months":
-            year, month = divmod(_month(stamp) + round(self.step * steps), 12)
-            return stamp.replace(year=year, month=month + 1, day=min(day or stamp.day, _days(year, month + 1)))
+        try:
+            if self.unit == "seconds":
+                return stamp + timedelta(seconds=self.step * steps)
+            if self.unit == "months":
+                year, month = divmod(_month(stamp) + round(self.step * steps), 12)
+                return stamp.replace(year=year, month=month + 1, day=min(day or stamp.day, _days(year, month + 1)))
+        except (OverflowError, ValueError) as error:
+            told = f"{self.written(stamp)} and {steps} steps of {self.text}"
+            raise InputError(f"{told} are beyond the year 9999, where dates end: correct the time stamps.") from error
         return stamp + self.step * steps
 
     def written(self, stamp: Stamp) -> str:
@@ -160,7 +168,7 @@ class SeriesTable:
         day = last_day(self.stamps) if spacing.unit == "months" else 0
         for (before, after), row in zip(pairwise(self.stamps), self.rows[1:], strict=True):
             steps = spacing.between(before, after)
-            count = round(steps) if steps == steps else 0
+            count = round(steps) if math.isfinite(steps) else 0
             if not abs(steps - count) <= _CLOSE * max(1, count) or count < 1:
                 raise InputError(
                     f"{self.path}, row {row}: the time stamp {spacing.written(after)} is not a whole number of steps "

@@ -370,7 +370,7 @@ def _parquet_rows(path: Path, gigabytes: float) -> Iterator[tuple[int, list[str]
                 yield number, list(map(cell_text, row))
     except InputError:
         raise
-    except (OSError, ValueError, ArrowException) as error:
+    except (OSError, OverflowError, ValueError, ArrowException) as error:  # the second one of dates far away
         raise InputError(f"{path} cannot be read as a Parquet file: {error}") from error
 
 

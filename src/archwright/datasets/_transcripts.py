@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _from_table(table: Path, seen: set[Path], gigabytes: float) -> list[Spoken]:
     found = []
     for place, (number, cells) in enumerate(read_rows(table, gigabytes)):
         path = table.parent / cells[0]
-        if path.is_file() and path.suffix.lower() in RECORDINGS and len(cells) > 1:
+        if os.path.isfile(path) and path.suffix.lower() in RECORDINGS and len(cells) > 1:
             where = f"{table}, row {number}"
             if not path.resolve().is_relative_to(table.parent.resolve()):
                 raise DataError(f"{where}: {path} lies outside of {table.parent}, where recordings have to be")
@@ -84,7 +85,7 @@ def _from_list(path: Path, seen: set[Path], gigabytes: float) -> list[Spoken]:
         if not name:
             continue
         files = [path.parent / f"{name}{suffix}" for suffix in RECORDINGS]
-        file = next((each for each in files if each.parent == path.parent and each.is_file()), None)
+        file = next((each for each in files if each.parent == path.parent and os.path.isfile(each)), None)
         if file is None:
             raise DataError(f"{path}, line {number}: there is no recording {name} ({', '.join(RECORDINGS)}) beside it")
         where = f"{path}, line {number}"

@@ -318,12 +318,11 @@ def _read(
     items: list[str] = []
     values = array("d")
     times: list[str] = []
+    numbers = array("q")  # of the rows
     taken = 0
     known: dict[str, str] = {}  # each text once
     at = places.get("time")
     for row, cells in rows:
-        if len(cells) <= max(places.values()):
-            raise InputError(f"{path}, row {row}: there are {len(cells)} cells; {max(places.values()) + 1} are needed.")
         one, other, cell = (cells[places[role]] for role in ("user", "item", "target"))
         value = to_number(cell)
         if not one or not other:
@@ -338,6 +337,7 @@ def _read(
         values.append(value)
         if at is not None:
             times.append(cells[at])
+            numbers.append(row)
         taken += 200 + len(one) + len(other) + (0 if at is None else len(times[-1]))
         if taken > gigabytes * 1e9:
             raise InputError(f"{path} takes, as interactions in memory, more than {limit_text(gigabytes)}")
@@ -345,17 +345,21 @@ def _read(
         raise InputError(f"{path} holds {len(values)} interactions; there should be at least 10, and better thousands.")
     user, item, target = (heads[places[role]] for role in ("user", "item", "target"))
     columns = user, item, "rating" if target.isdecimal() else target
-    return users, items, values.tolist(), None if at is None else _times(path, times), columns
+    return users, items, values.tolist(), None if at is None else _times(path, times, numbers), columns
 
 
-def _times(path: Path, cells: list[str]) -> NDArray[Any]:
+def _times(path: Path, cells: Sequence[str], rows: Sequence[int]) -> NDArray[Any]:
     """Return times as numbers in the order of the rows: numbers, or texts whose order is that of time (ISO 8601)."""
     found = [to_number(cell) for cell in cells]
     if None not in found:
         return np.array(found, dtype=np.float64)
-    odd = next((place for place, cell in enumerate(cells) if not cell[:4].isdecimal() or len(cell) < 8), None)
-    if odd is not None:
-        raise InputError(f"{path}: the time {cells[odd][:40]!r} is neither a number nor a date such as 2024-01-31.")
+    odd = [place for place, cell in enumerate(cells) if not cell[:4].isdecimal() or len(cell) < 8]
+    if odd:
+        place = next((each for each in odd if found[each] is None), odd[0])  # or a number among dates
+        raise InputError(
+            f"{path}, row {rows[place]}: the time {cells[place][:40]!r} is unlike others: all are numbers, or all are "
+            "dates such as 2024-01-31."
+        )
     order = {cell: place for place, cell in enumerate(sorted(set(cells)))}
     return np.array([order[cell] for cell in cells], dtype=np.int64)
 
