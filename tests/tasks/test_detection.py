@@ -232,7 +232,7 @@ def test_the_precision_of_a_known_case() -> None:
 def test_without_boxes_the_precision_is_zero() -> None:
     task = task_of([[[0, 8, 8, 24, 24]]] * 2)
     meter = task.meter()
-    meter.update(torch.full((2, task._locations, 7), -20.0), task.train.targets)
+    meter.update(torch.full((2, task.preprocess.locations, 7), -20.0), task.train.targets)
     assert meter.compute() == {"map50": 0.0, "map": 0.0}
 
 
@@ -249,7 +249,7 @@ def test_boxes_are_drawn_where_exif_data_are_damaged(tmp_path: Path) -> None:
 
 def test_images_of_an_idx_file_have_boxes_and_no_picture(tmp_path: Path) -> None:
     task = task_of([[[0, 8, 8, 24, 24]]] * 2)
-    outputs = torch.full((1, task._locations, 7), -20.0)
+    outputs = torch.full((1, task.preprocess.locations, 7), -20.0)
     outputs[0, 9, [0, 2]] = 5.0
     (found,) = task.preprocess.results(outputs, [(str(tmp_path / "digits-idx3-ubyte"), 1)])
     assert len(found.objects) == 1
