@@ -113,6 +113,15 @@ def test_no_time_at_all_is_told_and_not_half_done() -> None:
         Training(images()).retrain(candidate(linear, deadline=time.monotonic()))
 
 
+def test_without_time_the_network_of_the_search_is_tested_as_it_is() -> None:
+    one, told, network = candidate(linear, deadline=time.monotonic()), [], linear()
+    one.searched, one.problem = lambda: network, told.append
+    metrics = Training(images()).retrain(one)
+    assert "the network of the search is kept" in told[0]
+    assert "epochs" not in metrics
+    assert torch.equal(one.model.state_dict()["1.weight"], network.state_dict()["1.weight"])
+
+
 def test_a_listener_that_stops_does_not_lose_the_network() -> None:
     def stop(step: int, metrics: object) -> None:
         if step == 2:

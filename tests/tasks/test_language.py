@@ -128,7 +128,9 @@ def test_a_network_is_searched_and_writes(file: Path, tmp_path: Path) -> None:
     assert len(found.text) == 100
     (again,) = study.predict([{"text": TEXT}])
     assert again.text == found.text
-    export_network(tmp_path / "run", tmp_path / "network", space=study.space)
+    # The file is compared with the network, in batches of several sizes, before it is kept.
+    export_network(tmp_path / "run", tmp_path / "network", space=study.space, onnx=True)
+    assert (tmp_path / "network" / "model.onnx").stat().st_size > 0
     command = [sys.executable, "predict.py", str(file), "--json"]
     done = subprocess.run(command, cwd=tmp_path / "network", capture_output=True, text=True, check=True)
     (told,) = json.loads(done.stdout)["predictions"]

@@ -284,10 +284,15 @@ class Training(Evaluator):
                 tested = round(self.task.test_passes * len(self.task.test))
                 spare = 2 * seconds_to_validate(model, feed, setup, samples=tested + len(kept) + 4 * size)
                 if candidate.remaining() <= spare:
-                    raise EvaluationError(
-                        f"{candidate.remaining():.3g} seconds are too few for a final training: its test alone may "
-                        f"take {spare:.3g}"
+                    few = f"{candidate.remaining():.3g} seconds are too few for a final training"
+                    searched = candidate.searched()
+                    if searched is None:
+                        raise EvaluationError(f"{few}: its test alone may take {spare:.3g}")
+                    candidate.problem(
+                        f"{few}, whose test alone may take {spare:.3g}: the network of the search is kept"
                     )
+                    model.load_state_dict(searched.state_dict())
+                    return {**self._tested(model, setup), "parameters": _size(model)}
                 deadline -= spare
             pace = TrainingProgress(epochs * feed.steps(size), deadline=deadline, by_time=True)
             trainer = TrainingLoop(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)

@@ -38,8 +38,8 @@ class SpeedProfile:
     def of(cls, space: Space, evaluator: Evaluator, limit: float = math.inf) -> SpeedProfile | None:
         """Draw and count them, and time some; `None` where none of them can be.
 
-        Timed are the smallest, one between and the largest, and the known designs that are tried first. After a limit
-        of seconds, no more is timed: the rest is taken to need time in proportion to its FLOPs.
+        Timed are the smallest, one between and the largest, and the known designs that are tried first. What cannot
+        be timed within a limit of seconds, to judge by the one before, is taken to need time in proportion to FLOPs.
         """
         rng, pace, counted = np.random.default_rng(0), TrainingPace(evaluator), Counted(("flops",))
         sizes: dict[Architecture, float] = {}
@@ -55,13 +55,15 @@ class SpeedProfile:
             [*known[:STARTS], *sorted(known, key=sizes.__getitem__)[:1]],
         ):
             timed: list[tuple[float, float]] = []
+            took = 0.0  # to time the one before
             for architecture in sorted(dict.fromkeys(chosen), key=sizes.__getitem__):
-                flops = sizes[architecture]
-                if timed and time.monotonic() - start > limit:
+                flops, began = sizes[architecture], time.monotonic()
+                if timed and began - start + took * flops / timed[-1][0] > limit:
                     timed.append((flops, timed[-1][1] * flops / timed[-1][0]))
                     continue
                 with suppress(Exception):
                     timed.append((flops, pace.of(space, architecture)["seconds_per_epoch"]))
+                    took = time.monotonic() - began
             seconds = np.maximum.accumulate([each for _, each in timed]).tolist()
             found.append(tuple(zip((flops for flops, _ in timed), seconds, strict=True)))
         return cls(tuple(sizes[each] for each in drawn), *found) if found[0] else None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archwright.tasks._task import Task
 
 _WARM_UP = 50  # samples of a fit that is not timed
+_WARM_UPS = 4  # for which there has to be time, or a larger fit is not tried
 _FIRST = 500  # samples of the first fit, from which the time of larger ones is estimated
 _GROWTH = 4  # times as many samples the next fit has at most: from further away the estimate would be poor
 _WORTH = 1.5  # times as many samples a larger fit has at least, unless it has all
@@ -119,6 +120,9 @@ def fit_within(task: Task, method: ClassicalMethod, *, seconds: float) -> Fitted
 
     few, more = _SHARES
     method.fit(task.train.select(order[:_WARM_UP]), few)  # the first fit of a process takes longer
+    took = time.perf_counter() - start
+    if size > _WARM_UP and took > seconds / _WARM_UPS:
+        return took * size / _WARM_UP / few * rounds
     first = judge(few)[1]
     if first * more / few > left():
         return first / few * rounds
