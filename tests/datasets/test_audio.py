@@ -130,7 +130,7 @@ def test_recordings_are_brought_to_one_rate_and_length(tmp_path):
     paths.append(write_wav(tmp_path / "fast.wav", tone(440, 0.1, rate=16000), rate=16000))
     waves, rate, told = read_recordings(paths)
     assert (tuple(waves.shape), rate) == ((21, 800), RATE)
-    assert [line.partition(":")[0] for line in told] == ["length 0.1 s", "rate 8000 Hz"]
+    assert [line.partition(":")[0] for line in told] == ["length", "rate"]
     assert "1 longer recording" in told[0]
     torch.testing.assert_close(waves[-1], waves[0], atol=5e-3, rtol=0)
     assert read_recordings(paths, longest=True)[0].shape[1] == 8000

@@ -485,3 +485,8 @@ def test_windows_are_learnt_from_on_their_device(hourly: Path) -> None:
     assert seen == len(task.train)
     assert isinstance(task.train, Windows)
     assert math.isfinite(task.prepare(task.train.inputs).sum())
+
+
+def test_columns_that_are_not_printed_are_counted() -> None:
+    forecast = Forecast(None, 0, ["a", "b"], {f"c{place}": [0.0, 1.0] for place in range(8)})
+    assert forecast.cells()["2 more"] == "see --out"

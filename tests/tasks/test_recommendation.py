@@ -16,7 +16,7 @@ from sklearn.metrics import log_loss, ndcg_score, roc_auc_score
 
 import archwright as aw
 from archwright import spaces
-from archwright.datasets import Estimate, InputError, InteractionPreprocess, Ranking, preprocess_from_json
+from archwright.datasets import Estimate, InputError, InteractionPreprocess, Ranking, Target, preprocess_from_json
 from archwright.errors import DataError
 from archwright.evaluate._stages import fidelities
 from archwright.export import export_network
@@ -341,3 +341,14 @@ def test_preprocessing_is_read_back(rated: tuple[Path, Path, aw.Study]) -> None:
     for raw in (torch.tensor([[1.0, 2.0]]), torch.tensor([[1, 999]]), torch.tensor([[-1, 2]]), torch.tensor([1, 2])):
         with pytest.raises(InputError):
             preprocess.batch(raw)
+
+
+def test_unknown_users_and_items_of_a_file_are_told(tmp_path: Path) -> None:
+    preprocess = InteractionPreprocess(("ann", "bob"), ("jam", "tea"), Target("rating", mean=3.0, std=1.0))
+    (tmp_path / "pairs.csv").write_text("user,item\nann,tea\neve,tea\nbob,oil\nroy,jam\n")
+    with pytest.warns(UserWarning, match="not in the training part") as told:
+        rows = [sample.tolist() for _, sample in preprocess.read(tmp_path / "pairs.csv")]
+    assert rows == [[1, 2], [0, 2], [2, 0], [0, 1]]
+    messages = [str(each.message) for each in told]
+    assert "users that are not in the training part: 'eve' in row" in messages[0]
+    assert "'oil' in row" in messages[1]

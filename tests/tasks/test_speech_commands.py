@@ -34,7 +34,7 @@ def test_recordings_are_split_by_speaker(folder):
     assert isinstance(task, SpeechCommands)
     assert task.classes == tuple(LETTERS)
     assert [len(part) for part in (task.train, task.validation, task.test)] == [24, 12, 12]
-    assert [line.partition(" ")[0] for line in task.told] == ["task:", "length", "split"]
+    assert [line.partition(" ")[0] for line in task.told] == ["task:", "length:", "split:"]
     again = aw.task(**task.spec)
     assert torch.equal(again.test.inputs, task.test.inputs)
     eve = aw.task(folder, "speech-commands", test_speakers="eve")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -113,9 +114,18 @@ class InteractionPreprocess(Preprocess):
         """
         wanted = {"user": self.user, "item": self.item_column}
         places, _, rows = interaction_rows(Path(path), wanted, gigabytes=gigabytes, needed=("user",))
+        unknown: dict[str, list[str]] = {"user": [], "item": []}
         for row, cells in rows:
-            item = cells[places["item"]] if "item" in places else None
-            yield row, torch.tensor(self.numbers(cells[places["user"]], item))
+            names = [cells[places[role]] if role in places else None for role in unknown]
+            numbers = self.numbers(str(names[0]), names[1])
+            for others, name, number in zip(unknown.values(), names, numbers, strict=True):
+                if not number:
+                    others.append(f"{name!r:.40} in row {row}")
+            yield row, torch.tensor(numbers)
+        for role, others in unknown.items():
+            if others:
+                told = f"{', '.join(others[:3])}{f' and {len(others) - 3} more' * (len(others) > 3)}"
+                warnings.warn(f"{path}: {role}s that are not in the training part: {told}", stacklevel=2)
 
     def item(self, given: Any) -> Tensor | Noted:
         """Return the numbers of a user and an item, int64 (2,).

@@ -123,13 +123,13 @@ def read_recordings(
     lengths = np.array([len(each) for each in waves])
     length = int(lengths.max() if longest else np.quantile(lengths, _LENGTH, method="higher"))
     _check_memory(len(paths), length * len(waves), gigabytes)
-    told = [f"length {length / common:.3g} s: that of the longest recording"]
+    told = [f"length: {length / common:.3g} s, that of the longest recording"]
     if not longest:
         cut = int((lengths > length).sum())
         longer = counted(cut, "longer recording")
-        told = [f"length {length / common:.3g} s: the 95th percentile; {longer} cut at both ends"]
+        told = [f"length: {length / common:.3g} s, the 95th percentile; {longer} cut at both ends"]
     if other := len(waves) - rates[common]:
-        told.append(f"rate {common} Hz: {counted(other, 'recording')} of another rate resampled")
+        told.append(f"rate: {common} Hz; {counted(other, 'recording')} of another rate resampled")
     return torch.stack([fitted(each, length) for each in waves]), common, tuple(told)
 
 
@@ -168,7 +168,7 @@ def by_speaker(
     for place, name in enumerate(speakers):
         places.setdefault(parts.get(name, "train"), []).append(place)
     told = f"test speaker {', '.join(sorted(tested))}"
-    return places, f"split by speaker: {told}" + (f"; validation speaker {', '.join(sorted(held))}" if held else "")
+    return places, f"split: by speaker, {told}" + (f"; validation speaker {', '.join(sorted(held))}" if held else "")
 
 
 def _count(share: float, speakers: int) -> int:

@@ -56,7 +56,8 @@ class Forecast(Result):
     def cells(self) -> dict[str, str]:
         """Return the first and the last time stamp and value, of the first columns."""
         shown = {name: f"{each[0]:.6g} ... {each[-1]:.6g}" for name, each in list(self.values.items())[:_SHOWN]}
-        return {"from": self.times[0], "to": self.times[-1], **shown}
+        rest = len(self.values) - len(shown)
+        return {"from": self.times[0], "to": self.times[-1], **shown} | ({f"{rest} more": "see --out"} if rest else {})
 
     def to_json(self) -> dict[str, Any]:
         """Return the time stamps and all values."""

@@ -129,7 +129,7 @@ def read_tables(
         target=chosen if len(chosen) > 1 else chosen[0],
         width=len(names),
         task=task,
-        told=told,
+        told=told if table.named else (*told, f"columns: there is no header; they are called '1' to '{len(names)}'"),
     )
 
 

@@ -76,6 +76,8 @@ class Forecaster(Estimator):
         series = self._end
         if y is not None:
             series, columns = _joined(y, X)
+            if X is None and self.n_features_in_ > self._columns:
+                raise ValueError(f"X is missing: fit had {self.n_features_in_ - self._columns} columns in it")
             if columns != self._columns or series.shape[1] != self.n_features_in_:
                 raise ValueError(
                     f"a series of {columns} + {series.shape[1] - columns} columns was given, and fit had "

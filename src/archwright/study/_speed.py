@@ -23,6 +23,7 @@ STARTS = 3
 """Known designs that are tried first, at most."""
 
 _SMALLER = 3  # times as many epochs as wanted, that the fastest network gets at most: it leads only in short trainings
+_ALIKE = 2  # times as long as the smallest network, below which a network of any size is about as fast
 _DIGITS = 3  # of the bounds
 
 
@@ -100,6 +101,8 @@ class SpeedProfile:
         most = seconds / wanted
         if most >= self.slowest:
             return (), f"size not constrained: all sampled networks fit {wanted:.0f} epochs into the final training"
+        if self.slowest < _ALIKE * self.fastest:
+            return (), "size not constrained: small networks take about as long as large ones"
         # Known designs often take less time than others of their size; the smallest is let in however slow it is.
         curves = [points for points in (self.timed, self.known) if points]
         bound = _rounded(max(_largest(points, most) for points in curves), math.ceil)

@@ -146,7 +146,7 @@ def speech_commands(
     elif chosen is not None:
         raise DataError("test_speakers needs recordings of several speakers, whose names tell the speaker: see pattern")
     elif speakers:
-        told = (f"split at random: there is one speaker, {speakers[0]}, so the test is on a known voice",)
+        told = (f"split: at random, as there is one speaker, {speakers[0]}; the test is on a known voice",)
     learnt = parts.get("train", parts.get("", []))
     classes = tuple(sorted({each.label for each in learnt}))
     if len(classes) < 2:
