@@ -161,3 +161,8 @@ def test_what_a_forecaster_cannot_use_is_a_value_error() -> None:
         forecaster.predict(y=np.stack([y, y], 1))
     with pytest.raises(NotFittedError):
         Forecaster().predict()
+
+
+def test_what_a_series_is_too_short_for_is_told() -> None:
+    with pytest.raises(ValueError, match=r"training part has 18 steps.*take"):
+        Forecaster(**QUICK).fit(np.arange(20.0), horizon=30)

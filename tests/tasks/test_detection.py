@@ -302,3 +302,12 @@ def test_a_network_is_searched_shipped_and_draws_boxes(folder: Path, tmp_path: P
     for one, other in zip(told["objects"], found.objects, strict=True):
         assert one["label"] == other.label
         assert one["box"] == pytest.approx(other.box, abs=0.1)
+
+
+def test_a_picture_is_in_one_part(tmp_path: Path) -> None:
+    lists = voc(tmp_path / "squares") / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("1\n2\n3\n")
+    (lists / "test.txt").write_text("3\n4\n")
+    with pytest.raises(aw.errors.DataError, match="name '3' 2 times"):
+        aw.task(tmp_path / "squares")

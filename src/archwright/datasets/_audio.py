@@ -132,7 +132,7 @@ def read_recording(path: Path, gigabytes: float = GIGABYTES) -> tuple[Tensor, in
                 )
             _check_size(path, count * channels, rate, gigabytes)
             content = file.readframes(count)
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:  # the last of a chunk that is longer than the file
         return _by_soundfile(path, gigabytes, error)
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error}") from error

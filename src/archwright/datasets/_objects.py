@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,14 @@ def tensors_of(
 
 def _voc(root: Path) -> dict[str, list[Annotated]]:
     lists = [(part, root / "ImageSets" / "Main" / f"{name}.txt") for name, part in _PARTS.items()]
-    named = {part: text_of_file(path).split() for part, path in lists if path.is_file()}
+    named = {
+        part: [name for line in text_of_file(path).splitlines() if (name := line.strip())]
+        for part, path in lists
+        if path.is_file()
+    }
+    for name, count in Counter(name for names in named.values() for name in names).items():
+        if count > 1:
+            raise DataError(f"{root}/ImageSets/Main: the lists name {name!r} {count} times; once is right")
     if "train" not in named:
         files = sorted(path.stem for path in (root / "Annotations").iterdir() if path.suffix == ".xml")
         named = {"": files}
@@ -152,12 +160,13 @@ def _voc_image(root: Path, name: str) -> Annotated:
         tree = ElementTree.fromstring(content)
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of an encoding
         raise DataError(f"{path} is no XML: {error}") from error
-    image = next((file for suffix in IMAGES if (file := root / "JPEGImages" / f"{name}{suffix}").is_file()), None)
+    suffixes = [*IMAGES, *map(str.upper, IMAGES)]
+    image = next((file for suffix in suffixes if (file := root / "JPEGImages" / f"{name}{suffix}").is_file()), None)
     if image is None:
         raise DataError(f"{path} has no image JPEGImages/{name}.jpg")
     objects = []
     for number, found in enumerate(tree.iter("object"), start=1):
-        label, sides = found.findtext("name"), [found.findtext(f"bndbox/{side}") for side in _SIDES]
+        label, sides = (found.findtext("name") or "").strip(), [found.findtext(f"bndbox/{side}") for side in _SIDES]
         try:
             box = tuple(float(side or "") for side in sides)
         except ValueError:

@@ -85,7 +85,9 @@ def read_tables(
             f"there is one column only, {names[0]!r}; a table needs at least one feature and the "
             "target, separated by commas, semicolons, tabs or bars."
         )
-    wanted = names[-1:] if target is None else [target] if isinstance(target, str) else target
+    wanted = names[-1:] if target is None else [target] if isinstance(target, str) else list(target)
+    if not wanted:
+        raise table.error("target= names no column; leave it out for the last one.")
     chosen = tuple(dict.fromkeys(map(table.column, wanted)))
     without = {*chosen, *map(table.column, ignore)}
     for name in chosen:

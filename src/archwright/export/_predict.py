@@ -159,7 +159,11 @@ class Predictor:
         found: list[Path] = []
         suffixes = self.preprocess.suffixes
         for path in map(Path, paths):
-            if not (path.is_dir() and suffixes):
+            try:
+                is_folder = path.is_dir()
+            except OSError as error:  # a name that is too long
+                raise InputError(f"{str(path)[:80]} cannot be opened: {error.strerror}") from error
+            if not (is_folder and suffixes):
                 found.append(path)
                 continue
             inside = sorted(each for each in path.iterdir() if each.suffix.lower() in suffixes and each.name[0] != ".")
@@ -282,7 +286,10 @@ def report(
 def _saved(results: Iterable[Result], folder: Path) -> Iterator[Result]:
     """Yield predictions when their pictures are written, and say where."""
     for each in results:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out {_printable(folder)} is no folder: {error.strerror}") from error
         for written in each.save(folder):
             sys.stderr.write(f"wrote {_printable(written)}\n")
         yield each

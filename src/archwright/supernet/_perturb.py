@@ -43,7 +43,7 @@ def perturb(trainer: Trainer, *, steps: int = 10, batches: int = 4, share: float
         >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2))).task
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
         >>> supernet = aw.Supernet(space, "softmax", example_input=(2,))
-        >>> trainer = aw.supernet.Trainer(supernet, task, Recipe(batch_size=8), Setup("cpu"), epochs=9, seed=0)
+        >>> trainer = aw.supernet.Trainer(supernet, task, Recipe(batch_size=8, lr=0.01), Setup("cpu"), epochs=9, seed=0)
         >>> _ = [trainer.epoch() for _ in range(9)]
         >>> dict(aw.supernet.perturb(trainer, steps=1))
         {'f': 'Identity()'}

@@ -165,6 +165,11 @@ class Forecasting(Task):
         learnt, _, _ = split_in_order(range(len(series)), validation=validation, test=0, official={"test": ()})
         end, total = len(learnt), len(series)
         back = _whole("lookback", lookback) or _default_lookback(end, steps, _whole("season", season))
+        if back + steps > end:
+            raise DataError(
+                f"the training part has {counted(end, 'step')}; a lookback of {back} and a horizon of {steps} take "
+                f"{back + steps}"
+            )
         options = {"lookback": back, "horizon": steps, "forecast": forecast or series.shape[1]}
         values = series.float()
         train, held = (windows_between(values, *each, **options) for each in ((0, end), (end, total)))

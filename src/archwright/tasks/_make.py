@@ -66,7 +66,7 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
     """
     told: tuple[str, ...] = ()
     if task is None and isinstance(source, str | os.PathLike):
-        path = Path(source).expanduser()
+        path = Path(os.path.expanduser(source))  # which leaves what it does not know as it is
         if path.exists() and (found := recognised(path)) is not None:
             task, holds = found
             told = (f"task: {task}, because {path.name} holds {holds}; name another with task=, or --task",)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archwright._scalars import is_whole
 from archwright._words import counted
 from archwright.datasets import (
     UNKNOWN,
@@ -217,6 +218,8 @@ class SpanF1:
 
 def _vocabulary(sentences: Sequence[Sequence[str]], least: int, most: int) -> tuple[str, ...]:
     """Return the tokens that occur often enough, and the shapes of all, see `TagPreprocess`."""
+    if not is_whole(least):
+        raise DataError(f"least={least!r} must be a whole number of 1 or more")
     counts = Counter(token for each in sentences for token in each)
     kept = vocabulary_of(
         [[token if counts[token] >= least else shape_of(token) for token in each] for each in sentences],
