@@ -56,6 +56,7 @@ def test_words_and_files_of_their_own(file: Path, tmp_path: Path) -> None:
         ("too short", {}, r"the training part of .*story\.txt has 7 characters, and a sequence 128"),
         (TEXT, {"unit": "letters"}, "unit must be one of characters, words, not 'letters'"),
         (TEXT, {"length": 0}, "length=0 must be a whole number of tokens, 1 or more"),
+        (TEXT, {"length": 10**9}, "length=1000000000 must be a whole number of tokens"),
         (TEXT, {"length": "abc"}, "length='abc' must be a whole number"),
         (b"\xff\xfe\xfa", {}, r"story\.txt cannot be read as a text in UTF-8"),
     ],

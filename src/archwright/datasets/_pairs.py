@@ -105,8 +105,8 @@ def read_pairs(
     classes = [value for value in values if value not in ignored]
     if not 2 <= len(classes) <= _MOST:
         raise DataError(
-            f"the masks, such as {pairs[0][1]}, hold {counted(len(classes), 'class')}; 2 to {_MOST} are possible. Each "
-            "value or colour in them is a class, so save masks without smooth edges, as PNG"
+            f"the masks, such as {pairs[0][1]}, hold {counted(len(classes), 'class', 'classes')}; 2 to {_MOST} are "
+            "possible. Each value or colour in them is a class, so save masks without smooth edges, as PNG"
         )
     table = np.full(max(values) + 1, IGNORED, dtype=np.uint8)
     table[classes] = np.arange(len(classes))
@@ -177,8 +177,8 @@ def _names(folder: Path, classes: Iterable[int], root: Path | None) -> tuple[str
                 return tuple(names[value] for value in classes)
             if len(set(names)) < len(names) or len(names) != len(classes):
                 raise DataError(
-                    f"{file} has to name {counted(len(classes), 'class')}, each in a line of its own: those of the "
-                    f"values {', '.join(map(str, classes[:8]))} in this order, or of 0, 1, 2, ... up to the largest"
+                    f"{file} has to name {counted(len(classes), 'class', 'classes')}, each in a line of its own: those "
+                    f"of the values {', '.join(map(str, classes[:8]))} in this order, or of 0, 1, 2, ... to the largest"
                 )
             return tuple(names)
     return ("background", "foreground") if classes == [0, IGNORED] else tuple(map(str, classes))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from archwright._words import counted
 from archwright.datasets._pairs import PARTS
 from archwright.datasets._reading import GIGABYTES, TABLES, InputError, limit_text, read_rows, row_bytes
 from archwright.datasets._translation_preprocess import read_lines
@@ -116,8 +117,8 @@ def _parallel(first: Path, second: Path, gigabytes: float) -> list[TextPair]:
     sources, targets = (read_lines(path, gigabytes) for path in (first, second))
     if len(sources) != len(targets):
         raise DataError(
-            f"{first} has {len(sources):,} lines, and {second} {len(targets):,}: each line of one must belong to the "
-            "same line of the other"
+            f"{first} has {counted(len(sources), 'line')}, and {second} {len(targets):,}: each line of one must belong "
+            "to the same line of the other"
         )
     return [
         (_full(f"{first}, line {number}", source), _full(f"{second}, line {number}", target))

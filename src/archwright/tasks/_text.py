@@ -30,6 +30,7 @@ from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._classification import ClassTask
 from archwright.tasks._registry import register
 
+_LONGEST = 100_000  # tokens of a sequence, at most
 _FORGOTTEN = 0.1  # of the words, by the augmentation
 
 
@@ -145,10 +146,10 @@ def checked_length(length: object, name: str = "length") -> int | None:
     """Return a length that was given, by the name of its option.
 
     Raises:
-        DataError: It is no whole number of 1 or more.
+        DataError: It is no whole number of 1 to 100,000.
     """
-    if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
-        raise DataError(f"{name}={length!r} must be a whole number of tokens, 1 or more")
+    if length is not None and (isinstance(length, bool) or not isinstance(length, int) or not 1 <= length <= _LONGEST):
+        raise DataError(f"{name}={length!r} must be a whole number of tokens, 1 or more, and {_LONGEST:,} at most")
     return length
 
 
