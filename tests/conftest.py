@@ -6,11 +6,13 @@ import os
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests import servers
 from tests.data import ROOT, absent
 
 # One thread: workers side by side would fight for the cores, and networks as small as the tests' lose time with more.
@@ -48,6 +50,40 @@ def _do_not_wait_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_sqlite, "_Connection", Unhurried)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server: that of `ARCHWRIGHT_TEST_POSTGRESQL`, or one that is started."""
+    given = os.environ.get("ARCHWRIGHT_TEST_POSTGRESQL")
+    if given:
+        yield given
+        return
+    pytest.importorskip("psycopg")
+    if servers.programs() is None:
+        pytest.skip("no PostgreSQL: ARCHWRIGHT_TEST_POSTGRESQL names no server, and there is no pg_ctl to start one")
+    server = servers.PostgreSQL()
+    yield server.url
+    server.close()
+
+
+_schemas = count()
+
+
+@pytest.fixture
+def postgresql(postgresql_server: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database without tables: a schema of a server."""
+    import sqlalchemy
+
+    from archwright.store import database_url
+
+    engine, schema = sqlalchemy.create_engine(database_url(postgresql_server)), f"test_{os.getpid()}_{next(_schemas)}"
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE SCHEMA {schema}"))
+    yield f"{postgresql_server}?options=-csearch_path%3D{schema}&application_name={schema}"
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(f"DROP SCHEMA {schema} CASCADE"))
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from typing import ClassVar
 from tests.study.helpers import SPACE, value
 
 import archwright as aw
-from archwright.store import SQLStore
+from archwright.store._database import Database
 from archwright.study._best import Artifacts
 from archwright.study._recorder import Recorder
 
@@ -89,15 +89,15 @@ def search(strategy, **options):
 
 def watch_transactions():
     """Wait between the change and the commit, counting from 1."""
-    transaction, numbers = SQLStore._transaction, count(1)
+    transaction, numbers = Database.transaction, count(1)
 
     @contextmanager
     def watched(self):
-        with transaction(self):
-            yield
+        with transaction(self) as connection:
+            yield connection
             wait("transaction", next(numbers))
 
-    SQLStore._transaction = watched
+    Database.transaction = watched
 
 
 def watch(owner, name, place, *, after):

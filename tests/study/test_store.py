@@ -190,7 +190,7 @@ def test_a_transaction_that_an_interrupt_left_half_made_is_given_up(tmp_path):
     document = dict.fromkeys(DOCUMENTS)
     store = SQLStore(tmp_path / "study.db")
     store.create(document)
-    transaction = store._connection.begin()
+    transaction = store._database.connection.begin()
     del transaction.is_active
     store.close()
     other = SQLStore(tmp_path / "study.db")

@@ -21,25 +21,22 @@ from tests.study.helpers import SPACE, function, record, walk
 
 import archwright as aw
 from archwright.errors import StoreError, StudyError, StudyLocked
-from archwright.store import SQLStore, _sql, address, database_url, list_studies
+from archwright.store import SQLStore, _lease, address, database_url, list_studies
 from archwright.trials import History
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request, tmp_path):
-    """The URL of a database without tables; ARCHWRIGHT_TEST_POSTGRESQL is that of a server to make one on."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'studies.db'}"
-        return
-    server = os.environ.get("ARCHWRIGHT_TEST_POSTGRESQL")
-    if server is None:
-        pytest.skip("ARCHWRIGHT_TEST_POSTGRESQL names no server")
-    engine, schema = sqlalchemy.create_engine(database_url(server)), f"test_{os.getpid()}"
-    with engine.begin() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE SCHEMA {schema}"))
-    yield f"{server}?options=-csearch_path%3D{schema}&application_name={schema}"
-    with engine.begin() as connection:
-        connection.execute(sqlalchemy.text(f"DROP SCHEMA {schema} CASCADE"))
+    """The URL of a database without tables."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql")
+    return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Leases that end soon, in this process as in the drivers."""
+    monkeypatch.setattr(_lease, "_LEASE", 0.4)
 
 
 def search(**options):
@@ -210,9 +207,9 @@ def test_one_process_writes_at_a_time(store):
 DRIVER = """
 import sys
 import archwright as aw
-from archwright.store import _sql
+from archwright.store import _lease
 from tests.study.helpers import SPACE
-_sql._LEASE = 0.4
+_lease._LEASE = 0.4
 study = aw.Study(SPACE, store=sys.argv[1], name="a", seed=5)
 trial = study.ask()
 print("asked", flush=True)
@@ -237,7 +234,7 @@ def take_over(store):
             assert time.monotonic() < end
 
 
-def test_the_lease_of_a_living_process_is_renewed(store):
+def test_the_lease_of_a_living_process_is_renewed(store, short):
     driver = processes.start("-c", DRIVER, store)
     assert driver.stdout.readline() == "asked\n"
     until = time.monotonic() + 1.2  # three times its lease
@@ -254,7 +251,7 @@ def test_the_lease_of_a_living_process_is_renewed(store):
     study.close()
 
 
-def test_a_paused_process_cannot_write_after_a_takeover(store):
+def test_a_paused_process_cannot_write_after_a_takeover(store, short):
     driver = processes.start("-c", DRIVER, store)
     assert driver.stdout.readline() == "asked\n"
     driver.send_signal(signal.SIGSTOP)
@@ -275,15 +272,17 @@ def test_a_paused_process_cannot_write_after_a_takeover(store):
 
 
 def test_a_lease_that_another_took_is_not_given_up_or_renewed(tmp_path, monkeypatch):
-    monkeypatch.setattr(_sql, "_LEASE", -1.0)  # ends at once
-    monkeypatch.setattr(_sql._Renewal, "run", lambda self: None)
+    monkeypatch.setattr(_lease, "_LEASE", 0.01)
+    monkeypatch.setattr(_lease._Renewal, "run", lambda self: None)
     first, second = (SQLStore(tmp_path / "studies.db", "a") for _ in range(2))
     first.create(aw.Study(SPACE)._recorder.document)
-    second.acquire()
-    assert not first._renewal.write(holder=None, expires=None)
+    time.sleep(0.05)
+    with pytest.warns(UserWarning, match="the lease of process .* has ended"):
+        second.acquire()
+    assert not first._lease._renewal.write({"holder": None, "expires": None})
     first.close()
-    monkeypatch.setattr(_sql, "_LEASE", 60.0)
-    assert second._renewal.write(expires=second._now + 60.0)
+    monkeypatch.setattr(_lease, "_LEASE", 60.0)
+    assert second._lease._renewal.write({"expires": second._database.now + 60.0})
     with pytest.raises(StudyLocked):
         SQLStore(tmp_path / "studies.db", "a").acquire()
     second.close()
@@ -321,7 +320,7 @@ def test_a_lease_without_an_end_can_be_taken_over(tmp_path):
     walk(aw.load(store=tmp_path / "studies.db", name="a"), 1)
 
 
-def test_a_study_that_is_not_closed_keeps_nobody_out(store):
+def test_a_study_that_is_not_closed_keeps_nobody_out(store, short):
     study = aw.Study(SPACE, store=store, name="a")
     study.ask()
     del study
@@ -344,25 +343,22 @@ def test_no_file_is_made_in_the_place_of_one_that_was_moved(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["elsewhere"]
 
 
-def test_a_connection_that_was_closed_while_idle_is_made_again(store, monkeypatch):
-    if store.startswith("sqlite"):
-        pytest.skip("a file has no connections")
-    monkeypatch.setattr(_sql, "_IDLE_SECONDS", -1.0)
-    study = aw.Study(SPACE, store=store, name="a")
+def test_a_connection_that_was_closed_while_idle_is_made_again(postgresql):
+    study = aw.Study(SPACE, store=postgresql, name="a")
     trial = study.ask()
-    with sqlalchemy.create_engine(database_url(store)).begin() as connection:
+    with sqlalchemy.create_engine(database_url(postgresql)).begin() as connection:
         ended = connection.execute(
             sqlalchemy.text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = :name AND pid <> pg_backend_pid()"
             ),
-            {"name": f"test_{os.getpid()}"},
+            {"name": postgresql.rpartition("=")[2]},
         )
         assert ended.scalars().all()
     study.tell(trial, 0.5)
     walk(study, 2)
     study.close()
-    assert len(aw.load(store=store, name="a").history.complete) == 3
+    assert len(aw.load(store=postgresql, name="a").history.complete) == 3
 
 
 def test_a_database_that_a_later_version_has_written_to_is_left_as_it_is(store):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from archwright.cli import _store
 from archwright.cli._listing import Kind, entries
 from archwright.cli._options import Code, Ensemble, Json, Minutes, Run, SkipBroken, Trials
 from archwright.errors import ArchwrightError, BudgetError
@@ -480,15 +481,8 @@ def bench(
     run(table, strategy, dataset, trials, seeds, workers, data, out, verify=verify, as_json=json)
 
 
-@app.command()
-def studies(
-    store: Annotated[str, typer.Argument(metavar="STORE", help="Database: the path of an SQLite file, or a URL.")],
-    json: Json = False,
-) -> None:
-    """List the studies of a database."""
-    from archwright.cli._listing import show_studies
-
-    show_studies(store, as_json=json)
+app.command()(_store.studies)
+app.add_typer(_store.app)
 
 
 @app.command("list")

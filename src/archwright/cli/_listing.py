@@ -1,4 +1,4 @@
-"""Output of `archwright list` and `archwright studies`."""
+"""Output of `archwright list` and `archwright store list`."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class Display(Callback):
         """Say how many networks there will be, where that is not what was said before."""
         if study.forecast is None:
             return
-        networks = len({each.architecture for each in study.history.finished})
+        networks = study.history.count_seen - len({each.architecture for each in study.history.running})
         found = study.forecast.correct(networks, study.elapsed)
         if found is not None:
             self.err.line(f"about {counted(f'{found:.0f}', 'network')} in all, at the pace so far", label="plan")
@@ -185,7 +185,7 @@ class Display(Callback):
         if any(trial.fidelity for trial in study.trials):
             cost = f", at the cost of {counted(f'{study.history.spent:.3g}', 'full evaluation')}"
         self.out.line(f"{_states(study)} in {_clock(study.elapsed)}{cost}", label="trials")
-        ranked = study.history.best_first(study.history.complete)[:top]
+        ranked = study.history.best_first(study.history.complete, top)
         if ranked:
             self._table(study, ranked)
         self._result(study)

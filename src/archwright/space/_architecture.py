@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any
 
 from archwright.errors import ArchitectureError
@@ -63,6 +63,10 @@ class Architecture(Mapping[str, Value]):
                         f"{type(each).__name__}"
                     )
         return cls({name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+
+    def items(self) -> ItemsView[str, Value]:
+        """Return the names and values, as those of a dictionary: the one that `Mapping` has looks each value up."""
+        return self._decisions.items()
 
     def __getitem__(self, name: str) -> Value:
         return self._decisions[name]

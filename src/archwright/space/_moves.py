@@ -51,7 +51,8 @@ class Moves:
         self, architecture: Mapping[str, Any], name: str, value: Value, rng: np.random.Generator | None
     ) -> Architecture:
         """Change one decision to a value; what it closes is dropped, and what it opens is decided."""
-        decision, values = self._program.decisions[name], {**architecture, name: value}
+        decision, values = self._program.decisions[name], dict(architecture.items())
+        values[name] = value
         opened = self._program.opened
         if opened(decision, value) or opened(decision, architecture[name]):
             return self.complete(values, rng)

@@ -7,10 +7,13 @@ from archwright.store._store import DOCUMENTS, MemoryStore, Record, Snapshot, St
 
 if TYPE_CHECKING:
     from archwright.store._sql import Listed, SQLStore, list_studies
-    from archwright.store._url import address, database_url
+    from archwright.store._transfer import Checked, back_up, check_studies, export_studies, import_studies, new_file
+    from archwright.store._url import RUN, address, database_url
 
 __all__ = [
     "DOCUMENTS",
+    "RUN",
+    "Checked",
     "Listed",
     "MemoryStore",
     "Record",
@@ -18,10 +21,20 @@ __all__ = [
     "Snapshot",
     "Store",
     "address",
+    "back_up",
+    "check_studies",
     "database_url",
+    "export_studies",
+    "import_studies",
     "list_studies",
+    "new_file",
 ]
 
 __getattr__ = lazy(  # these load SQLAlchemy
-    __name__, {"_sql": ("Listed", "SQLStore", "list_studies"), "_url": ("address", "database_url")}
+    __name__,
+    {
+        "_sql": ("Listed", "SQLStore", "list_studies"),
+        "_transfer": ("Checked", "back_up", "check_studies", "export_studies", "import_studies", "new_file"),
+        "_url": ("RUN", "address", "database_url"),
+    },
 )

@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
-import socket
-import sqlite3
-import threading
-import time
-import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import sqlalchemy as sql
-from sqlalchemy import event
 
 from archwright._fields import whole
-from archwright.errors import StoreError, StudyLocked, require
+from archwright.errors import StoreError, StudyLocked
 from archwright.store import _tables as tables
-from archwright.store._sqlite import SQLiteFile
+from archwright.store._database import Database
+from archwright.store._lease import Lease
 from archwright.store._store import DOCUMENTS, Record, Snapshot, Store
-from archwright.store._url import address, database_url
+from archwright.store._url import file_of
 
-_LEASE = 60.0  # seconds after which the right to write of a process that does not renew it can be taken over
 _CREATION = 1635022707  # the key of PostgreSQL's lock under which tables are created
-_IDLE_SECONDS = 2.0  # after which a server is asked whether the connection is still open
-_SETTLE_SECONDS = 0.5  # after which the changes in SQLite's log are moved into the file itself
-_UNUSABLE = (sql.exc.SQLAlchemyError, sqlite3.Error, UnicodeError)  # the last where a damaged schema is no text
-_NOW = {
-    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
-    "postgresql": "extract(epoch from clock_timestamp())::double precision",
-}
-"""The time by the clock of the database, in seconds since 1970, for each kind of database."""
+_ROWS = 10_000  # of trials that are read at a time
 
 
 class SQLStore(Store):
@@ -45,7 +28,7 @@ class SQLStore(Store):
     One connection is kept open, and each call is one short transaction. One process at a time may write: it holds a
     lease of 60 seconds, by the clock of the database, which a thread renews. When the process dies, another one can
     take over after that time; a process that was only paused cannot write any more then, since each write names the
-    epoch of its lease. Values are JSON text.
+    epoch of its lease. A server that restarts is waited for. Threads take turns. Values are JSON text.
 
     Args:
         place: The path of an SQLite file, or a URL such as "postgresql://user@host/database" or "sqlite:///studies.db".
@@ -67,33 +50,13 @@ class SQLStore(Store):
     """
 
     def __init__(self, place: Path | str, name: str = "study", *, readonly: bool = False, locked: bool = False) -> None:
-        url = database_url(place)
-        self._place = address(place)
+        self._database = Database(place, readonly=readonly)
+        self._place = self._database.place
         self._name = name
-        self._readonly = readonly
         self._locked = locked
         self._id: int | None = None
-        self._epoch = -1  # none that a study ever has
-        self._renewal: _Renewal | None = None  # which has no reference to the store: that can be collected
-        self._file: SQLiteFile | None = None
-        self._settled = self._used = time.monotonic()
-        if url.drivername == "sqlite":
-            self._file = SQLiteFile(Path(self._place), readonly=readonly)
-            self._engine = sql.create_engine("sqlite://", poolclass=sql.pool.NullPool, creator=self._file.connect)
-            # Python's driver would begin a writing transaction only at its first change, when another writer may have
-            # come between: taking the write lock at once makes each transaction wait its turn instead.
-            begin = "BEGIN" if readonly else "BEGIN IMMEDIATE"
-            event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-        else:
-            require("psycopg", extra="postgresql", purpose="a PostgreSQL database")
-            self._engine = sql.create_engine(url, pool_pre_ping=True)
-        self._now = sql.literal_column(_NOW[self._engine.dialect.name], sql.Double)
-        try:
-            with self._told():
-                self._connection = self._engine.connect()
-        except BaseException:
-            self._dispose()
-            raise
+        self._lease = Lease(self._database, f"the study {name!r} in {self._place}")
+        self._lacks_column = False
 
     def is_empty(self) -> bool:
         """Return whether the study does not exist yet."""
@@ -108,53 +71,27 @@ class SQLStore(Store):
         """
         if not self.is_empty():
             raise StoreError(f"{self._place} is not empty: it holds a study {self._name!r}")
-        with self._transaction():
-            if self._file is None:  # two transactions cannot create the same table: the second waits for the first
-                self._connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_CREATION)))
-            tables.SCHEMA.create_all(self._connection)
-            row = {"name": self._name, "format": tables.FORMAT, "epoch": 0}
-            try:
-                key = self._connection.execute(sql.insert(tables.studies).values(row)).inserted_primary_key
-            except sql.exc.IntegrityError as error:
-                raise StudyLocked(
-                    f"the study {self._name!r} in {self._place} has just been created by another process"
-                ) from error
-            assert key is not None
-            rows = [{"study": key[0], "name": name, "value": _dump(document.get(name))} for name in DOCUMENTS]
-            self._connection.execute(sql.insert(tables.documents), rows)
+        with self._database.transaction() as connection:
+            self._insert(connection, self._name, document)
         self.acquire()
-        self._settle()
+        self._database.settle()
 
     def acquire(self) -> None:
         """Acquire the right to write.
+
+        A lease that has ended is watched for 20 seconds before it is taken over.
 
         Raises:
             StudyLocked: Another process holds it.
             StoreError: There is no study.
         """
         study = self._required()
-        expires = tables.studies.c.expires
-        is_free = sql.true() if self._locked else expires.is_(None) | (expires < self._now)
-        taken: dict[str, Any] = {"epoch": tables.studies.c.epoch + 1, "holder": None, "expires": None}
-        if not self._locked:
-            since = time.strftime("%Y-%m-%d %H:%M:%S")
-            holder = f"process {os.getpid()} on {socket.gethostname()} (since {since})"
-            taken |= {"holder": holder, "expires": self._now + _LEASE}
-        change = sql.update(tables.studies).where(tables.studies.c.id == study, is_free).values(taken)
-        lease = sql.select(tables.studies.c.epoch, tables.studies.c.holder, tables.studies.c.expires - self._now)
-        with self._transaction():
-            is_mine = self._connection.execute(change).rowcount == 1
-            epoch, holder, left = self._connection.execute(lease.where(tables.studies.c.id == study)).one()
-        if not is_mine:
-            raise StudyLocked(
-                f"the study {self._name!r} in {self._place} is being written to by {holder}. Wait until it ends, or "
-                f"stop it; if it has died, its lease ends in {left:.0f} seconds. Reading with `load` is possible "
-                "meanwhile."
-            )
-        self._epoch = epoch
-        if not self._locked:
-            self._renewal = _Renewal(self._engine, self._now, study, epoch)
-            weakref.finalize(self, self._renewal.ends.put, None).atexit = False
+        if self._locked:
+            self._lease.seize(study)
+        else:
+            self._lease.acquire(study)
+        if self._lacks_column:
+            self._database.run(lambda connection, is_again: self._add_column(connection))
 
     def read(self) -> Snapshot:
         """Return the content.
@@ -163,85 +100,141 @@ class SQLStore(Store):
             StoreError: The database is damaged, or holds no study that this version can read.
         """
         study = self._required()
+        lacking = {"saw"} if self._lacks_column else set()
+        columns: list[Any] = [sql.null() if column.name in lacking else column for column in tables.COLUMNS]
         documents = sql.select(tables.documents.c.name, tables.documents.c.value)
-        trials = sql.select(tables.trials).order_by(tables.trials.c.number)
-        with self._transaction():
-            stored = self._connection.execute(documents.where(tables.documents.c.study == study)).all()
-            rows = self._connection.execute(trials.where(tables.trials.c.study == study)).mappings().all()
-        try:
+        trials = sql.select(*columns).order_by(tables.trials.c.number)
+
+        def read(connection: sql.Connection, is_again: bool) -> Snapshot:
+            if self._database.is_server:  # both are read as they are at one moment
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            stored = connection.execute(documents.where(tables.documents.c.study == study)).all()
             document = dict.fromkeys(DOCUMENTS) | {name: tables.load(value, name) for name, value in stored}
-            return Snapshot(document, [tables.record_of(dict(row), i) for i, row in enumerate(rows)])
-        except StoreError as error:
+            found: list[Record] = []
+            for rows in connection.execute(trials.where(tables.trials.c.study == study)).partitions(_ROWS):
+                found += tables.records_of(rows, len(found))
+            return Snapshot(document, found)
+
+        try:
+            return self._database.run(read)
+        except tables.Damaged as error:
             raise StoreError(f"{self._place} is damaged: {error}") from error
 
     def update(self, **documents: Any) -> None:
         """Replace documents, by the names in `DOCUMENTS`."""
-        lease = self._lease()
-        with self._transaction():
-            for name, value in documents.items():
-                row = {"value": _dump(value), **lease}
-                if not self._connection.execute(tables.WRITE_DOCUMENT, {"key": name, **row}).rowcount:
-                    self._execute(tables.ADD_DOCUMENT, {"study": self._id, "name": name, **row})
+        study = self._required()
+        rows = [{"key": name, "value": _dump(value), **self._lease.row(study)} for name, value in documents.items()]
+
+        def write(connection: sql.Connection, is_again: bool) -> None:
+            for row in rows:
+                if not connection.execute(tables.WRITE_DOCUMENT, row).rowcount:
+                    added = {"study": study, "name": row["key"], "value": row["value"], **self._lease.row(study)}
+                    self._execute(connection, tables.ADD_DOCUMENT, added)
+
+        self._database.run(write)
 
     def add(self, record: Record) -> None:
         """Store a new trial."""
-        row = tables.row_of(record, self._required()) | self._lease()
-        with self._transaction():
-            self._execute(tables.ADD_TRIAL, row)
+        study = self._required()
+        row = tables.row_of(record, study) | self._lease.row(study)
+
+        def write(connection: sql.Connection, is_again: bool) -> None:
+            again = {name: row[name] for name in tables.CHANGES} | self._lease.row(study) | {"key": row["number"]}
+            if not (is_again and connection.execute(tables.WRITE_TRIAL, again).rowcount):
+                self._execute(connection, tables.ADD_TRIAL, row)
+
+        self._database.run(write)
 
     def write(self, record: Record) -> None:
         """Replace a stored trial."""
-        row = tables.row_of(record, self._required())
-        row = {name: row[name] for name in tables.CHANGES} | self._lease() | {"key": record.trial.number}
-        with self._transaction():
-            self._execute(tables.WRITE_TRIAL, row)
+        study = self._required()
+        row = tables.row_of(record, study)
+        row = {name: row[name] for name in tables.CHANGES} | self._lease.row(study) | {"key": record.trial.number}
+        self._database.run(lambda connection, is_again: self._execute(connection, tables.WRITE_TRIAL, row))
 
     def close(self) -> None:
         """Give up the right to write, and close the connection."""
-        # An interrupt inside SQLAlchemy can leave a transaction that is half made, which cannot be closed: it is
-        # rolled back with the file, or when the database loses the connection.
+        self._database.hang_up()  # first: a transaction that is half made would keep out what follows
         try:
-            with suppress(AttributeError):
-                self._connection.close()
-            if self._renewal is not None:
-                self._renewal.stop()
-                self._renewal = None
+            self._lease.give_up()
         finally:
-            self._epoch = -1
-            self._dispose()
+            self._database.close()
 
     def list(self) -> list[Listed]:
         """Return the studies of the database, by name; the one of this store is one of them."""
-        with self._transaction():
-            if not sql.inspect(self._connection).has_table("studies"):
+
+        def read(connection: sql.Connection, is_again: bool) -> list[Any]:
+            if not sql.inspect(connection).has_table("studies"):
                 return []
-            of, holder = tables.studies.c, sql.case((tables.studies.c.expires > self._now, tables.studies.c.holder))
+            of = tables.studies.c
+            holder = sql.case((of.expires > self._database.now, of.holder))
             created = sql.select(tables.documents.c.value).where(
                 tables.documents.c.study == of.id, tables.documents.c.name == "created"
             )
             count = sql.select(sql.func.count()).where(tables.trials.c.study == of.id)
             wanted = sql.select(of.name, created.scalar_subquery(), count.scalar_subquery(), holder)
-            rows = self._connection.execute(wanted.order_by(of.name)).all()
+            return list(connection.execute(wanted.order_by(of.name)).all())
+
+        rows = self._database.run(read)
         return [Listed(name, tables.load(at, "created") or "", trials, writer) for name, at, trials, writer in rows]
 
-    # ------------------------------------------------------------------ the lease
+    def add_studies(self, studies: Sequence[tuple[str, Snapshot]]) -> None:
+        """Add studies that are complete, by name, in one transaction.
 
-    def _lease(self) -> dict[str, Any]:
-        return {"of_study": self._required(), "mine": self._epoch}
+        Raises:
+            StoreError: The database has one of the names already.
+            StudyLocked: Another process creates one at the same time.
+        """
+        self._find()  # refuses tables that this version cannot write
+        there = {study.name for study in self.list()}
+        for name, _ in studies:
+            if name in there:
+                raise StoreError(f"{self._place} has a study {name!r} already: give the new one another name")
+        with self._database.transaction() as connection:
+            for name, snapshot in studies:
+                self._insert(connection, name, snapshot.document, snapshot.records)
 
-    def _execute(self, statement: Any, row: Mapping[str, Any]) -> None:
+    # ------------------------------------------------------------------ inside
+
+    def _insert(
+        self, connection: sql.Connection, name: str, document: Mapping[str, Any], records: Sequence[Record] = ()
+    ) -> None:
+        """Insert a study, and the tables where there are none.
+
+        Raises:
+            StudyLocked: Another process has just created it.
+        """
+        if self._database.is_server:  # two transactions cannot create the same table: the second waits for the first
+            connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_CREATION)))
+        tables.SCHEMA.create_all(connection)
+        row = {"name": name, "format": tables.FORMAT, "epoch": 0}
+        try:
+            key = connection.execute(sql.insert(tables.studies).values(row)).inserted_primary_key
+        except sql.exc.IntegrityError as error:
+            raise StudyLocked(
+                f"the study {name!r} in {self._place} has just been created by another process"
+            ) from error
+        assert key is not None
+        rows = [{"study": key[0], "name": each, "value": _dump(document.get(each))} for each in DOCUMENTS]
+        connection.execute(sql.insert(tables.documents), rows)
+        if records:
+            self._add_column(connection)
+            connection.execute(sql.insert(tables.trials), [tables.row_of(record, key[0]) for record in records])
+
+    def _execute(self, connection: sql.Connection, statement: Any, row: Mapping[str, Any]) -> None:
         """Write a row.
 
         Raises:
             StudyLocked: This process has not acquired the right to write, or has lost it.
         """
-        if not self._connection.execute(statement, row).rowcount:
-            raise StudyLocked(
-                f"the study {self._name!r} in {self._place} cannot be written to: another process has taken it over, "
-                "and goes on with it"
-            )
+        if not connection.execute(statement, row).rowcount:
+            raise self._lease.lost()
 
-    # ------------------------------------------------------------------ inside
+    def _add_column(self, connection: sql.Connection) -> None:
+        """Add the column that the first tables of format 2 lacked, on a server: a file has it since it was opened."""
+        if self._database.is_server:
+            connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN IF NOT EXISTS saw TEXT")
+        self._lacks_column = False
 
     def _find(self) -> int | None:
         """Return the id of the study, or `None` while there is none.
@@ -251,10 +244,11 @@ class SQLStore(Store):
         """
         if self._id is not None:
             return self._id
-        with self._transaction():
-            check = sql.inspect(self._connection)
+
+        def find(connection: sql.Connection, is_again: bool) -> tuple[int | None, list[Any], bool]:
+            check = sql.inspect(connection)
             if not check.has_table("studies"):
-                return None
+                return None, [], False
             strange = {column.name for column in tables.studies.columns} - {
                 column["name"] for column in check.get_columns("studies")
             }
@@ -263,20 +257,22 @@ class SQLStore(Store):
                     f"{self._place} holds a table 'studies' of another program: it lacks {', '.join(sorted(strange))}. "
                     "Use another database, or another schema of it"
                 )
-            formats = self._connection.execute(sql.select(tables.studies.c.format).distinct()).scalars().all()
+            formats = connection.execute(sql.select(tables.studies.c.format).distinct()).scalars().all()
             wanted = sql.select(tables.studies.c.id).where(tables.studies.c.name == self._name)
-            self._id = self._connection.execute(wanted).scalar()
+            lacks = "saw" not in {column["name"] for column in check.get_columns("trials")}
+            return connection.execute(wanted).scalar(), list(formats), lacks
+
+        found, formats, self._lacks_column = self._database.run(find)
         try:
             latest = max((whole(each, "format") for each in formats), default=0)
         except ValueError as error:
-            self._id = None
             raise StoreError(f"{self._place} is damaged: {error}") from error
         if latest > tables.FORMAT:
-            self._id = None
             raise StoreError(
                 f"{self._place} was written by a later version of archwright (format {latest}, this version reads up "
                 f"to {tables.FORMAT})"
             )
+        self._id = found
         return self._id
 
     def _required(self) -> int:
@@ -290,92 +286,6 @@ class SQLStore(Store):
             names = ", ".join(repr(study.name) for study in self.list()) or "none"
             raise StoreError(f"{self._place} holds no study {self._name!r}; its studies: {names}")
         return found
-
-    def _settle(self) -> None:
-        """Move the changes from SQLite's log into the file; they are on record either way."""
-        if self._file is not None:
-            file = self._connection.connection.driver_connection
-            assert file is not None
-            with suppress(sqlite3.OperationalError):  # the disk is full, or a reader is in the way: later, then
-                file.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        self._settled = time.monotonic()
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except _UNUSABLE as error:
-            reason = getattr(error, "orig", None) or error
-            raise StoreError(f"{self._place} cannot be used: {reason}") from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        if self._file is None and time.monotonic() - self._used > _IDLE_SECONDS:
-            self._reconnect()
-        with self._told(), self._connection.begin():
-            yield
-        self._used = time.monotonic()
-        if not self._readonly and time.monotonic() - self._settled > _SETTLE_SECONDS:
-            self._settle()
-
-    def _reconnect(self) -> None:
-        """Make another connection to a server, if the one that was idle has been closed meanwhile."""
-        with self._told():
-            try:
-                with self._connection.begin():
-                    self._connection.execute(sql.select(1))
-            except sql.exc.DBAPIError:
-                self._connection.close()
-                self._connection = self._engine.connect()
-
-    def _dispose(self) -> None:
-        self._engine.dispose()
-        if self._file is not None:
-            self._file.close()
-
-
-class _Renewal(threading.Thread):
-    """Renews a lease until it is stopped or lost, then gives it up.
-
-    It is stopped by the closing of the store, by its garbage collection, or by the end of the process.
-    """
-
-    def __init__(self, engine: sql.Engine, now: sql.ColumnElement[float], study: int, epoch: int) -> None:
-        super().__init__(name="archwright-lease", daemon=True)
-        self.ends: SimpleQueue[None] = SimpleQueue()  # unlike an event, safe in a garbage collection
-        self._engine = engine
-        self._now = now
-        self._is_held = (tables.studies.c.id == study) & (tables.studies.c.epoch == epoch)
-        self._every = _LEASE / 4
-        atexit.register(self.stop)
-        self.start()
-
-    def run(self) -> None:
-        """Renew, and give up."""
-        while not self._is_over():
-            with suppress(*_UNUSABLE, StoreError):  # the database may be back the next time
-                if not self.write(expires=self._now + _LEASE):
-                    break
-        with suppress(*_UNUSABLE, StoreError):  # the lease ends by itself
-            self.write(holder=None, expires=None)
-        atexit.unregister(self.stop)
-
-    def write(self, **change: Any) -> bool:
-        """Change the lease, over a connection of its own; return whether it was still held."""
-        with self._engine.begin() as connection:
-            return connection.execute(sql.update(tables.studies).where(self._is_held).values(change)).rowcount == 1
-
-    def stop(self) -> None:
-        """Give the lease up, and wait until that is done."""
-        self.ends.put(None)
-        self.join()
-
-    def _is_over(self) -> bool:
-        try:
-            self.ends.get(timeout=self._every)
-        except Empty:
-            return False
-        return True
 
 
 @dataclass(frozen=True)
@@ -403,7 +313,7 @@ def list_studies(place: Path | str) -> list[Listed]:
     """Return the studies of a database, by name.
 
     Args:
-        place: The path of an SQLite file, or a URL.
+        place: The path of an SQLite file or of a run folder, or a URL.
 
     Raises:
         StoreError: It cannot be opened, is damaged, or holds something else.
@@ -415,9 +325,22 @@ def list_studies(place: Path | str) -> list[Listed]:
         >>> [study.name for study in list_studies(path)]
         ['first']
     """
-    store = SQLStore(place, readonly=True)
+    store = SQLStore(file_of(place), readonly=True)
     try:
         return store.list()
+    finally:
+        store.close()
+
+
+def add_studies(place: Path | str, studies: Sequence[tuple[str, Snapshot]]) -> None:
+    """Add studies that are complete to a database, all of them or none.
+
+    Raises:
+        StoreError: The database cannot be used, or has one of the names already.
+    """
+    store = SQLStore(place)
+    try:
+        store.add_studies(studies)
     finally:
         store.close()
 

@@ -45,6 +45,8 @@ class Record:
         ended: Its position in the order in which trials ended, from 0; `None` while it runs.
         seen: How many trials had ended when it was proposed; `None` where an earlier version stored it. Those, and the
             trials that were running then, are all that a proposal depends on besides the seed: it can be replayed.
+        saw: What else the proposal depends on, as a JSON object; `None` where nothing does: the trials that were
+            running are those with a lower number that are not among the first `seen` that ended.
 
     Example:
         >>> from archwright.space import Architecture
@@ -57,6 +59,7 @@ class Record:
     elapsed: float
     ended: int | None = None
     seen: int | None = None
+    saw: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,8 @@ class MemoryStore(Store):
     def write(self, record: Record) -> None:
         """Replace a stored trial."""
         number = record.trial.number
-        self._records[number] = replace(record, seen=self._records[number].seen)
+        first = self._records[number]
+        self._records[number] = replace(record, seen=first.seen, saw=first.saw)
 
     def close(self) -> None:
         """Do nothing: there are no files."""

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
+from itertools import chain, repeat
+from sys import intern
 from typing import Any
 
 import sqlalchemy as sql
 
-from archwright._fields import number, whole
+from archwright._fields import fields, items, number, whole
 from archwright.errors import ArchitectureError, StoreError
+from archwright.space import Architecture
 from archwright.store._store import Record
-from archwright.trials import Trial
+from archwright.trials import STATES, Trial, metrics_from_json
 
 FORMAT = 2
 """The version of the tables; a study of a later version is refused."""
+
+_ENDS = {(state, state == "running") for state in STATES}
+"""Each state, and whether trials in it have no place in the order in which trials ended."""
+_FLAT = {bool, int, float, str, type(None)}
 
 SCHEMA = sql.MetaData()
 
@@ -56,11 +65,14 @@ trials = sql.Table(
     sql.Column("elapsed", sql.Double, nullable=False),
     sql.Column("ended", sql.Integer),
     sql.Column("seen", sql.Integer),
+    sql.Column("saw", sql.Text),  # JSON; the first tables of format 2 lack it, and get it when they are written to
 )
-_JSON = ("architecture", "metrics", "curve", "fidelity")
-_FIXED = {"study", "number", "architecture", "seed", "fidelity", "share", "origin", "seen"}  # when the trial exists
+_JSON = ("architecture", "metrics", "curve", "fidelity", "saw")
+_FIXED = {"study", "number", "architecture", "seed", "fidelity", "share", "origin", "seen", "saw"}  # from the beginning
 CHANGES = [column.name for column in trials.columns if column.name not in _FIXED]
 """The columns of a trial that change after it was added."""
+COLUMNS = [column for column in trials.columns if column.name != "study"]
+"""The columns that `records_of` takes, in this order."""
 
 # PostgreSQL locks the row until the write is committed, so the lease cannot change hands in between; SQLite has one
 # writer at a time anyway.
@@ -91,45 +103,163 @@ WRITE_DOCUMENT = (
 )
 
 
+class Damaged(StoreError):
+    """What is stored cannot be read."""
+
+
 def row_of(record: Record, study: int) -> dict[str, Any]:
     """Return the row of a trial."""
-    row = record.trial.to_json()
+    row = record.trial.to_json() | {"saw": record.saw}
     for name in ("worker", "error"):  # text that is no Unicode cannot be stored as it is
         row[name] = row[name] and row[name].encode(errors="backslashreplace").decode()
-    row |= {name: json.dumps(row[name], allow_nan=False) for name in _JSON}
+    row |= {name: row[name] if row[name] is None else json.dumps(row[name], allow_nan=False) for name in _JSON}
     return row | {"study": study, "elapsed": record.elapsed, "ended": record.ended, "seen": record.seen}
+
+
+def records_of(rows: Sequence[Sequence[Any]], start: int = 0) -> list[Record]:
+    """Return the trials of rows with the columns `COLUMNS`, the first of which is the trial of number `start`.
+
+    Raises:
+        Damaged: One is not the trial of its number, or cannot be read.
+    """
+    try:
+        return _records_at_once(rows, start)
+    except (ValueError, TypeError, RecursionError, ArchitectureError, Damaged):  # one by one: which is it?
+        return [record_of(_named(row), start + index) for index, row in enumerate(rows)]
 
 
 def record_of(row: dict[str, Any], position: int) -> Record:
     """Return the trial of a row.
 
     Raises:
-        StoreError: It is not the trial of that number, or cannot be read.
+        Damaged: It is not the trial of that number, or cannot be read.
     """
     what = f"trial {row['number']}"
     if row["number"] != position:
-        raise StoreError(f"trial {position} is missing, {what} follows")
+        raise Damaged(f"trial {position} is missing, {what} follows")
     row |= {name: load(row[name], f"{name} of {what}") for name in _JSON}
+    return checked(row, position)
+
+
+def checked(row: dict[str, Any], position: int) -> Record:
+    """Return the trial of a row whose JSON has been parsed.
+
+    Raises:
+        Damaged: It cannot be read.
+    """
     try:
         trial = Trial.from_json(row)
         ended = None if row["ended"] is None else whole(row["ended"], "ended")
         if trial.ended != (ended is not None):
             raise ValueError(f"state is {trial.state!r}, and ended is {ended}")
         seen = None if row["seen"] is None else whole(row["seen"], "seen", below=position + 1)
-        return Record(trial, number(row["elapsed"], "elapsed", least=0.0), ended, seen)
+        saw = None if row["saw"] is None else fields(row["saw"], "saw")
+        return Record(trial, number(row["elapsed"], "elapsed", least=0.0), ended, seen, saw)
     except (ValueError, ArchitectureError) as error:
-        raise StoreError(f"{what} cannot be read ({error})") from error
+        raise Damaged(f"trial {position} cannot be read ({error})") from error
+
+
+def _named(row: Sequence[Any]) -> dict[str, Any]:
+    return {column.name: value for column, value in zip(COLUMNS, row, strict=True)}
+
+
+def _records_at_once(rows: Sequence[Sequence[Any]], start: int) -> list[Record]:
+    """Return the trials of rows, checked column by column, in a fifth of the time that `record_of` takes.
+
+    Raises:
+        ValueError, TypeError, RecursionError, ArchitectureError, Damaged: One is not as it should be.
+    """
+    if not rows:
+        return []
+    by_name = dict(zip((column.name for column in COLUMNS), zip(*rows, strict=True), strict=True))
+    _check(by_name, start)
+    parsed = {name: _parsed(by_name[name]) for name in ("architecture", "metrics")}
+    curves = _parsed(by_name["curve"]) if {*by_name["curve"]} != {"[]"} else repeat([])
+    # The architectures are checked at once, where none has a subset of labels.
+    is_flat = {*map(type, parsed["architecture"])} == {dict}
+    is_flat = is_flat and {*map(type, chain.from_iterable(map(dict.values, parsed["architecture"])))} <= _FLAT
+    architecture_of = Architecture if is_flat else Architecture.from_json
+    fidelities = {text: None if text is None else _fidelity(text) for text in {*by_name["fidelity"]}}
+    found = []
+    for row, decisions, metrics, curve in zip(rows, parsed["architecture"], parsed["metrics"], curves, strict=False):
+        position, _, state, _, _, seconds, seed, fidelity, share, origin, worker, error, attempts, *rest = row
+        elapsed, ended, seen, saw = rest
+        is_plain = type(metrics) is dict and {*map(type, metrics.values())} <= {float}
+        given = fidelities[fidelity]
+        trial = Trial(
+            position,
+            architecture_of(decisions),
+            state,
+            metrics if is_plain else metrics_from_json(metrics),
+            tuple(metrics_from_json(each) for each in items(curve, "curve")) if curve else (),
+            seconds,
+            seed,
+            given and dict(given),
+            share,
+            origin,
+            intern(worker),
+            error,
+            attempts,
+        )
+        found.append(Record(trial, elapsed, ended, seen, saw and fields(json.loads(saw), "saw")))
+    return found
+
+
+def _check(columns: dict[str, tuple[Any, ...]], start: int) -> None:
+    """Refuse columns with a value that is not as it should be.
+
+    Raises:
+        ValueError, TypeError: There is one.
+    """
+    none, end = type(None), start + len(columns["number"])
+    for names, kinds in (
+        (("seconds", "share", "elapsed"), {float}),
+        (("number", "seed", "attempts"), {int}),
+        (("origin", "ended", "seen"), {int, none}),
+        (("state", "worker", "architecture", "metrics", "curve"), {str}),
+        (("error", "saw", "fidelity"), {str, none}),
+    ):
+        for name in names:
+            if not {*map(type, columns[name])} <= kinds:
+                raise ValueError(name)
+    least = [min(columns[name]) for name in ("seconds", "elapsed", "seed", "attempts")]
+    least += [min(filter(None, columns[name]), default=0) for name in ("ended", "origin", "seen")]
+    pairs = zip(columns["number"], columns["origin"], columns["seen"], strict=True)
+    if not (
+        columns["number"] == tuple(range(start, end))
+        and min(least) >= 0  # and all is finite: there is no NaN in a database, but there may be infinity
+        and max(max(columns["seconds"]), max(columns["elapsed"])) < math.inf
+        and all(0 < share <= 1 for share in {*columns["share"]})
+        and {*zip(columns["state"], (ended is None for ended in columns["ended"]), strict=True)} <= _ENDS
+        and all((origin is None or origin < number_) and (seen or 0) <= number_ for number_, origin, seen in pairs)
+    ):
+        raise ValueError("a number is out of range")
+
+
+def _fidelity(text: str) -> dict[str, Any]:
+    found = fields(json.loads(text), "fidelity")
+    for name, value in found.items():
+        number(value, f"{name!r} of fidelity", least=0.0)
+    return found
+
+
+def _parsed(texts: Sequence[str]) -> list[Any]:
+    """Return the values of JSON texts, parsed as one: names that occur in many of them are then one object."""
+    values: list[Any] = json.loads(f"[{','.join(texts)}]")
+    if len(values) != len(texts):
+        raise ValueError("a text holds several values")
+    return values
 
 
 def load(text: str | None, what: str) -> Any:
     """Return a JSON value.
 
     Raises:
-        StoreError: It is none.
+        Damaged: It is none.
     """
     try:
         return None if text is None else json.loads(text)
     except RecursionError:
-        raise StoreError(f"{what} is nested too deeply") from None
+        raise Damaged(f"{what} is nested too deeply") from None
     except (TypeError, ValueError) as error:
-        raise StoreError(f"{what} is not JSON ({error})") from error
+        raise Damaged(f"{what} is not JSON ({error})") from error

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import stat
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import sqlalchemy as sql
 
+from archwright import _disk
 from archwright.errors import StoreError
 
 _ALLOWED = 'the path of an SQLite file, or a URL such as "sqlite:///studies.db" or "postgresql://user@host/database"'
 
 _PORT = 5432  # of PostgreSQL
+RUN = "study.db"
+"""The name of the database in a run folder."""
 
 
 def database_url(place: Path | str) -> sql.URL:
@@ -72,6 +76,31 @@ def address(place: Path | str) -> str:
     query = {name: value for name, value in url.query.items() if "password" not in name.lower()}
     port = None if url.port == _PORT else url.port
     return sql.URL.create("postgresql", host=url.host, port=port, database=url.database, query=query).render_as_string()
+
+
+def file_of(place: Path | str) -> Path | str:
+    """Return the database of a run folder; a path that is none, and a URL, as they are.
+
+    Raises:
+        StoreError: The folder has no database.
+        StudyError: It is a symbolic link.
+    """
+    if (isinstance(place, str) and "://" in place) or not Path(place).is_dir():
+        return place
+    file = Path(place) / RUN
+    _disk.refuse_links([file])
+    if not file.is_file():
+        raise StoreError(f"{place} holds no study: there is no {RUN} in it")
+    return file
+
+
+def secrets_of(url: sql.URL) -> tuple[str, ...]:
+    """Return what may not be told of a URL: its passwords, as they are and as they stand in it."""
+    said: list[str] = [] if url.password is None else [str(url.password)]
+    for name, value in url.query.items():
+        if "password" in name.lower():
+            said += [value] if isinstance(value, str) else value
+    return tuple({form: None for each in said for form in (each, quote(each, safe=""), quote_plus(each)) if form})
 
 
 def _hidden(place: str) -> str:

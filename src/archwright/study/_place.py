@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ class Place:
     """
 
     folder: Path | None
-    store: str | None = None
+    store: str | None = field(default=None, repr=False)  # there may be a password in it
     name: str = _OWN
 
     @classmethod

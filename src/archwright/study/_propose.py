@@ -201,7 +201,7 @@ class Planner:
         While nothing is known that keeps to the constraints, a walk begins at what comes closest to them.
         """
         space = self.space
-        known = [trial.architecture for trial in history.best_first(history.complete)[:_NEAR]]
+        known = [trial.architecture for trial in history.best_first(history.complete, _NEAR)]
         known += [trial.architecture for trial in history.trials[-_NEAR:]]
         for architecture in dict.fromkeys(known):
             for near in space.neighbours(architecture, rng):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +105,8 @@ class Recorder:
         """
         store = self.place.open(readonly=True)
         try:
-            self._take(store.read())
+            with _uncollected():
+                self._take(store.read())
         finally:
             store.close()
 
@@ -117,7 +120,8 @@ class Recorder:
             self._store = self._lock_and_open()
             try:
                 self._store.acquire()
-                self._take(self._store.read())
+                with _uncollected():
+                    self._take(self._store.read())
             except BaseException:
                 self.close()
                 raise
@@ -324,9 +328,19 @@ def _history(snapshot: Snapshot) -> History:
         constraints=map(Constraint.parse, bounds),
         reference=document["reference"],
     )
-    for record in snapshot.records:
-        history.add(replace(record.trial, state="running"))
     over = [record for record in snapshot.records if record.ended is not None]
-    for record in sorted(over, key=lambda record: record.ended or 0):
-        history.add(record.trial)
+    over.sort(key=lambda record: record.ended or 0)
+    history.restore([record.trial for record in snapshot.records], [record.trial for record in over])
     return history
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Read a record without the garbage collector, which would go through all trials again and again meanwhile."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

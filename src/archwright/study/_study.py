@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +46,7 @@ class Study(Results):
     """A search with an ask-and-tell interface, whose trials are recorded from the first to the last.
 
     Each proposal is a function of the seed, its number and the trials before it, so an interrupted study is resumed
-    with the same trials as an uninterrupted one.
+    with the same trials as an uninterrupted one. Several threads may ask and tell; they take turns.
 
     Args:
         space: The search space.
@@ -99,6 +101,8 @@ class Study(Results):
     _checkpoints: Checkpoints
     forecast: Forecast | None
     _session: SearchLoop | None
+    _turn: threading.RLock  # of the thread that asks or tells
+    _runner: int | None  # the thread that runs the search
 
     def __init__(
         self,
@@ -212,7 +216,8 @@ class Study(Results):
             StudyError: The strategy or the space cannot be restored from the record.
             StudyLocked: Another process writes to the study.
         """
-        return self._recorder.begin(self._recorder.next(self._plan))
+        with self._alone():
+            return self._recorder.begin(self._recorder.next(self._plan))
 
     def tell(
         self,
@@ -241,27 +246,28 @@ class Study(Results):
             StudyError: The trial does not belong to this study, or has ended already.
             EvaluationError: The outcome has another type; the trial is still running.
         """
-        recorder = self._recorder
-        recorder.hold()
-        held = self.trials[trial.number] if 0 <= trial.number < len(self.trials) else None
-        if held is None or held.architecture != trial.architecture:
-            raise StudyError(
-                f"trial {trial.number} ({trial.architecture.id}) is not one of this study's "
-                f"{counted(len(self.trials), 'trial')}; tell takes what ask returned"
-            )
-        if held.ended:
-            raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
-        seconds = recorder.seconds(trial.number) if seconds is None else seconds
-        prechecks, network = self._plan.prechecks, held.architecture
-        unchecked = prechecks.failure(network)
-        checked = prechecks.checked(network)
-        report = outcome
-        if not isinstance(report, Report):
-            metric = self.objective.metric
-            report = report_of(held.number, report, metric=metric, curve=curve, seconds=seconds)
-        ended = conclude(held, report, self.history, checked=checked, unchecked=unchecked)
-        recorder.end(ended)
-        return ended
+        with self._alone():
+            recorder = self._recorder
+            recorder.hold()
+            held = self.trials[trial.number] if 0 <= trial.number < len(self.trials) else None
+            if held is None or held.architecture != trial.architecture:
+                raise StudyError(
+                    f"trial {trial.number} ({trial.architecture.id}) is not one of this study's "
+                    f"{counted(len(self.trials), 'trial')}; tell takes what ask returned"
+                )
+            if held.ended:
+                raise StudyError(f"trial {trial.number} was told before: it is {held.state}")
+            seconds = recorder.seconds(trial.number) if seconds is None else seconds
+            prechecks, network = self._plan.prechecks, held.architecture
+            unchecked = prechecks.failure(network)
+            checked = prechecks.checked(network)
+            report = outcome
+            if not isinstance(report, Report):
+                metric = self.objective.metric
+                report = report_of(held.number, report, metric=metric, curve=curve, seconds=seconds)
+            ended = conclude(held, report, self.history, checked=checked, unchecked=unchecked)
+            recorder.end(ended)
+            return ended
 
     # ------------------------------------------------------------------ the search
 
@@ -378,6 +384,7 @@ class Study(Results):
         strategy: Strategy | None,
     ) -> None:
         place = Place.find(path, store, name)
+        self._turn, self._runner = threading.RLock(), None
         self.path = None if path is None else Path(path)
         self._session = None
         self.forecast = None
@@ -386,6 +393,18 @@ class Study(Results):
         self._recorder = Recorder(place)
         self._artifacts = Artifacts(place.folder)
         self._checkpoints = Checkpoints(place.folder)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one thread at a time use the study.
+
+        Raises:
+            StudyError: Another thread runs the search.
+        """
+        if self._runner not in (None, threading.get_ident()):
+            raise StudyError("another thread runs this study: wait until its search has ended")
+        with self._turn:
+            yield
 
     def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:
         place = self._recorder.place
@@ -415,6 +434,28 @@ class Study(Results):
         start: float,
     ) -> Self:
         """Run what has been checked; the budget's time counts from `start`."""
+        with self._alone():
+            runner, self._runner = self._runner, threading.get_ident()
+            try:
+                return self._run_alone(
+                    evaluator, budget, final, ensemble, callbacks, why, baselines=baselines, scorer=scorer, start=start
+                )
+            finally:
+                self._runner = runner
+
+    def _run_alone(
+        self,
+        evaluator: Evaluator,
+        budget: Budget,
+        final: bool | int,
+        ensemble: int,
+        callbacks: Iterable[Callback],
+        why: Sequence[str],
+        *,
+        baselines: bool,
+        scorer: ProxyScorer | None,
+        start: float,
+    ) -> Self:
         plan = self._plan
         check_strategy(self.space, plan.strategy, evaluator)
         check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +43,13 @@ class StoreSuite:
     def reopen(self, store: Store) -> Store:
         """Return another store over the same data; the same where there can be no other."""
         return store
+
+    def take_over(self, store: Store) -> Store | None:
+        """Return another store that has the right to write now, as after a long pause of the first; `None` by default.
+
+        A subclass whose stores can lose that right gives it; the law is not checked otherwise.
+        """
+        return None
 
     def test_an_empty_store_is_empty(self, store: Store) -> None:
         """It is empty until a study is created in it."""
@@ -148,6 +156,61 @@ class StoreSuite:
         other.update(seed=9)
         other.add(Record(self.trial(1), 0.0))
         assert (other.read().document["seed"], len(other.read().records)) == (9, 2)
+
+    def test_what_else_a_proposal_has_seen_is_kept(self, store: Store) -> None:
+        """So is what it saw besides, whatever becomes of the trial."""
+        store.create(_DOCUMENT)
+        saw = {"running": [3, 1], "rungs": {"é": 0.1}}
+        store.add(Record(self.trial(0), 0.0, seen=0, saw=saw))
+        store.write(Record(replace(self.trial(0), state="failed", error="e"), 1.0, 0))
+        assert self.reopen(store).read().records[0].saw == saw
+
+    def test_many_trials_are_kept(self, store: Store) -> None:
+        """Their number changes nothing, nor do documents that change between them."""
+        store.create(_DOCUMENT)
+        for number in range(200):
+            store.add(Record(self.trial(number), float(number), seen=number))
+            trial = replace(self.trial(number), state="complete", metrics={"value": float(number)}, fidelity=None)
+            store.write(Record(trial, float(number), number))
+            store.update(elapsed=float(number), learned=None if number % 2 else {"deep": [[number]]})
+        kept = self.reopen(store).read()
+        assert [record.trial.metrics["value"] for record in kept.records] == list(range(200))
+        assert kept.document == _DOCUMENT | {"elapsed": 199.0, "learned": None}
+
+    def test_threads_take_turns(self, store: Store) -> None:
+        """What several threads write and read at once comes out as if they had waited for each other."""
+        store.create(_DOCUMENT)
+        for number in range(12):
+            store.add(Record(self.trial(number), 0.0))
+
+        def work(number: int) -> int:
+            store.write(Record(replace(self.trial(number), state="failed", error=str(number)), 1.0, number))
+            store.update(**{DOCUMENTS[number]: number})
+            return len(store.read().records)
+
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(work, range(12))) == [12] * 12
+        kept = self.reopen(store).read()
+        assert [record.trial.error for record in kept.records] == [str(number) for number in range(12)]
+        assert [kept.document[name] for name in DOCUMENTS[:12]] == list(range(12))
+
+    def test_who_lost_the_right_to_write_cannot_write(self, store: Store) -> None:
+        """A write after a takeover is refused, and changes nothing."""
+        store.create(_DOCUMENT)
+        store.add(Record(self.trial(0), 0.0))
+        other = self.take_over(store)
+        if other is None:
+            pytest.skip("nobody can take the right to write from this store")
+        other.write(Record(replace(self.trial(0), state="failed", error="theirs"), 1.0, 0))
+        other.update(seed=9)
+        before = other.read()
+        with pytest.raises(StudyLocked):
+            store.write(Record(replace(self.trial(0), state="failed", error="mine"), 1.0, 0))
+        with pytest.raises(StudyLocked):
+            store.add(Record(self.trial(1), 1.0))
+        with pytest.raises(StudyLocked):
+            store.update(seed=4)
+        assert store.read() == other.read() == before
 
     def trial(self, number: int) -> Trial:
         """Return a trial that has begun."""

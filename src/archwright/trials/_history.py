@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import nlargest
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -74,9 +76,12 @@ class History:
         self._infeasible: list[Trial] = []
         self._front: dict[tuple[float, ...], list[Trial]] = {}  # equals are one point, however many they are
         self._best: Trial | None = None
+        self._best_rank: tuple[float, ...] = ()
+        self._ranked: list[tuple[tuple[float, ...], int]] = []  # of the complete trials, with minus their position
         self._spent = 0.0
         self._running: dict[int, Trial] = {}
-        self._measured: dict[tuple[Architecture, float], Trial] = {}
+        self._measured: dict[tuple[Architecture, float], Trial] = {}  # of the first complete trials, as asked for
+        self._sought = 0  # how many of the complete trials are in it
         self._fastest: dict[float, float] = {}
         self._seen: _Seen = _Seen() if within is None else within._seen
 
@@ -188,6 +193,8 @@ class History:
         Raises:
             EvaluationError: A metric of an objective is missing.
         """
+        if len(self.objectives) == 1:
+            return (self.objective.score(metrics),)
         return tuple(objective.score(metrics) for objective in self.objectives)
 
     def violation(self, trial: Trial) -> float:
@@ -204,17 +211,20 @@ class History:
         A trial at a lower fidelity ranks below those at a higher one until it is promoted. On small data many networks
         have the same accuracy, and differ in the loss.
         """
-        loss = trial.metrics.get("loss", 0.0)
-        return trial.share, *self.values(trial.metrics), -loss if math.isfinite(loss) else -math.inf
+        return _rank(trial, self.values(trial.metrics))
 
-    def best_first(self, trials: Iterable[Trial]) -> list[Trial]:
+    def best_first(self, trials: Iterable[Trial], count: int | None = None) -> list[Trial]:
         """Return complete trials in the order of promotion: by `rank`.
 
         With several objectives: by fidelity, then by non-dominated front, then by crowding distance (Deb et al. 2002).
+
+        Args:
+            trials: The trials.
+            count: How many of them to return; by default all.
         """
         listed = list(trials)
         if len(self.objectives) == 1:
-            return sorted(listed, key=self.rank, reverse=True)
+            return nlargest(len(listed) if count is None else count, listed, key=self.rank)
         points = np.array([self.values(trial.metrics) for trial in listed]).reshape(len(listed), len(self.objectives))
         shares = np.array([trial.share for trial in listed])
         fronts, rooms = np.zeros(len(listed)), np.zeros(len(listed))
@@ -224,7 +234,8 @@ class History:
             for front in np.unique(fronts[same]):
                 of_front = same[fronts[same] == front]
                 rooms[of_front] = crowding(points[of_front])
-        return [listed[index] for index in np.lexsort((np.arange(len(listed)), -rooms, fronts, -shares))]
+        order = np.lexsort((np.arange(len(listed)), -rooms, fronts, -shares))
+        return [listed[index] for index in order[:count]]
 
     def top(self, count: int, *, also: Trial | None = None) -> list[Trial]:
         """Return the best trials with different architectures, best first.
@@ -235,7 +246,8 @@ class History:
         """
         if count < 1:
             return []
-        ranked = self.best_first([*self._complete, *([] if also is None else [also])])
+        known = self._complete if len(self.objectives) > 1 else self._leading(count)
+        ranked = self.best_first([*known, *([] if also is None else [also])])
         best = also if also is not None and self.beaten_by(also) else self._best
         if best is not None:
             ranked.insert(0, best)  # with several objectives that in the first of them
@@ -246,23 +258,16 @@ class History:
 
     def beaten_by(self, trial: Trial) -> bool:
         """Tell whether an ended trial would be the new best."""
+        best = self._best
         if trial.state == "complete":
-            best = self._best
-            return best is None or best.state != "complete" or self.rank(trial) > self.rank(best)
+            return best is None or best.state != "complete" or self.rank(trial) > self._best_rank
         if trial.state != "pruned" or not self._is_measured(trial):
             return False
-        best = self._best
-        return best is None or (best.state == "pruned" and self.rank(trial) > self.rank(best))
+        return best is None or (best.state == "pruned" and self.rank(trial) > self._best_rank)
 
     def joins_front(self, trial: Trial) -> bool:
         """Tell whether an ended trial would be on the front."""
-        if trial.state != "complete":
-            return False
-        share = self._front_share
-        point = self.values(trial.metrics)
-        return trial.share > share or (
-            trial.share == share and not any(dominates(other, point) for other in self._front)
-        )
+        return trial.state == "complete" and self._joins_front(trial, self.values(trial.metrics))
 
     def unseen(self, space: Space) -> Architecture | None:
         """Return the first architecture, in the order of enumeration, that was not proposed yet.
@@ -282,6 +287,9 @@ class History:
 
     def measured(self, architecture: Architecture, share: float) -> Trial | None:
         """Return the first complete trial of an architecture at a share of the full cost, if there is one."""
+        for trial in self._complete[self._sought :]:
+            self._measured.setdefault((trial.architecture, trial.share), trial)
+        self._sought = len(self._complete)
         return self._measured.get((architecture, share))
 
     def fastest(self, share: float) -> float:
@@ -305,7 +313,7 @@ class History:
             raise StudyError(f"trial {trial.number} cannot follow trial {len(self._trials) - 1}")
         if trial.number == len(self._trials):
             self._trials.append(trial)
-            self._seen.architectures.add(trial.architecture)
+            self._seen.new.append(trial.architecture)
         elif self._trials[trial.number].ended:
             raise StudyError(f"trial {trial.number} has ended already")
         else:
@@ -314,20 +322,43 @@ class History:
             self._running[trial.number] = trial
             return
         self._running.pop(trial.number, None)
-        if self.beaten_by(trial):
-            self._best = trial
+        self._end(trial)
+
+    def restore(self, trials: Sequence[Trial], ended: Iterable[Trial]) -> None:
+        """Add the trials of a study on record at once, which is the same as adding them one by one.
+
+        Args:
+            trials: All trials, by number from 0.
+            ended: Those of them that have ended, in the order of their end.
+
+        Raises:
+            StudyError: There are trials already.
+        """
+        if self._trials:
+            raise StudyError(f"{len(self._trials)} trials are there already: a study is restored into a new history")
+        self._trials.extend(trials)
+        self._seen.new.extend(trial.architecture for trial in trials)
+        self._running = {trial.number: trial for trial in trials if not trial.ended}
+        for trial in ended:
+            self._end(trial)
+
+    def _end(self, trial: Trial) -> None:
         self._finished.append(trial)
         before = self.before(trial)
         self._spent += trial.share - (0.0 if before is None else before.share)
         if trial.state == "complete":
-            self._measured.setdefault((trial.architecture, trial.share), trial)
-            self._take(trial)
+            rank = self._take(trial)
+            if self._best is None or self._best.state != "complete" or rank > self._best_rank:
+                self._best, self._best_rank = trial, rank
+        elif self.beaten_by(trial):
+            self._best, self._best_rank = trial, self.rank(trial)
         elif trial.state == "infeasible":
             self._infeasible.append(trial)
 
-    def _take(self, trial: Trial) -> None:
+    def _take(self, trial: Trial) -> tuple[float, ...]:
+        """Take in a complete trial, and return its rank."""
         point = self.values(trial.metrics)
-        if self.joins_front(trial):
+        if self._joins_front(trial, point):
             if trial.share > self._front_share:
                 self._front = {}
             if point not in self._front:
@@ -337,6 +368,32 @@ class History:
         self._fastest[trial.share] = min(trial.seconds, self._fastest.get(trial.share, math.inf))
         self._scores.append(point[0])
         self._points.append(point)
+        return _rank(trial, point)
+
+    def _joins_front(self, trial: Trial, point: tuple[float, ...]) -> bool:
+        share = self._front_share
+        if trial.share != share:
+            return trial.share > share
+        if len(point) == 1:  # as many as are on the front are equal
+            return point >= next(iter(self._front))
+        return not any(dominates(other, point) for other in self._front)
+
+    def _leading(self, count: int) -> list[Trial]:
+        """Return the best complete trials by `rank`, best first: the best of each of so many architectures."""
+        start = len(self._ranked)
+        new = [(self.rank(trial), -place) for place, trial in enumerate(self._complete[start:], start)]
+        if len(new) > len(self._ranked) // 10:
+            self._ranked = sorted([*self._ranked, *new])
+        else:  # one more at a time, as a search goes on
+            for each in new:
+                insort(self._ranked, each)
+        found: dict[Architecture, Trial] = {}
+        for _, place in reversed(self._ranked):
+            trial = self._complete[-place]
+            found.setdefault(trial.architecture, trial)
+            if len(found) == count:
+                break
+        return list(found.values())
 
     @property
     def _front_share(self) -> float:
@@ -351,13 +408,27 @@ class History:
             return False
 
 
+def _rank(trial: Trial, point: tuple[float, ...]) -> tuple[float, ...]:
+    loss = trial.metrics.get("loss", 0.0)
+    return trial.share, *point, -loss if math.isfinite(loss) else -math.inf
+
+
 class _Seen:
     """The architectures that were proposed, and a walk along those that were not."""
 
     def __init__(self) -> None:
-        self.architectures: set[Architecture] = set()
+        self.new: list[Architecture] = []  # those that are not among the others yet: nobody has asked since
+        self._architectures: set[Architecture] = set()
         self._walk: Iterator[Architecture | None] | None = None
         self._next: Architecture | None = None
+
+    @property
+    def architectures(self) -> set[Architecture]:
+        """All of them."""
+        if self.new:
+            self._architectures.update(self.new)
+            self.new = []
+        return self._architectures
 
     def next_after(self, space: Space) -> Architecture | None:
         """Return the first of a space, in the order of enumeration, that is not among them."""

@@ -19,6 +19,9 @@ _NOT_FINITE = ("nan", "inf", "-inf")
 State = Literal["running", "complete", "pruned", "infeasible", "failed"]
 """What became of a trial: under way, measured, stopped early, against a constraint, or broken."""
 
+STATES: frozenset[State] = frozenset(get_args(State))
+"""All states."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -97,9 +100,9 @@ class Trial:
             ValueError: A field is missing or invalid; the message names it.
             ArchitectureError: The decisions are invalid.
         """
-        given = fields(dict(data), "the trial", *(field.name for field in dataclasses.fields(cls)))
+        given = fields(dict(data), "the trial", *_FIELDS)
         number = whole(given["number"], "number")
-        if given["state"] not in get_args(State):
+        if not isinstance(given["state"], str) or given["state"] not in STATES:
             raise ValueError(f"state is {str(given['state'])[:50]!r}, not one of {', '.join(get_args(State))}")
         share, origin = number_(given["share"], "share", least=0.0), given["origin"]
         if not 0 < share <= 1:
@@ -119,6 +122,9 @@ class Trial:
             error=None if given["error"] is None else text(given["error"], "error"),
             attempts=whole(given["attempts"], "attempts"),
         )
+
+
+_FIELDS = tuple(each.name for each in dataclasses.fields(Trial))
 
 
 def last_line(error: str) -> str:
