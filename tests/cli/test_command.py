@@ -163,7 +163,7 @@ def test_list_names_all_with_a_line_each(kind, some, in_process):
         (["search", "iris", "--space", "mpl"], ["mpl", "mlp", "convnet"]),
         (["search", "iris", "--strategy", "evolutoin"], ["evolutoin", "evolution", "random"]),
         (["search", "iris", "--space", "convnet"], ["convnet", "mlp"]),
-        (["search", "iris", "--workers", "4"], ["workers", "1"]),
+        (["search", "iris", "--workers", "all"], ["workers", "'all'", "auto"]),
         (["search", "iris", "--trials", "0"], ["trials"]),
         (["search", "iris", "--augment", "flip"], ["flip", "no augmentations"]),
         (["search", "no/such/folder"], ["no/such/folder"]),
@@ -328,6 +328,17 @@ def test_ctrl_c_ends_cleanly_and_resume_goes_on(tmp_path, in_process):
     after = json.loads(in_process("resume", folder, "--trials", ended + 2, "--json")[1])
     assert after["trials"]["complete"] == ended + 2
     assert after["trials"]["running"] == 0
+
+
+def test_several_workers(tmp_path, in_process):
+    folder = tmp_path / "run"
+    limits = ("--trial-memory", 4, "--trial-seconds", 60, "--retries", 1)
+    status, out, err = in_process(*SEARCH, "--trials", 3, "--workers", 2, *limits, "--out", folder, "--json")
+    assert status == 0, err
+    assert json.loads(out)["trials"]["complete"] == 3
+    assert (folder / "best" / "weights.safetensors").exists()
+    assert in_process("resume", folder, "--trials", 4, "--workers", 1, "--json")[0] == 0
+    assert len(in_process("show", folder, "--json")[1]) > 0
 
 
 def test_starting_and_reading_count_towards_the_minutes(tmp_path, in_process, monkeypatch):

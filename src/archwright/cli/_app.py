@@ -12,8 +12,24 @@ import typer
 
 from archwright.cli import _store
 from archwright.cli._listing import Kind, entries
-from archwright.cli._options import Code, Ensemble, Json, Minutes, Run, SkipBroken, Trials
-from archwright.errors import ArchwrightError, BudgetError
+from archwright.cli._options import (
+    Baseline,
+    Code,
+    Ensemble,
+    EnsembleSize,
+    Final,
+    Json,
+    Minutes,
+    Retries,
+    Run,
+    SkipBroken,
+    StoreUrl,
+    TrialMemory,
+    Trials,
+    TrialSeconds,
+    Workers,
+)
+from archwright.errors import ArchwrightError
 
 app = typer.Typer(
     name="archwright",
@@ -165,38 +181,16 @@ def search(
     precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster one.")] = "auto",
     device: Annotated[str, typer.Option(help="Device to train on: auto, cpu, cuda, mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    workers: Annotated[int, typer.Option(help="Number of trials at a time; 1 in this version.")] = 1,
-    final: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Number of best networks that get a final training: from scratch, for longer, on training and "
-            "validation data. They are tested and kept.",
-        ),
-    ] = 1,
+    workers: Workers = None,
+    trial_seconds: TrialSeconds = None,
+    trial_memory: TrialMemory = None,
+    retries: Retries = 2,
+    final: Final = 1,
     no_final: Annotated[bool, typer.Option("--no-final", help="Skip the final training.")] = False,
-    baseline: Annotated[
-        bool | None,
-        typer.Option(
-            help="Fit quick classical methods (a linear model, gradient boosting) before the first trial, and compare "
-            "the network with them. Default: with the strategy auto."
-        ),
-    ] = None,
-    ensemble: Annotated[
-        int,
-        typer.Option(
-            help="Largest number of networks of the search to combine, 2 or more; 0 for none. They are selected on "
-            "validation data, and tested beside the best single one."
-        ),
-    ] = 0,
+    baseline: Baseline = None,
+    ensemble: EnsembleSize = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/DATA.")] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            help="Database of the trials, in place of the run folder's own: the path of an SQLite file, or a URL such "
-            "as postgresql://user@host/database. Other commands find it by the environment variable ARCHWRIGHT_STORE."
-        ),
-    ] = None,
+    store: StoreUrl = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the study in the store; default: that of the run folder.")
     ] = None,
@@ -224,8 +218,6 @@ def search(
     json: Json = False,
 ) -> None:
     """Search for a network on data, and train the best one."""
-    if workers != 1:
-        raise BudgetError(f"--workers {workers}: this version runs one trial at a time; leave it at 1")
     from archwright.cli._console import warnings_as_lines
     from archwright.cli._named import (
         default_trials,
@@ -237,6 +229,7 @@ def search(
         parse_space,
         parse_start,
         parse_strategy,
+        parse_workers,
     )
     from archwright.cli._render import Display
     from archwright.evaluate import Training
@@ -288,6 +281,10 @@ def search(
             final=0 if no_final else final,
             baseline=baseline,
             ensemble=ensemble,
+            workers=parse_workers(workers or "1"),
+            trial_seconds=trial_seconds,
+            trial_memory=trial_memory,
+            retries=retries,
             callbacks=[shown],
         )
     raise typer.Exit(shown.conclude(study, as_json=json))
@@ -309,11 +306,13 @@ def resume(
     ensemble: Annotated[
         int | None, typer.Option(help="Largest number of networks in the ensemble; 0 for none; default: as before.")
     ] = None,
+    workers: Workers = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
     """Continue a search, also with a larger budget."""
     from archwright.cli._console import warnings_as_lines
+    from archwright.cli._named import parse_workers
     from archwright.cli._render import Display
     from archwright.study import Budget, counting_from, load
 
@@ -321,7 +320,8 @@ def resume(
     display = Display(quiet=json, task=study.evaluator.task)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
-        study.resume(budget=budget, final=final, ensemble=ensemble, callbacks=[display])
+        count = None if workers is None else parse_workers(workers)
+        study.resume(budget=budget, final=final, ensemble=ensemble, workers=count, callbacks=[display])
     raise typer.Exit(display.conclude(study, as_json=json))
 
 

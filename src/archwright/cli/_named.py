@@ -209,6 +209,11 @@ def _value(text: str) -> Any:
         return text
 
 
+def parse_workers(text: str) -> int | str:
+    """Return the number of workers, or "auto", which the search checks."""
+    return int(text) if text.isdecimal() else text
+
+
 def free_folder(path: Path) -> Path:
     """Return the path, or the first of path-2, path-3, ... that is not there yet."""
     number, free = 1, path

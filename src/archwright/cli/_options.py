@@ -32,3 +32,45 @@ SkipBroken = Annotated[
     typer.Option("--skip-broken", help="Leave out images of a folder that cannot be decoded, and say which."),
 ]
 Minutes = Annotated[float | None, typer.Option(help="Search budget in minutes, the final training included.")]
+Workers = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto",
+        help="Number of trials at a time, each in a process of its own; auto: one for each core or GPU, if that pays. "
+        "Default: 1, and for resume as before.",
+    ),
+]
+TrialSeconds = Annotated[float | None, typer.Option(help="Time limit of a trial, in seconds.")]
+TrialMemory = Annotated[
+    float | None, typer.Option(help="Memory limit of a trial, in gigabytes; one that exceeds it fails.")
+]
+Retries = Annotated[int, typer.Option(help="How often a trial is started again whose process died.")]
+Final = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Number of best networks that get a final training: from scratch, for longer, on training and "
+        "validation data. They are tested and kept.",
+    ),
+]
+Baseline = Annotated[
+    bool | None,
+    typer.Option(
+        help="Fit quick classical methods (a linear model, gradient boosting) before the first trial, and compare "
+        "the network with them. Default: with the strategy auto."
+    ),
+]
+EnsembleSize = Annotated[
+    int,
+    typer.Option(
+        help="Largest number of networks of the search to combine, 2 or more; 0 for none. They are selected on "
+        "validation data, and tested beside the best single one."
+    ),
+]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Database of the trials, in place of the run folder's own: the path of an SQLite file, or a URL such "
+        "as postgresql://user@host/database. Other commands find it by the environment variable ARCHWRIGHT_STORE."
+    ),
+]

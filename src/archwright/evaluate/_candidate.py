@@ -156,12 +156,14 @@ class Candidate:
         self._given = settings
         self._stop, self._restore, self._save, self._precheck = stop, restore, save, precheck
         self._model: torch.nn.Module | None = None
+        self._load: Callable[[], torch.nn.Module | None] | None = None
         self._settings: Mapping[str, Any] | None = None
 
     @property
     def model(self) -> torch.nn.Module:
         """The network, on its device; built on first use, initialised by the candidate's seed."""
-        return self.rebuild() if self._model is None else self._model
+        built = self.built
+        return self.rebuild() if built is None else built
 
     def rebuild(self) -> torch.nn.Module:
         """Build the network again, untrained, and return it."""
@@ -176,6 +178,14 @@ class Candidate:
     def adopt(self, model: torch.nn.Module) -> None:
         """Set the network to one that was created elsewhere, such as one with inherited weights."""
         self._model = model
+
+    def defer(self, load: Callable[[], torch.nn.Module | None]) -> None:
+        """Set the network to one that is loaded when it is first used.
+
+        Args:
+            load: Returns the network, or `None` if it is lost.
+        """
+        self._load = load
 
     def take_over(self, saved: Saved) -> None:
         """Set the network to that of a checkpoint."""
@@ -220,6 +230,10 @@ class Candidate:
     @property
     def built(self) -> torch.nn.Module | None:
         """The network, if it has been built or adopted, or `None`."""
+        if self._model is None and self._load is not None:
+            load, self._load = self._load, None
+            model = load()
+            self._model = None if model is None else model.to(self.device)
         return self._model
 
     @property

@@ -448,6 +448,10 @@ class Training(Evaluator):
             raise EvaluationError(f"this is not a training written down: {written!r}")
         return cls(load_task(**{"task": TASKS[0], **options.pop("data")}), **options)  # as it was, not guessed again
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with the precision decided: all processes of a search use the same."""
+        return {**self.__dict__, "precision": "bf16" if self.setup(self.device).bf16 else "float32"}
+
     def _on_split(self, number: int) -> Training:
         """Return the same training on another split of the data."""
         other = copy.copy(self)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,9 +34,25 @@ class Checkpoints:
         self._folder = None if folder is None else folder / "checkpoints"
         self._kept: dict[int, bytes] = {}
 
+    def share(self) -> Path:
+        """Return a folder in which other processes find the checkpoints: a temporary one, if there is no run folder."""
+        if self._folder is None:
+            root = Path(tempfile.mkdtemp(prefix="archwright-"))
+            weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)
+            self._folder = root / "checkpoints"
+            self._folder.mkdir()
+            for number, content in self._kept.items():
+                _disk.write(self._file(number), content)
+            self._kept = {}
+        return self._folder.parent
+
     def is_taken(self, number: int) -> bool:
         """Tell whether a file with the name of a trial's checkpoint exists."""
         return self._folder is not None and os.path.lexists(self._file(number))
+
+    def holds(self, number: int) -> bool:
+        """Tell whether there is a checkpoint of a trial."""
+        return number in self._kept or self.is_taken(number)
 
     def keep(self, number: int, state: Mapping[str, Any]) -> None:
         """Save a copy of a trial's state atomically."""

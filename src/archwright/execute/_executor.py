@@ -36,7 +36,22 @@ class Executor(ABC):
 
     @abstractmethod
     def wait(self) -> tuple[Report, Candidate]:
-        """Wait for the next running job to end; return its final report and its candidate."""
+        """Wait for the next running job to end; return its final report and its candidate.
+
+        The listeners of all running jobs are called meanwhile. The candidate's network is available until the next job
+        is started.
+        """
+
+    def stop(self, trial: int, grace: float = 0.0) -> None:  # noqa: B027 - a job that runs inside `wait` cannot be
+        """Stop a running job; `wait` returns its report.
+
+        Args:
+            trial: The number of its trial.
+            grace: Seconds that it has to end by itself.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """End the running jobs, without reports, and release what the executor holds."""
 
 
 class InProcess(Executor):
@@ -69,7 +84,10 @@ class InProcess(Executor):
 
 
 def drive(
-    executor: Executor, next_job: Callable[[], Job | None], listen: Listen = lambda report: None
+    executor: Executor,
+    next_job: Callable[[], Job | None],
+    listen: Listen = lambda report: None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Report, Candidate]]:
     """Run jobs until there are no more, and yield the final report and the candidate of each.
 
@@ -79,6 +97,7 @@ def drive(
         executor: The executor.
         next_job: Returns the next job, or `None` if there is none now; it is called again when a job has ended.
         listen: Called with intermediate reports.
+        meanwhile: Called before each wait, while jobs run.
 
     Example:
         >>> from archwright.evaluate import as_evaluator
@@ -96,6 +115,7 @@ def drive(
             running += 1
         if not running:
             return
+        meanwhile()
         ended = executor.wait()
         running -= 1
         yield ended

@@ -150,7 +150,7 @@ class Report:
         curve: All intermediate reports so far, in order: "step" and metrics.
         seconds: Duration so far.
         error: The reason of the end, or a warning; for a failure with its traceback.
-        cause: Type and message of the exception of a failure.
+        cause: Type and message of the exception of a failure; the details of a warning.
         converged: Whether the last report of a stopped evaluation is its result.
 
     Example:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -139,7 +140,7 @@ class Worker:
             preprocess=self.evaluator.preprocess,
             stop=lambda curve: answer,
             restore=lambda: self._restore(job, candidate, listen),
-            save=(lambda state: self._save(job, state)) if job.saves else None,
+            save=(lambda state: self._save(job, state, listen)) if job.saves else None,
             precheck=lambda metrics: broken_by(metrics, self._constraints),
         )
         return candidate
@@ -193,9 +194,15 @@ class Worker:
         )
         return network
 
-    def _save(self, job: Job, state: Mapping[str, Any]) -> None:
-        if self._is_own_process and self._states is not None:
+    def _save(self, job: Job, state: Mapping[str, Any], listen: Listen) -> None:
+        """Keep what a trial leaves for those that go on from it."""
+        if not self._is_own_process or self._states is None:
+            return
+        try:
             self._states.keep(job.trial, state)
+        except Exception:  # whatever an evaluator saves, and however full the disk is
+            told = f"the checkpoint of trial {job.trial} could not be kept; what goes on from it starts again"
+            listen(Report(job.trial, "problem", error=told, cause=traceback.format_exc()))
 
     @property
     def _is_own_process(self) -> bool:

@@ -203,7 +203,9 @@ class Space:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle by what the space is made of."""
-        return type(self)._of, (dict(self.parts), self.where, self.example_input, self.name, self.imports)
+        # With the fingerprint: of code that was typed at a prompt, another process cannot read the text.
+        known = {name: value for name, value in vars(self).items() if name == "fingerprint"}
+        return type(self)._of, (dict(self.parts), self.where, self.example_input, self.name, self.imports), known
 
     def differences(self, other: Space | Mapping[str, Any]) -> list[str]:
         """Return the differences to another space as lines of a diff; empty if they are equal.

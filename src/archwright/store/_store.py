@@ -31,6 +31,7 @@ DOCUMENTS = (
     "settings",
     "baselines",
     "ensemble",
+    "workers",
 )
 """The documents of a study, each a JSON value."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from archwright.space import describe_size
 
 if TYPE_CHECKING:
     from archwright.evaluate import Evaluator
-    from archwright.trials import History
+    from archwright.trials import History, Trial
 
 _DIGITS = 4_000  # of a number; Python reads and writes few more
 _TOO_LONG = 10**_DIGITS
@@ -77,17 +77,19 @@ class Budget:
             return math.inf
         return 60 * (self.minutes or 0) + (self.seconds or 0)
 
-    def used_up(self, history: History) -> str | None:
+    def used_up(self, history: History, running: Iterable[Trial] = ()) -> str | None:
         """Return which limit has been reached, "target" or "trials", if one has; the time is not looked at.
 
         Args:
             history: The trials.
+            running: Trials that run and count, too.
         """
         best = history.best
         found = {} if best is None or best.state != "complete" else best.metrics
         if self.target is not None and found and history.objective.reached(found, self.target):
             return "target"
-        return "trials" if self.trials is not None and history.spent + _ROUNDING >= self.trials else None
+        spent = history.spent + sum(map(history.cost, running))
+        return "trials" if self.trials is not None and spent + _ROUNDING >= self.trials else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the limits as a JSON object."""

@@ -27,6 +27,7 @@ from archwright.trials import Constraint, Objective
 if TYPE_CHECKING:
     from archwright.study._budget import Budget
     from archwright.study._recorder import Recorder
+    from archwright.study._workers import Workers
 
 _EVALUATORS = {
     "training": ("archwright.evaluate", "Training"),
@@ -81,6 +82,7 @@ def describe(
         "settings": None,
         "baselines": None,
         "ensemble": None,
+        "workers": None,
     }
 
 
@@ -113,7 +115,9 @@ def _as_json(evaluator: Evaluator, method: Callable[[], dict[str, Any] | None]) 
     return written
 
 
-def write_down(recorder: Recorder, evaluator: Evaluator, budget: Budget, finals: int, ensemble: int) -> None:
+def write_down(
+    recorder: Recorder, evaluator: Evaluator, budget: Budget, finals: int, ensemble: int, workers: Workers
+) -> None:
     """Put on record what a study is run with; another evaluator than the one before is warned of."""
     written, document = describe_evaluator(evaluator), recorder.document
     settings = None if written else _as_json(evaluator, evaluator.describe)
@@ -126,7 +130,14 @@ def write_down(recorder: Recorder, evaluator: Evaluator, budget: Budget, finals:
             stacklevel=4,
         )
     selected = {"size": ensemble, "result": recorder.ensemble}
-    recorder.update(evaluator=written, settings=settings, budget=budget.to_json(), final=finals, ensemble=selected)
+    recorder.update(
+        evaluator=written,
+        settings=settings,
+        budget=budget.to_json(),
+        final=finals,
+        ensemble=selected,
+        workers=workers.to_json(),
+    )
 
 
 def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:

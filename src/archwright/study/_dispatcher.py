@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
-from archwright.errors import StudyError
 from archwright.evaluate import Evaluator, Spent
 from archwright.execute import Checkpoints, Job, Origin
 from archwright.space import Architecture
@@ -19,20 +16,20 @@ from archwright.trials import History, Trial
 
 @dataclass(eq=False)
 class Dispatcher:
-    """Makes the jobs of trials, and hands networks from trial to trial."""
+    """Makes the jobs of trials, and keeps account of the checkpoints that they pass on."""
 
     _planner: Planner
     _recorder: Recorder
     _checkpoints: Checkpoints
     _evaluator: Evaluator
-    _problem: Callable[[str, str], None]  # is told, with details, of what was lost
+    _problem: Callable[[str], None]  # is told of what is not kept
 
     @property
     def _history(self) -> History:
         return self._recorder.history
 
     def job(self, trial: Trial, seconds: float | None) -> Job:
-        """Return the job of a trial.
+        """Return the job of a trial, whose checkpoint is put on record before a worker writes it.
 
         Raises:
             SchedulerError: The space has no form of the architecture that is as small as the trial's fidelity asks.
@@ -50,7 +47,9 @@ class Dispatcher:
             seconds=seconds,
             before=self._origin(self._history.before(trial)),
             parent=self._origin(None if first.origin is None else self._history.trials[first.origin]),
-            saves=self._planner.checkpoints and (trial.share < 1 or self._planner.inherit),
+            saves=self._planner.checkpoints
+            and (trial.share < 1 or self._planner.inherit)
+            and self._claim(trial.number),
             attempt=trial.attempts,
         )
 
@@ -66,25 +65,18 @@ class Dispatcher:
             seconds=seconds,
         )
 
-    # ------------------------------------------------------------------ what trials leave
+    def clear(self, ended: int | None = None, *, keep: Collection[int] = ()) -> None:
+        """Remove the checkpoints that are of no use any more.
 
-    def load(self, number: int) -> dict[str, Any]:
-        """Return what a trial left."""
-        return self._checkpoints.load(number)
-
-    def keep(self, number: int, state: Mapping[str, Any]) -> None:
-        """Keep what a trial leaves for those that go on from it."""
-        try:
-            self._claim(number)
-            self._checkpoints.keep(number, state)
-        except Exception:  # whatever an evaluator saves, and however full the disk is
-            message = f"the checkpoint of trial {number} could not be kept; what goes on from it starts again"
-            self._problem(message, traceback.format_exc())
-
-    def clear(self) -> None:
-        """Remove the checkpoints that are of no use any more."""
+        Args:
+            ended: The number of a trial that has just ended; it may have saved nothing.
+            keep: Numbers of further trials whose checkpoints are of use.
+        """
         if self._planner.checkpoints:
-            unwanted = set(self._recorded) - self._planner.kept(self._history)
+            wanted = {*self._planner.kept(self._history), *self._recorder.under_way(), *keep}
+            unwanted = set(self._recorded) - wanted
+            if ended in self._recorded and not self._checkpoints.holds(ended):
+                unwanted.add(ended)
             if unwanted:
                 self._checkpoints.drop(unwanted)
                 self._recorder.update(checkpoints=[number for number in self._recorded if number not in unwanted])
@@ -112,16 +104,23 @@ class Dispatcher:
 
     def _origin(self, origin: Trial | None) -> Origin | None:
         """Return a trial as what another begins with; `None` where the evaluator saves nothing."""
-        if origin is None or not self._recorded:
+        saved = set(self._recorded) - self._recorder.under_way()
+        if origin is None or not saved:
             return None
-        return Origin(origin.number, self._network(origin), origin.curve, kept=origin.number in self._recorded)
+        return Origin(origin.number, self._network(origin), origin.curve, kept=origin.number in saved)
 
-    def _claim(self, number: int) -> None:
-        """Put on record, before it is written, that the file of a trial's checkpoint is the study's."""
-        if number not in self._recorded:
-            if self._checkpoints.is_taken(number):
-                raise StudyError(f"checkpoints/{number}.pt is there already, and was not written by this study")
-            self._recorder.update(checkpoints=sorted([*self._recorded, number]))
+    def _claim(self, number: int) -> bool:
+        """Put on record that the file of a trial's checkpoint is the study's; tell whether that is possible."""
+        if number in self._recorded:
+            return True
+        if self._checkpoints.is_taken(number):
+            self._problem(
+                f"the checkpoint of trial {number} is not kept, and what goes on from it starts again: "
+                f"checkpoints/{number}.pt is there already, and was not written by this study"
+            )
+            return False
+        self._recorder.update(checkpoints=sorted([*self._recorded, number]))
+        return True
 
     @property
     def _recorded(self) -> list[int]:

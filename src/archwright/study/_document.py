@@ -9,6 +9,7 @@ from typing import Any
 from archwright._fields import fields, items, number, text, whole
 from archwright.errors import ArchwrightError
 from archwright.evaluate import Learned
+from archwright.study import _workers
 from archwright.study._baseline import Baseline
 from archwright.study._budget import Budget
 from archwright.study._ensemble import check_written
@@ -137,5 +138,6 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "settings": fields,
     "baselines": _baselines,
     "ensemble": check_written,
+    "workers": _workers.check_written,
 }
 _NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}

@@ -11,13 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archwright.study._restored import SIGNALS, restored
 
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Self
+
+T = TypeVar("T")
 
 _GRACE = 5.0  # seconds that code has to return after its time is over,
 _GRACE_SHARE = 0.1  # and so much of the time budget
@@ -135,6 +137,16 @@ class Guard:
         finally:
             if self._raised is not None:
                 raise self._raised
+
+    def attempt(self, doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
+        """Return what code of others gives or raises; what the handler of a signal raises in it is raised."""
+        try:
+            with self.inside(doing, seed):
+                return call()
+        except BaseException as error:
+            if self.is_left:
+                raise
+            return error
 
     # ------------------------------------------------------------------ in the main thread
 

@@ -1,4 +1,4 @@
-"""The loop of a search, and the final training."""
+"""The loop of a search."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 
 from archwright._words import counted
-from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyError, StudyLocked
-from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped, check_metrics
-from archwright.execute import Checkpoints, InProcess, Job, Report, Worker, conclude, drive, report_of
+from archwright.errors import CostError, Exhausted, SchedulerError, StoreError, StudyLocked
+from archwright.evaluate import Candidate, Evaluator, Preparation, Stopped
+from archwright.execute import Checkpoints, Executor, InProcess, Job, Report, Worker, conclude, drive, report_of
 from archwright.schedulers import scores
 from archwright.study._baseline import fit_baselines
 from archwright.study._budget import Budget, search_time
@@ -25,13 +25,13 @@ from archwright.study._callback import Callback, Log
 from archwright.study._dispatcher import Dispatcher
 from archwright.study._ensemble import Ensembler
 from archwright.study._failures import Failures
+from archwright.study._finals import Finals
 from archwright.study._guard import Guard, Overdue, say
 from archwright.study._propose import Planner, preparation_seed
-from archwright.trials import History, Trial, last_line, metrics_to_json
+from archwright.study._workers import Workers
+from archwright.trials import History, Trial, last_line
 
 if TYPE_CHECKING:
-    import torch
-
     from archwright.study._best import Artifacts
     from archwright.study._recorder import Recorder
     from archwright.study._study import Study
@@ -43,6 +43,7 @@ _TRIED = 29  # networks that are tried out before the first trial, as long as no
 _LEAST_SECONDS = 1.0  # of the training of a first network, however late it is
 _LATE_SHARE = 0.5  # of a time budget, that a first network which begins late has for its first steps, however slow
 _NOTE_EVERY = 2.0  # seconds between writings of a running trial's curve
+_SLOW = 0.05  # seconds of a proposal, from which the next one is made while all workers are busy
 
 
 @dataclass
@@ -70,33 +71,52 @@ class SearchLoop:
         finals: int,
         ensemble: int,
         callbacks: Iterable[Callback],
+        workers: Workers,
     ) -> None:
-        # Why the search ended, as in `Study.stopped_by`; it ends after the present trial once this is set.
+        # Why the search ended, as in `Study.stopped_by`; it ends after the running trials once this is set.
         self.stopped_by: str | None = None
         self._study = study
         self._planner = planner
         self._recorder = recorder
+        self._checkpoints = checkpoints
         self._artifacts = artifacts
         self._evaluator = evaluator
+        self._workers = workers
+        self._guard = Guard(budget.time, self._give_up)
+        self._attempt = self._guard.attempt
         self._dispatcher = Dispatcher(planner, recorder, checkpoints, evaluator, self._problem)
         self._worker = Worker(
             planner.space,
             evaluator,
             constraints=recorder.history.constraints,
-            states=self._dispatcher,
+            states=checkpoints,
             attempt=self._attempt_in_time,
         )
         self._budget = budget
-        self._finals = finals if evaluator.retrains else 0
         self._ensembler = Ensembler(ensemble, planner.space, recorder, artifacts, evaluator)
         self._top = finals if finals > 1 else 0  # networks that are kept beside the best, which one is anyway
         self._beside: Literal["front", "top"] = "front" if len(recorder.history.objectives) > 1 else "top"
         log = [] if recorder.folder is None else [Log(recorder.folder / "log.txt")]
         self._callbacks = [*log, *callbacks]
         self._end = self._search_end = math.inf  # on the clock of time.monotonic()
-        self._guard = Guard(budget.time, self._give_up)
+        self._finals = Finals(
+            finals if evaluator.retrains else 0,
+            self._beside if self._beside == "front" or self._top else None,
+            recorder,
+            artifacts,
+            evaluator,
+            self._dispatcher,
+            self._worker,
+            self._guard,
+            self._keep,
+            self._notify,
+            self._problem,
+        )
         self._failures = Failures(recorder.history)
         self._running: dict[int, _Running] = {}
+        self._outside = recorder.under_way()  # trials that the caller runs beside the search
+        self._ahead: Trial | None = None  # the next proposal, made while all workers were busy
+        self._pace = 0.0  # seconds of the last proposal
 
     def go(self) -> None:
         """Search, then train the best again; an interrupt ends it cleanly."""
@@ -105,11 +125,10 @@ class SearchLoop:
 
     def _go(self) -> None:
         clock = self._recorder.clock
-        outside = self._recorder.under_way()
         clock.start()
         self._end = time.monotonic() + self._budget.time - clock.elapsed
         if math.isfinite(self._end):
-            final, ensemble = bool(self._finals), self._ensembler.kept > 0
+            final, ensemble = self._finals.count > 0, self._ensembler.kept > 0
             plan, complete = self._study.forecast, self._planner.trains_completely
             whole = search_time(self._budget, self._evaluator, complete=complete, final=final, ensemble=ensemble)
             share = 1 - (whole if plan is None else plan.seconds) / self._budget.time
@@ -126,15 +145,15 @@ class SearchLoop:
             self._guard.until(self._until_late())
             self._search()
             now = time.monotonic()
-            self._guard.until(now + (self._end - now) / (2 if self._finals else 1))
+            self._guard.until(now + (self._end - now) / (2 if self._finals.count else 1))
             if self._ensembler.make(self._attempt, self._problem):
                 self._notify("on_ensemble", self._study.ensemble)
-            self._train_finals()
+            self._finals.train(self._end)
         except KeyboardInterrupt:
             self.stopped_by = "interrupt"
-            self._recorder.recover(keep=outside)
+            self._recorder.recover(keep=self._outside)
         except BaseException:
-            self._recorder.hand_back(keep=outside)
+            self._recorder.hand_back(keep=self._outside)
             raise
         finally:
             clock.stop()
@@ -145,9 +164,12 @@ class SearchLoop:
     # ------------------------------------------------------------------ before the first trial
 
     def _try_out(self) -> None:
-        """Learn whether any network can be evaluated at all, where nothing has been yet; the first that can will do."""
+        """Learn whether any network can be evaluated at all, where nothing has been yet; the first that can will do.
+
+        Not where trials are kept out of this process, which a network might end.
+        """
         space, evaluator, rng = self._planner.space, self._evaluator, np.random.default_rng(0)
-        for number in range(0 if self._history.complete else _TRIED):
+        for number in range(0 if self._history.complete or self._workers.are_processes else _TRIED):
 
             def look(seed: int = number) -> None:
                 candidate = Candidate(
@@ -194,8 +216,10 @@ class SearchLoop:
 
     def _search(self) -> None:
         self._dispatcher.clear()  # of what a killed process had no time to remove
-        for report, candidate in drive(InProcess(self._worker), self._next_job, self._listen):
-            self._end_trial(self._running.pop(report.trial), report, candidate)
+        with closing(self._executor()) as executor:
+            look_ahead = partial(self._look_ahead, executor.capacity)
+            for report, candidate in drive(executor, self._next_job, self._listen, look_ahead):
+                self._end_trial(self._running.pop(report.trial), report, candidate)
         finished = self._history.finished
         if self.stopped_by == "seconds" and not self._history.trials:
             elapsed = counted(f"{self._recorder.clock.elapsed:.3g}", "second")
@@ -204,25 +228,56 @@ class SearchLoop:
             told = finished[-1].cause or "no error is on record"
             self._problem(f"no trial of {len(finished)} is complete; last error: {told}")
 
+    def _executor(self) -> Executor:
+        """Return what runs the trials: this process, or processes of their own."""
+        if not self._workers.are_processes:
+            return InProcess(self._worker)
+        folder = self._checkpoints.share() if self._planner.checkpoints else None
+        return self._workers.executor(self._worker, self._history.constraints, folder, self._budget)
+
     def _next_job(self) -> Job | None:
-        """Return the job of the next trial; `None` when the search ends, for a reason that is then on record."""
+        """Return the job of the next trial; `None` if there is none now, or when the search ends."""
         while self.stopped_by is None:
             self.stopped_by = self._reason_to_stop()
-            trial = None if self.stopped_by else self._next_trial()
-            if trial is not None:
-                trial = self._recorder.begin(trial)
-                self._notify("on_trial_start", trial)
-                job = self._job(trial)
-                if job is not None:
-                    return job
+            if self.stopped_by or self._is_spoken_for():
+                return None
+            trial = self._next_trial()
+            if trial is None:
+                return None
+            trial = self._recorder.begin(trial)
+            self._notify("on_trial_start", trial)
+            job = self._job(trial)
+            if job is not None:
+                return job
         return None
 
+    def _is_spoken_for(self) -> bool:
+        """Tell whether the trials that run will use up the budget; one that dies is started again."""
+        running = [each.trial for each in self._running.values()]
+        return bool(running) and self._budget.used_up(self._history, running) is not None
+
+    def _look_ahead(self, workers: int) -> None:
+        """Make the next proposal while all of several workers are busy, if that takes long."""
+        is_wanted = self._ahead is None and self._pace > _SLOW and len(self._running) == workers > 1
+        if is_wanted and not (self.stopped_by or self._reason_to_stop() or self._is_spoken_for()):
+            proposed = self._propose()
+            self._ahead = proposed if isinstance(proposed, Trial) else None  # anything else will be met again
+
+    def _propose(self) -> Trial | BaseException:
+        """Return the next trial, or what the strategy raises."""
+        start = time.monotonic()
+        propose = partial(self._recorder.next, self._planner)
+        proposed = self._attempt(f"the strategy {self._planner.strategy!r}", propose)
+        self._pace = time.monotonic() - start
+        return proposed
+
     def _next_trial(self) -> Trial | None:
-        """Return the next trial, which is not on record yet; `None` when the search ends."""
+        """Return the next trial, which is not on record yet; `None` if there is none now, or when the search ends."""
         strategy = self._planner.strategy
-        trial = self._attempt(f"the strategy {strategy!r}", partial(self._recorder.next, self._planner))
+        ahead, self._ahead = self._ahead, None
+        trial = self._propose() if ahead is None or self._recorder.interrupted else ahead
         if isinstance(trial, Exhausted):
-            self.stopped_by = "exhausted"
+            self.stopped_by = None if self._running else "exhausted"  # what runs may be gone on with
             return None
         if isinstance(trial, Overdue):
             self._problem(f"the strategy {strategy!r} did not return when the time was over, and was ended")
@@ -240,7 +295,7 @@ class SearchLoop:
         prechecks, same = self._planner.prechecks, self._same(trial)
         unchecked, checked = prechecks.failure(trial.architecture), prechecks.checked(trial.architecture)
         running = _Running(trial, checked, unchecked, noted=time.monotonic())
-        left = self._left()
+        left = min(self._left(), self._workers.trial_seconds or math.inf)
         try:
             job = self._dispatcher.job(trial, left if math.isfinite(left) else None)
             if unchecked is not None:
@@ -281,7 +336,7 @@ class SearchLoop:
     def _listen(self, report: Report) -> Stopped | None:
         """Take in what a trial reports on the way; return why it is to end now, if it is."""
         if report.kind == "problem":
-            self._problem(report.error)
+            self._problem(report.error, report.cause)
             return None
         running = self._running[report.trial]
         trial = running.trial
@@ -289,15 +344,18 @@ class SearchLoop:
             running.noted = time.monotonic()
             with suppress(StoreError):  # the curve is put on record with the trial, or ends the search then
                 self._recorder.note(replace(trial, curve=report.curve))
-        self._notify_report(trial, report)
-        return self._planner.scheduler.stop(self._history, trial, report.curve)
-
-    def _notify_report(self, trial: Trial, report: Report) -> None:
         self._notify("on_report", trial, report.curve[-1]["step"], report.metrics)
+        return self._planner.scheduler.stop(self._history, trial, report.curve)
 
     def _end_trial(self, running: _Running, report: Report, candidate: Candidate | None) -> None:
         """Put on record what has become of a trial, and keep its network where it is one of the best."""
         history, trial = self._history, running.trial
+        if report.kind == "died":
+            if trial.attempts <= self._workers.retries:
+                self._problem(f"{report.error}: trial {trial.number} is started again")
+                self._recorder.again(trial.number)
+                return
+            report = replace(report, error=f"{report.error} (attempt {trial.attempts})")
         ended = conclude(trial, report, history, checked=running.checked, unchecked=running.unchecked)
         # Before it is on record: a process that dies in between runs it again, and none is missing.
         if candidate is not None and history.beaten_by(ended):
@@ -309,7 +367,8 @@ class SearchLoop:
         self._recorder.end(ended)
         self._failures.note(ended, report.cause)
         self._clear_beside()
-        self._dispatcher.clear()
+        ahead = None if self._ahead is None else self._ahead.origin
+        self._dispatcher.clear(trial.number, keep=[] if ahead is None else [ahead])
         scheduler = self._planner.scheduler
         if scheduler.needs_curve and ended.state == "complete" and not scores(ended.curve, history.objective):
             raise SchedulerError(
@@ -342,109 +401,11 @@ class SearchLoop:
             return None
         return self._history.measured(trial.architecture, trial.share)
 
-    # ------------------------------------------------------------------ the final training
-
-    def _train_finals(self) -> None:
-        done = self._recorder.finals
-        chosen = self._history.top(self._finals)
-        for position, trial in enumerate(chosen):
-            if trial.number in done and self._artifacts.holds(trial, is_best=position == 0):
-                continue
-            left = self._end - time.monotonic()
-            if left <= 0:
-                self._problem(f"no time is left for the final training of trial {trial.number}")
-                return
-            deadline = time.monotonic() + left / (len(chosen) - position)
-            self._train_final(trial, deadline, is_best=position == 0)
-
-    def _train_final(self, trial: Trial, deadline: float, *, is_best: bool) -> None:
-        self._notify("on_final_start", trial)
-        left = deadline - time.monotonic()
-        job = self._dispatcher.final_job(trial, left if math.isfinite(left) else None)
-        candidate = self._worker.candidate(job, lambda report: self._notify_report(trial, report))
-        problems: list[str] = []
-        candidate.searched, candidate.problem = partial(self._searched, trial), problems.append
-        start = time.monotonic()
-        is_new = True
-
-        def train() -> dict[str, float] | None:
-            nonlocal is_new
-            tested = self._tested_as_it_is(trial, candidate, deadline - start)
-            is_new = tested is None
-            retrained = self._evaluator.retrain(candidate) if tested is None else tested
-            return None if retrained is None else check_metrics(retrained)
-
-        self._guard.until(deadline)
-        metrics = self._attempt(f"the final training of trial {trial.number}", train, trial.seed)
-        for problem in problems:
-            self._problem(problem)
-        if metrics is None:
-            return
-        if isinstance(metrics, BaseException):
-            late = isinstance(metrics, Overdue)
-            failed = "did not return when its time was over, and was ended" if late else "failed"
-            self._problem(
-                f"the final training of trial {trial.number} {failed}; `resume` tries it again",
-                "" if late else "".join(traceback.format_exception(metrics)),
-            )
-            return
-        beside = self._beside == "front" or self._top > 0
-        if is_new and not all(
-            self._keep(trial, candidate, metrics, "final", place=place)
-            for place in ([self._beside] if beside else []) + ([None] if is_best else [])
-        ):
-            return  # figures of a network that is lost are of no use
-        result = {
-            "metrics": metrics_to_json(metrics),
-            "seconds": time.monotonic() - start,
-            "elapsed": self._recorder.clock.elapsed,
-        }
-        results = {**self._recorder.document["results"], str(trial.number): result}
-        self._recorder.update(results=results)
-        self._notify("on_final_end", trial, metrics)
-
-    def _tested_as_it_is(self, trial: Trial, candidate: Candidate, left: float) -> Mapping[str, float] | None:
-        """Return the metrics of the network of the search, where that was trained for longer than there is time now."""
-        part: Trial | None = trial
-        trained = 0.0
-        while part is not None:
-            trained, part = trained + part.seconds, self._history.before(part)
-        if "splits" in (trial.fidelity or {}):
-            trained /= max(1, len(trial.curve))  # the network is that of the first one
-        if left >= trained:
-            return None
-        model = self._searched(trial)
-        tested = None if model is None else self._evaluator.held_out(candidate, model)
-        if tested is None:
-            return None  # some training is better than none
-        self._problem(
-            f"{left:.3g} seconds are left for a final training of trial {trial.number}, which the search trained for "
-            f"{trained:.3g}: its network is kept as it is and tested. A longer budget would train it again"
-        )
-        return tested
-
-    def _searched(self, trial: Trial) -> torch.nn.Module | None:
-        """Return the network that the search has trained in a trial, or `None` if it is not kept."""
-        try:
-            return self._artifacts.load(self._planner.space, trial.architecture, trial.fidelity, trial.number)[0]
-        except StudyError:
-            return None
-
     # ------------------------------------------------------------------ inside
 
     @property
     def _history(self) -> History:
         return self._recorder.history
-
-    def _attempt(self, doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
-        """Return what code of others gives or raises; what the handler of a signal raises in it is raised."""
-        try:
-            with self._guard.inside(doing, seed):
-                return call()
-        except BaseException as error:
-            if self._guard.is_left:
-                raise
-            return error
 
     def _attempt_in_time(self, doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
         """Return what an evaluation gives or raises; one that does not return in time is stopped."""

@@ -20,13 +20,12 @@ from archwright.study._clock import Clock
 from archwright.study._document import check_document
 from archwright.study._folder import DATABASE, check_database, check_links, claim
 from archwright.study._place import Place
+from archwright.study._workers import DEATHS
 from archwright.trials import Constraint, History, Trial, metrics_from_json, parse_objectives
 
 if TYPE_CHECKING:
     from archwright.study._lock import Lock
     from archwright.study._propose import Planner
-
-_DEATHS = 5  # how often a process may die in one trial before the trial is at fault
 
 
 class Recorder:
@@ -55,6 +54,7 @@ class Recorder:
         self._lock: Lock | None = None
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._begun: dict[int, tuple[Trial, float]] = {}  # what this process runs, and since when
+        self._saw = 0  # trials that had ended when the last one was proposed
 
     @property
     def folder(self) -> Path | None:
@@ -177,7 +177,10 @@ class Recorder:
         """Return the next trial, which is not on record yet: one that was interrupted, or a new one."""
         self.hold()
         trial = self._next_interrupted()
-        return planner.next(self.history) if trial is None else trial
+        if trial is None:
+            self._saw = len(self.history.finished)
+            trial = planner.next(self.history)
+        return trial
 
     def begin(self, trial: Trial) -> Trial:
         """Put on record that a trial runs in this process, for the first time or again, and return it."""
@@ -189,7 +192,7 @@ class Recorder:
             if trial.number < len(self.history.trials):
                 store.write(record)
             else:
-                store.add(replace(record, seen=len(self.history.finished)))
+                store.add(replace(record, seen=self._saw))
         except Exception:  # after an interrupt it may be on record or not: `recover` finds out
             self.drop(trial.number)
             raise
@@ -204,11 +207,16 @@ class Recorder:
         """
         while self.interrupted:
             trial = self.history.trials[self.interrupted[0]]
-            if trial.attempts < _DEATHS:
+            if trial.attempts < DEATHS:
                 return replace(trial, attempts=trial.attempts + 1)
             error = f"the process died {trial.attempts} times in this trial; it is not tried again"
             self.end(replace(trial, state="failed", error=error))
         return None
+
+    def again(self, number: int) -> None:
+        """Take note that the process of a trial has died, and that it is to run again next."""
+        self.drop(number)
+        self.interrupted.append(number)
 
     def note(self, trial: Trial) -> None:
         """Put on record what is known of a trial that still runs."""

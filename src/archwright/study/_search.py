@@ -26,6 +26,7 @@ from archwright.study._folder import inside_of
 from archwright.study._place import Place
 from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.study._study import Study
+from archwright.study._workers import Workers
 from archwright.trials import Constraint, Objective, parse_constraints, parse_objectives
 
 
@@ -52,6 +53,10 @@ def search(
     name: str | None = None,
     resume: bool = False,
     seed: int = 0,
+    workers: int | str = 1,
+    trial_seconds: float | None = None,
+    trial_memory: float | None = None,
+    retries: int = 2,
     callbacks: Iterable[Callback] = (),
 ) -> Study:
     """Search a space, train the best network from scratch, and return the study.
@@ -102,6 +107,13 @@ def search(
         name: The name of the study in the store; by default that of the run folder.
         resume: Whether to continue the study, if it exists.
         seed: The random seed; 0 or more.
+        workers: The number of trials at a time. With 2 or more, each runs in a process of its own, with its share of
+            the threads; "auto" for as many as there are cores or GPUs, if that pays. The evaluator, its data and the
+            space are sent to each process once.
+        trial_seconds: The time limit of a trial; one that exceeds it is stopped. `None` for that of the budget.
+        trial_memory: The memory limit of a trial in gigabytes; one that exceeds it is ended, and fails. It runs in a
+            process of its own then, also with one worker. Linux only.
+        retries: How often a trial is started again whose process died; after that it fails.
         callbacks: Callbacks that follow the search.
 
     Raises:
@@ -123,6 +135,7 @@ def search(
         'trials'
     """
     start = began()
+    settings = Workers(workers, trial_seconds, trial_memory, retries)
     wanted = None if objective is None else parse_objectives(objective)
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)
@@ -191,7 +204,7 @@ def search(
     )
     why, study.forecast = (*why, *plan.why), plan.forecast
     return study._run(
-        measure, budget, final, ensemble, callbacks, why=why, baselines=baselines, scorer=scorer, start=start
+        measure, budget, final, ensemble, callbacks, settings, why=why, baselines=baselines, scorer=scorer, start=start
     )
 
 

@@ -36,6 +36,7 @@ from archwright.study._proxy_filter import ProxyFilter, ProxyScorer, proxy_score
 from archwright.study._recorder import Recorder
 from archwright.study._reduced import as_ladder
 from archwright.study._results import Results
+from archwright.study._workers import Workers
 from archwright.trials import Constraint, Objective, Trial, parse_constraints, parse_objectives
 
 if TYPE_CHECKING:
@@ -283,11 +284,15 @@ class Study(Results):
         *,
         final: bool | int = True,
         ensemble: int = 0,
+        workers: int | str = 1,
+        trial_seconds: float | None = None,
+        trial_memory: float | None = None,
+        retries: int = 2,
         callbacks: Iterable[Callback] = (),
     ) -> Self:
         """Evaluate trials until the budget is used up, then run the final training; return the study itself.
 
-        Ctrl-C ends it cleanly: the interrupted trial is run again by the next `run` or `resume`. Any exception of a
+        Ctrl-C ends it cleanly: the interrupted trials are run again by the next `run` or `resume`. Any exception of a
         candidate fails its trial; after 30 failures of one kind in a row the search ends. Changes of a trial to the
         process (random states, default dtype, working directory) are reverted after it. The run folder is locked during
         the run.
@@ -303,6 +308,10 @@ class Study(Results):
                 networks. 30 % of a time budget are reserved for it; 60 % with a scheduler with lower fidelities.
             ensemble: The largest number of networks of the search that are combined in an ensemble (`Study.ensemble`),
                 2 or more; 0 for none.
+            workers: The number of trials at a time, as in `aw.search`.
+            trial_seconds: The time limit of a trial, as in `aw.search`.
+            trial_memory: The memory limit of a trial in gigabytes, as in `aw.search`.
+            retries: How often a trial whose process died is started again, as in `aw.search`.
             callbacks: Callbacks that follow the search.
 
         Raises:
@@ -313,6 +322,7 @@ class Study(Results):
             StudyLocked: Another process writes to the study.
         """
         start = began()
+        settings = Workers(workers, trial_seconds, trial_memory, retries)
         stored = self._recorder.document["evaluator"]
         given = evaluator_of(evaluator, self.objectives)
         evaluator = resumed(given, self.strategy, self.objectives, self.constraints, stored)
@@ -321,7 +331,7 @@ class Study(Results):
         )
         check_run(self.space, evaluator, budget, final)
         check_ensemble(ensemble, evaluator, self.objectives)
-        return self._run(evaluator, budget, final, ensemble, callbacks, start=start)
+        return self._run(evaluator, budget, final, ensemble, callbacks, settings, start=start)
 
     def resume(
         self,
@@ -329,6 +339,7 @@ class Study(Results):
         *,
         final: bool | int | None = None,
         ensemble: int | None = None,
+        workers: int | str | None = None,
         callbacks: Iterable[Callback] = (),
     ) -> Self:
         """Continue the search with the recorded evaluator, or the one given to `load`.
@@ -337,6 +348,7 @@ class Study(Results):
             budget: The budget, including what was spent before; by default the recorded one.
             final: As in `run`; by default as recorded.
             ensemble: As in `run`; by default as recorded.
+            workers: As in `run`; by default as recorded, and so are the limits of trials.
             callbacks: Callbacks that follow the search.
 
         Raises:
@@ -351,10 +363,21 @@ class Study(Results):
             final = True if on_record is None else int(on_record)
         if ensemble is None:
             ensemble = (self._recorder.document["ensemble"] or {"size": 0})["size"]
-        return self.run(self.evaluator, budget, final=final, ensemble=ensemble, callbacks=callbacks)
+        recorded = self._recorder.document["workers"] or Workers().to_json()
+        return self.run(
+            self.evaluator,
+            budget,
+            final=final,
+            ensemble=ensemble,
+            workers=recorded["workers"] if workers is None else workers,
+            trial_seconds=recorded["trial_seconds"],
+            trial_memory=recorded["trial_memory"],
+            retries=recorded["retries"],
+            callbacks=callbacks,
+        )
 
     def stop(self) -> None:
-        """End the search after its current trial; to be called by callbacks."""
+        """End the search after the trials that run; to be called by callbacks."""
         if self._session is not None:
             self._session.stopped_by = "callback"
 
@@ -427,6 +450,7 @@ class Study(Results):
         final: bool | int,
         ensemble: int,
         callbacks: Iterable[Callback],
+        workers: Workers,
         *,
         why: Sequence[str] = (),
         baselines: bool = False,
@@ -467,12 +491,14 @@ class Study(Results):
         spent, done = self._recorder.clock.elapsed, self._recorder.progress
         self._recorder.clock.add(time.monotonic() - start)
         try:
-            if why:
-                self._recorder.update(why=list(why))
+            decided, reasons = workers.decided(evaluator, budget)
+            lines = [*(line for line in why or self.why if not line.startswith("workers ")), *reasons]
+            if lines != list(self.why):
+                self._recorder.update(why=lines)
             if baselines and self._recorder.document["baselines"] is None:
                 self._recorder.update(baselines=[])
             final, ensemble = int(final), int(ensemble)
-            describe.write_down(self._recorder, evaluator, budget, final, ensemble)
+            describe.write_down(self._recorder, evaluator, budget, final, ensemble, workers)
             self._evaluator = evaluator
             self._session = SearchLoop(
                 self,
@@ -485,6 +511,7 @@ class Study(Results):
                 final,
                 ensemble,
                 callbacks,
+                decided,
             )
             self._session.go()
             if any(done) and self._recorder.progress == done:

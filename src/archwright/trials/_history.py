@@ -303,6 +303,11 @@ class History:
         origin = self._trials[trial.origin]
         return origin if origin.architecture == trial.architecture else None
 
+    def cost(self, trial: Trial) -> float:
+        """Return the cost of a trial in full evaluations, without that of the trial that it continues."""
+        before = self.before(trial)
+        return trial.share - (0.0 if before is None else before.share)
+
     def add(self, trial: Trial) -> None:
         """Add a trial that has begun (its number follows the last) or has ended.
 
@@ -344,8 +349,7 @@ class History:
 
     def _end(self, trial: Trial) -> None:
         self._finished.append(trial)
-        before = self.before(trial)
-        self._spent += trial.share - (0.0 if before is None else before.share)
+        self._spent += self.cost(trial)
         if trial.state == "complete":
             rank = self._take(trial)
             if self._best is None or self._best.state != "complete" or rank > self._best_rank:

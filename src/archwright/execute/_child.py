@@ -1,0 +1,116 @@
+"""The program of a worker process."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+from archwright.evaluate import Candidate, Stopped
+from archwright.execute._job import Job, Report
+from archwright.execute._payload import dump, load
+from archwright.execute._worker import Listen, Worker
+
+_ANSWER = 0.05  # seconds that a report waits to be answered; a later answer counts at the next report
+
+
+def main(channel: int, payload: str) -> None:
+    """Make the worker and run the jobs that come, until none can come any more; never return.
+
+    Args:
+        channel: The descriptor of the connection to the process of the search.
+        payload: The path of the stored function that makes the worker.
+    """
+    threading.Thread(target=_die_with_parent, args=(_lifeline(),), daemon=True).start()
+    connection: Any = Connection(channel)
+    status = 0
+    try:
+        make = load(payload)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        worker = make()
+        connection.send(("ready",))
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            _serve(connection, worker)
+    except KeyboardInterrupt:  # the search has ended
+        pass
+    except BaseException:
+        status = 1
+        with suppress(OSError):
+            connection.send(("broken", traceback.format_exc()))
+    finally:
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)  # whatever a trial has left running
+
+
+def _serve(connection: Any, worker: Worker) -> None:
+    candidate: Candidate | None = None
+    while True:
+        kind, *content = connection.recv()
+        if kind == "network":
+            connection.send(("network", *_packed(candidate)))
+        elif kind == "job":
+            candidate = None  # its memory is for the next one
+            job, until = Job.from_json(content[0]), content[1]
+            if until is not None:
+                job = replace(job, seconds=max(0.0, until - time.monotonic()))
+            report, candidate = worker.run(job, _listener(connection))
+            connection.send(("report", report.to_json(), candidate.built is not None))
+        # All else was for a trial that has ended.
+
+
+def _listener(connection: Any) -> Listen:
+    """Return what tells reports to the search, and what it answers, without a trial waiting for a busy search."""
+    waiting = 0  # reports that are not answered yet
+
+    def listen(report: Report) -> Stopped | None:
+        nonlocal waiting
+        connection.send(("report", report.to_json(), False))
+        if report.kind != "progress":
+            return None
+        waiting += 1
+        end = time.monotonic() + _ANSWER
+        while connection.poll(max(0.0, end - time.monotonic()) if waiting else 0.0):
+            kind, stopped = connection.recv()
+            waiting -= kind == "answer"
+            if stopped is not None:
+                return Stopped(stopped[0], complete=stopped[1])
+        return None
+
+    return listen
+
+
+def _packed(candidate: Candidate | None) -> tuple[bytes | None, str]:
+    """Return the network of a candidate with its preprocessing, or `None` and the reason."""
+    content = io.BytesIO()
+    try:
+        assert candidate is not None
+        dump((candidate.built, candidate.preprocess), content)
+    except Exception as error:  # a network may hold anything
+        return None, f"{type(error).__name__}: {error}"
+    return content.getvalue(), ""
+
+
+def _lifeline() -> int:
+    """Return what standard input was, of which the process of the search holds the other end; leave none behind."""
+    lifeline = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return lifeline
+
+
+def _die_with_parent(lifeline: int) -> None:
+    """Wait for the end of the process of the search, then end this one and all that it has forked."""
+    while os.read(lifeline, 1):
+        pass
+    os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -1,0 +1,186 @@
+"""How many trials run at one time, in which processes, and within which limits."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from archwright._fields import fields
+from archwright._scalars import is_number, is_whole, keep_scalars
+from archwright._words import counted
+from archwright.cost import costs_of
+from archwright.errors import StudyError
+from archwright.evaluate import Evaluator
+from archwright.execute import Checkpoints, Executor, Worker
+from archwright.space import Space
+from archwright.study._budget import Budget
+from archwright.study._guard import Guard
+from archwright.trials import Constraint
+
+AUTO = "auto"
+DEATHS = 5
+"""How often the process of a trial may die before the trial is at fault, also where it is that of the search."""
+
+_MOST = 1024  # workers of a machine
+_QUICK = 30.0  # seconds of a time budget, up to which it takes too long to start processes
+_GIGABYTES = 1.0  # of memory that the training of a network takes, if it is not known
+_MEMORY_SHARE = 0.8  # of the machine's memory, that all workers together may take
+_LATE, _LATE_SHARE = 5.0, 0.1  # seconds that a trial may take longer than its time, and that share of a time budget
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The settings of the workers of a search.
+
+    Args:
+        workers: How many trials run at one time, or "auto".
+        trial_seconds: The time of a trial.
+        trial_memory: The memory of a trial in gigabytes.
+        retries: How often a trial whose process died is started again.
+    """
+
+    workers: int | str = 1
+    trial_seconds: float | None = None
+    trial_memory: float | None = None
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        keep_scalars(self, *asdict(self))
+        if self.workers != AUTO and not (is_whole(self.workers) and 1 <= self.workers <= _MOST):
+            raise StudyError(
+                f'workers is the number of trials at a time, 1 to {_MOST}, or "auto", not {self.workers!r}'
+            )
+        for name, unit in (("trial_seconds", "seconds"), ("trial_memory", "gigabytes")):
+            value: object = getattr(self, name)
+            if value is not None and not (is_number(value) and 0 < value < math.inf):
+                raise StudyError(f"{name} is a number of {unit} above 0, or None for no limit, not {value!r}")
+        if not (is_whole(self.retries) and 0 <= self.retries < DEATHS):
+            raise StudyError(f"retries is a number from 0 to {DEATHS - 1}, not {self.retries!r}")
+
+    @property
+    def are_processes(self) -> bool:
+        """Whether trials run in processes of their own; memory can be limited in these alone."""
+        return self.workers != 1 or self.trial_memory is not None
+
+    def decided(self, evaluator: Evaluator, budget: Budget) -> tuple[Workers, tuple[str, ...]]:
+        """Return the settings with a number in place of "auto", and lines about the choice."""
+        measured = _measured(evaluator)
+        if self.workers == AUTO:
+            count, reason = _as_many_as_pay(evaluator, budget, measured, self.trial_memory)
+            return replace(self, workers=count), (f"workers {count}: {reason}",)
+        if self.workers == 1 or not measured:
+            return self, ()
+        return self, (f"workers {self.workers}: {measured[0]} is less exact, as other trials run while it is measured",)
+
+    def executor(
+        self, worker: Worker, constraints: Sequence[Constraint], folder: Path | None, budget: Budget
+    ) -> Executor:
+        """Return the processes.
+
+        Args:
+            worker: The worker of this process.
+            constraints: The constraints of the search.
+            folder: The folder with the checkpoints; `None` if there are none.
+            budget: The budget.
+        """
+        from archwright.execute import Processes
+
+        assert isinstance(self.workers, int)
+        threads, devices = max(1, min(_threads(), _cores() // self.workers)), _devices(worker.evaluator)
+
+        def environment(place: int) -> dict[str, str]:
+            device = {"CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} if len(devices) > 1 else {}
+            return dict.fromkeys(_THREADS, str(threads)) | device
+
+        return Processes(
+            partial(_worker, worker.space, worker.evaluator, constraints, folder),
+            worker,
+            capacity=self.workers,
+            environment=environment,
+            memory=self.trial_memory,
+            late=_LATE + (_LATE_SHARE * budget.time if math.isfinite(budget.time) else 0.0),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Workers:
+        """Return the settings written by `to_json`."""
+        return cls(**data)
+
+
+def check_written(value: Any, what: str) -> None:
+    """Refuse a record of settings with a field that is unknown or holds what does not belong there."""
+    known = asdict(Workers())
+    unknown = fields(value, what, *known).keys() - known
+    if unknown:
+        raise ValueError(f"{what} holds {', '.join(sorted(unknown))}, besides {', '.join(known)}")
+    Workers.from_json(value)
+
+
+def _worker(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint], folder: Path | None) -> Worker:
+    """Return the worker of a process of its own, in which code of others runs as in the process of the search."""
+    guard = Guard(math.inf, lambda message: True)
+    guard.__enter__()  # for as long as the process lives
+    states = None if folder is None else Checkpoints(folder)
+    return Worker(space, evaluator, constraints=constraints, states=states, attempt=guard.attempt)
+
+
+def _measured(evaluator: Evaluator) -> list[str]:
+    """Return the metrics that are measured on this machine before or after a training."""
+    return [name for cost in costs_of(evaluator) if not cost.is_counted for name in cost.metrics]
+
+
+def _as_many_as_pay(
+    evaluator: Evaluator, budget: Budget, measured: Sequence[str], gigabytes: float | None
+) -> tuple[int, str]:
+    """Return the number of workers and the reason: one for each core or GPU, unless something speaks against it."""
+    if sys.platform == "win32":
+        return 1, "this operating system has no workers"
+    if budget.time <= _QUICK:
+        return 1, f"starting others takes too much of {counted(budget.time, 'second')}"
+    if evaluator.prepares:
+        return 1, "networks are evaluated with weights that are trained before the first trial"
+    if measured:
+        return 1, f"{measured[0]} is measured, which other trials would disturb"
+    if evaluator.device != "cpu":
+        devices = _devices(evaluator)
+        return max(1, len(devices)), "one for each GPU" if len(devices) > 1 else f"all trials use {evaluator.device}"
+    cores = _cores()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE
+    fitting = max(1, int(memory / (1e9 * (gigabytes or _GIGABYTES))))
+    if fitting < cores:
+        return fitting, f"there is memory for {counted(fitting, 'trial')}, and there are {counted(cores, 'core')}"
+    return cores, f"one for each of {counted(cores, 'core')}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _threads() -> int:
+    """Return how many threads a training in this process uses."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else _cores()
+
+
+def _devices(evaluator: Evaluator) -> list[str]:
+    """Return the GPUs among which workers are distributed, by their names for CUDA; none if there is no choice."""
+    torch = sys.modules.get("torch")
+    if torch is None or evaluator.device != "cuda:0":
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [str(index) for index in range(torch.cuda.device_count())] if visible is None else visible.split(",")
+    return names[: torch.cuda.device_count()]
