@@ -413,24 +413,22 @@ class Training(Evaluator):
         if self.task.spec is None or not isinstance(self.recipe.optimizer, str):
             return None
         return {
-            "type": "training",
-            "data": dict(self.task.spec),
-            **dataclasses.asdict(self.recipe),
-            "augment": list(self.recipe.augment),
-            "precision": self.precision,
+            **self._settings(data=dict(self.task.spec)),
             "channels_last": self.channels_last,
             "device": self._asked_device,
-            "final_epochs": self.final_epochs,
         }
 
     def describe(self) -> dict[str, Any]:
         """Return the settings, also of a training that cannot be restored, with the task in one line."""
         optimizer = self.recipe.optimizer
-        return self.to_json() or {
+        named = optimizer if isinstance(optimizer, str) else getattr(optimizer, "__qualname__", "custom")
+        return self.to_json() or {**self._settings(task=repr(self.task)), "optimizer": named}
+
+    def _settings(self, **trained: Any) -> dict[str, Any]:
+        return {
             "type": "training",
-            "task": repr(self.task),
+            **trained,
             **dataclasses.asdict(self.recipe),
-            "optimizer": optimizer if isinstance(optimizer, str) else getattr(optimizer, "__qualname__", "custom"),
             "augment": list(self.recipe.augment),
             "precision": self.precision,
             "final_epochs": self.final_epochs,

@@ -363,18 +363,10 @@ class Study(Results):
             final = True if on_record is None else int(on_record)
         if ensemble is None:
             ensemble = (self._recorder.document["ensemble"] or {"size": 0})["size"]
-        recorded = self._recorder.document["workers"] or Workers().to_json()
-        return self.run(
-            self.evaluator,
-            budget,
-            final=final,
-            ensemble=ensemble,
-            workers=recorded["workers"] if workers is None else workers,
-            trial_seconds=recorded["trial_seconds"],
-            trial_memory=recorded["trial_memory"],
-            retries=recorded["retries"],
-            callbacks=callbacks,
-        )
+        settings = self._recorder.document["workers"] or Workers().to_json()
+        if workers is not None:
+            settings = {**settings, "workers": workers}
+        return self.run(self.evaluator, budget, final=final, ensemble=ensemble, callbacks=callbacks, **settings)
 
     def stop(self) -> None:
         """End the search after the trials that run; to be called by callbacks."""
@@ -418,8 +410,8 @@ class Study(Results):
         self._checkpoints = Checkpoints(place.folder)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Let one thread at a time use the study.
+    def _alone(self, *, running: bool = False) -> Iterator[None]:
+        """Let one thread at a time use the study, and no other one while it runs the search.
 
         Raises:
             StudyError: Another thread runs the search.
@@ -427,7 +419,13 @@ class Study(Results):
         if self._runner not in (None, threading.get_ident()):
             raise StudyError("another thread runs this study: wait until its search has ended")
         with self._turn:
-            yield
+            runner = self._runner
+            if running:
+                self._runner = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._runner = runner
 
     def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:
         place = self._recorder.place
@@ -458,65 +456,44 @@ class Study(Results):
         start: float,
     ) -> Self:
         """Run what has been checked; the budget's time counts from `start`."""
-        with self._alone():
-            runner, self._runner = self._runner, threading.get_ident()
+        with self._alone(running=True):
+            plan = self._plan
+            check_strategy(self.space, plan.strategy, evaluator)
+            check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
+            plan.scorer, plan.prechecks = scorer, prechecks_for(self.space, plan.constraints, evaluator)
+            plan.prechecks.check()
+            if plan.screen is not None and scorer is None:
+                plan.scorer = proxy_scorer(plan.screen, self.space, evaluator)
+            self._recorder.hold()
+            spent, done = self._recorder.clock.elapsed, self._recorder.progress
+            self._recorder.clock.add(time.monotonic() - start)
             try:
-                return self._run_alone(
-                    evaluator, budget, final, ensemble, callbacks, why, baselines=baselines, scorer=scorer, start=start
+                decided, reasons = workers.decided(evaluator, budget)
+                lines = [*(line for line in why or self.why if not line.startswith("workers ")), *reasons]
+                if lines != list(self.why):
+                    self._recorder.update(why=lines)
+                if baselines and self._recorder.document["baselines"] is None:
+                    self._recorder.update(baselines=[])
+                final, ensemble = int(final), int(ensemble)
+                describe.write_down(self._recorder, evaluator, budget, final, ensemble, workers)
+                self._evaluator = evaluator
+                self._session = SearchLoop(
+                    self,
+                    plan,
+                    self._recorder,
+                    self._checkpoints,
+                    self._artifacts,
+                    evaluator,
+                    budget,
+                    final,
+                    ensemble,
+                    callbacks,
+                    decided,
                 )
+                self._session.go()
+                if any(done) and self._recorder.progress == done:
+                    self._recorder.clock.set(spent)  # nothing was left to do: that it was found out costs nothing
+                    self._recorder.update(elapsed=spent)
             finally:
-                self._runner = runner
-
-    def _run_alone(
-        self,
-        evaluator: Evaluator,
-        budget: Budget,
-        final: bool | int,
-        ensemble: int,
-        callbacks: Iterable[Callback],
-        why: Sequence[str],
-        *,
-        baselines: bool,
-        scorer: ProxyScorer | None,
-        start: float,
-    ) -> Self:
-        plan = self._plan
-        check_strategy(self.space, plan.strategy, evaluator)
-        check_scheduler(self.space, plan.scheduler, plan.ladder, evaluator, budget)
-        plan.scorer, plan.prechecks = scorer, prechecks_for(self.space, plan.constraints, evaluator)
-        plan.prechecks.check()
-        if plan.screen is not None and scorer is None:
-            plan.scorer = proxy_scorer(plan.screen, self.space, evaluator)
-        self._recorder.hold()
-        spent, done = self._recorder.clock.elapsed, self._recorder.progress
-        self._recorder.clock.add(time.monotonic() - start)
-        try:
-            decided, reasons = workers.decided(evaluator, budget)
-            lines = [*(line for line in why or self.why if not line.startswith("workers ")), *reasons]
-            if lines != list(self.why):
-                self._recorder.update(why=lines)
-            if baselines and self._recorder.document["baselines"] is None:
-                self._recorder.update(baselines=[])
-            final, ensemble = int(final), int(ensemble)
-            describe.write_down(self._recorder, evaluator, budget, final, ensemble, workers)
-            self._evaluator = evaluator
-            self._session = SearchLoop(
-                self,
-                plan,
-                self._recorder,
-                self._checkpoints,
-                self._artifacts,
-                evaluator,
-                budget,
-                final,
-                ensemble,
-                callbacks,
-                decided,
-            )
-            self._session.go()
-            if any(done) and self._recorder.progress == done:
-                self._recorder.clock.set(spent)  # nothing was left to do: that it was found out costs nothing
-                self._recorder.update(elapsed=spent)
-        finally:
-            self.close()
-        return self
+                self.close()
+            return self
