@@ -25,7 +25,7 @@ from archwright.errors import DataError
 from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._classification import ClassTask
 from archwright.tasks._registry import register
-from archwright.tasks._waves import noise, shift, speed
+from archwright.tasks._waves import moved, noise
 
 
 class SpeechCommands(ClassTask):
@@ -92,10 +92,9 @@ class SpeechCommands(ClassTask):
         self, inputs: Any, targets: Any, names: Collection[str], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return waveforms with random changes, and the targets."""
-        for name, change in (("speed", speed), ("shift", shift), ("noise", noise)):
-            if name in names:
-                inputs = change(inputs, generator)
-        return inputs, targets
+        if "speed" in names or "shift" in names:
+            inputs = moved(inputs, generator, speed="speed" in names, shift="shift" in names)
+        return noise(inputs, generator) if "noise" in names else inputs, targets
 
 
 def _recognise(path: Path) -> str | None:
