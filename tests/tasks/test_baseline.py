@@ -207,3 +207,15 @@ def test_the_first_samples_have_each_class_in_its_share(counts: list[int], data:
         share = size * count / len(targets)
         assert abs((chosen == 7 * place).sum() - share) < len(counts)
         assert (chosen == 7 * place).any()
+
+
+def test_outputs_that_are_larger_than_inputs_are_predicted_in_small_batches(monkeypatch) -> None:
+    monkeypatch.setattr(baseline, "_VALUES", 60)
+    task, sizes = as_task(aw.data((torch.rand(90, 1), torch.arange(90) % 30))), []
+
+    def predict(inputs):
+        sizes.append(len(inputs))
+        return torch.zeros(len(inputs), 30)
+
+    fit_within(task, ClassicalMethod("uniform", lambda samples, share: predict), seconds=60)
+    assert max(sizes) == 2

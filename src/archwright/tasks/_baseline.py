@@ -26,7 +26,7 @@ _GROWTH = 4  # times as many samples the next fit has at most: from further away
 _WORTH = 1.5  # times as many samples a larger fit has at least, unless it has all
 _MARGIN = 1.5  # times the estimate that is allowed for: the time may grow faster than the number of samples
 _SHARES = (0.02, 0.1)  # of the iterations, with which the time of the first fit is estimated
-_BATCH, _VALUES = 10_000, 20_000_000  # samples that are predicted at a time, and their values, at most
+_BATCH, _VALUES = 10_000, 20_000_000  # samples that are predicted at a time, and their inputs' or outputs' values
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,8 @@ def _metrics(task: Task, part: Any, predict: Callable[[Any], Any]) -> dict[str, 
     """Return the loss and the metrics of the task on a part of its data, as for a network."""
     meter, loss = task.meter(), 0.0
     sample, _ = next(iter(part.batches([torch.arange(1)])))
-    size = max(1, min(_BATCH, _VALUES // max(1, sum(each.numel() for each in leaves(sample)))))
+    values = max(sum(each.numel() for each in leaves(of_one)) for of_one in (sample, predict(sample)))
+    size = max(1, min(_BATCH, _VALUES // max(1, values)))
     for inputs, targets in part.batches(torch.split(torch.arange(len(part)), size)):
         outputs = predict(inputs)
         task.check_outputs(outputs, len(targets))

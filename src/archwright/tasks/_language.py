@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from archwright.tasks._text import checked_length
 _LENGTHS = {"characters": 128, "words": 64}
 _LEAST, _MOST = {"characters": 1, "words": 2}, {"characters": 1_000, "words": 20_000}
 _ORDER = 5  # of the n-grams of characters; of words they are pairs
+_KEPT = 50_000_000  # probabilities of n-grams, of the contexts that came last
 
 
 class LanguageModel(Task):
@@ -172,7 +173,8 @@ def _fit_ngrams(task: LanguageModel, order: int, samples: Part, share: float) ->
                 counts = tables[size].setdefault(tuple(row[place - size : place]), {})
                 counts[token] = counts.get(token, 0) + 1
 
-    def shares(context: tuple[int, ...]) -> Tensor:
+    @lru_cache(max(1, _KEPT // task.tokens))
+    def logarithms(context: tuple[int, ...]) -> Tensor:
         found = torch.full((task.tokens,), 1 / task.tokens, dtype=torch.float64)
         for size in range(min(order - 1, len(context)) + 1):
             counts = tables[size].get(context[len(context) - size :])
@@ -181,18 +183,13 @@ def _fit_ngrams(task: LanguageModel, order: int, samples: Part, share: float) ->
             kinds, total = len(counts), sum(counts.values())
             found = found * (kinds / (total + kinds))
             found[list(counts)] += torch.tensor(list(counts.values()), dtype=torch.float64) / (total + kinds)
-        return found
-
-    known: dict[tuple[int, ...], Tensor] = {}
+        return found.log().float()
 
     def predict(inputs: Tensor) -> Tensor:
         outputs = torch.empty((*inputs.shape, task.tokens))
         for place, row in enumerate(inputs.tolist()):
             for end in range(1, len(row) + 1):
-                context = tuple(row[max(0, end - order + 1) : end])
-                if context not in known:
-                    known[context] = shares(context).log().float()
-                outputs[place, end - 1] = known[context]
+                outputs[place, end - 1] = logarithms(tuple(row[max(0, end - order + 1) : end]))
         return outputs
 
     return predict
