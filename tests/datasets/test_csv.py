@@ -256,7 +256,7 @@ def test_a_long_text_among_short_ones_takes_no_more_than_itself(tmp_path):
         data(path, target="text")
 
 
-@pytest.mark.parametrize("given", [0, -1, "8", True, float("inf"), float("nan")])
+@pytest.mark.parametrize("given", [0, -1, "8", True, float("inf"), float("nan"), 10**400, 1e300])
 def test_a_limit_that_is_none(fruit, given):
     with pytest.raises(DataError, match=r"max_gigabytes=.* must be a number above 0"):
         data(fruit, max_gigabytes=given)

@@ -324,6 +324,29 @@ def test_a_text_that_rows_share_counts_for_each(tmp_path):
         data(path, max_gigabytes=0.01)
 
 
+def test_values_in_lists_count_one_by_one(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pyarrow.table({"many": [[7] * 10_000] * 40, "y": [n % 2 for n in range(40)]})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").stat().st_size < 10_000
+    with pytest.raises(DataError, match=r"takes more than the limit of 0\.01 gigabytes"):
+        data(tmp_path / "t.parquet", max_gigabytes=0.01)
+
+
+@pytest.mark.parametrize("target", [None, "class"])
+def test_sentences_in_a_table_lead_to_text_classification(tmp_path, target):
+    long = "as the markets heard of it " * 7
+    rows = [f"{n % 4},Oil is {n} cents dearer again today,The price of oil rose by {n} cents {long}" for n in range(40)]
+    path = write(tmp_path / "news.csv", "class,title,description", *rows)
+    hold = "'description', 'title' hold" if target is None else "'title', 'description' hold"
+    with pytest.raises(DataError, match=f"{hold} sentences.*--task text-classification"):
+        data(path, target=target)
+    task = aw.task(path, "text-classification")
+    assert task.classes == ("0", "1", "2", "3")
+
+
 def test_dates_beyond_the_calendar_are_told(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet

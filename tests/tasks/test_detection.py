@@ -135,6 +135,13 @@ def test_lists_of_names_are_the_parts_and_coco_is_read(tmp_path: Path) -> None:
             for name in ("gbk", "nothing")
         ),
         (lambda root: lists(root, train="", val="1\n2", test="3\n4"), "the training part is empty"),
+        (
+            lambda root: (
+                lists(root, train="1\n2", val="3", test="4"),
+                (root / "Annotations" / "3.xml").write_text(XML.format("")),
+            ),
+            r"no object is in 1 validation image of voc: .*another split",
+        ),
         (lambda root: lists(root, train="\ufeff1\n".encode("utf-16")), r"train\.txt, line 1: .* is not UTF-8"),
     ],
 )

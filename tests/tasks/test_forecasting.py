@@ -447,6 +447,9 @@ def test_files_that_do_not_go_on_as_the_training_data_are_refused(
         study.predict(torch.zeros(2, 30, 2))
     with pytest.raises(DataError, match="has 0 values"):
         study.predict([{"load 1": [1.0] * 30}])
+    for given in (5, None, np.array(5.0)):
+        with pytest.raises(DataError, match=r"column 'load 1' is .*; give a list of its last 30 values"):
+            study.predict([{"load 1": given}])
 
 
 def test_preprocessing_is_read_back(forecast: tuple[Path, Path, aw.Study]) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import archwright as aw
-from archwright.datasets import Continuation, InputError, Part, preprocess_from_json
+from archwright.datasets import Continuation, InputError, LanguagePreprocess, Part, preprocess_from_json
 from archwright.errors import DataError, EvaluationError
 from archwright.export import export_network
 from archwright.tasks import fit_within
@@ -79,6 +79,23 @@ def test_a_perplexity_that_is_not_defined_is_null_in_json() -> None:
     found = Continuation(None, 0, "t", "o be", math.nan).to_json()
     assert json.loads(json.dumps(found, allow_nan=False))["perplexity"] is None
     assert Continuation(None, 0, "to", " be", 3.5).to_json()["perplexity"] == 3.5
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ([-1, -1, -1], "a text ends with a token of 0 or more"),
+        ([1, -1, 2], "-1 was given behind its beginning"),
+        ([1, -2, 2], "tokens are 0 to 2, or -1 before a short text; -2 to 2 were given"),
+        ([1, 2, 3], "1 to 3 were given"),
+        ([1.0, 2.0, 2.0], r"whole numbers of shape \(n, 3\), not torch.float32 of shape \(1, 3\)"),
+    ],
+)
+def test_tokens_are_checked(tokens: list[int], message: str) -> None:
+    preprocess = LanguagePreprocess("characters", ("a", "b"), 3)
+    preprocess.batch(torch.tensor([[-1, 0, 2], [1, 1, 1]]))
+    with pytest.raises(InputError, match=message):
+        preprocess.batch(torch.tensor([tokens]))
 
 
 def test_the_metrics_of_known_scores() -> None:

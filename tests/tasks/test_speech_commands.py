@@ -44,6 +44,21 @@ def test_recordings_are_split_by_speaker(folder):
     assert torch.equal(aw.task(**eve.spec).test.inputs, eve.test.inputs)
 
 
+@pytest.mark.parametrize("flat", [True, False])
+def test_stray_files_make_no_other_task(folder, tmp_path, flat):
+    for path in folder.iterdir():
+        label, rest = path.stem.split("_", 1)
+        place = tmp_path / (path.name if flat else f"{label}/{rest}.wav")
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(path.read_bytes())
+        last = place
+    for name in (last.with_suffix(".txt"), tmp_path / "notes.txt", *([] if flat else [tmp_path / "notes.csv"])):
+        name.write_bytes("who,spoke\nJosé,müde\n".encode("latin-1"))
+    task = aw.task(tmp_path)
+    assert isinstance(task, SpeechCommands)
+    assert task.classes == tuple(LETTERS)
+
+
 def test_one_speaker_is_said(tmp_path):
     write_speakers(tmp_path, ["ann"], 10)
     task = aw.task(tmp_path, "speech-commands")

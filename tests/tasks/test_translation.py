@@ -177,6 +177,13 @@ def test_what_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
         aw.task(tmp_path, "translation", max_gigabytes=0.001)
 
 
+def test_a_high_limit_takes_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"one\ntwo\n"))
+    for name in ("a.txt", "a.txt.gz"):
+        assert read_lines(tmp_path / name, 1e9) == ["one", "two"]
+
+
 def test_texts_become_tokens_and_back() -> None:
     text = "A dog's toy (red), isn't it?"
     assert joined_tokens(tokens_of(text)) == text

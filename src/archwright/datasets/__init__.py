@@ -52,7 +52,7 @@ from archwright.datasets._table_preprocess import Column, Labels, TablePreproces
 from archwright.datasets._tag_preprocess import TagPreprocess, Tags, shape_of
 from archwright.datasets._text_preprocess import UNKNOWN, TextPreprocess, padded, words_of
 from archwright.datasets._texts import Text, Texts, find_texts, holds_texts, read_texts, usual_length, vocabulary_of
-from archwright.datasets._transcripts import find_transcripts
+from archwright.datasets._transcripts import find_transcripts, holds_transcripts
 from archwright.datasets._translation_preprocess import (
     BEGIN,
     END,
@@ -130,6 +130,7 @@ __all__ = [
     "fitted_to_images",
     "holds_tags",
     "holds_texts",
+    "holds_transcripts",
     "image_size",
     "interaction_rows",
     "joined_tokens",

@@ -128,9 +128,18 @@ class LanguagePreprocess(Preprocess):
     def batch(self, raw: Tensor) -> Tensor:
         """Return tokens (n, length), after a check."""
         if raw.ndim != 2 or raw.shape[1] != self.length or raw.is_floating_point():
-            raise InputError(f"the network takes whole numbers of shape (n, {self.length}), not {tuple(raw.shape)}.")
-        if len(raw) and not (int(raw.min()) >= -1 and int(raw.max()) < self.tokens):
-            raise InputError(f"tokens are 0 to {self.tokens - 1}, or -1 before a short text.")
+            raise InputError(
+                f"the network takes whole numbers of shape (n, {self.length}), not {raw.dtype} of shape "
+                f"{tuple(raw.shape)}."
+            )
+        if len(raw):
+            least, most = int(raw.min()), int(raw.max())
+            if least < -1 or most >= self.tokens:
+                raise InputError(
+                    f"tokens are 0 to {self.tokens - 1}, or -1 before a short text; {least} to {most} were given."
+                )
+            if bool((raw[:, -1] < 0).any() or ((raw[:, :-1] >= 0) & (raw[:, 1:] < 0)).any()):
+                raise InputError("a text ends with a token of 0 or more; -1 was given behind its beginning.")
         return raw.long()
 
     def run(self, network: nn.Module, batch: Tensor) -> list[tuple[Tensor, Tensor, float]]:

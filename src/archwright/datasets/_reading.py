@@ -16,6 +16,7 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedIOBase
 from itertools import chain
 from numbers import Real
 from pathlib import Path
@@ -35,6 +36,7 @@ __all__ = [
     "open_image",
     "orientation",
     "pillow",
+    "read_at_most",
     "read_idx",
     "read_image",
     "read_rows",
@@ -50,6 +52,8 @@ GIGABYTES = 4.0
 # By content, whatever a file is called: Pillow would hand a PostScript file to Ghostscript.
 _FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
 _DELIMITERS = ",;\t|"
+_CHUNK = 2**24  # bytes that are read at a time
+_MOST_GIGABYTES = 10**9
 _TURNS = {  # EXIF orientation: what shows the picture upright, by Pillow's names
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -197,7 +201,7 @@ def read_idx(path: Path, axes: int, gigabytes: float = GIGABYTES) -> Tensor:
             told = f"{path} says that it holds {' x '.join(map(str, shape))} = {size} bytes"
             if size > gigabytes * 1e9:
                 raise InputError(f"{told}, which is more than {limit_text(gigabytes)}")
-            content = file.read(size + 1)  # one more, to see that it ends there
+            content = read_at_most(file, size + 1)  # one more, to see that it ends there
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read, it may be damaged or cut short: {error}") from error
     if len(content) != size:
@@ -208,6 +212,21 @@ def read_idx(path: Path, axes: int, gigabytes: float = GIGABYTES) -> Tensor:
     if not size:
         return torch.empty(shape, dtype=torch.uint8)
     return torch.frombuffer(bytearray(content), dtype=torch.uint8).view(shape)
+
+
+def read_at_most(file: BufferedIOBase, size: int) -> bytes:
+    """Return what a file holds, up to so many bytes; `file.read(size)` would allocate all of them at once.
+
+    Example:
+        >>> import io
+        >>> read_at_most(io.BytesIO(b"abcde"), 3)
+        b'abc'
+    """
+    chunks = []
+    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
 
 
 def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, list[str]]]:
@@ -295,12 +314,15 @@ def to_gigabytes(given: object) -> float:
     """Return a limit of memory.
 
     Raises:
-        InputError: It is no number above 0, or infinite.
+        InputError: It is no number above 0, or above 1,000,000,000.
 
     Example:
         >>> to_gigabytes(8)
         8.0
     """
-    if isinstance(given, bool) or not isinstance(given, Real) or not 0 < float(given) < math.inf:
-        raise InputError(f"max_gigabytes={given!r} must be a number above 0, such as 8.")
+    number: Any = given
+    if isinstance(given, bool) or not isinstance(given, Real) or not 0 < number <= _MOST_GIGABYTES:
+        raise InputError(
+            f"max_gigabytes={given!r:.40} must be a number above 0, such as 8, and {_MOST_GIGABYTES:,} at most."
+        )
     return float(given)

@@ -197,7 +197,12 @@ class SeriesPreprocess(Preprocess):
             return super().item(given)
         lists = []
         for each in self.columns:
-            values = list(given.get(each.name, ()))
+            try:
+                values = list(given.get(each.name, ()))
+            except TypeError as error:
+                raise InputError(
+                    f"column {each.name!r} is {given[each.name]!r:.40}; give a list of its last {self.lookback} values."
+                ) from error
             if len(values) < self.lookback:
                 raise InputError(
                     f"column {each.name!r} has {len(values)} values, and the network looks back over {self.lookback}."

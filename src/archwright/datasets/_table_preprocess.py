@@ -35,6 +35,7 @@ __all__ = ["PARQUET", "Column", "Labels", "TablePreprocess", "cell_text", "is_mi
 
 PARQUET = (".parquet", ".pq")
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "<na>", "#n/a"})
+_LISTED = 50  # bytes that a value in a list takes in memory, with its text, about
 _NO_NUMBER = frozenset({"?", "-", ".", "none"})  # stand for a missing number, but may be a category among texts
 
 
@@ -362,7 +363,12 @@ def _parquet_rows(path: Path, gigabytes: float) -> Iterator[tuple[int, list[str]
         texts = [each.name for each in parquet.read_schema(path) if str(each.type) in ("string", "large_string")]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
             groups = range(file.metadata.num_row_groups)
-            if sum(file.metadata.row_group(group).total_byte_size for group in groups) > gigabytes * 1e9:
+            taken = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+            # A row of lists may have any number of values, and many that are the same take a few bytes on disk.
+            nested = [place for place in range(len(file.schema)) if file.schema.column(place).max_repetition_level]
+            pairs = ((group, place) for group in groups for place in nested)
+            taken += _LISTED * sum(file.metadata.row_group(group).column(place).num_values for group, place in pairs)
+            if taken > gigabytes * 1e9:
                 raise InputError(f"{path} takes more than {limit_text(gigabytes)}")
             yield 0, list(file.schema_arrow.names)
             rows = (row for batch in file.iter_batches() for row in zip(*map(_values, batch.columns), strict=True))

@@ -17,13 +17,14 @@ import torch
 
 from archwright._words import counted
 from archwright.datasets._labels import scale_doubts, to_labels, to_marks, to_texts, to_values
-from archwright.datasets._reading import InputError, limit_text, row_bytes, to_number
+from archwright.datasets._reading import TABLES, InputError, limit_text, row_bytes, to_number
 from archwright.datasets._source import Samples, Source
 from archwright.datasets._table_preprocess import PARQUET, Column, cell_text, is_missing, table_rows
 from archwright.errors import DataError
 
 _FIRST = 10_000  # rows from which the memory for all is estimated
 _FEW, _MOST = 20, 1000  # categories: so many are always fine, more never
+_LOOKED_AT, _WORDS = 200, 6  # cells of a column that are looked at, and the words that sentences have on average
 _CLASSES, _OF_A_CLASS = 20, 5  # numbers that are classes: so many may be; more have to be counted up, and have samples
 _LARGEST = float(np.finfo(np.float32).max)
 _FEATURE_BYTES = 12  # that a feature takes at most, while missing cells are filled in
@@ -108,7 +109,9 @@ def read_tables(
             continue
         values.append(found[0])
         columns.append(found[1])
-    notes = left_out(table.path, left)
+    useless = [*chosen, *(name for group in left.values() for name in group)]
+    hints = _texts_hint(table, [name for name in useless if _holds_sentences(table.columns[name])])
+    notes = [*left_out(table.path, left), *hints]
     listed = _listed(list(map(repr, chosen)))
     if not columns:
         raise table.error(f"no column is left to learn {listed} from. {' '.join(notes)}".rstrip())
@@ -116,7 +119,7 @@ def read_tables(
     try:
         labels, doubts = _labels(table, chosen, task)
     except DataError as error:
-        raise table.error(f"{error} (The target is the column {listed}.)") from error
+        raise table.error(" ".join([f"{error} (The target is the column {listed}.)", *hints])) from error
     parts: dict[str, Samples] = {}
     start = 0
     for part, each in tables.items():
@@ -144,6 +147,21 @@ def _stem(source: Any) -> str:
 def left_out(path: object, names: Mapping[str, Sequence[str]]) -> list[str]:
     """Return what is to be said of columns that are left out, given their names by the reason."""
     return [f"{path}: left out {reason}: {_listed(list(map(repr, each)))}" for reason, each in names.items() if each]
+
+
+def _texts_hint(table: _Table, names: Sequence[str]) -> list[str]:
+    """Return what is to be said where columns of a text file hold sentences."""
+    if not names or not str(table.path).lower().endswith(TABLES):
+        return []
+    told = f"{_listed(list(map(repr, names)))} {'holds' if len(names) == 1 else 'hold'} sentences"
+    other = "text classification learns from them: task='text-classification' (--task text-classification)"
+    return [f"{table.path}: {told}, of which tables make nothing; {other}"]
+
+
+def _holds_sentences(cells: Sequence[str]) -> bool:
+    """Tell whether a column holds sentences, rather than names of classes or of rows."""
+    few = cells[:_LOOKED_AT]
+    return sum(len(cell.split()) for cell in few) >= _WORDS * len(few)
 
 
 def _joined(tables: Mapping[str, _Table]) -> _Table:

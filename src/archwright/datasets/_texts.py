@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from archwright._scalars import is_whole
+from archwright.datasets._audio import RECORDINGS
 from archwright.datasets._labels import check_classes, class_names, to_indices, to_texts
 from archwright.datasets._reading import GIGABYTES, IMAGES, TABLES, InputError
 from archwright.datasets._split import three_parts
@@ -22,6 +23,7 @@ from archwright.errors import DataError
 
 _PARTS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
 _PARTS |= {"validation": "validation", "test": "test", "testing": "test"}
+_OTHERS = (*IMAGES, *RECORDINGS)  # files beside which texts are notes
 _LOOKED_AT = 200  # rows by which columns are told apart
 _WORDS = 3  # that most cells of a column of texts have, for a table to be taken for texts without being told
 _MOST_CLASSES = 1000
@@ -108,7 +110,7 @@ def holds_texts(path: Path) -> str | None:
             roots = _part_folders(path)
             inside = [each for root in roots.values() for each in _class_folders(root)]
             suffixes = {each.suffix.lower() for folder in inside for each in islice(folder.iterdir(), _LOOKED_AT)}
-            return "folders of texts" if ".txt" in suffixes and not suffixes.intersection(IMAGES) else None
+            return "folders of texts" if ".txt" in suffixes and not suffixes.intersection(_OTHERS) else None
         if not path.name.lower().endswith(TABLES):
             return None
         rows = [cells for _, cells in islice(text_rows(path), _LOOKED_AT)]

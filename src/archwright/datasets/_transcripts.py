@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archwright.datasets._audio import RECORDINGS
 from archwright.datasets._pairs import PARTS
-from archwright.datasets._reading import GIGABYTES, TABLES, read_rows
+from archwright.datasets._reading import GIGABYTES, TABLES, InputError, read_rows
 from archwright.datasets._recordings import folders_in, recordings_in
 from archwright.datasets._text_preprocess import text_lines, text_of_file
 from archwright.errors import DataError
@@ -23,6 +23,7 @@ def find_transcripts(root: Path, *, gigabytes: float = GIGABYTES) -> dict[str, l
     """Return recordings with their texts by part, "" where they are not divided; `None` where there are no texts.
 
     A folder has a table of files and texts, or a NAME.txt beside each recording, or files *.trans.txt as LibriSpeech.
+    Texts beside fewer than half of the recordings are notes of another purpose.
 
     Args:
         root: The folder.
@@ -48,6 +49,24 @@ def find_transcripts(root: Path, *, gigabytes: float = GIGABYTES) -> dict[str, l
     if not parts.get("train"):
         parts = {"": _spoken(root, gigabytes)}
     return parts if any(parts.values()) else None
+
+
+def holds_transcripts(root: Path) -> bool:
+    """Tell whether a folder holds recordings with their texts, also where these cannot be read, which loading tells.
+
+    Where the recordings lie in folders of classes, a file that cannot be read is of no concern.
+
+    Example:
+        >>> holds_transcripts(Path("nothing"))
+        False
+    """
+    try:
+        return find_transcripts(root) is not None
+    except (DataError, InputError):
+        places = [root, *(each for each in folders_in(root) if each.name.lower() in PARTS)]
+        return any(map(recordings_in, places))
+    except OSError:
+        return False
 
 
 def _spoken(folder: Path, gigabytes: float) -> list[Spoken]:
@@ -96,7 +115,7 @@ def _from_list(path: Path, seen: set[Path], gigabytes: float) -> list[Spoken]:
 def _from_texts(folder: Path, gigabytes: float) -> list[Spoken]:
     files = recordings_in(folder)
     texts = [path.with_suffix(".txt") for path in files]
-    if not any(text.is_file() for text in texts):
+    if not files or 2 * sum(text.is_file() for text in texts) < len(files):
         return []
     for path, text in zip(files, texts, strict=True):
         if not text.is_file():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.datasets._preprocess import Noted, Preprocess, Result, Sample, field, texts
-from archwright.datasets._reading import GIGABYTES, InputError, check_file, limit_text
+from archwright.datasets._reading import GIGABYTES, InputError, check_file, limit_text, read_at_most
 
 __all__ = ["BEGIN", "END", "FIRST", "TranslationPreprocess", "Written", "joined_tokens", "read_lines", "tokens_of"]
 
@@ -118,7 +118,8 @@ class TranslationPreprocess(Preprocess):
         """Return tokens (n, length), after a check."""
         if raw.ndim != 2 or raw.shape[1] != self.lengths[0] or raw.is_floating_point():
             raise InputError(
-                f"the network takes whole numbers of shape (n, {self.lengths[0]}), not {tuple(raw.shape)}."
+                f"the network takes whole numbers of shape (n, {self.lengths[0]}), not {raw.dtype} of shape "
+                f"{tuple(raw.shape)}."
             )
         if len(raw) and not (int(raw.min()) >= 0 and int(raw.max()) < len(self.read_words) + FIRST):
             raise InputError(f"tokens are 0 to {len(self.read_words) + FIRST - 1}.")
@@ -233,7 +234,7 @@ def read_lines(path: Path, gigabytes: float = GIGABYTES) -> list[str]:
     most = int(gigabytes / 16 * 1e9)
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read(most + 1)
+            content = read_at_most(file, most + 1)
         if len(content) > most:
             raise InputError(f"{path} takes more than a sixteenth of {limit_text(gigabytes)}")
         if len(content) + _OF_A_LINE * content.count(b"\n") > 2 * most:

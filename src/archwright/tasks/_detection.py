@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archwright._words import counted
 from archwright.datasets import (
     DetectionPreprocess,
     Part,
@@ -23,7 +24,7 @@ from archwright.datasets import (
     tensors_of,
     three_parts,
 )
-from archwright.errors import EvaluationError
+from archwright.errors import DataError, EvaluationError
 from archwright.tasks._augment import crop, flip
 from archwright.tasks._classification import described
 from archwright.tasks._precision import MeanPrecision
@@ -55,6 +56,9 @@ class Detection(Task):
         spec: What `aw.task` loads them again with.
         name: The name.
 
+    Raises:
+        DataError: No image of a part has an object, so that there is nothing to learn, or precision is not defined.
+
     Example:
         >>> from archwright.tasks import Detection
         >>> images = torch.randint(256, (8, 1, 32, 32), dtype=torch.uint8)
@@ -81,6 +85,12 @@ class Detection(Task):
         spec: Mapping[str, Any] | None = None,
         name: str = "detection",
     ) -> None:
+        for part, each in (("training", train), ("validation", validation), ("test", test)):
+            if len(each) and not bool((each.targets[..., 0] >= 0).any()):
+                raise DataError(
+                    f"no object is in {counted(len(each), f'{part} image')} of {name}: give the part images with "
+                    "objects, or have another split drawn (seed=, or a larger validation= or test=)"
+                )
         self.classes = classes
         self.spec = spec
         self.preprocess = fitted_to_images(DetectionPreprocess, train.inputs, classes)

@@ -17,7 +17,7 @@ from archwright.datasets import (
     Part,
     by_speaker,
     find_recordings,
-    find_transcripts,
+    holds_transcripts,
     read_recordings,
     three_parts,
 )
@@ -99,7 +99,7 @@ class SpeechCommands(ClassTask):
 
 def _recognise(path: Path) -> str | None:
     try:
-        if not path.is_dir() or find_transcripts(path) is not None:
+        if not path.is_dir() or holds_transcripts(path):
             return None
         found = find_recordings(path)
     except (DataError, InputError, OSError):

@@ -13,10 +13,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from archwright.datasets import (
     AudioPreprocess,
-    InputError,
     Part,
     SpeechPreprocess,
     find_transcripts,
+    holds_transcripts,
     read_recordings,
     spoken,
     three_parts,
@@ -167,10 +167,7 @@ def _ctc_loss(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _recognise(path: Path) -> str | None:
-    try:
-        return None if find_transcripts(path) is None else "recordings with texts"
-    except (DataError, InputError, OSError):  # which loading them tells
-        return "recordings with texts" if path.is_dir() and any(path.glob("*.wav")) else None
+    return "recordings with texts" if holds_transcripts(path) else None
 
 
 @register("speech-recognition", recognise=_recognise)
