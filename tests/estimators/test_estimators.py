@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -133,6 +134,9 @@ def test_a_forecaster_goes_on_with_a_wave() -> None:
     forecaster = Forecaster(**options).fit(waves[:600], horizon=8, lookback=48, season=16)
     assert forecaster.predict() == pytest.approx(waves[600:608], rel=0.01)
     assert forecaster.predict(3, y=waves[:620]) == pytest.approx(waves[620:623], rel=0.01)
+    assert forecaster.score(waves[600:605]) == pytest.approx(r2_score(waves[600:605], forecaster.predict(5)))
+    known = [(waves[end : end + 8], forecaster.predict(y=waves[:end])) for end in range(600, 613)]
+    assert forecaster.score(waves[600:620]) == pytest.approx(r2_score(*map(np.concatenate, zip(*known, strict=True))))
     again = pickle.loads(pickle.dumps(forecaster))
     assert np.array_equal(again.predict(), forecaster.predict())
     small = aw.Space(
@@ -141,6 +145,9 @@ def test_a_forecaster_goes_on_with_a_wave() -> None:
     one = Forecaster(**QUICK, space=small, epochs=1, final=False).fit(waves[:, 0], waves[:, 1:], horizon=4, lookback=16)
     assert one.predict(2).shape == (2,)
     assert one.predict(y=waves[:16, 0], X=waves[:16, 1:]).shape == (4,)
+    assert one.score(waves[:9, 0], waves[:9, 1:]) < 1
+    with pytest.raises(ValueError, match="X is missing: fit had 1 column in it"):
+        one.score(waves[:9, 0])
 
 
 def test_what_a_forecaster_cannot_use_is_a_value_error() -> None:
@@ -159,8 +166,11 @@ def test_what_a_forecaster_cannot_use_is_a_value_error() -> None:
         forecaster.predict(y=y[:7])
     with pytest.raises(ValueError, match=r"2 \+ 0 columns was given, and fit had 1 \+ 0"):
         forecaster.predict(y=np.stack([y, y], 1))
-    with pytest.raises(NotFittedError):
-        Forecaster().predict()
+    with pytest.raises(ValueError, match="two steps or more; y has 1"):
+        forecaster.score(y[:1])
+    for call in (Forecaster().predict, lambda: Forecaster().score(y)):
+        with pytest.raises(NotFittedError):
+            call()
 
 
 def test_what_a_series_is_too_short_for_is_told() -> None:

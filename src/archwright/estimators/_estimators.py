@@ -117,7 +117,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
 
     def _raw(self, X: Any) -> torch.Tensor:
         """Return raw inputs of a predictor, after a check."""
-        return torch.from_numpy(np.ascontiguousarray(self._checked(X)))
+        # A copy: the array may be protected from writing.
+        return torch.tensor(np.ascontiguousarray(self._checked(X)))
 
     def _checked(self, X: ArrayLike) -> NDArray[Any]:
         """Return inputs as they were given to `fit`."""

@@ -7,9 +7,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from archwright._words import counted
 from archwright.estimators._estimators import Estimator
 from archwright.tasks import Forecasting
 
@@ -53,7 +55,7 @@ class Forecaster(Estimator):
 
     def _load(self, inputs: Any, targets: NDArray[Any], seed: int) -> Forecasting:
         """Return the task of a series, with its options."""
-        series = torch.from_numpy(targets)
+        series = torch.tensor(targets)
         return Forecasting.of_series(series, forecast=self._columns, validation=self.validation, **inputs)
 
     def predict(
@@ -73,21 +75,55 @@ class Forecaster(Estimator):
         steps = self.horizon_ if horizon is None else horizon
         if not 1 <= steps <= self.horizon_:
             raise ValueError(f"horizon={horizon!r} must be 1 to {self.horizon_}, the horizon of fit")
-        series = self._end
-        if y is not None:
-            series, columns = _joined(y, X)
-            if X is None and self.n_features_in_ > self._columns:
-                raise ValueError(f"X is missing: fit had {self.n_features_in_ - self._columns} columns in it")
-            if columns != self._columns or series.shape[1] != self.n_features_in_:
-                raise ValueError(
-                    f"a series of {columns} + {series.shape[1] - columns} columns was given, and fit had "
-                    f"{self._columns} + {self.n_features_in_ - self._columns}"
-                )
-            if len(series) < self.lookback_:
-                raise ValueError(f"the network looks back over {self.lookback_} steps; {len(series)} were given")
-        raw = torch.from_numpy(series[-self.lookback_ :]).float()
-        values: NDArray[Any] = self.predictor_.scores(raw[None])[0, :steps].numpy().astype(np.float64)
+        series = self._end if y is None else self._as_fitted(y, X)
+        if len(series) < self.lookback_:
+            raise ValueError(f"the network looks back over {self.lookback_} steps; {len(series)} were given")
+        values = self._forecasts(series[-self.lookback_ :])[0, :steps]
         return values[:, 0] if self._is_flat else values
+
+    def score(self, y: ArrayLike, X: ArrayLike | None = None) -> float:
+        """Return R^2, the coefficient of determination, of forecasts of the steps that follow the series of `fit`.
+
+        The first forecast is made at the end of that series. If there are more steps than the horizon, further ones are
+        made at each step after it, as long as a horizon fits, from the true values up to there. R^2 is taken over all
+        steps of all forecasts, and is the mean over the columns: 1 is best, 0 that of a constant, the mean.
+
+        Args:
+            y: The true values, shape (n,) or (n, k), of two steps or more.
+            X: The other columns of the same steps, if there were such in `fit`.
+
+        Raises:
+            ValueError: There are too few steps, or the series has other columns.
+        """
+        check_is_fitted(self, "predictor_")
+        series = self._as_fitted(y, X)
+        if len(series) < 2:
+            raise ValueError(f"R^2 is defined for two steps or more; y has {len(series)}")
+        steps = min(self.horizon_, len(series))
+        # The last forecast begins `steps` before the end.
+        forecasts = self._forecasts(np.concatenate([self._end, series])[: len(self._end) + len(series) - steps])
+        true = [series[start : start + steps, : self._columns] for start in range(len(forecasts))]
+        return float(r2_score(np.concatenate(true), forecasts[:, :steps].reshape(-1, self._columns)))
+
+    def _forecasts(self, series: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what follows each `lookback_` steps of a series, shape (n, horizon, columns)."""
+        windows = torch.tensor(series, dtype=torch.float32).unfold(0, self.lookback_, 1).transpose(1, 2)
+        found = torch.cat([self.predictor_.scores(part.contiguous()) for part in torch.split(windows, 256)])
+        values: NDArray[np.float64] = found.numpy().astype(np.float64)
+        return values
+
+    def _as_fitted(self, y: ArrayLike, X: ArrayLike | None) -> NDArray[np.float64]:
+        """Return the columns of y and X side by side, which are those of `fit`."""
+        series, columns = _joined(y, X)
+        if X is None and self.n_features_in_ > self._columns:
+            others = counted(self.n_features_in_ - self._columns, "column")
+            raise ValueError(f"X is missing: fit had {others} in it")
+        if columns != self._columns or series.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"a series of {columns} + {series.shape[1] - columns} columns was given, and fit had "
+                f"{self._columns} + {self.n_features_in_ - self._columns}"
+            )
+        return series
 
 
 def _joined(y: ArrayLike, X: ArrayLike | None) -> tuple[NDArray[np.float64], int]:
