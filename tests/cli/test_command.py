@@ -16,6 +16,7 @@ import torch
 from tests import processes
 
 import archwright as aw
+from archwright.errors import SpaceError
 from archwright.export import save_best
 
 DATA = ["search", "iris", "--space", "mlp", "--epochs", "2", "--seed", "3"]
@@ -91,6 +92,27 @@ def test_show_lists_the_best_first(run, in_process):
     accuracies = [float(row[heading.index("accuracy")]) for row in rows]
     assert len(rows) == 2
     assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_show_ends_as_the_search_did(run, in_process):
+    folder, done = run
+    end = done.stdout[done.stdout.index("\nbest ") :]
+    assert "\nuncertainty  accuracy " in end
+    assert "standard error over 30 test samples" in end
+    shown = in_process("show", folder)[1]
+    assert shown.endswith(end)
+    assert [line for line in (done.stdout + shown).splitlines() if line != line.rstrip()] == []
+
+
+def test_the_data_are_shown_before_a_search_is_prepared(tmp_path, monkeypatch, in_process):
+    def stop(*_, **__):
+        raise SpaceError("stopped")
+
+    monkeypatch.setattr("archwright.study._search.choose", stop)
+    status, out, err = in_process(*SEARCH, "--trials", 1, "--out", tmp_path / "run")
+    assert (status, err) == (2, "archwright: stopped\n")
+    assert out.startswith("data         Data('iris'")
+    assert out.count("\n") == 1
 
 
 def test_a_run_folder_may_be_named_like_markup(run, tmp_path, in_process):
@@ -188,7 +210,8 @@ def test_list_names_all_with_a_line_each(kind, some, in_process):
 def test_bad_use_is_told_in_a_line(arguments, said, in_process, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, out, err = in_process(*arguments)
-    assert (status, out) == (2, "")
+    assert status == 2
+    assert out == "" or (out.startswith("data  ") and out.count("\n") == 1)  # what is wrong with a search is found then
     assert err.count("\n") == 1
     assert all(word in err for word in said), err
     assert not (tmp_path / "runs").exists()

@@ -86,6 +86,13 @@ def test_without_a_prediction_no_table_is_printed(run, tmp_path, in_process):
     assert err.rstrip().endswith("missing.csv cannot be opened: No such file or directory")
 
 
+def test_a_folder_is_made_only_for_what_is_saved(run, table, tmp_path, in_process):
+    _, out, err = in_process("predict", run, table, "--out", tmp_path / "out")
+    assert len(out.splitlines()) == 4
+    assert err.count("such predictions are printed, and not saved as files") == 1
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("limit", ["inf", "nan", "0"])
 def test_what_is_no_limit_of_memory_is_refused(run, table, in_process, limit):
     status, out, err = in_process("predict", run, table, "--max-gigabytes", limit)

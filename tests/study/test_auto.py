@@ -333,7 +333,12 @@ def test_a_resumed_search_goes_on_with_what_is_on_record(tmp_path, monkeypatch, 
     assert (study.strategy, study.scheduler, study.ladder) == (first.strategy, first.scheduler, first.ladder)
     whole = aw.search(SPACE, evaluator, strategy=first.strategy, scheduler=first.scheduler, budget=budget)
     assert [record(trial) for trial in study.trials] == [record(trial) for trial in whole.trials]
-    assert study.why == first.why
+    assert study.why[:-1] == first.why
+    kept = "kept: scheduler, strategy, as chosen for the first budget; a new search would choose for"
+    assert study.why[-1] == f"{kept} {trials[1]} trials"
+    again = aw.load(tmp_path, evaluator=evaluator)
+    assert again.resume().why == study.why
+    assert again.resume(aw.Budget(trials=15)).why == (*first.why, f"{kept} 15 trials")
 
 
 def test_rungs_in_seconds_are_those_of_the_first_budget(tmp_path):

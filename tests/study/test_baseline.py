@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -10,9 +11,10 @@ from tests.evaluate.stubs import table
 
 import archwright as aw
 from archwright import nn
+from archwright.cli._render import Display
 from archwright.errors import StudyError
-from archwright.study._baseline import Baseline, ahead
-from archwright.tasks import ClassicalMethod, Classification
+from archwright.study._baseline import Baseline, _baseline, ahead
+from archwright.tasks import ClassicalMethod, Classification, Fitted
 from archwright.trials import parse_objectives
 
 SPACE = aw.Space(model=nn.Sequential(nn.LazyLinear(aw.ordinal(2, 4)), nn.ReLU(), nn.LazyLinear(3)))
@@ -88,6 +90,16 @@ def test_they_belong_to_the_automatic_strategy(options, wanted) -> None:
     task = Compared("a")
     study = aw.search(SPACE, evaluator(task), final=False, **OPTIONS, **options)
     assert bool(task.fits) == bool(study.baselines) == wanted
+
+
+def test_the_end_of_a_search_says_what_they_were_fitted_on(capsys) -> None:
+    task = Compared("a")
+    study = aw.search(SPACE, evaluator(task), final=False, **OPTIONS)
+    Display(quiet=False).conclude(study, as_json=False)
+    told = r"^baseline     a: .*accuracy .* \(always the first class\)$"
+    assert re.search(told, capsys.readouterr().out, re.MULTILINE)
+    found = _baseline(task, task.baselines[0], Fitted({}, 10, 0.1))
+    assert found.note == "fitted on 10 of 60 samples, always the first class"
 
 
 def test_where_there_are_none_they_cannot_be_asked_for(tmp_path) -> None:

@@ -90,8 +90,8 @@ def search(
         str,
         typer.Argument(
             metavar="DATA",
-            help="Name of a data set (`archwright list data`), or a path: folder of images by class, folder of idx "
-            "files, table (CSV, Parquet), npz.",
+            help="Name of a data set (`archwright list data`), or path of images, masks, boxes, tables, time series, "
+            "ratings, texts, tagged tokens, parallel texts or recordings.",
         ),
     ],
     space: Annotated[
@@ -259,7 +259,8 @@ def search(
     )
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)
-    shown = Display(quiet=json, task=aim)
+    shown = Display(quiet=json)
+    shown.loaded(aim)
     with warnings_as_lines(None if json else shown.err), counting_from(context.obj):
         study = run_search(
             chosen,
@@ -317,7 +318,8 @@ def resume(
     from archwright.study import Budget, counting_from, load
 
     study = load(run, code=code or ())
-    display = Display(quiet=json, task=study.evaluator.task)
+    display = Display(quiet=json)
+    display.loaded(study.evaluator.task)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
         count = None if workers is None else parse_workers(workers)
@@ -419,9 +421,7 @@ def predict(
     run: Run,
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILE", help="Files as those of the training: images, folders of them, tables (CSV, Parquet)."
-        ),
+        typer.Argument(metavar="FILE", help="Files as in training, or folders: images, tables, texts, recordings."),
     ],
     trial: Annotated[
         int | None,
@@ -430,11 +430,11 @@ def predict(
     ensemble: Ensemble = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Batch size.")] = 256,
     max_gigabytes: Annotated[float, typer.Option(help="Limit of the uncompressed size of a file.")] = 4.0,
-    out: Annotated[Path | None, typer.Option(help="Folder for pictures of the predictions, such as masks.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for files such as masks, boxes and forecasts.")] = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
-    """Predict from new files with a trained network: classes, values, masks."""
+    """Predict from new files with a trained network: classes, values, boxes, masks, forecasts, texts."""
     from archwright.export import report
     from archwright.study import load
 

@@ -38,7 +38,7 @@ class Output:
         grid.add_column(width=_LABEL, style="bold")
         grid.add_column(overflow="fold")
         grid.add_row(label, _plain(text, style))
-        self.console.print(grid)
+        self._print(grid)
 
     def listed(self, items: Iterable[tuple[str, str]]) -> None:
         """Print names with what is said of each."""
@@ -47,7 +47,7 @@ class Output:
         grid.add_column(overflow="fold")
         for name, told in items:
             grid.add_row(_plain(name), _plain(told))
-        self.console.print(grid)
+        self._print(grid)
 
     def table(
         self, names: Sequence[str], rows: Iterable[Sequence[str]], architectures: Iterable[Mapping[str, Any]]
@@ -62,7 +62,14 @@ class Output:
         made.add_column("architecture")
         for row, architecture in zip(cells[1:], architectures, strict=True):
             made.add_row(*map(_plain, row), _plain(_fitting(architecture, room)))
-        self.console.print(made)
+        self._print(made)
+
+    def _print(self, table: Table) -> None:
+        """Print a table without the blanks that fill its last column."""
+        for line in self.console.render_lines(table, pad=False):
+            text = Text.assemble(*((part.text, part.style or "") for part in line))
+            text.rstrip()
+            self.console.print(text, soft_wrap=True)
 
 
 @contextmanager

@@ -32,9 +32,8 @@ class Display(Callback):
     Results go to standard output; progress goes to standard error, so that a pipe gets results alone.
     """
 
-    def __init__(self, *, quiet: bool, task: Task | None = None) -> None:
+    def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self.trained_on = task
         self.out = Output(quiet=quiet)
         self.err = Output(stderr=True, quiet=quiet)
         self.live: Progress | None = None
@@ -44,16 +43,20 @@ class Display(Callback):
 
     # ------------------------------------------------------------------ a search as it goes
 
+    def loaded(self, task: Task | None) -> None:
+        """Show the data, before what a search begins with takes its time."""
+        if task is not None:
+            self.out.line(task, label="data")
+            for line in task.told:
+                label, _, told = line.partition(": ")
+                self.out.line(told, label=label)
+
     def on_start(self, study: Study) -> None:
         """Show what is searched and how, and begin the live line."""
         from archwright.space import describe_size
 
         size = counted(describe_size(study.space.bound), "architecture")
         decisions = counted(len(study.space.decisions), "decision")
-        if self.trained_on is not None:
-            self.out.line(self.trained_on, label="data")
-            for line in self.trained_on.told:
-                self.out.line(line.partition(": ")[2], label=line.partition(": ")[0])
         self.out.line(f"{study.space.name or 'custom'}: {size}, {decisions}", label="space")
         self.out.line(study.evaluator, label="evaluator")
         where = f", in {study.path}" if study.path else ""
@@ -245,17 +248,15 @@ class Display(Callback):
         self.out.line(f"trial {best.trial.number}: {_metrics(_leading(study, best.metrics))}", label="best")
         for name, value in best.architecture.items():
             self.out.line(f"{name} = {value}", label="")
-        task = self.trained_on
-        classified = None if task is None or task.objective != "max accuracy" else task
-        if classified is not None and "accuracy" in best.metrics:
-            self.out.line(_uncertainty(study, len(classified.validation)), label="uncertainty")
+        samples = study.samples
+        if samples is not None and "accuracy" in best.metrics:
+            self.out.line(_uncertainty(study, samples["validation"]), label="uncertainty")
         if study.test is not None:
             told = _metrics(_leading(study, study.test))
-            if classified is not None and "test_accuracy" in study.test:
-                samples = len(classified.test)
-                error = standard_error(study.test["test_accuracy"], samples)
-                told += f" (accuracy +- {error:.4f}: standard error over {counted(samples, 'test sample')})"
-            self.out.line(told, label="final")
+            if samples is not None and "test_accuracy" in study.test:
+                error = standard_error(study.test["test_accuracy"], samples["test"])
+                told += f" (accuracy +- {error:.4f}: standard error over {counted(samples['test'], 'test sample')})"
+            self.out.line(told, label=_tested(study.test))
         self._baselines(study)
         if study.ensemble is not None:
             self.out.line(_ensemble(study, study.ensemble), label="ensemble")
@@ -272,7 +273,8 @@ class Display(Callback):
     def _baselines(self, study: Study) -> None:
         for baseline in study.baselines:
             figures = _figures(study, baseline, "" if study.test is None else "test_")
-            self.out.line(f"{baseline.name}: {_metrics(figures)}", label="baseline")
+            note = f" ({baseline.note})" if baseline.note else ""
+            self.out.line(f"{baseline.name}: {_metrics(figures)}{note}", label="baseline")
         if study.ahead is not None and study.best is not None:
             baseline, metric = study.ahead
             network = {**study.best.metrics, **(study.test or {})}
@@ -321,8 +323,13 @@ def _ensemble(study: Study, ensemble: Ensemble) -> str:
     line = f"{counted(len(members), 'network')} ({trials}): validation {told(name, 'best single')})"
     if tested in ensemble.metrics:
         line += f", {told(tested, 'single')}"
-        line += f", final {_number(tested, final[tested])})" if tested in final else ")"
+        line += f", {_tested(final)} {_number(tested, final[tested])})" if tested in final else ")"
     return line
+
+
+def _tested(metrics: Mapping[str, float]) -> str:
+    """Return what was tested: what a final training gave, which has epochs of its own, or the search's best network."""
+    return "final" if "epochs" in metrics else "best network"
 
 
 def _progress(study: Study, spent: float) -> tuple[float, float | None]:

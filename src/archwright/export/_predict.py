@@ -245,7 +245,8 @@ def report(
         as_json: Whether to print one JSON document: `{"predictions": [...], "errors": [...]}`.
         batch_size: Number of samples in a batch.
         max_gigabytes: See `Predictor.predict`.
-        out: The folder for pictures of predictions, made where there is none; `None` for no pictures.
+        out: The folder for pictures of predictions, made where there is none and they have some; `None` for no
+            pictures.
 
     Returns:
         0, 1 if there were errors, or 2 if `max_gigabytes` is no limit.
@@ -285,7 +286,14 @@ def report(
 
 def _saved(results: Iterable[Result], folder: Path) -> Iterator[Result]:
     """Yield predictions when their pictures are written, and say where."""
+    is_told = False
     for each in results:
+        if type(each).save is Result.save:
+            if not is_told:
+                sys.stderr.write(f"--out {_printable(folder)}: such predictions are printed, and not saved as files\n")
+            is_told = True
+            yield each
+            continue
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -323,7 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--max-gigabytes", type=float, default=GIGABYTES, help="limit of the uncompressed size of a file"
     )
-    parser.add_argument("--out", help="folder for pictures of the predictions, such as masks")
+    parser.add_argument("--out", help="folder for files such as masks, boxes and forecasts")
     given = parser.parse_args(arguments)
     try:
         return report(

@@ -32,6 +32,7 @@ DOCUMENTS = (
     "baselines",
     "ensemble",
     "workers",
+    "samples",
 )
 """The documents of a study, each a JSON value."""
 

@@ -156,7 +156,7 @@ def _fit(task: Task, method: ClassicalMethod, seconds: float) -> Fitted | float:
 
 def _baseline(task: Task, method: ClassicalMethod, fitted: Fitted) -> Baseline:
     total = len(task.train)
-    used = [] if fitted.samples == total else [f"{fitted.samples:,} of {counted(total, 'sample')}"]
+    used = [] if fitted.samples == total else [f"fitted on {fitted.samples:,} of {counted(total, 'sample')}"]
     note = ", ".join(used + ([method.note] if method.note else []))
     return Baseline(method.name, fitted.metrics, fitted.seconds, fitted.samples, note)
 

@@ -40,6 +40,12 @@ _EVALUATORS = {
 """The evaluators that can be restored, by the "type" in their JSON. Their `from_json` takes it, and the evaluator that
 they wrap."""
 
+_BY_BUDGET = ("fidelity", "scheduler", "size", "strategy")
+"""What lines on automatic choices begin with that depend on the budget, and hold for a whole study."""
+
+_OF_A_BUDGET = ("budget too short:", "plan:", "kept:")
+"""What lines begin with that hold for one budget alone."""
+
 _NO_EVALUATOR = (
     "the study's evaluator cannot be restored from its record: run the program that began the search again, with "
     "search(..., resume=True), or give the evaluator, as load(path, evaluator=...)"
@@ -83,6 +89,7 @@ def describe(
         "baselines": None,
         "ensemble": None,
         "workers": None,
+        "samples": None,
     }
 
 
@@ -129,7 +136,10 @@ def write_down(
             "with those before",
             stacklevel=4,
         )
-    selected = {"size": ensemble, "result": recorder.ensemble}
+    selected, task = {"size": ensemble, "result": recorder.ensemble}, evaluator.task
+    samples = None
+    if task is not None and task.objective == "max accuracy":
+        samples = {"validation": len(task.validation), "test": len(task.test)}
     recorder.update(
         evaluator=written,
         settings=settings,
@@ -137,7 +147,26 @@ def write_down(
         final=finals,
         ensemble=selected,
         workers=workers.to_json(),
+        samples=samples,
     )
+
+
+def choices(why: Sequence[str], workers: Sequence[str], before: Budget | None, budget: Budget) -> list[str]:
+    """Return the lines on automatic choices, and where they were made for another budget, one more that says so.
+
+    Args:
+        why: The lines so far.
+        workers: Those on workers, in place of the ones before.
+        before: The budget before; `None` without one.
+        budget: The budget.
+    """
+    lines = [line for line in why if not line.startswith("workers ")]
+    if before not in (None, budget):
+        lines = [line for line in lines if not line.startswith(_OF_A_BUDGET)]
+        chosen = sorted({name for line in lines if (name := line.partition(" ")[0]) in _BY_BUDGET})
+        told = f"kept: {', '.join(chosen)}, as chosen for the first budget; a new search would choose for {budget}"
+        lines += [told] * bool(chosen)
+    return [*lines, *workers]
 
 
 def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:

@@ -112,6 +112,11 @@ def _baselines(value: Any, what: str) -> None:
         Baseline.from_json(each)
 
 
+def _samples(value: Any, what: str) -> None:
+    for part, count in fields(value, what, "validation", "test").items():
+        whole(count, f"the number of {part[:50]} {what}")
+
+
 def _checkpoints(value: Any, what: str) -> None:
     for each in items(value, what):
         whole(each, f"a trial of {what}")
@@ -139,5 +144,6 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "baselines": _baselines,
     "ensemble": check_written,
     "workers": _workers.check_written,
+    "samples": _samples,
 }
 _NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from archwright.errors import StudyError
 from archwright.evaluate import Candidate, Evaluator, check_metrics
 from archwright.execute import Worker
+from archwright.study._deadlines import trained_seconds
 from archwright.study._dispatcher import Dispatcher
 from archwright.study._guard import Guard, Overdue
 from archwright.trials import Trial, metrics_to_json
@@ -103,12 +104,7 @@ class Finals:
 
     def _tested_as_it_is(self, trial: Trial, candidate: Candidate, left: float) -> Mapping[str, float] | None:
         """Return the metrics of the network of the search, where that was trained for longer than there is time now."""
-        part: Trial | None = trial
-        trained = 0.0
-        while part is not None:
-            trained, part = trained + part.seconds, self._recorder.history.before(part)
-        if "splits" in (trial.fidelity or {}):
-            trained /= max(1, len(trial.curve))  # the network is that of the first one
+        trained = trained_seconds(self._recorder.history, trial)
         if left >= trained:
             return None
         model = self._searched(trial)

@@ -221,6 +221,12 @@ class Results:
         return None if best is None else self.finals.get(best.number)
 
     @property
+    def samples(self) -> dict[str, int] | None:
+        """The numbers of "validation" and "test" samples, if the task's accuracies are shares of them."""
+        stored: dict[str, int] | None = self._recorder.document["samples"]
+        return stored
+
+    @property
     def ensemble(self) -> Ensemble | None:
         """The ensemble that was made last, or `None`."""
         stored = self._recorder.ensemble

@@ -331,6 +331,7 @@ class Study(Results):
         )
         check_run(self.space, evaluator, budget, final)
         check_ensemble(ensemble, evaluator, self.objectives)
+        self.forecast = None  # of a search before, in another budget
         return self._run(evaluator, budget, final, ensemble, callbacks, settings, start=start)
 
     def resume(
@@ -469,7 +470,7 @@ class Study(Results):
             self._recorder.clock.add(time.monotonic() - start)
             try:
                 decided, reasons = workers.decided(evaluator, budget)
-                lines = [*(line for line in why or self.why if not line.startswith("workers ")), *reasons]
+                lines = describe.choices(why or self.why, reasons, self.budget, budget)
                 if lines != list(self.why):
                     self._recorder.update(why=lines)
                 if baselines and self._recorder.document["baselines"] is None:
