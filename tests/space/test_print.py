@@ -111,6 +111,14 @@ def test_graphs_templates_and_constraints_print():
     )
 
 
+def test_merges_of_many_values_print_in_full():
+    def body(x):
+        return aw.merge(*(nn.ReLU()(x, name=f"a_rather_long_name_{number}") for number in range(6)), name="out")
+
+    names = ", ".join(f"a_rather_long_name_{number}" for number in range(6))
+    assert f"    out: sum of {names}\n" in f"{aw.Space(model=aw.graph(body))}\n"
+
+
 def test_a_space_in_one_line():
     assert repr(joint()) == "<Space small 6 decisions, infinitely many>"
     assert repr(aw.Space(a=aw.choice(1, 2))) == "<Space 1 decision, 2>"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,6 +119,21 @@ def test_many_ties_are_counted_quickly():
     by_used = {0: 1, 1: 3, 2: 3, 3: 1}
     surjections = [sum((-1) ** j * math.comb(n, j) * (1 + 2 * (n - j)) ** 9 for j in range(n + 1)) for n in range(4)]
     assert size == sum(by_used[n] * surjections[n] * 2**n for n in range(4))
+
+
+def test_chains_of_ties_are_counted_quickly():
+    """Each of ten nodes takes two of those before it, and whatever is taken decides once."""
+    nodes: list[Any] = [0]
+    for _ in range(10):
+        before = {str(number): node for number, node in enumerate(nodes)}
+        nodes.append([aw.choice("a", "b"), aw.choice(before), aw.choice(before)])
+
+    @functools.cache
+    def ways(left: frozenset[int]) -> int:
+        last = max(left)
+        return sum(2 * ways(left - {last} | {i, j}) for i in range(last) for j in range(last)) if last else 1
+
+    assert aw.Space(a=nodes[-1]).size == ways(frozenset({10}))
 
 
 def test_reals_make_a_space_infinite():

@@ -165,6 +165,8 @@ class _Printer:
             return head if item.output is last else f"{head}, returns {self.value(item.output, item)}", steps
         if isinstance(item, Call):
             return last_name(item.target), list(children(item))
+        if isinstance(item, _Text):
+            return item.text, []
         return type(item).__name__, list(children(item))
 
     def bodies(self, item: Repeat) -> list[tuple[str, Any]]:

@@ -158,7 +158,7 @@ class Program:
             if key not in memo:
                 nonlocal work
                 work += len(reach)
-                first = min(group, key=self._position.__getitem__)
+                first = max(group, key=lambda each: (len(self._reached(each)), -self._position[each]))
                 rest, after = group - {first}, decided | {first}
                 ways: dict[frozenset[Decision], int] = {}
                 for value in first.values():
