@@ -123,7 +123,7 @@ def test_the_baseline_is_that_of_witten_and_bell(file: Path) -> None:
     assert shares[0, 0, 2].item() == pytest.approx((2 + least) / 3, rel=1e-4)
 
 
-@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("place", range(5))
 def test_no_token_depends_on_later_ones(place: int) -> None:
     space = aw.spaces.create("language", input_shape=(12,), vocabulary=20)
     network = space.build(aw.spaces.starts(space)[place]).eval()

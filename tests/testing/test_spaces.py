@@ -21,7 +21,7 @@ SMALL = {  # options that make a registered space quick to build
     "vit": {"input_shape": (3, 8, 8), "widths": (8, 16), "layers": (1, 2), "heads": (1, 2), "head_size": 8},
     "detector": {"input_shape": (1, 32, 32), "widths": (8, 16), "necks": (8, 16), "repeats": (1, 2), "depths": (1, 2)},
     "forecaster": {"input_shape": (24, 3), "classes": 2, "horizon": 4, "lookbacks": (12, 24)},
-    "language": {"input_shape": (8,), "vocabulary": 20, "widths": (16, 32), "layers": (1, 2)},
+    "language": {"input_shape": (8,), "vocabulary": 20, "widths": (16, 32), "layers": (1, 2), "nodes": 3},
     "recommender": {"users": 5, "items": 7, "widths": (2, 4)},
     "tagger": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
     "tabular": {"input_shape": (6,), "columns": (0, 0, 4)},

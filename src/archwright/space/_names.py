@@ -44,6 +44,7 @@ _HELPERS = frozenset(
         "archwright.spaces._dag_cell:dag_cell",
         "archwright.spaces._decoder:CausalAttention",
         "archwright.spaces._decoder:Places",
+        "archwright.spaces._decoder:Recurrence",
         "archwright.spaces._decoder:TiedModel",
         "archwright.spaces._detector:Joined",
         "archwright.spaces._detector:SharedHead",

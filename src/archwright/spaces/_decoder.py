@@ -78,6 +78,29 @@ class Places(nn.Module):
         return x if self.weight is None else x + self.weight[: x.shape[1]]
 
 
+class Recurrence(nn.Module):
+    """A recurrent cell, run over the rows of a sequence.
+
+    Args:
+        cell: From a row and two states, each (n, width), to the new states; the first
+            goes out.
+    """
+
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, length, width)."""
+        rows = x.transpose(0, 1).contiguous().unbind()
+        state = memory = torch.zeros_like(rows[0])
+        outputs = []
+        for row in rows:
+            state, memory = self.cell(row, state, memory)
+            outputs.append(state)
+        return torch.stack(outputs, 1)
+
+
 class TiedModel(nn.Module):
     """Vectors of tokens, a body, and scores of tokens by the same vectors.
 
