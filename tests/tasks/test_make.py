@@ -69,6 +69,20 @@ def test_a_limit_of_memory_is_kept(tmp_path: Path, write: Any, name: str) -> Non
     assert aw.task(**task.spec).spec == task.spec
 
 
+def test_all_arguments_are_noted_with_full_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = [text(tmp_path / name).resolve() for name in ("train.txt", "test.txt")]
+    assert aw.task("train.txt", "language", length=8, test_file="test.txt").spec == {
+        "task": "language",
+        "source": str(files[0]),
+        "validation": 0.1,
+        "test": 0.1,
+        "unit": "characters",
+        "length": 8,
+        "test_file": str(files[1]),
+    }
+
+
 @pytest.mark.parametrize("limit", [math.inf, math.nan, 0, -1, True, "4"])
 @pytest.mark.parametrize("name", ["language", None])
 def test_what_is_no_limit_of_memory_is_refused(tmp_path: Path, limit: object, name: str | None) -> None:

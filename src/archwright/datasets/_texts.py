@@ -125,8 +125,8 @@ def find_texts(
     text: str | None = None,
     target: str | None = None,
     header: bool | None = None,
-    validation_file: str | None = None,
-    test_file: str | None = None,
+    validation_file: Path | None = None,
+    test_file: Path | None = None,
     encoding: str = "utf-8",
     gigabytes: float = GIGABYTES,
 ) -> tuple[dict[str, list[Text]], dict[str, Any]]:
@@ -160,9 +160,7 @@ def find_texts(
             return _from_folders(source, encoding, gigabytes), {}
     else:
         files = {"train": source}
-    for part, given in (("validation", validation_file), ("test", test_file)):
-        if given is not None:
-            files[part] = Path(given).expanduser().resolve()
+    files |= {part: file for part, file in (("validation", validation_file), ("test", test_file)) if file is not None}
     columns: _Columns | None = None
     parts, told = {}, []
     for part, path in files.items():

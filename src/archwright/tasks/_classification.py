@@ -40,12 +40,8 @@ class ClassTask(Task):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        wanted = (size, len(self.classes))
-        if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {wanted}: "
-                f"one score, a floating-point number, for each of the {len(self.classes)} classes"
-            )
+        meaning = f"one score, a floating-point number, for each of the {len(self.classes)} classes"
+        check_floats(outputs, (size, len(self.classes)), meaning)
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float | None = None) -> Tensor:
         """Return the mean cross-entropy of a batch in nats, a scalar.
@@ -157,6 +153,20 @@ class Ranked(Confusion):
         """Return the metrics of `Confusion`, and "auc"."""
         scores, positive = (torch.cat(each).cpu() for each in zip(*self._seen, strict=True))
         return {**super().compute(), "auc": area_under_curve(scores, positive)}
+
+
+def check_floats(outputs: Any, shape: Sequence[int | str], meaning: str) -> None:
+    """Check that outputs are floating-point numbers of a shape, in which a word stands for any size.
+
+    Raises:
+        EvaluationError: The shape or type is wrong.
+    """
+    fits = isinstance(outputs, Tensor) and outputs.is_floating_point() and outputs.ndim == len(shape)
+    if not fits or any(isinstance(n, int) and n != size for n, size in zip(shape, outputs.shape, strict=True)):
+        raise EvaluationError(
+            f"the network's output for a batch of {shape[0]} is of {described(outputs)}; expected is shape "
+            f"({', '.join(map(str, shape))}): {meaning}"
+        )
 
 
 def described(outputs: Any) -> str:

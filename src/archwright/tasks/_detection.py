@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from archwright.datasets import (
 )
 from archwright.errors import DataError, EvaluationError
 from archwright.tasks._augment import crop, flip
-from archwright.tasks._classification import described
+from archwright.tasks._classification import check_floats
 from archwright.tasks._precision import MeanPrecision
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
@@ -53,7 +53,6 @@ class Detection(Task):
         validation: Likewise.
         test: Likewise; may be empty.
         classes: The names of the classes.
-        spec: What `aw.task` loads them again with.
         name: The name.
 
     Raises:
@@ -82,7 +81,6 @@ class Detection(Task):
         test: Part,
         classes: tuple[str, ...],
         *,
-        spec: Mapping[str, Any] | None = None,
         name: str = "detection",
     ) -> None:
         for part, each in (("training", train), ("validation", validation), ("test", test)):
@@ -92,7 +90,6 @@ class Detection(Task):
                     "objects, or have another split drawn (seed=, or a larger validation= or test=)"
                 )
         self.classes = classes
-        self.spec = spec
         self.preprocess = fitted_to_images(DetectionPreprocess, train.inputs, classes)
         self._centres, self._strides = locations(self.preprocess.shape[1:])
         self.space_options = {"input_shape": self.preprocess.shape, "classes": len(classes)}
@@ -143,12 +140,8 @@ class Detection(Task):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        wanted = (size, self.preprocess.locations, len(self.classes) + 5)
-        if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {wanted}: "
-                "for each location the scores of the classes, one of being central, and four distances"
-            )
+        meaning = "for each location the scores of the classes, one of being central, and four distances"
+        check_floats(outputs, (size, self.preprocess.locations, len(self.classes) + 5), meaning)
 
     def meter(self, device: str = "cpu") -> MeanPrecision:
         """Return the metrics of a part."""
@@ -244,9 +237,7 @@ def detection(
     if any(side % _MULTIPLE for side in inputs.shape[2:]):
         raise EvaluationError(f"size={size!r}: the sides are multiples of {_MULTIPLE}")
     train, held, final = (Part(inputs[chosen], targets[chosen]) for chosen in places)
-    spec = {"task": "detection", "source": str(source), "validation": validation, "test": test, "seed": seed}
-    spec |= {"size": size} if size is not None else {}
-    task = Detection(train, held, final, classes, spec=spec, name=source.name)
+    task = Detection(train, held, final, classes, name=source.name)
     if left_out:
         task.told = (f"boxes: {left_out} empty or outside their image are left out",)
     return task

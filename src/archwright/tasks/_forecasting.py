@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ from archwright.datasets import (
     split_in_order,
     windows_between,
 )
-from archwright.errors import DataError, EvaluationError, unknown
+from archwright.errors import DataError, unknown
 from archwright.tasks._baseline import ClassicalMethod
-from archwright.tasks._classification import described
+from archwright.tasks._classification import check_floats
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
 
@@ -67,7 +67,6 @@ class Forecasting(Task):
         season: The number of steps of a season; 1 for none.
         time: The name of the column of time stamps.
         gaps: What is done about missing steps and cells of files, one of "refuse", "interpolate" and "ignore".
-        spec: What `aw.task` loads them again with.
         name: The name.
 
     Raises:
@@ -99,7 +98,6 @@ class Forecasting(Task):
         season: int = 1,
         time: str = "time",
         gaps: str = "refuse",
-        spec: Mapping[str, Any] | None = None,
         name: str = "forecasting",
     ) -> None:
         if not len(train) or not len(validation):
@@ -107,7 +105,7 @@ class Forecasting(Task):
                 f"{name!r} has {len(train)} training and {len(validation)} validation windows of {train.lookback} + "
                 f"{train.horizon} steps: give a longer series, or a smaller lookback= or horizon="
             )
-        self.spec, self.season = spec, season
+        self.season = season
         self.names = tuple(names[: train.forecast])
         span = train.span
         mean, std = moments_of(span)
@@ -197,12 +195,8 @@ class Forecasting(Task):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        wanted = (size, self.series.horizon, self.series.forecast)
-        if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {wanted}: a "
-                "number for each step and column"
-            )
+        shape = (size, self.series.horizon, self.series.forecast)
+        check_floats(outputs, shape, "a number for each step and column")
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float | None = None) -> Tensor:
         """Return the mean squared error of standardised values, a scalar.
@@ -328,11 +322,6 @@ def forecasting(
     series = table.values[:, order].float()
     options = {"lookback": back, "horizon": steps, "forecast": forecast}
     learnt, held, final = (windows_between(series, *each, **options) for each in ((0, ends[0]), ends[:2], ends[1:]))
-    given: dict[str, Any] = {"horizon": horizon, "lookback": lookback, "time": time, "train": train, "season": season}
-    given["targets"] = None if targets is None else [table.names[place] for place in order[:forecast]]
-    spec: dict[str, Any] = {"task": "forecasting", "source": str(source), "validation": validation, "test": test}
-    spec |= {name: value for name, value in given.items() if value is not None}
-    spec |= {} if gaps == "refuse" else {"gaps": gaps}
     made = Forecasting(
         learnt,
         held,
@@ -342,7 +331,6 @@ def forecasting(
         season=period,
         time=table.time,
         gaps=gaps,
-        spec=spec,
         name=source.stem,
     )
     step = f" of {spacing.text}" if spacing.unit != "numbers" else ""

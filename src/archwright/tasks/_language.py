@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,10 +15,9 @@ from archwright.datasets import LanguagePreprocess, Part, read_text, split_in_or
 from archwright.errors import EvaluationError
 from archwright.space import TensorSpec
 from archwright.tasks._baseline import ClassicalMethod
-from archwright.tasks._classification import described
 from archwright.tasks._registry import register
-from archwright.tasks._task import Task
 from archwright.tasks._text import checked_length
+from archwright.tasks._tokens import TokenScores, TokenTask
 
 _LENGTHS = {"characters": 128, "words": 64}
 _LEAST, _MOST = {"characters": 1, "words": 2}, {"characters": 1_000, "words": 20_000}
@@ -27,7 +25,7 @@ _ORDER = 5  # of the n-grams of characters; of words they are pairs
 _KEPT = 50_000_000  # probabilities of n-grams, of the contexts that came last
 
 
-class LanguageModel(Task):
+class LanguageModel(TokenTask):
     """Prediction of the next token of a text.
 
     A network gives scores of all tokens for each token of a sequence, shape (n, length, tokens), of which each may
@@ -41,7 +39,6 @@ class LanguageModel(Task):
         validation: Likewise.
         test: Likewise; may be empty.
         preprocess: The preprocessing, with the vocabulary.
-        spec: What `aw.task` loads them again with.
         name: The name.
 
     Example:
@@ -52,13 +49,11 @@ class LanguageModel(Task):
         'min loss'
     """
 
-    kind = "tokens"
     space = "language"
     label_smoothing = 0.0
     metrics = frozenset(("loss", "perplexity", "bits", "accuracy"))
     batch_size = 32
     learning_rate = 3e-3
-    least_steps = 2_000
     is_ordered = True
 
     def __init__(
@@ -68,12 +63,10 @@ class LanguageModel(Task):
         test: Part,
         preprocess: LanguagePreprocess,
         *,
-        spec: Mapping[str, Any] | None = None,
         name: str = "language",
     ) -> None:
         self.preprocess = preprocess
         self.tokens = preprocess.tokens
-        self.spec = spec
         self.space_options = {
             "input_shape": (preprocess.length,),
             "classes": self.tokens,
@@ -99,29 +92,6 @@ class LanguageModel(Task):
     def _is_of_characters(self) -> bool:
         return isinstance(self.preprocess, LanguagePreprocess) and self.preprocess.unit == "characters"
 
-    def check_outputs(self, outputs: Any, size: int) -> None:
-        """Check that the outputs are floating-point scores of all tokens for each token.
-
-        Raises:
-            EvaluationError: The shape or type is wrong.
-        """
-        fits = isinstance(outputs, Tensor) and outputs.ndim == 3 and outputs.is_floating_point()
-        if not fits or (len(outputs), outputs.shape[2]) != (size, self.tokens):
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape ({size}, "
-                f"length, {self.tokens}): a score of each token after each token"
-            )
-
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float | None = None) -> Tensor:
-        """Return the mean cross-entropy of a batch in nats, a scalar.
-
-        Args:
-            outputs: Scores, shape (n, length, tokens).
-            targets: The next tokens, int64 of shape (n, length).
-            label_smoothing: The label smoothing, from 0 to below 1.
-        """
-        return F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), label_smoothing=label_smoothing or 0.0)
-
     def distillation(self, outputs: Tensor, teacher_outputs: Tensor) -> Tensor:
         """Return the mean cross-entropy against the probabilities of another network, a scalar."""
         return F.cross_entropy(outputs.flatten(0, 1), teacher_outputs.flatten(0, 1).softmax(1))
@@ -136,28 +106,13 @@ class LanguageModel(Task):
         return found
 
 
-class Perplexity:
-    """The metrics of a language model.
-
-    Args:
-        device: Where the sums are kept.
-    """
-
-    def __init__(self, device: str = "cpu") -> None:
-        self._sums = torch.zeros(3, device=device)
-
-    def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Take in scores (n, length, tokens) and the next tokens (n, length)."""
-        scores, wanted = outputs.flatten(0, 1).float(), targets.flatten()
-        entropy = F.cross_entropy(scores, wanted, reduction="sum")
-        right = (scores.argmax(1) == wanted).sum()
-        self._sums += torch.stack([entropy, right.to(entropy), torch.full_like(entropy, len(wanted))])
+class Perplexity(TokenScores):
+    """The metrics of a language model."""
 
     def compute(self) -> dict[str, float]:
         """Return "perplexity", "bits" and "accuracy"."""
-        entropy, right, count = self._sums.tolist()
-        mean = entropy / count
-        return {"perplexity": math.exp(min(mean, 700.0)), "bits": mean / math.log(2), "accuracy": right / count}
+        entropy, _, count = self._sums.tolist()
+        return {**super().compute(), "bits": entropy / count / math.log(2)}
 
 
 def _fit_ngrams(task: LanguageModel, order: int, samples: Part, share: float) -> Callable[[Tensor], Tensor]:
@@ -207,8 +162,8 @@ def language(
     test: float = 0.1,
     unit: str = "characters",
     length: int | None = None,
-    validation_file: str | None = None,
-    test_file: str | None = None,
+    validation_file: Path | None = None,
+    test_file: Path | None = None,
     max_gigabytes: float = 4.0,
 ) -> LanguageModel:
     """Language modelling of a text file, by characters or words.
@@ -228,8 +183,7 @@ def language(
     length = checked_length(length) or _LENGTHS[unit]
     tokens = units_of(read_text(source, max_gigabytes), unit)
     files = {"validation": validation_file, "test": test_file}
-    given = {part: Path(file).expanduser().resolve() for part, file in files.items() if file}
-    official = {part: units_of(read_text(file, max_gigabytes), unit) for part, file in given.items()}
+    official = {part: units_of(read_text(file, max_gigabytes), unit) for part, file in files.items() if file}
     parts = split_in_order(tokens, validation=validation, test=test, official=official)
     preprocess = LanguagePreprocess(unit, usual_tokens(parts[0], least=_LEAST[unit], most=_MOST[unit]), length)
     made = []
@@ -241,7 +195,4 @@ def language(
             )
         rows = preprocess.encode_all(found).unfold(0, length + 1, length)
         made.append(Part(rows[:, :-1].contiguous(), rows[:, 1:].contiguous()))
-    spec: dict[str, Any] = {"task": "language", "source": str(source), "validation": validation, "test": test}
-    spec |= {"unit": unit, "length": length} | {f"{part}_file": str(file) for part, file in given.items()}
-    train, held, final = made
-    return LanguageModel(train, held, final, preprocess, spec=spec, name=source.stem)
+    return LanguageModel(made[0], made[1], made[2], preprocess, name=source.stem)

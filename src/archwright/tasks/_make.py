@@ -76,7 +76,8 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
         raise unknown("task", task, registry.names())
     if not isinstance(source, str | os.PathLike):
         raise EvaluationError(f"the task {task!r} reads a file or folder, not a {type(source).__name__}")
-    given = {"source": Path(source).expanduser().resolve(), **_with_texts(options, registry.entry(task).make)}
+    load = registry.entry(task).make
+    given = {"source": Path(source).expanduser().resolve(), **_with_texts(options, load)}
     limit: dict[str, float] = {}
     try:
         if "max_gigabytes" in options:
@@ -84,14 +85,28 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
         made: Task = registry.create(task, given | limit, error=EvaluationError)
     except InputError as error:
         raise DataError(str(error)) from error
-    if made.spec is not None:
-        made.spec = {**made.spec, **limit}  # a task that was loaded with another limit is loaded again with it
+    # A task that was loaded with another limit is loaded again with it.
+    made.spec = {**(made.spec or _spec(task, load, given)), **limit}
     made.told = (*told, *made.told)
     return made
 
 
+def _spec(task: str, load: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `task` that load the same again, also where another version has other defaults."""
+    arguments = {name: parameter.default for name, parameter in inspect.signature(load).parameters.items()}
+    arguments |= given
+    kept = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in arguments.items()
+        if name != "max_gigabytes" and value is not None and value is not inspect.Parameter.empty
+    }
+    return {"task": task, **kept}
+
+
 def _with_texts(options: Mapping[str, Any], load: Callable[..., Any]) -> dict[str, Any]:
-    """Return options with numbers as texts where a function takes texts, so that user=1 is the column "1".
+    """Return options as a function takes them.
+
+    Numbers are texts where it takes texts, so that user=1 is the column "1"; paths of files are full ones.
 
     Raises:
         EvaluationError: What is given for a text is none.
@@ -99,9 +114,11 @@ def _with_texts(options: Mapping[str, Any], load: Callable[..., Any]) -> dict[st
     found = dict(options)
     for name, parameter in inspect.signature(load).parameters.items():
         kinds = re.split(r"\s*\|\s*", str(parameter.annotation))  # texts, by `from __future__ import annotations`
-        if found.get(name) is None or "str" not in kinds:
+        if found.get(name) is None or not {"str", "Path"} & set(kinds):
             continue
-        if "Sequence[str]" in kinds and isinstance(found[name], Iterable) and not isinstance(found[name], str):
+        if "Path" in kinds:
+            found[name] = Path(_text(name, found[name])).expanduser().resolve()
+        elif "Sequence[str]" in kinds and isinstance(found[name], Iterable) and not isinstance(found[name], str):
             found[name] = [_text(name, each) for each in found[name]]
         else:
             found[name] = _text(name, found[name])

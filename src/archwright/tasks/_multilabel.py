@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archwright.datasets import Data
-from archwright.errors import EvaluationError
 from archwright.tasks._baseline import ClassicalMethod
-from archwright.tasks._classification import described
+from archwright.tasks._classification import check_floats
 from archwright.tasks._metrics import area_under_curve
 from archwright.tasks._task import DataTask
 
@@ -57,12 +56,8 @@ class MultiLabel(DataTask):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        wanted = (size, len(self.classes))
-        if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {wanted}: "
-                f"one score, a floating-point number, for each of the {len(self.classes)} labels"
-            )
+        meaning = f"one score, a floating-point number, for each of the {len(self.classes)} labels"
+        check_floats(outputs, (size, len(self.classes)), meaning)
 
     def distillation(self, outputs: Tensor, teacher_outputs: Tensor) -> Tensor:
         """Return the mean cross-entropy against the probabilities of another network, a scalar."""

@@ -24,10 +24,10 @@ from archwright.datasets import (
     three_parts,
     to_number,
 )
-from archwright.errors import DataError, EvaluationError
+from archwright.errors import DataError
 from archwright.space import TensorSpec
 from archwright.tasks._baseline import ClassicalMethod
-from archwright.tasks._classification import described
+from archwright.tasks._classification import check_floats
 from archwright.tasks._metrics import area_under_curve
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
@@ -56,7 +56,6 @@ class Recommendation(Task):
         is_click: Whether targets are clicks, 0 or 1.
         is_ordered: Whether the parts follow each other in time.
         columns: The names of the columns of users, items and targets.
-        spec: What `aw.task` loads them again with.
         name: The name.
 
     Example:
@@ -83,10 +82,9 @@ class Recommendation(Task):
         is_click: bool = False,
         is_ordered: bool = False,
         columns: tuple[str, str, str] = ("user", "item", "rating"),
-        spec: Mapping[str, Any] | None = None,
         name: str = "recommendation",
     ) -> None:
-        self.spec, self.is_click, self.is_ordered = spec, is_click, is_ordered
+        self.is_click, self.is_ordered = is_click, is_ordered
         values = train.targets[:, 0].double()
         spread = values.std(correction=0).item()
         moments = (0.0, 1.0) if is_click else (values.mean().item(), spread if spread > 0 else 1.0)
@@ -125,11 +123,7 @@ class Recommendation(Task):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        if not isinstance(outputs, Tensor) or outputs.shape != (size, 1) or not outputs.is_floating_point():
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {(size, 1)}"
-                ": a number for each pair of a user and an item"
-            )
+        check_floats(outputs, (size, 1), "a number for each pair of a user and an item")
 
     def standardised(self, targets: Tensor) -> Tensor:
         """Return ratings (n,) less their mean, over their standard deviation, or clicks, of targets (n, 2)."""
@@ -288,9 +282,6 @@ def recommendation(
                 f"{source}: all targets of the {name} part are equal: clicks (1) and interactions without one (0) are "
                 "needed in each part"
             )
-    given = {"user": user, "item": item, "target": target, "time": time}
-    spec: dict[str, Any] = {"task": "recommendation", "source": str(source), "validation": validation, "test": test}
-    spec |= {"seed": seed} | {name: value for name, value in given.items() if value is not None}
     made = Recommendation(
         parts[0],
         parts[1],
@@ -300,7 +291,6 @@ def recommendation(
         is_click=is_click,
         is_ordered=times is not None,
         columns=columns,
-        spec=spec,
         name=source.name,
     )
     split = "the last interactions are the test part" if times is not None else "the parts are drawn at random"

@@ -22,8 +22,8 @@ _recognise: dict[str, Recognise] = {}
 def register(name: str, *, recognise: Recognise | None = None) -> Callable[[L], L]:
     """Return a decorator that registers a function which loads data as a task.
 
-    The function takes the path of a file or folder and options by name, and returns a `Task` whose `spec` are the
-    arguments of `aw.task`.
+    The function takes the path of a file or folder and options by name, and returns a `Task`. `aw.task` hands it full
+    paths where an option is annotated by `Path`, and notes the arguments in `Task.spec`.
 
     Args:
         name: The name, such as "segmentation".

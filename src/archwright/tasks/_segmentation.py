@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from archwright.datasets import (
 from archwright.errors import EvaluationError
 from archwright.tasks._augment import crop, flip
 from archwright.tasks._baseline import ClassicalMethod
-from archwright.tasks._classification import described
+from archwright.tasks._classification import check_floats
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
 
@@ -44,7 +44,6 @@ class Segmentation(Task):
         validation: Likewise.
         test: Likewise; may be empty.
         classes: The names of the classes.
-        spec: What `aw.task` loads them again with.
         name: The name.
 
     Example:
@@ -70,11 +69,9 @@ class Segmentation(Task):
         test: Part,
         classes: tuple[str, ...],
         *,
-        spec: Mapping[str, Any] | None = None,
         name: str = "segmentation",
     ) -> None:
         self.classes = classes
-        self.spec = spec
         self.preprocess = fitted_to_images(SegmentationPreprocess, train.inputs, classes)
         self.space_options = {"input_shape": self.preprocess.shape, "classes": len(classes)}
         super().__init__(
@@ -116,12 +113,8 @@ class Segmentation(Task):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        wanted = (size, len(self.classes), *self.preprocess.shape[1:])
-        if not isinstance(outputs, Tensor) or outputs.shape != wanted or not outputs.is_floating_point():
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape {wanted}: "
-                "a score for each class and pixel"
-            )
+        shape = (size, len(self.classes), *self.preprocess.shape[1:])
+        check_floats(outputs, shape, "a score for each class and pixel")
 
     def _loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
         outputs, targets = outputs.float(), targets.long()
@@ -207,6 +200,4 @@ def segmentation(
         given = image_size(files[0][0], most=_SIDE, multiple=_MULTIPLE, gigabytes=max_gigabytes)
     images, masks, classes = read_pairs(files, size=given, gigabytes=max_gigabytes, root=source)
     train, held, final = (Part(images[chosen], masks[chosen]) for chosen in places)
-    spec = {"task": "segmentation", "source": str(source), "validation": validation, "test": test, "seed": seed}
-    spec |= {"size": size} if size is not None else {}
-    return Segmentation(train, held, final, classes, spec=spec, name=source.name)
+    return Segmentation(train, held, final, classes, name=source.name)

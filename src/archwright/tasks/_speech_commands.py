@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,6 @@ class SpeechCommands(ClassTask):
         test: Likewise; may be empty.
         classes: The names of the classes.
         rate: Samples per second.
-        spec: What `aw.task` loads them again with.
         told: What was guessed from the data, a line each.
         name: The name.
 
@@ -63,12 +62,11 @@ class SpeechCommands(ClassTask):
         classes: tuple[str, ...],
         *,
         rate: int,
-        spec: Mapping[str, Any] | None = None,
         told: tuple[str, ...] = (),
         name: str = "speech commands",
     ) -> None:
         shape = tuple(train.inputs.shape[1:])
-        self.classes, self.rate, self.spec, self.told = classes, rate, spec, told
+        self.classes, self.rate, self.told = classes, rate, told
         self.preprocess = AudioPreprocess(classes, rate, shape[0])
         self.space, self.space_options = "audio", {"input_shape": shape, "classes": len(classes), "rate": rate}
         super().__init__(
@@ -158,9 +156,4 @@ def speech_commands(
     waves, found_rate, lines = read_recordings([each.path for each in files], rate=rate, gigabytes=max_gigabytes)
     targets = torch.tensor([classes.index(each.label) for each in files])
     train, held, final = (Part(waves[places], targets[places]) for places in split)
-    given = {"pattern": pattern, "test_speakers": chosen and list(chosen), "rate": rate}
-    spec = {"task": "speech-commands", "source": str(source), "validation": validation, "test": test, "seed": seed}
-    spec |= {name: value for name, value in given.items() if value is not None}
-    return SpeechCommands(
-        train, held, final, classes, rate=found_rate, spec=spec, told=(*lines, *told), name=source.name
-    )
+    return SpeechCommands(train, held, final, classes, rate=found_rate, told=(*lines, *told), name=source.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from archwright.datasets import (
     three_parts,
 )
 from archwright.errors import DataError, EvaluationError
-from archwright.tasks._classification import described
+from archwright.tasks._classification import check_floats
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
 from archwright.tasks._waves import noise
@@ -44,7 +44,6 @@ class SpeechRecognition(Task):
         test: Likewise; may be empty.
         characters: The characters, of which the first is class 1.
         rate: Samples per second.
-        spec: What `aw.task` loads them again with.
         told: What was guessed from the data, a line each.
         name: The name.
 
@@ -70,12 +69,11 @@ class SpeechRecognition(Task):
         characters: tuple[str, ...],
         *,
         rate: int,
-        spec: Mapping[str, Any] | None = None,
         told: tuple[str, ...] = (),
         name: str = "speech recognition",
     ) -> None:
         shape = tuple(train.inputs.shape[1:])
-        self.characters, self.spec, self.told = characters, spec, told
+        self.characters, self.told = characters, told
         self.preprocess = SpeechPreprocess(AudioPreprocess(characters, rate, shape[0]))
         self.space_options = {"input_shape": shape, "classes": len(characters) + 1, "rate": rate}
         both = train.targets[:, 1:]
@@ -103,13 +101,8 @@ class SpeechRecognition(Task):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        wanted = (size, len(self.characters) + 1)
-        is_right = isinstance(outputs, Tensor) and outputs.ndim == 3 and outputs.shape[:2] == wanted
-        if not is_right or not outputs.is_floating_point():
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape "
-                f"({wanted[0]}, {wanted[1]}, frames): a score for the blank and each of the characters"
-            )
+        shape = (size, len(self.characters) + 1, "frames")
+        check_floats(outputs, shape, "a score for the blank and each of the characters")
         if outputs.shape[2] < self._frames:
             raise EvaluationError(
                 f"the network gives {outputs.shape[2]} frames, and the longest text needs {self._frames}: use smaller "
@@ -205,6 +198,4 @@ def speech_recognition(
     encoded = [torch.tensor([characters.index(one) + 1 for one in text]) for _, text in files]
     targets = pad_sequence(encoded, batch_first=True)
     train, held, final = (Part(waves[places], targets[places]) for places in split)
-    spec = {"task": "speech-recognition", "source": str(source), "validation": validation, "test": test, "seed": seed}
-    spec |= {} if rate is None else {"rate": rate}
-    return SpeechRecognition(train, held, final, characters, rate=found_rate, spec=spec, told=told, name=source.name)
+    return SpeechRecognition(train, held, final, characters, rate=found_rate, told=told, name=source.name)

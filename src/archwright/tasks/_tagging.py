@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,10 @@ from archwright.datasets import (
     usual_length,
     vocabulary_of,
 )
-from archwright.errors import DataError, EvaluationError
+from archwright.errors import DataError
 from archwright.space import TensorSpec
 from archwright.tasks._baseline import ClassicalMethod
-from archwright.tasks._classification import described
+from archwright.tasks._classification import check_floats
 from archwright.tasks._registry import register
 from archwright.tasks._task import Task
 from archwright.tasks._text import checked_length, forgetful, shortened
@@ -58,7 +58,6 @@ class Tagging(Task):
         least: How often a token of the vocabulary occurs in the training part at least.
         most: The number of tokens of the vocabulary at most.
         encoding: The encoding of files.
-        spec: What `aw.task` loads them again with.
         name: The name.
 
     Example:
@@ -84,10 +83,8 @@ class Tagging(Task):
         least: int = 2,
         most: int = 50_000,
         encoding: str = "utf-8",
-        spec: Mapping[str, Any] | None = None,
         name: str = "sentences",
     ) -> None:
-        self.spec = spec
         training = [sentences[place] for place in places[0].tolist()]
         self.classes = tag_names(training)
         if len(self.classes) < 2:
@@ -153,13 +150,7 @@ class Tagging(Task):
         Raises:
             EvaluationError: The shape or type is wrong.
         """
-        tags = len(self.classes)
-        fits = isinstance(outputs, Tensor) and outputs.ndim == 3 and outputs.shape[::2] == (size, tags)
-        if not fits or not outputs.is_floating_point():
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape ({size}, "
-                f"tokens, {tags}): a score for each token and tag"
-            )
+        check_floats(outputs, (size, "tokens", len(self.classes)), "a score for each token and tag")
 
     def _loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
         targets = targets[:, : outputs.shape[1]]
@@ -251,8 +242,8 @@ def tagging(
     *,
     validation: float = 0.1,
     test: float = 0.2,
-    validation_file: str | None = None,
-    test_file: str | None = None,
+    validation_file: Path | None = None,
+    test_file: Path | None = None,
     seed: int = 0,
     length: int | None = None,
     least: int = 2,
@@ -279,13 +270,7 @@ def tagging(
     files = tag_files(source) if source.is_dir() else {"train": source}
     if "train" not in files:
         raise DataError(f"{source} holds no train.conll; give a file, or a folder with train.*, dev.* and test.*")
-    for part, given in (("validation", validation_file), ("test", test_file)):
-        if given is not None:
-            files[part] = Path(given).expanduser().resolve()
+    files |= {part: file for part, file in (("validation", validation_file), ("test", test_file)) if file is not None}
     parts = {part: read_tags(path, encoding=encoding, gigabytes=max_gigabytes) for part, path in files.items()}
     sentences, places = three_parts(parts, validation=validation, test=test, seed=seed)
-    spec: dict[str, Any] = {"task": "tagging", "source": str(source), "validation": validation, "test": test}
-    spec |= {f"{part}_file": str(files[part]) for part in ("validation", "test") if part in files}
-    options: dict[str, Any] = {"length": length, "least": least, "most": most, "encoding": encoding}
-    spec |= {"seed": seed, **options}
-    return Tagging(sentences, places, **options, spec=spec, name=source.name)
+    return Tagging(sentences, places, length=length, least=least, most=most, encoding=encoding, name=source.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,6 @@ class TextClassification(ClassTask):
         least: How often a word of the vocabulary occurs in the training part at least.
         most: The number of words of the vocabulary at most.
         encoding: The encoding of files.
-        spec: What `aw.task` loads them again with.
         name: The name.
 
     Example:
@@ -74,11 +73,9 @@ class TextClassification(ClassTask):
         least: int = 2,
         most: int = 50_000,
         encoding: str = "utf-8",
-        spec: Mapping[str, Any] | None = None,
         name: str = "texts",
     ) -> None:
         self.classes = texts.classes
-        self.spec = spec
         words = [words_of(text) for text in texts.texts]
         training = [words[place] for place in texts.places[0].tolist()]
         vocabulary = vocabulary_of(training, least=least, most=most)
@@ -162,8 +159,8 @@ def text_classification(
     header: bool | None = None,
     validation: float = 0.1,
     test: float = 0.2,
-    validation_file: str | None = None,
-    test_file: str | None = None,
+    validation_file: Path | None = None,
+    test_file: Path | None = None,
     seed: int = 0,
     length: int | None = None,
     least: int = 2,
@@ -195,9 +192,4 @@ def text_classification(
     files: dict[str, Any] = {"validation_file": validation_file, "test_file": test_file}
     given, columns = find_texts(source, **options, **files, gigabytes=max_gigabytes)
     texts = read_texts(given, validation=validation, test=test, seed=seed, **columns)
-    spec = {"task": "text-classification", "source": str(source), **options}
-    spec |= {name: str(Path(file).expanduser().resolve()) for name, file in files.items() if file is not None}
-    spec |= {"validation": validation, "test": test, "seed": seed, "length": length, "least": least, "most": most}
-    return TextClassification(
-        texts, length=length, least=least, most=most, encoding=encoding, spec=spec, name=source.name
-    )
+    return TextClassification(texts, length=length, least=least, most=most, encoding=encoding, name=source.name)

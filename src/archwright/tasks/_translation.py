@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,9 @@ from archwright.datasets import (
 )
 from archwright.errors import EvaluationError
 from archwright.space import TensorSpec
-from archwright.tasks._classification import described
 from archwright.tasks._registry import register
-from archwright.tasks._task import Task
 from archwright.tasks._text import checked_length
+from archwright.tasks._tokens import TokenTask
 
 _COVERED = 0.98  # of the texts, which are not cut
 _BATCH = 64  # texts that are written at a time
@@ -38,7 +36,7 @@ _BATCH = 64  # texts that are written at a time
 Pairs = Sequence[tuple[str, str]]
 
 
-class Translation(Task):
+class Translation(TokenTask):
     """Translation: a text in another language for a text.
 
     A network takes the tokens of the source, (n, source length), and those of the target before each place, (n, target
@@ -53,7 +51,6 @@ class Translation(Task):
         validation: Likewise.
         test: Likewise; may be empty.
         preprocess: The preprocessing, with the vocabularies.
-        spec: What `aw.task` loads them again with.
         name: The name.
 
     Example:
@@ -65,12 +62,11 @@ class Translation(Task):
         Part(8 x 4, int64 + 4, int64)
     """
 
-    kind = "tokens"
     space = "translator"
+    padding = 0
     label_smoothing = 0.1
     metrics = frozenset(("loss", "perplexity", "accuracy"))
     batch_size = 64
-    least_steps = 2_000
 
     def __init__(
         self,
@@ -79,12 +75,10 @@ class Translation(Task):
         test: Pairs,
         preprocess: TranslationPreprocess,
         *,
-        spec: Mapping[str, Any] | None = None,
         name: str = "translation",
     ) -> None:
         self.preprocess: TranslationPreprocess = preprocess
         self.tokens = len(preprocess.written_words) + FIRST
-        self.spec = spec
         self.references = [target for _, target in test]
         # A token takes a pass over the source and half of the target; most texts are far shorter than the longest.
         self.test_passes = 1 + preprocess.lengths[1] / 6
@@ -119,34 +113,6 @@ class Translation(Task):
         source, target = part.inputs
         found: Tensor = target.ne(0).sum(1) * (source.shape[1] + 1) + source.ne(0).sum(1)
         return found
-
-    def check_outputs(self, outputs: Any, size: int) -> None:
-        """Check that the outputs are floating-point scores of all tokens for each place.
-
-        Raises:
-            EvaluationError: The shape or type is wrong.
-        """
-        fits = isinstance(outputs, Tensor) and outputs.ndim == 3 and outputs.is_floating_point()
-        if not fits or (len(outputs), outputs.shape[2]) != (size, self.tokens):
-            raise EvaluationError(
-                f"the network's output for a batch of {size} is of {described(outputs)}; expected is shape ({size}, "
-                f"length, {self.tokens}): a score of each token at each place"
-            )
-
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float | None = None) -> Tensor:
-        """Return the mean cross-entropy of the tokens of a batch in nats, a scalar.
-
-        Args:
-            outputs: Scores, shape (n, length, tokens).
-            targets: The tokens, int64 of shape (n, length or more), with 0 as padding.
-            label_smoothing: The label smoothing, from 0 to below 1.
-        """
-        wanted = targets[:, : outputs.shape[1]].flatten()
-        return F.cross_entropy(outputs.flatten(0, 1), wanted, ignore_index=0, label_smoothing=label_smoothing or 0.0)
-
-    def meter(self, device: str = "cpu") -> TokenScores:
-        """Return the metrics of a part."""
-        return TokenScores(device)
 
     def decode(self, outputs: Tensor) -> list[str]:
         """Return the text of the most probable tokens."""
@@ -206,30 +172,6 @@ class _Called(nn.Module):
         return self.run(inputs)
 
 
-class TokenScores:
-    """The metrics of tokens, without padding.
-
-    Args:
-        device: Where the sums are kept.
-    """
-
-    def __init__(self, device: str = "cpu") -> None:
-        self._sums = torch.zeros(3, device=device)
-
-    def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Take in scores (n, length, tokens) and tokens (n, length or more)."""
-        wanted = targets[:, : outputs.shape[1]].flatten()
-        scores, seen = outputs.flatten(0, 1).float(), wanted != 0
-        entropy = F.cross_entropy(scores, wanted, ignore_index=0, reduction="sum")
-        right = ((scores.argmax(1) == wanted) & seen).sum()
-        self._sums += torch.stack([entropy, right.to(entropy), seen.sum().to(entropy)])
-
-    def compute(self) -> dict[str, float]:
-        """Return "perplexity" and "accuracy"."""
-        entropy, right, count = self._sums.tolist()
-        return {"perplexity": math.exp(min(entropy / count, 700.0)), "accuracy": right / count}
-
-
 def rouge_l(found: str, wanted: str) -> float:
     """Return the F1 of the longest common subsequence of words, without case and marks: 0 to 1.
 
@@ -272,9 +214,7 @@ def _load(
         vocabularies.append(vocabulary_of(tokens, least=options["least"], most=options["most"]))
         lengths.append(min(most, int(np.quantile([len(each) for each in tokens], _COVERED, method="higher"))) + 1)
     preprocess = TranslationPreprocess(vocabularies[0], vocabularies[1], (lengths[0], lengths[1]))
-    spec = {"task": kind.__name__.lower(), "source": str(source), "longest": longest, **options}
-    spec |= {each: str(value) for each, value in (("pair", pair), ("test_file", test_file)) if value}
-    return kind(train, held, final, preprocess, spec=spec, name=f"{source.stem} {chosen}".rstrip())
+    return kind(train, held, final, preprocess, name=f"{source.stem} {chosen}".rstrip())
 
 
 def _recognise(path: Path) -> str | None:
