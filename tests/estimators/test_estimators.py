@@ -150,6 +150,20 @@ def test_a_forecaster_goes_on_with_a_wave() -> None:
         one.score(waves[:9, 0])
 
 
+@pytest.mark.filterwarnings("error")
+def test_arrays_that_cannot_be_written_to_give_no_warning() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    wave = np.sin(np.arange(200.0))
+    for array in (X, wave):
+        array.flags.writeable = False
+    options = {**QUICK, "epochs": 1, "final": False, "random_state": 0}
+    assert TabularRegressor(**options, space="mlp").fit(X, X[:, 0]).predict(X).shape == (60,)
+    space = aw.Space(model=nn.Sequential(nn.Flatten(), nn.Linear(8, 4), nn.Unflatten(1, (4, 1))), example_input=(8, 1))
+    forecaster = Forecaster(**options, space=space).fit(wave, horizon=4, lookback=8)
+    assert forecaster.predict(y=wave).shape == (4,)
+    assert forecaster.score(wave) < 1
+
+
 def test_what_a_forecaster_cannot_use_is_a_value_error() -> None:
     y = np.sin(np.arange(100))
     with pytest.raises(ValueError, match="horizon='long'"):
