@@ -45,7 +45,7 @@ def test_the_search_has_what_the_slowest_network_cannot_use() -> None:
         ({"seconds": 2.0}, 1, math.inf, 60),
         ({"seconds": 2.0}, 0, 30, 60),
         ({"seconds": 2.0, "metrics": {"value": 1.0}}, 1, 30, 60),
-        ({"seconds": 2.0, "fidelity": {"data": 0.5}}, 1, 30, 60),
+        ({"seconds": 2.0, "fidelity": {"data": 0.5}, "share": 0.5}, 1, 30, 60),
         ({"seconds": 2.0, "fidelity": {"seconds": 2.0}}, 1, 30, 30),
     ],
 )

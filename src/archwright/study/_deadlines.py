@@ -10,7 +10,7 @@ from archwright.trials import History, Trial
 
 _SPARE = 2.0  # times the seconds of a final training, for what differs from the search
 _LEAST_SHARE = 1 / 3  # of the time that was kept for final trainings at first, that they have at least
-_SAME_EPOCHS = {"epochs", "seconds", "splits"}  # fidelities at which an epoch takes as long as in a final training
+_FULL = 1 - 1e-9  # the share of a full evaluation, whose epochs take as long as those of a final training
 
 
 class Deadlines:
@@ -49,13 +49,13 @@ class Deadlines:
     def note(self, history: History, trial: Trial) -> bool:
         """Take in a complete trial; return whether it moves the end of the search.
 
-        The search has the time that final trainings cannot use, to judge by the slowest network.
+        The search has the time that final trainings cannot use, to judge by the slowest network among full evaluations,
+        of which the best one is chosen.
         """
-        kept = self.end - self._planned
-        is_alike = set(trial.fidelity or {}) <= _SAME_EPOCHS
-        if not (0 < kept < math.inf and self._finals and is_alike and trial.metrics.get("epochs", 0.0) > 0):
+        kept, epochs = self.end - self._planned, trial.metrics.get("epochs", 0.0)
+        if not (0 < kept < math.inf and self._finals and trial.share > _FULL and epochs > 0):
             return False
-        self._slowest = max(self._slowest, trained_seconds(history, trial) / trial.metrics["epochs"])
+        self._slowest = max(self._slowest, trained_seconds(history, trial) / epochs)
         needed = _SPARE * self._slowest * self._epochs * self._finals
         before, self.search_end = self.search_end, self.end - min(kept, max(needed, _LEAST_SHARE * kept))
         if self._plan is not None:
