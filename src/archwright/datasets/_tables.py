@@ -111,7 +111,7 @@ def read_tables(
         columns.append(found[1])
     useless = [*chosen, *(name for group in left.values() for name in group)]
     hints = _texts_hint(table, [name for name in useless if _holds_sentences(table.columns[name])])
-    notes = [*left_out(table.path, left), *hints]
+    notes = [*left_out(table.path, left), *(f"{table.path}: {hint}" for hint in hints)]
     listed = _listed(list(map(repr, chosen)))
     if not columns:
         raise table.error(f"no column is left to learn {listed} from. {' '.join(notes)}".rstrip())
@@ -155,7 +155,7 @@ def _texts_hint(table: _Table, names: Sequence[str]) -> list[str]:
         return []
     told = f"{_listed(list(map(repr, names)))} {'holds' if len(names) == 1 else 'hold'} sentences"
     other = "text classification learns from them: task='text-classification' (--task text-classification)"
-    return [f"{table.path}: {told}, of which tables make nothing; {other}"]
+    return [f"{told}, of which tables make nothing; {other}"]
 
 
 def _holds_sentences(cells: Sequence[str]) -> bool:
