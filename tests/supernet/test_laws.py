@@ -15,7 +15,9 @@ from tests.supernet.helpers import check, inputs, made, weight
 import archwright as aw
 from archwright import nn, optim
 from archwright.errors import RelaxationError
+from archwright.spaces._decoder import Recurrence
 from archwright.supernet import Supernet, elastic
+from archwright.supernet._nodes import Branch
 
 VECTOR, IMAGE, SERIES = (6,), (3, 6, 6), (5, 6)
 
@@ -462,6 +464,19 @@ def test_buffers_that_a_class_replaces_are_kept():
     supernet.train().select({"width": 8})(*inputs(supernet, seed=3))
     changed = {len(now): not torch.equal(now, then) for now, then in zip(means, before, strict=True)}
     assert changed == {4: False, 8: True}
+
+
+def test_what_is_called_at_each_step_has_its_shapes_found_out_once(monkeypatch):
+    runs = []
+    run = Branch.run
+    monkeypatch.setattr(Branch, "run", lambda self, *given: runs.append(self.name) or run(self, *given))
+    supernet = made(aw.lazy(Recurrence)(aw.graph(_step)), (40, 6))
+    assert 0 < len(runs) - 40 < 10  # one real pass, and as many passes of shapes as there are sizes
+    check(supernet)
+
+
+def _step(x, state, memory):
+    return aw.choice({"relu": nn.ReLU(), "tanh": nn.Tanh()}, name="kind")(nn.Linear(6, 6)(x) + state), memory
 
 
 def test_choices_inside_of_what_is_called_are_branches():

@@ -115,6 +115,11 @@ class Engine:
         # Branches and layers in the order in which they were run, while somebody wants to know; else None.
         self.met: list[Any] | None = None
 
+    @property
+    def finds_shapes(self) -> bool:
+        """Whether nothing but the shape of a value counts, and each is found out once."""
+        return self.discovering and self.remembers and self.device == "meta"
+
     def meet(self, part: Any) -> None:
         """Take down that a branch or a layer is run."""
         if self.met is not None:

@@ -25,12 +25,15 @@ def weighted_sum(weights: Sequence[Tensor | None], tensors: Sequence[Tensor]) ->
     if len({tensor.dtype for tensor in tensors}) > 1:  # under autocast, where some operations change the type
         kind = functools.reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
         tensors = [tensor.to(kind) for tensor in tensors]
+    alike = len({tensor.shape for tensor in tensors}) == 1
     if all(weight is None for weight in weights):
+        if alike and tensors[0].is_meta and tensors[0].is_contiguous():
+            return tensors[0]  # nothing but shapes counts there, and a sum takes a while to find its own
         total = tensors[0] + tensors[1]
         for tensor in tensors[2:]:
             total = total + tensor
         return total
-    if len({tensor.shape for tensor in tensors}) > 1:  # a sum may spread an axis of one over that of another
+    if not alike:  # a sum may spread an axis of one over that of another
         tensors = torch.broadcast_tensors(*tensors)  # type: ignore[no-untyped-call]  # torch has no types there
     found: Tensor = _WeightedSum.apply(len(weights), *weights, *tensors)  # type: ignore[no-untyped-call]
     return found
