@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archwright import (
         bench,
+        callbacks,
         cost,
         envs,
         errors,
@@ -60,8 +61,8 @@ if TYPE_CHECKING:
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
-    **dict.fromkeys(("bench", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces", "strategies"), ""),
-    **dict.fromkeys(("morphism", "proxies", "supernet", "surrogates", "tasks", "testing"), ""),
+    **dict.fromkeys(("bench", "callbacks", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces"), ""),
+    **dict.fromkeys(("morphism", "proxies", "strategies", "supernet", "surrogates", "tasks", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Forecaster", "ImageClassifier", "ImageRegressor", "TabularClassifier"), "estimators"),
     **dict.fromkeys(("TabularRegressor", "TextClassifier"), "estimators"),
@@ -120,6 +121,7 @@ __all__ = [
     "Training",
     "Trial",
     "bench",
+    "callbacks",
     "cell",
     "choice",
     "cost",

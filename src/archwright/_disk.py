@@ -41,8 +41,12 @@ def refuse_links(paths: list[Path]) -> None:
             )
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, *, last: int | None = None) -> bytes:
     """Return the content of a regular file.
+
+    Args:
+        path: The file.
+        last: How many bytes of its end to return; `None` for all.
 
     Raises:
         FileNotFoundError: There is none.
@@ -53,7 +57,9 @@ def read(path: Path) -> bytes:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise StudyError(f"{path} is not a file")
         with open(path, "rb", opener=no_follow) as file:
-            return file.read()
+            if last is not None:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - last))
+            return file.read(last)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -134,7 +134,7 @@ PLACES = {
     "before": "Ensembler._make = die",
     "during": "Artifacts.keep_ensemble = die",
     "after": "keep = Artifacts.keep_ensemble; Artifacts.keep_ensemble = lambda *a: (keep(*a), die())",
-    "in the search": "from archwright.study._callback import Log; begun = Log.on_trial_start; "
+    "in the search": "from archwright.study._log import Log; begun = Log.on_trial_start; "
     "Log.on_trial_start = lambda self, study, trial: die() if trial.number == 3 else begun(self, study, trial)",
     "in the final training": "from archwright.evaluate import Training; Training.retrain = die",
 }

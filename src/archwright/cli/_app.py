@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archwright.cli import _store
+from archwright.cli import _store, _verify
 from archwright.cli._listing import Kind, entries
 from archwright.cli._options import (
     Baseline,
@@ -20,10 +20,12 @@ from archwright.cli._options import (
     Final,
     Json,
     Minutes,
+    OfTrial,
     Retries,
     Run,
     SkipBroken,
     StoreUrl,
+    Track,
     TrialMemory,
     Trials,
     TrialSeconds,
@@ -215,6 +217,7 @@ def search(
         float | None, typer.Option(help="Limit of the uncompressed size of data files; default: 4.")
     ] = None,
     skip_broken: SkipBroken = None,
+    track: Track = None,
     json: Json = False,
 ) -> None:
     """Search for a network on data, and train the best one."""
@@ -229,6 +232,7 @@ def search(
         parse_space,
         parse_start,
         parse_strategy,
+        parse_trackers,
         parse_workers,
     )
     from archwright.cli._render import Display
@@ -244,6 +248,7 @@ def search(
     given |= {"validation_file": validation, "test_file": test, "skip_broken": skip_broken}
     given |= parse_options(option or ())
     with warnings_as_lines():
+        trackers = parse_trackers(track or ())
         chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
         chosen_scheduler = scheduler if scheduler == "auto" else parse_scheduler(scheduler)
         aim = load_task(data, task, **{name: value for name, value in given.items() if value is not None})
@@ -286,7 +291,7 @@ def search(
             trial_seconds=trial_seconds,
             trial_memory=trial_memory,
             retries=retries,
-            callbacks=[shown],
+            callbacks=[shown, *trackers],
         )
     raise typer.Exit(shown.conclude(study, as_json=json))
 
@@ -308,22 +313,24 @@ def resume(
         int | None, typer.Option(help="Largest number of networks in the ensemble; 0 for none; default: as before.")
     ] = None,
     workers: Workers = None,
+    track: Track = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
     """Continue a search, also with a larger budget."""
     from archwright.cli._console import warnings_as_lines
-    from archwright.cli._named import parse_workers
+    from archwright.cli._named import parse_trackers, parse_workers
     from archwright.cli._render import Display
     from archwright.study import Budget, counting_from, load
 
-    study = load(run, code=code or ())
+    study, trackers = load(run, code=code or ()), parse_trackers(track or ())
     display = Display(quiet=json)
     display.loaded(study.evaluator.task)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
         count = None if workers is None else parse_workers(workers)
-        study.resume(budget=budget, final=final, ensemble=ensemble, workers=count, callbacks=[display])
+        callbacks = [display, *trackers]
+        study.resume(budget=budget, final=final, ensemble=ensemble, workers=count, callbacks=callbacks)
     raise typer.Exit(display.conclude(study, as_json=json))
 
 
@@ -331,6 +338,7 @@ def resume(
 def show(
     run: Run,
     top: Annotated[int, typer.Option(help="Number of the best trials to list.")] = 10,
+    trial: Annotated[int | None, typer.Option(help="Show this trial: its decisions, metrics, error and log.")] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Plot the training of the supernet into this file (png, svg, pdf).")
     ] = None,
@@ -339,12 +347,16 @@ def show(
 ) -> None:
     """Show the results of a search, also of a running one."""
     from archwright.cli._render import Display
+    from archwright.cli._trial import show_trial
     from archwright.study import load
 
     study = load(run, code=code or ())
     if picture is not None:
         study.draw_learned(picture)
-    Display(quiet=False).show(study, top=top, as_json=json)
+    if trial is not None:
+        show_trial(study, trial, as_json=json)
+    else:
+        Display(quiet=False).show(study, top=top, as_json=json)
 
 
 @app.command()
@@ -390,12 +402,7 @@ def devices(json: Json = False) -> None:
 def export(
     run: Run,
     out: Annotated[Path | None, typer.Option(help="New folder for the files; default: RUN-network.")] = None,
-    trial: Annotated[
-        int | None,
-        typer.Option(
-            help="Trial whose network to export (of the Pareto front, or kept by --final); default: the best."
-        ),
-    ] = None,
+    trial: OfTrial = None,
     ensemble: Ensemble = False,
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
     imports: Annotated[
@@ -423,10 +430,7 @@ def predict(
         list[Path],
         typer.Argument(metavar="FILE", help="Files as in training, or folders: images, tables, texts, recordings."),
     ],
-    trial: Annotated[
-        int | None,
-        typer.Option(help="Trial whose network to use (of the Pareto front, or kept by --final); default: the best."),
-    ] = None,
+    trial: OfTrial = None,
     ensemble: Ensemble = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Batch size.")] = 256,
     max_gigabytes: Annotated[float, typer.Option(help="Limit of the uncompressed size of a file.")] = 4.0,
@@ -481,6 +485,7 @@ def bench(
     run(table, strategy, dataset, trials, seeds, workers, data, out, verify=verify, as_json=json)
 
 
+app.command()(_verify.verify)
 app.command()(_store.studies)
 app.add_typer(_store.app)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from archwright.strategies import OneShot, Strategy
 
 if TYPE_CHECKING:
     from archwright.bench import Entry
+    from archwright.callbacks import Tracker
     from archwright.evaluate import Evaluator, Training
 
 EVALUATORS = {
@@ -207,6 +208,33 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def parse_trackers(texts: Iterable[str]) -> list[Tracker]:
+    """Return the callbacks of texts such as "tensorboard:board".
+
+    Raises:
+        UnknownName: There is no such tool.
+        StudyError: A text does not say where the trials are to be recorded.
+        MissingExtra: The tool is not installed.
+    """
+    from archwright import callbacks
+
+    known: dict[str, Callable[[str], Tracker]] = {
+        "tensorboard": callbacks.TensorBoard,
+        "mlflow": callbacks.MLflow,
+        "wandb": callbacks.WandB,
+        "trackio": callbacks.Trackio,
+    }
+    found = []
+    for each in texts:
+        tool, _, where = each.partition(":")
+        if tool not in known:
+            raise unknown("tool", tool, known)
+        if not where:
+            raise StudyError(f"--track {each}: name the folder, experiment or project, such as {tool}:mine")
+        found.append(known[tool](where))
+    return found
 
 
 def parse_workers(text: str) -> int | str:

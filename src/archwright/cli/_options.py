@@ -27,6 +27,21 @@ Trials = Annotated[
     ),
 ]
 Ensemble = Annotated[bool, typer.Option("--ensemble", help="Take the ensemble instead (of a search with --ensemble).")]
+OfTrial = Annotated[
+    int | None,
+    typer.Option(
+        "--trial",
+        help="Trial whose network to take (of the Pareto front, or kept by --final); default: the best.",
+    ),
+]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TOOL:NAME",
+        help="Record the trials in another tool too: tensorboard:FOLDER, mlflow:EXPERIMENT, wandb:PROJECT or "
+        "trackio:PROJECT. May be repeated.",
+    ),
+]
 SkipBroken = Annotated[
     bool | None,
     typer.Option("--skip-broken", help="Leave out images of a folder that cannot be decoded, and say which."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import os
 import signal
@@ -32,6 +33,9 @@ def main(channel: int, payload: str) -> None:
     threading.Thread(target=_die_with_parent, args=(_lifeline(),), daemon=True).start()
     connection: Any = Connection(channel)
     status = 0
+    faulthandler.enable(2)  # where it was, if code in C ends it
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what was printed is not lost with a process that is killed
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         make = load(payload)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,9 +50,7 @@ def main(channel: int, payload: str) -> None:
         with suppress(OSError):
             connection.send(("broken", traceback.format_exc()))
     finally:
-        with suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        _flush()
         os._exit(status)  # whatever a trial has left running
 
 
@@ -64,8 +66,16 @@ def _serve(connection: Any, worker: Worker) -> None:
             if until is not None:
                 job = replace(job, seconds=max(0.0, until - time.monotonic()))
             report, candidate = worker.run(job, _listener(connection))
+            _flush()  # first, so that it is in the file of this trial
             connection.send(("report", report.to_json(), candidate.built is not None))
         # All else was for a trial that has ended.
+
+
+def _flush() -> None:
+    """Write what was printed."""
+    with suppress(Exception):  # of streams that a trial has put in their place
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 def _listener(connection: Any) -> Listen:

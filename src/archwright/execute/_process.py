@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from archwright.execute._job import Curve, Job, Kind, Report
+from archwright.execute._output import Output
 from archwright.execute._payload import Payload
 from archwright.execute._worker import Listen
 
@@ -28,8 +29,10 @@ class WorkerProcess:
         place: Its place in the pool.
         payload: The function that makes its worker.
         environment: Environment variables that it has besides those of this process.
+        logs: The folder for what its jobs print; `None` for the standard output and error of this process.
 
     Attributes:
+        output: Where it prints to, or `None`.
         job: The job that it runs or ran last.
         listen: Called with the reports of the job.
         until: When the time of the job is over, in seconds of `time.monotonic()`; `None` for no limit.
@@ -48,8 +51,10 @@ class WorkerProcess:
     listen: Listen
     until: float | None
 
-    def __init__(self, place: int, payload: Payload, environment: Mapping[str, str]) -> None:
+    def __init__(self, place: int, payload: Payload, environment: Mapping[str, str], logs: Path | None = None) -> None:
         self.place = place
+        self.output = None if logs is None else Output(logs)
+        printed = None if self.output is None else self.output.end
         self.connection, theirs = Pipe()
         code = (
             "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
@@ -60,12 +65,16 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
                 stdin=subprocess.PIPE,  # which nothing is written to: it closes with the process of the search
+                stdout=printed,
+                stderr=printed,
                 env={**os.environ, **environment},
                 pass_fds=(theirs.fileno(), *payload.descriptors),
                 start_new_session=True,  # out of reach of the terminal's Ctrl-C, with a group of its own
             )
         finally:
             theirs.close()
+            if printed is not None:
+                os.close(printed)
         self._death = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else None
         self.handles: list[Any] = [self.connection, *([] if self._death is None else [self._death])]
         self.is_ready = self.is_trained = self.is_full = self.is_killed = False
@@ -81,6 +90,8 @@ class WorkerProcess:
         self.end = math.inf if until is None else until + late
         self.curve, self.failure, self.peak, self.is_trained = (), None, 0, False
         self._began = time.monotonic()
+        if self.output is not None:
+            self.output.begin(job.trial, job.attempt)
         self.send("job", job.to_json(), until)
 
     def report(self, kind: Kind, error: str) -> Report:
@@ -165,6 +176,8 @@ class WorkerProcess:
             self._process.stdin.close()
             if self._death is not None:
                 os.close(self._death)
+            if self.output is not None:
+                self.output.close()
         status = self._process.returncode
         return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 

@@ -48,6 +48,8 @@ class Processes(Executor):
             this process; `None` for no limit. Linux only.
         late: Seconds that a job may take longer than its time.
         grace: Seconds that processes have to end when they are interrupted.
+        logs: The folder of the files NUMBER.log, for what each trial prints to standard output and error: the first and
+            the last 100 kB. `None` to leave it where this process prints to.
 
     Raises:
         EvaluationError: `make` cannot be sent to another process.
@@ -76,6 +78,7 @@ class Processes(Executor):
         memory: float | None = None,
         late: float = 5.0,
         grace: float = 3.0,
+        logs: Path | None = None,
     ) -> None:
         if sys.platform == "win32":
             raise StudyError("trials run in processes of their own on Linux and macOS: take workers=1")
@@ -84,10 +87,11 @@ class Processes(Executor):
         self.capacity = capacity
         self._worker, self._environment = worker, environment
         self._memory = math.inf if memory is None else memory * _GIGABYTE
-        self._late, self._grace = late, grace
+        self._late, self._grace, self._logs = late, grace, logs
         self._idle: list[WorkerProcess] = []
         self._busy: dict[int, WorkerProcess] = {}  # by trial
         self._stillborn = 0
+        self._is_told = False  # that something printed is missing in its file
         try:
             self._payload = Payload(make)
         except Exception as error:  # an object of the user's may raise anything when it is copied
@@ -146,7 +150,7 @@ class Processes(Executor):
         else:
             places = {process.place for process in self._busy.values()}
             place = next(place for place in range(self.capacity) if place not in places)
-            process = WorkerProcess(place, self._payload, self._environment(place))
+            process = WorkerProcess(place, self._payload, self._environment(place), self._logs)
         self._busy[job.trial] = process
         process.begin(job, listen, until, self._late)
 
@@ -211,6 +215,11 @@ class Processes(Executor):
 
     def _end(self, process: WorkerProcess, report: Report) -> Report:
         del self._busy[report.trial]
+        missing = "" if process.output is None else process.output.settle()
+        if missing and not self._is_told:
+            self._is_told = True
+            told = f"what trial {report.trial} printed is not complete in its file: {missing}"
+            process.listen(Report(report.trial, "problem", error=told))
         if not process.is_killed:
             # What trials have left behind is not to be counted against the next one.
             process.is_full = self._memory < math.inf and process.memory() > self._memory / 2

@@ -47,8 +47,9 @@ class Record:
         ended: Its position in the order in which trials ended, from 0; `None` while it runs.
         seen: How many trials had ended when it was proposed; `None` where an earlier version stored it. Those, and the
             trials that were running then, are all that a proposal depends on besides the seed: it can be replayed.
-        saw: What else the proposal depends on, as a JSON object; `None` where nothing does: the trials that were
-            running are those with a lower number that are not among the first `seen` that ended.
+        saw: What else the proposal depends on, as a JSON object: training times that were measured for a constraint,
+            `{"seconds_per_epoch": {ID: SECONDS}}`, by the ids of the architectures. `None` where nothing does: the
+            trials that were running are those with a lower number that are not among the first `seen` that ended.
 
     Example:
         >>> from archwright.space import Architecture

@@ -12,6 +12,7 @@ from archwright.study._nested import Nested
 from archwright.study._propose import Planner
 from archwright.study._search import load, search
 from archwright.study._study import Study
+from archwright.study._verify import Verification, verify
 
 __all__ = [
     "Baseline",
@@ -22,9 +23,11 @@ __all__ = [
     "Nested",
     "Planner",
     "Study",
+    "Verification",
     "check_run_folder",
     "counting_from",
     "load",
     "restore_evaluator",
     "search",
+    "verify",
 ]

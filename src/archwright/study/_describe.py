@@ -62,7 +62,7 @@ def describe(
         raise StudyError(f"a study's seed must be an integer of 0 or more, not {seed!r}")
     return {
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": versions(),
         "space": space.to_json(),
         "fingerprint": space.fingerprint,
         "strategy": _described(planner.strategy, strategies),
@@ -318,11 +318,12 @@ def _told(value: Any) -> str:
     return ", ".join([f"{told} over {Ladder.from_json(value['rungs'])}", *(f"{name}={rest[name]!r}" for name in rest)])
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a search depends on."""
+    found = {"python": platform.python_version()}
     for package in ("archwright", "numpy", "sqlalchemy", "torch"):
         try:
-            versions[package] = metadata.version(package)
+            found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return versions
+    return found

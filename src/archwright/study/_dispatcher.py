@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archwright.evaluate import Evaluator, Spent
 from archwright.execute import Checkpoints, Job, Origin
@@ -37,13 +37,8 @@ class Dispatcher:
         first = trial
         while (earlier := self._history.before(first)) is not None:
             first = earlier
-        return Job(
-            trial.number,
-            self._planner.space.fingerprint,
-            self._network(trial),
-            trial.seed,
-            fidelity=self._given(trial),
-            stages=self._stages(trial),
+        return replace(
+            self.job_alone(trial),
             seconds=seconds,
             before=self._origin(self._history.before(trial)),
             parent=self._origin(None if first.origin is None else self._history.trials[first.origin]),
@@ -51,6 +46,21 @@ class Dispatcher:
             and (trial.share < 1 or self._planner.inherit)
             and self._claim(trial.number),
             attempt=trial.attempts,
+        )
+
+    def job_alone(self, trial: Trial) -> Job:
+        """Return the job of a trial that takes nothing from other trials and leaves nothing for them.
+
+        Raises:
+            SchedulerError: The space has no form of the architecture that is as small as the trial's fidelity asks.
+        """
+        return Job(
+            trial.number,
+            self._planner.space.fingerprint,
+            self._network(trial),
+            trial.seed,
+            fidelity=self._given(trial),
+            stages=self._stages(trial),
         )
 
     def final_job(self, trial: Trial, seconds: float | None) -> Job:

@@ -20,7 +20,11 @@ INSIDE = "archwright-run"
 _BIRTH = (DATABASE, "study.db-journal", "study.db-shm", "study.db-wal", "study.lock", "study.lock.json")
 """What a process that is killed while it begins a study may leave."""
 
-_LATER = ("best", "checkpoints", "ensemble", "front", "log.txt", POINTER, "pool", "supernet.pt", "top")
+TRIAL_LOGS = "trials"
+"""The folder with what each trial has printed."""
+
+_LOGS = ("log.txt", "log.jsonl", TRIAL_LOGS)
+_LATER = ("best", "checkpoints", "ensemble", "front", *_LOGS, POINTER, "pool", "supernet.pt", "top")
 
 
 def check_links(folder: Path) -> None:

@@ -21,13 +21,15 @@ from archwright.execute import Checkpoints, Executor, InProcess, Job, Report, Wo
 from archwright.schedulers import scores
 from archwright.study._baseline import fit_baselines
 from archwright.study._budget import Budget, search_time
-from archwright.study._callback import Callback, Log
+from archwright.study._callback import Callback
 from archwright.study._deadlines import Deadlines
 from archwright.study._dispatcher import Dispatcher
 from archwright.study._ensemble import Ensembler
 from archwright.study._failures import Failures
 from archwright.study._finals import Finals
+from archwright.study._folder import TRIAL_LOGS
 from archwright.study._guard import Guard, Overdue, say
+from archwright.study._log import EventLog, Log
 from archwright.study._propose import Planner, preparation_seed
 from archwright.study._workers import Workers
 from archwright.trials import History, Trial, last_line
@@ -97,8 +99,9 @@ class SearchLoop:
         self._ensembler = Ensembler(ensemble, planner.space, recorder, artifacts, evaluator)
         self._top = finals if finals > 1 else 0  # networks that are kept beside the best, which one is anyway
         self._beside: Literal["front", "top"] = "front" if len(recorder.history.objectives) > 1 else "top"
-        log = [] if recorder.folder is None else [Log(recorder.folder / "log.txt")]
-        self._callbacks = [*log, *callbacks]
+        folder = recorder.folder
+        self._logs = [] if folder is None else [Log(folder / "log.txt"), EventLog(folder / "log.jsonl")]
+        self._callbacks: list[Callback] = [*self._logs, *callbacks]
         self._finals = Finals(
             finals if evaluator.retrains else 0,
             self._beside if self._beside == "front" or self._top else None,
@@ -235,7 +238,8 @@ class SearchLoop:
         if not self._workers.are_processes:
             return InProcess(self._worker)
         folder = self._checkpoints.share() if self._planner.checkpoints else None
-        return self._workers.executor(self._worker, self._history.constraints, folder, self._budget)
+        logs = None if self._recorder.folder is None else self._recorder.folder / TRIAL_LOGS
+        return self._workers.executor(self._worker, self._history.constraints, folder, self._budget, logs=logs)
 
     def _next_job(self) -> Job | None:
         """Return the job of the next trial; `None` if there is none now, or when the search ends."""
@@ -429,7 +433,8 @@ class SearchLoop:
         try:
             for running in self._running.values():
                 self._recorder.end(replace(running.trial, state="failed", error=message))
-            self._callbacks[0].on_problem(self._study, f"{told}; `archwright resume {folder}` goes on")
+            for log in self._logs:
+                log.on_problem(self._study, f"{told}; `archwright resume {folder}` goes on")
         except Exception as error:  # nobody is left to be told
             say(f"its end could not be put on record: {error!r}")
         return True
@@ -455,9 +460,16 @@ class SearchLoop:
         return True
 
     def _notify(self, event: str, *details: object) -> None:
-        """Call a method of each callback."""
-        for callback in self._callbacks:
-            getattr(callback, event)(self._study, *details)
+        """Call a method of each callback; an optional one that fails is left out from then on."""
+        for callback in list(self._callbacks):
+            try:
+                getattr(callback, event)(self._study, *details)
+            except Exception as error:
+                if not callback.optional or isinstance(error, Stopped):
+                    raise
+                self._callbacks = [each for each in self._callbacks if each is not callback]
+                failed = f"the callback {type(callback).__name__} failed in {event} and is called no more"
+                self._problem(failed, traceback.format_exc())
 
     def _problem(self, message: str, details: str = "") -> None:
         self._notify("on_problem", f"{message}\n{details}".rstrip())

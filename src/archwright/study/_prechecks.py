@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from archwright._words import counted
-from archwright.cost import COUNTED, Cost, Counted, costs_of, pace_of
+from archwright.cost import COUNTED, Cost, Counted, TrainingPace, costs_of, pace_of
 from archwright.evaluate import Evaluator
 from archwright.space import Architecture, InputSpec, Space
 from archwright.trials import Constraint
@@ -33,6 +33,8 @@ class Prechecks:
         self._space, self._example_input = space, example_input
         self._known: dict[Architecture, dict[str, float]] = {}
         self._failures: dict[Architecture, str] = {}
+        self._timed: dict[str, float] = {}
+        self._on_record: dict[str, float] = {}
 
     def __bool__(self) -> bool:
         return bool(self._constraints)
@@ -57,13 +59,36 @@ class Prechecks:
         for cost in self._costs:  # the cheapest first, and no more than it takes to refuse
             if not known.keys() >= set(cost.metrics):
                 try:
-                    known |= cost.of(self._space, architecture, self._example_input)
+                    known |= self._cost(cost, architecture)
                 except Exception as error:  # a layer may raise anything
                     self._failures[architecture] = str(error) or type(error).__name__
                     return True
             if not all(each.keeps(known) for each in self._constraints if each.metric in known):
                 return False
         return True
+
+    def _cost(self, cost: Cost, architecture: Architecture) -> dict[str, float]:
+        if not isinstance(cost, TrainingPace):
+            return cost.of(self._space, architecture, self._example_input)
+        (name,) = cost.metrics
+        if architecture.id in self._on_record:
+            return {name: self._on_record[architecture.id]}
+        found = cost.of(self._space, architecture, self._example_input)
+        self._timed[architecture.id] = found[name]
+        return found
+
+    def take_timed(self) -> dict[str, float]:
+        """Return the training times per epoch that were measured since the last call, by the id of the architecture.
+
+        All else that is checked is determined by the architecture.
+        """
+        timed, self._timed = self._timed, {}
+        return timed
+
+    def believe(self, timed: Mapping[str, float]) -> None:
+        """Take training times per epoch from a record; they are not measured any more."""
+        self._on_record |= timed
+        self._known = {each: known for each, known in self._known.items() if each.id not in timed}
 
     def violation(self, architecture: Architecture) -> float:
         """Return how far the network of an architecture is beyond them, as far as that was looked at."""

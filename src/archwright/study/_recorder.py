@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from archwright.study._propose import Planner
 
 
+TIMED = "seconds_per_epoch"
+"""What a proposal may depend on besides the trials before it: the field of `Record.saw`."""
+
+
 class Recorder:
     """Keeps a study's store and its history in step.
 
@@ -54,7 +58,8 @@ class Recorder:
         self._lock: Lock | None = None
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._begun: dict[int, tuple[Trial, float]] = {}  # what this process runs, and since when
-        self._saw = 0  # trials that had ended when the last one was proposed
+        self._seen = 0  # trials that had ended when the last one was proposed
+        self._timed: dict[str, float] = {}  # training times that were measured since the last one was put on record
 
     @property
     def folder(self) -> Path | None:
@@ -103,12 +108,17 @@ class Recorder:
         Raises:
             StoreError: There is no study, or it is damaged.
         """
-        store = self.place.open(readonly=True)
-        try:
-            with _uncollected():
-                self._take(store.read())
-        finally:
-            store.close()
+        with self._reading() as store, _uncollected():
+            self._take(store.read())
+
+    def records(self) -> list[Record]:
+        """Return the trials as they are stored, with what their proposals had seen.
+
+        Raises:
+            StoreError: There is no study, or it is damaged.
+        """
+        with self._reading() as store:
+            return store.read().records
 
     def hold(self) -> Store:
         """Take the right to add, if it is not held yet, and return the store.
@@ -178,8 +188,9 @@ class Recorder:
         self.hold()
         trial = self._next_interrupted()
         if trial is None:
-            self._saw = len(self.history.finished)
+            self._seen = len(self.history.finished)
             trial = planner.next(self.history)
+            self._timed |= planner.prechecks.take_timed()
         return trial
 
     def begin(self, trial: Trial) -> Trial:
@@ -192,7 +203,9 @@ class Recorder:
             if trial.number < len(self.history.trials):
                 store.write(record)
             else:
-                store.add(replace(record, seen=self._saw))
+                saw = {TIMED: self._timed} if self._timed else None
+                store.add(replace(record, seen=self._seen, saw=saw))
+                self._timed = {}
         except Exception:  # after an interrupt it may be on record or not: `recover` finds out
             self.drop(trial.number)
             raise
@@ -279,6 +292,18 @@ class Recorder:
         return 0.0 if begun is None else time.monotonic() - begun[1]
 
     # ------------------------------------------------------------------ inside
+
+    @contextmanager
+    def _reading(self) -> Iterator[Store]:
+        """Give the store that is open, or open it to read."""
+        if self._store is not None:
+            yield self._store
+            return
+        store = self.place.open(readonly=True)
+        try:
+            yield store
+        finally:
+            store.close()
 
     def _settle(self, number: int) -> None:
         if number in self.interrupted:

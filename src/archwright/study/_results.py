@@ -9,6 +9,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from archwright._disk import is_folder
 from archwright.errors import DataError, StudyError
 from archwright.evaluate import Evaluator, Learned
 from archwright.schedulers import Ladder, Scheduler
@@ -20,6 +21,7 @@ from archwright.study._baseline import Baseline, ahead
 from archwright.study._best import Artifacts, Best
 from archwright.study._budget import Budget
 from archwright.study._ensemble import Ensemble
+from archwright.study._folder import TRIAL_LOGS
 from archwright.study._picture import draw_front, draw_learned
 from archwright.study._propose import Planner
 from archwright.study._recorder import Recorder
@@ -130,6 +132,18 @@ class Results:
     def given(self, trial: Trial) -> str:
         """Return the fidelity of a trial as text, such as "epochs 3"; empty for a full evaluation."""
         return "" if trial.fidelity is None else describe_spent(self.space, self.ladder, trial.fidelity)
+
+    def log_file(self, number: int) -> Path | None:
+        """Return the file with what a trial printed in its worker process; `None` if there is none.
+
+        Args:
+            number: The number of the trial.
+        """
+        folder = None if self._recorder.folder is None else self._recorder.folder / TRIAL_LOGS
+        if folder is None or not is_folder(folder):
+            return None
+        file = folder / f"{number}.log"
+        return file if file.is_file() and not file.is_symlink() else None
 
     @property
     def learned(self) -> Learned | None:

@@ -18,7 +18,7 @@ from archwright.strategies import Strategy
 from archwright.study._auto import choose, default_objectives
 from archwright.study._baseline import has_baselines
 from archwright.study._budget import Budget
-from archwright.study._callback import Callback
+from archwright.study._callback import Callback, as_callbacks
 from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, with_supernet
 from archwright.study._clock import began
 from archwright.study._ensemble import check_ensemble
@@ -136,6 +136,7 @@ def search(
     """
     start = began()
     settings = Workers(workers, trial_seconds, trial_memory, retries)
+    callbacks = as_callbacks(callbacks)
     wanted = None if objective is None else parse_objectives(objective)
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)

@@ -23,7 +23,7 @@ from archwright.strategies import Strategy, for_objectives
 from archwright.study import _describe as describe
 from archwright.study._best import Artifacts
 from archwright.study._budget import Budget
-from archwright.study._callback import Callback
+from archwright.study._callback import Callback, as_callbacks
 from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, resumed
 from archwright.study._clock import began
 from archwright.study._ensemble import check_ensemble
@@ -332,7 +332,7 @@ class Study(Results):
         check_run(self.space, evaluator, budget, final)
         check_ensemble(ensemble, evaluator, self.objectives)
         self.forecast = None  # of a search before, in another budget
-        return self._run(evaluator, budget, final, ensemble, callbacks, settings, start=start)
+        return self._run(evaluator, budget, final, ensemble, as_callbacks(callbacks), settings, start=start)
 
     def resume(
         self,

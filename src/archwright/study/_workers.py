@@ -71,7 +71,7 @@ class Workers:
 
     def decided(self, evaluator: Evaluator, budget: Budget) -> tuple[Workers, tuple[str, ...]]:
         """Return the settings with a number in place of "auto", and lines about the choice."""
-        measured = _measured(evaluator)
+        measured = measured_metrics(evaluator)
         if self.workers == AUTO:
             count, reason = _as_many_as_pay(evaluator, budget, measured, self.trial_memory)
             return replace(self, workers=count), (f"workers {count}: {reason}",)
@@ -80,7 +80,13 @@ class Workers:
         return self, (f"workers {self.workers}: {measured[0]} is less exact, as other trials run while it is measured",)
 
     def executor(
-        self, worker: Worker, constraints: Sequence[Constraint], folder: Path | None, budget: Budget
+        self,
+        worker: Worker,
+        constraints: Sequence[Constraint],
+        folder: Path | None,
+        budget: Budget,
+        *,
+        logs: Path | None = None,
     ) -> Executor:
         """Return the processes.
 
@@ -89,6 +95,7 @@ class Workers:
             constraints: The constraints of the search.
             folder: The folder with the checkpoints; `None` if there are none.
             budget: The budget.
+            logs: The folder for what trials print; `None` to leave it where this process prints to.
         """
         from archwright.execute import Processes
 
@@ -106,6 +113,7 @@ class Workers:
             environment=environment,
             memory=self.trial_memory,
             late=_LATE + (_LATE_SHARE * budget.time if math.isfinite(budget.time) else 0.0),
+            logs=logs,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -135,7 +143,7 @@ def _worker(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint
     return Worker(space, evaluator, constraints=constraints, states=states, attempt=guard.attempt)
 
 
-def _measured(evaluator: Evaluator) -> list[str]:
+def measured_metrics(evaluator: Evaluator) -> list[str]:
     """Return the metrics that are measured on this machine before or after a training."""
     return [name for cost in costs_of(evaluator) if not cost.is_counted for name in cost.metrics]
 
