@@ -146,7 +146,19 @@ def test_the_record_is_in_the_file_but_for_the_last_moment(tmp_path):
 
 # --------------------------------------------------------------------------- links
 
-LINKS = ["best", "front", "top", "checkpoints", "log.txt", "supernet.pt", "study.lock.json", "study.lock", "study.db"]
+LINKS = [
+    "best",
+    "front",
+    "top",
+    "checkpoints",
+    "trials",
+    "log.txt",
+    "log.jsonl",
+    "supernet.pt",
+    "study.lock.json",
+    "study.lock",
+    "study.db",
+]
 
 
 @pytest.mark.parametrize("name", LINKS)
