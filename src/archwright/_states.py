@@ -30,8 +30,11 @@ def parse_state(content: bytes) -> dict[str, Any]:
     if sum(entry.file_size for entry in entries) > len(content):
         raise ValueError("cannot be read (it unpacks to more than it holds)")
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if archive.testzip() is not None:  # torch does not compare the checksums that it writes
+                raise zipfile.BadZipFile
         state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")  # tensors and plain values alone
-    except Exception as error:  # whatever a damaged file makes torch raise
+    except Exception as error:  # whatever a damaged file makes others raise
         raise ValueError(f"cannot be read ({type(error).__name__})") from error
     if not isinstance(state, dict):
         raise ValueError(f"cannot be read (it is a {type(state).__name__})")

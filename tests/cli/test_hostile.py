@@ -283,6 +283,7 @@ STATES = {
     "a bomb": (BOMB, "it is compressed, which torch.save does not do"),
     "a list": (saved([1]), "it is a list"),
     "half a file": (saved({"a": torch.zeros(9)})[:400], "it is no file of torch.save"),
+    "a damaged weight": (saved({"a": torch.ones(99)}).replace(torch.ones(9).numpy().tobytes(), bytes(36), 1), "BadZip"),
     "nothing": (b"", "it is no file of torch.save"),
 }
 
