@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import IO
 
 # What a search loads. The process that all are forked from must have one thread, or the forked ones hang.
-_FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(
     [
         "torch",
         "torch._dynamo",  # which an optimizer of torch loads
@@ -54,7 +54,7 @@ class Started:
         ends = [os.pipe(), os.pipe(), os.pipe()]
         theirs = [Connection(ends[0][0], writable=False), *(Connection(end[1], readable=False) for end in ends[1:])]
         self.args = list(map(str, arguments))
-        self._process = _FORKED.Process(target=_main, args=(self.args, dict(env), str(cwd), theirs))
+        self._process = FORKED.Process(target=_main, args=(self.args, dict(env), str(cwd), theirs))
         self._process.start()
         for end in theirs:
             end.close()

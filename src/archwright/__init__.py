@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         TextClassifier,
     )
     from archwright.evaluate import Candidate, Evaluator, Repeats, Stopped, Training
+    from archwright.execute import Ray, Slurm
     from archwright.proxies import ProxyEvaluator
     from archwright.space import (
         Architecture,
@@ -67,6 +68,7 @@ _HOME = {
     **dict.fromkeys(("Forecaster", "ImageClassifier", "ImageRegressor", "TabularClassifier"), "estimators"),
     **dict.fromkeys(("TabularRegressor", "TextClassifier"), "estimators"),
     **dict.fromkeys(("Candidate", "Evaluator", "Repeats", "Stopped", "Training"), "evaluate"),
+    **dict.fromkeys(("Ray", "Slurm"), "execute"),
     "ProxyEvaluator": "proxies",
     **dict.fromkeys(
         (
@@ -107,7 +109,9 @@ __all__ = [
     "Nested",
     "Objective",
     "ProxyEvaluator",
+    "Ray",
     "Repeats",
+    "Slurm",
     "Space",
     "Stopped",
     "Study",

@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 import archwright as aw
-from archwright.cli._named import default_trials, evaluator_for, parse_fidelity, parse_scheduler, parse_start
-from archwright.errors import ArchitectureError, SchedulerError, UnknownName
+from archwright.cli._named import (
+    default_trials,
+    evaluator_for,
+    parse_executor,
+    parse_fidelity,
+    parse_scheduler,
+    parse_start,
+)
+from archwright.errors import ArchitectureError, SchedulerError, StudyError, UnknownName
 from archwright.schedulers import ASHA, Hyperband
 from archwright.strategies import DARTS, Random
 
@@ -23,6 +30,17 @@ def test_schedulers_with_settings():
         parse_scheduler("asha:depth=4")
     with pytest.raises(UnknownName, match="asha"):
         parse_scheduler("ash")
+
+
+def test_executors_with_settings():
+    assert parse_executor("processes") == "processes"
+    assert parse_executor("ray") == aw.Ray()
+    assert parse_executor("ray:address=10.0.0.1:6379,cpus=2,gpus=0.5") == aw.Ray("10.0.0.1:6379", cpus=2, gpus=0.5)
+    options = {"slurm_partition": "gpu", "mem_gb": 16}
+    assert parse_executor(f"slurm:cpus=4,options={json.dumps(options)}") == aw.Slurm(cpus=4, options=options)
+    for text in ("ray:cpu=1", "processes:cpus=2", "ray:cpus"):
+        with pytest.raises(StudyError):
+            parse_executor(text)
 
 
 def test_fidelities():

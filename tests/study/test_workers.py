@@ -21,7 +21,7 @@ from tests.study.helpers import SMALL, SPACE, function, record, value
 from tests.study.killed import Growing
 
 import archwright as aw
-from archwright.errors import EvaluationError, StudyError
+from archwright.errors import EvaluationError, StudyError, UnknownName
 from archwright.execute import Job, Worker
 from archwright.store import MemoryStore
 from archwright.strategies import Random, Strategy
@@ -605,11 +605,34 @@ def test_settings_are_on_record_and_a_search_goes_on_with_them(tmp_path):
         "trial_seconds": 60,
         "trial_memory": None,
         "retries": 1,
+        "executor": "processes",
     }
     study.resume(aw.Budget(trials=6))
     assert os.getpid() not in {trial.metrics["process"] for trial in study.trials}
     aw.load(tmp_path, evaluator=evaluate).resume(aw.Budget(trials=8), workers=1)
     assert {trial.metrics["process"] for trial in aw.load(tmp_path).trials[6:]} == {os.getpid()}
+
+
+def test_a_record_does_not_say_which_cluster_is_joined():
+    written = Workers(8, executor=aw.Ray("10.0.0.1:6379")).to_json()
+    assert written["executor"] == "ray"
+    with pytest.raises(StudyError, match=r"ran on 'ray', whose settings are not on record: .*--executor ray"):
+        Workers.resumed(written, None, None)
+    assert Workers(**Workers.resumed(written, 2, aw.Ray("auto"))) == Workers(2, executor=aw.Ray("auto"))
+    assert Workers(**Workers.resumed(written, None, "processes")) == Workers(8)
+    assert Workers(**Workers.resumed(None, None, None)) == Workers()
+    assert Workers.from_json(written) == Workers("auto")  # to run trials again on this machine
+
+
+def test_an_unknown_executor_is_told_before_anything_is_written(tmp_path):
+    with pytest.raises(UnknownName, match="Did you mean 'ray'"):
+        aw.search(SPACE, function, budget=aw.Budget(trials=1), path=tmp_path, executor="rya")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_machine_without_the_run_folder_is_told(tmp_path):
+    with pytest.raises(StudyError, match=r"has no folder .*elsewhere, .* storage that all of them share"):
+        _workers._worker(SPACE, Growing(), (), tmp_path / "elsewhere")
 
 
 def test_what_cannot_be_sent_is_told_before_the_first_trial():

@@ -17,6 +17,7 @@ from archwright.cli._options import (
     Code,
     Ensemble,
     EnsembleSize,
+    Executor,
     Final,
     Json,
     Minutes,
@@ -24,6 +25,7 @@ from archwright.cli._options import (
     Retries,
     Run,
     SkipBroken,
+    Starts,
     StoreUrl,
     Track,
     TrialMemory,
@@ -134,13 +136,7 @@ def search(
         list[str] | None,
         typer.Option(help="Constraint, such as 'parameters<=1e6' or 'latency_ms<=5'; may be repeated."),
     ] = None,
-    start: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Architecture to try first: a run folder, for its best network, or a JSON file of decisions; may be "
-            "repeated. By default, the strategy auto tries a few known designs."
-        ),
-    ] = None,
+    start: Starts = None,
     inherit: Annotated[
         bool, typer.Option(help="Initialise each trial with the weights of the most similar good trial before it.")
     ] = False,
@@ -187,6 +183,7 @@ def search(
     trial_seconds: TrialSeconds = None,
     trial_memory: TrialMemory = None,
     retries: Retries = 2,
+    executor: Executor = None,
     final: Final = 1,
     no_final: Annotated[bool, typer.Option("--no-final", help="Skip the final training.")] = False,
     baseline: Baseline = None,
@@ -226,6 +223,7 @@ def search(
         default_trials,
         evaluator_for,
         free_folder,
+        parse_executor,
         parse_fidelity,
         parse_options,
         parse_scheduler,
@@ -291,6 +289,7 @@ def search(
             trial_seconds=trial_seconds,
             trial_memory=trial_memory,
             retries=retries,
+            executor=parse_executor(executor or "processes"),
             callbacks=[shown, *trackers],
         )
     raise typer.Exit(shown.conclude(study, as_json=json))
@@ -313,13 +312,14 @@ def resume(
         int | None, typer.Option(help="Largest number of networks in the ensemble; 0 for none; default: as before.")
     ] = None,
     workers: Workers = None,
+    executor: Executor = None,
     track: Track = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
     """Continue a search, also with a larger budget."""
     from archwright.cli._console import warnings_as_lines
-    from archwright.cli._named import parse_trackers, parse_workers
+    from archwright.cli._named import parse_executor, parse_trackers, parse_workers
     from archwright.cli._render import Display
     from archwright.study import Budget, counting_from, load
 
@@ -329,8 +329,8 @@ def resume(
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
         count = None if workers is None else parse_workers(workers)
-        callbacks = [display, *trackers]
-        study.resume(budget=budget, final=final, ensemble=ensemble, workers=count, callbacks=callbacks)
+        where, called = None if executor is None else parse_executor(executor), [display, *trackers]
+        study.resume(budget, final=final, ensemble=ensemble, workers=count, executor=where, callbacks=called)
     raise typer.Exit(display.conclude(study, as_json=json))
 
 

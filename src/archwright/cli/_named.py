@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from archwright.bench import Entry
     from archwright.callbacks import Tracker
     from archwright.evaluate import Evaluator, Training
+    from archwright.execute import Cluster
 
 EVALUATORS = {
     "training": "Train each network from scratch.",
@@ -240,6 +241,14 @@ def parse_trackers(texts: Iterable[str]) -> list[Tracker]:
 def parse_workers(text: str) -> int | str:
     """Return the number of workers, or "auto", which the search checks."""
     return int(text) if text.isdecimal() else text
+
+
+def parse_executor(text: str) -> str | Cluster:
+    """Return the executor of a text such as "ray:address=auto,gpus=0.5"."""
+    from archwright.execute import cluster_of
+
+    name, settings = split_settings(text, error=StudyError)
+    return cluster_of(name, **{key: _value(value) for key, value in settings.items()}) or name
 
 
 def free_folder(path: Path) -> Path:

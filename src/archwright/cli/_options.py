@@ -47,12 +47,27 @@ SkipBroken = Annotated[
     typer.Option("--skip-broken", help="Leave out images of a folder that cannot be decoded, and say which."),
 ]
 Minutes = Annotated[float | None, typer.Option(help="Search budget in minutes, the final training included.")]
+Starts = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Architecture to try first: a run folder, for its best network, or a JSON file of decisions; may be "
+        "repeated. By default, the strategy auto tries a few known designs."
+    ),
+]
 Workers = Annotated[
     str | None,
     typer.Option(
         metavar="N|auto",
         help="Number of trials at a time, each in a process of its own; auto: one for each core or GPU, if that pays. "
         "Default: 1, and for resume as before.",
+    ),
+]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Where trials run: processes (of this machine), ray or slurm, with settings after a colon: "
+        "ray:address=auto,gpus=0.5. Default: processes; resume needs it for a search on a cluster.",
     ),
 ]
 TrialSeconds = Annotated[float | None, typer.Option(help="Time limit of a trial, in seconds.")]

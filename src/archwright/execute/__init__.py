@@ -12,10 +12,15 @@ from archwright.execute._outcome import Outcome, broken_by, conclude, report_of
 from archwright.execute._worker import Listen, Worker
 
 if TYPE_CHECKING:
+    from archwright.execute._cluster import Cluster
+    from archwright.execute._clusters import cluster_of
     from archwright.execute._processes import Processes
+    from archwright.execute._ray import Ray
+    from archwright.execute._slurm import Slurm
 
 __all__ = [
     "Checkpoints",
+    "Cluster",
     "Executor",
     "InProcess",
     "Job",
@@ -23,15 +28,27 @@ __all__ = [
     "Origin",
     "Outcome",
     "Processes",
+    "Ray",
     "Report",
+    "Slurm",
     "Worker",
     "broken_by",
+    "cluster_of",
     "conclude",
     "drive",
     "report_of",
 ]
 
-__getattr__ = lazy(__name__, {"_processes": ["Processes"]})
+__getattr__ = lazy(
+    __name__,
+    {
+        "_cluster": ["Cluster"],
+        "_clusters": ["cluster_of"],
+        "_processes": ["Processes"],
+        "_ray": ["Ray"],
+        "_slurm": ["Slurm"],
+    },
+)
 
 
 def __dir__() -> list[str]:

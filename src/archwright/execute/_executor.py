@@ -15,7 +15,7 @@ class Executor(ABC):
     """Base class of executors, which run jobs.
 
     Attributes:
-        capacity: Number of jobs that run in parallel.
+        capacity: Number of jobs that run in parallel; it may change during `wait`.
 
     Example:
         >>> from archwright.execute import Executor, InProcess
@@ -35,11 +35,15 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def wait(self) -> tuple[Report, Candidate]:
+    def wait(self) -> tuple[Report, Candidate] | None:
         """Wait for the next running job to end; return its final report and its candidate.
 
         The listeners of all running jobs are called meanwhile. The candidate's network is available until the next job
         is started.
+
+        Returns:
+            The report and the candidate; `None` if no job has ended and more can be started, since there is more
+            capacity.
         """
 
     def stop(self, trial: int, grace: float = 0.0) -> None:  # noqa: B027 - a job that runs inside `wait` cannot be
@@ -117,5 +121,6 @@ def drive(
             return
         meanwhile()
         ended = executor.wait()
-        running -= 1
-        yield ended
+        if ended is not None:
+            running -= 1
+            yield ended

@@ -1,12 +1,14 @@
 """Objects for other processes of the same search: code by value, tensors and arrays in a file that all of them map.
 
 These are pickles, unlike all that is kept of a search: they hold what the user's own program holds, they go from a
-process to its own children, and their file has no name that anybody could put another one under.
+process to its own children, on this machine or on others of the user's, and their file has no name that anybody could
+put another one under.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import sys
 import tempfile
@@ -24,7 +26,7 @@ class Payload:
 
     Args:
         item: The object. Functions and classes of the main program, of notebooks and inside functions are stored by
-            value, those of modules by name.
+            value, those of modules by name. Or bytes, the `content` of another payload.
 
     Attributes:
         path: The path of the file, for processes that inherit `descriptors`.
@@ -34,18 +36,36 @@ class Payload:
     def __init__(self, item: Any) -> None:
         if sys.platform == "linux":
             # Without a name: nothing of it can be left behind.
-            self._file: Any = tempfile.TemporaryFile(prefix="archwright-")  # noqa: SIM115 - `close` closes it
-            self.descriptors: tuple[int, ...] = (self._file.fileno(),)
-            self.path = f"/proc/self/fd/{self._file.fileno()}"
+            self._hold(tempfile.TemporaryFile(prefix="archwright-"))  # noqa: SIM115 - `close` closes it
         else:
-            self._file = tempfile.NamedTemporaryFile(prefix="archwright-")  # noqa: SIM115
-            self.descriptors, self.path = (), self._file.name
+            self._file: Any = tempfile.NamedTemporaryFile(prefix="archwright-")  # noqa: SIM115
+            self.descriptors: tuple[int, ...] = ()
+            self.path: str = self._file.name
         try:
-            dump(item, self._file)
+            if isinstance(item, bytes | memoryview):
+                self._file.write(item)
+            else:
+                dump(item, self._file)
             self._file.flush()
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def adopt(cls, descriptor: int) -> Payload:
+        """Return the payload in an open file without a name."""
+        payload = cls.__new__(cls)
+        payload._hold(os.fdopen(descriptor, "rb"))
+        return payload
+
+    def content(self) -> bytes:
+        """Return what the file holds."""
+        self._file.seek(0)
+        content: bytes = self._file.read()
+        return content
+
+    def _hold(self, file: Any) -> None:
+        self._file, self.descriptors, self.path = file, (file.fileno(),), f"/proc/self/fd/{file.fileno()}"
 
     def close(self) -> None:
         """Remove the file, as soon as no process uses it."""

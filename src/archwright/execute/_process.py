@@ -1,4 +1,4 @@
-"""A worker process, as the process of the search sees it."""
+"""A worker process, as the process of the search sees it: what it runs, and one of this machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing import Pipe, connection
@@ -22,17 +23,16 @@ from archwright.execute._worker import Listen
 _LOOK = 0.2  # seconds between two looks at its life, where the system does not tell of its death
 
 
-class WorkerProcess:
-    """A process that runs one job after the other. It leads a group: what it forks is killed with it.
+class WorkerProcess(ABC):
+    """A process that runs one job after the other.
 
     Args:
         place: Its place in the pool.
-        payload: The function that makes its worker.
-        environment: Environment variables that it has besides those of this process.
-        logs: The folder for what its jobs print; `None` for the standard output and error of this process.
+        connection: What it is told by, and tells by.
 
     Attributes:
-        output: Where it prints to, or `None`.
+        handles: What becomes ready when it has something to say, and what when it has died.
+        output: Where it prints to; `None` if that is not for this process to know.
         job: The job that it runs or ran last.
         listen: Called with the reports of the job.
         until: When the time of the job is over, in seconds of `time.monotonic()`; `None` for no limit.
@@ -45,17 +45,117 @@ class WorkerProcess:
         is_killed: Whether it was killed, or found dead.
         peak: The most memory of the job so far, in bytes, as far as it was looked at.
         looked: When it was looked at last.
+        has_same_clock: Whether its `time.monotonic()` is that of this process.
+        tells_of_death: Whether one of `handles` becomes ready when it dies, whatever it has forked.
     """
 
     job: Job
     listen: Listen
     until: float | None
+    has_same_clock: bool = True
+    tells_of_death: bool = True
+
+    def __init__(self, place: int, connection: Any) -> None:
+        self.place, self.connection = place, connection
+        self.handles: list[Any] = [connection]
+        self.is_ready = self.is_trained = self.is_full = self.is_killed = False
+        self.end, self.peak, self.looked, self._began = math.inf, 0, 0.0, 0.0
+        self.curve: Curve = ()
+        self.failure: Exception | None = None
+        self.output: Output | None = None
+
+    # ------------------------------------------------------------------ its job
+
+    def begin(self, job: Job, listen: Listen, until: float | None, late: float) -> None:
+        """Give it a job, and so many seconds more than the job's time until it is killed."""
+        self.job, self.listen, self.until = job, listen, until
+        self.end = math.inf if until is None else until + late
+        self.curve, self.failure, self.peak, self.is_trained = (), None, 0, False
+        self._began = time.monotonic()
+        if self.output is not None:
+            self.output.begin(job.trial, job.attempt)
+        self.send("job", job.to_json(), until if self.has_same_clock else None)
+
+    def report(self, kind: Kind, error: str) -> Report:
+        """Return a report that ends its job without its doing."""
+        seconds = time.monotonic() - self._began
+        cause = "" if kind == "stopped" else error
+        return Report(self.job.trial, kind, curve=self.curve, seconds=seconds, error=error, cause=cause)
+
+    def send(self, *message: Any) -> None:
+        """Send it a message; that it is dead is noticed elsewhere."""
+        with suppress(OSError):
+            self.connection.send(message)
+
+    def receive(self) -> Any:
+        """Return the next message.
+
+        Raises:
+            EOFError: It cannot send any more; or an OSError.
+        """
+        return self.connection.recv()
+
+    @property
+    def has_message(self) -> bool:
+        """Whether it has sent something, or cannot send any more."""
+        try:
+            return bool(self.connection.poll(0))
+        except OSError:
+            return True
+
+    def network(self, job: Job) -> tuple[bytes | None, str]:
+        """Return the stored network of a job, with its preprocessing; or `None`, and the reason."""
+        if self.is_killed or job is not self.job:
+            return None, "the process has another trial by now"
+        self.send("network")
+        with suppress(EOFError, OSError):
+            while self.has_message or self.is_alive:
+                if self.has_message:
+                    kind, *content = self.receive()
+                    if kind == "network":  # and not a late report of a thread that the job has left
+                        return content[0], content[1]
+                connection.wait(self.handles, _LOOK)
+        return None, "the process has died"
+
+    # ------------------------------------------------------------------ its life
+
+    @property
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+
+    @abstractmethod
+    def memory(self) -> int:
+        """Return the bytes that it uses with all that it has forked, without what it shares with the search."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Do to it what Ctrl-C does."""
+
+    @abstractmethod
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, but no longer than some seconds."""
+
+    @abstractmethod
+    def kill(self) -> str:
+        """End it with all that it has forked; return how it has ended, to follow its name."""
+
+
+class LocalProcess(WorkerProcess):
+    """A worker process of this machine. It leads a group: what it forks is killed with it.
+
+    Args:
+        place: Its place in the pool.
+        payload: The function that makes its worker.
+        environment: Environment variables that it has besides those of this process.
+        logs: The folder for what its jobs print; `None` for the standard output and error of this process.
+    """
 
     def __init__(self, place: int, payload: Payload, environment: Mapping[str, str], logs: Path | None = None) -> None:
-        self.place = place
+        ours, theirs = Pipe()
+        super().__init__(place, ours)
         self.output = None if logs is None else Output(logs)
         printed = None if self.output is None else self.output.end
-        self.connection, theirs = Pipe()
         code = (
             "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
             f"sys.path[:] = {sys.path!r}; from archwright.execute._child import main; "
@@ -76,58 +176,9 @@ class WorkerProcess:
             if printed is not None:
                 os.close(printed)
         self._death = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else None
-        self.handles: list[Any] = [self.connection, *([] if self._death is None else [self._death])]
-        self.is_ready = self.is_trained = self.is_full = self.is_killed = False
-        self.end, self.peak, self.looked, self._began = math.inf, 0, 0.0, 0.0
-        self.curve: Curve = ()
-        self.failure: Exception | None = None
-
-    # ------------------------------------------------------------------ its job
-
-    def begin(self, job: Job, listen: Listen, until: float | None, late: float) -> None:
-        """Give it a job, and so many seconds more than the job's time until it is killed."""
-        self.job, self.listen, self.until = job, listen, until
-        self.end = math.inf if until is None else until + late
-        self.curve, self.failure, self.peak, self.is_trained = (), None, 0, False
-        self._began = time.monotonic()
-        if self.output is not None:
-            self.output.begin(job.trial, job.attempt)
-        self.send("job", job.to_json(), until)
-
-    def report(self, kind: Kind, error: str) -> Report:
-        """Return a report that ends its job without its doing."""
-        seconds = time.monotonic() - self._began
-        cause = "" if kind == "stopped" else error
-        return Report(self.job.trial, kind, curve=self.curve, seconds=seconds, error=error, cause=cause)
-
-    def send(self, *message: Any) -> None:
-        """Send it a message; that it is dead is noticed elsewhere."""
-        with suppress(OSError):
-            self.connection.send(message)
-
-    @property
-    def has_message(self) -> bool:
-        """Whether it has sent something, or cannot send any more."""
-        try:
-            return self.connection.poll(0)
-        except OSError:
-            return True
-
-    def network(self, job: Job) -> tuple[bytes | None, str]:
-        """Return the stored network of a job, with its preprocessing; or `None`, and the reason."""
-        if self.is_killed or job is not self.job:
-            return None, "the process has another trial by now"
-        self.send("network")
-        with suppress(EOFError, OSError):
-            while self.has_message or self.is_alive:
-                if self.has_message:
-                    kind, *content = self.connection.recv()
-                    if kind == "network":  # and not a late report of a thread that the job has left
-                        return content[0], content[1]
-                connection.wait(self.handles, _LOOK)
-        return None, "the process has died"
-
-    # ------------------------------------------------------------------ its life
+        if self._death is not None:
+            self.handles.append(self._death)
+        self.tells_of_death = self._death is not None
 
     @property
     def is_alive(self) -> bool:
@@ -137,11 +188,6 @@ class WorkerProcess:
         if self._death is not None:
             return not connection.wait([self._death], 0)
         return self._process.poll() is None
-
-    @property
-    def tells_of_death(self) -> bool:
-        """Whether one of `handles` becomes ready when it dies, whatever it has forked."""
-        return self._death is not None
 
     def memory(self) -> int:
         """Return the bytes that it uses with all that it has forked, without what it shares with the search."""

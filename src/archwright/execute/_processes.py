@@ -20,11 +20,11 @@ from archwright.execute._executor import Executor
 from archwright.execute._job import Job, Report
 from archwright.execute._outcome import report_of
 from archwright.execute._payload import Payload, load
-from archwright.execute._process import WorkerProcess
+from archwright.execute._process import LocalProcess, WorkerProcess
 from archwright.execute._worker import Listen, Worker
 
 _LOOK = 0.2  # seconds between two looks at the memory of a process
-_STILLBORN = 3  # processes in a row that die before they can run a job, after which no other is started
+_STILLBORN = 3  # processes in a row that die before they can run a job, until no other is started
 _GIGABYTE = 1e9
 _LATE = "it did not return when the time was over, and was ended"
 
@@ -90,22 +90,22 @@ class Processes(Executor):
         self._late, self._grace, self._logs = late, grace, logs
         self._idle: list[WorkerProcess] = []
         self._busy: dict[int, WorkerProcess] = {}  # by trial
-        self._stillborn = 0
+        self._stillborn, self._patience = 0, _STILLBORN
         self._is_told = False  # that something printed is missing in its file
         try:
             self._payload = Payload(make)
         except Exception as error:  # an object of the user's may raise anything when it is copied
             raise EvaluationError(
                 f"workers={capacity}: the evaluator or the space cannot be sent to another process: "
-                f"{type(error).__name__}: {error}. Take workers=1, or leave out what cannot be copied, such as a lock "
-                "or an open file"
+                f"{type(error).__name__}: {error}. Take workers=1 on this machine, or leave out what cannot be "
+                "copied, such as a lock or an open file"
             ) from error
 
     def start(self, job: Job, listen: Listen) -> None:
         """Start a job in a process that has none."""
         self._give(job, listen, None if job.seconds is None else time.monotonic() + job.seconds)
 
-    def wait(self) -> tuple[Report, Candidate]:
+    def wait(self) -> tuple[Report, Candidate] | None:
         """Wait for a job to end; call the listeners of the jobs meanwhile."""
         while True:
             processes = list(self._busy.values())
@@ -150,14 +150,14 @@ class Processes(Executor):
         else:
             places = {process.place for process in self._busy.values()}
             place = next(place for place in range(self.capacity) if place not in places)
-            process = WorkerProcess(place, self._payload, self._environment(place), self._logs)
+            process = LocalProcess(place, self._payload, self._environment(place), self._logs)
         self._busy[job.trial] = process
         process.begin(job, listen, until, self._late)
 
     def _hear(self, process: WorkerProcess) -> Report | None:
         """Take in a message of a process; return the report that ends its job, if it has ended."""
         try:
-            kind, *content = process.connection.recv()
+            kind, *content = process.receive()
         except (EOFError, OSError):
             return self._bury(process)
         if kind == "ready":
@@ -206,12 +206,16 @@ class Processes(Executor):
         if process.is_ready:
             used = f"; it had {process.peak / _GIGABYTE:.3g} GB of memory" if process.peak else ""
             return self._end(process, process.report("died", f"the process of the trial {how}{used}"))
-        self._stillborn += 1
-        if self._stillborn >= _STILLBORN:
-            raise StudyError(f"worker processes do not start: {self._stillborn} died in a row; the last one {how}")
+        self._count_stillborn(how)
         del self._busy[process.job.trial]
         self._give(process.job, process.listen, process.until)
         return None
+
+    def _count_stillborn(self, how: str) -> None:
+        """Count a process that has died before it could run a job; give up where no other has started since."""
+        self._stillborn += 1
+        if self._stillborn >= self._patience:
+            raise StudyError(f"worker processes do not start: {self._stillborn} died in a row; the last one {how}")
 
     def _end(self, process: WorkerProcess, report: Report) -> Report:
         del self._busy[report.trial]

@@ -222,8 +222,9 @@ class SearchLoop:
     def _search(self) -> None:
         self._dispatcher.clear()  # of what a killed process had no time to remove
         with closing(self._executor()) as executor:
-            look_ahead = partial(self._look_ahead, executor.capacity)
-            for report, candidate in drive(executor, self._next_job, self._listen, look_ahead):
+            for report, candidate in drive(
+                executor, self._next_job, self._listen, lambda: self._look_ahead(executor.capacity)
+            ):
                 self._end_trial(self._running.pop(report.trial), report, candidate)
         finished = self._history.finished
         if self.stopped_by == "seconds" and not self._history.trials:
@@ -234,12 +235,20 @@ class SearchLoop:
             self._problem(f"no trial of {len(finished)} is complete; last error: {told}")
 
     def _executor(self) -> Executor:
-        """Return what runs the trials: this process, or processes of their own."""
+        """Return what runs the trials: this process, or processes of their own, here or on a cluster."""
         if not self._workers.are_processes:
             return InProcess(self._worker)
         folder = self._checkpoints.share() if self._planner.checkpoints else None
+        folder = None if folder is None else folder.absolute()
         logs = None if self._recorder.folder is None else self._recorder.folder / TRIAL_LOGS
-        return self._workers.executor(self._worker, self._history.constraints, folder, self._budget, logs=logs)
+        return self._workers.start(
+            self._worker,
+            self._history.constraints,
+            folder,
+            self._budget,
+            logs=logs,
+            until=lambda: self._times.search_end,
+        )
 
     def _next_job(self) -> Job | None:
         """Return the job of the next trial; `None` if there is none now, or when the search ends."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright import strategies
 from archwright._deprecated import renamed
@@ -28,6 +28,9 @@ from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.study._study import Study
 from archwright.study._workers import Workers
 from archwright.trials import Constraint, Objective, parse_constraints, parse_objectives
+
+if TYPE_CHECKING:
+    from archwright.execute import Cluster
 
 
 @renamed(objectives="objective")
@@ -57,6 +60,7 @@ def search(
     trial_seconds: float | None = None,
     trial_memory: float | None = None,
     retries: int = 2,
+    executor: str | Cluster = "processes",
     callbacks: Iterable[Callback] = (),
 ) -> Study:
     """Search a space, train the best network from scratch, and return the study.
@@ -114,11 +118,14 @@ def search(
         trial_memory: The memory limit of a trial in gigabytes; one that exceeds it is ended, and fails. It runs in a
             process of its own then, also with one worker. Linux only.
         retries: How often a trial is started again whose process died; after that it fails.
+        executor: Where trials run: "processes" of this machine, "ray" or "slurm"; or a cluster, such as
+            `aw.Ray(address="auto", gpus=0.5)` or `aw.Slurm(cpus=4)`.
         callbacks: Callbacks that follow the search.
 
     Raises:
         BudgetError: No budget is given.
-        UnknownName: No strategy or space has that name.
+        UnknownName: No strategy, space or executor has that name.
+        MissingExtra: The library of the executor is not installed.
         StrategyError: The strategy does not support the space, or needs a supernet and the task is a function.
         SchedulerError: The scheduler cannot work with the evaluator, the strategy, the fidelities or the budget.
         ArchitectureError: A start does not belong to the space.
@@ -135,7 +142,7 @@ def search(
         'trials'
     """
     start = began()
-    settings = Workers(workers, trial_seconds, trial_memory, retries)
+    settings = Workers(workers, trial_seconds, trial_memory, retries, executor)
     callbacks = as_callbacks(callbacks)
     wanted = None if objective is None else parse_objectives(objective)
     if isinstance(strategy, str) and strategy != "auto":

@@ -42,6 +42,8 @@ from archwright.trials import Constraint, Objective, Trial, parse_constraints, p
 if TYPE_CHECKING:
     from typing import Self
 
+    from archwright.execute import Cluster
+
 
 class Study(Results):
     """A search with an ask-and-tell interface, whose trials are recorded from the first to the last.
@@ -288,6 +290,7 @@ class Study(Results):
         trial_seconds: float | None = None,
         trial_memory: float | None = None,
         retries: int = 2,
+        executor: str | Cluster = "processes",
         callbacks: Iterable[Callback] = (),
     ) -> Self:
         """Evaluate trials until the budget is used up, then run the final training; return the study itself.
@@ -312,6 +315,7 @@ class Study(Results):
             trial_seconds: The time limit of a trial, as in `aw.search`.
             trial_memory: The memory limit of a trial in gigabytes, as in `aw.search`.
             retries: How often a trial whose process died is started again, as in `aw.search`.
+            executor: Where trials run, as in `aw.search`.
             callbacks: Callbacks that follow the search.
 
         Raises:
@@ -322,13 +326,11 @@ class Study(Results):
             StudyLocked: Another process writes to the study.
         """
         start = began()
-        settings = Workers(workers, trial_seconds, trial_memory, retries)
-        stored = self._recorder.document["evaluator"]
-        given = evaluator_of(evaluator, self.objectives)
+        settings = Workers(workers, trial_seconds, trial_memory, retries, executor)
+        given, stored = evaluator_of(evaluator, self.objectives), self._recorder.document["evaluator"]
         evaluator = resumed(given, self.strategy, self.objectives, self.constraints, stored)
-        check_metrics_known(
-            evaluator, self.objectives, [each for each in self.constraints if each.metric not in COUNTED]
-        )
+        bounds = [each for each in self.constraints if each.metric not in COUNTED]
+        check_metrics_known(evaluator, self.objectives, bounds)
         check_run(self.space, evaluator, budget, final)
         check_ensemble(ensemble, evaluator, self.objectives)
         self.forecast = None  # of a search before, in another budget
@@ -341,6 +343,7 @@ class Study(Results):
         final: bool | int | None = None,
         ensemble: int | None = None,
         workers: int | str | None = None,
+        executor: str | Cluster | None = None,
         callbacks: Iterable[Callback] = (),
     ) -> Self:
         """Continue the search with the recorded evaluator, or the one given to `load`.
@@ -350,24 +353,21 @@ class Study(Results):
             final: As in `run`; by default as recorded.
             ensemble: As in `run`; by default as recorded.
             workers: As in `run`; by default as recorded, and so are the limits of trials.
+            executor: As in `run`; has to be given again for a search that ran on a cluster.
             callbacks: Callbacks that follow the search.
 
         Raises:
-            StudyError: The evaluator cannot be restored from the record.
+            StudyError: The evaluator cannot be restored from the record, or the executor is not given again.
             BudgetError: No budget is given, and none is recorded.
         """
         budget = budget or self.budget
         if budget is None:
             raise BudgetError("the study has no budget yet: study.resume(Budget(trials=100))")
-        if final is None:
-            on_record = self._recorder.document["final"]
-            final = True if on_record is None else int(on_record)
-        if ensemble is None:
-            ensemble = (self._recorder.document["ensemble"] or {"size": 0})["size"]
-        settings = self._recorder.document["workers"] or Workers().to_json()
-        if workers is not None:
-            settings = {**settings, "workers": workers}
-        return self.run(self.evaluator, budget, final=final, ensemble=ensemble, callbacks=callbacks, **settings)
+        document = self._recorder.document
+        settings = Workers.resumed(document["workers"], workers, executor)
+        settings["final"] = (True if document["final"] is None else int(document["final"])) if final is None else final
+        settings["ensemble"] = (document["ensemble"] or {"size": 0})["size"] if ensemble is None else ensemble
+        return self.run(self.evaluator, budget, callbacks=callbacks, **settings)
 
     def stop(self) -> None:
         """End the search after the trials that run; to be called by callbacks."""

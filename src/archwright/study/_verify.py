@@ -80,7 +80,8 @@ def verify(study: Study, *, trials: int = 0) -> Verification:
     running, and training times that were measured for a constraint. All of it is on record, for any number of workers,
     also of a study that was interrupted and resumed.
 
-    Trials are run again as they were run first: with their seeds, and in as many processes. Only complete trials are,
+    Trials are run again as they were run first: with their seeds, and in as many processes; those of a cluster in
+    processes of this machine. Only complete trials are,
     without those that inherited weights, distributed evenly over the search, and the best one among them.
 
     Args:
@@ -216,7 +217,7 @@ def _run_again(
     with Guard(math.inf, lambda message: False) as guard:
         worker = Worker(study.space, evaluator, constraints=history.constraints, attempt=guard.attempt)
         executor = (
-            workers.executor(worker, history.constraints, None, budget) if workers.are_processes else InProcess(worker)
+            workers.start(worker, history.constraints, None, budget) if workers.are_processes else InProcess(worker)
         )
         try:
             for report, _ in drive(executor, next_job, listen):

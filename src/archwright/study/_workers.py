@@ -1,17 +1,18 @@
-"""How many trials run at one time, in which processes, and within which limits."""
+"""How many trials run at one time, in which processes and on which machines, and within which limits."""
 
 from __future__ import annotations
 
 import math
 import os
+import platform
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archwright._fields import fields
+from archwright._fields import fields, text
 from archwright._scalars import is_number, is_whole, keep_scalars
 from archwright._words import counted
 from archwright.cost import costs_of
@@ -23,7 +24,11 @@ from archwright.study._budget import Budget
 from archwright.study._guard import Guard
 from archwright.trials import Constraint
 
-AUTO = "auto"
+if TYPE_CHECKING:
+    from archwright.execute import Cluster
+
+AUTO, PROCESSES = "auto", "processes"
+_NUMBERS = ("workers", "trial_seconds", "trial_memory", "retries")
 DEATHS = 5
 """How often the process of a trial may die before the trial is at fault, also where it is that of the search."""
 
@@ -44,15 +49,17 @@ class Workers:
         trial_seconds: The time of a trial.
         trial_memory: The memory of a trial in gigabytes.
         retries: How often a trial whose process died is started again.
+        executor: Where trials run: "processes" of this machine, or a cluster or its name.
     """
 
     workers: int | str = 1
     trial_seconds: float | None = None
     trial_memory: float | None = None
     retries: int = 2
+    executor: str | Cluster = PROCESSES
 
     def __post_init__(self) -> None:
-        keep_scalars(self, *asdict(self))
+        keep_scalars(self, "workers", "trial_seconds", "trial_memory", "retries")
         if self.workers != AUTO and not (is_whole(self.workers) and 1 <= self.workers <= _MOST):
             raise StudyError(
                 f'workers is the number of trials at a time, 1 to {_MOST}, or "auto", not {self.workers!r}'
@@ -63,15 +70,26 @@ class Workers:
                 raise StudyError(f"{name} is a number of {unit} above 0, or None for no limit, not {value!r}")
         if not (is_whole(self.retries) and 0 <= self.retries < DEATHS):
             raise StudyError(f"retries is a number from 0 to {DEATHS - 1}, not {self.retries!r}")
+        if self.executor != PROCESSES:
+            from archwright.execute import cluster_of
+
+            object.__setattr__(self, "executor", cluster_of(self.executor))
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster; `None` for this machine."""
+        return None if isinstance(self.executor, str) else self.executor
 
     @property
     def are_processes(self) -> bool:
         """Whether trials run in processes of their own; memory can be limited in these alone."""
-        return self.workers != 1 or self.trial_memory is not None
+        return self.workers != 1 or self.trial_memory is not None or self.cluster is not None
 
     def decided(self, evaluator: Evaluator, budget: Budget) -> tuple[Workers, tuple[str, ...]]:
         """Return the settings with a number in place of "auto", and lines about the choice."""
         measured = measured_metrics(evaluator)
+        if self.cluster is not None:
+            return self._decided_on(self.cluster, measured)
         if self.workers == AUTO:
             count, reason = _as_many_as_pay(evaluator, budget, measured, self.trial_memory)
             return replace(self, workers=count), (f"workers {count}: {reason}",)
@@ -79,7 +97,17 @@ class Workers:
             return self, ()
         return self, (f"workers {self.workers}: {measured[0]} is less exact, as other trials run while it is measured",)
 
-    def executor(
+    def _decided_on(self, cluster: Cluster, measured: Sequence[str]) -> tuple[Workers, tuple[str, ...]]:
+        """Return the settings with a number in place of "auto", and lines about the choice, for a cluster."""
+        decided, lines = self, []
+        if self.workers == AUTO:
+            decided = replace(self, workers=min(cluster.room(), _MOST))
+            lines.append(f"workers {decided.workers}: as many as the cluster has room for")
+        if measured:
+            lines.append(f"workers {decided.workers}: {measured[0]} is measured on whatever machine a trial runs")
+        return decided, tuple(lines)
+
+    def start(
         self,
         worker: Worker,
         constraints: Sequence[Constraint],
@@ -87,19 +115,33 @@ class Workers:
         budget: Budget,
         *,
         logs: Path | None = None,
+        until: Callable[[], float] = lambda: math.inf,
     ) -> Executor:
-        """Return the processes.
+        """Start the executor with processes of their own.
 
         Args:
             worker: The worker of this process.
             constraints: The constraints of the search.
             folder: The folder with the checkpoints; `None` if there are none.
             budget: The budget.
-            logs: The folder for what trials print; `None` to leave it where this process prints to.
+            logs: The folder for what trials print on this machine; `None` to leave it where this process prints to.
+            until: Returns when the search ends, in seconds of `time.monotonic()`.
         """
         from archwright.execute import Processes
 
         assert isinstance(self.workers, int)
+        make = partial(_worker, worker.space, worker.evaluator, constraints, folder)
+        late = _LATE + (_LATE_SHARE * budget.time if math.isfinite(budget.time) else 0.0)
+        if self.cluster is not None:
+            return self.cluster.executor(
+                make,
+                worker,
+                size=self.workers,
+                environment=dict.fromkeys(_THREADS, str(self.cluster.threads)),
+                memory=self.trial_memory,
+                late=late,
+                until=until,
+            )
         threads, devices = max(1, min(_threads(), _cores() // self.workers)), _devices(worker.evaluator)
 
         def environment(place: int) -> dict[str, str]:
@@ -107,36 +149,70 @@ class Workers:
             return dict.fromkeys(_THREADS, str(threads)) | device
 
         return Processes(
-            partial(_worker, worker.space, worker.evaluator, constraints, folder),
+            make,
             worker,
             capacity=self.workers,
             environment=environment,
             memory=self.trial_memory,
-            late=_LATE + (_LATE_SHARE * budget.time if math.isfinite(budget.time) else 0.0),
+            late=late,
             logs=logs,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as a JSON object."""
-        return asdict(self)
+        """Return the settings as a JSON object, with the name of the executor alone.
+
+        A record does not say which cluster is joined, and what is submitted there: it may be somebody else's.
+        """
+        executor = PROCESSES if self.cluster is None else self.cluster.registered_as
+        return {**{name: getattr(self, name) for name in _NUMBERS}, "executor": executor}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Workers:
-        """Return the settings written by `to_json`."""
-        return cls(**data)
+    def from_json(cls, written: Mapping[str, Any]) -> Workers:
+        """Return the settings written by `to_json` for this machine: in place of a cluster, as many workers as pay."""
+        found = cls(**{name: written[name] for name in _NUMBERS if name in written})
+        return found if written.get("executor", PROCESSES) == PROCESSES else replace(found, workers=AUTO)
+
+    @classmethod
+    def resumed(
+        cls, written: Mapping[str, Any] | None, workers: int | str | None, executor: str | Cluster | None
+    ) -> dict[str, Any]:
+        """Return the settings with which a search goes on, by name.
+
+        Args:
+            written: The settings written by `to_json`.
+            workers: The number of workers; `None` for that on record.
+            executor: The executor; `None` for that on record.
+
+        Raises:
+            StudyError: That on record is a cluster.
+        """
+        written = {**cls().to_json(), **(written or {})}
+        if executor is None and written["executor"] != PROCESSES:
+            raise StudyError(
+                f"the search ran on {written['executor']!r}, whose settings are not on record: give executor= "
+                f"(--executor {written['executor']}) again, or executor='processes' for this machine"
+            )
+        found = {**written, "executor": executor or PROCESSES}
+        return found if workers is None else {**found, "workers": workers}
 
 
 def check_written(value: Any, what: str) -> None:
     """Refuse a record of settings with a field that is unknown or holds what does not belong there."""
-    known = asdict(Workers())
-    unknown = fields(value, what, *known).keys() - known
+    known = Workers().to_json()
+    unknown = fields(value, what, *_NUMBERS).keys() - known
     if unknown:
         raise ValueError(f"{what} holds {', '.join(sorted(unknown))}, besides {', '.join(known)}")
+    text(value.get("executor", PROCESSES), f"the executor of {what}")
     Workers.from_json(value)
 
 
 def _worker(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint], folder: Path | None) -> Worker:
     """Return the worker of a process of its own, in which code of others runs as in the process of the search."""
+    if folder is not None and not folder.is_dir():
+        raise StudyError(
+            f"{platform.node()} has no folder {folder}, where trials leave checkpoints: on several machines the run "
+            "folder (path=, --out) has to be on storage that all of them share"
+        )
     guard = Guard(math.inf, lambda message: True)
     guard.__enter__()  # for as long as the process lives
     states = None if folder is None else Checkpoints(folder)

@@ -1,0 +1,296 @@
+"""Searches on a Ray cluster of this machine: workers, a driver and a node die."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from contextlib import suppress
+
+import pytest
+from tests.execute.helpers import wait_for, wait_for_the_end, write
+from tests.processes import run, start
+from tests.study.helpers import SMALL, SPACE, function, record
+from tests.study.killed import Growing
+from tests.study.test_workers import replayed
+
+import archwright as aw
+from archwright.errors import StudyError, StudyLocked
+from archwright.store import _lease
+from archwright.study import _workers
+
+ray = pytest.importorskip("ray")
+
+pytestmark = [
+    pytest.mark.usefixtures("cluster"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a cluster with two CPUs, which this process has joined."""
+    folder = tempfile.mkdtemp(prefix="ray-")  # of a short name, since that of a socket may have 107 characters
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        context = ray.init(
+            "local",
+            num_cpus=2,
+            object_store_memory=100 << 20,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            _temp_dir=folder,
+        )
+        yield context.address_info["gcs_address"]
+        ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def search(evaluate=function, *, trials=6, path=None, **options):
+    settings = {"executor": "ray", "workers": 2, **options}
+    return aw.Study(SPACE, strategy="random", seed=3, path=path).run(evaluate, aw.Budget(trials=trials), **settings)
+
+
+@pytest.fixture(scope="module")
+def unbroken():
+    """The trials of the same search in one process."""
+    study = aw.Study(SPACE, strategy="random", seed=3).run(function, aw.Budget(trials=6))
+    return list(map(record, study.trials))
+
+
+# --------------------------------------------------------------------------- results
+
+
+@pytest.mark.parametrize("workers", [1, "auto"])
+def test_trials_are_those_of_this_process(workers, unbroken):
+    study = search(workers=workers)
+    assert list(map(record, study.trials)) == unbroken
+    assert (study.stopped_by, ray.is_initialized()) == ("trials", True)
+    if workers == "auto":
+        assert "workers 2: as many as the cluster has room for" in study.why
+
+
+def test_two_trials_run_at_one_time(tmp_path):
+    def evaluate(candidate):
+        write(tmp_path / f"{os.getpid()}.process", os.environ["OMP_NUM_THREADS"])
+        while len(list(tmp_path.glob("*.process"))) < 2:
+            time.sleep(0.01)
+        return function(candidate)
+
+    assert {trial.state for trial in search(evaluate).trials} == {"complete"}
+    assert {path.read_text() for path in tmp_path.glob("*.process")} == {"1"}
+
+
+@pytest.mark.filterwarnings("error:the checkpoint of trial")
+def test_promoted_trials_go_on_in_any_process(tmp_path):
+    options = {"strategy": "random", "scheduler": "asha", "budget": aw.Budget(trials=3)}
+    study = aw.search(SPACE, Growing(), path=tmp_path, executor="ray", workers=2, **options)
+    promoted = [trial for trial in study.trials if trial.origin is not None]
+    assert promoted
+    assert all(len(trial.curve) == trial.fidelity["epochs"] for trial in promoted)
+
+
+@pytest.mark.slow
+def test_a_network_is_that_of_this_process(tmp_path):
+    import torch
+
+    training = aw.Training(aw.data("iris"), epochs=1, device="cpu")
+    options = {"strategy": "random", "scheduler": "full", "budget": aw.Budget(trials=2), "final": False}
+    here = aw.search("mlp", training, **options)
+    there = aw.search("mlp", training, path=tmp_path, executor=aw.Ray(cpus=0.5), **options)
+    assert list(map(record, there.trials)) == list(map(record, here.trials))
+    for name, weight in here.best.load().state_dict().items():
+        assert torch.equal(weight, there.best.load().state_dict()[name])
+
+
+# --------------------------------------------------------------------------- deaths
+
+
+@pytest.mark.filterwarnings("ignore:the process of the trial")
+@pytest.mark.parametrize("who", ["the process", "its actor", "an exit"])
+def test_a_death_costs_one_attempt(tmp_path, who, unbroken):
+    def evaluate(candidate):
+        candidate.report(1, value=0.0)
+        marker = tmp_path / f"{candidate.architecture.id}.pid"
+        if candidate.seed % 3 == 0 and not marker.exists():
+            write(marker, os.getpid())
+            if who == "an exit":
+                os._exit(3)
+            os.kill(os.getpid() if who == "the process" else os.getppid(), signal.SIGKILL)
+            time.sleep(600)
+        return function(candidate)
+
+    study = search(evaluate)
+    assert list(map(record, study.trials)) == unbroken
+    died = [trial for trial in study.trials if trial.seed % 3 == 0]
+    assert [trial.attempts for trial in study.trials] == [2 if trial in died else 1 for trial in study.trials]
+    assert died
+    for marker in tmp_path.glob("*.pid"):
+        wait_for_the_end(int(marker.read_text()))
+
+
+@pytest.mark.filterwarnings("ignore:the process of the trial")
+def test_a_trial_that_dies_each_time_fails():
+    def evaluate(candidate):
+        if dict(candidate.architecture) == {"x": 1, "y": 0}:
+            os.abort()
+        return function(candidate)
+
+    study = aw.Study(SMALL).run(evaluate, aw.Budget(trials=12), executor="ray", workers=2, retries=1)
+    (failed,) = (trial for trial in study.trials if trial.state == "failed")
+    assert dict(failed.architecture) == {"x": 1, "y": 0}
+    assert failed.error == "the process of the trial was ended by SIGABRT (attempt 2)"
+    assert len(study.history.complete) == 11
+
+
+def test_a_trial_that_does_not_return_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(_workers, "_LATE", 0.2)
+
+    def evaluate(candidate):
+        candidate.report(1, value=0.25)
+        if dict(candidate.architecture) == {"x": 1, "y": 0}:
+            write(tmp_path / "pid", os.getpid())
+            time.sleep(600)
+        return 0.5
+
+    study = aw.Study(SMALL).run(evaluate, aw.Budget(trials=12), executor="ray", workers=2, trial_seconds=2.0)
+    (pruned,) = (trial for trial in study.trials if trial.state == "pruned")
+    assert "did not return when the time was over" in pruned.error
+    assert pruned.metrics == {"value": 0.25}
+    wait_for_the_end(int(wait_for(tmp_path / "pid")))
+
+
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+import archwright as aw
+from tests.execute.helpers import write
+from tests.study.helpers import SPACE, value
+
+folder = Path(sys.argv[1])
+
+def evaluate(candidate):
+    candidate.report(1, value=0.0)
+    if len(list(folder.glob("done-*"))) >= 3:
+        write(folder / f"pid-{os.getpid()}", os.getpid())
+        time.sleep(600)
+    write(folder / f"done-{candidate.architecture.id}")
+    return value(candidate.architecture)
+
+study = aw.Study(SPACE, strategy="random", seed=3, path=folder / "run")
+study.run(evaluate, aw.Budget(trials=6), executor=aw.Ray(sys.argv[2]), workers=2)
+"""
+
+
+def test_a_search_that_is_killed_goes_on(tmp_path, cluster, unbroken):
+    driver = start("-c", PROGRAM, tmp_path, cluster, cwd=".")
+    while len(pids := list(tmp_path.glob("pid-*"))) < 2:
+        assert driver.returncode is None, driver.communicate()
+        time.sleep(0.01)
+    driver.kill()
+    driver.wait()
+    for pid in pids:
+        wait_for_the_end(int(pid.read_text()))
+    study = aw.load(tmp_path / "run", evaluator=function)
+    assert [trial.state for trial in study.trials].count("running") == 2
+    with pytest.raises(StudyError, match=r"ran on 'ray', whose settings are not on record: .*--executor ray"):
+        study.resume()
+    study.resume(executor="ray")  # on the CPUs that the workers of the driver had
+    assert list(map(record, study.trials)) == unbroken
+    assert sorted(trial.attempts for trial in study.trials) == [1] * 4 + [2] * 2
+
+
+MOVED = """
+import os, sys, time
+from pathlib import Path
+import archwright as aw
+from archwright.store import _lease
+from tests.execute.helpers import write
+from tests.study.helpers import SPACE, value
+
+_lease._LEASE = 2.0
+folder = Path(sys.argv[1])
+
+def evaluate(candidate):
+    if len(list(folder.glob("done-*"))) >= 8:
+        write(folder / f"pid-{os.getpid()}", os.getpid())
+        time.sleep(600)
+    write(folder / f"done-{candidate.architecture.id}")
+    return value(candidate.architecture)
+
+aw.Study(SPACE, seed=3, store=sys.argv[2], name="a").run(evaluate, aw.Budget(trials=20), workers=2)
+"""
+
+
+@pytest.mark.filterwarnings("ignore:the lease of process")
+def test_a_search_on_processes_goes_on_here_with_its_database(tmp_path, postgresql, monkeypatch):
+    monkeypatch.setattr(_lease, "_LEASE", 2.0)
+    driver = start("-c", MOVED, tmp_path, postgresql, cwd=".")
+    while len(list(tmp_path.glob("pid-*"))) < 2:
+        assert driver.returncode is None, driver.communicate()
+        time.sleep(0.01)
+    driver.kill()
+    driver.wait()
+    study, resumed = aw.load(store=postgresql, name="a", evaluator=function), False
+    while not resumed:
+        with suppress(StudyLocked):  # until the lease of the driver has ended
+            study.resume(executor="ray")
+            resumed = True
+    assert sorted(trial.number for trial in study.history.complete) == list(range(20))
+    assert sorted(trial.attempts for trial in study.trials) == [1] * 18 + [2] * 2
+    for each, again in replayed(study):
+        assert (again.architecture, again.seed) == (each.trial.architecture, each.trial.seed)
+
+
+NODES = """
+import os, sys, time
+from pathlib import Path
+import ray
+from ray.cluster_utils import Cluster
+import archwright as aw
+from tests.execute.helpers import wait_for, write
+from tests.study.helpers import SPACE, value
+
+folder = Path(sys.argv[1])
+options = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+cluster = Cluster(initialize_head=True, head_node_args=options)
+node = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+ray.init(cluster.address, log_to_driver=False, logging_level="error")
+
+class Kills(aw.Callback):
+    done = False
+
+    def on_report(self, study, trial, step, metrics):
+        if not self.done and len(list(folder.glob("pid-*"))) == 2:
+            self.done = True
+            cluster.remove_node(node, allow_graceful=False)
+            write(folder / "killed")
+
+def evaluate(candidate):
+    if not (folder / "killed").exists():
+        write(folder / f"pid-{os.getpid()}", os.getpid())
+        while not (folder / "killed").exists():
+            candidate.report(1, value=0.0)
+            time.sleep(0.05)
+        time.sleep(5)  # until it is dead, if it is to die
+    return value(candidate.architecture)
+
+study = aw.Study(SPACE, strategy="random", seed=3)
+study.run(evaluate, aw.Budget(trials=6), executor="ray", workers=2, callbacks=[Kills()])
+print([trial.state for trial in study.trials].count("complete"), sorted(trial.attempts for trial in study.trials))
+"""
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_costs_one_attempt(tmp_path):
+    folder = tempfile.mkdtemp(prefix="ray-")
+    ended = run("-c", NODES, tmp_path, cwd=".", timeout=200, env={"RAY_TMPDIR": folder})
+    shutil.rmtree(folder, ignore_errors=True)
+    assert ended.stdout.splitlines()[-1:] == ["6 [1, 1, 1, 1, 1, 2]"], ended.stderr

@@ -1,0 +1,67 @@
+"""Searches in jobs that submitit starts: its executor "local" stands for Slurm."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import time
+
+import pytest
+from tests.execute.helpers import wait_for_the_end, write
+from tests.study.helpers import SPACE, function, record
+
+import archwright as aw
+from archwright.errors import StudyError
+
+pytest.importorskip("submitit")
+
+
+def search(folder, evaluate=function, **options):
+    executor = aw.Slurm(folder, host="127.0.0.1", cluster="local", minutes=5)
+    study = aw.Study(SPACE, strategy="random", seed=3)
+    return study.run(evaluate, aw.Budget(trials=6), executor=executor, workers=2, **options)
+
+
+def test_trials_are_those_of_this_process(tmp_path):
+    here = aw.Study(SPACE, strategy="random", seed=3).run(function, aw.Budget(trials=6))
+    there = search(tmp_path / "jobs")
+    assert list(map(record, there.trials)) == list(map(record, here.trials))
+    (folder,) = (tmp_path / "jobs").iterdir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert list(folder.glob("*.out"))
+    assert not (folder / "content").exists()
+
+
+@pytest.mark.filterwarnings("ignore:the process of the trial")
+def test_a_job_that_is_killed_costs_one_attempt_and_is_replaced(tmp_path):
+    def evaluate(candidate):
+        candidate.report(1, value=0.0)
+        marker = tmp_path / f"{candidate.architecture.id}.pid"
+        if candidate.seed % 3 == 0 and not marker.exists():
+            write(marker, os.getpid())
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(600)
+        return function(candidate)
+
+    here = aw.Study(SPACE, strategy="random", seed=3).run(function, aw.Budget(trials=6))
+    there = search(tmp_path / "jobs", evaluate)
+    assert list(map(record, there.trials)) == list(map(record, here.trials))
+    markers = list(tmp_path.glob("*.pid"))
+    assert sorted(trial.attempts for trial in there.trials) == [1] * (6 - len(markers)) + [2] * len(markers)
+    assert markers
+    for marker in markers:
+        wait_for_the_end(int(marker.read_text()))
+
+
+@pytest.mark.skipif(shutil.which("srun") is not None, reason="there is a Slurm here")
+def test_a_machine_without_slurm_is_told(tmp_path):
+    with pytest.raises(StudyError, match=r"slurm: .*srun"):
+        aw.Study(SPACE).run(function, aw.Budget(trials=1), executor=aw.Slurm(tmp_path), workers=2)
+
+
+def test_what_submitit_does_not_know_is_told(tmp_path):
+    executor = aw.Slurm(tmp_path, cluster="local", options={"queue": "gpu"})
+    with pytest.raises(StudyError, match=r"slurm: submitit does not take these settings: (?s:.*)queue"):
+        aw.Study(SPACE).run(function, aw.Budget(trials=1), executor=executor, workers=2)
