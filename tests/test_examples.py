@@ -22,9 +22,16 @@ SAY = {  # and what they have to print, if not just something
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-# A third of the digits: programs run as they stand, in a third of the time.
+# A third of the digits, and a tenth of the minutes: programs run as they stand, in less time.
 FEWER = """
 import runpy, sys
+from archwright.study import _budget
+checked = _budget.Budget.__post_init__
+def shorter(budget):
+    if budget.minutes is not None:
+        object.__setattr__(budget, "minutes", budget.minutes / 10)
+    checked(budget)
+_budget.Budget.__post_init__ = shorter
 import sklearn.datasets
 whole = sklearn.datasets.load_digits
 sklearn.datasets.load_digits = lambda **options: tuple(part[:600] for part in whole(**options))

@@ -86,7 +86,7 @@ class DARTS(OneShot):
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
-        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), batch_size=8, lr=0.01)
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1, lr=0.1)
         >>> study = aw.search(space, task, strategy=aw.strategies.DARTS(epochs=2), budget=aw.Budget(trials=1))
         >>> study.best.trial.architecture["f"]
         'Identity()'
@@ -114,7 +114,7 @@ class PCDARTS(OneShot):
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
-        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), batch_size=8, lr=0.01)
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1, lr=0.1)
         >>> study = aw.search(space, task, strategy=aw.strategies.PCDARTS(epochs=2), budget=aw.Budget(trials=1))
         >>> study.best.trial.architecture["f"]
         'Identity()'
@@ -143,7 +143,7 @@ class GDAS(OneShot):
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
-        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), batch_size=8, lr=0.01)
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1, lr=0.1)
         >>> study = aw.search(space, task, strategy=aw.strategies.GDAS(epochs=2), budget=aw.Budget(trials=1))
         >>> study.best.trial.architecture["f"]
         'Identity()'
@@ -168,7 +168,7 @@ class DrNAS(OneShot):
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
-        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), batch_size=8, lr=0.01)
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1, lr=0.1)
         >>> study = aw.search(space, task, strategy=aw.strategies.DrNAS(epochs=2), budget=aw.Budget(trials=1))
         >>> study.best.trial.architecture["f"]
         'Identity()'
@@ -192,7 +192,7 @@ class ProxylessNAS(OneShot):
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
-        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), batch_size=8, lr=0.01)
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1, lr=0.1)
         >>> study = aw.search(space, task, strategy=aw.strategies.ProxylessNAS(epochs=2), budget=aw.Budget(trials=1))
         >>> study.best.trial.architecture["f"]
         'Identity()'
@@ -224,7 +224,7 @@ class ENAS(OneShot):
 
     Example:
         >>> space = aw.Space(model=nn.Sequential(aw.choice(nn.Identity(), nn.Hardshrink(9), name="f"), nn.Linear(2, 2)))
-        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), batch_size=8, lr=0.01)
+        >>> task = aw.Training(aw.data((torch.eye(2).repeat(256, 1), torch.arange(512) % 2)), epochs=1, lr=0.1)
         >>> study = aw.search(space, task, strategy=aw.strategies.ENAS(epochs=2), budget=aw.Budget(trials=1))
         >>> study.best.trial.architecture["f"]
         'Identity()'
