@@ -255,7 +255,7 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 import archwright as aw
-from tests.execute.helpers import wait_for, write
+from tests.execute.helpers import has_ended, write
 from tests.study.helpers import SPACE, value
 
 folder = Path(sys.argv[1])
@@ -279,7 +279,9 @@ def evaluate(candidate):
         while not (folder / "killed").exists():
             candidate.report(1, value=0.0)
             time.sleep(0.05)
-        time.sleep(5)  # until it is dead, if it is to die
+        pids = [int(path.read_text()) for path in folder.glob("pid-*")]
+        while not any(map(has_ended, pids)):  # until this process is dead, or the other one
+            time.sleep(0.05)
     return value(candidate.architecture)
 
 study = aw.Study(SPACE, strategy="random", seed=3)
