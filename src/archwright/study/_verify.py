@@ -81,8 +81,8 @@ def verify(study: Study, *, trials: int = 0) -> Verification:
     also of a study that was interrupted and resumed.
 
     Trials are run again as they were run first: with their seeds, and in as many processes; those of a cluster in
-    processes of this machine. Only complete trials are,
-    without those that inherited weights, distributed evenly over the search, and the best one among them.
+    processes of this machine. Only complete trials are, without those that inherited weights, distributed evenly over
+    the search, and the best one among them.
 
     Args:
         study: The study.
