@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 import archwright as aw
 from archwright import nn
-from archwright.datasets import Column, ImagePreprocess, InputError, TablePreprocess, load_preprocess
+from archwright.datasets import Column, Estimate, ImagePreprocess, InputError, TablePreprocess, load_preprocess
 from archwright.errors import DataError, StudyError
 from archwright.export import Predictor, _predict, export_network
 from archwright.export._predict import read_weights
@@ -551,3 +551,10 @@ def test_a_reader_that_has_seen_enough_is_no_error(photographs, monkeypatch):
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stdout", closed)
         assert _predict.main([str(next(path for path in Path(data).rglob("*.jpg")))]) == 1
+
+
+def test_files_with_other_columns_get_heads_of_their_own(capsys):
+    results = [Estimate("a.csv", 1, 1.0, {"x": 1.0}), Estimate("b.csv", 1, 1.0, {"x": 1.0, "long name": 2.0})]
+    _predict._write_table([*results, *results], [Path("a.csv"), Path("b.csv")], numbered=False)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["file", "x"], ["a.csv", "1"], ["file", "x", "long", "name"], ["b.csv", "1", "2"]] * 2

@@ -15,6 +15,7 @@ import torch
 import archwright as aw
 from archwright.datasets import (
     InputError,
+    Noted,
     TagPreprocess,
     Tags,
     holds_tags,
@@ -204,6 +205,19 @@ def test_long_sentences_are_cut_and_that_is_said(folder: Path) -> None:
     task = aw.task(folder, length=4)
     assert task.train.inputs.shape == (60, 4)
     assert any("100 sentences of more than 4 tokens cut" in line for line in task.told)
+    assert any(line.endswith("length: 4") for line in task.told)
+
+
+def test_the_rest_of_a_long_sentence_is_printed_without_tags(tmp_path: Path) -> None:
+    preprocess = TagPreprocess(("O", "B-LOC"), ("in",), 2)
+    path = tmp_path / "new.txt"
+    path.write_text("in\n\nin\nBerlin\nand\nRome\n")
+    with pytest.warns(UserWarning, match=r"new\.txt, row 3: the sentence has 4 tokens; the first 2 are tagged"):
+        samples = [(row, sample) for row, sample in preprocess.read(path) if isinstance(sample, Noted)]
+    scores = torch.tensor([[[2.0, 1.0], [0.0, 0.0]], [[2.0, 1.0], [1.0, 2.0]]])
+    found = preprocess.results(scores, [(str(path), row, sample.note) for row, sample in samples])
+    assert [each.cells()["tags"] for each in found] == ["in", "in Berlin/B-LOC and Rome"]
+    assert found[1].to_json()["tags"] == ["O", "B-LOC", "", ""]
 
 
 # ---------------------------------------------------------------------- baseline, search, prediction

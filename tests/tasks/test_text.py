@@ -265,11 +265,15 @@ def test_long_texts_are_cut_and_that_is_said(table: Path) -> None:
     assert task.train.inputs.shape[1] == 4
     assert any("80 texts of 80 longer than 4 words" in line for line in task.told)
     assert task.space_options["input_shape"] == (4,)
-    with pytest.warns(UserWarning, match="more than 4 tokens are cut"):
+    with pytest.warns(UserWarning, match="the text has 5 words; the first 4 are read"):
         assert (
             task.preprocess.item({"text": "this is a fine film"}).tolist()
             == task.preprocess.item({"review": "this is a fine"}).tolist()
         )
+    new = table.with_name("new.csv")
+    new.write_text("review\nfine\nthis is a fine film\nthis is it\na b c d e f\n")
+    with pytest.warns(UserWarning, match=r"new\.csv: more than 4 words, .* in 2 rows, the first of them row 3"):
+        assert [row for row, _ in task.preprocess.read(new)] == [2, 3, 4, 5]
 
 
 def test_the_usual_length_is_that_of_most_texts(tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def test_a_line_ends_at_its_end_alone(folder: Path, tmp_path: Path, mark: str) -
     assert [row for row, _ in task.preprocess.read(tmp_path / "new.txt")] == [1, 2]
     (tmp_path / "empty.txt").write_text("")
     assert read_lines(tmp_path / "empty.txt") == []
+    with pytest.raises(InputError, match=r"empty\.txt is empty"):
+        next(task.preprocess.read(tmp_path / "empty.txt"))
 
 
 def test_a_part_has_both_files_or_none(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,7 @@ class Tags(Result):
 
     Args:
         tokens: The tokens; empty where only their ids were given.
-        tags: Their tags.
+        tags: Their tags; empty behind the number of tokens that the network takes.
 
     Example:
         >>> Tags("news.txt", 1, ("in", "Berlin"), ("O", "B-LOC")).cells()
@@ -35,9 +36,9 @@ class Tags(Result):
     tags: tuple[str, ...]
 
     def cells(self) -> dict[str, str]:
-        """Return the tokens with their tags, but for the tag O."""
+        """Return the tokens with their tags, but for the tag O and the empty one."""
         pairs = zip(self.tokens or [""] * len(self.tags), self.tags, strict=True)
-        return {"tags": " ".join(token if token and tag == "O" else f"{token}/{tag}" for token, tag in pairs)}
+        return {"tags": " ".join(token if token and tag in ("O", "") else f"{token}/{tag}" for token, tag in pairs)}
 
     def to_json(self) -> dict[str, Any]:
         """Return the tokens and the tags."""
@@ -100,7 +101,7 @@ class TagPreprocess(Preprocess):
         found = False
         for number, rows in sentences(Path(path), gigabytes, self.encoding):
             found = True
-            yield number, self._noted([cells[0] for cells in rows])
+            yield number, self._noted([cells[0] for cells in rows], f"{path}, row {number}: ")
         if not found:
             raise InputError(f"{path} is empty.")
 
@@ -118,8 +119,11 @@ class TagPreprocess(Preprocess):
             raise InputError(f'a sentence is a list of tokens, or {{"tokens": [...]}}; {str(given)[:60]!r} is none.')
         return self._noted(tokens)
 
-    def _noted(self, tokens: Sequence[str]) -> Noted:
-        return Noted(self.encode(tokens), tuple(tokens[: self.length]))
+    def _noted(self, tokens: Sequence[str], where: str = "") -> Noted:
+        if len(tokens) > self.length:
+            told = f"{where}the sentence has {len(tokens):,} tokens; the first {self.length} are tagged"
+            warnings.warn(told, stacklevel=2)
+        return Noted(self.encode(tokens), tuple(tokens))
 
     def batch(self, raw: Tensor) -> Tensor:
         """Return ids of tokens (n, length) as int64, after a check.
@@ -146,8 +150,9 @@ class TagPreprocess(Preprocess):
         found = []
         for (file, row, *note), scores in zip(places, outputs, strict=True):
             best = scores[scores.ne(0).any(-1)].argmax(-1).tolist()
-            tags = tuple(self.classes[place] for place in best)
-            found.append(Tags(file, row, note[0] if note else (), tags))
+            tokens = note[0] if note else ()
+            tags = (*(self.classes[place] for place in best), *[""] * (len(tokens) - len(best)))
+            found.append(Tags(file, row, tokens, tags))
         return found
 
     def source(self) -> str:

@@ -83,9 +83,12 @@ class TextPreprocess(Preprocess):
         Raises:
             InputError: There is no word in it.
         """
-        words = words_of(text)
-        if not words:
-            raise InputError(f"{where}the text is empty: there is no word in {text[:40]!r}.")
+        words = _some_words(text, where)
+        if len(words) > self.length:
+            warnings.warn(f"{where}the text has {len(words):,} words; the first {self.length} are read", stacklevel=2)
+        return self._encoded(words)
+
+    def _encoded(self, words: Sequence[str]) -> Tensor:
         return padded([self.ids.get(word, UNKNOWN) for word in words], self.length)
 
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
@@ -103,11 +106,19 @@ class TextPreprocess(Preprocess):
         if first is None:
             raise InputError(f"{path} is empty.")
         place, is_header = self._place(first[1], path)
+        long: list[int] = []
         for number, cells in rows if is_header else chain([first], rows):
             try:
-                yield number, self.encode(cells[place], f"{path}, row {number}: ")
+                words = _some_words(cells[place], f"{path}, row {number}: ")
             except InputError as error:
                 yield number, error
+                continue
+            if len(words) > self.length:
+                long.append(number)
+            yield number, self._encoded(words)
+        if long:
+            told = f"more than {self.length} words, of which the first are read, in {len(long):,} rows"
+            warnings.warn(f"{path}: {told}, the first of them row {long[0]}", stacklevel=2)
 
     def item(self, given: Any) -> Tensor | Noted:
         """Return the ids of the words of one text.
@@ -180,6 +191,12 @@ class TextPreprocess(Preprocess):
         return int(self.column) - 1, False
 
 
+def _some_words(text: str, where: str) -> list[str]:
+    if words := words_of(text):
+        return words
+    raise InputError(f"{where}the text is empty: there is no word in {text[:40]!r}.")
+
+
 def words_of(text: str) -> list[str]:
     """Return the words and punctuation marks of a text, in lower case.
 
@@ -191,14 +208,12 @@ def words_of(text: str) -> list[str]:
 
 
 def padded(ids: Sequence[int], length: int) -> Tensor:
-    """Return ids as int64 (length,), cut with a warning, or padded with 0.
+    """Return ids as int64 (length,), cut or padded with 0.
 
     Example:
         >>> padded([3, 4], 3)
         tensor([3, 4, 0])
     """
-    if len(ids) > length:
-        warnings.warn(f"sequences of more than {length} tokens are cut", stacklevel=2)
     return torch.tensor([*ids[:length], *[0] * (length - len(ids))])
 
 

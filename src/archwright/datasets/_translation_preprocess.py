@@ -100,7 +100,10 @@ class TranslationPreprocess(Preprocess):
 
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
         """Yield the tokens of each line of a file, or the error."""
-        for number, line in enumerate(read_lines(Path(path), gigabytes), start=1):
+        lines = read_lines(Path(path), gigabytes)
+        if not lines:
+            raise InputError(f"{path} is empty.")
+        for number, line in enumerate(lines, start=1):
             try:
                 yield number, self.item({"text": line})
             except InputError as error:

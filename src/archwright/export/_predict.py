@@ -304,14 +304,14 @@ def _saved(results: Iterable[Result], folder: Path) -> Iterator[Result]:
 
 
 def _write_table(results: Iterable[Result], files: Sequence[Path], *, numbered: bool) -> None:
-    """Print predictions as a table, line by line as they come; the rows of files only where they have several."""
+    """Print predictions line by line as they come, under new heads where they have others; rows if files have some."""
     numbered = numbered or any("idx3-ubyte" in str(path) for path in files)
-    widths: list[int] = []
+    heads, widths = list[str](), list[int]()
     for each in results:
         shown = {"file": str(each.file)} | ({"row": str(each.row or "")} if numbered else {}) | each.cells()
         cells = [_printable(cell) for cell in shown.values()]
-        if not widths:
-            heads = [_printable(head) for head in shown]
+        if heads != list(map(_printable, shown)):
+            heads = list(map(_printable, shown))
             widths = [max(8, len(head), len(cell)) for head, cell in zip(heads, cells, strict=True)]
             widths[0] = max(widths[0], *(len(_printable(path)) for path in files))
             _write_line(heads, widths)

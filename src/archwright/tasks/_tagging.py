@@ -107,8 +107,9 @@ class Tagging(Task):
         inputs = torch.stack([self.preprocess.encode(each.tokens[:length]) for each in sentences])
         train, validation, test = (Part(inputs[chosen], targets[chosen]) for chosen in places)
         cut = sum(len(each.tokens) > length for each in sentences)
+        self.told = (f"vocabulary: {len(vocabulary):,} tokens and shapes, length: {length}",)
         if cut:
-            self.told = (f"length: {counted(cut, 'sentence')} of more than {length} tokens cut (length=)",)
+            self.told += (f"length: {counted(cut, 'sentence')} of more than {length} tokens cut (length=)",)
         self.space_options = {
             "input_shape": (length,),
             "classes": len(self.classes),
