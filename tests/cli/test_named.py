@@ -14,10 +14,11 @@ from archwright.cli._named import (
     evaluator_for,
     parse_executor,
     parse_fidelity,
+    parse_options,
     parse_scheduler,
     parse_start,
 )
-from archwright.errors import ArchitectureError, SchedulerError, StudyError, UnknownName
+from archwright.errors import ArchitectureError, EvaluationError, SchedulerError, StudyError, UnknownName
 from archwright.schedulers import ASHA, Hyperband
 from archwright.strategies import DARTS, Random
 
@@ -41,6 +42,13 @@ def test_executors_with_settings():
     for text in ("ray:cpu=1", "processes:cpus=2", "ray:cpus"):
         with pytest.raises(StudyError):
             parse_executor(text)
+
+
+def test_options():
+    assert parse_options(["horizon=3", "unit=words"]) == {"horizon": 3, "unit": "words"}
+    for text in ("source=x", "task=x", "horizon"):
+        with pytest.raises(EvaluationError, match=f"^--option {text}: "):
+            parse_options([text])
 
 
 def test_fidelities():

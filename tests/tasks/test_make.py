@@ -88,3 +88,49 @@ def test_all_arguments_are_noted_with_full_paths(tmp_path: Path, monkeypatch: py
 def test_what_is_no_limit_of_memory_is_refused(tmp_path: Path, limit: object, name: str | None) -> None:
     with pytest.raises(DataError, match=r"max_gigabytes=.* must be a number above 0"):
         aw.task(text(tmp_path / "a.txt") if name else interactions(tmp_path / "a.csv"), name, max_gigabytes=limit)
+
+
+def test_what_a_task_does_not_take_is_refused_by_the_name_of_its_task(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("a,b,c\n" + "".join(f"{n},{n % 7},{'xy'[n % 2]}\n" for n in range(60)))
+    for options, message in (
+        ({"bogus": 1}, r"a folder of classes has no option 'bogus'; it has: validation, .*, skip_broken$"),
+        ({"horizon": 3}, r"horizon= is an option of forecasting: task='forecasting', or --task forecasting$"),
+        ({"encoding": "latin-1"}, r"encoding= is an option of .*text-classification"),
+    ):
+        with pytest.raises(EvaluationError, match=message):
+            aw.task(table, **options)
+    with pytest.raises(EvaluationError, match=r"task 'regression' has no option 'gaps'"):
+        aw.task(table, "regression", gaps="interpolate")
+    with pytest.raises(
+        EvaluationError, match=r"it has: horizon, .* Did you mean targets='c', or --option targets=c\?$"
+    ):
+        aw.task(series(tmp_path / "series.csv"), "forecasting", target="c")
+
+
+def test_the_encoding_that_is_given_is_that_of_recognition(tmp_path: Path) -> None:
+    films = tmp_path / "films.csv"
+    rows = [f"très joli film {n} {'bien' if n % 2 else 'mal'} vu,{'ab'[n % 2]}" for n in range(60)]
+    films.write_text("\n".join(["text,label", *rows]), encoding="latin-1")
+    task = aw.task(films, encoding="latin-1")
+    assert task.told[0].startswith("task: text-classification")
+    assert "très" in task.preprocess.vocabulary
+    with pytest.raises(DataError, match="UTF-8"):
+        aw.task(films)
+
+
+def test_a_table_that_is_nearly_a_series_is_told(tmp_path: Path) -> None:
+    table = tmp_path / "load.csv"
+    lines = [f"2024-{1 + n // 28:02}-{1 + n % 28:02},{n % 5},{n * n % 89}" for n in range(28)]
+    lines = ["day,a,load", *lines[:9], *lines[10:]]
+    table.write_text("\n".join(lines))
+    told = aw.task(table).told[0]
+    assert "row 11: 2024-01-11 is 2 steps of 1 day after 2024-01-09" in told
+    assert "--task forecasting" in told
+    assert "--option gaps=interpolate" in told
+    lines[5], lines[6] = lines[6], lines[5]
+    table.write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    with pytest.raises(DataError, match=r"looks like a time series .*--task forecasting\).* row 7: .* sort the rows"):
+        aw.task(table)
+    table.write_text("\n".join(["day,a,load", *(f"2024-01-{1 + n * n % 28:02},{n},{n % 3}" for n in range(60))]))
+    assert not any("series" in line for line in aw.task(table).told)  # dates of events

@@ -128,6 +128,7 @@ def test_without_times_the_parts_are_drawn_at_random(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "mark", "head"), [
     ("u.data", "\t", ""), ("ratings.dat", "::", ""), ("ratings.csv", ",", "userId,movieId,rating,timestamp"),
+    ("bought.csv", ",", "user,item,rating,time"), ("bought.tsv", "\t", "Customer ID\tProduct ID\tStars\tDate"),
 ])  # fmt: skip
 def test_movielens_files_are_recognised(tmp_path: Path, name: str, mark: str, head: str) -> None:
     rows = [f"{time % 7 + 1},{time % 5 + 1},{time % 3 + 2},{978300000 + time}" for time in range(60)]

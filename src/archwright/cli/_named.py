@@ -88,6 +88,8 @@ def parse_options(texts: Iterable[str]) -> dict[str, Any]:
         name, given, value = each.partition("=")
         if not given or not name.isidentifier():
             raise EvaluationError(f"--option {each}: an option reads name=value, such as unit=words")
+        if name in ("source", "task"):
+            raise EvaluationError(f"--option {each}: the data are the argument DATA, and the task is named by --task")
         found[name] = _value(value)
     return found
 

@@ -43,7 +43,7 @@ from archwright.datasets._reading import (
     to_number,
 )
 from archwright.datasets._recordings import by_speaker, find_recordings, read_recordings
-from archwright.datasets._series import Windows, looks_like_series, windows_between
+from archwright.datasets._series import Windows, looks_like_series, series_doubt, windows_between
 from archwright.datasets._series_preprocess import Forecast, SeriesPreprocess
 from archwright.datasets._series_table import GAPS, SeriesTable, Spacing, read_series, spacing_of
 from archwright.datasets._speech import SpeechPreprocess, Transcript, spoken
@@ -152,6 +152,7 @@ __all__ = [
     "read_text",
     "read_texts",
     "registry",
+    "series_doubt",
     "shape_of",
     "spacing_of",
     "spans",

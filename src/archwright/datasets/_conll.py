@@ -36,7 +36,7 @@ class Sentence:
     where: str
 
 
-def holds_tags(path: Path) -> str | None:
+def holds_tags(path: Path, *, encoding: str = "utf-8") -> str | None:
     r"""Return what a path holds, in words, where that is surely a file of tokens with tags; else `None`.
 
     Example:
@@ -48,7 +48,7 @@ def holds_tags(path: Path) -> str | None:
         file = tag_files(path)["train"] if path.is_dir() else path
         if file.suffix.lower() not in _SUFFIXES:
             return None
-        rows = [cells for _, each in islice(sentences(file), _LOOKED_AT) for cells in each]
+        rows = [cells for _, each in islice(sentences(file, encoding=str(encoding)), _LOOKED_AT) for cells in each]
     except (DataError, InputError, KeyError, OSError):
         return None
     return "tokens with tags" if rows and min(map(len, rows)) > 1 else None

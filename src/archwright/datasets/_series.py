@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from archwright.datasets._data import Part
 from archwright.datasets._reading import TABLES, InputError, read_rows, to_number
-from archwright.datasets._series_table import SeriesTable, spacing_of, to_stamp
+from archwright.datasets._series_table import MISSING, SeriesTable, read_series, spacing_of, to_stamp
 
 _LOOKED_AT, _LEAST = 100, 20  # rows that are looked at, and that a series has
+_EVEN = 0.75  # of the steps of rows that are most likely a series; working days have 0.8
 
 
 class Windows(Part):
@@ -133,20 +134,58 @@ def looks_like_series(path: Path) -> bool:
         >>> looks_like_series(Path("nothing.csv"))
         False
     """
-    if not path.name.lower().endswith(TABLES) or not path.is_file():
+    stamps = _dates(path)
+    if not stamps:
         return False
     try:
-        _, *rows = (row for _, row in islice(read_rows(path), _LOOKED_AT))
-    except (InputError, ValueError):
-        return False
-    if len(rows) < _LEAST or len(rows[0]) < 2 or any(to_number(cell) is None for row in rows for cell in row[1:]):
-        return False
-    stamps: list[Any] = [None if to_number(row[0]) is not None else to_stamp(row[0]) for row in rows]
-    try:
-        if None in stamps or any(second <= first for first, second in pairwise(stamps)):
+        if any(second <= first for first, second in pairwise(stamps)):
             return False
-        table = SeriesTable(path, "", (), stamps, torch.zeros(len(rows), 0), list(range(len(rows))))
-        table.complete(spacing_of(table), "refuse")
+        _table(path, stamps).complete(spacing_of(_table(path, stamps)), "refuse")
     except (InputError, TypeError):  # dates with and without a time zone are not compared
         return False
     return True
+
+
+def series_doubt(path: Path) -> str | None:
+    r"""Return why a table is no time series where most of its rows are one; `None` for other files.
+
+    Example:
+        >>> rows = [f"2024-01-{day:02},{day}" for day in range(1, 31) if day != 9]
+        >>> _ = Path("sold.csv").write_text("\n".join(["day,sold", *rows]))
+        >>> series_doubt(Path("sold.csv"))[:66]
+        'sold.csv, row 10: 2024-01-10 is 2 steps of 1 day after 2024-01-08.'
+    """
+    stamps = _dates(path, but=MISSING)
+    if not stamps:
+        return None
+    try:
+        spacing = spacing_of(_table(path, stamps))
+        if [spacing.between(*each) for each in pairwise(stamps)].count(1.0) < _EVEN * len(stamps):
+            return None
+    except TypeError:
+        return None
+    try:
+        table = read_series(path)
+        table.complete(spacing_of(table), "refuse")
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _dates(path: Path, but: Collection[str] = ()) -> list[Any]:
+    """Return the first dates of a table of dates and numbers, or of some texts in their place; else none."""
+    if not path.name.lower().endswith(TABLES) or not path.is_file():
+        return []
+    try:
+        _, *rows = (row for _, row in islice(read_rows(path), _LOOKED_AT))
+    except (InputError, ValueError):
+        return []
+    cells = (cell for row in rows for cell in row[1:])
+    if len(rows) < _LEAST or len(rows[0]) < 2 or any(to_number(x) is None and x.casefold() not in but for x in cells):
+        return []
+    stamps = [None if to_number(row[0]) is not None else to_stamp(row[0]) for row in rows]
+    return [] if None in stamps else stamps
+
+
+def _table(path: Path, stamps: list[Any]) -> SeriesTable:
+    return SeriesTable(path, "", (), stamps, torch.zeros(len(stamps), 0), list(range(len(stamps))))

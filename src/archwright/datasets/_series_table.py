@@ -20,7 +20,7 @@ from torch import Tensor
 
 from archwright.datasets._reading import GIGABYTES, InputError, limit_text, read_rows, to_number
 
-__all__ = ["GAPS", "SeriesTable", "Spacing", "Stamp", "last_day", "read_series", "spacing_of", "to_stamp"]
+__all__ = ["GAPS", "MISSING", "SeriesTable", "Spacing", "Stamp", "last_day", "read_series", "spacing_of", "to_stamp"]
 
 GAPS = ("refuse", "interpolate", "ignore")
 """What is done about missing steps and cells; "ignore" takes rows as evenly spaced."""
@@ -31,7 +31,9 @@ Stamp = Any
 _DATE = re.compile(
     r"(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2}))?(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.0*)?)?)?"  # such as 2016/7/1 0:00
 )
-_EMPTY = frozenset({"", "na", "n/a", "nan", "null"})
+MISSING = frozenset({"", "na", "n/a", "nan", "null"})
+"""What stands in place of a missing number, in lower case."""
+
 _CLOSE = 1e-6  # of a step
 
 
@@ -155,7 +157,8 @@ class SeriesTable:
             row, column = (int(each) for each in missing.nonzero()[0])
             raise InputError(
                 f"{self.path}, row {self.rows[row]}: column {self.names[column]!r} is missing (of {lost} missing "
-                'cells the first). Fill it in, or have missing cells interpolated: gaps="interpolate".'
+                'cells the first). Fill it in, or have missing cells interpolated: gaps="interpolate", or '
+                "--option gaps=interpolate."
             )
         if missing.any():
             columns = zip(table.values.T, self.names, strict=True)
@@ -173,13 +176,14 @@ class SeriesTable:
                 raise InputError(
                     f"{self.path}, row {row}: the time stamp {spacing.written(after)} is not a whole number of steps "
                     f"of {spacing.text} after {spacing.written(before)}. Give evenly spaced rows, or have them taken "
-                    'as such: gaps="ignore".'
+                    'as such: gaps="ignore", or --option gaps=ignore.'
                 )
             if count > 1 and not fill:
                 raise InputError(
                     f"{self.path}, row {row}: {spacing.written(after)} is {count} steps of {spacing.text} after "
                     f"{spacing.written(before)}. Add the missing rows, have them interpolated "
-                    '(gaps="interpolate"), or take the rows as evenly spaced (gaps="ignore").'
+                    '(gaps="interpolate", or --option gaps=interpolate), or take the rows as evenly spaced '
+                    '(gaps="ignore", or --option gaps=ignore).'
                 )
             if at + count > 2 * len(self.stamps):
                 raise InputError(f"{self.path}: more than half of the steps of {spacing.text} are missing.")
@@ -254,7 +258,7 @@ def read_series(
         for place in chosen:
             value = to_number(cells[place])
             if value is None:
-                if cells[place].casefold() not in _EMPTY:
+                if cells[place].casefold() not in MISSING:
                     odd.setdefault(place, (row, cells[place]))
                     texts[place] += 1
                 value = float("nan")

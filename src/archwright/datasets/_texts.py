@@ -94,7 +94,7 @@ class _Columns:
         return str(self.text + 1) if self.names is None else self.names[self.text]
 
 
-def holds_texts(path: Path) -> str | None:
+def holds_texts(path: Path, *, encoding: str = "utf-8") -> str | None:
     r"""Return what a path holds, in words, where that is surely texts with classes; else `None`. It looks at little.
 
     Example:
@@ -106,14 +106,14 @@ def holds_texts(path: Path) -> str | None:
         if path.is_dir():
             files = _part_files(path)
             if files:
-                return holds_texts(files["train"])
+                return holds_texts(files["train"], encoding=encoding)
             roots = _part_folders(path)
             inside = [each for root in roots.values() for each in _class_folders(root)]
             suffixes = {each.suffix.lower() for folder in inside for each in islice(folder.iterdir(), _LOOKED_AT)}
             return "folders of texts" if ".txt" in suffixes and not suffixes.intersection(_OTHERS) else None
         if not path.name.lower().endswith(TABLES):
             return None
-        rows = [cells for _, cells in islice(text_rows(path), _LOOKED_AT)]
+        rows = [cells for _, cells in islice(text_rows(path, encoding=str(encoding)), _LOOKED_AT)]
     except (DataError, InputError, OSError):
         return None
     return "texts with classes" if len(rows) > 2 and len(rows[0]) == 2 and _is_surely(rows[1:]) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import json
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from archwright._scalars import scalar
-from archwright.datasets import TASKS, Data, InputError, advice, data, to_gigabytes
+from archwright.datasets import TASKS, Data, InputError, advice, data, series_doubt, to_gigabytes
 from archwright.errors import DataError, EvaluationError, unknown
 from archwright.tasks._classification import Classification
 from archwright.tasks._multilabel import MultiLabel
@@ -65,30 +66,60 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
         'max accuracy'
     """
     told: tuple[str, ...] = ()
-    if task is None and isinstance(source, str | os.PathLike):
-        path = Path(os.path.expanduser(source))  # which leaves what it does not know as it is
-        if path.exists() and (found := recognised(path)) is not None:
-            task, holds = found
-            told = (f"task: {task}, because {path.name} holds {holds}; name another with task=, or --task",)
+    path = Path(os.path.expanduser(source)) if isinstance(source, str | os.PathLike) else None  # not ~ of nobody
+    if task is None and path is not None and path.exists() and (found := recognised(path, options)) is not None:
+        task, holds = found
+        told = (f"task: {task}, because {path.name} holds {holds}; name another with task=, or --task",)
     if task is None or task in TASKS:
-        return as_task(data(source, task=task, **_with_texts(options, data)))
+        what = "a table, an array or a folder of classes" if task is None else f"task {task!r}"
+        _check_options(what, data, options)
+        doubt = series_doubt(path) if task is None and path is not None else None
+        told = (f"looks like a time series (task='forecasting', or --task forecasting), but {doubt}",) if doubt else ()
+        try:
+            made: Task = as_task(data(source, task=task, **_with_texts(options, data)))
+        except DataError as error:
+            if not told:
+                raise
+            raise DataError(f"{str(error).rstrip('.')}. It {told[0]}") from error
+        made.told = (*told, *made.told)
+        return made
     if task not in registry:
         raise unknown("task", task, registry.names())
     if not isinstance(source, str | os.PathLike):
         raise EvaluationError(f"the task {task!r} reads a file or folder, not a {type(source).__name__}")
     load = registry.entry(task).make
+    _check_options(f"task {task!r}", load, options)
     given = {"source": Path(source).expanduser().resolve(), **_with_texts(options, load)}
     limit: dict[str, float] = {}
     try:
         if "max_gigabytes" in options:
             limit = {"max_gigabytes": to_gigabytes(options["max_gigabytes"])}
-        made: Task = registry.create(task, given | limit, error=EvaluationError)
+        made = registry.create(task, given | limit, error=EvaluationError)
     except InputError as error:
         raise DataError(str(error)) from error
     # A task that was loaded with another limit is loaded again with it.
     made.spec = {**(made.spec or _spec(task, load, given)), **limit}
     made.told = (*told, *made.told)
     return made
+
+
+def _check_options(what: str, load: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Raise where a function that loads data does not take an option; the message says which task does."""
+    known = inspect.signature(load).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    allowed = [name for name in known if name not in ("source", "task")]
+    for name, value in options.items():
+        if name in allowed:
+            continue
+        others = [entry.name for entry in registry if name in inspect.signature(entry.make).parameters]
+        near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.75)
+        hint = ""
+        if near:
+            hint = f". Did you mean {near[0]}={value!r}, or --option {near[0]}={value}?"
+        elif others:
+            hint = f". {name}= is an option of {', '.join(others)}: task={others[0]!r}, or --task {others[0]}"
+        raise EvaluationError(f"{what} has no option {name!r}; it has: {', '.join(allowed)}{hint}")
 
 
 def _spec(task: str, load: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from archwright.tasks._registry import register
 from archwright.tasks._task import Task
 
 _TOP = 10  # items of a ranking
-_HEAD = 100  # characters of a file that are looked at
 
 
 class Recommendation(Task):
@@ -217,12 +216,15 @@ def _recognise(path: Path) -> str | None:
         return None
     if path.name in ("u.data", "ratings.dat"):
         return "the ratings of MovieLens"
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            is_movielens = file.readline(_HEAD).startswith("userId,movieId,rating")
-    except (OSError, UnicodeDecodeError):
+    if path.suffix.lower() not in (".csv", ".tsv"):
         return None
-    return "ratings of movies by users" if is_movielens else None
+    try:
+        places, heads, _ = interaction_rows(path, {})
+    except InputError:
+        return None
+    is_named = not heads[0].isdecimal()  # by more than its place
+    is_surely = len(places) == len(heads) or heads[:3] == ["userId", "movieId", "rating"]
+    return "columns of users, items and ratings" if is_named and is_surely else None
 
 
 @register("recommendation", recognise=_recognise)

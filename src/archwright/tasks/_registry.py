@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from archwright._registry import Entry, Registry
 
-if TYPE_CHECKING:
-    pass
-
 Load = Callable[..., Any]
-Recognise = Callable[[Path], "str | None"]
+Recognise = Callable[..., "str | None"]
 L = TypeVar("L", bound=Load)
 
 registry: Registry[Load] = Registry("task")
@@ -28,7 +26,7 @@ def register(name: str, *, recognise: Recognise | None = None) -> Callable[[L], 
     Args:
         name: The name, such as "segmentation".
         recognise: A function that says what a path holds, in words, where it looks like data of this task, and else
-            returns `None`. It must be quick.
+            returns `None`. It must be quick. It may take options of the task, such as the encoding of files.
 
     Raises:
         ValueError: The name is taken.
@@ -49,10 +47,11 @@ def register(name: str, *, recognise: Recognise | None = None) -> Callable[[L], 
     return decorate
 
 
-def recognised(path: Path) -> tuple[str, str] | None:
+def recognised(path: Path, options: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the name of the task whose data a path looks like, and what it holds; `None` for none of them."""
     for name, look in _recognise.items():
-        if (found := look(path)) is not None:
+        given = {option: options[option] for option in inspect.signature(look).parameters if option in options}
+        if (found := look(path, **given)) is not None:
             return name, found
     return None
 
