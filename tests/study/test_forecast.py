@@ -46,6 +46,13 @@ def test_what_limits_a_search_is_said(task, said) -> None:
     assert all(wanted in line and line.startswith("caution: ") for wanted, line in zip(said, found, strict=True))
 
 
+def test_a_test_of_training_samples_is_warned_of(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{n / 7:.3f},{'ab'[n % 2]}\n" for n in range(400)))
+    (tmp_path / "b.csv").write_text("x,y\n" + "".join(f"{n / 7:.3f},{'ab'[n % 2]}\n" for n in range(300, 700, 2)))
+    said = [" ".join(cautions(aw.task(tmp_path / "a.csv", test_file=tmp_path / name))) for name in ("a.csv", "b.csv")]
+    assert ["the test samples are training" in each for each in said] == [True, False]
+
+
 def test_a_task_of_ones_own_has_no_cautions_of_classes() -> None:
     parts = {part: (torch.rand(40, 2), torch.rand(40, 1)) for part in ("train", "validation")}
     assert cautions(aw.Task(**parts, loss=torch.nn.functional.mse_loss)) == []

@@ -143,3 +143,31 @@ def test_another_evaluator_than_the_one_on_record_is_told(tmp_path):
         aw.load(tmp_path / "run").resume(aw.Budget(trials=2))
     with pytest.warns(UserWarning, match="differs from the one on record in epochs: its trials are ranked together"):
         aw.load(tmp_path / "run", evaluator=aw.Training(aw.data("iris"), epochs=2)).resume(aw.Budget(trials=3))
+
+
+def test_other_data_than_those_on_record_are_told(tmp_path):
+    rows = [f"{n},{'ab'[n % 2]}\n" for n in range(120)]
+    (tmp_path / "t.csv").write_text("".join(["x,y\n", *rows]))
+    space = aw.Space(model=aw.nn.Sequential(aw.nn.LazyLinear(aw.choice(4, 8, 16)), aw.nn.LazyLinear(2)))
+    training = aw.Training(aw.data(tmp_path / "t.csv"), epochs=1)
+    aw.search(space, training, strategy="random", budget=aw.Budget(trials=1), path=tmp_path / "run", final=False)
+    (tmp_path / "t.csv").write_text("".join(["x,y\n1000,a\n", *rows[1:]]))
+    with pytest.warns(UserWarning, match=r"data differ from those on record: train 84, .* and on record train 84, "):
+        aw.load(tmp_path / "run").resume(aw.Budget(trials=2))
+    (tmp_path / "t.csv").write_text("".join(["x,y\n", *rows[10:]]))
+    with pytest.warns(UserWarning, match=r"data differ from those on record: train 77, .* and on record train 84, "):
+        aw.load(tmp_path / "run").resume(aw.Budget(trials=3))
+
+
+def test_a_study_is_held_while_a_process_lives(tmp_path):
+    program = f"import os, archwright as aw; aw.Study(aw.Space(x=aw.integer(0, 9)), path={str(tmp_path)!r}).ask(); "
+    subprocess.run([sys.executable, "-c", f"{program} os._exit(1)"], check=False)
+    assert (tmp_path / "study.lock.json").exists()
+    study = aw.load(tmp_path)
+    assert study.summary()["trials"]["running"] == 1
+    assert not study.is_held
+    study.ask()
+    assert study.is_held
+    assert aw.load(tmp_path).is_held
+    study.close()
+    assert not study.is_held

@@ -325,9 +325,10 @@ def resume(
 
     study, trackers = load(run, code=code or ()), parse_trackers(track or ())
     display = Display(quiet=json)
-    display.loaded(study.evaluator.task)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
+        display.loaded(study.evaluator.task)
+        display.continued(study)
         count = None if workers is None else parse_workers(workers)
         where, called = None if executor is None else parse_executor(executor), [display, *trackers]
         study.resume(budget, final=final, ensemble=ensemble, workers=count, executor=where, callbacks=called)

@@ -51,6 +51,10 @@ class Display(Callback):
                 label, _, told = line.partition(": ")
                 self.out.line(told, label=label)
 
+    def continued(self, study: Study) -> None:
+        """Show what is on record of a search that goes on."""
+        self.out.line(f"{study.path}, on record: {_states(study)}", label="continued")
+
     def on_start(self, study: Study) -> None:
         """Show what is searched and how, and begin the live line."""
         from archwright.space import describe_size
@@ -172,7 +176,7 @@ class Display(Callback):
             "failures": "trials kept failing with the same error",
         }
         reason = reasons.get(study.stopped_by or "", study.stopped_by)
-        self.out.line(f"{_states(study)} in {_clock(study.elapsed)}: {reason}", label="ended")
+        self.out.line(f"{_states(study, is_ended=True)} in {_clock(study.elapsed)}: {reason}", label="ended")
         self._result(study)
         return status
 
@@ -187,7 +191,9 @@ class Display(Callback):
         cost = ""
         if any(trial.fidelity for trial in study.trials):
             cost = f", at the cost of {counted(f'{study.history.spent:.3g}', 'full evaluation')}"
-        self.out.line(f"{_states(study)} in {_clock(study.elapsed)}{cost}", label="trials")
+        states = _states(study)
+        again = f"; `archwright resume {study.path}` runs these again" if "interrupted" in states else ""
+        self.out.line(f"{states} in {_clock(study.elapsed)}{cost}{again}", label="trials")
         ranked = study.history.best_first(study.history.complete, top)
         if ranked:
             self._table(study, ranked)
@@ -378,8 +384,11 @@ def _diagnosis(study: Study) -> list[str]:
     return lines
 
 
-def _states(study: Study) -> str:
+def _states(study: Study, *, is_ended: bool = False) -> str:
+    """Return how many trials there are in each state; those that have not ended and do not run are interrupted."""
     counts = {state: n for state, n in study.summary()["trials"].items() if n}
+    if "running" in counts and (is_ended or not study.is_held):
+        counts = {"interrupted": counts.pop("running"), **counts}
     return ", ".join(f"{n} {state}" for state, n in counts.items()) or "no trials"
 
 

@@ -33,6 +33,7 @@ DOCUMENTS = (
     "ensemble",
     "workers",
     "samples",
+    "data",
 )
 """The documents of a study, each a JSON value."""
 

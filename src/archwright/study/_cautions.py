@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 _FEW_VALIDATED = 30
 _FEW_OF_A_CLASS = 5
 _MOSTLY = 0.9  # of the samples, that one class has
+_COMPARED = 50  # test samples, at least, with those of the other parts; nearly always the first one is in neither
 _FAR = 100  # times the middle half's range, that a target is from the median
 
 
@@ -29,6 +32,10 @@ def cautions(task: Task | None) -> list[str]:
     from archwright.tasks import ClassTask, Regression
 
     found, samples = [], len(task.validation)
+    if _is_seen(task):
+        found.append(
+            "caution: the test samples are training or validation samples, too: is the test file one of these?"
+        )
     if samples < _FEW_VALIDATED:
         error = f" (an accuracy of 0.8 has a standard error of {standard_error(0.8, samples):.2f})"
         found.append(
@@ -66,6 +73,28 @@ def cautions(task: Task | None) -> list[str]:
     if task.kind == "table" and task.train.inputs.shape[1] == 1:
         found.append("caution: a single feature: a network can hardly be better than a classical method")
     return found
+
+
+def _is_seen(task: Task) -> bool:
+    """Return whether the test samples, or some all over them, are in the training or the validation part, too."""
+    from archwright.datasets import Part
+    from archwright.tasks import leaves
+
+    if not isinstance(task.test, Part):  # a stream
+        return False
+    parts = [[*leaves(part.inputs), *leaves(part.targets)] for part in (task.train, task.validation)]
+    tested = [*leaves(task.test.inputs), *leaves(task.test.targets)]
+
+    def is_in(place: int, part: list[torch.Tensor]) -> bool:
+        equal = [
+            (tensor == given[place]).flatten(1).all(1) if tensor.ndim > 1 else tensor == given[place]
+            for tensor, given in zip(part, tested, strict=True)
+            if tensor.shape[1:] == given.shape[1:]
+        ]
+        return len(equal) == len(part) and bool(functools.reduce(operator.and_, equal).any())
+
+    places = range(0, len(task.test), max(1, len(task.test) // _COMPARED))
+    return bool(places) and all(any(is_in(place, part) for part in parts) for place in places)
 
 
 def _outlier(targets: torch.Tensor) -> str | None:

@@ -7,6 +7,7 @@ import json
 import math
 import platform
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from archwright.study._budget import Budget
     from archwright.study._recorder import Recorder
     from archwright.study._workers import Workers
+    from archwright.tasks import Task
 
 _EVALUATORS = {
     "training": ("archwright.evaluate", "Training"),
@@ -90,6 +92,7 @@ def describe(
         "ensemble": None,
         "workers": None,
         "samples": None,
+        "data": None,
     }
 
 
@@ -136,6 +139,16 @@ def write_down(
             "with those before",
             stacklevel=4,
         )
+    seen = None if evaluator.task is None else describe_data(evaluator.task)
+    if recorder.history.finished and seen is not None and document["data"] not in (None, seen):
+        here, there = (
+            ", ".join(f"{name} {value}" for name, value in each.items()) for each in (seen, document["data"])
+        )
+        warnings.warn(
+            f"the data differ from those on record: {here}, and on record {there}. Trials are ranked together with "
+            "those before, whose metrics are of other samples",
+            stacklevel=4,
+        )
     selected, task = {"size": ensemble, "result": recorder.ensemble}, evaluator.task
     samples = None
     if task is not None and task.objective == "max accuracy":
@@ -148,7 +161,22 @@ def write_down(
         ensemble=selected,
         workers=workers.to_json(),
         samples=samples,
+        data=seen,
     )
+
+
+def describe_data(task: Task) -> dict[str, Any]:
+    """Return the numbers of samples of the parts of data, and a checksum of what is in memory."""
+    import torch  # which a task has loaded
+
+    from archwright.tasks import leaves
+
+    parts, checksum = {name: getattr(task, name) for name in ("train", "validation", "test")}, 0
+    for part in parts.values():
+        for tensor in leaves([getattr(part, "inputs", None), getattr(part, "targets", None)]):
+            content = tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data
+            checksum = zlib.crc32(content, checksum)
+    return {**{name: len(part) for name, part in parts.items()}, "checksum": f"{checksum:08x}"}
 
 
 def choices(why: Sequence[str], workers: Sequence[str], before: Budget | None, budget: Budget) -> list[str]:

@@ -117,6 +117,11 @@ def _samples(value: Any, what: str) -> None:
         whole(count, f"the number of {part[:50]} {what}")
 
 
+def _data(value: Any, what: str) -> None:
+    for name, each in fields(value, what, "train", "validation", "test", "checksum").items():
+        text(each, f"{name!r} of {what}") if name == "checksum" else whole(each, f"{name[:50]!r} of {what}")
+
+
 def _checkpoints(value: Any, what: str) -> None:
     for each in items(value, what):
         whole(each, f"a trial of {what}")
@@ -145,5 +150,6 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "ensemble": check_written,
     "workers": _workers.check_written,
     "samples": _samples,
+    "data": _data,
 }
 _NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}

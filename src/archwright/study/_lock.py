@@ -44,6 +44,16 @@ class Lock:
             self._holder.unlink(missing_ok=True)
             self._lock.release()
 
+    def is_held(self) -> bool:
+        """Return whether a process holds the lock: one of another machine does until it says otherwise."""
+        try:
+            holder = json.loads(_disk.read(self._holder))
+            if holder["host"] == socket.gethostname():
+                os.kill(int(holder["pid"]), 0)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, StudyError) as error:
+            return isinstance(error, PermissionError)  # somebody else's process
+        return True
+
     def _who(self) -> str:
         try:
             holder = json.loads(_disk.read(self._holder))

@@ -137,6 +137,13 @@ class Recorder:
                 raise
         return self._store
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a process has the right to add, which is not known of a database without a run folder."""
+        from archwright.study._lock import Lock
+
+        return self._store is not None or self.folder is None or Lock(self.folder).is_held()
+
     def close(self) -> None:
         """Give the right to add back. What is in memory stays."""
         if not self.on_disk:

@@ -235,6 +235,14 @@ class Results:
         return None if best is None else self.finals.get(best.number)
 
     @property
+    def is_held(self) -> bool:
+        """Whether a process writes to the study; if not, trials that have not ended are interrupted.
+
+        True for a study in a database without a run folder, whose trials may run anywhere.
+        """
+        return self._recorder.is_held
+
+    @property
     def samples(self) -> dict[str, int] | None:
         """The numbers of "validation" and "test" samples, if the task's accuracies are shares of them."""
         stored: dict[str, int] | None = self._recorder.document["samples"]
