@@ -256,7 +256,9 @@ def test_other_columns_are_named(three, tmp_path):
     with pytest.raises(DataError, match=r"'oops' in row 3 of the file \(bad\.csv\)"):
         data(train, test_file=bad)
     new = write(tmp_path / "new.csv", "x,c,y", "1,u,c")
-    with pytest.raises(DataError, match="class 'c', which the training part never shows"):
+    with pytest.raises(
+        DataError, match=r"the class 'c', which the training part never shows, in row 2 of the file \(new\.csv\)"
+    ):
         data(train, test_file=new)
 
 
@@ -355,3 +357,18 @@ def test_dates_beyond_the_calendar_are_told(tmp_path):
     parquet.write_table(pyarrow.table({"day": days, "y": [n % 2 for n in range(40)]}), tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"t\.parquet cannot be read as a Parquet file"):
         data(tmp_path / "t.parquet")
+
+
+def test_where_the_target_cannot_be_used_is_said(tmp_path):
+    table = write(tmp_path / "table.csv", "x,y", *(f"{n},{'b' if n == 3 else n / 7}" for n in range(30)))
+    with pytest.raises(DataError, match=r"not 'b' in row 5 of the file\. To classify, give task='classification'"):
+        data(table, task="regression")
+    write(table, "x,y", *(f"{n},a" for n in range(30)))
+    with pytest.raises(DataError, match=r"table\.csv, column 'y': there is one class only, 'a'"):
+        data(table)
+
+
+def test_cells_may_be_long(tmp_path):
+    table = write(tmp_path / "table.csv", "x,note,y", *(f"{n},{'z' * 140_000},{n % 2}" for n in range(20)))
+    with pytest.warns(UserWarning, match="left out as constant.*'note'"):
+        assert len(data(table).train) == 14

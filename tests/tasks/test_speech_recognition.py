@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.sounds import write_words
+from tests.sounds import tone, write_wav, write_words
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
 import archwright as aw
@@ -123,3 +123,11 @@ def test_a_recording_that_is_too_long_is_refused(folder):
     preprocess = SpeechPreprocess(AudioPreprocess(CHARACTERS, 8000, 100))
     ((_, error),) = preprocess.read(next(folder.glob("*.wav")))
     assert "the network takes up to 0.0125 s" in str(error)
+
+
+def test_a_text_that_is_too_long_is_refused_with_its_recording(tmp_path):
+    for number in range(12):
+        write_wav(tmp_path / f"{number}.wav", tone(300.0, 0.5))
+        (tmp_path / f"{number}.txt").write_text("no " * (30 if number == 7 else 3))
+    with pytest.raises(DataError, match=r"text of .*7\.wav has 89 characters, more than 50 for each second .* 0\.5 s"):
+        aw.task(tmp_path)

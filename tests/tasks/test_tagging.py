@@ -160,6 +160,13 @@ def test_bad_files_are_refused_by_name_and_row(tmp_path: Path, content: str, mes
         aw.task(tmp_path / "a.conll", "tagging")
 
 
+def test_a_token_without_a_tag_makes_no_other_task(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("in O\nBerlin B-LOC\n\n" * 9 + "Hello\nAnn B-PER\n")
+    with pytest.raises(DataError, match=r"a\.conll, row 28: the token 'Hello' has no tag"):
+        aw.task(path)
+
+
 def test_files_of_another_encoding_are_learnt_from_and_predicted(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_bytes("caf\xe9 B-LOC\nin O\n\n".encode("latin-1") * 20)

@@ -179,7 +179,7 @@ def test_plain_tables_are_not_taken_for_texts(tmp_path: Path, table: Path) -> No
         ("a.csv", "", r"a.csv is empty"),
         ("a.csv", "one\ntwo\n", r"a.csv has one column"),
         ("a.all", "1 fine film\n0\n", r"a.all, row 2: '0' is a class without a text"),
-        ("a.csv", "text,label\nfine film,1\nfine film,1\n", r"there is one class only, '1'"),
+        ("a.csv", "text,label\nfine film,1\nfine film,1\n", r"a.csv, row 2: there is one class only, '1'"),
         ("a.csv", f"text,label\nfine film,1\ngood film,{'x' * 300}\n", r"a.csv, row 3\) has 300 characters"),
     ],
 )

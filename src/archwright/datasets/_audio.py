@@ -153,7 +153,7 @@ def _by_soundfile(path: Path, gigabytes: float, error: Exception) -> tuple[Tenso
     except (ImportError, OSError):  # the library in C may be missing alone
         raise InputError(
             f"{path} is no wav file of whole numbers ({str(error) or 'it ends early'}). Other recordings need "
-            "soundfile: pip install soundfile. Or convert it, such as with ffmpeg."
+            "soundfile: pip install soundfile, or archwright[audio]. Or convert it, such as with ffmpeg."
         ) from error
     try:
         with library.SoundFile(str(path)) as file:

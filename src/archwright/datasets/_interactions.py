@@ -307,7 +307,7 @@ def interaction_rows(
     if missing:
         held = "names no column of" if has_names else f"has {len(heads)} columns, and none for"
         options = ", ".join(f"{role}=" for role in missing)
-        raise InputError(f"{path} {held} the {missing[0]}; tell which one it is: {options}")
+        raise InputError(f"{path} {held} the {missing[0]}; tell which one it is: {options} (--option)")
     found = _complete(path, rows if has_names else chain([first], rows), max(places.values()) + 1)
     return places, heads if has_names else [str(place + 1) for place in range(len(heads))], found
 

@@ -18,6 +18,8 @@ _SCALE = 5  # values from which a scale is suspected
 _LARGEST = 2.0**53  # the whole numbers that float64 tells apart end here
 _LONGEST = 200  # characters of a class; an array of texts takes for each as much as for the longest
 
+TO_CLASSIFY = "To classify, give task='classification', or --task classification"
+
 
 def to_labels(targets: npt.NDArray[Any]) -> Labels:
     """Return the class name of each sample, of whole numbers, truth values or texts, shape (n,).
@@ -80,7 +82,7 @@ def to_values(targets: npt.NDArray[Any]) -> Values:
     try:
         values = targets.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"the targets of a regression are numbers: {error}. To classify, leave task= out") from error
+        raise DataError(f"the targets of a regression are numbers: {error}. {TO_CLASSIFY}") from error
     odd = np.argwhere(~np.isfinite(values))
     if len(odd):
         raise DataError(
@@ -95,8 +97,8 @@ def to_marks(targets: npt.NDArray[Any]) -> Values:
     values = to_values(targets)
     if values.shape[1] < 2 or not np.isin(values, (0, 1)).all():
         raise DataError(
-            "the targets of task='multilabel' are 0 or 1, in two columns or more; for one label of several leave task= "
-            "out, for other numbers give task='regression'"
+            "the targets of task='multilabel' are 0 or 1, in two columns or more; for one label of several give "
+            "task='classification', for other numbers task='regression' (--task)"
         )
     return values
 
@@ -188,26 +190,27 @@ def to_indices(labels: Labels, classes: tuple[str, ...]) -> npt.NDArray[np.int64
     return position[inverse]
 
 
-def check_classes(labels: Labels, *, maybe_header: bool = False) -> None:
+def check_classes(labels: Labels, *, maybe_header: bool = False, where: str = "") -> None:
     """Refuse labels that cannot be learnt: there is one class only, or at least half of them have a single sample.
 
     The sample of a class with one alone is a training sample. It is refused if it may be a header: the first row of a
-    table without one.
+    table without one. The message begins with where they stand.
     """
+    where = f"{where}: " if where else ""
     names, counts = np.unique(labels, return_counts=True)
     if len(names) < 2:
         held = f"one class only, {str(names[0])!r}" if len(names) else "no training sample"
-        raise DataError(f"there is {held}; at least two classes are needed to learn from.")
+        raise DataError(f"{where}there is {held}; at least two classes are needed to learn from.")
     single = [str(name) for name in names[counts == 1]]
     if maybe_header and str(labels[0]) in single:
         raise DataError(
-            f"class {str(labels[0])!r} has one sample, the first row. If that row holds the names of the columns, give "
-            "header=True or write names that are no numbers; else add samples or remove the row."
+            f"{where}class {str(labels[0])!r} has one sample, the first row. If that row holds the names of the "
+            "columns, give header=True or write names that are no numbers; else add samples or remove the row."
         )
     if 2 * len(single) >= len(names):
         have = "has one sample" if len(single) == 1 else "have one sample each"
         raise DataError(
-            f"{_listed(single)} of the {len(names)} classes {have}: most classes need at least two to "
+            f"{where}{_listed(single)} of the {len(names)} classes {have}: most classes need at least two to "
             "be split into training and held-out parts. Add samples or remove these classes. If the "
             "targets are measurements, give task='regression' (--task regression)."
         )

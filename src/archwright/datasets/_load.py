@@ -145,7 +145,8 @@ def data(
     task = found.task or task or TASKS[0]
     classes: tuple[str, ...] = ()
     if task == "classification":
-        check_classes(found.train.labels, maybe_header=bool(found.columns) and not found.named)
+        where = f"{origin or found.name}, column {found.target!r}" if found.target else origin or ""
+        check_classes(found.train.labels, maybe_header=bool(found.columns) and not found.named, where=where)
         classes = class_names(found.train.labels)
     parts = _divide(found, classes, validation, test, seed)
     if task == "multilabel":

@@ -199,19 +199,34 @@ def _coco_part(root: Path, path: Path, gigabytes: float) -> list[Annotated]:
     check_file(path)
     if path.stat().st_size > gigabytes / 4 * 1e9:
         raise DataError(f"{path} takes more than a quarter of {limit_text(gigabytes)}")
-    where = str(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no JSON: {error}") from error
+    try:
         names = {each["id"]: str(each["name"]) for each in data["categories"]}
         files = {each["id"]: str(each["file_name"]) for each in data["images"]}
-        objects: dict[Any, list[Any]] = {key: [] for key in files}
-        for number, each in enumerate(data["annotations"], start=1):
-            where = f"{path}, annotation {number}"
+        annotations = list(data["annotations"])
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is no COCO file of instances: an object with the lists categories (each with id and name), images "
+            "(each with id and file_name) and annotations"
+        ) from error
+    objects: dict[Any, list[Any]] = {key: [] for key in files}
+    for number, each in enumerate(annotations, start=1):
+        where = f"{path}, annotation {number}"
+        try:
             x, y, width, height = map(float, each["bbox"])
-            objects[each["image_id"]].append((names[each["category_id"]], (x, y, x + width, y + height)))
-    except (KeyError, OverflowError, TypeError, ValueError, RecursionError) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise DataError(f"{where}: this is not as in a COCO file of instances: {told}; {_LAYOUT}") from error
+            image, category = each["image_id"], each["category_id"]
+            lacks = [f"image {image!r:.40} is not in images"] * (image not in files)
+            lacks += [f"category {category!r:.40} is not in categories"] * (category not in names)
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{where} needs an image_id, a category_id and a bbox of four numbers: x, y, width, height"
+            ) from error
+        if lacks:
+            raise DataError(f"{where}: {lacks[0]}")
+        objects[image].append((names[category], (x, y, x + width, y + height)))
     part = path.stem.removeprefix("instances_")
     places = [root / part, root / "images" / part, root / "images", root]
     return [Annotated(_image(path, name, places), tuple(objects[key])) for key, name in files.items()]

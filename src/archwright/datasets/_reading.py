@@ -31,6 +31,7 @@ __all__ = [
     "TABLES",
     "BrokenImage",
     "InputError",
+    "allow_long_cells",
     "check_file",
     "limit_text",
     "open_image",
@@ -236,6 +237,7 @@ def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, l
     `.gz`. One row may take a sixty-fourth of the limit. InputError where the rows differ in length.
     """
     check_file(path)
+    allow_long_cells()
     begun: tuple[int, int] | None = None
     held = [0]  # characters of the row that is being read: one in quotes may have many lines
     try:
@@ -260,6 +262,11 @@ def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, l
                 yield reader.line_num, row
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table in UTF-8: {error}") from error
+
+
+def allow_long_cells() -> None:
+    """Have the module csv read cells of any length: what limits them is the memory that a row may take."""
+    csv.field_size_limit(2**31 - 1)
 
 
 def row_bytes(cells: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from archwright._words import counted
-from archwright.datasets._labels import scale_doubts, to_labels, to_marks, to_texts, to_values
+from archwright.datasets._labels import TO_CLASSIFY, scale_doubts, to_labels, to_marks, to_texts, to_values
 from archwright.datasets._reading import TABLES, InputError, limit_text, row_bytes, to_number
 from archwright.datasets._source import Samples, Source
 from archwright.datasets._table_preprocess import PARQUET, Column, cell_text, is_missing, table_rows
@@ -120,6 +120,8 @@ def read_tables(
         labels, doubts = _labels(table, chosen, task)
     except DataError as error:
         raise table.error(" ".join([f"{error} (The target is the column {listed}.)", *hints])) from error
+    if task == "classification":
+        _check_known(table, chosen[0], labels, len(tables["train"].rows))
     parts: dict[str, Samples] = {}
     start = 0
     for part, each in tables.items():
@@ -310,9 +312,25 @@ def _labels(table: _Table, chosen: Sequence[str], task: str) -> tuple[npt.NDArra
     numbers = _numbers(cells)
     targets: npt.NDArray[Any] = to_texts(cells, table.rows) if numbers is None else numbers
     if task == "regression":
+        odd = next(
+            (place for place, cell in enumerate(cells) if to_number(cell) is None and not is_missing(cell)), None
+        )
+        if odd is not None:
+            raise DataError(f"a regression needs numbers, not {cells[odd][:40]!r} in {table.rows[odd]}. {TO_CLASSIFY}.")
         return to_values(targets), []
     labels = to_labels(targets)
     return labels, scale_doubts(targets, labels, f"{table.path}: the labels in the column {target!r}")
+
+
+def _check_known(table: _Table, target: str, labels: npt.NDArray[Any], first: int) -> None:
+    """Raise where rows of a part of its own have a class that those of the training part, the first, never show."""
+    new = np.flatnonzero(~np.isin(labels[first:], labels[:first]))
+    if len(new):
+        place = first + int(new[0])
+        raise table.error(
+            f"column {target!r} holds the class {str(labels[place])!r}, which the training part never shows, in "
+            f"{table.rows[place]}. Make the names agree, or remove such rows."
+        )
 
 
 def _inputs(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from archwright.datasets._preprocess import Noted, Preprocess, Sample, field, texts
-from archwright.datasets._reading import GIGABYTES, TABLES, InputError, check_file, limit_text
+from archwright.datasets._reading import GIGABYTES, TABLES, InputError, allow_long_cells, check_file, limit_text
 
 __all__ = ["UNKNOWN", "TextPreprocess", "check_ids", "padded", "text_lines", "text_of_file", "text_rows", "words_of"]
 
@@ -257,7 +257,7 @@ def text_lines(path: Path, gigabytes: float = GIGABYTES, encoding: str = "utf-8"
                     raise InputError(
                         f"{path}, line {number}: {error.object[error.start : error.end]!r} is not {encoding.upper()}; "
                         "convert the file. Text classification and sequence labelling learn from files in other "
-                        "encodings, too: encoding='latin-1'"
+                        "encodings, too: encoding='latin-1', or --option encoding=latin-1"
                     ) from error
                 except LookupError as error:
                     raise InputError(
@@ -289,6 +289,7 @@ def text_rows(path: Path, gigabytes: float = GIGABYTES, encoding: str = "utf-8")
         rows = ((place, line.rstrip("\r\n").split("\t")) for place, line in enumerate(chain([first], lines), 1))
     else:
         outside = _QUOTED.sub("", first)
+        allow_long_cells()
         reader = csv.reader(chain([first], lines), delimiter=max(",;\t|", key=outside.count), skipinitialspace=True)
         rows = ((reader.line_num, cells) for cells in reader)
     begun: tuple[int, int] | None = None

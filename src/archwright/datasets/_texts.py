@@ -224,7 +224,7 @@ def read_texts(
             raise DataError(f"{each.where}: the text has no class")
     learnt = given.get("train", given.get("", ()))
     labels = to_texts([each.label for each in learnt], [each.where for each in learnt])
-    check_classes(labels)
+    check_classes(labels, where=learnt[0].where if learnt else "")
     classes = class_names(labels)
     strata = to_indices(labels, classes)
     samples, places = three_parts(given, validation=validation, test=test, seed=seed, strata=strata)

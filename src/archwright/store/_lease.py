@@ -140,7 +140,7 @@ class Lease:
     def _locked(self, holder: str | None, hint: str) -> StudyLocked:
         return StudyLocked(
             f"{self._title} is being written to by {holder or 'another process'}. Wait until it ends, or stop it{hint}"
-            ". Reading with `load` is possible meanwhile."
+            ". `archwright show` and `archwright.load` can read it meanwhile."
         )
 
 

@@ -32,7 +32,7 @@ class Lock:
         except Timeout:
             raise StudyLocked(
                 f"{self._folder} is being written to by {self._who()}. Wait until it ends, or stop it; "
-                "reading with `load` is possible meanwhile."
+                "`archwright show` and `archwright.load` can read it meanwhile."
             ) from None
         except OSError as error:
             self._lock.release()

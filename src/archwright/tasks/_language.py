@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archwright.datasets import LanguagePreprocess, Part, read_text, split_in_order, units_of, usual_tokens
-from archwright.errors import EvaluationError
+from archwright.errors import DataError, EvaluationError
 from archwright.space import TensorSpec
 from archwright.tasks._baseline import ClassicalMethod
 from archwright.tasks._registry import register
@@ -181,9 +181,9 @@ def language(
     if unit not in _LENGTHS:
         raise EvaluationError(f"unit must be one of {', '.join(_LENGTHS)}, not {unit!r}")
     length = checked_length(length) or _LENGTHS[unit]
-    tokens = units_of(read_text(source, max_gigabytes), unit)
+    tokens = _tokens(source, unit, max_gigabytes)
     files = {"validation": validation_file, "test": test_file}
-    official = {part: units_of(read_text(file, max_gigabytes), unit) for part, file in files.items() if file}
+    official = {part: _tokens(file, unit, max_gigabytes) for part, file in files.items() if file}
     parts = split_in_order(tokens, validation=validation, test=test, official=official)
     preprocess = LanguagePreprocess(unit, usual_tokens(parts[0], least=_LEAST[unit], most=_MOST[unit]), length)
     made = []
@@ -196,3 +196,10 @@ def language(
         rows = preprocess.encode_all(found).unfold(0, length + 1, length)
         made.append(Part(rows[:, :-1].contiguous(), rows[:, 1:].contiguous()))
     return LanguageModel(made[0], made[1], made[2], preprocess, name=source.stem)
+
+
+def _tokens(path: Path, unit: str, gigabytes: float) -> list[str]:
+    found = units_of(read_text(path, gigabytes), unit)
+    if not found:
+        raise DataError(f"{path} is empty; it should hold a text")
+    return found

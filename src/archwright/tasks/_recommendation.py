@@ -322,7 +322,7 @@ def _read(
         if value is None or not abs(value) < 1e30:
             raise InputError(
                 f"{path}, row {row}: the rating or click {cell[:40]!r} is no number. If the first row names the "
-                "columns, tell which one holds what: user=, item=, target="
+                "columns, tell which one holds what: user=, item=, target=, or --option user=NAME and so on"
             )
         users.append(known.setdefault(one, one))
         items.append(known.setdefault(other, other))

@@ -27,6 +27,8 @@ from archwright.tasks._registry import register
 from archwright.tasks._task import Task
 from archwright.tasks._waves import noise
 
+_FASTEST = 50  # characters of a second, for each of which a network of the space "speech" has a frame
+
 
 class SpeechRecognition(Task):
     """Recognition of the characters that are spoken in recordings.
@@ -194,6 +196,13 @@ def speech_recognition(
     waves, found_rate, told = read_recordings(
         [path for path, _ in files], rate=rate, longest=True, gigabytes=max_gigabytes
     )
+    most = waves.shape[1] / found_rate
+    for path, text in files:
+        if len(text) > _FASTEST * most + 1:
+            raise DataError(
+                f"the text of {path} has {len(text):,} characters, more than {_FASTEST} for each second of the longest "
+                f"recording, {most:.3g} s: correct it, or leave the recording out"
+            )
     characters = tuple(sorted({one for _, text in files for one in text}))
     encoded = [torch.tensor([characters.index(one) + 1 for one in text]) for _, text in files]
     targets = pad_sequence(encoded, batch_first=True)
