@@ -104,6 +104,10 @@ def test_lists_of_names_are_the_parts_and_coco_is_read(tmp_path: Path) -> None:
             lambda root: (root / "Annotations" / "3.xml").write_text(XML.format(OBJECT.format("a", 1, 2, "x", 4))),
             r"3\.xml: object 1 needs a name and a bndbox",
         ),
+        (
+            lambda root: (root / "Annotations" / "3.xml").write_text(XML.format(OBJECT.format("a", 1, 2, "nan", 4))),
+            r"3\.xml: object 1 needs a name and a bndbox",
+        ),
         (lambda root: (root / "JPEGImages" / "3.png").write_bytes(b"none"), r"3\.png cannot be decoded"),
         (
             lambda root: [file.write_text(XML.format("")) for file in (root / "Annotations").iterdir()],
@@ -157,6 +161,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, change, message: st
     [
         ({"bbox": [10**400, 0, 5, 5]}, "annotation 2 needs .* a bbox of four numbers"),
         ({"bbox": [1, 2, 3]}, "annotation 2 needs .* a bbox of four numbers"),
+        ({"bbox": [1, 2, 3, float("nan")]}, "annotation 2 needs .* a bbox of four numbers"),
         ({"category_id": 9}, "annotation 2: category 9 is not in categories$"),
         ({"image_id": 7}, "annotation 2: image 7 is not in images$"),
         ({"file_name": "x" * 300}, "names the image 'xxx"),
@@ -182,9 +187,23 @@ def test_boxes_outside_their_image_are_left_out_and_told(tmp_path: Path) -> None
     written = "".join(OBJECT.format(*each) for each in boxes)
     (root / "Annotations" / "0.xml").write_text(XML.format(written))
     task = aw.task(root, validation=1, test=1)
-    assert "boxes: 2 empty or outside their image are left out" in task.told
+    assert "boxes: 2 empty or outside their image are left out, the first of 0.png" in task.told
     whole = torch.cat([part.targets for part in (task.train, task.validation, task.test)])
     assert any(row == [0.0, 50.0, 50.0, 64.0, 64.0] for image in whole.tolist() for row in image)
+
+
+def test_images_without_annotation_and_of_another_size_are_warned_of(tmp_path: Path) -> None:
+    root = voc(tmp_path / "voc")
+    (root / "Annotations" / "5.xml").unlink()
+    written = (root / "Annotations" / "3.xml").read_text()
+    size = "<size><width>640</width><height>640</height></size></annotation>"
+    (root / "Annotations" / "3.xml").write_text(written.replace("</annotation>", size))
+    with (
+        pytest.warns(UserWarning, match=r"1 image without a file in Annotations left out, 5\.png"),
+        pytest.warns(UserWarning, match=r"3\.png has 64 x 64 pixels, and 640 x 640 by its annotation"),
+    ):
+        task = aw.task(root, validation=1, test=1)
+    assert len(task.train) == 9
 
 
 def test_a_perfect_network_has_no_loss_and_full_precision() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ class Annotated:
     Args:
         image: The file.
         objects: The name of the class and the left, upper, right and lower side in pixels, of each object.
+        size: The width and height that the annotation says, if it does.
 
     Example:
         >>> Annotated(Path("image.png"), (("cat", (0.0, 0.0, 32.0, 80.0)),)).objects[0][0]
@@ -45,6 +48,7 @@ class Annotated:
 
     image: Path
     objects: tuple[tuple[str, tuple[float, float, float, float]], ...]
+    size: tuple[float, ...] | None = None
 
 
 def find_objects(root: Path) -> str | None:
@@ -88,8 +92,8 @@ def read_objects(root: Path, *, gigabytes: float = GIGABYTES) -> dict[str, list[
 
 def tensors_of(
     annotated: Sequence[Annotated], classes: Sequence[str], *, size: object, gigabytes: float = GIGABYTES
-) -> tuple[Tensor, Tensor, int]:
-    """Return images, targets, and how many boxes were left out.
+) -> tuple[Tensor, Tensor, list[Path]]:
+    """Return images, targets, and the images of boxes that were left out.
 
     Args:
         annotated: The images.
@@ -99,8 +103,11 @@ def tensors_of(
 
     Returns:
         uint8 (n, channels, height, width); float32 (n, objects, 5) with the class and the four sides in pixels of the
-        resized images, and rows of -1 behind the objects of an image; and the number of boxes that are empty or
-        outside their image. Boxes that reach beyond the image are cut off.
+        resized images, and rows of -1 behind the objects of an image; and for each box that is empty or outside
+        its image the file of that. Boxes that reach beyond the image are cut off.
+
+    Warns:
+        UserWarning: An annotation says another size than its image has.
 
     Example:
         >>> from PIL import Image
@@ -112,17 +119,23 @@ def tensors_of(
     """
     height, width = to_size(size)
     images = read_images([each.image for each in annotated], size=(height, width), gigabytes=gigabytes)
-    rows, left_out = [], 0
+    rows, left_out, other = list[Tensor](), list[Path](), list[str]()
     for each in annotated:
         with open_image(each.image, gigabytes) as image:
             sides = image.size if orientation(image) < 5 else image.size[::-1]
+        if each.size is not None and sorted(each.size) != sorted(sides):
+            said = " x ".join(f"{side:g}" for side in each.size)
+            other.append(f"{each.image} has {sides[0]} x {sides[1]} pixels, and {said} by its annotation")
         scale = torch.tensor([width / sides[0], height / sides[1]] * 2)
         boxes = torch.tensor([box for _, box in each.objects]).reshape(-1, 4) * scale
         boxes = boxes.clamp(min=0).minimum(torch.tensor([width, height] * 2))
         labels = torch.tensor([classes.index(label) for label, _ in each.objects], dtype=torch.float32)
         kept = ((boxes[:, 2:] - boxes[:, :2]) > 0.5).all(1)
-        left_out += int((~kept).sum())
+        left_out += [each.image] * int((~kept).sum())
         rows.append(torch.cat([labels[:, None], boxes], 1)[kept])
+    if other:
+        more = f" (the first of {len(other):,} such images)" if len(other) > 1 else ""
+        warnings.warn(f"{other[0]}: boxes are taken as pixels of the image as it is{more}", stacklevel=2)
     most = max(1, *(len(row) for row in rows))
     targets = torch.full((len(rows), most, 5), -1.0)
     for place, row in enumerate(rows):
@@ -143,6 +156,10 @@ def _voc(root: Path) -> dict[str, list[Annotated]]:
     if "train" not in named:
         files = sorted(path.stem for path in (root / "Annotations").iterdir() if path.suffix == ".xml")
         named = {"": files}
+        images = sorted(path for path in (root / "JPEGImages").iterdir() if path.suffix.lower() in IMAGES)
+        if alone := [path for path in images if path.stem not in set(files)]:
+            told = f"{counted(len(alone), 'image')} without a file in Annotations left out"
+            warnings.warn(f"{root}: {told}, {'such as ' * (len(alone) > 1)}{alone[0].name}", stacklevel=2)
     return {part: [_voc_image(root, name) for name in names] for part, names in named.items()}
 
 
@@ -171,10 +188,14 @@ def _voc_image(root: Path, name: str) -> Annotated:
             box = tuple(float(side or "") for side in sides)
         except ValueError:
             box = ()
-        if not label or len(box) != 4:
+        if not label or len(box) != 4 or not all(map(math.isfinite, box)):
             raise DataError(f"{path}: object {number} needs a name and a bndbox with {', '.join(_SIDES)} as numbers")
         objects.append((label.strip(), (box[0], box[1], box[2], box[3])))
-    return Annotated(image, tuple(objects))
+    try:
+        size = tuple(float(tree.findtext(f"size/{side}") or "") for side in ("width", "height"))
+    except ValueError:
+        size = None
+    return Annotated(image, tuple(objects), size)
 
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -216,7 +237,9 @@ def _coco_part(root: Path, path: Path, gigabytes: float) -> list[Annotated]:
     for number, each in enumerate(annotations, start=1):
         where = f"{path}, annotation {number}"
         try:
-            x, y, width, height = map(float, each["bbox"])
+            x, y, width, height = box = tuple(map(float, each["bbox"]))
+            if not all(map(math.isfinite, box)):
+                raise ValueError(box)
             image, category = each["image_id"], each["category_id"]
             lacks = [f"image {image!r:.40} is not in images"] * (image not in files)
             lacks += [f"category {category!r:.40} is not in categories"] * (category not in names)

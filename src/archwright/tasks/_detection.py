@@ -239,5 +239,6 @@ def detection(
     train, held, final = (Part(inputs[chosen], targets[chosen]) for chosen in places)
     task = Detection(train, held, final, classes, name=source.name)
     if left_out:
-        task.told = (f"boxes: {left_out} empty or outside their image are left out",)
+        told = f"boxes: {len(left_out):,} empty or outside their image are left out, the first of {left_out[0].name}"
+        task.told = (told,)
     return task
