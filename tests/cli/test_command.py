@@ -17,6 +17,7 @@ from tests import processes
 
 import archwright as aw
 from archwright.errors import SpaceError
+from archwright.evaluate import Stopped
 from archwright.export import save_best
 
 DATA = ["search", "iris", "--space", "mlp", "--epochs", "2", "--seed", "3"]
@@ -91,7 +92,22 @@ def test_show_lists_the_best_first(run, in_process):
     rows = [line.split() for line in shown if re.match(r" *\d+ ", line)]
     accuracies = [float(row[heading.index("accuracy")]) for row in rows]
     assert len(rows) == 2
+    assert "the best 2 of 3 complete trials; --top lists more" in shown
     assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_what_is_shown_of_fidelities_and_of_trials_that_are_not_complete(tmp_path, in_process):
+    def evaluate(candidate):
+        candidate.report(1, value=candidate.architecture["x"])
+        raise Stopped("out of time")
+
+    study = aw.Study(aw.Space(x=aw.integer(0, 9)), fidelity={"epochs": (1, 4)}, scheduler="asha", path=tmp_path / "a")
+    study.run(lambda candidate: candidate.architecture["x"], aw.Budget(trials=2)).close()
+    shown = in_process("show", tmp_path / "a")[1]
+    assert re.search(r"trial +fidelity +value", shown)
+    assert re.search(r"\d +epochs 4 ", shown)
+    aw.Study(aw.Space(x=aw.integer(0, 9)), path=tmp_path / "b").run(evaluate, aw.Budget(trials=1)).close()
+    assert re.search(r"best +trial 0 \(pruned: none is complete\): value", in_process("show", tmp_path / "b")[1])
 
 
 def test_show_ends_as_the_search_did(run, in_process):
@@ -142,6 +158,7 @@ def test_export_gives_files_that_load(run, tmp_path, in_process):
     status, told, _ = in_process("export", folder, "--out", out)
     assert status == 0
     assert f"python {shlex.quote(str(out / 'predict.py'))} FILE..." in " ".join(told.split())
+    assert f"This is the network of trial {aw.load(folder).best.trial.number}." in told
     script = (
         "import torch; from safetensors.torch import load_file; from model import build\n"
         "net = build(); net.load_state_dict(load_file('weights.safetensors'))\n"

@@ -546,6 +546,11 @@ def test_settings_are_checked_before_anything_is_written(tmp_path, options, told
     assert not list(tmp_path.iterdir())
 
 
+def test_a_number_of_workers_is_told():
+    given = aw.evaluate.as_evaluator(function), aw.Budget(trials=2)
+    assert [Workers(count).decided(*given)[1] for count in (1, 2)] == [(), ("workers 2: as given",)]
+
+
 def auto(monkeypatch, evaluator=None, budget=None, *, cores=8, gigabytes=64.0, memory=None):
     monkeypatch.setattr(_workers, "_cores", lambda: cores)
     pages = {"SC_PHYS_PAGES": int(gigabytes * 1e9 / 4096), "SC_PAGE_SIZE": 4096}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 import time
@@ -197,6 +198,9 @@ class Display(Callback):
         ranked = study.history.best_first(study.history.complete, top)
         if ranked:
             self._table(study, ranked)
+        if len(ranked) < len(study.history.complete):
+            of = counted(len(study.history.complete), "complete trial")
+            self.out.line(f"the best {len(ranked)} of {of}; --top lists more")
         self._result(study)
 
     def exported(self, files: Iterable[Path], *, as_json: bool) -> None:
@@ -208,6 +212,9 @@ class Display(Callback):
         for file in listed:
             self.out.line(file)
         folder, names = listed[0].parent, {file.name for file in listed}
+        if "architecture.json" in names:
+            trial = json.loads((folder / "architecture.json").read_text(encoding="utf-8")).get("trial")
+            self.out.line(f"\nThis is the network of trial {trial}.")
         if {"model.py", "predict.py"} <= names:
             script = shlex.quote(str(folder / "predict.py"))
             self.out.line(f"\nPredict from new files without archwright: python {script} FILE...")
@@ -233,15 +240,19 @@ class Display(Callback):
 
     def _table(self, study: Study, trials: list[Trial]) -> None:
         names = list(_leading(study, trials[0].metrics))[:5]
+        has_fidelity = any(trial.fidelity for trial in trials)
         rows = [
             [
                 str(trial.number),
+                *[" ".join(f"{name} {value:g}" for name, value in (trial.fidelity or {}).items())] * has_fidelity,
                 *(_number(name, trial.metrics[name]) if name in trial.metrics else "" for name in names),
                 f"{trial.seconds:.1f}",
             ]
             for trial in trials
         ]
-        self.out.table(["trial", *names, "seconds"], rows, [trial.architecture for trial in trials])
+        self.out.table(
+            ["trial", *["fidelity"] * has_fidelity, *names, "seconds"], rows, [trial.architecture for trial in trials]
+        )
 
     def _result(self, study: Study) -> None:
         best = study.best
@@ -251,7 +262,8 @@ class Display(Callback):
                 if trial.error:
                     self.out.line(f"trial {trial.number}: {trial.cause}", label="")
             return
-        self.out.line(f"trial {best.trial.number}: {_metrics(_leading(study, best.metrics))}", label="best")
+        ended = "" if best.trial.state == "complete" else f" ({best.trial.state}: none is complete)"
+        self.out.line(f"trial {best.trial.number}{ended}: {_metrics(_leading(study, best.metrics))}", label="best")
         for name, value in best.architecture.items():
             self.out.line(f"{name} = {value}", label="")
         samples = study.samples
@@ -297,7 +309,8 @@ def _uncertainty(study: Study, samples: int) -> str:
     first, best = trials
     value = f"{best.metrics['accuracy']:.4f} +- {error:.4f}"
     told = f"accuracy {value} (standard error over {counted(counts[1], 'validation sample')})"
-    if best is first or "accuracy" not in first.metrics or first.share != best.share:
+    is_known = first.architecture in study.starts  # else it is one of many, with nothing to be compared for
+    if best is first or not is_known or "accuracy" not in first.metrics or first.share != best.share:
         return told
     ahead = best.metrics["accuracy"] - first.metrics["accuracy"]
     both = math.hypot(error, standard_error(first.metrics["accuracy"], counts[0]))

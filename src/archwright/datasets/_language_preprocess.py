@@ -106,9 +106,10 @@ class LanguagePreprocess(Preprocess):
         return "".join(found) if self.unit == "characters" else " ".join(found).replace(" \n ", "\n")
 
     def read(self, path: str | os.PathLike[str], *, gigabytes: float = GIGABYTES) -> Iterator[Sample]:
-        """Yield the end of the text in a file, or the error."""
+        """Yield the end of the text in a file, or the error where it is empty."""
+        text = read_text(Path(path), gigabytes)
         try:
-            yield None, self.item(read_text(Path(path), gigabytes))
+            yield None, self.item(text)
         except InputError as error:
             yield None, InputError(f"{path}: {error}")
 

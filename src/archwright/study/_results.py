@@ -89,7 +89,8 @@ class Results:
     @property
     def starts(self) -> tuple[Architecture, ...]:
         """The architectures of the first trials."""
-        return self._plan.starts
+        stored = self._recorder.document["scheduler"] or {}
+        return tuple(map(Architecture.from_json, stored.get("starts", [])))
 
     @property
     def scheduler(self) -> Scheduler:

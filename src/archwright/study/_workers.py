@@ -93,9 +93,10 @@ class Workers:
         if self.workers == AUTO:
             count, reason = _as_many_as_pay(evaluator, budget, measured, self.trial_memory)
             return replace(self, workers=count), (f"workers {count}: {reason}",)
-        if self.workers == 1 or not measured:
+        if self.workers == 1:
             return self, ()
-        return self, (f"workers {self.workers}: {measured[0]} is less exact, as other trials run while it is measured",)
+        told = f"{measured[0]} is less exact, as other trials run while it is measured" if measured else "as given"
+        return self, (f"workers {self.workers}: {told}",)
 
     def _decided_on(self, cluster: Cluster, measured: Sequence[str]) -> tuple[Workers, tuple[str, ...]]:
         """Return the settings with a number in place of "auto", and lines about the choice, for a cluster."""
