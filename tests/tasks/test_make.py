@@ -95,7 +95,7 @@ def test_what_a_task_does_not_take_is_refused_by_the_name_of_its_task(tmp_path: 
     table.write_text("a,b,c\n" + "".join(f"{n},{n % 7},{'xy'[n % 2]}\n" for n in range(60)))
     for options, message in (
         ({"bogus": 1}, r"a folder of classes has no option 'bogus'; it has: validation, .*, skip_broken$"),
-        ({"horizon": 3}, r"horizon= is an option of forecasting: task='forecasting', or --task forecasting$"),
+        ({"horizon": 3}, r"horizon= is an option of forecasting: name forecasting, by task= or --task$"),
         ({"encoding": "latin-1"}, r"encoding= is an option of .*text-classification"),
     ):
         with pytest.raises(EvaluationError, match=message):
@@ -134,3 +134,19 @@ def test_a_table_that_is_nearly_a_series_is_told(tmp_path: Path) -> None:
         aw.task(table)
     table.write_text("\n".join(["day,a,load", *(f"2024-01-{1 + n * n % 28:02},{n},{n % 3}" for n in range(60))]))
     assert not any("series" in line for line in aw.task(table).told)  # dates of events
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "short.csv"
+    path.write_text("x,y\n1,a\n2,b\n3,a\n4,b\n")
+    for task, options in ((None, {}), ("recommendation", {}), ("text-classification", {"text": "x"})):
+        with pytest.raises(DataError, match=r"short\.csv"):
+            aw.task(path, task, **options)
+    tags = tmp_path / "a.conll"
+    tags.write_text("Ann O\n\n" * 30)
+    with pytest.raises(DataError, match=r"^/.*a\.conll: there is one tag only, 'O'"):
+        aw.task(tags)
+    tags.write_bytes("in O\nKöln B-LOC\n\n".encode("latin-1") * 9)
+    with pytest.raises(DataError, match=r"a\.conll, line 2: .* is not UTF-8.*--option encoding=latin-1"):
+        aw.task(tags)
+    assert aw.task(tags, encoding="latin-1").told[0].startswith("task: tagging")

@@ -37,7 +37,7 @@ class Sentence:
 
 
 def holds_tags(path: Path, *, encoding: str = "utf-8") -> str | None:
-    r"""Return what a path holds, in words, where that is surely a file of tokens with tags; else `None`.
+    r"""Return what a path holds, in words, where that seems to be a file of tokens with tags; else `None`.
 
     Example:
         >>> _ = Path("cities.conll").write_text("in O\nBerlin B-LOC\n\nHello O\n")
@@ -46,12 +46,16 @@ def holds_tags(path: Path, *, encoding: str = "utf-8") -> str | None:
     """
     try:
         file = tag_files(path)["train"] if path.is_dir() else path
-        if file.suffix.lower() not in _SUFFIXES:
-            return None
-        rows = [cells for _, each in islice(sentences(file, encoding=str(encoding)), _LOOKED_AT) for cells in each]
-    except (DataError, InputError, KeyError, OSError):
+    except (DataError, KeyError, OSError):
         return None
-    return "tokens with tags" if 2 * sum(len(cells) > 1 for cells in rows) > len(rows) else None  # one may lack
+    if file.suffix.lower() not in _SUFFIXES:
+        return None
+    try:
+        rows = [cells for _, each in islice(sentences(file, encoding=str(encoding)), _LOOKED_AT) for cells in each]
+    except (InputError, OSError):
+        rows = []
+    is_tagged = 2 * sum(len(cells) > 1 for cells in rows) > len(rows)  # what is wrong with a few, loading tells
+    return "tokens with tags" if is_tagged or not rows else None
 
 
 def tag_files(root: Path) -> dict[str, Path]:

@@ -261,7 +261,11 @@ def read_rows(path: Path, gigabytes: float = GIGABYTES) -> Iterator[tuple[int, l
                     )
                 yield reader.line_num, row
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table in UTF-8: {error}") from error
+        hint = (
+            "; convert it. Text classification learns from files in other encodings, too: encoding='latin-1', or "
+            "--option encoding=latin-1"
+        ) * isinstance(error, UnicodeDecodeError)
+        raise InputError(f"{path} cannot be read as a table in UTF-8: {error}{hint}") from error
 
 
 def allow_long_cells() -> None:

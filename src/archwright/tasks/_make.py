@@ -7,7 +7,8 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,13 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
         _check_options(what, data, options)
         doubt = series_doubt(path) if task is None and path is not None else None
         told = (f"looks like a time series (task='forecasting', or --task forecasting), but {doubt}",) if doubt else ()
-        try:
-            made: Task = as_task(data(source, task=task, **_with_texts(options, data)))
-        except DataError as error:
-            if not told:
-                raise
-            raise DataError(f"{str(error).rstrip('.')}. It {told[0]}") from error
+        with _placed(path, options):
+            try:
+                made: Task = as_task(data(source, task=task, **_with_texts(options, data)))
+            except DataError as error:
+                if not told:
+                    raise
+                raise DataError(f"{str(error).rstrip('.')}. It {told[0]}") from error
         made.told = (*told, *made.told)
         return made
     if task not in registry:
@@ -91,16 +93,28 @@ def task(source: Any, task: str | None = None, **options: Any) -> Task:
     _check_options(f"task {task!r}", load, options)
     given = {"source": Path(source).expanduser().resolve(), **_with_texts(options, load)}
     limit: dict[str, float] = {}
-    try:
+    with _placed(path, options):
         if "max_gigabytes" in options:
             limit = {"max_gigabytes": to_gigabytes(options["max_gigabytes"])}
         made = registry.create(task, given | limit, error=EvaluationError)
-    except InputError as error:
-        raise DataError(str(error)) from error
     # A task that was loaded with another limit is loaded again with it.
     made.spec = {**(made.spec or _spec(task, load, given)), **limit}
     made.told = (*told, *made.told)
     return made
+
+
+@contextmanager
+def _placed(path: Path | None, options: Mapping[str, Any]) -> Iterator[None]:
+    """Have errors of data name the file or folder, unless they name it or another that is given."""
+    try:
+        yield
+    except (DataError, InputError) as error:
+        told, others = str(error), (options.get(name) for name in ("validation_file", "test_file"))
+        files = [Path(each) for each in (path, *others) if isinstance(each, str | os.PathLike)]
+        is_placed = (
+            path is None or not path.exists() or any(each.name in told or repr(each.stem) in told for each in files)
+        )
+        raise DataError(told if is_placed else f"{path}: {told}") from error
 
 
 def _check_options(what: str, load: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -118,7 +132,8 @@ def _check_options(what: str, load: Callable[..., Any], options: Mapping[str, An
         if near:
             hint = f". Did you mean {near[0]}={value!r}, or --option {near[0]}={value}?"
         elif others:
-            hint = f". {name}= is an option of {', '.join(others)}: task={others[0]!r}, or --task {others[0]}"
+            first = others[0] if len(others) == 1 else "one of them"
+            hint = f". {name}= is an option of {', '.join(others)}: name {first}, by task= or --task"
         raise EvaluationError(f"{what} has no option {name!r}; it has: {', '.join(allowed)}{hint}")
 
 
