@@ -338,13 +338,13 @@ def test_a_class_with_one_image_is_named(tmp_path):
         data(tmp_path)
 
 
-def test_a_test_class_that_training_never_shows(tmp_path):
+@pytest.mark.parametrize(("folder", "part"), [("test", "test"), ("val", "validation")])
+def test_a_class_that_training_never_shows(tmp_path, folder, part):
     for name in ("a", "b"):
         write(tmp_path / "train" / name)
-    write(tmp_path / "test" / "c")
-    with pytest.raises(
-        DataError, match=r"'c', which the training part never shows. Training classes: classes 'a', 'b'"
-    ):
+    write(tmp_path / folder / "c")
+    message = rf"the {part} part holds class 'c', which the training part never shows. Training classes: .* 'a', 'b'"
+    with pytest.raises(DataError, match=message):
         data(tmp_path)
 
 

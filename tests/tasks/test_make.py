@@ -119,6 +119,7 @@ def test_the_encoding_that_is_given_is_that_of_recognition(tmp_path: Path) -> No
         aw.task(films)
 
 
+@pytest.mark.filterwarnings("ignore:.*left out as identifiers")
 def test_a_table_that_is_nearly_a_series_is_told(tmp_path: Path) -> None:
     table = tmp_path / "load.csv"
     lines = [f"2024-{1 + n // 28:02}-{1 + n % 28:02},{n % 5},{n * n % 89}" for n in range(28)]

@@ -176,15 +176,15 @@ def class_names(labels: Labels) -> tuple[str, ...]:
     return tuple(names)
 
 
-def to_indices(labels: Labels, classes: tuple[str, ...]) -> npt.NDArray[np.int64]:
+def to_indices(labels: Labels, classes: tuple[str, ...], part: str = "test") -> npt.NDArray[np.int64]:
     """Return each label's position in `classes`, int64 of shape (n,); DataError where it is not among them."""
     names, inverse = np.unique(labels, return_inverse=True)
     places = {name: place for place, name in enumerate(classes)}
     new = [str(name) for name in names if str(name) not in places]
     if new:
         raise DataError(
-            f"the test part holds {_listed(new)}, which the training part never shows. Training "
-            f"classes: {_listed(classes)}. Make the names agree, or remove these test samples."
+            f"the {part} part holds {_listed(new)}, which the training part never shows. Training "
+            f"classes: {_listed(classes)}. Make the names agree, or remove these samples."
         )
     position = np.array([places[str(name)] for name in names], dtype=np.int64)
     return position[inverse]

@@ -233,14 +233,14 @@ def _divide(found: Source, classes: tuple[str, ...], validation: float, test: fl
                 f"training samples are {inputs.dtype}, but {name} samples {samples.inputs.dtype}; give both in the "
                 "same type and range."
             )
-        parts[name] = Part(samples.inputs, torch.tensor(_targets(samples, classes)))
+        parts[name] = Part(samples.inputs, torch.tensor(_targets(samples, classes, name)))
     return train, parts["validation"], parts["test"]
 
 
-def _targets(samples: Samples, classes: tuple[str, ...]) -> npt.NDArray[Any]:
+def _targets(samples: Samples, classes: tuple[str, ...], part: str = "train") -> npt.NDArray[Any]:
     """Return the positions of the classes, int64 (n,); the values of a regression, float64 (n, k), without classes."""
     if classes:
-        return to_indices(samples.labels, classes)
+        return to_indices(samples.labels, classes, part)
     return to_values(samples.labels)
 
 
