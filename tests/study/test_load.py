@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 import warnings
 
 import pytest
+import torch
 from tests.study.helpers import SMALL, SPACE, function, value, walk
 
 import archwright as aw
+from archwright.datasets import Windows
 from archwright.errors import BudgetError, StudyError
 from archwright.strategies import Strategy
+from archwright.study._describe import describe_data
 
 
 class Mine(Strategy):
@@ -171,3 +175,14 @@ def test_a_study_is_held_while_a_process_lives(tmp_path):
     assert aw.load(tmp_path).is_held
     study.close()
     assert not study.is_held
+
+
+def test_windows_of_a_series_are_checked_without_a_copy(monkeypatch):
+    made = torch.arange(60.0)[:, None]
+    parts = [Windows(made, torch.arange(20), lookback=4, horizon=2, forecast=1) for _ in range(3)]
+    task = types.SimpleNamespace(**dict(zip(("train", "validation", "test"), parts, strict=True)))
+    monkeypatch.setattr(Windows, "_of", None)
+    before = describe_data(task)
+    assert before == describe_data(task) | {"train": 20}
+    made[3] = -1.0
+    assert before["checksum"] != describe_data(task)["checksum"]
