@@ -327,8 +327,8 @@ def resume(
     display = Display(quiet=json)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):
-        display.loaded(study.evaluator.task)
         display.continued(study)
+        display.loaded(study.evaluator.task)
         count = None if workers is None else parse_workers(workers)
         where, called = None if executor is None else parse_executor(executor), [display, *trackers]
         study.resume(budget, final=final, ensemble=ensemble, workers=count, executor=where, callbacks=called)

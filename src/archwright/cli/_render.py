@@ -54,7 +54,9 @@ class Display(Callback):
 
     def continued(self, study: Study) -> None:
         """Show what is on record of a search that goes on."""
-        self.out.line(f"{study.path}, on record: {_states(study)}", label="continued")
+        self.out.line(
+            f"{study.path}, space {study.space.name or 'custom'}, on record: {_states(study)}", label="continued"
+        )
 
     def on_start(self, study: Study) -> None:
         """Show what is searched and how, and begin the live line."""
