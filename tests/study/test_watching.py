@@ -107,7 +107,7 @@ def test_the_events_of_a_search_are_on_record(tmp_path, workers):
         "budget": study.budget.to_json(),
         "seed": 0,
         "ended": 0,
-        "why": [],
+        "why": [f"workers {workers}: as given"] if workers > 1 else [],
     }
     assert found[-1]["event"] == "end"
     assert found[-1]["stopped_by"] == "trials"
