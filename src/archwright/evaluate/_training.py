@@ -465,9 +465,7 @@ class Training(Evaluator):
 
     def setup(self, device: str) -> Setup:
         """Return memory format and precision for a device."""
-        channels_last = self.channels_last
-        if channels_last is None:
-            channels_last = torch.device(device).type != "mps"
+        channels_last = torch.device(device).type != "mps" if self.channels_last is None else self.channels_last
         return Setup(
             device,
             channels_last=channels_last and self.task.kind == "image",
