@@ -20,6 +20,7 @@ from tests import processes
 from tests.study.helpers import SPACE, function, record, walk
 
 import archwright as aw
+from archwright.cli._listing import show_studies
 from archwright.errors import StoreError, StudyError, StudyLocked
 from archwright.store import SQLStore, _lease, address, database_url, list_studies
 from archwright.trials import History
@@ -51,8 +52,8 @@ def test_many_studies_in_one_database(store):
         study = aw.load(store=store, name=name)
         assert [record(t) for t in study.trials] == [record(t) for t in search(seed=seed).trials]
         assert study.seed == seed
-    assert [(each.name, each.trials, each.writer) for each in list_studies(store)] == [
-        (name, 8, None) for name in sorted(names)
+    assert [(each.name, each.trials, each.unfinished, each.writer) for each in list_studies(store)] == [
+        (name, 8, 0, None) for name in sorted(names)
     ]
 
 
@@ -241,6 +242,9 @@ def test_the_lease_of_a_living_process_is_renewed(store, short):
     while time.monotonic() < until:
         with pytest.raises(StudyLocked):
             aw.load(store=store, name="a").ask()
+        assert aw.load(store=store, name="a").is_held
+        (listed,) = list_studies(store)
+        assert (listed.unfinished, listed.writer.split(" on ")[0]) == (1, f"process {driver.pid}")
     driver.stdin.write("\n")
     driver.stdin.flush()
     assert driver.stdout.readline() == "told\n"
@@ -269,6 +273,24 @@ def test_a_paused_process_cannot_write_after_a_takeover(store, short):
     trials = aw.load(store=store, name="a").trials
     assert trials[0].metrics == {"value": 0.25}
     assert [t.architecture for t in trials] == [t.architecture for t in study.trials]
+
+
+def test_trials_of_a_process_that_was_killed_are_interrupted_when_its_lease_has_ended(store, short, capsys):
+    driver = processes.start("-c", DRIVER, store)
+    assert driver.stdout.readline() == "asked\n"
+    driver.kill()
+    driver.wait()
+    while aw.load(store=store, name="a").is_held:
+        time.sleep(0.02)
+    (listed,) = list_studies(store)
+    assert (listed.trials, listed.unfinished, listed.writer) == (1, 1, None)
+    show_studies(store, as_json=False)
+    assert "1 trial, 1 interrupted, created" in " ".join(capsys.readouterr().out.split())
+    with SQLStore(store, "a")._database.transaction() as connection:  # of a clock that was set back
+        connection.execute(sqlalchemy.text("UPDATE studies SET holder = 'somebody', expires = expires + 36000"))
+    assert not aw.load(store=store, name="a").is_held
+    assert list_studies(store)[0].writer is None
+    assert aw.Study(SPACE).is_held  # in memory
 
 
 def test_a_lease_that_another_took_is_not_given_up_or_renewed(tmp_path, monkeypatch):

@@ -62,7 +62,9 @@ def show_studies(store: str, *, as_json: bool) -> None:
     out.listed(
         (
             (study.name if study.name.isprintable() else repr(study.name))[:_WIDEST],
-            f"{counted(study.trials, 'trial')}, created {study.created}"
+            counted(study.trials, "trial")
+            + (f", {study.unfinished} {'running' if study.writer else 'interrupted'}" if study.unfinished else "")
+            + f", created {study.created}"
             + (f", being written to by {study.writer}" if study.writer else ""),
         )
         for study in found

@@ -93,6 +93,12 @@ class Lease:
         self._renewal = _Renewal(self._database, study, self.epoch)
         weakref.finalize(self, self._renewal.ends.put, None).atexit = False
 
+    @property
+    def held(self) -> sql.ColumnElement[bool]:
+        """Whether a study is held: its lease has not ended, and does not end later than one can."""
+        expires, now = tables.studies.c.expires, self._database.now
+        return (expires > now) & (expires <= now + _LEASE + _SLACK)
+
     def row(self, study: int) -> dict[str, Any]:
         """Return what each write of a row names."""
         return {"of_study": study, "mine": self.epoch}

@@ -160,6 +160,11 @@ class SQLStore(Store):
         finally:
             self._database.close()
 
+    def is_held(self) -> bool:
+        """Return whether a process holds the right to write, by the clock of the database."""
+        wanted = sql.select(self._lease.held).where(tables.studies.c.id == self._required())
+        return bool(self._database.run(lambda connection, is_again: connection.execute(wanted).scalar()))
+
     def list(self) -> list[Listed]:
         """Return the studies of the database, by name; the one of this store is one of them."""
 
@@ -167,16 +172,18 @@ class SQLStore(Store):
             if not sql.inspect(connection).has_table("studies"):
                 return []
             of = tables.studies.c
-            holder = sql.case((of.expires > self._database.now, of.holder))
+            holder = sql.case((self._lease.held, of.holder))
             created = sql.select(tables.documents.c.value).where(
                 tables.documents.c.study == of.id, tables.documents.c.name == "created"
             )
             count = sql.select(sql.func.count()).where(tables.trials.c.study == of.id)
-            wanted = sql.select(of.name, created.scalar_subquery(), count.scalar_subquery(), holder)
+            unfinished = count.where(tables.trials.c.ended.is_(None))
+            parts = [each.scalar_subquery() for each in (created, count, unfinished)]
+            wanted = sql.select(of.name, *parts, holder)
             return list(connection.execute(wanted.order_by(of.name)).all())
 
         rows = self._database.run(read)
-        return [Listed(name, tables.load(at, "created") or "", trials, writer) for name, at, trials, writer in rows]
+        return [Listed(name, tables.load(at, "created") or "", *rest) for name, at, *rest in rows]
 
     def add_studies(self, studies: Sequence[tuple[str, Snapshot]]) -> None:
         """Add studies that are complete, by name, in one transaction.
@@ -296,16 +303,18 @@ class Listed:
         name: Its name.
         created: When it was created.
         trials: How many trials it has.
+        unfinished: How many of them have not ended: they run, or were interrupted where there is no writer.
         writer: The process that holds the lease, or `None`.
 
     Example:
-        >>> Listed("first", "2026-11-30T10:00:00+00:00", 12, None).trials
+        >>> Listed("first", "2026-11-30T10:00:00+00:00", 12, 0, None).trials
         12
     """
 
     name: str
     created: str
     trials: int
+    unfinished: int
     writer: str | None
 
 

@@ -8,7 +8,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,10 +139,15 @@ class Recorder:
 
     @property
     def is_held(self) -> bool:
-        """Whether a process has the right to add, which is not known of a database without a run folder."""
+        """Whether a process has the right to add: in a database by its lease, else by the lock of the run folder."""
         from archwright.study._lock import Lock
 
-        return self._store is not None or self.folder is None or Lock(self.folder).is_held()
+        if self._store is not None:
+            return True
+        if self.folder is not None and self.place.store is None:
+            return Lock(self.folder).is_held()
+        with closing(self.place.open(readonly=True)) as store:
+            return store.is_held()
 
     def close(self) -> None:
         """Give the right to add back. What is in memory stays."""

@@ -239,7 +239,7 @@ class Results:
     def is_held(self) -> bool:
         """Whether a process writes to the study; if not, trials that have not ended are interrupted.
 
-        True for a study in a database without a run folder, whose trials may run anywhere.
+        After a crash that takes a minute to show for a study in a store, until the lease of its writer has ended.
         """
         return self._recorder.is_held
 
