@@ -11,8 +11,8 @@ import torch
 from tests.execute.helpers import SPACE, job, run
 
 import archwright as aw
+from archwright._payload import Payload, load
 from archwright.errors import EvaluationError
-from archwright.execute._payload import Payload, load
 
 LARGE = 1 << 22  # bytes
 

@@ -7,7 +7,6 @@ import io
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from contextlib import suppress
@@ -15,9 +14,10 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+from archwright._payload import dump, load
+from archwright._python import end_with_parent
 from archwright.evaluate import Candidate, Stopped
 from archwright.execute._job import Job, Report
-from archwright.execute._payload import dump, load
 from archwright.execute._worker import Listen, Worker
 
 _ANSWER = 0.05  # seconds that a report waits to be answered; a later answer counts at the next report
@@ -30,7 +30,7 @@ def main(channel: int, payload: str) -> None:
         channel: The descriptor of the connection to the process of the search.
         payload: The path of the stored function that makes the worker.
     """
-    threading.Thread(target=_die_with_parent, args=(_lifeline(),), daemon=True).start()
+    end_with_parent(lambda: os.killpg(os.getpgrp(), signal.SIGKILL))  # with all that it has forked
     connection: Any = Connection(channel)
     status = 0
     faulthandler.enable(2)  # where it was, if code in C ends it
@@ -108,19 +108,3 @@ def _packed(candidate: Candidate | None) -> tuple[bytes | None, str]:
     except Exception as error:  # a network may hold anything
         return None, f"{type(error).__name__}: {error}"
     return content.getvalue(), ""
-
-
-def _lifeline() -> int:
-    """Return what standard input was, of which the process of the search holds the other end; leave none behind."""
-    lifeline = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return lifeline
-
-
-def _die_with_parent(lifeline: int) -> None:
-    """Wait for the end of the process of the search, then end this one and all that it has forked."""
-    while os.read(lifeline, 1):
-        pass
-    os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,9 +14,10 @@ from multiprocessing import Pipe, connection
 from pathlib import Path
 from typing import Any
 
+from archwright._payload import Payload
+from archwright._python import how_it_ended, start
 from archwright.execute._job import Curve, Job, Kind, Report
 from archwright.execute._output import Output
-from archwright.execute._payload import Payload
 from archwright.execute._worker import Listen
 
 _LOOK = 0.2  # seconds between two looks at its life, where the system does not tell of its death
@@ -156,20 +156,15 @@ class LocalProcess(WorkerProcess):
         super().__init__(place, ours)
         self.output = None if logs is None else Output(logs)
         printed = None if self.output is None else self.output.end
-        code = (
-            "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
-            f"sys.path[:] = {sys.path!r}; from archwright.execute._child import main; "
-            f"main({theirs.fileno()}, {payload.path!r})"
-        )
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,  # which nothing is written to: it closes with the process of the search
-                stdout=printed,
-                stderr=printed,
-                env={**os.environ, **environment},
-                pass_fds=(theirs.fileno(), *payload.descriptors),
-                start_new_session=True,  # out of reach of the terminal's Ctrl-C, with a group of its own
+            self._process = start(
+                "archwright.execute._child",
+                theirs.fileno(),
+                payload.path,
+                files=(theirs.fileno(), *payload.descriptors),
+                output=printed,
+                environment=environment,
+                leads=True,
             )
         finally:
             theirs.close()
@@ -224,8 +219,7 @@ class LocalProcess(WorkerProcess):
                 os.close(self._death)
             if self.output is not None:
                 self.output.close()
-        status = self._process.returncode
-        return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return how_it_ended(self._process.returncode)
 
 
 def _memory(process: int) -> int:

@@ -14,12 +14,12 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
+from archwright._payload import Payload, load
 from archwright.errors import EvaluationError, StudyError
 from archwright.evaluate import Candidate, Stopped
 from archwright.execute._executor import Executor
 from archwright.execute._job import Job, Report
 from archwright.execute._outcome import report_of
-from archwright.execute._payload import Payload, load
 from archwright.execute._process import LocalProcess, WorkerProcess
 from archwright.execute._worker import Listen, Worker
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from archwright.execute._payload import Payload
+from archwright._payload import Payload
 
 _PATIENCE = 60.0  # seconds for the agent that has the file to write it and hand it over
 
