@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import archwright as aw
 from archwright.errors import StudyError
 from archwright.evaluate import as_evaluator
-from archwright.execute import InProcess, Job, Origin, Report, Worker, drive
+from archwright.execute import InProcess, Job, Origin, Report, Worker, drive, report_of
+from archwright.trials import last_line
 
 SPACE = aw.Space(x=aw.ordinal(1, 2, 3, 4))
 NUMBERS = st.floats(allow_nan=False)
@@ -115,6 +117,16 @@ def test_whoever_listens_may_stop_a_job():
     )
     assert (report.kind, report.error, report.converged) == ("stopped", "enough", False)
     assert len(report.curve) == len(candidate.curve) == 4
+
+
+def test_a_gpu_without_memory_is_told_with_what_was_asked_and_what_helps():
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of ...")
+    report = report_of(0, error, curve=(), seconds=1.0)
+    assert report.kind == "failed"
+    assert last_line(report.error) == (
+        "the GPU has too little memory for the network and its batch, which want 2.50 GiB more: take a "
+        "smaller batch_size, precision='bf16', or fewer workers where several share a GPU"
+    )
 
 
 def test_a_failure_is_told_with_its_traceback_and_its_cause():

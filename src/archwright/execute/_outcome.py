@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 import traceback
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -45,6 +47,7 @@ def report_of(
     if isinstance(outcome, Infeasible):
         return told("infeasible", metrics=outcome.metrics, error=_said(outcome))
     if isinstance(outcome, BaseException):
+        _advise(outcome)
         error, cause = traceback.format_exception(outcome), traceback.format_exception_only(outcome)
         return told("failed", error=_written("".join(error)), cause=_written("".join(cause)))
     return told("complete", metrics=check_metrics(outcome if isinstance(outcome, Mapping) else {metric: outcome}))
@@ -117,6 +120,18 @@ def broken_by(metrics: Mapping[str, float], constraints: Iterable[Constraint]) -
         if each.metric in metrics and not each.keeps(metrics):
             return f"{each.metric} is {metrics[each.metric]:g}, and the constraint is {each}"
     return None
+
+
+def _advise(error: BaseException) -> None:
+    """Note what to do where a GPU has no memory left; torch is not loaded for it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        asked = re.search(r"allocate ([\d.]+ \w+)", _said(error))
+        wanted = f", which want {asked[1]} more" if asked else ""
+        error.add_note(
+            f"the GPU has too little memory for the network and its batch{wanted}: take a smaller "
+            "batch_size, precision='bf16', or fewer workers where several share a GPU"
+        )
 
 
 def _said(error: BaseException) -> str:

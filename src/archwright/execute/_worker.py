@@ -115,6 +115,7 @@ class Worker:
         except Exception as error:  # of a curve that the evaluator has made something else of
             report = report_of(job.trial, error, curve=(), seconds=seconds)
         if report.kind == "failed":
+            del outcome  # with the tensors of the calls in its traceback
             _empty_cache()
         return report, candidate
 
