@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.evaluate.stubs import images, table
 
 from archwright.evaluate._device import Setup
-from archwright.evaluate._feed import Feed
+from archwright.evaluate._feed import Feed, Share
 from archwright.tasks import as_task
 
 
@@ -97,3 +97,31 @@ def test_what_cutout_takes_away_is_the_mean_and_what_crop_brings_is_black() -> N
     borders = torch.cat([shifted[:, :, 0], shifted[:, :, -1]], 2).squeeze(1)
     black_rows = torch.isclose(borders, torch.tensor(black)).view(len(borders), 2, -1).all(2)
     assert black_rows.any()
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("augment", [(), ("crop", "flip")])
+def test_shares_make_up_each_batch(count: int, augment: tuple[str, ...]) -> None:
+    data = images((35, 9, 9))
+    feed = Feed(as_task(data), data.train, Setup("cpu"))
+
+    def of(place: int) -> list[tuple[torch.Tensor, torch.Tensor, int]]:
+        return list(feed.shares(8, generator(), augment=augment, share=Share(place, count)))
+
+    wholes = list(feed.shuffled(8, generator(), augment=augment))
+    for (inputs, targets), shares in zip(wholes, zip(*map(of, range(count)), strict=True), strict=True):
+        assert {samples for _, _, samples in shares} == {len(targets)}
+        if len(targets) < 2 * count:
+            assert all(torch.equal(share, inputs) for share, _, _ in shares)
+        else:
+            assert torch.equal(torch.cat([share for share, _, _ in shares]), inputs)
+            assert torch.equal(torch.cat([each for _, each, _ in shares]), targets)
+
+
+@given(samples=st.integers(1, 100), count=st.integers(1, 9))
+def test_weighted_means_of_shares_are_the_mean(samples: int, count: int) -> None:
+    values = torch.arange(samples, dtype=torch.float64)
+    shares = [Share(place, count) for place in range(count)]
+    total = sum(share.weight(samples) * values[share.of(samples)].mean() for share in shares)
+    assert total.item() == pytest.approx(values.mean().item())
+    assert all(len(values[share.of(samples)]) >= min(2, samples) for share in shares)

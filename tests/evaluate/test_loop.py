@@ -88,15 +88,10 @@ def test_a_loss_that_is_lost_ends_the_training_at_once() -> None:
 
 def test_losses_that_are_looked_at_late_are_told_by_their_step() -> None:
     losses = _loop._Losses(epoch=4)
-    losses.add(torch.tensor(1.0), 8, 0.1)
-    losses.add(torch.tensor(4.0), 4, 0.2)
-    losses.look()
+    losses.add([(1.0, 8, 0.1), (4.0, 4, 0.2)])
     assert losses.mean() == 2.0
-    losses.add(torch.tensor(1.0), 8, 0.3)
-    losses.add(torch.tensor(float("nan")), 8, 0.4)
-    losses.add(torch.tensor(float("inf")), 8, 0.5)
     with pytest.raises(EvaluationError, match=r"loss became nan in epoch 4, step 4 \(learning rate 0.4\)"):
-        losses.look()
+        losses.add([(1.0, 8, 0.3), (float("nan"), 8, 0.4), (float("inf"), 8, 0.5)])
 
 
 def test_an_epoch_is_cut_short_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:

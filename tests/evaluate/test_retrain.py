@@ -14,7 +14,7 @@ from tests.evaluate.stubs import Clock, Recorder, candidate, convnet, images, li
 
 from archwright.datasets import Data
 from archwright.errors import EvaluationError
-from archwright.evaluate import Stopped, Training, _loop
+from archwright.evaluate import SCHEDULES, Stopped, Training
 from archwright.evaluate._stages import keep_back
 
 SEEN = list[tuple[float, float]]
@@ -87,7 +87,7 @@ def test_with_much_time_it_ends_after_twice_the_epochs_of_a_full_training() -> N
     assert metrics["epochs"] == 2 * 90
     steps = len(seen)
     assert [rate for rate, _ in seen] == pytest.approx(
-        [0.1 * _loop.SCHEDULES["one-cycle"](step / steps) for step in range(steps)], rel=1e-3
+        [0.1 * SCHEDULES["one-cycle"](step / steps) for step in range(steps)], rel=1e-3
     )
 
 

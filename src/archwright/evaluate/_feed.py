@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +16,7 @@ from torch import Tensor
 
 from archwright.datasets import Part
 from archwright.errors import EvaluationError
-from archwright.tasks import leaves, size_of
+from archwright.tasks import leaves, map_tensors, size_of
 
 if TYPE_CHECKING:
     from archwright.evaluate._device import Setup
@@ -24,6 +27,36 @@ BATCH = 256
 LEAST = 512
 TIMED_BATCHES = 4
 _NEAR = 50  # batches that are sorted by length together
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of each batch that one of several processes learns from.
+
+    Args:
+        place: The place of the process, from 0.
+        count: The number of processes.
+    """
+
+    place: int = 0
+    count: int = 1
+
+    def of(self, samples: int) -> slice:
+        """Return which of so many samples; all, if there are not two for each process, which batch normalisation needs.
+
+        Then the processes do the same.
+        """
+        if samples < 2 * self.count:
+            return slice(0, samples)
+        return slice(samples * self.place // self.count, samples * (self.place + 1) // self.count)
+
+    def weight(self, samples: int) -> float:
+        """Return the weight of the mean over the share in the mean over so many samples."""
+        taken = self.of(samples)
+        return 1 / self.count if samples < 2 * self.count else (taken.stop - taken.start) / samples
+
+
+WHOLE = Share()
 
 
 class Feed:
@@ -43,12 +76,15 @@ class Feed:
     """
 
     def __init__(self, task: Task, part: Any, setup: Setup) -> None:
-        self.task = task
+        self.task, self.part = task, part
         self._setup = setup
-        self._part = part
-        if isinstance(part, Part):
-            self._part = part.placed(setup.place, self._place_targets)
         self._lengths = task.lengths(part)
+
+    @cached_property
+    def _placed(self) -> Part:
+        """The part on the device, where it is moved when batches are wanted."""
+        placed: Part = self.part.placed(self._setup.place, self._place_targets)
+        return placed
 
     def _place_targets(self, targets: Tensor) -> Tensor:
         if torch.device(self._setup.device).type == "mps" and targets.dtype == torch.float64:
@@ -57,7 +93,7 @@ class Feed:
 
     def __len__(self) -> int:
         """Return the number of samples."""
-        return len(self._part)
+        return len(self.part)
 
     def run(self, model: Callable[..., Any], inputs: Any) -> Any:
         """Return the outputs of a network for the inputs of a batch.
@@ -71,9 +107,9 @@ class Feed:
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """Yield all samples in order, in batches of `size`."""
-        if isinstance(self._part, Part):
+        if isinstance(self.part, Part):
             for start in range(0, len(self), size):
-                inputs, targets = self._part.at(slice(start, start + size))  # views, not copies
+                inputs, targets = self._placed.at(slice(start, start + size))  # views, not copies
                 yield self._prepare(inputs), targets
         else:
             yield from self._read(torch.split(torch.arange(len(self)), size))
@@ -89,18 +125,30 @@ class Feed:
             generator: The generator of the order and the augmentation, on the CPU.
             augment: Names of augmentations of the task.
         """
-        order, part = torch.randperm(len(self), generator=generator), self._part
-        if not isinstance(part, Part):
-            yield from self._read(torch.split(order, self.sizes(size)))
-            return
+        for inputs, targets, _ in self.shares(size, generator, augment=augment):
+            yield inputs, targets
+
+    def shares(
+        self, size: int, generator: torch.Generator, *, augment: tuple[str, ...] = (), share: Share = WHOLE
+    ) -> Iterator[tuple[Any, Any, int]]:
+        """Yield a share of each batch that `shuffled` yields, with the number of samples in the batch."""
+        order = torch.randperm(len(self), generator=generator)
         batches = torch.split(order, self.sizes(size))
+        if not isinstance(self.part, Part):
+            read = self._read([chosen[share.of(len(chosen))] for chosen in batches])
+            for (inputs, targets), chosen in zip(read, batches, strict=True):
+                yield inputs, targets, len(chosen)
+            return
         if self._lengths is not None:
             batches = _alike(order, self._lengths, self.sizes(size), generator)
         for chosen in batches:
-            inputs, targets = part.at(chosen.to(self._setup.device))
-            if augment:
-                inputs, targets = self.task.augment(inputs, targets, augment, generator)
-            yield self._prepare(inputs), targets
+            taken, places = share.of(len(chosen)), chosen.to(self._setup.device)
+            if augment:  # the whole batch, so that each share is what it is in the whole
+                inputs, targets = self.task.augment(*self._placed.at(places), augment, generator)
+                inputs, targets = map_tensors(itemgetter(taken), (inputs, targets))
+            else:
+                inputs, targets = self._placed.at(places[taken])
+            yield self._prepare(inputs), targets, len(chosen)
 
     def sizes(self, size: int) -> list[int]:
         """Return the sizes of the batches that `shuffled(size)` yields."""
@@ -117,7 +165,7 @@ class Feed:
         return len(self.sizes(size))
 
     def _read(self, places: Sequence[Tensor]) -> Iterator[Batch]:
-        for inputs, targets in self._part.batches(places):
+        for inputs, targets in self.part.batches(places):
             # A collating function makes a list of several inputs.
             given = tuple(inputs) if isinstance(inputs, list) else inputs
             yield self.task.prepare(self._setup.place(given)), self._setup.place(targets)

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from archwright.errors import EvaluationError
-from archwright.evaluate._device import seeded
-from archwright.evaluate._optimizers import SCHEDULES, make_optimizer
-from archwright.tasks import size_of
+from archwright.evaluate._learner import Learner, Loss
 
 if TYPE_CHECKING:
     from archwright.evaluate._device import Setup
     from archwright.evaluate._feed import Feed
     from archwright.evaluate._recipe import Recipe
-
-SETTLED = 50  # steps after which moving averages know nothing of the beginning any more
-SETTLING = 4  # batches
 
 
 class TrainingProgress:
@@ -79,7 +71,7 @@ class TrainingLoop:
         pace: How far the training is, and when it has to end.
 
     Attributes:
-        model: The network.
+        model: The network; after an epoch `settle` makes it ready for use.
         step: How many steps of the stage have been made.
     """
 
@@ -96,125 +88,62 @@ class TrainingLoop:
     ) -> None:
         self._epoch = self._total = 0
         self.model = model
-        self._setup = setup
-        self._recipe = recipe
-        self._smoothing = recipe.smoothing_for(feed.task)
         self._batch_size = batch_size
-        self.begin(feed, seed=seed, pace=pace)
-        self._schedule = SCHEDULES[recipe.schedule]
-        rate, decay = recipe.rate_for(feed.task), recipe.weight_decay
-        self._optimizer = make_optimizer(model, recipe.optimizer, lr=rate, weight_decay=decay)
-        groups = self._optimizer.param_groups
-        self._peaks = [float(group["lr"]) for group in groups]
-        self._weights = [weight for group in groups for weight in group["params"]]
+        self._learner = Learner(model, feed, setup, recipe, batch_size=batch_size)
         # To look at a loss is to wait for the device: it is free on the CPU alone.
         self._look_every = 1 if setup.device == "cpu" else 16
+        self.begin(feed, seed=seed, pace=pace)
 
     def begin(self, feed: Feed, *, seed: int, pace: TrainingProgress) -> None:
         """Begin a stage: what was learned stays, and so do the optimizer's averages."""
         self.step = 0
-        self._feed = feed
-        self._generator = torch.Generator().manual_seed(seed)
+        self._steps = feed.steps(self._batch_size)
+        self._learner.begin(feed, seed)
         self._pace = pace
 
     def state(self) -> dict[str, Any]:
         """Return what a further stage needs besides the network."""
-        return {
-            "epoch": self._epoch,
-            "steps": self._total,
-            "shapes": self._shapes(),
-            "optimizer": self._optimizer.state_dict(),
-        }
+        return {"epoch": self._epoch, "steps": self._total, **self._learner.state()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned; of a network of other sizes the optimizer's averages are of no use."""
+        """Go on from what `state` returned."""
         self._epoch, self._total = state["epoch"], state["steps"]
-        if state["shapes"] == self._shapes():
-            self._optimizer.load_state_dict(state["optimizer"])
-
-    def _shapes(self) -> list[list[int]]:
-        return [list(weight.shape) for weight in self._weights]
+        self._learner.load_state(state)
 
     def epoch(self, limit: int | None = None) -> float:
         """Go through the data once, or as far as the limit of steps or the time allows, and return the mean loss.
 
         At least one step is made. EvaluationError where the loss became NaN or infinite.
         """
-        self.model.train()
         self._epoch += 1
         losses = _Losses(self._epoch)
-        augment = self._recipe.augment
-        batches = self._feed.shuffled(self._batch_size, self._generator, augment=augment)
-        for inputs, targets in islice(batches, limit):
-            rate = self._set_rate()
-            losses.add(self._learn(inputs, targets), size_of(inputs), rate)
+        self._learner.start()
+        for _ in range(self._steps if limit is None else min(limit, self._steps)):
+            self._learner.step(self._pace.progress(self.step))
             self.step += 1
             self._total += 1
             if self.step % self._look_every == 0:
-                losses.look()
+                losses.add(self._learner.losses())
             if self._pace.late():
                 break
+        losses.add(self._learner.losses())
         return losses.mean()
 
-    @torch.no_grad()
     def settle(self) -> None:
-        """Measure the statistics of batch normalisation for the weights of now, after a training of few steps.
-
-        Their moving averages would still be those of the beginning, and of weights that were soon others. What the
-        training draws stays what it would be without.
-        """
-        norms = [each for each in self.model.modules() if isinstance(each, _BatchNorm) and each.momentum is not None]
-        if not norms or self._total >= SETTLED:
-            return
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the plain mean over what comes
-        self.model.train()
-        batches = self._feed.shuffled(self._batch_size, torch.Generator().manual_seed(self._total))
-        with seeded(self._total, self._setup.device):
-            for inputs, _ in islice(batches, SETTLING):
-                self._feed.run(self.model, inputs)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-
-    def _set_rate(self) -> float:
-        """Set the learning rate of the step to come; return that of the first group of parameters."""
-        share = self._schedule(self._pace.progress(self.step))
-        for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
-            group["lr"] = peak * share
-        return self._peaks[0] * share
-
-    def _learn(self, inputs: Any, targets: Any) -> Tensor:
-        """Make one step and return its loss."""
-        outputs = self._feed.run(self.model, inputs)
-        loss = self._feed.task.loss(outputs, targets, label_smoothing=self._smoothing)
-        self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        if self._recipe.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self._weights, self._recipe.clip)
-        self._optimizer.step()
-        return loss.detach()
+        """Make the network ready for a validation, after a training of few steps also its batch normalisation."""
+        self._learner.settle(self._total)
 
 
 class _Losses:
-    """The losses of one epoch: kept on the device until they are looked at."""
+    """The losses of one epoch."""
 
     def __init__(self, epoch: int) -> None:
         self._epoch = epoch
-        self._unseen: list[tuple[Tensor, int, float]] = []
         self._steps, self._samples, self._sum = 0, 0, 0.0
 
-    def add(self, loss: Tensor, samples: int, rate: float) -> None:
-        """Add the mean loss of a batch, the number of its samples and its learning rate."""
-        self._unseen.append((loss, samples, rate))
-
-    def look(self) -> None:
-        """Take in what has been added; EvaluationError where a loss is NaN or infinite."""
-        if not self._unseen:
-            return
-        losses = torch.stack([loss for loss, _, _ in self._unseen]).tolist()
-        for loss, (_, samples, rate) in zip(losses, self._unseen, strict=True):
+    def add(self, losses: Iterable[Loss]) -> None:
+        """Take in the losses of further steps; EvaluationError where one is NaN or infinite."""
+        for loss, samples, rate in losses:
             self._steps += 1
             if not math.isfinite(loss):
                 raise EvaluationError(
@@ -222,9 +151,7 @@ class _Losses:
                 )
             self._samples += samples
             self._sum += loss * samples
-        self._unseen.clear()
 
     def mean(self) -> float:
-        """Return the mean over all samples; EvaluationError where a loss is NaN or infinite."""
-        self.look()
+        """Return the mean over all samples."""
         return self._sum / self._samples
