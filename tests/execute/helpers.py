@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -18,23 +19,25 @@ def job(number, x=None, **options):
     return Job(number, SPACE.fingerprint, aw.Architecture({"x": number if x is None else x}), number, **options)
 
 
-def executor(evaluate, *, capacity=2, **options):
+@contextmanager
+def executor(evaluate, *, cluster=None, capacity=2, **options):
+    """An executor on this machine, or on a cluster."""
     make = partial(Worker, SPACE, as_evaluator(evaluate))
-    return Processes(make, make(), capacity=capacity, **options)
+    if cluster is None:
+        made = Processes(make, make(), capacity=capacity, **options)
+    else:
+        made = cluster.executor(make, make(), size=capacity, **{"environment": {}, **options})
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def run(evaluate, jobs, listen=lambda report: None, **options):
-    """The reports and candidates of jobs, by trial."""
-    processes, waiting = executor(evaluate, **options), list(jobs)
-    try:
-        ended = drive(processes, lambda: waiting.pop(0) if waiting else None, listen)
-        return {report.trial: (report, candidate) for report, candidate in ended}
-    finally:
-        processes.close()
-
-
-def reports(*args, **options):
-    return {trial: report for trial, (report, _) in run(*args, **options).items()}
+    """The reports of jobs, by trial."""
+    waiting = list(jobs)
+    with executor(evaluate, **options) as made:
+        return {report.trial: report for report, _ in drive(made, lambda: waiting.pop(0) if waiting else None, listen)}
 
 
 def wait_for(path, seconds=60.0):

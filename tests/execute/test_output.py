@@ -11,13 +11,30 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.execute.helpers import executor, job, reports, run, wait_for
+from tests.execute.helpers import executor, job, run, wait_for
+from tests.execute.here import Here
 
 from archwright.execute import _output, drive
-from archwright.execute._output import PART, TrialLog
+from archwright.execute._output import PART, Relay, TrialLog
+
+CHUNKS = st.lists(st.binary(min_size=1, max_size=45), max_size=20)
 
 
-@given(chunks=st.lists(st.binary(max_size=45), max_size=20), before=st.sampled_from([b"", b"of the user's"]))
+def assert_holds(content, printed, part):
+    """A log has the first and the last part of what was printed, and how much was between them."""
+    assert content.startswith(printed[:part])
+    gap = re.search(rb"\n\.\.\. ([\d,]+) bytes were left out \.\.\.\n", content[part:])
+    if gap is None:
+        assert content == printed
+        return
+    last = content[part + gap.end() :]
+    assert gap.start() == 0
+    assert part <= len(last) <= 2 * part
+    assert printed.endswith(last)
+    assert part + int(gap[1].replace(b",", b"")) + len(last) == len(printed)
+
+
+@given(chunks=CHUNKS, before=st.sampled_from([b"", b"of the user's"]))
 def test_a_log_holds_the_first_and_the_last_part(tmp_path_factory, chunks, before):
     path = tmp_path_factory.mktemp("log") / "trials" / "3.log"
     if before:
@@ -33,101 +50,100 @@ def test_a_log_holds_the_first_and_the_last_part(tmp_path_factory, chunks, befor
             content = path.read_bytes()
             heading = before and before + b"\n--- attempt 2\n"
             assert content.startswith(heading)
-            content = content.removeprefix(heading)
-            assert content.startswith(so_far[:10])
-            gap = re.search(rb"\n\.\.\. ([\d,]+) bytes were left out \.\.\.\n", content[10:])
-            if gap is None or len(so_far) <= 30:
-                assert content == so_far
-            else:
-                last = content[10 + gap.end() :]
-                assert gap.start() == 0
-                assert 10 <= len(last) <= 20
-                assert so_far.endswith(last)
-                assert 10 + int(gap[1].replace(b",", b"")) + len(last) == len(so_far)
+            assert_holds(content.removeprefix(heading), so_far, 10)
         log.close()
     assert path.exists() == bool(chunks or before)
 
 
-def test_each_trial_has_what_it_printed(tmp_path):
+@given(trials=st.lists(CHUNKS, max_size=3), data=st.data())
+def test_what_an_agent_sends_makes_the_same_log(tmp_path_factory, trials, data):
+    folder, sent = tmp_path_factory.mktemp("log"), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_output, "PART", 10)
+        relay = Relay(lambda left_out, content: sent.append(content) or log.write(content, left_out))
+        relay.finish()
+        for number, chunks in enumerate(trials):
+            log = TrialLog(folder / f"{number}.log", "")
+            for chunk in chunks:
+                os.write(relay.end, chunk)
+                patch.setattr(_output, "_EVERY", data.draw(st.sampled_from([0.0, 1e9])))  # the last part, now or later
+                if data.draw(st.booleans()):
+                    relay.read()
+            relay.finish()
+            log.close()
+            printed = b"".join(chunks)
+            assert_holds((folder / f"{number}.log").read_bytes() if printed else b"", printed, 10)
+        os.close(relay.end)
+        relay.close()
+    assert max(map(len, sent), default=0) <= 10
+
+
+LINE = b"." * 99 + b"\n"
+
+
+@pytest.fixture(params=["processes", "agents"])
+def cluster(request):
+    """Where jobs run: `None` for processes of this machine."""
+    return None if request.param == "processes" else Here()
+
+
+@pytest.fixture
+def printed(tmp_path, cluster):
+    """What jobs have printed by the time they have ended; which ones died."""
+
     def evaluate(candidate):
         number = candidate.architecture["x"]
         print(f"print {number}")  # noqa: T201
-        print(f"error {number}", file=sys.stderr)  # noqa: T201
-        os.write(1, f"write {number}\n".encode())
-        subprocess.run([sys.executable, "-S", "-c", f"print('child', {number})"], check=True)
-        print("no end of line", end="")  # noqa: T201
-        return 1.0
-
-    assert {report.kind for report in reports(evaluate, map(job, range(6)), logs=tmp_path / "trials").values()} == {
-        "complete"
-    }
-    for number in range(6):
-        lines = (tmp_path / "trials" / f"{number}.log").read_text().splitlines()
-        told = [f"{what} {number}" for what in ("child", "error", "print", "write")]
-        assert sorted(lines) == sorted([*told, "no end of line"])
-
-
-def test_a_file_is_complete_when_its_trial_has_ended(tmp_path):
-    def evaluate(candidate):
-        print("x" * 150_000)  # noqa: T201
-        return 1.0
-
-    processes, jobs, sizes = executor(evaluate, logs=tmp_path), iter(map(job, range(3))), []
-    try:
-        for report, _ in drive(processes, lambda: next(jobs, None)):
-            sizes.append((tmp_path / f"{report.trial}.log").stat().st_size)
-    finally:
-        processes.close()
-    assert sizes == [150_001] * 3
-
-
-def test_a_hundred_megabytes_take_little_room(tmp_path):
-    def evaluate(candidate):
-        print("the first line")  # noqa: T201
-        line = b"." * 99 + b"\n"
-        for _ in range(100):
-            rest = memoryview(line * 10_000)
-            while rest:
-                rest = rest[os.write(2, rest) :]
-        print("the last line")  # noqa: T201
-        return 1.0
-
-    assert reports(evaluate, [job(0)], logs=tmp_path)[0].kind == "complete"
-    content = (tmp_path / "0.log").read_text()
-    assert len(content) < 3 * PART + 100
-    assert content.startswith("the first line\n")
-    assert content.endswith("the last line\n")
-    left_out = int(re.search(r"\n\.\.\. ([\d,]+) bytes were left out", content)[1].replace(",", ""))
-    gap = f"\n... {left_out:,} bytes were left out ...\n"
-    assert left_out + len(content) - len(gap) == 100_000_000 + len("the first line\nthe last line\n")
-
-
-def test_what_a_process_printed_before_its_death_is_kept(tmp_path):
-    def evaluate(candidate):
-        print(f"attempt {candidate.seed}")  # noqa: T201
-        if candidate.architecture["x"] == 0:
+        if number == 3:
+            for _ in range(100):
+                rest = memoryview(LINE * 10_000)
+                while rest:
+                    rest = rest[os.write(2, rest) :]
+        elif number == 4:
             import ctypes
 
             ctypes.string_at(0)
-        os._exit(3)
+        elif number == 5:
+            os._exit(3)
+        else:
+            print(f"error {number}", file=sys.stderr)  # noqa: T201
+            os.write(1, f"write {number}\n".encode())
+            subprocess.run([sys.executable, "-S", "-c", f"print('child', {number})"], check=True)
+        print("no end of line", end="")  # noqa: T201
+        return 1.0
 
-    found = reports(evaluate, [job(0), job(1)], logs=tmp_path)
-    assert {report.kind for report in found.values()} == {"died"}
-    assert (tmp_path / "1.log").read_text() == "attempt 1\n"
-    crash = (tmp_path / "0.log").read_text()
-    assert crash.startswith("attempt 0\n")
-    assert "Segmentation fault" in crash
-    assert "in evaluate" in crash
+    found, jobs = {}, iter(map(job, range(6)))
+    with executor(evaluate, cluster=cluster, logs=tmp_path / "trials") as made:
+        for report, _ in drive(made, lambda: next(jobs, None)):
+            found[report.trial] = (report.kind, (tmp_path / "trials" / f"{report.trial}.log").read_bytes())
+    return found
 
 
-def test_a_trial_that_prints_without_end_ends_in_time(tmp_path):
+def test_each_trial_has_what_it_printed_when_it_has_ended(printed):
+    for number in range(3):
+        told = [f"{what} {number}" for what in ("child", "error", "print", "write")]
+        kind, content = printed[number]
+        assert (kind, sorted(content.decode().splitlines())) == ("complete", sorted([*told, "no end of line"]))
+    kind, content = printed[3]  # a hundred megabytes
+    assert kind == "complete"
+    assert len(content) < 3 * PART + 100
+    assert_holds(content, b"print 3\n" + LINE * 1_000_000 + b"no end of line", PART)
+    assert printed[5] == ("died", b"print 5\n")
+    kind, crash = printed[4]
+    assert kind == "died"
+    assert crash.startswith(b"print 4\n")
+    assert b"Segmentation fault" in crash
+    assert b"in evaluate" in crash
+
+
+def test_a_trial_that_prints_without_end_ends_in_time(tmp_path, cluster):
     def evaluate(candidate):
         child = subprocess.Popen(["yes"])
-        time.sleep(0.2)
+        time.sleep(0.1)
         candidate.report(1, value=child.pid)
         return 1.0
 
-    reports(evaluate, [job(0), job(1), job(2)], logs=tmp_path)
+    run(evaluate, [job(0), job(1), job(2)], logs=tmp_path, cluster=cluster)
     for number in range(3):
         assert (tmp_path / f"{number}.log").stat().st_size < 3 * PART + 100
 
@@ -146,7 +162,7 @@ def test_a_file_that_cannot_be_written_costs_no_trial(tmp_path):
         return 1.0
 
     ended = run(evaluate, map(job, range(4)), told.append, logs=tmp_path / "trials", capacity=1)
-    assert {report.kind for report, _ in ended.values()} == {"complete"}
+    assert {report.kind for report in ended.values()} == {"complete"}
     assert outside.read_text() == "mine"
     (problem,) = told  # of the first one alone
     assert problem.kind == "problem"

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
 
+from archwright.execute._job import PRINTED
+from archwright.execute._output import Relay
 from archwright.execute._process import LocalProcess
 from archwright.execute._share import SharedPayload
 
@@ -45,11 +47,13 @@ class Setting:
         environment: Environment variables that they have besides those of their machine.
         paths: Folders in which the program of the search finds its modules.
         is_limited: Whether the search wants to know how much memory they use.
+        is_logged: Whether the search wants to know what they print.
     """
 
     environment: Mapping[str, str]
     paths: tuple[str, ...]
     is_limited: bool
+    is_logged: bool
 
 
 def serve(ticket: Ticket, read: Callable[[], Any], setting: Setting) -> None:
@@ -64,23 +68,33 @@ def serve(ticket: Ticket, read: Callable[[], Any], setting: Setting) -> None:
     with connection.Client(ticket.address, authkey=ticket.key) as search:
         keep_alive(search)
         search.send(ticket.number)
+        relay = Relay(lambda *printed: search.send(("printed", *printed))) if setting.is_logged else None
         with closing(SharedPayload(ticket.key, read)) as shared:
-            process = LocalProcess(0, shared.payload, setting.environment)
+            process = LocalProcess(0, shared.payload, setting.environment, relay)
             try:
-                _pass_on(search, process, shared, is_limited=setting.is_limited)
+                _pass_on(search, process, shared, relay, is_limited=setting.is_limited)
             finally:
                 how = process.kill()
+                if relay is not None:
+                    with suppress(OSError):
+                        relay.finish()
+                    relay.close()
         with suppress(OSError):  # the search has ended, or has given the process up
             search.send(("ended", how))
 
 
-def _pass_on(search: Any, process: LocalProcess, shared: SharedPayload, *, is_limited: bool) -> None:
+def _pass_on(
+    search: Any, process: LocalProcess, shared: SharedPayload, relay: Relay | None, *, is_limited: bool
+) -> None:
     doors = [] if shared.door is None else [shared.door]
     told = 0
     timeout = _LOOK if is_limited or not process.tells_of_death else None
     with suppress(EOFError, OSError):  # of either: then both have to end
         while True:
-            ready = connection.wait([search, *process.handles, *doors], timeout)
+            printed = [] if relay is None else relay.handles
+            ready = connection.wait([search, *process.handles, *doors, *printed], timeout)
+            if relay is not None and printed and printed[0] in ready:
+                relay.read()
             if doors and shared.door in ready:
                 shared.hand_over()
             if search in ready:
@@ -91,7 +105,11 @@ def _pass_on(search: Any, process: LocalProcess, shared: SharedPayload, *, is_li
                     with suppress(OSError):  # it is dead; what it has said before comes first
                         process.connection.send_bytes(message)
             if process.connection in ready:
-                search.send_bytes(process.connection.recv_bytes())
+                message = process.connection.recv_bytes()
+                if relay is not None and message == PRINTED:
+                    relay.finish()
+                else:
+                    search.send_bytes(message)
             elif not process.is_alive:
                 return
             if is_limited and abs(process.memory() - told) > _TOLD:

@@ -17,7 +17,7 @@ from typing import Any
 from archwright._payload import dump, load
 from archwright._python import end_with_parent
 from archwright.evaluate import Candidate, Stopped
-from archwright.execute._job import Job, Report
+from archwright.execute._job import PRINTED, Job, Report
 from archwright.execute._worker import Listen, Worker
 
 _ANSWER = 0.05  # seconds that a report waits to be answered; a later answer counts at the next report
@@ -40,6 +40,7 @@ def main(channel: int, payload: str) -> None:
         make = load(payload)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         worker = make()
+        _flush(connection)
         connection.send(("ready",))
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             _serve(connection, worker)
@@ -50,7 +51,7 @@ def main(channel: int, payload: str) -> None:
         with suppress(OSError):
             connection.send(("broken", traceback.format_exc()))
     finally:
-        _flush()
+        _flush(connection)
         os._exit(status)  # whatever a trial has left running
 
 
@@ -66,16 +67,18 @@ def _serve(connection: Any, worker: Worker) -> None:
             if until is not None:
                 job = replace(job, seconds=max(0.0, until - time.monotonic()))
             report, candidate = worker.run(job, _listener(connection))
-            _flush()  # first, so that it is in the file of this trial
+            _flush(connection)  # first, so that it is in the file of this trial
             connection.send(("report", report.to_json(), candidate.built is not None))
         # All else was for a trial that has ended.
 
 
-def _flush() -> None:
-    """Write what was printed."""
+def _flush(connection: Any) -> None:
+    """Write what was printed, and tell that this is done."""
     with suppress(Exception):  # of streams that a trial has put in their place
         sys.stdout.flush()
         sys.stderr.flush()
+    with suppress(OSError):  # the search has ended
+        connection.send_bytes(PRINTED)
 
 
 def _listener(connection: Any) -> Listen:

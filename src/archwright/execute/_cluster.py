@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from archwright._registry import Classes
@@ -90,6 +91,7 @@ class Cluster(ABC):
         environment: Mapping[str, str],
         memory: float | None = None,
         late: float = 5.0,
+        logs: Path | None = None,
         until: Callable[[], float] = lambda: math.inf,
     ) -> Executor:
         """Return an executor with processes on the machines of the cluster.
@@ -101,6 +103,8 @@ class Cluster(ABC):
             environment: Environment variables of the processes.
             memory: The memory in gigabytes that a process may use; `None` for no limit.
             late: Seconds that a job may take longer than its time.
+            logs: The folder of this machine for what each trial prints, NUMBER.log; `None` to leave it where the
+                cluster puts it.
             until: Returns when a job stops waiting for a process, in seconds of `time.monotonic()`.
 
         Raises:
@@ -111,7 +115,7 @@ class Cluster(ABC):
         from archwright.execute._remote_processes import RemoteProcesses
 
         return RemoteProcesses(
-            make, worker, self, size=size, environment=environment, memory=memory, late=late, until=until
+            make, worker, self, size=size, environment=environment, memory=memory, late=late, logs=logs, until=until
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
@@ -14,6 +15,9 @@ from archwright.trials import metrics_from_json, metrics_to_json
 Curve = tuple[Mapping[str, float], ...]
 Kind = Literal["progress", "problem", "complete", "stopped", "infeasible", "failed", "died"]
 """What a report tells: a point of the curve; something that was lost on the way; or how the evaluation ended."""
+
+PRINTED = pickle.dumps(("flushed",))
+"""The message of a process that nothing its job has printed is still to come: always the same bytes."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 from archwright._payload import Payload
 from archwright._python import how_it_ended, start
 from archwright.execute._job import Curve, Job, Kind, Report
-from archwright.execute._output import Output
+from archwright.execute._output import Output, PipedOutput, Relay
 from archwright.execute._worker import Listen
 
 _LOOK = 0.2  # seconds between two looks at its life, where the system does not tell of its death
@@ -32,7 +32,7 @@ class WorkerProcess(ABC):
 
     Attributes:
         handles: What becomes ready when it has something to say, and what when it has died.
-        output: Where it prints to; `None` if that is not for this process to know.
+        output: The files of what it prints; `None` if that is not for this process to know.
         job: The job that it runs or ran last.
         listen: Called with the reports of the job.
         until: When the time of the job is over, in seconds of `time.monotonic()`; `None` for no limit.
@@ -148,14 +148,20 @@ class LocalProcess(WorkerProcess):
         place: Its place in the pool.
         payload: The function that makes its worker.
         environment: Environment variables that it has besides those of this process.
-        logs: The folder for what its jobs print; `None` for the standard output and error of this process.
+        output: What it prints to; `None` for the standard output and error of this process.
     """
 
-    def __init__(self, place: int, payload: Payload, environment: Mapping[str, str], logs: Path | None = None) -> None:
+    def __init__(
+        self,
+        place: int,
+        payload: Payload,
+        environment: Mapping[str, str],
+        output: PipedOutput | Relay | None = None,
+    ) -> None:
         ours, theirs = Pipe()
         super().__init__(place, ours)
-        self.output = None if logs is None else Output(logs)
-        printed = None if self.output is None else self.output.end
+        self.output = output if isinstance(output, Output) else None
+        printed = None if output is None else output.end
         try:
             self._process = start(
                 "archwright.execute._child",

@@ -20,6 +20,7 @@ from archwright.evaluate import Candidate, Stopped
 from archwright.execute._executor import Executor
 from archwright.execute._job import Job, Report
 from archwright.execute._outcome import report_of
+from archwright.execute._output import PipedOutput
 from archwright.execute._process import LocalProcess, WorkerProcess
 from archwright.execute._worker import Listen, Worker
 
@@ -150,7 +151,8 @@ class Processes(Executor):
         else:
             places = {process.place for process in self._busy.values()}
             place = next(place for place in range(self.capacity) if place not in places)
-            process = LocalProcess(place, self._payload, self._environment(place), self._logs)
+            output = None if self._logs is None else PipedOutput(self._logs)
+            process = LocalProcess(place, self._payload, self._environment(place), output)
         self._busy[job.trial] = process
         process.begin(job, listen, until, self._late)
 

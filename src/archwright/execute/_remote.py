@@ -10,10 +10,12 @@ import threading
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
 
 from archwright.execute._agent import INTERRUPT, Ticket, keep_alive
+from archwright.execute._output import Output
 from archwright.execute._process import WorkerProcess
 
 _GREETING = 10  # seconds that a caller has to show that it knows the key
@@ -36,12 +38,14 @@ class RemoteProcess(WorkerProcess):
         place: Its number.
         connection: The connection to its agent.
         agent: The agent, which lives as long as this is held.
+        logs: The folder for what its jobs print; `None` where that stays on its machine.
     """
 
     has_same_clock = False
 
-    def __init__(self, place: int, connection: Any, agent: Agent) -> None:
+    def __init__(self, place: int, connection: Any, agent: Agent, logs: Path | None) -> None:
         super().__init__(place, connection)
+        self.output = None if logs is None else Output(logs)
         self._agent = agent
         self._used = 0
         self._how = "was lost: its machine has failed, or the connection to it"
@@ -51,6 +55,8 @@ class RemoteProcess(WorkerProcess):
         message = super().receive()
         if message[0] == "memory":
             self._used = message[1]
+        elif message[0] == "printed" and self.output is not None:
+            self.output.add(message[2], message[1])
         elif message[0] == "ended":
             self._how = message[1]
             raise EOFError
@@ -82,6 +88,8 @@ class RemoteProcess(WorkerProcess):
         """Let it go; return how it has ended, to follow its name."""
         self.is_killed = True
         self.connection.close()
+        if self.output is not None:
+            self.output.close()
         return self._how
 
 

@@ -56,6 +56,7 @@ class RemoteProcesses(Processes):
         memory: The memory in gigabytes that a process may use; `None` for no limit.
         late: Seconds that a job may take longer than its time.
         grace: Seconds that processes have to end when they are interrupted.
+        logs: The folder of the files NUMBER.log, as of `Processes`; `None` to leave it where the cluster puts it.
         until: Returns when a job stops waiting for a worker, in seconds of `time.monotonic()`.
 
     Raises:
@@ -75,9 +76,10 @@ class RemoteProcesses(Processes):
         memory: float | None = None,
         late: float = 5.0,
         grace: float = 3.0,
+        logs: Path | None = None,
         until: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        super().__init__(make, worker, capacity=size, memory=memory, late=late, grace=grace)
+        super().__init__(make, worker, capacity=size, memory=memory, late=late, grace=grace, logs=logs)
         self.capacity = 1
         self._patience = max(self._patience, size)
         self._size, self._until = size, until
@@ -87,7 +89,8 @@ class RemoteProcesses(Processes):
         self._numbers = itertools.count()
         self._notice = time.monotonic() + _NOTICE
         paths = tuple(str(Path(path).absolute()) for path in sys.path)
-        self._launcher = cluster.launcher(self._payload.content(), Setting(environment, paths, memory is not None))
+        setting = Setting(environment, paths, is_limited=memory is not None, is_logged=logs is not None)
+        self._launcher = cluster.launcher(self._payload.content(), setting)
         self._gateway = Gateway(self._launcher.host, anywhere=self._launcher.anywhere)
         try:
             self._replace()
@@ -173,7 +176,7 @@ class RemoteProcesses(Processes):
             if agent is None:
                 caller.close()
             else:
-                self._starting.append(RemoteProcess(number, caller, agent))
+                self._starting.append(RemoteProcess(number, caller, agent, self._logs))
         for number, agent in list(self._coming.items()):
             how = agent.over()
             if how is not None:

@@ -125,7 +125,7 @@ class Workers:
             constraints: The constraints of the search.
             folder: The folder with the checkpoints; `None` if there are none.
             budget: The budget.
-            logs: The folder for what trials print on this machine; `None` to leave it where this process prints to.
+            logs: The folder for what trials print; `None` to leave it where this process, or the cluster, prints to.
             until: Returns when the search ends, in seconds of `time.monotonic()`.
         """
         from archwright.execute import Processes
@@ -141,6 +141,7 @@ class Workers:
                 environment=dict.fromkeys(_THREADS, str(self.cluster.threads)),
                 memory=self.trial_memory,
                 late=late,
+                logs=logs,
                 until=until,
             )
         threads, devices = max(1, min(_threads(), _cores() // self.workers)), _devices(worker.evaluator)
