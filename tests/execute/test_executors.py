@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import signal
@@ -92,6 +93,36 @@ def test_answers_and_stops_end_jobs_and_an_error_of_the_listener_fails_one(clust
     assert found[2].curve[-1]["step"] < 100_000 - 1
 
 
+def test_what_a_job_has_left_running_has_no_part_in_the_next(cluster):
+    def evaluate(candidate):
+        import threading
+
+        x = candidate.architecture["x"]
+
+        def late():
+            for step in range(100_000):
+                candidate.report(step, value=100 + x)
+
+        threading.Thread(target=late, daemon=True).start()
+        time.sleep(0.02)
+        return float(x)
+
+    told = []
+    found = run(
+        evaluate,
+        map(job, range(8)),
+        lambda report: told.append((report.trial, report.metrics)),
+        cluster=cluster,
+        capacity=1,
+    )
+    assert {number: (report.kind, report.metrics) for number, report in found.items()} == {
+        number: ("complete", {"value": float(number)}) for number in range(8)
+    }
+    for number, report in found.items():
+        assert {row["value"] for row in report.curve} <= {100.0 + number}
+    assert all(metrics == {"value": 100.0 + trial} for trial, metrics in told)
+
+
 # --------------------------------------------------------------------------- deaths
 
 
@@ -151,7 +182,7 @@ def test_jobs_that_do_not_return_in_time_are_ended(cluster, tmp_path):
         if x == 0:
             time.sleep(600)
         if x == 2:
-            re.match("(a+)+$", "a" * 60 + "b")  # which holds the interpreter's lock
+            ctypes.PyDLL(None).sleep(600)  # in C, and holds the interpreter's lock
         while True:
             try:
                 candidate.report(1, value=0.5)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
 import time
-from contextlib import suppress
 
 import pytest
 from tests.execute.helpers import wait_for, wait_for_the_end, write
-from tests.processes import run, start
+from tests.processes import run
+from tests.study.faults import assert_died, assert_replayed, dying, killed_driver
 from tests.study.helpers import SMALL, SPACE, function, record
 from tests.study.killed import Growing
-from tests.study.test_workers import replayed
 
 import archwright as aw
-from archwright.errors import StudyError, StudyLocked
+from archwright.errors import StudyError
 from archwright.store import _lease
 from archwright.study import _workers
 
@@ -68,24 +66,21 @@ def unbroken():
 # --------------------------------------------------------------------------- results
 
 
-@pytest.mark.parametrize("workers", [1, "auto"])
-def test_trials_are_those_of_this_process(workers, unbroken):
-    study = search(workers=workers)
-    assert list(map(record, study.trials)) == unbroken
-    assert (study.stopped_by, ray.is_initialized()) == ("trials", True)
-    if workers == "auto":
-        assert "workers 2: as many as the cluster has room for" in study.why
-
-
-def test_two_trials_run_at_one_time(tmp_path):
+def test_trials_are_those_of_this_process(tmp_path, unbroken):
     def evaluate(candidate):
+        print("seed", candidate.seed)  # noqa: T201
         write(tmp_path / f"{os.getpid()}.process", os.environ["OMP_NUM_THREADS"])
-        while len(list(tmp_path.glob("*.process"))) < 2:
+        while len(list(tmp_path.glob("*.process"))) < 2:  # two run at one time
             time.sleep(0.01)
         return function(candidate)
 
-    assert {trial.state for trial in search(evaluate).trials} == {"complete"}
+    study = search(evaluate, workers="auto", path=tmp_path / "run")
+    assert list(map(record, study.trials)) == unbroken
+    assert (study.stopped_by, ray.is_initialized()) == ("trials", True)
+    assert "workers 2: as many as the cluster has room for" in study.why
     assert {path.read_text() for path in tmp_path.glob("*.process")} == {"1"}
+    for trial in study.trials:
+        assert study.log_file(trial.number).read_text() == f"seed {trial.seed}\n"
 
 
 @pytest.mark.filterwarnings("error:the checkpoint of trial")
@@ -114,90 +109,39 @@ def test_a_network_is_that_of_this_process(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:the process of the trial")
-@pytest.mark.parametrize("who", ["the process", "its actor", "an exit"])
-def test_a_death_costs_one_attempt(tmp_path, who, unbroken):
-    def evaluate(candidate):
-        candidate.report(1, value=0.0)
-        marker = tmp_path / f"{candidate.architecture.id}.pid"
-        if candidate.seed % 3 == 0 and not marker.exists():
-            write(marker, os.getpid())
-            if who == "an exit":
-                os._exit(3)
-            os.kill(os.getpid() if who == "the process" else os.getppid(), signal.SIGKILL)
-            time.sleep(600)
-        return function(candidate)
-
-    study = search(evaluate)
+def test_a_death_costs_one_attempt(tmp_path, unbroken):
+    study = search(dying(tmp_path, "process", "actor", "exit"))
     assert list(map(record, study.trials)) == unbroken
-    died = [trial for trial in study.trials if trial.seed % 3 == 0]
-    assert [trial.attempts for trial in study.trials] == [2 if trial in died else 1 for trial in study.trials]
-    assert died
-    for marker in tmp_path.glob("*.pid"):
-        wait_for_the_end(int(marker.read_text()))
+    assert_died(study, tmp_path, 3)
 
 
 @pytest.mark.filterwarnings("ignore:the process of the trial")
-def test_a_trial_that_dies_each_time_fails():
-    def evaluate(candidate):
-        if dict(candidate.architecture) == {"x": 1, "y": 0}:
-            os.abort()
-        return function(candidate)
-
-    study = aw.Study(SMALL).run(evaluate, aw.Budget(trials=12), executor="ray", workers=2, retries=1)
-    (failed,) = (trial for trial in study.trials if trial.state == "failed")
-    assert dict(failed.architecture) == {"x": 1, "y": 0}
-    assert failed.error == "the process of the trial was ended by SIGABRT (attempt 2)"
-    assert len(study.history.complete) == 11
-
-
-def test_a_trial_that_does_not_return_is_ended(tmp_path, monkeypatch):
+def test_a_trial_that_dies_each_time_fails_and_one_that_does_not_return_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(_workers, "_LATE", 0.2)
 
     def evaluate(candidate):
         candidate.report(1, value=0.25)
         if dict(candidate.architecture) == {"x": 1, "y": 0}:
+            os.abort()
+        if dict(candidate.architecture) == {"x": 2, "y": 0}:
             write(tmp_path / "pid", os.getpid())
             time.sleep(600)
         return 0.5
 
-    study = aw.Study(SMALL).run(evaluate, aw.Budget(trials=12), executor="ray", workers=2, trial_seconds=2.0)
+    options = {"executor": "ray", "workers": 2, "retries": 1, "trial_seconds": 2.0}
+    study = aw.Study(SMALL).run(evaluate, aw.Budget(trials=12), **options)
+    (failed,) = (trial for trial in study.trials if trial.state == "failed")
+    assert dict(failed.architecture) == {"x": 1, "y": 0}
+    assert failed.error == "the process of the trial was ended by SIGABRT (attempt 2)"
     (pruned,) = (trial for trial in study.trials if trial.state == "pruned")
     assert "did not return when the time was over" in pruned.error
     assert pruned.metrics == {"value": 0.25}
+    assert len(study.history.complete) == 10
     wait_for_the_end(int(wait_for(tmp_path / "pid")))
 
 
-PROGRAM = """
-import os, sys, time
-from pathlib import Path
-import archwright as aw
-from tests.execute.helpers import write
-from tests.study.helpers import SPACE, value
-
-folder = Path(sys.argv[1])
-
-def evaluate(candidate):
-    candidate.report(1, value=0.0)
-    if len(list(folder.glob("done-*"))) >= 3:
-        write(folder / f"pid-{os.getpid()}", os.getpid())
-        time.sleep(600)
-    write(folder / f"done-{candidate.architecture.id}")
-    return value(candidate.architecture)
-
-study = aw.Study(SPACE, strategy="random", seed=3, path=folder / "run")
-study.run(evaluate, aw.Budget(trials=6), executor=aw.Ray(sys.argv[2]), workers=2)
-"""
-
-
 def test_a_search_that_is_killed_goes_on(tmp_path, cluster, unbroken):
-    driver = start("-c", PROGRAM, tmp_path, cluster, cwd=".")
-    while len(pids := list(tmp_path.glob("pid-*"))) < 2:
-        assert driver.returncode is None, driver.communicate()
-        time.sleep(0.01)
-    driver.kill()
-    driver.wait()
-    for pid in pids:
-        wait_for_the_end(int(pid.read_text()))
+    killed_driver(tmp_path, done=3, trials=6, ray=cluster, strategy="random", path=str(tmp_path / "run"))
     study = aw.load(tmp_path / "run", evaluator=function)
     assert [trial.state for trial in study.trials].count("running") == 2
     with pytest.raises(StudyError, match=r"ran on 'ray', whose settings are not on record: .*--executor ray"):
@@ -207,46 +151,17 @@ def test_a_search_that_is_killed_goes_on(tmp_path, cluster, unbroken):
     assert sorted(trial.attempts for trial in study.trials) == [1] * 4 + [2] * 2
 
 
-MOVED = """
-import os, sys, time
-from pathlib import Path
-import archwright as aw
-from archwright.store import _lease
-from tests.execute.helpers import write
-from tests.study.helpers import SPACE, value
-
-_lease._LEASE = 2.0
-folder = Path(sys.argv[1])
-
-def evaluate(candidate):
-    if len(list(folder.glob("done-*"))) >= 8:
-        write(folder / f"pid-{os.getpid()}", os.getpid())
-        time.sleep(600)
-    write(folder / f"done-{candidate.architecture.id}")
-    return value(candidate.architecture)
-
-aw.Study(SPACE, seed=3, store=sys.argv[2], name="a").run(evaluate, aw.Budget(trials=20), workers=2)
-"""
-
-
 @pytest.mark.filterwarnings("ignore:the lease of process")
 def test_a_search_on_processes_goes_on_here_with_its_database(tmp_path, postgresql, monkeypatch):
-    monkeypatch.setattr(_lease, "_LEASE", 2.0)
-    driver = start("-c", MOVED, tmp_path, postgresql, cwd=".")
-    while len(list(tmp_path.glob("pid-*"))) < 2:
-        assert driver.returncode is None, driver.communicate()
-        time.sleep(0.01)
-    driver.kill()
-    driver.wait()
-    study, resumed = aw.load(store=postgresql, name="a", evaluator=function), False
-    while not resumed:
-        with suppress(StudyLocked):  # until the lease of the driver has ended
-            study.resume(executor="ray")
-            resumed = True
+    monkeypatch.setattr(_lease, "_LEASE", 1.0)
+    killed_driver(tmp_path, done=8, trials=20, lease=1.0, store=postgresql, name="a")
+    study = aw.load(store=postgresql, name="a", evaluator=function)
+    while study.is_held:  # until the lease of the driver has ended
+        time.sleep(0.05)
+    study.resume(executor="ray")
     assert sorted(trial.number for trial in study.history.complete) == list(range(20))
     assert sorted(trial.attempts for trial in study.trials) == [1] * 18 + [2] * 2
-    for each, again in replayed(study):
-        assert (again.architecture, again.seed) == (each.trial.architecture, each.trial.seed)
+    assert_replayed(study)
 
 
 NODES = """

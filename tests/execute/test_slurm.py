@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import stat
-import time
 
 import pytest
-from tests.execute.helpers import wait_for_the_end, write
+from tests.study.faults import assert_died, dying
 from tests.study.helpers import SPACE, function, record
 
 import archwright as aw
@@ -36,23 +33,10 @@ def test_trials_are_those_of_this_process(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:the process of the trial")
 def test_a_job_that_is_killed_costs_one_attempt_and_is_replaced(tmp_path):
-    def evaluate(candidate):
-        candidate.report(1, value=0.0)
-        marker = tmp_path / f"{candidate.architecture.id}.pid"
-        if candidate.seed % 3 == 0 and not marker.exists():
-            write(marker, os.getpid())
-            os.kill(os.getppid(), signal.SIGKILL)
-            time.sleep(600)
-        return function(candidate)
-
     here = aw.Study(SPACE, strategy="random", seed=3).run(function, aw.Budget(trials=6))
-    there = search(tmp_path / "jobs", evaluate)
+    there = search(tmp_path / "jobs", dying(tmp_path, "job"))
     assert list(map(record, there.trials)) == list(map(record, here.trials))
-    markers = list(tmp_path.glob("*.pid"))
-    assert sorted(trial.attempts for trial in there.trials) == [1] * (6 - len(markers)) + [2] * len(markers)
-    assert markers
-    for marker in markers:
-        wait_for_the_end(int(marker.read_text()))
+    assert_died(there, tmp_path, 1)
 
 
 @pytest.mark.skipif(shutil.which("srun") is not None, reason="there is a Slurm here")

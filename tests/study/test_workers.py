@@ -15,8 +15,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from tests.execute.helpers import has_ended, wait_for, wait_for_the_end, write
-from tests.processes import run, start
+from tests.execute.helpers import has_ended, wait_for, write
+from tests.processes import run
+from tests.study.faults import assert_died, assert_replayed, assert_whole, dying, killed_driver
 from tests.study.helpers import SMALL, SPACE, function, record, value
 from tests.study.killed import Growing
 
@@ -27,19 +28,8 @@ from archwright.store import MemoryStore
 from archwright.strategies import Random, Strategy
 from archwright.study import _workers
 from archwright.study._workers import Workers
-from archwright.trials import History
 
 pytestmark = pytest.mark.usefixtures("ctrl_c")
-
-
-def assert_whole(study, trials):
-    """Each trial has ended once, and is on record as it is in memory."""
-    assert sorted(trial.number for trial in study.history.finished) == list(range(trials))
-    assert len({trial.architecture for trial in study.trials if trial.origin is None}) == len(
-        [trial for trial in study.trials if trial.origin is None]
-    )
-    if study.path is not None:
-        assert aw.load(study.path).trials == study.trials
 
 
 # --------------------------------------------------------------------------- results
@@ -54,18 +44,17 @@ def test_trials_are_those_of_one_worker(tmp_path):
 
 
 @pytest.mark.slow
-def test_trainings_are_those_of_one_worker(tmp_path):
+def test_trainings_are_those_of_one_worker():
     training = aw.Training(aw.data("iris"), epochs=2, device="cpu")
     options = {"strategy": "random", "scheduler": "full", "budget": aw.Budget(trials=4), "ensemble": 2}
     one = aw.search("mlp", training, **options)
-    for path in (None, tmp_path):
-        two = aw.search("mlp", training, path=path, workers=2, **options)
-        assert list(map(record, two.trials)) == list(map(record, one.trials))
-        assert two.test == one.test
-        assert two.ensemble.counts == one.ensemble.counts
-        for name, weight in one.best.load().state_dict().items():
-            assert torch.equal(weight, two.best.load().state_dict()[name])
-        assert two.predict(aw.data("iris").test.inputs)
+    two = aw.search("mlp", training, workers=2, **options)
+    assert list(map(record, two.trials)) == list(map(record, one.trials))
+    assert two.test == one.test
+    assert two.ensemble.counts == one.ensemble.counts
+    for name, weight in one.best.load().state_dict().items():
+        assert torch.equal(weight, two.best.load().state_dict()[name])
+    assert two.predict(aw.data("iris").test.inputs)
 
 
 @pytest.mark.slow
@@ -97,8 +86,9 @@ print(aw.search(space, evaluate, strategy="grid", budget=aw.Budget(trials=5), wo
 
 @pytest.mark.parametrize(("scheduler", "folder"), [("asha", True), ("hyperband", False)])
 @pytest.mark.filterwarnings("error:the checkpoint of trial")
-def test_promoted_trials_go_on_in_any_process(tmp_path, scheduler, folder):
-    path = tmp_path if folder else None
+def test_promoted_trials_go_on_in_any_process(tmp_path, monkeypatch, scheduler, folder):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = tmp_path / "run" if folder else None
     study = aw.search(
         SPACE, Growing(), strategy="random", scheduler=scheduler, budget=aw.Budget(trials=6), path=path, workers=2
     )
@@ -112,19 +102,14 @@ def test_promoted_trials_go_on_in_any_process(tmp_path, scheduler, folder):
     assert 6 - 1e-9 <= study.history.spent < 7  # the last one may cost more than was left, as with one worker
     assert len({trial.origin for trial in promoted}) == len(promoted)
     if folder:
-        numbers = {int(file.stem) for file in (tmp_path / "checkpoints").iterdir()}
-        assert numbers == set(aw.load(tmp_path)._recorder.document["checkpoints"])
-
-
-def test_the_checkpoints_of_a_study_in_memory_go_with_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    options = {"scheduler": "asha", "budget": aw.Budget(trials=1)}
-    study = aw.search(SPACE, Growing(), workers=2, **options)
-    assert list(tmp_path.glob("archwright-*/checkpoints/*.pt"))
-    study.run(Growing(), aw.Budget(trials=2))  # in this process, from where it was
-    del study
-    gc.collect()
-    assert not list(tmp_path.iterdir())
+        numbers = {int(file.stem) for file in (path / "checkpoints").iterdir()}
+        assert numbers == set(aw.load(path)._recorder.document["checkpoints"])
+    else:  # they are in a temporary folder, and go with the study
+        assert list(tmp_path.glob("archwright-*/checkpoints/*.pt"))
+        study.run(Growing(), aw.Budget(trials=7))  # in this process, from where it was
+        del study
+        gc.collect()
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.filterwarnings("error:the checkpoint of trial")
@@ -142,19 +127,6 @@ def test_an_evaluator_that_saves_nothing_starts_again_without_a_word():
 
 
 # --------------------------------------------------------------------------- proposals
-
-
-def replayed(study):
-    """The trials that the planner proposes from what each of the recorded ones had seen."""
-    records = study._recorder.hold().read().records
-    over = sorted((each for each in records if each.ended is not None), key=lambda each: each.ended)
-    for each in records:
-        history = History(study.objectives)
-        for before in records[: each.trial.number]:
-            history.add(aw.Trial(before.trial.number, before.trial.architecture, seed=before.trial.seed))
-        for ended in over[: each.seen]:
-            history.add(ended.trial)
-        yield each, study._plan.next(history)
 
 
 @dataclass(frozen=True)
@@ -180,10 +152,10 @@ def test_each_proposal_is_replayed_from_what_it_saw(strategy):
 
     study = aw.Study(space, strategy=made, seed=1).run(evaluate, aw.Budget(trials=25), workers=3)
     assert_whole(study, 25)
-    found = [(each.trial.architecture, each.trial.seed, again) for each, again in replayed(study)]
-    assert all((again.architecture, again.seed) == (architecture, seed) for architecture, seed, again in found)
+    asked = len(made.running) if strategy == "slow" else 0
+    assert_replayed(study)
     if strategy == "slow":
-        assert max(made.running[:25]) == 3  # proposed while all workers were busy
+        assert max(made.running[:asked]) == 3  # proposed while all workers were busy
 
 
 def test_a_quick_strategy_does_not_propose_ahead(monkeypatch):
@@ -279,17 +251,10 @@ def test_a_trial_whose_process_dies_is_tried_again_and_then_fails():
 
 @pytest.mark.filterwarnings("ignore:the process of the trial")
 def test_a_trial_whose_process_dies_once_is_as_if_it_had_not(tmp_path):
-    def evaluate(candidate):
-        marker = tmp_path / candidate.architecture.id
-        if candidate.seed % 3 == 0 and not marker.exists():
-            marker.touch()
-            os._exit(1)
-        return function(candidate)
-
     unbroken = aw.Study(SPACE, strategy="random").run(function, aw.Budget(trials=10))
-    study = aw.Study(SPACE, strategy="random").run(evaluate, aw.Budget(trials=10), workers=2)
+    study = aw.Study(SPACE, strategy="random").run(dying(tmp_path, "exit", "process"), aw.Budget(trials=10), workers=2)
     assert list(map(record, study.trials)) == list(map(record, unbroken.trials))
-    assert {trial.attempts for trial in study.trials} == {1, 2}
+    assert_died(study, tmp_path, 2)
 
 
 @pytest.mark.slow
@@ -303,7 +268,7 @@ def test_workers_that_die_at_random_lose_nothing(tmp_path):
 
         def evaluate(self, candidate):
             coin, deaths = np.random.default_rng(), len(list((tmp_path / "deaths").iterdir()))
-            if deaths < 5 and coin.random() < 0.4:
+            if deaths < 3 and coin.random() < 0.4:
                 (tmp_path / "deaths" / str(os.getpid())).touch()
                 # Itself alone: the number of a process that has ended may be that of any other by now.
                 threading.Timer(0.05 * coin.random(), os.kill, (os.getpid(), signal.SIGKILL)).start()
@@ -312,8 +277,8 @@ def test_workers_that_die_at_random_lose_nothing(tmp_path):
             time.sleep(0.02)
             return found
 
-    options = {"strategy": "random", "scheduler": "asha", "budget": aw.Budget(trials=8), "path": tmp_path / "run"}
-    study = aw.search(SPACE, Mortal(), workers=3, retries=4, **options)
+    options = {"strategy": "random", "scheduler": "asha", "budget": aw.Budget(trials=5), "path": tmp_path / "run"}
+    study = aw.search(SPACE, Mortal(), workers=2, retries=4, **options)
     assert sorted(trial.number for trial in study.history.finished) == list(range(len(study.trials)))
     assert {trial.state for trial in study.trials} == {"complete"}
     assert list((tmp_path / "deaths").iterdir())
@@ -367,41 +332,13 @@ def test_whatever_a_candidate_raises_or_changes_is_its_own(tmp_path):
     assert not any(trial.metrics.get("was") for trial in study.trials)
 
 
-PROGRAM = """
-import os, sys, time
-from pathlib import Path
-import archwright as aw
-from tests.execute.helpers import write
-from tests.study.helpers import SPACE, value
-
-folder = Path(sys.argv[1])
-
-def evaluate(candidate):
-    candidate.report(1, value=0.0)
-    if len(list(folder.glob("done-*"))) >= 5:
-        write(folder / f"pid-{os.getpid()}", os.getpid())
-        time.sleep(600)
-    write(folder / f"done-{candidate.architecture.id}")
-    return value(candidate.architecture)
-
-aw.search(SPACE, evaluate, strategy="random", budget=aw.Budget(trials=12), path=folder / "run", workers=2)
-"""
-
-
 def test_a_search_that_is_killed_goes_on_with_its_workers(tmp_path):
-    driver = start("-c", PROGRAM, tmp_path, cwd=".")
-    while len(pids := list(tmp_path.glob("pid-*"))) < 2:
-        assert driver.returncode is None, driver.communicate()
-        time.sleep(0.01)
-    driver.kill()
-    driver.wait()
-    for pid in pids:
-        wait_for_the_end(int(pid.read_text()))
+    killed_driver(tmp_path, done=5, trials=12, strategy="random", path=str(tmp_path / "run"))
     before = aw.load(tmp_path / "run")
     assert [trial.state for trial in before.trials].count("running") == 2
     assert len(before.history.complete) >= 5
     study = aw.load(tmp_path / "run", evaluator=function).resume()
-    unbroken = aw.Study(SPACE, strategy="random").run(function, aw.Budget(trials=12))
+    unbroken = aw.Study(SPACE, strategy="random", seed=3).run(function, aw.Budget(trials=12))
     assert list(map(record, study.trials)) == list(map(record, unbroken.trials))
     assert_whole(study, 12)
     assert sorted(trial.attempts for trial in study.trials) == [1] * 10 + [2] * 2
@@ -496,7 +433,7 @@ def test_a_trial_that_does_not_return_is_ended(monkeypatch):
             time.sleep(600)
         return 0.5
 
-    study = aw.Study(SMALL).run(evaluate, aw.Budget(trials=12), workers=2, trial_seconds=8.0)
+    study = aw.Study(SMALL).run(evaluate, aw.Budget(trials=12), workers=2, trial_seconds=4.0)
     assert_whole(study, 12)
     for trial in study.trials:
         if dict(trial.architecture) == SLOW:

@@ -18,7 +18,7 @@ from archwright._payload import dump, load
 from archwright._python import end_with_parent
 from archwright.evaluate import Candidate, Stopped
 from archwright.execute._job import PRINTED, Job, Report
-from archwright.execute._worker import Listen, Worker
+from archwright.execute._worker import Worker
 
 _ANSWER = 0.05  # seconds that a report waits to be answered; a later answer counts at the next report
 
@@ -66,7 +66,9 @@ def _serve(connection: Any, worker: Worker) -> None:
             job, until = Job.from_json(content[0]), content[1]
             if until is not None:
                 job = replace(job, seconds=max(0.0, until - time.monotonic()))
-            report, candidate = worker.run(job, _listener(connection))
+            listener = _Listener(connection)
+            report, candidate = worker.run(job, listener)
+            listener.close()
             _flush(connection)  # first, so that it is in the file of this trial
             connection.send(("report", report.to_json(), candidate.built is not None))
         # All else was for a trial that has ended.
@@ -81,25 +83,39 @@ def _flush(connection: Any) -> None:
         connection.send_bytes(PRINTED)
 
 
-def _listener(connection: Any) -> Listen:
-    """Return what tells reports to the search, and what it answers, without a trial waiting for a busy search."""
-    waiting = 0  # reports that are not answered yet
+class _Listener:
+    """Tells the reports of a job to the search, and what it answers, without a trial waiting for a busy search.
 
-    def listen(report: Report) -> Stopped | None:
-        nonlocal waiting
-        connection.send(("report", report.to_json(), False))
+    Threads take turns. One that the job has left is stopped at its next report: it would take what is for the next job.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._turn = threading.Lock()
+        self._waiting = 0  # reports that are not answered yet
+        self._is_over = False
+
+    def __call__(self, report: Report) -> Stopped | None:
+        with self._turn:
+            return Stopped("its trial has ended") if self._is_over else self._tell(report)
+
+    def close(self) -> None:
+        """Take no more reports."""
+        with self._turn:
+            self._is_over = True
+
+    def _tell(self, report: Report) -> Stopped | None:
+        self._connection.send(("report", report.to_json(), False))
         if report.kind != "progress":
             return None
-        waiting += 1
+        self._waiting += 1
         end = time.monotonic() + _ANSWER
-        while connection.poll(max(0.0, end - time.monotonic()) if waiting else 0.0):
-            kind, stopped = connection.recv()
-            waiting -= kind == "answer"
+        while self._connection.poll(max(0.0, end - time.monotonic()) if self._waiting else 0.0):
+            kind, stopped = self._connection.recv()
+            self._waiting -= kind == "answer"
             if stopped is not None:
                 return Stopped(stopped[0], complete=stopped[1])
         return None
-
-    return listen
 
 
 def _packed(candidate: Candidate | None) -> tuple[bytes | None, str]:
