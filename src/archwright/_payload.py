@@ -58,6 +58,11 @@ class Payload:
         payload._hold(os.fdopen(descriptor, "rb"))
         return payload
 
+    @property
+    def public_path(self) -> str:
+        """The path of the file for other processes of the same user, as long as this one holds it."""
+        return self.path.replace("/proc/self/", f"/proc/{os.getpid()}/", 1)
+
     def content(self) -> bytes:
         """Return what the file holds."""
         self._file.seek(0)
@@ -120,6 +125,13 @@ def dump(item: Any, file: BinaryIO) -> None:
         torch.save(item, file, pickle_module=_Pickles, pickle_protocol=pickle.HIGHEST_PROTOCOL)
     finally:
         sys.setrecursionlimit(limit)
+
+
+def dumps(item: Any) -> bytes:
+    """Return what `dump` writes."""
+    content = io.BytesIO()
+    dump(item, content)
+    return content.getvalue()
 
 
 def _is_large(item: Any) -> bool:

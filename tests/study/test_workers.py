@@ -521,11 +521,26 @@ def test_auto_takes_as_many_as_pay(monkeypatch):
 
 def test_gpus_are_distributed(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    evaluator = SimpleNamespace(device="cuda:0")
+    evaluator = SimpleNamespace(device="cuda:0", processes=1)
     assert _workers._devices(evaluator) == ["0", "1", "2"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6,GPU-7")
-    assert _workers._devices(evaluator) == ["4", "6", "GPU-7"]
-    assert _workers._devices(SimpleNamespace(device="cuda:1")) == []
+    devices = _workers._devices(evaluator)
+    assert devices == ["4", "6", "GPU-7"]
+    assert [_workers._visible(devices, place)["CUDA_VISIBLE_DEVICES"] for place in range(5)] == [*devices, "4", "6"]
+    assert _workers._devices(SimpleNamespace(device="cuda:1", processes=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("gpus", "count", "wanted"), [(4, 2, ["0,1", "2,3"]), (5, 2, ["0,1", "2,3"]), (3, 3, ["0,1,2"])]
+)
+def test_a_worker_has_as_many_gpus_as_a_training_has_processes(gpus, count, wanted, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    evaluator = aw.evaluate.as_evaluator(function)
+    evaluator.device, evaluator.processes = "cuda:0", count
+    assert _workers._devices(evaluator) == wanted
+    assert auto(monkeypatch, evaluator) == len(wanted)
+    assert _workers._visible(wanted, 1) == ({"CUDA_VISIBLE_DEVICES": "2,3"} if len(wanted) > 1 else {})
 
 
 def test_threads_are_shared_out():

@@ -178,6 +178,9 @@ def search(
     ] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster one.")] = "auto",
     device: Annotated[str, typer.Option(help="Device to train on: auto, cpu, cuda, mps.")] = "auto",
+    processes: Annotated[
+        int, typer.Option(help="Number of processes that train a network together, each on a GPU of its own.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     workers: Workers = None,
     trial_seconds: TrialSeconds = None,
@@ -259,6 +262,7 @@ def search(
         augment=augment if augment == "auto" else () if augment == "none" else tuple(augment.split(",")),
         precision=precision,
         device=device,
+        processes=processes,
     )
     if trials is None and minutes is None:
         trials = default_trials(chosen_strategy, evaluator)

@@ -32,6 +32,7 @@ class Evaluator(ABC):
         example_input: The input of a network for one sample, or its inputs; `None` if unknown.
         task: The task, if networks are trained.
         device: The torch device of the candidates' networks.
+        processes: The number of processes that train a network, each of which uses a GPU if the device is CUDA.
         metrics: The names of the metrics; `None` if unknown.
         fidelities: The fidelities by name, the most informative first; empty if every evaluation is a full one.
 
@@ -50,6 +51,7 @@ class Evaluator(ABC):
     example_input: InputSpec | None = None
     task: Task | None = None
     device: str = "cpu"
+    processes: int = 1
     metrics: frozenset[str] | None = None
     fidelities: Mapping[str, Fidelity] = MappingProxyType({})
 

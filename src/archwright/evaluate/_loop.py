@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from archwright.errors import EvaluationError
+from archwright.evaluate._distributed import TeamLearner
 from archwright.evaluate._learner import Learner, Loss
 
 if TYPE_CHECKING:
     from archwright.evaluate._device import Setup
+    from archwright.evaluate._distributed import Team
     from archwright.evaluate._feed import Feed
     from archwright.evaluate._recipe import Recipe
+
+TIMED_STEPS = 3
+_FEW = 8  # samples of the first timed step
+_LONG = 1.0  # second, that steps with all samples may take for an estimate
 
 
 class TrainingProgress:
@@ -69,6 +76,7 @@ class TrainingLoop:
         batch_size: How many samples a step takes.
         seed: Of the order of the samples and of the augmentation.
         pace: How far the training is, and when it has to end.
+        team: The processes that make the steps; `None` for this one.
 
     Attributes:
         model: The network; after an epoch `settle` makes it ready for use.
@@ -85,11 +93,13 @@ class TrainingLoop:
         batch_size: int,
         seed: int,
         pace: TrainingProgress,
+        team: Team | None = None,
     ) -> None:
         self._epoch = self._total = 0
         self.model = model
         self._batch_size = batch_size
-        self._learner = Learner(model, feed, setup, recipe, batch_size=batch_size)
+        make = Learner if team is None else partial(TeamLearner, team)
+        self._learner = make(model, feed, setup, recipe, batch_size=batch_size)
         # To look at a loss is to wait for the device: it is free on the CPU alone.
         self._look_every = 1 if setup.device == "cpu" else 16
         self.begin(feed, seed=seed, pace=pace)
@@ -132,6 +142,40 @@ class TrainingLoop:
     def settle(self) -> None:
         """Make the network ready for a validation, after a training of few steps also its batch normalisation."""
         self._learner.settle(self._total)
+
+
+def seconds_per_step(
+    make: Callable[[int, TrainingProgress], TrainingLoop], batch_size: int, *, processes: int = 1
+) -> float:
+    """Return an estimate of the seconds per step of a training, from a few steps.
+
+    The first steps have few samples. If they say that full steps would take long, these are not run: their time is that
+    of the first ones plus what each further sample takes.
+
+    Args:
+        make: Returns the training with a batch size and a pace.
+        batch_size: The batch size.
+        processes: The number of processes that share it.
+    """
+
+    def seconds(size: int, steps: int) -> float:
+        """Return the seconds of a step; the first one prepares the kernels."""
+        trainer = make(size, TrainingProgress(steps + 1))
+        trainer.epoch(limit=1)
+        start = time.monotonic()
+        trainer.epoch(limit=steps)
+        return (time.monotonic() - start) / steps
+
+    few = min(batch_size, _FEW * processes)
+    step = seconds(few, 1)
+    if step < _LONG and batch_size > few:
+        more = min(batch_size, 4 * few)
+        step += max(0.0, seconds(more, 1) - step) / (more - few) * (batch_size - few)
+    else:
+        step *= batch_size / few
+    if step * TIMED_STEPS <= _LONG:
+        step = seconds(batch_size, TIMED_STEPS)
+    return step
 
 
 class _Losses:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,11 @@ from archwright.errors import EvaluationError, SpaceError, UnknownName, unknown
 from archwright.evaluate._best_epoch import BestEpoch, train_to_the_end
 from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._device import Setup, choose_device, is_bf16_faster, lay_out, seeded
+from archwright.evaluate._distributed import Team
 from archwright.evaluate._evaluator import Evaluator, decided_settings
 from archwright.evaluate._feed import Feed, compute_metrics, seconds_to_validate
 from archwright.evaluate._fidelity import LONGER
-from archwright.evaluate._loop import TrainingLoop, TrainingProgress
+from archwright.evaluate._loop import TrainingLoop, TrainingProgress, seconds_per_step
 from archwright.evaluate._optimizers import MakeOptimizer
 from archwright.evaluate._recipe import Recipe, as_names, positive_integer
 from archwright.evaluate._splits import evaluate_on_splits, split_again
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from archwright.tasks import Task
 
 PRECISIONS = ("float32", "bf16", "auto")
-TIMED_STEPS = 3
-_FEW = 8  # samples of the first timed step
-_LONG = 1.0  # second, that steps with all samples may take for an estimate
 _LISTED = 64  # values of a setting that are checked before a search
 _AT_MOST = 2  # times the epochs of a full training, where it is a deadline that ends the final one, for images
 
@@ -79,6 +76,8 @@ class Training(Evaluator):
         precision: "float32", "bf16" for autocast, or "auto" for the faster of both on this machine.
         channels_last: Whether to use the channels-last memory format; `None` for yes, except on "mps".
         device: Device name, or "auto" for the first available of cuda, mps and cpu.
+        processes: Number of processes that train a network together, each on a share of every batch, with the mean of
+            their gradients; on CUDA each uses a GPU of its own. Batch normalisation uses the statistics of a share.
         final_epochs: Epochs of the final training. `None` for three times `epochs`; with a time budget, for as many as
             fit into it, up to three times the default number of `epochs`, and six times with images.
 
@@ -111,6 +110,7 @@ class Training(Evaluator):
         precision: str = "float32",
         channels_last: bool | None = None,
         device: str = "auto",
+        processes: int = 1,
         final_epochs: int | None = None,
     ) -> None:
         task = as_task(task)
@@ -140,8 +140,10 @@ class Training(Evaluator):
             augment=task.suited if augment == "auto" else as_names(augment),
             clip=clip,
         )
-        self.recipe.check(task)
         self.device = choose_device(device)
+        self.processes = positive_integer("processes", processes)
+        self._team = None if self.processes == 1 else Team(self.processes, self.device)
+        self._check(self.recipe)
         self.precision = precision
         self.channels_last = scalar(channels_last)
         self.final_epochs = final_epochs
@@ -223,7 +225,7 @@ class Training(Evaluator):
                 cut = stage.seconds is not None and candidate.remaining() < stage.seconds
                 pace = stage.pace(full, candidate.deadline)
                 if trainer is None:
-                    trainer = TrainingLoop(model, train, setup, recipe, batch_size=size, seed=seed, pace=pace)
+                    trainer = self._loop(model, train, setup, recipe, batch_size=size, seed=seed, pace=pace)
                     if state is not None:
                         trainer.load_state(state)
                 else:
@@ -295,7 +297,7 @@ class Training(Evaluator):
                     return {**self._tested(model, setup), "parameters": _size(model)}
                 deadline -= spare
             pace = TrainingProgress(epochs * feed.steps(size), deadline=deadline, by_time=True)
-            trainer = TrainingLoop(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
+            trainer = self._loop(model, feed, setup, recipe, batch_size=size, seed=candidate.seed, pace=pace)
             best = BestEpoch(self.task, len(kept))
             train_loss = train_to_the_end(trainer, pace, candidate, lambda: compute_metrics(model, held, setup), best)
             trained = trainer.step / feed.steps(size)
@@ -344,35 +346,16 @@ class Training(Evaluator):
         return {f"test_{name}": value for name, value in tested.items()}
 
     def seconds_per_epoch(self, candidate: Candidate) -> float:
-        """Return an estimate of the seconds per epoch of the candidate's training, from a few steps.
-
-        The first steps have few samples. If they say that full steps would take long, these are not run: their time is
-        that of the first ones plus what each further sample takes.
-        """
+        """Return an estimate of the seconds per epoch of the candidate's training, from a few steps."""
         recipe = self._recipe_of(candidate)
-        size = recipe.batch_for(self.task)
-        few = min(size, _FEW)
         with self._running(candidate.model, candidate) as setup:
             feed = Feed(self.task, self.task.train, setup)
 
-            def seconds(size: int, steps: int) -> float:
-                """Return the seconds of a step; the first one prepares the kernels."""
-                pace = TrainingProgress(steps + 1)
-                trainer = TrainingLoop(candidate.model, feed, setup, recipe, batch_size=size, seed=0, pace=pace)
-                trainer.epoch(limit=1)
-                start = time.monotonic()
-                trainer.epoch(limit=steps)
-                return (time.monotonic() - start) / steps
+            def make(size: int, pace: TrainingProgress) -> TrainingLoop:
+                return self._loop(candidate.model, feed, setup, recipe, batch_size=size, seed=0, pace=pace)
 
-            step = seconds(few, 1)
-            if step < _LONG and size > few:
-                more = min(size, 4 * few)
-                step += max(0.0, seconds(more, 1) - step) / (more - few) * (size - few)
-            else:
-                step *= size / few
-            if step * TIMED_STEPS <= _LONG:
-                step = seconds(size, TIMED_STEPS)
-            return step * feed.steps(size)
+            size = recipe.batch_for(self.task)
+            return seconds_per_step(make, size, processes=self.processes) * feed.steps(size)
 
     def check_fidelities(self, space: Space, rungs: Sequence[Spent]) -> None:
         """Check that the networks of a space run in a lower resolution, which those that end in a flattening do not.
@@ -431,6 +414,7 @@ class Training(Evaluator):
             **dataclasses.asdict(self.recipe),
             "augment": list(self.recipe.augment),
             "precision": self.precision,
+            "processes": self.processes,
             "final_epochs": self.final_epochs,
         }
 
@@ -457,11 +441,21 @@ class Training(Evaluator):
         other._cuts = Cuts(other.task)
         return other
 
+    @property
+    def _loop(self) -> Callable[..., TrainingLoop]:
+        return partial(TrainingLoop, team=self._team)
+
     def _recipe_of(self, candidate: Candidate) -> Recipe:
         """Return the recipe with the candidate's settings in it."""
         recipe = self.recipe.with_settings(candidate.settings)
-        recipe.check(self.task)
+        self._check(recipe)
         return recipe
+
+    def _check(self, recipe: Recipe) -> None:
+        """Refuse a recipe that does not suit the task or the processes."""
+        recipe.check(self.task)
+        if self._team is not None:
+            self._team.check(recipe.batch_for(self.task))
 
     def setup(self, device: str) -> Setup:
         """Return memory format and precision for a device."""
@@ -481,6 +475,8 @@ class Training(Evaluator):
             with seeded(candidate.seed, candidate.device):
                 yield setup
         finally:
+            if self._team is not None:
+                self._team.rest()
             # Whatever ended the training: ready for use, and laid out as files of weights want it.
             model.eval()
             lay_out(model, torch.contiguous_format)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from archwright._payload import dump, load
+from archwright._payload import dumps, load
 from archwright._python import end_with_parent
 from archwright.evaluate import Candidate, Stopped
 from archwright.execute._job import PRINTED, Job, Report
@@ -121,10 +121,8 @@ class _Listener:
 
 def _packed(candidate: Candidate | None) -> tuple[bytes | None, str]:
     """Return the network of a candidate with its preprocessing, or `None` and the reason."""
-    content = io.BytesIO()
     try:
         assert candidate is not None
-        dump((candidate.built, candidate.preprocess), content)
+        return dumps((candidate.built, candidate.preprocess)), ""
     except Exception as error:  # a network may hold anything
         return None, f"{type(error).__name__}: {error}"
-    return content.getvalue(), ""

@@ -145,16 +145,11 @@ class Workers:
                 until=until,
             )
         threads, devices = max(1, min(_threads(), _cores() // self.workers)), _devices(worker.evaluator)
-
-        def environment(place: int) -> dict[str, str]:
-            device = {"CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} if len(devices) > 1 else {}
-            return dict.fromkeys(_THREADS, str(threads)) | device
-
         return Processes(
             make,
             worker,
             capacity=self.workers,
-            environment=environment,
+            environment=lambda place: dict.fromkeys(_THREADS, str(threads)) | _visible(devices, place),
             memory=self.trial_memory,
             late=late,
             logs=logs,
@@ -239,8 +234,10 @@ def _as_many_as_pay(
     if measured:
         return 1, f"{measured[0]} is measured, which other trials would disturb"
     if evaluator.device != "cpu":
-        devices = _devices(evaluator)
-        return max(1, len(devices)), "one for each GPU" if len(devices) > 1 else f"all trials use {evaluator.device}"
+        devices, each = _devices(evaluator), evaluator.processes
+        if len(devices) < 2:
+            return 1, f"all trials use {evaluator.device if each == 1 else f'the same {each} GPUs'}"
+        return len(devices), "one for each GPU" if each == 1 else f"one for each {each} GPUs"
     cores = _cores()
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE
     fitting = max(1, int(memory / (1e9 * (gigabytes or _GIGABYTES))))
@@ -263,10 +260,16 @@ def _threads() -> int:
 
 
 def _devices(evaluator: Evaluator) -> list[str]:
-    """Return the GPUs among which workers are distributed, by their names for CUDA; none if there is no choice."""
+    """Return the GPUs of each worker, by their names for CUDA; none if there is no choice."""
     torch = sys.modules.get("torch")
     if torch is None or evaluator.device != "cuda:0":
         return []
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = [str(index) for index in range(torch.cuda.device_count())] if visible is None else visible.split(",")
-    return names[: torch.cuda.device_count()]
+    count = evaluator.processes
+    return [",".join(names[first : first + count]) for first in range(0, torch.cuda.device_count() - count + 1, count)]
+
+
+def _visible(devices: Sequence[str], place: int) -> dict[str, str]:
+    """Return the environment variable by which the worker at a place sees its GPUs alone; workers may share them."""
+    return {"CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} if len(devices) > 1 else {}

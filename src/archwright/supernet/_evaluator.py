@@ -128,7 +128,7 @@ class SupernetEvaluator(Evaluator):
         self.objective = self.training.objective
         self.settings = frozenset() if judge == "shared" else self.training.settings
         self.example_input = self.training.example_input
-        self.device = self.training.device
+        self.device, self.processes = self.training.device, self.training.processes
         self.supernet: Supernet | None = None
 
     @classmethod
