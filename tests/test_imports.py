@@ -58,7 +58,7 @@ def test_a_subcommand_help_loads_no_torch() -> None:
     assert "torch" not in modules_after(command("search", "--help"))
 
 
-ROOMS = ["errors", "space", "build", "spaces", "evaluate", "trials", "cost", "strategies", "callbacks", "cli"]
+ROOMS = ["errors", "space", "build", "spaces", "draw", "evaluate", "trials", "cost", "strategies", "callbacks", "cli"]
 
 
 SEARCH = """

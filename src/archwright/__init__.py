@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         bench,
         callbacks,
         cost,
+        draw,
         envs,
         errors,
         morphism,
@@ -62,7 +63,9 @@ if TYPE_CHECKING:
     from archwright.trials import History, Objective, Trial
 
 _HOME = {
-    **dict.fromkeys(("bench", "callbacks", "cost", "envs", "errors", "nn", "optim", "schedulers", "spaces"), ""),
+    **dict.fromkeys(
+        ("bench", "callbacks", "cost", "draw", "envs", "errors", "nn", "optim", "schedulers", "spaces"), ""
+    ),
     **dict.fromkeys(("morphism", "proxies", "strategies", "supernet", "surrogates", "tasks", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Forecaster", "ImageClassifier", "ImageRegressor", "TabularClassifier"), "estimators"),
@@ -130,6 +133,7 @@ __all__ = [
     "choice",
     "cost",
     "data",
+    "draw",
     "envs",
     "errors",
     "graph",

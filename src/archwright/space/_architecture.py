@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import ItemsView, Iterator, Mapping
+from html import escape
+from itertools import islice
 from typing import Any
 
 from archwright.errors import ArchitectureError
 from archwright.space._decisions import Value
+
+_SHOWN = 20  # decisions in one line
 
 
 class Architecture(Mapping[str, Value]):
@@ -91,5 +95,11 @@ class Architecture(Mapping[str, Value]):
         return self._decisions == other._decisions if isinstance(other, Architecture) else NotImplemented
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{name}={value!r}" for name, value in self._decisions.items())
-        return f"Architecture({self.id}: {inside})"
+        told = [f"{name}={value!r}" for name, value in islice(self._decisions.items(), _SHOWN)]
+        more = [f"and {len(self) - _SHOWN} more"] if len(self) > _SHOWN else []
+        return f"Architecture({self.id}: {', '.join(told + more)})"
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows."""
+        rows = (f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in self.items())
+        return f"<table><tr><th>decision</th><th>{self.id}</th></tr>{''.join(rows)}</table>"

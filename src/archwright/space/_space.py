@@ -161,6 +161,11 @@ class Space:
         lines += [f"where {called(predicate)}" for predicate in self.where]
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        from archwright.draw import svg
+
+        return str(svg(self))
+
     def to_json(self) -> dict[str, Any]:
         """Return the space as a JSON object with shared decisions; `from_json` reads it if all parts have names."""
         return dump_space(self)
