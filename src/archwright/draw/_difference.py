@@ -107,9 +107,9 @@ def _changed(old: str, new: str, comma: str) -> str:
 
 def _aligned(old: Sequence[Block], new: Sequence[Block]) -> list[Block]:
     """Return two rows as one."""
-    rows = [[(part.kind, part.caption) for part in parts] for parts in (old, new)]
+    before, now = ([(part.kind, part.caption) for part in parts] for parts in (old, new))
     found: list[Block] = []
-    for kind, i, j, k, m in SequenceMatcher(None, *rows, autojunk=False).get_opcodes():
+    for kind, i, j, k, m in SequenceMatcher(None, before, now, autojunk=False).get_opcodes():
         if kind == "equal" or j - i == m - k:
             found += [part for pair in zip(old[i:j], new[k:m], strict=True) for part in _both(*pair)]
         else:

@@ -212,7 +212,7 @@ def _graph(block: Block) -> _Box:
     side = (max(lanes.values()) + 1) * _LANE + 4 if lanes else 0
     widths = [sum(boxes[part.name].width + 8 for part in rank) - 8 for rank in ranks]
     heights = [max(boxes[part.name].height for part in rank) for rank in ranks]
-    marks = {part.name: part.mark for part in block.parts if part.mark in ("old", "new")}
+    marks: dict[str, str] = {part.name: part.mark for part in block.parts if part.mark in ("old", "new")}
     looks = {"?": "q", "-": "old q", "+": "new"}
     top = 10.0
     height = top + sum(heights) + _GAP * len(ranks)
