@@ -47,6 +47,28 @@ def test_a_search_goes_on_when_its_server_was_restarted(server):
     assert [record(t) for t in again.trials] == [record(t) for t in study.trials]
 
 
+def test_a_search_with_workers_goes_on_when_its_server_was_away(server):
+    """It is killed while two trials run, and is back when both have ended."""
+
+    class Restarts(aw.Callback):
+        def on_report(self, study, trial, step, metrics):
+            if trial.number == 4 and len(study.history.running) == 2:
+                server.stop()
+                threading.Timer(0.5, server.start).start()
+
+    def evaluate(candidate):
+        candidate.report(1, value=0.0)
+        return function(candidate)
+
+    search = {"strategy": "random", "budget": aw.Budget(trials=10)}
+    study = aw.search(SPACE, evaluate, store=server.url, name="workers", workers=2, callbacks=[Restarts()], **search)
+    assert study.stopped_by == "trials"
+    again = aw.load(store=server.url, name="workers")
+    assert [record(t) for t in again.trials] == [record(t) for t in study.trials]
+    assert [record(t) for t in study.trials] == [record(t) for t in aw.search(SPACE, function, **search).trials]
+    assert {trial.attempts for trial in again.trials} == {1}
+
+
 @pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
 def test_a_restart_in_a_transaction_neither_loses_nor_doubles_what_it_writes(server, moment):
     name = moment

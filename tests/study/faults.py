@@ -97,6 +97,7 @@ def drive(folder, *, done, trials, lease=60.0, ray=None, **options):
             write(folder / f"pid-{os.getpid()}", os.getpid())
             while not (folder / "go").exists():
                 time.sleep(0.01)
+            return 99.0
         write(folder / f"done-{candidate.architecture.id}")
         return value(candidate.architecture)
 

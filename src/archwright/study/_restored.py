@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -29,16 +32,22 @@ def restored(seed: int | None = None) -> Iterator[None]:
     and the flags for deterministic algorithms, anomaly detection, autocast and cuDNN. torch is not loaded for it.
 
     Args:
-        seed: Of the global generators of Python, numpy and torch inside the block; `None` leaves them as they are.
+        seed: Of the global generators of Python, numpy and torch inside the block, also where torch is loaded in it;
+            `None` leaves them as they are.
     """
     torch = sys.modules.get("torch")
     settings = [*_SETTINGS, *_torch_settings(torch)]
     before = [(each, each.read()) for each in settings]
+    loads = None if seed is None or torch is not None else _SeedsTorch(seed)
     if seed is not None:
         _seed(seed, torch)
+    if loads is not None:
+        sys.meta_path.insert(0, loads)
     try:
         yield
     finally:
+        if loads in sys.meta_path:
+            sys.meta_path.remove(loads)
         if torch is None and "torch" in sys.modules:
             _make_as_new(sys.modules["torch"])
         for setting, value in before:
@@ -213,6 +222,29 @@ def _seed(seed: int, torch: Any) -> None:
         torch.default_generator.manual_seed(seed)
         if torch.cuda.is_initialized():
             torch.cuda.manual_seed_all(seed)
+
+
+class _SeedsTorch(MetaPathFinder):
+    """Seeds torch when it is loaded, so that a trial draws the same whether one before it has loaded torch or not."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return how torch is loaded and then seeded; `None` for other modules, which are found elsewhere."""
+        if name != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                load(module)
+                module.default_generator.manual_seed(self._seed)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # of this loader, for torch alone
+        return spec
 
 
 def _make_as_new(torch: Any) -> None:
