@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -40,6 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 LIMIT = 100_000  # characters of a drawing
 
 
+@functools.cache
 def ready_made(name: str) -> aw.Space:
     return aw.spaces.create(name, **OPTIONS.get(name, {}))
 
@@ -167,6 +169,20 @@ def test_values_of_a_graph_are_joined_by_edges() -> None:
     }
 
 
+def test_folding_keeps_the_edges_of_a_graph() -> None:
+    def twice(kind: Any) -> Any:
+        return nn.Sequential(*[nn.Sequential(nn.Linear(4, 4), kind())] * 2)
+
+    join = aw.graph(lambda a, b: aw.merge(a, b))
+    space = aw.Space(model=aw.graph(lambda x: twice(nn.ReLU)(join(twice(nn.Tanh)(x, name="down"), x), name="up")))
+    (graph,) = (part for part in folded(read_architecture(space, {}, (4,))).parts[0].parts if part.kind == "graph")
+    assert [(part.name, part.kind, part.times, part.takes) for part in graph.parts] == [
+        ("down", "row", 2, ("<0",)),
+        ("graph", "join", 1, ("down", "<0")),
+        ("up", "row", 2, ("graph",)),
+    ]
+
+
 def test_names_are_no_markup() -> None:
     options = {"<script>alert(1)</script>": nn.ReLU(), "b\x1b[2J&\x00": nn.Sequential(nn.Tanh(), nn.ReLU())}
     space = aw.Space(
@@ -246,6 +262,37 @@ def test_a_tree_has_layers_arguments_and_shapes() -> None:
     text = printed(draw.tree(space, {}))
     assert "Conv2d  3 → 8, kernel 3  8 × 6 × 6" in text
     assert "sum: +  8 × 6 × 6  ← input, conv2d" in text
+
+
+class Scaled(torch.nn.Module):
+    """Looks at numbers, which the meta device does not have, and holds layers."""
+
+    def __init__(self, body: torch.nn.Module, scale: float) -> None:
+        super().__init__()
+        self.body = body
+        self.scale = scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert x.isfinite().all().item()
+        return self.scale * self.body(x)
+
+
+def test_layers_of_a_module_of_your_own_are_drawn_inside_of_it() -> None:
+    named = nn.Sequential({"first": nn.LazyLinear(5), "second": nn.ReLU()})
+    space = aw.Space(
+        model=nn.Sequential(aw.lazy(Scaled)(named, scale=aw.real(0.1, 1.0)), nn.LazyLinear(3)), example_input=(4,)
+    )
+    text = printed(draw.tree(space, {"model.0.scale": 0.5}))
+    for line in ("Scaled  scale 0.5  5", "Linear  4 → 5  5", "ReLU  5", "Linear  5 → 3  3"):
+        assert line in text
+    assert "Scaled  scale 0.1–1" in printed(draw.tree(space))
+
+
+def test_options_that_share_parts_do_not_unfold_without_end() -> None:
+    model: Any = nn.Linear(4, 4)
+    for depth in range(16):
+        model = aw.choice({name: nn.Sequential(model, nn.ReLU()) for name in "ab"}, name=f"choice_{depth}")
+    assert len(draw.svg(aw.Space(model=model))) < LIMIT
 
 
 def test_without_an_input_there_are_no_shapes() -> None:

@@ -97,12 +97,16 @@ def _folded(block: Block) -> Block:
         parts = tuple(_row(parts))
     elif block.kind == "graph":
         parts = _graph(parts)
-        if len(parts) == 1 and parts[0].kind == "join" and not block.detail:
-            return replace(parts[0], name=block.name, takes=block.takes)
+    if len(parts) == 1 and parts[0].kind == "join" and block.kind in ("row", "graph") and not block.detail:
+        (only,) = parts
+        title, detail = (block.title, only.title) if block.title else (only.title, only.detail)
+        times, mark = block.times * only.times, block.mark or only.mark
+        return replace(only, title=title, detail=detail, times=times, mark=mark, name=block.name, takes=block.takes)
     if len(parts) == 1 and parts[0].kind == "row" and block.kind == "row" and not (block.title and parts[0].title):
         (only,) = parts
-        title, detail = block.title or only.title, block.detail or only.detail
-        return replace(only, title=title, detail=detail, times=block.times * only.times, name=block.name)
+        title, detail, times = block.title or only.title, block.detail or only.detail, block.times * only.times
+        only = replace(only, title=title, detail=detail, times=times, mark=block.mark or only.mark)
+        return replace(only, name=block.name, takes=block.takes, is_open=block.is_open or only.is_open)
     return replace(block, parts=parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,7 @@ from archwright.space import (
     find,
     last_name,
     mapped,
+    walk,
     written,
 )
 
@@ -45,6 +47,7 @@ _SYMBOLS = {"sum": "+", "mul": "×", "zeros": "0"}
 _ARITHMETIC = {"add": "+", "sub": "−", "mul": "×", "floordiv": "//"}
 _NONE = object()
 _BATCH = 7919  # a batch whose multiples are no other sizes; one that is computed has two samples
+_OPEN = 20_000  # blocks of a space, whose options may hold the same parts again and again
 _SHOWN = 8  # values of a decision
 
 
@@ -115,11 +118,11 @@ class _Reader:
     """Reads expressions, resolved or open, and runs resolved ones for their shapes."""
 
     def __init__(self, space: Space, labels: Mapping[str, str], device: str | None, batch: int) -> None:
-        self._names = space.program.names
         self._labels = labels
         self._device = device
         self._batch = batch
         self._filled: dict[Blank, Any] = {}
+        self._left = math.inf if device else _OPEN
 
     def read(self, item: Any, specs: tuple[TensorSpec, ...] | None) -> Block:
         """Return the blocks of a resolved model."""
@@ -140,6 +143,9 @@ class _Reader:
 
     def block(self, item: Any, values: list[Any] | None) -> tuple[Block, Any]:
         """Return the block of an item, and what comes out of it for some values, if they are known."""
+        self._left -= 1
+        if self._left < 0:
+            return Block("…", kind="join"), None
         if isinstance(item, Filled):
             self._filled |= {blank: self._value(v) for blank, v in zip(item.blanks, item.values, strict=True)}
             return self.block(item.body, values)
@@ -147,9 +153,9 @@ class _Reader:
             return self._options(item), None
         if isinstance(item, Graph):
             return self._graph(item, values)
-        if is_row(item):
+        if isinstance(item, Call) and item.target == "torch.nn.Sequential":
             parts: list[Block] = []
-            for part in item.args:
+            for part in item.args if is_row(item) else item.args[0].values():
                 made, out = self.block(part, values)
                 values = None if values is None else [out]
                 is_inner = made.kind == "row" and (not made.title) and self._labels.get(getattr(part, "path", "")) == ""
@@ -187,7 +193,7 @@ class _Reader:
         if values is not None:
             module = instantiate(changed)
             for inner in module.eval().modules():
-                inner.register_forward_hook(lambda made, _, given: shapes.setdefault(made, self._shape(given)) and None)
+                inner.register_forward_hook(lambda made, _, given: shapes.update({made: self._shape(given)}))
             out = _ran(call, module, values)
         parts = tuple(self.block(part, taken or None)[0] for part, taken in held)
         if modules and module is modules[0]:
@@ -197,7 +203,9 @@ class _Reader:
         detail, pattern, is_open = self._arguments(call)
         title, detail = _named(self._labels.get(call.path, ""), title, detail)
         if module is not None and not parts and not isinstance(find(call.target, call.callee), type):
-            return replace(self._live(module, shapes), title=title), out  # a function that makes layers of its own
+            made = self._live(module, shapes)
+            if made.parts:
+                return replace(made, title=title), out  # of a function that makes layers of its own
         kind: Any = "stack" if parts else "layer"
         return Block(title, detail, shape, kind, parts, pattern=pattern, is_open=is_open), out
 
@@ -355,11 +363,12 @@ class _Reader:
             return f"{name}: {_values(item, self)}" if name and name != place else _values(item, self)
         if isinstance(item, Call) and item.is_setting:
             symbol = _ARITHMETIC.get(item.target.removeprefix("operator."), "?")
-            terms = map(self._value, item.args)
+            terms = [term for term in map(self._value, item.args) if symbol != "×" or not _is_plain(term) or term != 1]
             return f" {symbol} ".join(_short(term) or self._bracketed(term) for term in terms)
         if isinstance(item, list | tuple) and any(map(_opens, item)):
-            texts = list(dict.fromkeys(self._text(part) for part in item))
-            return f"[{len(item)} of {texts[0]}]" if len(texts) == 1 < len(item) else f"[{', '.join(texts)}]"
+            inner = [part for part in walk(item) if isinstance(part, Decision)]
+            texts = {_values(part, self) for part in inner}
+            return f"{len(inner)} × {texts.pop()}" if len(texts) == 1 else f"[{', '.join(map(self._text, item))}]"
         return item if isinstance(item, str) else written(item)
 
     def _bracketed(self, item: Any) -> str:

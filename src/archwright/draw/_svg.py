@@ -34,9 +34,8 @@ _CLASSES = {
     "dense": ("linear", "embedding"),
 }
 _SIGNS = {"old": "− ", "new": "+ "}
-_GAP, _PAD, _LANE = 16, 8, 9
-_WIDE, _SLIM = 330, 128  # the widest layer, by itself and beside others
-_RANK = 420  # the widest rank of a graph
+_GAP, _PAD, _LANE = 16, 7, 8
+_WIDE, _SLIM = 344, 118  # the widest layer, by itself and beside others
 _NARROW = set("iljtfrI.,:;|'()[]! ")
 
 
@@ -56,7 +55,7 @@ def write_svg(block: Block, title: str) -> str:
         block: What is drawn.
         title: A description, for screen readers.
     """
-    box = _box(block, slim=False)
+    box = _box(block, _WIDE)
     width, height = max(box.width, 300) + 2 * _PAD, box.height + 2 * _PAD
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="aw" viewBox="0 0 {width:.0f} {height:.0f}" '
@@ -69,13 +68,16 @@ def write_svg(block: Block, title: str) -> str:
     return "\n".join(lines)
 
 
-def _box(block: Block, *, slim: bool) -> _Box:
+def _box(block: Block, room: float) -> _Box:
+    """Return how a block is drawn in a room, in which its layers fit; beside each other blocks may need more."""
     if block.kind in ("layer", "again"):
-        return _layer(block, slim)
+        return _layer(block, room)
     if block.kind == "join":
         return _join(block)
-    inner = _graph(block) if block.kind == "graph" else _row(block, slim)
-    return _card(block, inner) if _has_card(block) else inner
+    has_card = _has_card(block)
+    room = max(room - 2 * _PAD * has_card, _SLIM)
+    inner = _graph(block, room) if block.kind == "graph" else _row(block, room)
+    return _card(block, inner) if has_card else inner
 
 
 def _has_card(block: Block) -> bool:
@@ -85,12 +87,12 @@ def _has_card(block: Block) -> bool:
 # ---------------------------------------------------------------------- layers
 
 
-def _layer(block: Block, slim: bool) -> _Box:
+def _layer(block: Block, most: float) -> _Box:
     times = f" × {block.times}" if block.times > 1 else ""
     title, detail = _SIGNS.get(block.mark, "") + block.title + times, block.detail
     if block.kind == "again" or (block.hidden and block.kind == "layer"):
         detail = "as above" if block.kind == "again" else f"{block.hidden:,} layers"
-    most = _SLIM if slim else _WIDE
+    slim = most <= _SLIM + 20
     wide = _width(title, 1.14)
     one = wide + _width(detail, 0.88) + _width(block.shape, 0.88) + 36
     # Each line: its text on the left, and on the right.
@@ -107,7 +109,7 @@ def _layer(block: Block, slim: bool) -> _Box:
 
     def draw(x: float, y: float, across: float) -> list[str]:
         look = f"{'g q' if block.kind == 'again' else _class(block)}{_marks(block)}"
-        shown = [_rectangle(x, y, across, height, look, f"{title} {block.detail} {block.shape}")]
+        shown = [_rectangle(x, y, across, height, look, _cut(f"{title} {block.detail} {block.shape}", 2_000, 1))]
         for place, (bold, light, right) in enumerate(lines):
             at = y + 16 + 15 * place
             room = across - 16 - (_width(right, 0.88) + 10 if right else 0)
@@ -128,8 +130,8 @@ def _layer(block: Block, slim: bool) -> _Box:
 
 
 def _join(block: Block) -> _Box:
-    title = _cut(block.title, 150, 1.14)
-    shown = f"{block.detail} {block.shape}".strip()
+    title = _cut(block.title, 150, 1.14) + (f" × {block.times}" if block.times > 1 else "")
+    shown = " · ".join(filter(None, (block.detail, block.shape)))
     wide = _width(title, 1.14)
     width = min(max(26, wide + (_width(shown, 0.88) + 6 if shown else 0) + 19), _WIDE)
     shown = _cut(shown, width - wide - 24, 0.88)
@@ -175,8 +177,8 @@ def _card(block: Block, inner: _Box) -> _Box:
     return _Box(width, height, draw)
 
 
-def _row(block: Block, slim: bool) -> _Box:
-    boxes = [_box(part, slim=slim) for part in block.parts]
+def _row(block: Block, room: float) -> _Box:
+    boxes = [_box(part, room) for part in block.parts]
     gap = 10 if block.kind == "row" else 6
     height = sum(box.height for box in boxes) + gap * max(0, len(boxes) - 1)
 
@@ -192,9 +194,9 @@ def _row(block: Block, slim: bool) -> _Box:
     return _Box(max((box.width for box in boxes), default=20), height, draw)
 
 
-def _graph(block: Block) -> _Box:
-    ranks = _ranks(block)
-    boxes = {part.name: _box(part, slim=len(rank) > 1) for rank in ranks for part in rank}
+def _graph(block: Block, room: float) -> _Box:
+    ranks = _ranks(block, room + 2 * _PAD)
+    boxes = {part.name: _box(part, _SLIM if len(rank) > 1 else room - _LANE - 4) for rank in ranks for part in rank}
     place = {part.name: number for number, rank in enumerate(ranks) for part in rank}
     inputs = [f"<{index}" for index in range(block.inputs)]
     place |= dict.fromkeys(inputs, -1)
@@ -218,7 +220,7 @@ def _graph(block: Block) -> _Box:
     height = top + sum(heights) + _GAP * len(ranks)
 
     def draw(x: float, y: float, across: float) -> list[str]:
-        room, shown, edges = across - side, [], []
+        room, shown, edges = across - side, list[str](), list[str]()
         out: dict[str, tuple[float, float]] = {}
         into: dict[str, tuple[float, float]] = {}
         floors: dict[str, float] = {}
@@ -257,14 +259,15 @@ def _names(part: Block) -> list[str]:
     return [name.rstrip("?-+") for name in part.takes]
 
 
-def _ranks(block: Block) -> list[list[Block]]:
+def _ranks(block: Block, room: float) -> list[list[Block]]:
     """Return the blocks of a graph in ranks, each after all that it takes; a rank that is wide enough takes no more."""
     ranks: list[list[Block]] = []
+    widths: dict[str, float] = {}
     place: dict[str, int] = {f"<{index}": -1 for index in range(block.inputs)}
     for part in block.parts:
         at = 1 + max((place[name] for name in _names(part)), default=-1)
-        width = _box(part, slim=True).width
-        while at < len(ranks) and width + sum(_box(other, slim=True).width + 8 for other in ranks[at]) > _RANK:
+        widths[part.name] = _box(part, _SLIM).width
+        while at < len(ranks) and widths[part.name] + sum(widths[other.name] + 8 for other in ranks[at]) > room:
             at += 1
         while at >= len(ranks):
             ranks.append([])

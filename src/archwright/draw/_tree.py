@@ -8,6 +8,7 @@ from rich.tree import Tree
 from archwright.draw._block import Block, plain
 
 _COLOURS = {"old": "red", "new": "green", "changed": "yellow"}
+_LONG = 200  # letters of arguments
 _SIGNS = {"old": "- ", "new": "+ ", "changed": "~ "}
 
 
@@ -45,7 +46,7 @@ def _add(tree: Tree, block: Block, takes: str, name: str = "") -> None:
         told = f"{block.hidden:,} layers"
     for text, look in ((told, style), (block.shape, "cyan"), (takes and f"← {takes}", "dim")):
         if text:
-            line.append(f"  {plain(text)}", look)
+            line.append(f"  {plain(text if len(text) <= _LONG else text[:_LONG] + '…')}", look)
     _add_all(tree.add(line), block)
 
 
