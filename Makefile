@@ -7,7 +7,9 @@ WORKERS ?= 2
 VENV := .venv
 BIN  := $(VENV)/bin
 # Python compiles what is imported when it is; pip would compile all of PyTorch first, for a minute.
-GET  := $(BIN)/python -m pip --disable-pip-version-check install -q --no-compile -c constraints.txt
+PIP  := $(BIN)/python -m pip --disable-pip-version-check install -q --no-compile -c constraints.txt
+# Several times as fast as pip, which stands in where uv does not reach the packages.
+UV   := $(BIN)/uv pip install -q --system-certs --python $(BIN)/python -c constraints.txt
 BASE := $(VENV)/.ready-base
 DEV  := $(VENV)/.ready-dev
 DEMO := runs/demo
@@ -69,15 +71,15 @@ clean:  ## remove the environment, the caches and the demo's results
 $(BASE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "archwright needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@echo "Setting up $(VENV): one to three minutes, most of it for PyTorch (once)."
+	@echo "Setting up $(VENV): a minute or two, most of it for PyTorch (once)."
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(GET) torch
+	@$(PIP) torch uv
 	@echo "PyTorch is in; now archwright and the rest."
-	@$(GET) -e .
+	@$(UV) -e . || $(PIP) -e .
 	@printf '%s\n' '$(CURDIR)' > $@
 
 $(DEV): $(BASE)
-	@echo "Adding the tools for tests and checks: less than a minute (once)."
-	@$(GET) -e '.[dev]'
+	@echo "Adding the tools for tests and checks: half a minute (once)."
+	@$(UV) -e '.[dev]' || $(PIP) -e '.[dev]'
 	@touch $@
