@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         draw,
         envs,
         errors,
+        explain,
         morphism,
         nn,
         optim,
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     **dict.fromkeys(
-        ("bench", "callbacks", "cost", "draw", "envs", "errors", "nn", "optim", "schedulers", "spaces"), ""
+        ("bench", "callbacks", "cost", "draw", "envs", "errors", "explain", "nn", "optim", "schedulers", "spaces"), ""
     ),
     **dict.fromkeys(("morphism", "proxies", "strategies", "supernet", "surrogates", "tasks", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
@@ -136,6 +137,7 @@ __all__ = [
     "draw",
     "envs",
     "errors",
+    "explain",
     "graph",
     "integer",
     "lazy",

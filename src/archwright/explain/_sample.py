@@ -28,6 +28,12 @@ class Sample:
         values: (n,) their values of the metric.
         fidelity: What each was given, in words.
         left_out: The numbers of trials that were left out, by reason.
+
+    Example:
+        >>> draws = [aw.Architecture({"x": index % 5}) for index in range(25)]
+        >>> done = [aw.Trial(i, a, "complete", {"value": a["x"]}) for i, a in enumerate(draws)]
+        >>> aw.explain.compared(done, aw.Objective("value")).told()
+        '25 trials at full evaluation'
     """
 
     objective: Objective
@@ -95,6 +101,12 @@ def compared(trials: Iterable[Trial], objective: Objective, *, least: int = LEAS
 
     Raises:
         StudyError: There are too few at any fidelity, or no trial has the metric.
+
+    Example:
+        >>> draws = [aw.Architecture({"x": index % 5}) for index in range(25)]
+        >>> done = [aw.Trial(i, a, "complete", {"value": a["x"]}) for i, a in enumerate(draws)]
+        >>> aw.explain.compared(done, aw.Objective("value")).best.number
+        4
     """
     left_out: Counter[str] = Counter()
     by_share: dict[float, list[tuple[Trial, float]]] = {}

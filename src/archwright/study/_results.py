@@ -21,6 +21,7 @@ from archwright.study._baseline import Baseline, ahead
 from archwright.study._best import Artifacts, Best
 from archwright.study._budget import Budget
 from archwright.study._ensemble import Ensemble
+from archwright.study._explained import Explained
 from archwright.study._folder import TRIAL_LOGS
 from archwright.study._picture import draw_front, draw_learned
 from archwright.study._propose import Planner
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from archwright.export import Predictor
 
 
-class Results:
+class Results(Explained):
     """All there is to read of a study; `Study` adds to it.
 
     Attributes:
