@@ -53,8 +53,8 @@ _SHOWN = 8  # values of a decision
 
 def read_space(space: Space) -> Block:
     """Return the blocks of a space, with what is open in them."""
-    reader = _Reader(space, {}, None, 0)
-    parts = [reader.block(part, None)[0] for name, part in space.parts.items() if name == "model"]
+    reader = _Reader()
+    parts = [reader.read(space.parts["model"], None)] if "model" in space.parts else []
     return _whole(reader, parts, space.parts, space.example_input)
 
 
@@ -65,28 +65,25 @@ def read_architecture(space: Space, architecture: Mapping[str, Any], example_inp
         ArchitectureError: The architecture does not belong to the space.
         BuildError: A layer refuses its arguments or its input; the message names the path.
     """
-    settings, parts = space.resolve(architecture), []
-    reader = _Reader(space, {}, None, 0)
-    specs = None
-    if "model" in space.parts:
-        closed, specs = closed_model(space, architecture, example_input)
-        labels: dict[str, str] = {}
-        _Labels(space, architecture, labels).close(space.parts["model"], "model")
-        for device, batch in (("meta", _BATCH), ("cpu", 2)):  # the meta device does not know all layers
-            reader = _Reader(space, labels, device if specs else None, batch)
-            try:
-                parts = [reader.read(closed, specs)]
-                break
-            except BuildError:
-                if device == "cpu":
-                    raise
-    return _whole(reader, parts, settings, specs)
+    settings = space.resolve(architecture)
+    if "model" not in space.parts:
+        return _whole(_Reader(), [], settings, None)
+    closed, specs = closed_model(space, architecture, example_input)
+    labels: dict[str, str] = {}
+    _Labels(space, architecture, labels).close(space.parts["model"], "model")
+    try:
+        reader = _Reader(labels, "meta", _BATCH)
+        model = reader.read(closed, specs)
+    except BuildError:  # perhaps because the meta device does not know a layer
+        reader = _Reader(labels, "cpu", 2)
+        model = reader.read(closed, specs)
+    return _whole(reader, [model], settings, specs)
 
 
 def _whole(
-    reader: _Reader, parts: list[Block], all_parts: Mapping[str, Any], specs: tuple[TensorSpec, ...] | None
+    reader: _Reader, parts: list[Block], expressions: Mapping[str, Any], specs: tuple[TensorSpec, ...] | None
 ) -> Block:
-    settings = [reader.setting(name, part) for name, part in all_parts.items() if name != "model"]
+    settings = [reader.setting(name, part) for name, part in expressions.items() if name != "model"]
     shapes = ", ".join(_joined(spec.shape) for spec in specs or ())
     inputs = [Block("input" if len(specs) == 1 else "inputs", shape=shapes, kind="join")] if specs else []
     model = Block("", kind="row", parts=(*inputs, *parts))
@@ -117,18 +114,18 @@ class _Labels(Resolver):
 class _Reader:
     """Reads expressions, resolved or open, and runs resolved ones for their shapes."""
 
-    def __init__(self, space: Space, labels: Mapping[str, str], device: str | None, batch: int) -> None:
-        self._labels = labels
+    def __init__(self, labels: Mapping[str, str] | None = None, device: str = "meta", batch: int = 0) -> None:
+        self._labels = labels or {}
         self._device = device
         self._batch = batch
         self._filled: dict[Blank, Any] = {}
-        self._left = math.inf if device else _OPEN
+        self._left = math.inf if batch else _OPEN
 
     def read(self, item: Any, specs: tuple[TensorSpec, ...] | None) -> Block:
-        """Return the blocks of a resolved model."""
+        """Return the blocks of a model; with the shapes of outputs where it is resolved and its inputs are known."""
         import torch
 
-        if specs is None or self._device is None:
+        if specs is None:
             return self.block(item, None)[0]
         with torch.random.fork_rng(devices=[]), torch.device(self._device), ShapesAlone(), torch.no_grad():
             dtypes = [getattr(torch, spec.dtype) for spec in specs]
@@ -214,7 +211,7 @@ class _Reader:
         given = {name: part for name, part in children(call) if not _holds_layer(part)}
         default = _defaults(call)
         given = {name: part for name, part in given.items() if not _is_plain(part) or part != default.get(name, _NONE)}
-        is_open, texts, sizes = any(map(_opens, given.values())), [], []
+        is_open, texts, sizes = any(_opens(self._value(part)) for part in given.values()), [], []
         for source, target in _ARROWS:
             if source in given and target in given:
                 texts.append(f"{self._text(given.pop(source))} → {self._text(given.pop(target))}")
@@ -224,10 +221,8 @@ class _Reader:
             if name not in _SIZES:
                 sizes.append(f"{name}={text}")
             is_bare = name.isdigit() or (place == 0 and not texts and name in call.names)
-            if part is False:
-                texts.append(f"no {name}")
-            else:
-                texts.append(text if is_bare else shown if part is True else f"{shown} {text}")
+            named = {False: f"no {name}", True: shown}.get(part) if isinstance(part, bool) else f"{shown} {text}"
+            texts.append(text if is_bare and not isinstance(part, bool) else str(named))
         return ", ".join(texts), ", ".join(sizes), is_open
 
     def _shape(self, out: Any) -> str:
@@ -283,13 +278,10 @@ class _Reader:
         for value, label in graph.labels.items():
             taken = tuple(dict.fromkeys(name for part in value.sources for name in _sources(part, names)))
             given = [found[part] for part in value.sources] if values is not None else None
-            if isinstance(value, Apply):
-                made, out = self._applied(value, given, len(graph.inputs))
-            else:
-                made, out = self._merged(value, given)
+            made, out = self._applied(value, given) if isinstance(value, Apply) else self._merged(value, given)
             names[value], found[value] = label, out
             parts.append(replace(made, name=label, takes=taken))
-        ends = list(_sources(graph.output, names))
+        ends = [name.rstrip("?") for name in _sources(graph.output, names)]
         parts = [part for part in parts if part.name not in ends] + [part for part in parts if part.name in ends]
         title = self._labels.get(graph.path, "") or graph.name or ""
         out = found.get(graph.output)
@@ -301,7 +293,7 @@ class _Reader:
             return Block(title, shape=shape, kind="row", parts=tuple(parts)), out
         return Block(title, shape=shape, kind="graph", parts=tuple(parts), inputs=len(graph.inputs)), out
 
-    def _applied(self, value: Apply, given: list[Any] | None, inputs: int) -> tuple[Block, Any]:
+    def _applied(self, value: Apply, given: list[Any] | None) -> tuple[Block, Any]:
         if not isinstance(value.module, Function):
             return self.block(value.module, given)
         function = value.module
@@ -319,10 +311,9 @@ class _Reader:
         if given is not None:
             import torch
 
-            out = given[0]
-            for other in given[1:]:
-                out = out + other if kind != "concat" else out
-            out = torch.cat(given, merge.axis) if kind == "concat" else out
+            out = (
+                torch.cat(given, merge.axis) if kind == "concat" else sum(given[1:], given[0])
+            )  # of which the shape counts
         return Block(title, shape="" if out is None else self._shape(out), kind="join", is_open=_opens(merge.kind)), out
 
     # ------------------------------------------------------------------ decisions
@@ -360,14 +351,14 @@ class _Reader:
         item = self._value(item)
         if isinstance(item, Decision):
             name = _short(item)
-            return f"{name}: {_values(item, self)}" if name and name != place else _values(item, self)
+            return f"{name}: {_values(item)}" if name and name != place else _values(item)
         if isinstance(item, Call) and item.is_setting:
             symbol = _ARITHMETIC.get(item.target.removeprefix("operator."), "?")
             terms = [term for term in map(self._value, item.args) if symbol != "×" or not _is_plain(term) or term != 1]
             return f" {symbol} ".join(_short(term) or self._bracketed(term) for term in terms)
         if isinstance(item, list | tuple) and any(map(_opens, item)):
             inner = [part for part in walk(item) if isinstance(part, Decision)]
-            texts = {_values(part, self) for part in inner}
+            texts = {_values(part) for part in inner}
             return f"{len(inner)} × {texts.pop()}" if len(texts) == 1 else f"[{', '.join(map(self._text, item))}]"
         return item if isinstance(item, str) else written(item)
 
@@ -375,7 +366,7 @@ class _Reader:
         return f"({self._text(item)})" if isinstance(item, Call) else self._text(item)
 
 
-def _values(decision: Decision, reader: _Reader) -> str:
+def _values(decision: Decision) -> str:
     if isinstance(decision, Integer | Real):
         return f"{decision.low:g}–{decision.high:g}"
     if isinstance(decision, Repeat):

@@ -35,7 +35,7 @@ _CLASSES = {
 }
 _SIGNS = {"old": "− ", "new": "+ "}
 _GAP, _PAD, _LANE = 16, 7, 8
-_WIDE, _SLIM = 344, 118  # the widest layer, by itself and beside others
+_WIDE, _SLIM = 344, 128  # the widest layer, by itself and beside others
 _NARROW = set("iljtfrI.,:;|'()[]! ")
 
 
