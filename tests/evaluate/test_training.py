@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable
 from typing import Any
@@ -303,6 +304,26 @@ def test_bf16_computes_in_bf16_and_keeps_float32_weights() -> None:
     kinds.clear()
     Training(images(), epochs=1, lr=1e-6).evaluate(candidate(lambda: Odd(scores)))
     assert kinds == {torch.float32}
+
+
+def test_bf16_is_tested_in_float32_as_it_is_shipped() -> None:
+    training = Training(images(), epochs=1, precision="bf16", lr=0.03)
+    one = candidate(convnet)
+    found = training.retrain(one)
+    assert {value.dtype for value in one.model.parameters()} == {torch.float32}
+    task = training.task
+    outputs = one.model(task.prepare(task.test.inputs))
+    assert found["test_loss"] == pytest.approx(task.loss(outputs, task.test.targets).item(), rel=1e-5)
+
+
+def test_all_processes_of_a_search_take_the_precision_that_one_has_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from archwright.evaluate import _training
+
+    monkeypatch.setattr(_training, "is_bf16_faster", lambda device: True)
+    sent = pickle.dumps(Training(images(), precision="auto"))
+    monkeypatch.setattr(_training, "is_bf16_faster", lambda device: False)
+    assert pickle.loads(sent).setup("cpu").bf16
+    assert not Training(images(), precision="auto").setup("cpu").bf16
 
 
 def test_a_device_that_is_absent_is_refused_with_those_present() -> None:

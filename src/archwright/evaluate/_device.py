@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -109,6 +109,11 @@ class Setup:
     device: str
     channels_last: bool = False
     bf16: bool = False
+
+    @property
+    def exact(self) -> Setup:
+        """The same in float32."""
+        return replace(self, bf16=False)
 
     @property
     def layout(self) -> torch.memory_format:

@@ -26,6 +26,7 @@ Batch = tuple[Any, Any]  # prepared inputs, and targets
 BATCH = 256
 LEAST = 512
 TIMED_BATCHES = 4
+TIMED_SAMPLES = TIMED_BATCHES * BATCH
 _NEAR = 50  # batches that are sorted by length together
 
 

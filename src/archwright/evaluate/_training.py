@@ -21,7 +21,7 @@ from archwright.evaluate._candidate import Candidate
 from archwright.evaluate._device import Setup, choose_device, is_bf16_faster, lay_out, seeded
 from archwright.evaluate._distributed import Team
 from archwright.evaluate._evaluator import Evaluator, decided_settings
-from archwright.evaluate._feed import Feed, compute_metrics, seconds_to_validate
+from archwright.evaluate._feed import TIMED_SAMPLES, Feed, compute_metrics, seconds_to_validate
 from archwright.evaluate._fidelity import LONGER
 from archwright.evaluate._loop import TrainingLoop, TrainingProgress, seconds_per_step
 from archwright.evaluate._optimizers import MakeOptimizer
@@ -273,8 +273,9 @@ class Training(Evaluator):
             EvaluationError: As in `evaluate`; or the time is too short for any training.
         """
         recipe = self._recipe_of(candidate)
-        timed = candidate.deadline is not None
-        epochs = self._most_epochs(recipe) if timed else self.final_epochs or LONGER * recipe.epochs_for(self.task)
+        epochs = self.final_epochs or LONGER * recipe.epochs_for(self.task)
+        if candidate.deadline is not None:
+            epochs = self._most_epochs(recipe)
         size = recipe.batch_for(self.task)
         kept, others = keep_back(self.task.validation, is_ordered=self.task.is_ordered)
         model = candidate.rebuild()
@@ -284,7 +285,9 @@ class Training(Evaluator):
             if deadline is not None:
                 # The test, the step under way when the time is up, and as much again: machines waver.
                 tested = round(self.task.test_passes * len(self.task.test))
-                spare = 2 * seconds_to_validate(model, feed, setup, samples=tested + len(kept) + 4 * size)
+                timed = self.task.train.select(torch.arange(min(len(self.task.train), TIMED_SAMPLES)))
+                probe = Feed(self.task, timed, setup.exact)
+                spare = 2 * seconds_to_validate(model, probe, setup.exact, samples=tested + len(kept) + 4 * size)
                 if candidate.remaining() <= spare:
                     few = f"{candidate.remaining():.3g} seconds are too few for a final training"
                     searched = candidate.searched()
@@ -340,6 +343,7 @@ class Training(Evaluator):
     def _tested(self, model: torch.nn.Module, setup: Setup) -> dict[str, float]:
         if not len(self.task.test):
             return {}
+        setup = setup.exact  # as the network is shipped
         tested = compute_metrics(model, Feed(self.task, self.task.test, setup), setup)
         with torch.no_grad():
             tested |= self.task.test_metrics(partial(setup.run, model), setup.device)
