@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import stat
 
 import pytest
 from tests.study.faults import assert_died, dying
 from tests.study.helpers import SPACE, function, record
+from tests.study.killed import Growing
 
 import archwright as aw
 from archwright.errors import StudyError
@@ -37,6 +39,23 @@ def test_a_job_that_is_killed_costs_one_attempt_and_is_replaced(tmp_path):
     there = search(tmp_path / "jobs", dying(tmp_path, "job"))
     assert list(map(record, there.trials)) == list(map(record, here.trials))
     assert_died(there, tmp_path, 1)
+
+
+@pytest.mark.filterwarnings("error:the checkpoint of trial")
+def test_promoted_trials_go_on_from_checkpoints_at_a_url(tmp_path):
+    place = tmp_path / "shared"
+    executor = aw.Slurm(tmp_path / "jobs", host="127.0.0.1", cluster="local", minutes=5, checkpoints=f"file://{place}")
+    options = {"strategy": "random", "scheduler": "asha", "budget": aw.Budget(trials=3), "path": tmp_path / "run"}
+    study = aw.search(SPACE, Growing(), executor=executor, workers=1, **options)
+    promoted = [trial for trial in study.trials if trial.origin is not None]
+    assert promoted
+    assert all(len(trial.curve) == trial.fidelity["epochs"] for trial in promoted)
+    document = aw.load(tmp_path / "run")._recorder.document
+    digests = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in place.iterdir()}
+    assert document["digests"] == digests
+    assert set(map(str, document["checkpoints"])) == digests.keys()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert "shared" not in str(document)  # it is given again, as the executor is
 
 
 @pytest.mark.skipif(shutil.which("srun") is not None, reason="there is a Slurm here")

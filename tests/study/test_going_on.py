@@ -131,6 +131,7 @@ LOSSES = {
     "empty": lambda path: path.write_bytes(b""),
     "garbage": lambda path: path.write_bytes(bytes(range(256)) * 9),
     "something else": lambda path: torch.save([1, 2], path),
+    "another state": lambda path: torch.save({"epochs": 1, "value": 0.5}, path),
     "code": lambda path: torch.save({"epochs": 1, "value": value}, path),
 }
 

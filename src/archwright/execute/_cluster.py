@@ -46,12 +46,17 @@ class Launcher(ABC):
 class Cluster(ABC):
     """Base class of clusters: the settings with which trials run there. They are frozen dataclasses.
 
+    Attributes:
+        checkpoints: Where trials leave checkpoints for others: the URL of a folder, of any kind that fsspec knows;
+            `None` for the run folder, which is then on storage that all machines share.
+
     Example:
         >>> from archwright.execute import Cluster, Ray, cluster_of
         >>> issubclass(Ray, Cluster), cluster_of("ray", cpus=2).threads
         (True, 2)
     """
 
+    checkpoints: str | None = None
     registered_as: ClassVar[str]
     settings_error: ClassVar[type[StudyError]] = StudyError
 
@@ -117,6 +122,13 @@ class Cluster(ABC):
         return RemoteProcesses(
             make, worker, self, size=size, environment=environment, memory=memory, late=late, logs=logs, until=until
         )
+
+
+def check_text(settings: Cluster, name: str, example: str) -> None:
+    """Refuse a setting that is neither text nor `None`."""
+    given: object = getattr(settings, name)
+    if given is not None and not isinstance(given, str):
+        raise StudyError(f"{settings.registered_as}: {name} must be text, such as {example!r}, not {given!r}")
 
 
 CLUSTERS: Classes[Cluster] = Classes("executor", StudyError)

@@ -23,7 +23,7 @@ def cluster_of(executor: object, **settings: Any) -> Cluster | None:
     Example:
         >>> from archwright.execute import cluster_of
         >>> cluster_of("ray", gpus=0.5)
-        Ray(address=None, cpus=1.0, gpus=0.5)
+        Ray(address=None, cpus=1.0, gpus=0.5, checkpoints=None)
     """
     if isinstance(executor, Cluster) and CLUSTERS.name_of(executor) is not None:
         return executor

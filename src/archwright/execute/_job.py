@@ -13,8 +13,8 @@ from archwright.space import Architecture
 from archwright.trials import metrics_from_json, metrics_to_json
 
 Curve = tuple[Mapping[str, float], ...]
-Kind = Literal["progress", "problem", "complete", "stopped", "infeasible", "failed", "died"]
-"""What a report tells: a point of the curve; something that was lost on the way; or how the evaluation ended."""
+Kind = Literal["progress", "problem", "saved", "complete", "stopped", "infeasible", "failed", "died"]
+"""What a report tells: a point of the curve; something that was lost; a new checkpoint; or how the evaluation ended."""
 
 PRINTED = pickle.dumps(("flushed",))
 """The message of a process that nothing its job has printed is still to come: always the same bytes."""
@@ -29,6 +29,7 @@ class Origin:
         architecture: Its architecture.
         curve: Its reports.
         kept: Whether its checkpoint exists.
+        digest: The SHA-256 of its checkpoint; `None` where it is not on record.
 
     Example:
         >>> from archwright.execute import Origin
@@ -41,6 +42,7 @@ class Origin:
     architecture: Architecture
     curve: Curve = ()
     kept: bool = True
+    digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the origin as a JSON object."""
@@ -49,6 +51,7 @@ class Origin:
             "architecture": self.architecture.to_json(),
             "curve": _rows(self.curve),
             "kept": self.kept,
+            "digest": self.digest,
         }
 
     @classmethod
@@ -58,12 +61,13 @@ class Origin:
         Raises:
             ValueError: A field is invalid; the message names it.
         """
-        given = fields(written, "an origin", "trial", "architecture", "curve", "kept")
+        given = fields(written, "an origin", *cls.__dataclass_fields__)
         return cls(
             whole(given["trial"], "trial"),
             Architecture.from_json(given["architecture"]),
             _curve(given["curve"]),
             _truth(given["kept"], "kept"),
+            None if given["digest"] is None else text(given["digest"], "digest"),
         )
 
 
@@ -154,7 +158,7 @@ class Report:
         curve: All intermediate reports so far, in order: "step" and metrics.
         seconds: Duration so far.
         error: The reason of the end, or a warning; for a failure with its traceback.
-        cause: Type and message of the exception of a failure; the details of a warning.
+        cause: Type and message of the exception of a failure; the details of a warning; the digest of a checkpoint.
         converged: Whether the last report of a stopped evaluation is its result.
 
     Example:
@@ -176,7 +180,7 @@ class Report:
     @property
     def ended(self) -> bool:
         """Whether the evaluation has ended."""
-        return self.kind not in ("progress", "problem")
+        return self.kind not in ("progress", "problem", "saved")
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a JSON object."""

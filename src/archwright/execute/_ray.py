@@ -17,7 +17,7 @@ import numpy as np
 from archwright._checks import check_numbers
 from archwright.errors import StudyError, require
 from archwright.execute._agent import Setting, Ticket, serve
-from archwright.execute._cluster import CLUSTERS, Cluster, Launcher
+from archwright.execute._cluster import CLUSTERS, Cluster, Launcher, check_text
 from archwright.execute._remote import Agent
 from archwright.trials import last_line
 
@@ -40,6 +40,8 @@ class Ray(Cluster):
             else a new one.
         cpus: The CPUs of a trial; it uses as many threads. May be a fraction.
         gpus: The GPUs of a trial; 0.5 for two trials on each GPU.
+        checkpoints: The URL of a folder for the checkpoints that trials leave for others, such as "s3://bucket/run";
+            `None` for the run folder, which is then on storage that all machines share.
 
     Example:
         >>> from archwright.execute import Ray
@@ -50,14 +52,14 @@ class Ray(Cluster):
     address: str | None = None
     cpus: float = 1.0
     gpus: float = 0.0
+    checkpoints: str | None = None
 
     def __post_init__(self) -> None:
         check_numbers(self, "cpus", "gpus", allowed="of 0 or more", holds=lambda value: value >= 0)
         if not self.cpus and not self.gpus:
             raise StudyError("ray: a trial needs cpus or gpus, and both are 0")
-        address: object = self.address
-        if address is not None and not isinstance(address, str):
-            raise StudyError(f"ray: address must be text, such as '10.0.0.1:6379', not {address!r}")
+        check_text(self, "address", "10.0.0.1:6379")
+        check_text(self, "checkpoints", "s3://bucket/run")
 
     def launcher(self, content: bytes, setting: Setting) -> Launcher:
         """Return what starts actors."""

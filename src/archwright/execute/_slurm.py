@@ -14,7 +14,7 @@ from typing import Any
 from archwright._checks import check_counts
 from archwright.errors import StudyError, require
 from archwright.execute._agent import Setting, Ticket, serve
-from archwright.execute._cluster import CLUSTERS, Cluster, Launcher
+from archwright.execute._cluster import CLUSTERS, Cluster, Launcher, check_text
 from archwright.execute._remote import Agent
 from archwright.trials import last_line
 
@@ -38,6 +38,8 @@ class Slurm(Cluster):
         options: Further parameters of submitit, such as `{"slurm_partition": "gpu", "mem_gb": 16}`.
         host: The name or address by which the machines reach this one; by default its name.
         cluster: The executor of submitit, "slurm"; or "local" for processes of this machine, to try it out.
+        checkpoints: The URL of a folder for the checkpoints that trials leave for others, such as "s3://bucket/run";
+            `None` for the run folder, which is then on storage that all machines share.
 
     Example:
         >>> from archwright.execute import Slurm
@@ -52,10 +54,12 @@ class Slurm(Cluster):
     options: Mapping[str, Any] = field(default_factory=dict)
     host: str | None = None
     cluster: str = "slurm"
+    checkpoints: str | None = None
 
     def __post_init__(self) -> None:
         check_counts(self, "cpus", "minutes")
         check_counts(self, "gpus", least=0)
+        check_text(self, "checkpoints", "s3://bucket/run")
         object.__setattr__(self, "folder", os.fspath(self.folder))
 
     def launcher(self, content: bytes, setting: Setting) -> Launcher:

@@ -36,15 +36,15 @@ class Attempt(Protocol):
 class States(Protocol):
     """What trials leave for those that go on from them, by their numbers."""
 
-    def load(self, number: int, /) -> dict[str, Any]:
+    def load(self, number: int, digest: str | None, /) -> dict[str, Any]:
         """Return a state.
 
         Raises:
-            LookupError: It is lost; the message says why.
+            LookupError: It is lost, or has another digest; the message says why.
         """
 
-    def keep(self, number: int, state: Mapping[str, Any], /) -> None:
-        """Keep a state."""
+    def keep(self, number: int, state: Mapping[str, Any], /) -> str:
+        """Keep a state, and return its digest."""
 
 
 def attempt(doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
@@ -169,7 +169,7 @@ class Worker:
         try:
             if not origin.kept:
                 raise LookupError("was not among the few that are kept")
-            state = self._states.load(origin.trial)
+            state = self._states.load(origin.trial, origin.digest)
             return Saved(state, origin.curve, self._grown(job, origin, state))
         except LookupError as error:
             reason = str(error)
@@ -200,10 +200,12 @@ class Worker:
         if not self._is_own_process or self._states is None:
             return
         try:
-            self._states.keep(job.trial, state)
+            digest = self._states.keep(job.trial, state)
         except Exception:  # whatever an evaluator saves, and however full the disk is
             told = f"the checkpoint of trial {job.trial} could not be kept; what goes on from it starts again"
             listen(Report(job.trial, "problem", error=told, cause=traceback.format_exc()))
+        else:
+            listen(Report(job.trial, "saved", cause=digest))
 
     @property
     def _is_own_process(self) -> bool:

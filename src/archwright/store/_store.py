@@ -26,6 +26,7 @@ DOCUMENTS = (
     "results",
     "learned",
     "checkpoints",
+    "digests",
     "why",
     "elapsed",
     "settings",

@@ -85,6 +85,7 @@ def describe(
         "results": {},
         "learned": None,
         "checkpoints": [],
+        "digests": {},
         "why": [],
         "elapsed": 0.0,
         "settings": None,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from archwright.errors import StoreError
 from archwright.evaluate import Evaluator, Spent
 from archwright.execute import Checkpoints, Job, Origin
 from archwright.space import Architecture
@@ -89,7 +91,14 @@ class Dispatcher:
                 unwanted.add(ended)
             if unwanted:
                 self._checkpoints.drop(unwanted)
-                self._recorder.update(checkpoints=[number for number in self._recorded if number not in unwanted])
+                kept = [number for number in self._recorded if number not in unwanted]
+                digests = {name: digest for name, digest in self._digests.items() if int(name) in kept}
+                self._recorder.update(checkpoints=kept, digests=digests)
+
+    def saved(self, number: int, digest: str) -> None:
+        """Put the digest of a trial's new checkpoint on record."""
+        with suppress(StoreError):  # the end of the trial is put on record, or ends the search then
+            self._recorder.update(digests={**self._digests, str(number): digest})
 
     # ------------------------------------------------------------------ inside
 
@@ -117,7 +126,8 @@ class Dispatcher:
         saved = set(self._recorded) - self._recorder.under_way()
         if origin is None or not saved:
             return None
-        return Origin(origin.number, self._network(origin), origin.curve, kept=origin.number in saved)
+        kept, digest = origin.number in saved, self._digests.get(str(origin.number))
+        return Origin(origin.number, self._network(origin), origin.curve, kept, digest)
 
     def _claim(self, number: int) -> bool:
         """Put on record that the file of a trial's checkpoint is the study's; tell whether that is possible."""
@@ -136,3 +146,8 @@ class Dispatcher:
     def _recorded(self) -> list[int]:
         """The trials whose checkpoints are the study's; one that was lost is among them."""
         return self._recorder.document["checkpoints"] or []
+
+    @property
+    def _digests(self) -> dict[str, str]:
+        """The digests of checkpoints, by the numbers of their trials."""
+        return self._recorder.document["digests"] or {}

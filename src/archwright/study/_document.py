@@ -127,6 +127,13 @@ def _checkpoints(value: Any, what: str) -> None:
         whole(each, f"a trial of {what}")
 
 
+def _digests(value: Any, what: str) -> None:
+    for trial, digest in fields(value, what).items():
+        if not (trial.isascii() and trial.isdecimal()):
+            raise ValueError(f"{what} holds {trial[:50]!r}, which is not the number of a trial")
+        text(digest, f"{trial[:50]} of {what}")
+
+
 _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "created": text,
     "versions": _named_texts,
@@ -143,6 +150,7 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "results": _results,
     "learned": _learned,
     "checkpoints": _checkpoints,
+    "digests": _digests,
     "why": _texts,
     "elapsed": partial(number, least=0.0),
     "settings": fields,

@@ -81,7 +81,8 @@ class SearchLoop:
         self._study = study
         self._planner = planner
         self._recorder = recorder
-        self._checkpoints = checkpoints
+        url = None if workers.cluster is None else workers.cluster.checkpoints
+        self._checkpoints = checkpoints = checkpoints if url is None else Checkpoints(url)
         self._artifacts = artifacts
         self._evaluator = evaluator
         self._workers = workers
@@ -238,13 +239,12 @@ class SearchLoop:
         """Return what runs the trials: this process, or processes of their own, here or on a cluster."""
         if not self._workers.are_processes:
             return InProcess(self._worker)
-        folder = self._checkpoints.share() if self._planner.checkpoints else None
-        folder = None if folder is None else folder.absolute()
+        place = self._checkpoints.share() if self._planner.checkpoints else None
         logs = None if self._recorder.folder is None else self._recorder.folder / TRIAL_LOGS
         return self._workers.start(
             self._worker,
             self._history.constraints,
-            folder,
+            place,
             self._budget,
             logs=logs,
             until=lambda: self._times.search_end,
@@ -352,6 +352,9 @@ class SearchLoop:
         """Take in what a trial reports on the way; return why it is to end now, if it is."""
         if report.kind == "problem":
             self._problem(report.error, report.cause)
+            return None
+        if report.kind == "saved":
+            self._dispatcher.saved(report.trial, report.cause)
             return None
         running = self._running[report.trial]
         trial = running.trial

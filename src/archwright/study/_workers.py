@@ -112,7 +112,7 @@ class Workers:
         self,
         worker: Worker,
         constraints: Sequence[Constraint],
-        folder: Path | None,
+        place: Path | str | None,
         budget: Budget,
         *,
         logs: Path | None = None,
@@ -123,7 +123,7 @@ class Workers:
         Args:
             worker: The worker of this process.
             constraints: The constraints of the search.
-            folder: The folder with the checkpoints; `None` if there are none.
+            place: The run folder or the URL with the checkpoints; `None` if there are none.
             budget: The budget.
             logs: The folder for what trials print; `None` to leave it where this process, or the cluster, prints to.
             until: Returns when the search ends, in seconds of `time.monotonic()`.
@@ -131,7 +131,7 @@ class Workers:
         from archwright.execute import Processes
 
         assert isinstance(self.workers, int)
-        make = partial(_worker, worker.space, worker.evaluator, constraints, folder)
+        make = partial(_worker, worker.space, worker.evaluator, constraints, place)
         late = _LATE + (_LATE_SHARE * budget.time if math.isfinite(budget.time) else 0.0)
         if self.cluster is not None:
             return self.cluster.executor(
@@ -203,16 +203,16 @@ def check_written(value: Any, what: str) -> None:
     Workers.from_json(value)
 
 
-def _worker(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint], folder: Path | None) -> Worker:
+def _worker(space: Space, evaluator: Evaluator, constraints: Sequence[Constraint], place: Path | str | None) -> Worker:
     """Return the worker of a process of its own, in which code of others runs as in the process of the search."""
-    if folder is not None and not folder.is_dir():
+    if isinstance(place, Path) and not place.is_dir():
         raise StudyError(
-            f"{platform.node()} has no folder {folder}, where trials leave checkpoints: on several machines the run "
-            "folder (path=, --out) has to be on storage that all of them share"
+            f"{platform.node()} has no folder {place}, where trials leave checkpoints: on several machines the run "
+            "folder (path=, --out) has to be on storage that all of them share, or the executor to have checkpoints=URL"
         )
     guard = Guard(math.inf, lambda message: True)
     guard.__enter__()  # for as long as the process lives
-    states = None if folder is None else Checkpoints(folder)
+    states = None if place is None else Checkpoints(place)
     return Worker(space, evaluator, constraints=constraints, states=states, attempt=guard.attempt)
 
 
