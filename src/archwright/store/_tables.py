@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from sys import intern
 from typing import Any
@@ -173,36 +173,37 @@ def _records_at_once(rows: Sequence[Sequence[Any]], start: int) -> list[Record]:
         return []
     by_name = dict(zip((column.name for column in COLUMNS), zip(*rows, strict=True), strict=True))
     _check(by_name, start)
-    parsed = {name: _parsed(by_name[name]) for name in ("architecture", "metrics")}
-    curves = _parsed(by_name["curve"]) if {*by_name["curve"]} != {"[]"} else repeat([])
-    # The architectures are checked at once, where none has a subset of labels.
-    is_flat = {*map(type, parsed["architecture"])} == {dict}
-    is_flat = is_flat and {*map(type, chain.from_iterable(map(dict.values, parsed["architecture"])))} <= _FLAT
-    architecture_of = Architecture if is_flat else Architecture.from_json
-    fidelities = {text: None if text is None else _fidelity(text) for text in {*by_name["fidelity"]}}
-    found = []
-    for row, decisions, metrics, curve in zip(rows, parsed["architecture"], parsed["metrics"], curves, strict=False):
-        position, _, state, _, _, seconds, seed, fidelity, share, origin, worker, error, attempts, *rest = row
-        elapsed, ended, seen, saw = rest
-        is_plain = type(metrics) is dict and {*map(type, metrics.values())} <= {float}
-        given = fidelities[fidelity]
-        trial = Trial(
-            position,
-            architecture_of(decisions),
-            state,
-            metrics if is_plain else metrics_from_json(metrics),
-            tuple(metrics_from_json(each) for each in items(curve, "curve")) if curve else (),
-            seconds,
-            seed,
-            given and dict(given),
-            share,
-            origin,
-            intern(worker),
-            error,
-            attempts,
-        )
-        found.append(Record(trial, elapsed, ended, seen, saw and fields(json.loads(saw), "saw")))
-    return found
+    architectures, metrics = _parsed(by_name["architecture"]), _parsed(by_name["metrics"])
+    curves: Iterable[Any] = repeat(())
+    if {*by_name["curve"]} != {"[]"}:
+        curves = [tuple(map(metrics_from_json, items(curve, "curve"))) for curve in _parsed(by_name["curve"])]
+    is_flat = _holds(architectures, _FLAT)  # with a subset of labels an architecture is checked on its own
+    is_plain = _holds(metrics, {float})
+    fidelities = {text: _fidelity(text) for text in {*by_name["fidelity"]} - {None}}
+    found = map(
+        Trial,
+        by_name["number"],
+        map(Architecture if is_flat else Architecture.from_json, architectures),
+        by_name["state"],
+        metrics if is_plain else map(metrics_from_json, metrics),
+        curves,
+        by_name["seconds"],
+        by_name["seed"],
+        [None if text is None else dict(fidelities[text]) for text in by_name["fidelity"]],
+        by_name["share"],
+        by_name["origin"],
+        map(intern, by_name["worker"]),
+        by_name["error"],
+        by_name["attempts"],
+    )
+    saw = [None if text is None else fields(json.loads(text), "saw") for text in by_name["saw"]]
+    return list(map(Record, found, by_name["elapsed"], by_name["ended"], by_name["seen"], saw))
+
+
+def _holds(objects: list[Any], kinds: set[type]) -> bool:
+    """Tell whether all are dictionaries with values of these types alone."""
+    are_objects = {*map(type, objects)} == {dict}
+    return are_objects and {*map(type, chain.from_iterable(map(dict.values, objects)))} <= kinds
 
 
 def _check(columns: dict[str, tuple[Any, ...]], start: int) -> None:

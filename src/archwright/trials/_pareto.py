@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import moocore
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +32,8 @@ def is_on_front(points: Points) -> NDArray[np.bool_]:
     """
     if not len(points):
         return np.zeros(0, dtype=bool)
+    import moocore
+
     return np.asarray(moocore.is_nondominated(points, maximise=True, keep_weakly=True), dtype=bool)
 
 
@@ -48,6 +49,8 @@ def ranks(points: Points) -> NDArray[np.int64]:
     """
     if not len(points):
         return np.zeros(0, dtype=np.int64)
+    import moocore
+
     return np.asarray(moocore.pareto_rank(points, maximise=True), dtype=np.int64)
 
 
@@ -90,4 +93,6 @@ def hypervolume(points: Points, reference: Sequence[float]) -> float:
     """
     if not len(points):
         return 0.0
+    import moocore
+
     return float(moocore.hypervolume(points, ref=np.asarray(reference, dtype=float), maximise=True))
