@@ -11,6 +11,7 @@ import archwright as aw
 from archwright import nn, strategies
 from archwright.errors import StrategyError
 from archwright.strategies import BayesianOptimisation, _bo_model
+from archwright.study import verify
 from archwright.surrogates import Posterior, fit_parameters, kernel_for, log_expected_improvement, squash
 from archwright.testing import StrategySuite
 from archwright.trials import History, Objective, Trial
@@ -98,6 +99,89 @@ def test_caches_never_show_where_trials_run_side_by_side(acquisition):
             history.add(replace(ended, state="complete", metrics={"value": worth(ended.architecture)}))
 
 
+# --------------------------------------------------------------------------- many workers
+
+
+def running_beside(history, space, count, seed=1):
+    """Add trials that run."""
+    rng = np.random.default_rng(seed)
+    while history.count_running < count:
+        if not history.seen(architecture := space.sample(rng)):
+            history.add(Trial(len(history.trials), architecture, seed=len(history.trials)))
+
+
+@pytest.mark.parametrize(
+    ("running", "ended", "late"),
+    [(0, 100, 1), (13, 100, 1), (14, 100, 2), (64, 100, 8), (64, 3, 1), (64, 9, 4), (999, 500, 64), (1000, 500, 64)],
+)
+def test_with_many_workers_a_model_serves_for_an_eighth_of_them(running, ended, late):
+    history = History(Objective("value"))
+    for number in range(ended + running):
+        history.add(Trial(number, aw.Architecture({"x": number})))
+    for number in range(ended):
+        history.add(Trial(number, aw.Architecture({"x": number}), "failed"))
+    assert _bo_model.lateness(history) == late
+
+
+@pytest.mark.parametrize("acquisition", ["noisy-ei", "thompson"])
+@pytest.mark.parametrize("space", [SMALL, LARGE], ids=["small", "large"])
+def test_caches_never_show_with_many_workers(acquisition, space):
+    """Whatever ends between two proposals; the number of workers changes, too."""
+    strategy = BayesianOptimisation(kernel="decisions", acquisition=acquisition)
+    history, coin, proposals = History(Objective("value")), np.random.default_rng(3), 0
+    for number in range(110):
+        if history.seen(proposed := strategy.propose(space, history, np.random.default_rng(number))):
+            proposed = space.sample(coin)
+        elif number % 3 == 0:
+            fresh, proposals = History(Objective("value")), proposals + 1
+            for trial in history.trials:
+                fresh.add(replace(trial, state="running", metrics={}))
+            for trial in history.finished:
+                fresh.add(trial)
+            assert replace(strategy).propose(space, fresh, np.random.default_rng(number)) == proposed
+        history.add(Trial(number, proposed, seed=number))
+        while history.count_running > (40 if number < 80 else 16):
+            ended = history.running[int(coin.integers(history.count_running))]
+            state = "failed" if ended.number % 7 == 0 else "complete"
+            history.add(replace(ended, state=state, metrics={"value": worth(ended.architecture)}))
+    assert proposals > 20
+
+
+def test_with_many_workers_it_proposes_the_first_of_the_upper_confidence_bounds():
+    history, strategy = history_of(SMALL, 18), BayesianOptimisation(kernel="hamming")
+    count = len(history.complete)
+    running_beside(history, SMALL, 20)
+    known = count // 2 * 2
+    terms, everything = kernel_for(SMALL, "hamming"), list(SMALL.enumerate())
+    rows = [term.inputs([trial.architecture for trial in history.complete[:known]]) for term in terms]
+    scores = squash(np.array(history.scores[:known]))
+    due = _bo_model._last_fit(known, 2)
+    parameters = fit_parameters(terms, [part[:due] for part in rows], squash(np.array(history.scores[:due])))
+    posterior = Posterior(terms, parameters, [term.inputs(everything) for term in terms])
+    posterior.observe(rows, known)
+    mean, deviation = posterior.expect(scores)
+    left = [index for index in np.argsort(-(mean + 2 * deviation)) if not history.seen(everything[index])]
+    proposed = [strategy.propose(SMALL, history, np.random.default_rng(seed)) for seed in range(60)]
+    assert max(set(proposed), key=proposed.count) == everything[left[0]]
+    assert set(proposed) <= {everything[index] for index in left[:12]}
+    assert len(set(proposed)) > 2  # the first may be refused
+
+
+@pytest.mark.parametrize("space", [SMALL, LARGE], ids=["small", "large"])
+def test_many_workers_get_different_architectures_and_each_proposal_is_made_again(tmp_path, space):
+    coin, running = np.random.default_rng(5), []
+    with aw.Study(space, strategy=BayesianOptimisation(kernel="decisions"), seed=4, path=tmp_path / "run") as study:
+        for _ in range(120):
+            running.append(study.ask())
+            if len(running) == 32:
+                trial = running.pop(int(coin.integers(32)))
+                study.tell(trial, worth(trial.architecture))
+    assert len({trial.architecture for trial in study.trials}) == 120
+    found = verify(aw.load(tmp_path / "run"))
+    assert found.agrees
+    assert not found.unknown
+
+
 def test_trials_that_run_send_it_elsewhere():
     history = history_of(SMALL, 10)
     strategy = BayesianOptimisation(kernel="hamming")
@@ -147,6 +231,12 @@ def test_the_parameters_are_fitted_less_and_less_often_whenever_it_is_asked(monk
     assert (gaps >= np.array(always[40:-1]) // 20).all()
     assert (gaps <= np.array(always[40:-1]) / 20 + 1).all()
     assert fits(range(250, 251)) == [max(count for count in always if count <= 250)]
+
+
+def test_with_many_workers_the_parameters_are_fitted_when_there_are_twice_as_many_or_four_rankings_more():
+    due = [_bo_model._last_fit(count, 8) for count in range(200)]
+    assert sorted({*due}) == [0, 1, 2, 4, 8, 16, 32, 60, 88, 116, 144, 172]
+    assert max(np.diff(sorted({_bo_model._last_fit(count) for count in range(4000, 12000)}))) == 250
 
 
 def test_a_kernel_that_sees_nothing_is_refused_at_the_start():

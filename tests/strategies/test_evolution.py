@@ -44,6 +44,17 @@ def test_the_oldest_dies_and_not_the_worst():
     assert parents(strategy, history) == {2, 3, 4}
 
 
+def test_running_trials_keep_as_many_of_the_older_ones_in():
+    history = History(Objective("a"))
+    for digit in range(5):
+        add(history, architecture(digit), a=-float(digit))
+    strategy = Evolution(population=2, sample=40)
+    assert parents(strategy, history) == {3}
+    for running in (1, 2):
+        history.add(Trial(len(history.trials), architecture(0, last=running)))
+        assert parents(strategy, history) == {3 - running}
+
+
 def test_the_parent_is_the_best_of_the_sample():
     history = History(Objective("a"))
     for digit, score in ((1, 1.0), (2, 3.0), (3, 2.0)):

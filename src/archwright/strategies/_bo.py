@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
-from archwright.strategies._bo_model import Model
-from archwright.strategies._pool import pool
+from archwright.strategies._bo_model import Model, lateness
+from archwright.strategies._pool import near_and_random, pool
 from archwright.surrogates import (
     KERNELS,
     Posterior,
@@ -27,6 +27,9 @@ from archwright.trials import History
 Acquisition = Literal["noisy-ei", "log-ei", "ucb", "thompson"]
 
 _DRAWN = 500  # candidates of a joint draw, whose cost grows with their cube
+_PARENTS = 10  # the best trials, whose mutants are candidates of a ranking
+_CANDIDATES = 600  # of a ranking of a large space, at least
+_FURTHER = 16  # for each of the proposals that are made from it
 
 
 @register("bo")
@@ -41,6 +44,9 @@ class BayesianOptimisation(Strategy):
     model with its predicted mean, so that parallel workers explore different regions. Low scores are compressed: see
     `surrogates.squash`. The kernel's parameters are fitted after each complete trial at first, and less often as trials
     accumulate.
+
+    With 14 or more running trials, candidates are ranked by the upper confidence bound (for "thompson" by a sample),
+    and proposed in that order, until an eighth as many trials have ended and are taken into the model.
 
     Args:
         kernel: The kernel over architectures. "network": on the decisions, how often each option is chosen, features of
@@ -76,22 +82,55 @@ class BayesianOptimisation(Strategy):
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the candidate for which the acquisition is greatest, or a random start."""
-        if len(history.complete) < self.initial:
+        late = lateness(history)
+        ended = len(history.finished) // late * late
+        count = len(history.complete) - sum(trial.state == "complete" for trial in history.finished[ended:])
+        if count < self.initial:
             return space.sample(rng)
         model = self.state_of(history, lambda: Model(kernel_for(space, self.kernel)))
-        model.learn(history)
+        model.learn(history, count, late)
+        scores = squash(np.asarray(history.scores[:count]))[model.observed]
+        if late > 1:
+            if model.ranked != (ended, late):
+                model.ranking, model.ranked = self._ranking(model, space, history, ended, late, scores), (ended, late)
+            left = [one for one in model.ranking if not history.seen(one)]
+            # The first is the most likely one. It may be refused, say by a constraint, and is not proposed for ever.
+            return left[(int(rng.geometric(0.5)) - 1) % len(left)] if left else space.sample(rng)
         candidates, posterior, open_ = model.predict(space, history, lambda: pool(space, history, rng))
         if not open_.any():
             return space.sample(rng)
-        worth = self._worth(posterior, squash(np.asarray(history.scores))[model.observed], open_, rng)
-        return candidates[int(np.argmax(worth))]
+        return candidates[int(np.argmax(self._worth(posterior, scores, open_, rng)))]
+
+    def _ranking(
+        self, model: Model, space: Space, history: History, ended: int, late: int, scores: NDArray[np.float64]
+    ) -> list[Architecture]:
+        """Return candidates in the order in which they are proposed until so many more trials have ended.
+
+        It follows from the trials that had ended, whatever has begun or ended since.
+        """
+        rng = np.random.default_rng([history.finished[ended - 1].seed, ended])
+
+        def draw() -> list[Architecture]:
+            best = np.argsort(-np.asarray(history.scores[: model.count]), kind="stable")[:_PARENTS]
+            parents = [history.complete[index].architecture for index in best]
+            return near_and_random(space, parents, rng, _CANDIDATES + _FURTHER * late)
+
+        candidates, posterior, open_ = model.predict(space, history, draw, counts_running=False)
+        worth = self._worth(posterior, scores, np.ones_like(open_), rng, ranks=True)
+        return [candidates[index] for index in np.argsort(-worth, kind="stable")]
 
     def _worth(
-        self, posterior: Posterior, scores: NDArray[np.float64], open_: NDArray[np.bool_], rng: np.random.Generator
+        self,
+        posterior: Posterior,
+        scores: NDArray[np.float64],
+        open_: NDArray[np.bool_],
+        rng: np.random.Generator,
+        *,
+        ranks: bool = False,
     ) -> NDArray[np.float64]:
-        """Return what the candidates are worth: minus infinity for those that were proposed."""
+        """Return what the candidates are worth, for one proposal or as a ranking: minus infinity where not open."""
         mean, deviation = posterior.expect(scores)
-        if self.acquisition in ("noisy-ei", "log-ei"):
+        if self.acquisition in ("noisy-ei", "log-ei") and not ranks:
             reached = posterior.smooth(scores) if self.acquisition == "noisy-ei" else scores
             worth = log_expected_improvement(mean, deviation, float(reached.max()))
         else:

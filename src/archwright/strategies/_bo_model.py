@@ -16,6 +16,8 @@ from archwright.trials import History
 
 _ENTRIES = 20_000_000  # the most observations x candidates for which a whole space is judged: 160 MB
 _OBSERVED = 1000  # the most trials that are observed: the cost of a proposal grows with their square
+_GAP = 250  # the most trials between two fits, which are observed too
+_PART = 8  # of the workers, so many of whose trials may end between two rankings
 
 
 @dataclass
@@ -33,19 +35,29 @@ class Model:
     settled: int = 0  # how many complete trials it has observed; those beyond are trials that ran
     open: NDArray[np.bool_] | None = None  # which of all architectures of a small space have not been proposed
     marked: int = 0  # how many trials are marked there
+    ranked: tuple[int, int] = (0, 0)  # how many trials had ended at the last ranking, and until the next one
+    ranking: Sequence[Architecture] = ()  # candidates, the best first
 
     @property
     def observed(self) -> NDArray[np.intp]:
         """Which trials the posterior observes: those kept at the last fit, and all that came after it."""
         return np.concatenate([self.kept, np.arange(self.fitted, self.count)])
 
-    def learn(self, history: History) -> None:
-        """Take in the trials that have been completed since, and fit the parameters where that is due."""
-        new = [trial.architecture for trial in history.complete[self.count :]]
-        if new:
+    def learn(self, history: History, count: int | None = None, late: int = 1) -> None:
+        """Take in complete trials, and fit the parameters where that is due.
+
+        Args:
+            history: What has been tried.
+            count: How many of the complete trials; by default all.
+            late: How many trials end between two rankings.
+        """
+        count = len(history.complete) if count is None else count
+        if count < self.count:  # there are more workers now, and rankings are made at other places
+            self.rows = [part[:count] for part in self.rows]
+        elif new := [trial.architecture for trial in history.complete[self.count : count]]:
             self.rows = self._joined(self.rows, new)
-            self.count += len(new)
-        due = _last_fit(self.count)
+        self.count = count
+        due = _last_fit(count, late)
         if due != self.fitted:
             scores = np.asarray(history.scores[:due])
             self.parameters = fit_parameters(self.terms, [rows[:due] for rows in self.rows], self.seen(scores))
@@ -53,16 +65,15 @@ class Model:
             self.fitted, self.posterior = due, None
 
     def predict(
-        self, space: Space, history: History, draw: Callable[[], Sequence[Architecture]]
+        self, space: Space, history: History, draw: Callable[[], Sequence[Architecture]], *, counts_running: bool = True
     ) -> tuple[Sequence[Architecture], Posterior, NDArray[np.bool_]]:
         """Return candidates, the posterior over them, and which of them have not been proposed.
-
-        Trials that still run are observed too, as such whose outcome is to come.
 
         Args:
             space: Where to search; all of a small space are candidates.
             history: What has been tried.
             draw: Returns candidates of a large space, none of which has been proposed.
+            counts_running: Whether trials that still run are observed too, as such whose outcome is to come.
         """
         observed = self.observed
         rows = [part[observed] for part in self.rows]
@@ -77,10 +88,11 @@ class Model:
                 # Those kept at once and the others one by one, whenever it is asked: rounding decides between equals.
                 self.settled = len(self.kept)
             posterior, open_ = self.posterior, self._open(space, history)
-            posterior.observe(rows, self.settled)  # drops the trials that were running when it was last asked
+            # Drops the trials that were running when it was last asked.
+            posterior.observe(rows, min(self.settled, len(observed)))
             self.settled = len(observed)
         posterior.observe(rows, len(observed))
-        if running := [trial.architecture for trial in history.running]:
+        if counts_running and (running := [trial.architecture for trial in history.running]):
             posterior.observe(self._joined(rows, running), len(observed) + len(running))
         return candidates, posterior, open_
 
@@ -114,11 +126,24 @@ class Model:
         ]
 
 
-def _last_fit(count: int) -> int:
-    """Return the number of trials at the last fit: a function of how many there are now, not of when it was asked."""
+def lateness(history: History) -> int:
+    """Return how many trials end between two rankings: 1 for up to 13 workers, else up to an eighth of the workers.
+
+    A power of two, which rarely changes; fewer at first, when each trial counts.
+    """
+    many = (history.count_running + 2) // _PART  # whether one is free or none, 2^k workers are not on the edge
+    return 1 << max(0, min(many, len(history.finished) // 2).bit_length() - 1)
+
+
+def _last_fit(count: int, late: int = 1) -> int:
+    """Return the number of trials at the last fit: a function of how many there are now, not of when it was asked.
+
+    A fit is due after each trial at first, then after each twentieth more; with rankings after four of them, or when
+    there are twice as many trials.
+    """
     due = 0
-    while due + max(1, due // 20) <= count:  # each trial at first, then each twentieth more
-        due += max(1, due // 20)
+    while (after := due + max(1, min(due // 20, _GAP), min(4 * (late - 1), due))) <= count:
+        due = after
     return due
 
 

@@ -23,6 +23,10 @@ class Evolution(Strategy):
     are random. Trials that failed or were stopped early never enter it. A child that was proposed before is mutated
     again, as often as it takes. The default population is smaller than the paper's, for searches of about 150 trials.
 
+    With several workers a child is measured only after as many other trials. So the population has as many members more
+    as there are running trials, and the tournament grows with it: otherwise good members are removed before their
+    children are measured.
+
     Args:
         population: Size of the population, at least 1.
         sample: Size of a tournament, drawn with replacement, at least 1.
@@ -45,10 +49,12 @@ class Evolution(Strategy):
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return a mutated copy of the best of `sample` random members of the population."""
-        oldest = len(history.complete) - self.population
-        if oldest < 0:
+        complete = len(history.complete)
+        if complete < self.population:
             return space.sample(rng)
+        size = min(complete, self.population + history.count_running)
+        count = self.sample * size // self.population
         # Quicker than `integers` for so few.
-        drawn = [oldest + int(draw * self.population) for draw in rng.random(self.sample).tolist()]
+        drawn = [complete - size + int(draw * size) for draw in rng.random(count).tolist()]
         parent = history.complete[max(drawn, key=history.scores.__getitem__)]
         return new_mutant(space, history, parent.architecture, rng)

@@ -165,6 +165,11 @@ class History:
         """The trials that have not ended, by number."""
         return [self._running[number] for number in sorted(self._running)]
 
+    @property
+    def count_running(self) -> int:
+        """The number of trials that have not ended."""
+        return len(self._running)
+
     def seen(self, architecture: Architecture) -> bool:
         """Tell whether the architecture was proposed before, in a trial of any state."""
         return architecture in self._seen.architectures
