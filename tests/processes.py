@@ -11,6 +11,7 @@ the question is what a fresh interpreter loads, use `subprocess`.
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import runpy
@@ -18,7 +19,7 @@ import signal
 import subprocess
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,6 +40,7 @@ FORKED.set_forkserver_preload(
         "archwright.evaluate._training",
     ]
 )
+_ABOVE = 500  # descriptors that nobody wants
 
 
 class Started:
@@ -50,11 +52,15 @@ class Started:
         returncode: How it ended; minus the signal that ended it, None as long as that is not known.
     """
 
-    def __init__(self, arguments: tuple[object, ...], env: Mapping[str, str], cwd: str | Path) -> None:
+    def __init__(
+        self, arguments: tuple[object, ...], env: Mapping[str, str], cwd: str | Path, files: Sequence[int]
+    ) -> None:
         ends = [os.pipe(), os.pipe(), os.pipe()]
         theirs = [Connection(ends[0][0], writable=False), *(Connection(end[1], readable=False) for end in ends[1:])]
+        theirs += [Connection(os.dup(file)) for file in files]
         self.args = list(map(str, arguments))
-        self._process = FORKED.Process(target=_main, args=(self.args, dict(env), str(cwd), theirs))
+        ends_by_number = dict(zip((0, 1, 2, *files), theirs, strict=True))
+        self._process = FORKED.Process(target=_main, args=(self.args, dict(env), str(cwd), ends_by_number))
         self._process.start()
         for end in theirs:
             end.close()
@@ -93,15 +99,21 @@ class Started:
             return read[0].result(), read[1].result()
 
 
-def start(*arguments: object, env: Mapping[str, str] | None = None, cwd: str | Path | None = None) -> Started:
+def start(
+    *arguments: object,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+    files: Sequence[int] = (),
+) -> Started:
     """Start Python with these arguments: `-c CODE`, `-m MODULE` or a script, and what follows.
 
     Args:
         arguments: What stands behind `python`.
         env: What is added to the environment of this process.
         cwd: The folder it starts in.
+        files: The descriptors it inherits.
     """
-    return Started(arguments, {**os.environ, **(env or {})}, cwd or Path.cwd())
+    return Started(arguments, {**os.environ, **(env or {})}, cwd or Path.cwd(), files)
 
 
 def run(
@@ -113,11 +125,14 @@ def run(
     return subprocess.CompletedProcess(process.args, process.wait(), out, err)
 
 
-def _main(arguments: list[str], env: dict[str, str], cwd: str, streams: list[Connection]) -> None:
+def _main(arguments: list[str], env: dict[str, str], cwd: str, files: dict[int, Connection]) -> None:
     """Be what `python ARGUMENTS` is, in a process that was forked for it."""
-    for number, stream in enumerate(streams):
-        os.dup2(stream.fileno(), number)
-        stream.close()
+    moved = {number: fcntl.fcntl(file.fileno(), fcntl.F_DUPFD, _ABOVE) for number, file in files.items()}
+    for file in files.values():
+        file.close()
+    for number, file in moved.items():
+        os.dup2(file, number)
+        os.close(file)
     sys.stdin = os.fdopen(0)
     os.environ.clear()
     os.environ.update(env)

@@ -6,14 +6,17 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 import torch
 from tests.evaluate.stubs import candidate, images, mlp, table
+from tests.processes import Started, start
 from torch import nn
 
+import archwright as aw
+from archwright._python import start as start_cold
 from archwright.errors import EvaluationError
 from archwright.evaluate import Candidate, Saved, Stopped, Training, _distributed
 from archwright.execute import report_of
@@ -40,11 +43,17 @@ def alone() -> Training:
     return Training(images((99, 40, 44)), **SETTINGS)  # a last batch that is too small to be shared out
 
 
+def start_warm(module: str, *arguments: object, files: Sequence[int], environment: Mapping[str, str]) -> Started:
+    return start("-c", f"from {module} import main; main(*{arguments!r})", files=files, env=environment)
+
+
 @pytest.fixture(scope="module")
 def together() -> Iterator[Training]:
     training = Training(images((99, 40, 44)), **SETTINGS, processes=2)
-    yield training
-    training._team.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_distributed, "start", start_warm)
+        yield training
+        training._team.close()
 
 
 def curve_of(training: Training, make: Callable[[], nn.Module] = network, **options: Any) -> tuple[Candidate, Any]:
@@ -180,3 +189,18 @@ def test_the_number_is_on_record_and_goes_with_the_training() -> None:
     assert (again.count, again._ranks) == (2, [])
     with pytest.raises(EvaluationError, match="batch_size=3 is too small for processes=2"):
         training.evaluate(candidate(mlp, settings={"batch_size": 3}))
+
+
+@pytest.mark.slow
+def test_a_search_trains_by_several_processes_in_its_workers_as_in_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_distributed, "start", start_cold)
+    space = aw.spaces.create("mlp", input_shape=(4,), classes=3, depth=(1, 2), widths=(4, 8))
+
+    def study(**options: Any) -> aw.Study:
+        training = Training(aw.data("iris"), epochs=2, batch_size=16, processes=2, device="cpu")
+        return aw.search(space, training, strategy="random", budget=aw.Budget(trials=1), seed=3, **options)
+
+    first, second = study(), study(trial_memory=8)  # a worker of its own
+    assert first.trials[0].state == second.trials[0].state == "complete"
+    assert first.trials[0].metrics == second.trials[0].metrics
+    assert first.test == second.test
