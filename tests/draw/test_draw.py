@@ -126,6 +126,12 @@ def test_a_deep_network_without_repeats_is_still_small() -> None:
     assert any("more layers" in word for word in read(text))
 
 
+def test_a_graph_of_very_many_edges_is_closed() -> None:
+    space = aw.spaces.create("language", input_shape=(12,), vocabulary=50, nodes=12)
+    assert len(draw.svg(space)) < LIMIT
+    assert folded(read_space(space)).layers == read_space(space).layers
+
+
 def test_blocks_of_a_stage_refer_to_those_alike() -> None:
     def block(width: int) -> Any:
         return aw.graph(lambda x: x + nn.Sequential(*[nn.Conv2d(width, width, 3, padding=1), nn.ELU()] * 3)(x))
@@ -240,6 +246,24 @@ def test_what_differs_is_marked_and_nothing_else() -> None:
     assert marked(kernel=5) == [("changed", "Conv2d 3 → 8, kernel 3 ⇒ 5, padding same")]
     assert marked(activation="Tanh()") == [("old", "ReLU"), ("new", "Tanh")]
     assert marked(depth=2) == [("new", "Conv2d 8 → 8, kernel 1")]
+
+
+def layers_without(block: Block, mark: str) -> int:
+    """Return the number of layers of a difference, without those of one side."""
+    if block.mark == mark:
+        return 0
+    if not block.parts:
+        return block.layers
+    return block.times * sum(layers_without(part, mark) for part in block.parts)
+
+
+@pytest.mark.parametrize("name", ["darts", "mobile", "nasbench201", "recommender", "unet"])
+def test_a_difference_holds_both_networks(name: str) -> None:
+    space, rng = ready_made(name), np.random.default_rng(5)
+    old, new = (read_architecture(space, space.sample(rng)) for _ in range(2))
+    both = compared(old, new)
+    assert layers_without(both, "new") == old.layers
+    assert layers_without(both, "old") == new.layers
 
 
 def test_the_difference_of_two_cells_is_one_graph() -> None:

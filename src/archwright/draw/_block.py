@@ -58,8 +58,8 @@ class Block:
 
     @cached_property
     def drawn(self) -> int:
-        """The number of layers that are drawn."""
-        return sum(part.drawn for part in self.parts) or 1
+        """The number of layers and steps that are drawn; four edges of a graph are as much as one."""
+        return sum(part.drawn + len(part.takes) // 4 for part in self.parts) or 1
 
     @property
     def caption(self) -> str:
@@ -85,6 +85,8 @@ def folded(block: Block) -> Block:
     block = _folded(block)
     if block.drawn > _PLAIN:
         block = _folded(_once(block, set()))
+    if block.drawn > _MOST:
+        block = _without_tangles(block)
     depth = 8
     while block.drawn > _MOST and depth:
         block, depth = _folded(_closed(block, depth)), depth - 1
@@ -162,7 +164,14 @@ def _once(block: Block, seen: set[Any]) -> Block:
 
 def _hidden(block: Block, kind: Kind) -> Block:
     inner = block.layers // block.times
-    return replace(block, title=block.caption, kind=kind, parts=(), hidden=inner)
+    return replace(block, title=block.caption, kind=kind if inner else "join", parts=(), hidden=inner)
+
+
+def _without_tangles(block: Block) -> Block:
+    """Return a block without the inside of large graphs whose connections are decided: nearly all are possible."""
+    if block.drawn > _MOST // 2 and any(name.endswith("?") for part in block.parts for name in part.takes):
+        return _hidden(block, "layer")
+    return replace(block, parts=tuple(map(_without_tangles, block.parts)))
 
 
 def _closed(block: Block, depth: int) -> Block:

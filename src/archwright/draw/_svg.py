@@ -332,7 +332,11 @@ def _cut(text: str, room: float, size: float) -> str:
 def _wrapped(text: str, room: float) -> list[str]:
     """Return a list of arguments in up to three lines."""
     lines: list[str] = []
+    words: list[str] = []
     for word in text.split(", ") if text else ():
+        source, arrow, target = word.partition(" → ")
+        words += [f"{source} →", target] if arrow and _width(word, 0.88) > room else [word]
+    for word in words:
         if lines and (len(lines) == 3 or _width(f"{lines[-1]}, {word}", 0.88) <= room):
             lines[-1] += f", {word}"
         else:
