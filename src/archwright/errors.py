@@ -16,6 +16,7 @@ __all__ = [
     "DataError",
     "EvaluationError",
     "Exhausted",
+    "Inconclusive",
     "MissingExtra",
     "RelaxationError",
     "SchedulerError",
@@ -91,6 +92,10 @@ class BudgetError(ArchwrightError):
 
 class StudyError(ArchwrightError):
     """An operation is not possible in the state of a study."""
+
+
+class Inconclusive(StudyError):
+    """The trials of a study are too few, or too alike, to tell anything from."""
 
 
 class StudyLocked(StudyError):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.errors import StudyError
+from archwright.errors import Inconclusive, StudyError
 from archwright.explain._columns import Array, Columns
 from archwright.explain._forest import Forest
 from archwright.explain._sample import Sample
@@ -48,7 +48,7 @@ class Fit:
 
     Raises:
         SpaceError: The space decides nothing.
-        StudyError: All trials have the same value.
+        Inconclusive: All trials have the same value.
     """
 
     def __init__(self, space: Space, sample: Sample, seed: int) -> None:
@@ -62,17 +62,31 @@ class Fit:
         standard = np.round(sample.values / self.scale - self.centre / self.scale, _DIGITS)
         self.forest = Forest(self.columns, self.codes, standard, np.random.default_rng(seed))
         self._mains = {index: self._shares(self.forest.main(index)) for index in range(len(self.columns.columns))}
+        self._pairs: dict[tuple[int, int], Array] = {}
         self._null = {kind: self._shares(self.forest.main(at)) for kind, at in self.forest.dummies.items()}
 
     def main(self, index: int) -> Share:
         """Return the share of the variance that the main effect of a column explains."""
         return _compared(self._mains[index], [self._null[self._kind(index)]])
 
+    def means(self, index: int) -> Array:
+        """Return (bootstrap samples, levels) mean predictions by level, in the unit of the metric."""
+        return np.asarray(self.centre + self.scale * self.forest.marginal(index))
+
     def interaction(self, first: int, second: int) -> Share:
         """Return the share of the variance that the interaction of two columns explains."""
-        found = self._shares(self.forest.interaction(first, second))
-        pairs = [(first, self.forest.dummies[self._kind(second)]), (second, self.forest.dummies[self._kind(first)])]
-        return _compared(found, [self._shares(self.forest.interaction(*pair)) for pair in pairs])
+        null = [self._pair(a, self.forest.dummies[self._kind(b)]) for a, b in ((first, second), (second, first))]
+        return _compared(self._pair(first, second), null)
+
+    @property
+    def chance(self) -> float:
+        """The largest share that a random decision reaches, as the upper end of its interval."""
+        return max(float(np.quantile(each, INTERVAL[1])) for each in self._null.values())
+
+    def _pair(self, first: int, second: int) -> Array:
+        if (first, second) not in self._pairs:
+            self._pairs[first, second] = self._shares(self.forest.interaction(first, second))
+        return self._pairs[first, second]
 
     def leading(self, count: int) -> list[int]:
         """Return the columns with the largest main effects, the largest first."""
@@ -96,10 +110,10 @@ def check_varied(sample: Sample) -> None:
     """Check that trials differ in their value.
 
     Raises:
-        StudyError: They do not.
+        Inconclusive: They do not.
     """
     if np.ptp(sample.values) == 0:
-        raise StudyError(
+        raise Inconclusive(
             f"all {len(sample.trials):,} trials have the same {sample.metric}, {sample.values[0]:g}: there is no "
             "difference to explain"
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from archwright._words import counted
-from archwright.errors import EvaluationError, StudyError
+from archwright.errors import EvaluationError, Inconclusive, StudyError
 from archwright.explain._columns import Array
 from archwright.trials import Objective, Trial
 
@@ -100,7 +100,8 @@ def compared(trials: Iterable[Trial], objective: Objective, *, least: int = LEAS
         least: How many are enough.
 
     Raises:
-        StudyError: There are too few at any fidelity, or no trial has the metric.
+        Inconclusive: There are too few at any fidelity.
+        StudyError: No trial has the metric.
 
     Example:
         >>> draws = [aw.Architecture({"x": index % 5}) for index in range(25)]
@@ -139,8 +140,8 @@ def compared(trials: Iterable[Trial], objective: Objective, *, least: int = LEAS
         told = ", ".join(have) if have else "none"
         if left_out:
             told += f" ({', '.join(f'{count:,} {reason}' for reason, count in left_out.items())})"
-        raise StudyError(
-            f"too few trials to tell anything from: {least} complete trials at one fidelity are needed, and there are "
+        raise Inconclusive(
+            f"too few trials to tell anything from: {least} complete trials at one fidelity are needed; there are "
             f"{told}. Continue the search with a larger budget"
         )
     chosen = by_share[max(enough)]

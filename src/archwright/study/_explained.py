@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from archwright.space import Space
-from archwright.trials import History
+from archwright.trials import History, Objective
 
 if TYPE_CHECKING:
-    from archwright.explain import Importance
+    from archwright.explain import Effects, Explanation, Importance, WhatIf
 
 
 class Explained:
@@ -47,3 +48,62 @@ class Explained:
 
         objective = aim(self.history.objectives, metric)
         return importance(self.space, self.history.trials, objective, among=among, method=method, seed=seed)
+
+    def effects(
+        self, metric: str | None = None, *, decisions: Iterable[str] | None = None, top: int = 5, seed: int = 0
+    ) -> Effects:
+        """Return the mean of a metric by option, and the strongest interactions: `archwright.explain.effects`.
+
+        Args:
+            metric: The metric.
+            decisions: The decisions; by default the `top` most important ones.
+            top: The number of decisions.
+            seed: The random seed.
+
+        Raises:
+            StudyError: As in `importance`, or a decision is unknown.
+        """
+        from archwright.explain import aim, effects
+
+        objective = aim(self.history.objectives, metric)
+        return effects(self.space, self.history.trials, objective, decisions=decisions, top=top, seed=seed)
+
+    def what_if(self, metric: str | None = None, *, of: Mapping[str, Any] | None = None, seed: int = 0) -> WhatIf:
+        """Return what one changed decision does to the best network: `archwright.explain.what_if`.
+
+        Args:
+            metric: The metric.
+            of: The architecture that is changed; by default the best.
+            seed: The random seed.
+
+        Raises:
+            StudyError: As in `importance`.
+            ArchitectureError: The architecture does not belong to the space.
+        """
+        from archwright.explain import aim, what_if
+
+        objective = aim(self.history.objectives, metric)
+        of = self._leading(objective) if of is None else of
+        return what_if(self.space, self.history.trials, objective, of=of, seed=seed)
+
+    def explain(self, metric: str | None = None, *, seed: int = 0) -> Explanation:
+        """Return in words which decisions matter, and what a change would do: `archwright.explain.explain`.
+
+        If the trials are too few, or all have the same value, the text says so.
+
+        Args:
+            metric: The metric.
+            seed: The random seed.
+
+        Raises:
+            StudyError: No trial has the metric.
+        """
+        from archwright.explain import aim, explain
+
+        objective = aim(self.history.objectives, metric)
+        return explain(self.space, self.history.trials, objective, of=self._leading(objective), seed=seed)
+
+    def _leading(self, objective: Objective) -> Mapping[str, Any] | None:
+        """Return the best architecture, if it is the best by this objective."""
+        best = self.history.best
+        return best.architecture if best is not None and objective == self.history.objective else None
