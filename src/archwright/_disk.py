@@ -11,7 +11,18 @@ from typing import Any, BinaryIO
 
 from archwright.errors import StudyError
 
-__all__ = ["RESERVED", "is_folder", "no_follow", "parse_json", "read", "refuse_links", "remove", "set_aside", "write"]
+__all__ = [
+    "RESERVED",
+    "is_folder",
+    "no_follow",
+    "parse_json",
+    "read",
+    "refuse_links",
+    "regular",
+    "remove",
+    "set_aside",
+    "write",
+]
 
 RESERVED = ".archwright-"
 """What the names of archwright's temporary files and folders begin with; nothing else in a folder has such a name."""
@@ -20,6 +31,15 @@ RESERVED = ".archwright-"
 def no_follow(path: str, flags: int) -> int:
     """Open a file for `open(opener=...)`, without following a symbolic link and without waiting for a pipe."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
+def regular(path: str, flags: int) -> int:
+    """Open a regular file for `open(opener=...)`; a symbolic link, a pipe or a device is an OSError."""
+    descriptor = no_follow(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is not a file")
+    return descriptor
 
 
 def is_folder(path: Path) -> bool:

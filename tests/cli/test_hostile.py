@@ -219,6 +219,22 @@ def test_any_field_of_the_record_of_a_wrong_type(run, tmp_path_factory, data):
     shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("document", ["results", "digests"])
+@pytest.mark.parametrize("name", ["9" * 5000, "-1", "\u0663"])
+def test_names_that_are_no_numbers_of_trials(hostile, document, name):
+    result = {"metrics": {}, "seconds": 0.0, "elapsed": 0.0}
+    change(hostile, document, {name: "ab" * 32 if document == "digests" else result})
+    with pytest.raises(ArchwrightError, match=rf"{document} holds '.*', which is not the number of a trial"):
+        aw.load(hostile)
+
+
+def test_a_digest_of_a_stranger_is_compared_and_not_told(hostile):
+    (number, digest), *_ = read(hostile, "digests").items()
+    assert Checkpoints(hostile).load(int(number), digest)
+    with pytest.raises(LookupError, match=r"^cannot be read \(its SHA-256 is not the one on record\)$"):
+        Checkpoints(hostile).load(int(number), "\x1b[31m/etc/passwd")
+
+
 def test_what_was_learned_of_another_space_is_not_drawn(hostile, tmp_path):
     outcome = {"architectures": [], "curve": [{"step": 1.0}], "diagnosis": {}}
     for shares in ({"nothing": [1.0]}, {"width": [1.0]}, {name: [0.5, 0.5] for name in ("width", "x")}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from tests.study.helpers import SPACE, function
@@ -111,6 +112,11 @@ def test_a_log_that_leads_elsewhere_is_not_shown(run, in_process, tmp_path):
     assert status == 0
     assert "password" not in out
     assert "log " not in out
+    pipe = run / "trials" / "2.log"
+    pipe.unlink()
+    os.mkfifo(pipe)
+    status, out, _ = in_process("show", run, "--trial", 2)
+    assert (status, "log " in out) == (0, False)
     (run / "trials").rename(run / "elsewhere")
     (run / "trials").symlink_to(run / "elsewhere")
     assert "line" not in in_process("show", run, "--trial", 1)[1]

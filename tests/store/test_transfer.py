@@ -128,6 +128,12 @@ def changed(lines, place, **fields):
         (lambda lines: changed(lines, 3, ended=999), "the order in which trials ended"),
         (lambda lines: changed(lines, 3, metrics={"value": "1"}), "line 4 .*'value' of metrics"),
         (lambda lines: changed(lines, 3, architecture={"e0": {}}), "line 4 .*decision 'e0'"),
+        (lambda lines: changed(lines[:21], 0, trials=10**18), "line 22 .*after 20 of 1,000,000,000,000,000,000 trials"),
+        (lambda lines: changed(lines, 3, seed=2**70), "line 4 .*seed is a number of more than 18 digits"),
+        (lambda lines: changed(lines, 3, attempts=2**63), "line 4 .*attempts is a number of more than 18 digits"),
+        (lambda lines: changed(lines, 3, elapsed=math.inf), "line 4 .*elapsed"),
+        (lambda lines: [*lines[:3], f'{{"saw": {"[" * 100_000}'], "line 4 .*nested too deeply"),
+        (lambda lines: [*lines[:3], f'{{"number": {"9" * 5000}}}', *lines[4:]], "line 4 .*not JSON"),
     ],
 )
 def test_an_export_that_is_damaged_is_refused(store, tmp_path, change, told):

@@ -125,6 +125,20 @@ def test_the_events_of_a_search_are_on_record(tmp_path, workers):
     assert sum(each.get("best", False) for each in found) == 1
 
 
+@pytest.mark.parametrize("name", ["log.jsonl", "log.txt"])
+def test_a_log_that_is_a_pipe_takes_nothing(tmp_path, name):
+    study = aw.Study(SPACE, path=tmp_path)
+    os.mkfifo(tmp_path / name)
+    reader = os.open(tmp_path / name, os.O_RDONLY | os.O_NONBLOCK)  # somebody listens
+    try:
+        with pytest.warns(UserWarning, match=rf"{name} cannot be written to, and will lack lines: .*is not a file"):
+            study.run(function, aw.Budget(trials=3))
+        assert os.read(reader, 1) == b""
+    finally:
+        os.close(reader)
+    assert [trial.state for trial in study.trials] == ["complete"] * 3
+
+
 def test_a_resumed_search_adds_to_its_events(tmp_path):
     aw.search(SPACE, function, budget=aw.Budget(trials=2), path=tmp_path)
     before = (tmp_path / "log.jsonl").read_text()

@@ -7,7 +7,6 @@ lock would wait there for ever. On another machine the agent reads it, and sends
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import BinaryIO
 
-from archwright._disk import no_follow, refuse_links
+from archwright._disk import refuse_links, regular
 from archwright.errors import StudyError
 
 PART = 100_000  # bytes of the beginning of what a trial prints that are kept, and as many of the end
@@ -86,10 +85,7 @@ class TrialLog:
         folder = self._path.parent
         refuse_links([folder, self._path])
         folder.mkdir(exist_ok=True)
-        file = open(no_follow(str(self._path), os.O_RDWR | os.O_CREAT), "r+b")  # noqa: SIM115 - `close` closes it
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            raise OSError(f"{self._path} is not a file")
+        file = open(regular(str(self._path), os.O_RDWR | os.O_CREAT), "r+b")  # noqa: SIM115 - `close` closes it
         if file.seek(0, os.SEEK_END):
             file.write(f"\n{self._heading}\n".encode())
         return file

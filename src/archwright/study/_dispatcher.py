@@ -92,7 +92,7 @@ class Dispatcher:
             if unwanted:
                 self._checkpoints.drop(unwanted)
                 kept = [number for number in self._recorded if number not in unwanted]
-                digests = {name: digest for name, digest in self._digests.items() if int(name) in kept}
+                digests = {str(number): self._digests[str(number)] for number in kept if str(number) in self._digests}
                 self._recorder.update(checkpoints=kept, digests=digests)
 
     def saved(self, number: int, digest: str) -> None:

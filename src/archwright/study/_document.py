@@ -15,6 +15,8 @@ from archwright.study._budget import Budget
 from archwright.study._ensemble import check_written
 from archwright.trials import Constraint, metrics_from_json, parse_objectives
 
+_DIGITS = 9  # of the number of a trial
+
 
 def check_document(document: Mapping[str, Any]) -> None:
     """Refuse a document with a field that holds what does not belong there."""
@@ -90,10 +92,14 @@ def _budget(value: Any, what: str) -> None:
     Budget.from_json(value)
 
 
+def _number_of_trial(name: str, what: str) -> None:
+    if not (name.isascii() and name.isdecimal() and len(name) <= _DIGITS):
+        raise ValueError(f"{what} holds {name[:50]!r}, which is not the number of a trial")
+
+
 def _results(value: Any, what: str) -> None:
     for trial, result in fields(value, what).items():
-        if not (trial.isascii() and trial.isdecimal()):
-            raise ValueError(f"{what} holds {trial[:50]!r}, which is not the number of a trial")
+        _number_of_trial(trial, what)
         said = fields(result, f"the result of trial {trial}", "metrics", "seconds", "elapsed")
         metrics_from_json(said["metrics"], f"the result of trial {trial}")
         number(said["seconds"], f"the seconds of the result of trial {trial}", least=0.0)
@@ -129,9 +135,8 @@ def _checkpoints(value: Any, what: str) -> None:
 
 def _digests(value: Any, what: str) -> None:
     for trial, digest in fields(value, what).items():
-        if not (trial.isascii() and trial.isdecimal()):
-            raise ValueError(f"{what} holds {trial[:50]!r}, which is not the number of a trial")
-        text(digest, f"{trial[:50]} of {what}")
+        _number_of_trial(trial, what)
+        text(digest, f"{trial} of {what}")
 
 
 _CHECKS: dict[str, Callable[[Any, str], object]] = {

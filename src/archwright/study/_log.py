@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archwright._disk import no_follow
+from archwright._disk import regular
 from archwright._words import counted
 from archwright.study._callback import Callback
 from archwright.trials import Trial, metrics_to_json
@@ -32,7 +32,7 @@ class LogFile:
         """Add a text at the end."""
         # Opened each time: a file that is kept open would lose its last lines in a killed process.
         try:
-            with open(self._path, "a", encoding="utf-8", errors="backslashreplace", opener=no_follow) as file:
+            with open(self._path, "a", encoding="utf-8", errors="backslashreplace", opener=regular) as file:
                 file.write(text)
         except OSError as error:  # a full disk, say, is no reason to lose a trial
             if not self._is_told:
