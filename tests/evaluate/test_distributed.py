@@ -116,6 +116,14 @@ def test_batch_normalisation_is_settled_on_whole_batches(together: Training) -> 
         torch.testing.assert_close(value, other.model[0].get_buffer(name))
 
 
+def test_processes_end_with_the_one_that_started_them_and_are_replaced(together: Training) -> None:
+    curve_of(together)
+    process = together._team._ranks[0]._process
+    process.stdin.close()  # as it is when that one has ended
+    assert process.wait(20) == 1
+    assert_same(curve_of(together), curve_of(alone()))
+
+
 class Faulty(nn.Module):
     """Does something in the second process, in its third call there."""
 

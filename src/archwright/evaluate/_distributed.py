@@ -111,7 +111,8 @@ class Team:
 
     def get_ready(self, task: Any, part: Any) -> None:
         """Start the ranks, if there are none, and give them the data, if they have other ones."""
-        if time.monotonic() > self._used + _IDLE / 2:  # they may be about to end
+        is_late = time.monotonic() > self._used + _IDLE / 2  # they may be about to end
+        if is_late or any(rank.connection.poll() for rank in self._ranks):  # unasked a rank says that it has ended
             self.close()
         if not self._ranks:
             self._start()
