@@ -86,6 +86,14 @@ def postgresql(postgresql_server: str) -> Iterator[str]:
     engine.dispose()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """The URL of a database without tables, of each kind."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql")
+    return f"sqlite:///{tmp_path / 'database.db'}"
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of real data: `ARCHWRIGHT_DATA`, or `../shared/data` beside the project."""

@@ -6,10 +6,11 @@ import json
 import sqlite3
 
 import pytest
+from tests.store.helpers import content
 from tests.study.helpers import SPACE, function, walk
 
 import archwright as aw
-from archwright.store import SQLStore, export_studies
+from archwright.store import export_studies
 
 
 @pytest.fixture
@@ -21,14 +22,6 @@ def store(tmp_path):
         walk(study, 5)
         study.ask()
     return path
-
-
-def content(place, name):
-    store = SQLStore(place, name, readonly=True)
-    try:
-        return store.read()
-    finally:
-        store.close()
 
 
 def test_the_command(store, tmp_path, in_process):

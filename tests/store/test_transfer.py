@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from tests.store.helpers import content
 from tests.study.helpers import SPACE, function, record, value, walk
 
 import archwright as aw
@@ -28,12 +29,10 @@ from archwright.store import (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def other(request, tmp_path):
+@pytest.fixture
+def other(database):
     """The URL of a database without tables."""
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql")
-    return f"sqlite:///{tmp_path / 'other.db'}"
+    return database
 
 
 @pytest.fixture
@@ -55,14 +54,6 @@ def store(tmp_path):
         walk(study, 5)
         study.ask()
     return path
-
-
-def content(place, name):
-    store = SQLStore(place, name, readonly=True)
-    try:
-        return store.read()
-    finally:
-        store.close()
 
 
 def same(one, two):

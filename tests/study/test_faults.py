@@ -139,17 +139,15 @@ def test_what_a_candidate_changes_does_not_reach_the_next_in_its_process(tmp_pat
 # --------------------------------------------------------------------------- drivers
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.filterwarnings("ignore:the lease of process")
-def test_late_results_of_a_driver_that_was_paused_are_not_taken(tmp_path, monkeypatch, request, database):
-    store = f"sqlite:///{tmp_path}/a.db" if database == "sqlite" else request.getfixturevalue("postgresql")
+def test_late_results_of_a_driver_that_was_paused_are_not_taken(tmp_path, monkeypatch, database):
     monkeypatch.setattr(_lease, "_LEASE", 0.4)
-    paused, pids = driver(tmp_path, done=4, trials=12, lease=0.4, strategy="random", store=store, name="a")
+    paused, pids = driver(tmp_path, done=4, trials=12, lease=0.4, strategy="random", store=database, name="a")
     with pytest.raises(StudyLocked, match=f"process {paused.pid} on "):  # as long as it is awake
-        aw.load(store=store, name="a", evaluator=function).resume()
+        aw.load(store=database, name="a", evaluator=function).resume()
     paused.send_signal(signal.SIGSTOP)
     (tmp_path / "go").touch()  # its trials end, with another value, and wait to be heard
-    study = aw.load(store=store, name="a", evaluator=function)
+    study = aw.load(store=database, name="a", evaluator=function)
     while study.is_held:
         time.sleep(0.02)
     study.resume()
@@ -159,12 +157,12 @@ def test_late_results_of_a_driver_that_was_paused_are_not_taken(tmp_path, monkey
     assert "another process has taken it over" in out
     for pid in pids:
         wait_for_the_end(pid)
-    again = aw.load(store=store, name="a")
+    again = aw.load(store=database, name="a")
     assert_whole(again, 12)
     unbroken = aw.Study(SPACE, strategy="random", seed=3).run(function, aw.Budget(trials=12))
     assert list(map(record, again.trials)) == list(map(record, unbroken.trials))
     assert sorted(trial.attempts for trial in again.trials) == [1] * 10 + [2] * 2
-    assert list_studies(store)[0].writer is None
+    assert list_studies(database)[0].writer is None
 
 
 JUMPS = """

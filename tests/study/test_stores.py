@@ -26,12 +26,10 @@ from archwright.store import SQLStore, _lease, address, database_url, list_studi
 from archwright.trials import History
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
+@pytest.fixture
+def store(database):
     """The URL of a database without tables."""
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql")
-    return f"sqlite:///{tmp_path / 'studies.db'}"
+    return database
 
 
 @pytest.fixture
