@@ -1,4 +1,7 @@
-"""Searches on a Ray cluster of this machine: workers, a driver and a node die."""
+"""Searches on a Ray cluster of this machine: workers, a driver and a node die.
+
+What holds for agents of any cluster is in test_executors.py and test_clusters.py.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,14 @@ import tempfile
 import time
 
 import pytest
-from tests.execute.helpers import wait_for, wait_for_the_end, write
+from tests.execute.helpers import write
 from tests.processes import run
 from tests.study.faults import assert_died, assert_replayed, dying, killed_driver
-from tests.study.helpers import SMALL, SPACE, function, record
-from tests.study.killed import Growing
+from tests.study.helpers import SPACE, function, record
 
 import archwright as aw
 from archwright.errors import StudyError
 from archwright.store import _lease
-from archwright.study import _workers
 
 ray = pytest.importorskip("ray")
 
@@ -83,15 +84,6 @@ def test_trials_are_those_of_this_process(tmp_path, unbroken):
         assert study.log_file(trial.number).read_text() == f"seed {trial.seed}\n"
 
 
-@pytest.mark.filterwarnings("error:the checkpoint of trial")
-def test_promoted_trials_go_on_in_any_process(tmp_path):
-    options = {"strategy": "random", "scheduler": "asha", "budget": aw.Budget(trials=3)}
-    study = aw.search(SPACE, Growing(), path=tmp_path, executor="ray", workers=2, **options)
-    promoted = [trial for trial in study.trials if trial.origin is not None]
-    assert promoted
-    assert all(len(trial.curve) == trial.fidelity["epochs"] for trial in promoted)
-
-
 @pytest.mark.slow
 def test_a_network_is_that_of_this_process(tmp_path):
     import torch
@@ -113,31 +105,6 @@ def test_a_death_costs_one_attempt(tmp_path, unbroken):
     study = search(dying(tmp_path, "process", "actor", "exit"))
     assert list(map(record, study.trials)) == unbroken
     assert_died(study, tmp_path, 3)
-
-
-@pytest.mark.filterwarnings("ignore:the process of the trial")
-def test_a_trial_that_dies_each_time_fails_and_one_that_does_not_return_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(_workers, "_LATE", 0.2)
-
-    def evaluate(candidate):
-        candidate.report(1, value=0.25)
-        if dict(candidate.architecture) == {"x": 1, "y": 0}:
-            os.abort()
-        if dict(candidate.architecture) == {"x": 2, "y": 0}:
-            write(tmp_path / "pid", os.getpid())
-            time.sleep(600)
-        return 0.5
-
-    options = {"executor": "ray", "workers": 2, "retries": 1, "trial_seconds": 2.0}
-    study = aw.Study(SMALL).run(evaluate, aw.Budget(trials=12), **options)
-    (failed,) = (trial for trial in study.trials if trial.state == "failed")
-    assert dict(failed.architecture) == {"x": 1, "y": 0}
-    assert failed.error == "the process of the trial was ended by SIGABRT (attempt 2)"
-    (pruned,) = (trial for trial in study.trials if trial.state == "pruned")
-    assert "did not return when the time was over" in pruned.error
-    assert pruned.metrics == {"value": 0.25}
-    assert len(study.history.complete) == 10
-    wait_for_the_end(int(wait_for(tmp_path / "pid")))
 
 
 def test_a_search_that_is_killed_goes_on(tmp_path, cluster, unbroken):
