@@ -30,7 +30,7 @@ def test_the_command(run, in_process):
     status, out, err = in_process("explain", run)
     assert (status, err) == (0, "")
     assert out.startswith("value: ")
-    assert "variance of value explained by each decision" in out
+    assert "predicted variance of value explained by each decision" in out
     assert "mean value by option" in out
     assert "after one change of" in out
     status, out, _ = in_process("explain", run, "--metric", "price", "--json")

@@ -15,7 +15,7 @@ def test_means_are_marginals_and_not_the_means_of_the_trials():
     """A search that tried the better option of d0 with the worst of d1 only."""
     trials = [
         trial
-        for trial in measured(choices(2), lambda a: a["d0"] + 2 * a["d1"], 800)
+        for trial in measured(choices(2), lambda a: a["d0"] + 2 * a["d1"], 400)
         if trial.architecture["d0"] < 3 or trial.architecture["d1"] == 0 or trial.number % 10 == 0
     ]
     found = effects(choices(2), trials, VALUE, decisions=["d0"])

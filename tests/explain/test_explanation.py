@@ -18,11 +18,10 @@ def test_the_text_has_what_the_numbers_carry():
     lines = str(told).splitlines()
     assert lines[0] == "value: 300 trials at full evaluation."
     row = told.importance["d2"]
-    assert lines[1].startswith(
-        f"By themselves, decisions explain these shares of the variance of value: d2 {row.share:.0%} ("
-    )
-    assert lines[2] == "The effects of d0, d1, d3 by themselves cannot be told from noise."
-    assert lines[3].startswith("Together, beyond that, explain: d0 and d1 ")
+    assert lines[1].startswith(f"The forest predicts {told.importance.known:.0%} of the variance of value in trials")
+    assert lines[2].startswith(f"Of what it predicts, decisions explain by themselves: d2 {row.share:.0%} (")
+    assert lines[3] == "The effects of d0, d1, d3 by themselves cannot be told from noise."
+    assert lines[4].startswith("Together, beyond that, explain: d0 and d1 ")
     assert "d2: best on average 3 (" in str(told)
     assert "; worst 0 (" in str(told)
     assert "d3:" not in str(told)
@@ -34,7 +33,8 @@ def test_noise_alone_is_said_to_be_noise():
     text = str(explain(SPACE, measured(SPACE, lambda a: 0, 60, noise=1), VALUE))
     assert "The effects of" in text
     assert "cannot be told from noise" in text
-    assert "explain these shares" not in text
+    assert "The forest predicts nothing of value in trials that it has not seen." in text
+    assert "explain by themselves" not in text
     assert "best on average" not in text
 
 

@@ -51,7 +51,7 @@ class Interaction:
     Args:
         first: A decision.
         second: Another one.
-        share: The share of the variance that the two explain together beyond what each explains by itself.
+        share: The share of the predicted variance that the two explain together beyond what each explains by itself.
         low: The lower end of the 90 % interval.
         high: The upper end.
         noise: Whether the share cannot be told from that of one of them with a random dummy.
@@ -103,7 +103,7 @@ class Effects(Told):
         """Return the effects as a table, and the interactions that can be told from noise."""
         told = [
             f"{each.first} and {each.second} together explain a further {percent(each.share)} "
-            f"({span(each.low, each.high)}) of the variance"
+            f"({span(each.low, each.high)}) of the predicted variance"
             for each in self.interactions
             if not each.noise
         ]

@@ -84,7 +84,7 @@ def explain(
         >>> rng = np.random.default_rng(0)
         >>> draws = [space.sample(rng) for _ in range(60)]
         >>> done = [aw.Trial(i, a, "complete", {"value": a["x"]}) for i, a in enumerate(draws)]
-        >>> print(aw.explain.explain(space, done, aw.Objective("value")).text.splitlines()[2])
+        >>> print(aw.explain.explain(space, done, aw.Objective("value")).text.splitlines()[3])
         The effect of y by itself cannot be told from noise.
     """
     listed = list(trials)
@@ -111,13 +111,18 @@ def explain(
 def _main(found: Importance, metric: str) -> list[str]:
     clear = [row for row in found.rows if not row.noise]
     noise = [row.decision for row in found.rows if row.noise]
-    lines = []
+    lines = [
+        f"The forest predicts {percent(found.known)} of the variance of {metric} in trials that it has not seen; the "
+        "rest is noise, or was not learned."
+        if found.known
+        else f"The forest predicts nothing of {metric} in trials that it has not seen."
+    ]
     if clear:
         shares = [f"{row.decision} {percent(row.share)} ({span(row.low, row.high)})" for row in clear]
         rest = max(0.0, 1 - sum(row.share for row in found.rows))
         lines.append(
-            f"By themselves, decisions explain these shares of the variance of {metric}: {_several(shares)}. "
-            f"{percent(rest)} are interactions of decisions, or not told apart."
+            f"Of what it predicts, decisions explain by themselves: {_several(shares)}. {percent(rest)} are "
+            "interactions of decisions, or not told apart."
         )
         part = [f"{row.decision} ({percent(row.active)})" for row in clear if row.active < 1]
         if part:

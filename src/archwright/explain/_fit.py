@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +28,7 @@ class Share:
         share: The mean over the bootstrap samples.
         low: The lower end of the interval.
         high: The upper end.
-        noise: Whether the interval reaches down to that of a random dummy.
+        noise: Whether the interval reaches down to the share of a random dummy.
     """
 
     share: float
@@ -67,7 +66,7 @@ class Fit:
 
     def main(self, index: int) -> Share:
         """Return the share of the variance that the main effect of a column explains."""
-        return _compared(self._mains[index], [self._null[self._kind(index)]])
+        return _compared(self._mains[index], float(self._null[self._kind(index)].mean()))
 
     def means(self, index: int) -> Array:
         """Return (bootstrap samples, levels) mean predictions by level, in the unit of the metric."""
@@ -76,12 +75,8 @@ class Fit:
     def interaction(self, first: int, second: int) -> Share:
         """Return the share of the variance that the interaction of two columns explains."""
         null = [self._pair(a, self.forest.dummies[self._kind(b)]) for a, b in ((first, second), (second, first))]
-        return _compared(self._pair(first, second), null)
-
-    @property
-    def chance(self) -> float:
-        """The largest share that a random decision reaches, as the upper end of its interval."""
-        return max(float(np.quantile(each, INTERVAL[1])) for each in self._null.values())
+        # Noise in the effects of two decisions looks like an interaction, more so than in that of one and a dummy.
+        return _compared(self._pair(first, second), max(float(np.quantile(each, INTERVAL[1])) for each in null))
 
     def _pair(self, first: int, second: int) -> Array:
         if (first, second) not in self._pairs:
@@ -119,10 +114,9 @@ def check_varied(sample: Sample) -> None:
         )
 
 
-def _compared(found: Array, null: Sequence[Array]) -> Share:
+def _compared(found: Array, chance: float) -> Share:
     low, high = np.quantile(found, INTERVAL)
-    bound = max(float(np.quantile(each, INTERVAL[1])) for each in null)
-    return Share(float(found.mean()), float(low), float(high), bool(low <= bound))
+    return Share(float(found.mean()), float(low), float(high), bool(low <= chance))
 
 
 def as_index(columns: Columns, names: Any) -> list[int]:

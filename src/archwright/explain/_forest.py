@@ -34,6 +34,10 @@ class Forest:
         codes: (n, columns) levels of the trials, -1 where a decision is not active.
         values: (n,) finite values of a metric.
         rng: The only source of randomness.
+
+    Attributes:
+        known: The share of the variance of the trials that is predicted for each by the trees that have not seen it.
+        dummies: The dummies by number of levels and whether these have an order.
     """
 
     def __init__(self, columns: Columns, codes: Codes, values: Array, rng: np.random.Generator) -> None:
@@ -51,19 +55,25 @@ class Forest:
         self._points = self._draw(_POINTS, rng)
         trees_made: list[tuple[Array, Codes, Codes]] = []
         ranks: list[list[Codes]] = []
-        total = np.zeros(_POINTS)
+        total, unseen = np.zeros(_POINTS), np.zeros((2, n))
         for _ in range(_GROUPS):
             rows = rng.integers(n, size=min(n, _ROWS))
+            out = np.setdiff1d(np.arange(n), rows)
             dummies = self._draw(n, rng)[:, len(made) :]
             rank = self._ranks(np.hstack([codes, dummies])[rows], values[rows])
             for _ in range(_TREES):
                 drawn = self._draw(n, rng)[:, : len(made)]
-                levels = np.hstack([np.where(codes >= 0, codes, drawn), dummies])[rows]
+                inputs = _ranked(np.hstack([np.where(codes >= 0, codes, drawn), dummies]), rank)
                 tree = DecisionTreeRegressor(random_state=int(rng.integers(2**31)))
-                tree.fit(_ranked(levels, rank), values[rows])
+                tree.fit(inputs[rows], values[rows])
                 trees_made.append(_leaves(tree.tree_, [int(each.max()) + 1 for each in rank]))
                 ranks.append(rank)
                 total += tree.predict(_ranked(self._points, rank))
+                unseen[1, out] += tree.predict(inputs[out])
+                unseen[0, out] += 1
+        held = unseen[0] > 0
+        missed = values[held] - unseen[1, held] / unseen[0, held]
+        self.known = max(0.0, 1 - float((missed**2).sum() / ((values[held] - values[held].mean()) ** 2).sum()))
         self._predicted = total / (_GROUPS * _TREES)  # (points,)
         self._stack(trees_made, ranks)
 

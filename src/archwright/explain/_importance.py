@@ -23,7 +23,7 @@ class DecisionImportance:
 
     Args:
         decision: Its name; for an option of a large subset "decision: option".
-        share: The share of the variance that it explains by itself, weighted by how often it is active.
+        share: The share of the predicted variance that it explains by itself, weighted by how often it is active.
         low: The lower end of the 90 % interval.
         high: The upper end.
         noise: Whether the share cannot be told from that of a random dummy.
@@ -52,6 +52,8 @@ class Importance(Told):
         among: "all" or "best".
         method: "fanova" or "ped-anova".
         sample: The trials that were compared.
+        known: The share of the variance of the metric that the forest predicts in trials that it has not seen, of which
+            the rows are shares; `None` without a forest.
         rows: A row for each decision with two or more values.
 
     Example:
@@ -65,13 +67,17 @@ class Importance(Told):
     among: str
     method: str
     sample: Sample
+    known: float | None
     rows: tuple[DecisionImportance, ...]
 
     @property
     def heading(self) -> str:
         """What is explained, by which method, and from which trials."""
-        what = f"variance of {self.sample.metric}" if self.method == "fanova" else _AIMS[self.among]
-        return f"{what} explained by each decision ({self.method}, 90 % intervals): {self.sample.told()}"
+        what, also = _AIMS[self.among], ""
+        if self.known is not None:
+            what = f"predicted variance of {self.sample.metric}"
+            also = f", {percent(self.known)} of the variance of unseen trials predicted"
+        return f"{what} explained by each decision ({self.method}, 90 % intervals{also}): {self.sample.told()}"
 
     def __getitem__(self, decision: str) -> DecisionImportance:
         """Return the row of a decision.
@@ -93,6 +99,7 @@ class Importance(Told):
             "trials": len(self.sample.trials),
             "fidelity": self.sample.fidelity,
             "left_out": dict(self.sample.left_out),
+            "known": self.known,
             "rows": [asdict(row) for row in self.rows],
         }
 
@@ -138,7 +145,8 @@ def importance(
     A decision that is active in a part of the space is judged within that part, and its variance is weighted by how
     often that part is drawn (Baba, Ozaki and Watanabe, "Conditional PED-ANOVA", 2026, for "ped-anova"); what the choice
     of the part changes counts for the decision that activates it. With "fanova" shares add up to at most 1, and the
-    rest is interaction. Intervals come from bootstrap samples of the trials.
+    rest is interaction; they are shares of what the forest predicts, which is less than all where trials have noise.
+    Intervals come from bootstrap samples of the trials.
 
     Args:
         space: The space.
@@ -168,7 +176,7 @@ def importance(
     sample = compared(trials, objective)
     if method == "fanova":
         return of_fit(Fit(space, sample, seed))
-    return Importance(among, method, sample, _sorted(_rated(space, sample, among, seed)))
+    return Importance(among, method, sample, None, _sorted(_rated(space, sample, among, seed)))
 
 
 def of_fit(fit: Fit) -> Importance:
@@ -181,7 +189,7 @@ def of_fit(fit: Fit) -> Importance:
             column.name, found.share, found.low, found.high, found.noise, active, fit.trials(index)
         )
         rows.append(row)
-    return Importance("all", "fanova", fit.sample, _sorted(rows))
+    return Importance("all", "fanova", fit.sample, fit.forest.known, _sorted(rows))
 
 
 def _rated(space: Space, sample: Sample, among: str, seed: int) -> list[DecisionImportance]:
