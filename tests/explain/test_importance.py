@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.explain.helpers import STAGES, TREE, VALUE, choices, measured
 
 import archwright as aw
-from archwright.errors import SpaceError, StudyError
-from archwright.explain import aim, compared, importance
+from archwright.errors import ArchitectureError, SpaceError, StudyError
+from archwright.explain import _forest, aim, compared, importance, what_if
 
 SPACE = choices(4)
 
@@ -234,6 +234,23 @@ def test_what_is_refused():
             importance(SPACE, same, VALUE, **options)
     with pytest.raises(SpaceError, match="no decision with two"):
         importance(aw.Space(x=aw.integer(1, 1)), measured(aw.Space(x=aw.integer(1, 1)), len, 30, noise=1), VALUE)
+
+
+def test_trials_of_another_space_are_refused():
+    trials = measured(choices(5), lambda a: a["d0"], 30)
+    for options in ({}, {"among": "best"}):
+        with pytest.raises(ArchitectureError, match="nothing named 'd4'"):
+            importance(SPACE, trials, VALUE, **options)
+    with pytest.raises(ArchitectureError, match="nothing named 'd4'"):
+        what_if(SPACE, trials, VALUE)
+
+
+def test_with_many_decisions_trees_have_fewer_leaves(monkeypatch):
+    monkeypatch.setattr(_forest, "_CELLS", 500)
+    space = choices(40, 3)
+    found = importance(space, measured(space, lambda a: a["d7"], 100), VALUE)
+    assert [row.decision for row in found.rows if not row.noise] == ["d7"]
+    assert found["d7"].share > 0.9
 
 
 # --------------------------------------------------------------------------------------------------------------- output

@@ -91,10 +91,14 @@ class Columns:
         self.regions = self._regions()
 
     def codes(self, architectures: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
-        """Return (n, columns) levels; -1 where a decision is not active."""
+        """Return (n, columns) levels; -1 where a decision is not active.
+
+        Raises:
+            ArchitectureError: An architecture does not belong to the space.
+        """
         codes = np.full((len(architectures), len(self.columns)), -1)
         decisions = self.space.decisions
-        for row, architecture in zip(codes, architectures, strict=True):
+        for row, architecture in zip(codes, map(self.space.canonical, architectures), strict=True):
             for index, column in enumerate(self.columns):
                 if column.decision in architecture:
                     row[index] = column.level(decisions[column.decision], architecture[column.decision])

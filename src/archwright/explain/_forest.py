@@ -16,6 +16,7 @@ Codes = NDArray[np.int64]
 _GROUPS = 32  # bootstrap samples of the trials
 _TREES = 3  # fitted to each
 _ROWS = 2_000  # the most trials of a bootstrap sample
+_CELLS = 80_000  # the most leaves of a tree times columns, which bounds the memory
 _POINTS = 2_048  # random architectures by which the variance beyond main effects is estimated
 
 
@@ -50,6 +51,8 @@ class Forest:
         self._weights = [each.weights for each in made] + [np.full(size, 1 / size) for size, _ in kinds]
         self._ordered = [each.ordered for each in made] + [ordered for _, ordered in kinds]
         n = len(codes)
+        # None where it would bound nothing: trees of a bounded size grow in another order.
+        most = None if min(n, _ROWS) * len(self._weights) <= _CELLS else max(2, _CELLS // len(self._weights))
         unnamed = np.hstack([codes, np.full((n, len(kinds)), -1)])
         self._orders = [np.argsort(rank, kind="stable") for rank in self._ranks(unnamed, values)]
         self._points = self._draw(_POINTS, rng)
@@ -64,7 +67,7 @@ class Forest:
             for _ in range(_TREES):
                 drawn = self._draw(n, rng)[:, : len(made)]
                 inputs = _ranked(np.hstack([np.where(codes >= 0, codes, drawn), dummies]), rank)
-                tree = DecisionTreeRegressor(random_state=int(rng.integers(2**31)))
+                tree = DecisionTreeRegressor(max_leaf_nodes=most, random_state=int(rng.integers(2**31)))
                 tree.fit(inputs[rows], values[rows])
                 trees_made.append(_leaves(tree.tree_, [int(each.max()) + 1 for each in rank]))
                 ranks.append(rank)
@@ -75,6 +78,7 @@ class Forest:
         missed = values[held] - unseen[1, held] / unseen[0, held]
         self.known = max(0.0, 1 - float((missed**2).sum() / ((values[held] - values[held].mean()) ** 2).sum()))
         self._predicted = total / (_GROUPS * _TREES)  # (points,)
+        self._marginals: dict[int, Array] = {}
         self._stack(trees_made, ranks)
 
     def _draw(self, count: int, rng: np.random.Generator) -> Codes:
@@ -104,8 +108,8 @@ class Forest:
         """Keep the leaves of all trees side by side; trees with fewer are filled up with leaves of no mass."""
         most, count = max(len(value) for value, *_ in made), len(self._weights)
         self._value = np.zeros((len(made), most))
-        self._low = np.zeros((len(made), most, count), dtype=np.int32)
-        self._high = np.zeros((len(made), most, count), dtype=np.int32)
+        self._low = np.zeros((len(made), most, count), dtype=np.int16)
+        self._high = np.zeros((len(made), most, count), dtype=np.int16)
         self._rank = [np.stack([rank[index] for rank in ranks]) for index in range(count)]  # of each (trees, levels)
         for tree, (value, low, high) in enumerate(made):
             size = len(value)
@@ -142,6 +146,11 @@ class Forest:
 
     def marginal(self, index: int) -> Array:
         """Return (groups, levels) mean predictions by level over the region in which a column is active."""
+        if index not in self._marginals:
+            self._marginals[index] = self._marginal(index)
+        return self._marginals[index]
+
+    def _marginal(self, index: int) -> Array:
         rank = self._rank[index]
         size = rank.shape[1] + 1
         boxes, active = self._region(index)

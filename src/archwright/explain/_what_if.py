@@ -149,12 +149,13 @@ def what_if(
     """
     sample = compared(trials, objective)
     check_varied(sample)
-    start = sample.best.architecture if of is None else space.canonical(of)
+    known = [space.canonical(trial.architecture) for trial in sample.trials]
+    start = space.canonical(sample.best.architecture if of is None else of)
     near = space.neighbours(start)
-    expected, margin = _predicted(space, sample, [start, *near], np.random.default_rng(seed))
+    expected, margin = _predicted(space, sample, known, [start, *near], np.random.default_rng(seed))
     held: dict[Architecture, list[float]] = {}
-    for trial, value in zip(sample.trials, sample.values.tolist(), strict=True):
-        held.setdefault(trial.architecture, []).append(value)
+    for architecture, value in zip(known, sample.values.tolist(), strict=True):
+        held.setdefault(architecture, []).append(value)
     rows = []
     for changed, predicted in zip(near, expected[1:].tolist(), strict=True):
         name = next(name for name, value in start.items() if name in changed and changed[name] != value)
@@ -170,12 +171,12 @@ def what_if(
 
 
 def _predicted(
-    space: Space, sample: Sample, wanted: list[Architecture], rng: np.random.Generator
+    space: Space, sample: Sample, measured: list[Architecture], wanted: list[Architecture], rng: np.random.Generator
 ) -> tuple[Array, float]:
     """Return predictions, and how far 90 % of measurements are from predictions at most."""
     model, sign = GaussianProcess("decisions"), 1 if sample.objective.maximise else -1
     chosen = rng.permutation(len(sample.trials))[:_MOST]
-    known, scores = [sample.trials[index].architecture for index in chosen], sample.scores[chosen]
+    known, scores = [measured[index] for index in chosen], sample.scores[chosen]
     fold = np.arange(len(chosen)) % _FOLDS
     errors = np.zeros(len(chosen))
     for number in range(_FOLDS):
