@@ -99,7 +99,7 @@ def test_data_are_in_memory_once():
         return {"value": total, "more": _memory(os.getpid()) - before}
 
     found = run(evaluate, [job(number) for number in range(4)])
-    for report, _ in found.values():
+    for report in found.values():
         assert report.metrics["value"] == 1 << 25, report.error
         assert report.metrics["more"] < 1 << 23
 
@@ -130,4 +130,4 @@ def test_what_cannot_be_made_there_is_told():
 
 def test_the_space_of_helpers_is_sent_by_name():
     found = run(lambda candidate: float(SPACE.size), [job(0)])
-    assert found[0][0].metrics == {"value": 100.0}
+    assert found[0].metrics == {"value": 100.0}

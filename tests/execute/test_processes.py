@@ -48,7 +48,7 @@ def test_what_trials_leave_behind_is_not_counted_against_the_next():
     def evaluate(candidate):
         import builtins
 
-        builtins.left = [*getattr(builtins, "left", []), bytearray(b"." * (100 << 20))]
+        builtins.left = [*getattr(builtins, "left", []), bytearray(b".") * (100 << 20)]
         return float(os.getpid())
 
     found = run(evaluate, [job(number) for number in range(4)], capacity=1, memory=0.3)

@@ -17,7 +17,7 @@ from tests.study.helpers import SPACE, function, record, value, walk
 
 import archwright as aw
 from archwright.errors import StoreError, StudyError, StudyLocked
-from archwright.store import DOCUMENTS, Record, SQLStore, _database, _mounts, database_url
+from archwright.store import DOCUMENTS, Record, SQLStore, _database, _lease, _mounts, database_url
 from archwright.trials import Trial
 
 # --------------------------------------------------------------------------- a server that restarts
@@ -104,6 +104,31 @@ def test_a_restart_in_a_transaction_neither_loses_nor_doubles_what_it_writes(ser
     study.close()
     unbroken = walk(aw.Study(SPACE, seed=1), 5)
     assert [record(t) for t in aw.load(store=server.url, name=name).trials] == [record(t) for t in unbroken.trials]
+
+
+@pytest.mark.filterwarnings("ignore:the lease of process")
+def test_a_process_that_is_paused_in_a_transaction_keeps_nobody_out(server, monkeypatch):
+    monkeypatch.setattr(_database, "_IDLE", 0.3)
+    monkeypatch.setattr(_lease, "_LEASE", 0.4)
+    monkeypatch.setattr(_lease._Renewal, "run", lambda self: None)  # all of it is paused
+    first, second = (SQLStore(server.url, "paused") for _ in range(2))
+    first.create(aw.Study(SPACE)._recorder.document)
+
+    def pause():
+        with first._database.transaction() as connection:
+            connection.execute(sqlalchemy.text("UPDATE studies SET holder = 'paused' WHERE name = 'paused'"))
+            while second.is_held():
+                time.sleep(0.05)
+            second.acquire()
+
+    with pytest.raises(StoreError, match="cannot be reached"):
+        pause()
+    second.update(seed=3)
+    with pytest.raises(StudyLocked, match="another process has taken it over"):
+        first.update(seed=4)
+    assert second.read().document["seed"] == 3
+    second.close()
+    first.close()
 
 
 def test_a_server_that_stays_away_is_waited_for_for_a_limited_time(server, monkeypatch):
@@ -421,8 +446,6 @@ def test_so_do_those_of_a_server(postgresql):
 
 
 def test_a_clock_that_was_set_back_does_not_lock_a_study(tmp_path, monkeypatch):
-    from archwright.store import _lease
-
     monkeypatch.setattr(_lease, "_LEASE", 0.4)
     with aw.Study(SPACE, store=tmp_path / "studies.db", name="a") as study:
         walk(study, 1)
@@ -439,8 +462,6 @@ def test_a_clock_that_was_set_back_does_not_lock_a_study(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_clock_that_is_set_takes_nothing_from_a_living_process(tmp_path, monkeypatch, hours):
-    from archwright.store import _lease
-
     monkeypatch.setattr(_lease, "_LEASE", 0.4)
     first = aw.Study(SPACE, store=tmp_path / "studies.db", name="a")
     trial = first.ask()

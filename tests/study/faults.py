@@ -17,7 +17,7 @@ from tests.processes import start
 from tests.study.helpers import SPACE, function, value
 
 import archwright as aw
-from archwright.store import _lease
+from archwright.store import _database, _lease
 from archwright.trials import History
 
 
@@ -87,7 +87,7 @@ def assert_replayed(study):
 
 def drive(folder, *, done, trials, lease=60.0, ray=None, **options):
     """Search with two workers, whose trials wait for ever once so many are done; on a Ray cluster, if that is given."""
-    _lease._LEASE = lease
+    _lease._LEASE = _database._IDLE = lease
     folder = Path(folder)
 
     def evaluate(candidate):

@@ -7,9 +7,11 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 from tests.execute.helpers import wait_for, wait_for_the_end, write
@@ -139,13 +141,28 @@ def test_what_a_candidate_changes_does_not_reach_the_next_in_its_process(tmp_pat
 # --------------------------------------------------------------------------- drivers
 
 
+def pause(process, database):
+    """Pause a process; one that has a file of SQLite locked would keep all others out of it until it is woken."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        if not database.startswith("sqlite"):
+            return  # a server ends its transaction
+        with closing(sqlite3.connect(database.removeprefix("sqlite:///"), timeout=0.2)) as file:
+            try:
+                file.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+                time.sleep(0.05)
+
+
 @pytest.mark.filterwarnings("ignore:the lease of process")
 def test_late_results_of_a_driver_that_was_paused_are_not_taken(tmp_path, monkeypatch, database):
     monkeypatch.setattr(_lease, "_LEASE", 0.4)
     paused, pids = driver(tmp_path, done=4, trials=12, lease=0.4, strategy="random", store=database, name="a")
     with pytest.raises(StudyLocked, match=f"process {paused.pid} on "):  # as long as it is awake
         aw.load(store=database, name="a", evaluator=function).resume()
-    paused.send_signal(signal.SIGSTOP)
+    pause(paused, database)
     (tmp_path / "go").touch()  # its trials end, with another value, and wait to be heard
     study = aw.load(store=database, name="a", evaluator=function)
     while study.is_held:

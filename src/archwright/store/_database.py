@@ -23,6 +23,7 @@ UNUSABLE = (sql.exc.SQLAlchemyError, sqlite3.Error, UnicodeError)  # the last wh
 _PATIENCE = 120.0  # seconds in which a server that has gone away may come back
 _PAUSES = (0.1, 5.0)  # seconds before the first attempt to connect again, and the most before a later one
 _TURN = 60.0  # seconds that a thread waits for another one of this process
+_IDLE = 30.0  # seconds after which a server ends the transaction of a process that was paused in it, with its locks
 _SETTLE_SECONDS = 0.5  # after which the changes in SQLite's log are moved into the file itself
 _NOW = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
@@ -96,6 +97,7 @@ class Database:
             require("psycopg", extra="postgresql", purpose="a PostgreSQL database")
             options = {name: value for name, value in _NOTICE.items() if name not in url.query}
             self.engine = sql.create_engine(url, pool_pre_ping=True, connect_args=options)
+            event.listen(self.engine, "connect", _limit_idleness)
         self.now = sql.literal_column(_NOW[self.engine.dialect.name], sql.Double)
         try:
             with self.told():
@@ -228,6 +230,13 @@ class Database:
         self.engine.dispose()
         if self.file is not None:
             self.file.close()
+
+
+def _limit_idleness(connection: Any, record: object) -> None:
+    """Let a server end transactions in which nothing happens."""
+    was, connection.autocommit = connection.autocommit, True
+    connection.execute(f"SET idle_in_transaction_session_timeout = {round(1000 * _IDLE)}")
+    connection.autocommit = was
 
 
 def _is_away(error: Exception) -> bool:
