@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import wraps
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,18 @@ def _do_not_wait_for_the_disk() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_sqlite, "_Connection", Unhurried)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_what_runs_exported_files() -> Iterator[None]:
+    """Have the check of an export run in a process that is forked from a warm one; `tests/export` starts one anew."""
+    from tests import processes
+
+    from archwright.export import _verify
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_verify, "run_python", wraps(_verify.run_python)(lambda *arguments: processes.run(*arguments)))
         yield
 
 

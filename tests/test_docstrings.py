@@ -30,6 +30,7 @@ def test_examples_run(path, tmp_path, monkeypatch):
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("[a-z]*/__init__.py"))
 EXCEPTIONS = {
     "build.write_onnx",  # an export takes seconds
+    "build.write_pt2",
     "cost.time_files",  # so it does here
     "cli.main",  # it reads the command line
 }

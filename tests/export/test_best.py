@@ -16,7 +16,7 @@ import archwright as aw
 from archwright import nn
 from archwright.errors import BuildError, StudyError
 from archwright.evaluate import Candidate
-from archwright.export import clear_all_but, export_network, load_best, read_best, save_best
+from archwright.export import clear_all_but, export_network, load_best, measure_networks, read_best, save_best
 from archwright.export._folder import Folder
 
 SPACE = aw.Space(
@@ -351,8 +351,15 @@ def test_weights_of_another_network_are_told(tmp_path):
 
 
 def test_a_folder_that_does_not_exist_is_said_to_be_missing(tmp_path):
-    with pytest.raises(StudyError, match=r"there is no folder .*missing"):
-        export_network(tmp_path / "missing", tmp_path / "out")
+    missing = tmp_path / "missing"
+    for call in (
+        lambda: export_network(missing, tmp_path / "out"),
+        lambda: export_network(missing, tmp_path / "out", trial=3),
+        lambda: load_best(missing, SPACE),
+        lambda: measure_networks(missing, SPACE),
+    ):
+        with pytest.raises(StudyError, match=r"there is no folder .*missing"):
+            call()
     assert not (tmp_path / "out").exists()
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from archwright.build._make import headline, innermost, instantiate, instantiate_settings
     from archwright.build._meta import Shaped, ShapesAlone, drawn_for, tensors_of, zeros_for
     from archwright.build._onnx import write_onnx
+    from archwright.build._pt2 import write_pt2
     from archwright.build._source import closed_source, source
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "write_layer",
     "write_onnx",
     "write_optimizer",
+    "write_pt2",
     "zeros_for",
 ]
 
@@ -64,6 +66,7 @@ __getattr__ = lazy(
         "_make": ["headline", "innermost", "instantiate", "instantiate_settings"],
         "_meta": ["Shaped", "ShapesAlone", "drawn_for", "tensors_of", "zeros_for"],
         "_onnx": ["write_onnx"],
+        "_pt2": ["write_pt2"],
         "_source": ["closed_source", "source"],
     },
 )

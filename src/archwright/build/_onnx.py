@@ -24,7 +24,7 @@ from archwright.errors import BuildError, require
 from archwright.space import TensorSpec
 
 _OPSET = 20
-_BATCHES = (1, 2, 5)
+BATCHES = (1, 2, 5)
 """The batches that a file is checked with: a single sample, as many as the exporter sees, and more."""
 _TOLERANCE = 1e-3  # of the greatest output: a hundred times what another order of additions makes of 32 bits
 _LONGEST = 200  # characters of a cause
@@ -54,26 +54,26 @@ def write_onnx(model: torch.nn.Module, example: Sequence[TensorSpec] | Sequence[
     fixed = tuple(one for one in example if isinstance(one, Tensor))
     specs = [one for one in example if isinstance(one, TensorSpec)]
     # Two samples: the exporter takes an axis of one for a constant.
-    inputs = fixed or _batch(specs, 2)
-    wanted = {} if fixed else {size: _outputs(network, _batch(specs, size)) for size in _BATCHES}
+    inputs = fixed or batch_of(specs, 2)
+    wanted = {} if fixed else {size: outputs_of(network, batch_of(specs, size)) for size in BATCHES}
     problem: Exception | None = None
-    with tempfile.TemporaryDirectory(prefix="archwright-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="archwright-") as folder, quiet():
         file = Path(folder) / "model.onnx"
         for form in _FORMS[:1] if fixed else _FORMS:
             try:
                 _convert(form, copy.deepcopy(network), inputs, file, free=not fixed)
                 for size, outputs in wanted.items():
-                    _check(file, _batch(specs, size), outputs)
+                    _check(file, batch_of(specs, size), outputs)
             except Exception as error:  # whatever a layer, the tracer, the writer or the runtime raises
                 problem = problem or error
             else:
                 path.write_bytes(file.read_bytes())
                 return
     assert problem is not None
-    raise BuildError(f"the network cannot be written as an ONNX file: {_reason(problem)}") from problem
+    raise BuildError(f"the network cannot be written as an ONNX file: {reason_of(problem)}") from problem
 
 
-class _Differs(Exception):
+class Differs(Exception):
     """A file gives something else than PyTorch."""
 
 
@@ -144,24 +144,24 @@ def _convert(form: _Form, network: torch.nn.Module, inputs: tuple[Tensor, ...], 
     )
 
 
-def _batch(specs: Sequence[TensorSpec], size: int) -> tuple[Tensor, ...]:
+def batch_of(specs: Sequence[TensorSpec], size: int) -> tuple[Tensor, ...]:
     return tuple(drawn_for(specs, size=size))
 
 
-def _outputs(network: torch.nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+def outputs_of(network: torch.nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     """Return what a network makes of a batch, tensor by tensor."""
     try:
         with torch.no_grad():
             return [leaf for leaf in tree_leaves(network(*inputs)) if isinstance(leaf, Tensor)]
     except Exception as error:  # whatever a layer raises
-        raise BuildError(f"the network does not run on a batch of {len(inputs[0])}: {_reason(error)}") from error
+        raise BuildError(f"the network does not run on a batch of {len(inputs[0])}: {reason_of(error)}") from error
 
 
 def _check(file: Path, inputs: tuple[Tensor, ...], wanted: Sequence[Tensor]) -> None:
     """Refuse a file that does not give what PyTorch gives.
 
     Raises:
-        _Differs: It does not.
+        Differs: It does not.
     """
     import onnxruntime
 
@@ -170,23 +170,23 @@ def _check(file: Path, inputs: tuple[Tensor, ...], wanted: Sequence[Tensor]) -> 
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     takes = session.get_inputs()
     if any(isinstance(one.shape[0], int) for one in takes):
-        raise _Differs("its forward pass depends on how many samples there are")
+        raise Differs("its forward pass depends on how many samples there are")
     found = session.run(None, {one.name: tensor.numpy() for one, tensor in zip(takes, inputs, strict=True)})
     if [np.shape(one) for one in found] != [tuple(one.shape) for one in wanted]:
-        raise _Differs(f"what it makes of a batch of {len(inputs[0])} has another shape than in PyTorch")
+        raise Differs(f"what it makes of a batch of {len(inputs[0])} has another shape than in PyTorch")
     for one, other in zip(found, wanted, strict=True):
-        if not np.allclose(one, other.numpy(), rtol=0.0, atol=_tolerance(other), equal_nan=True):
-            raise _Differs(f"it gives other numbers for a batch of {len(inputs[0])} than PyTorch")
+        if not np.allclose(one, other.numpy(), rtol=0.0, atol=tolerance(other), equal_nan=True):
+            raise Differs(f"it gives other numbers for a batch of {len(inputs[0])} than PyTorch")
 
 
-def _tolerance(wanted: Tensor) -> float:
+def tolerance(wanted: Tensor) -> float:
     finite = wanted[torch.isfinite(wanted)]
     return _TOLERANCE * (1e-2 + float(finite.abs().max())) if wanted.is_floating_point() and len(finite) else 0.0
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return why a network cannot be exported, as the end of a sentence."""
-    if isinstance(error, _Differs):
+    if isinstance(error, Differs):
         return str(error)
     root = error
     while root.__cause__ is not None:  # the exporter's own words are advice for those who develop it
@@ -203,7 +203,7 @@ def _line(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep back what the exporter prints and logs, such as that torchvision is not installed."""
     before, noise = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.CRITICAL)

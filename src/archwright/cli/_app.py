@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archwright.cli import _draw, _explain, _store, _verify
+from archwright.cli import _draw, _explain, _export, _store, _verify
 from archwright.cli._listing import Kind, entries
 from archwright.cli._options import (
     Baseline,
@@ -403,29 +403,7 @@ def devices(json: Json = False) -> None:
     show_devices(as_json=json)
 
 
-@app.command()
-def export(
-    run: Run,
-    out: Annotated[Path | None, typer.Option(help="New folder for the files; default: RUN-network.")] = None,
-    trial: OfTrial = None,
-    ensemble: Ensemble = False,
-    onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
-    imports: Annotated[
-        list[str] | None, typer.Option(help="Package that model.py may import besides torch; may be repeated.")
-    ] = None,
-    code: Code = None,
-    json: Json = False,
-) -> None:
-    """Export a network: source code, weights, and a prediction script that needs only PyTorch."""
-    from archwright.cli._render import Display
-    from archwright.export import export_network
-    from archwright.study import load
-
-    space = load(run, code=code or ()).space if onnx or imports else None
-    what = "ensemble" if ensemble else "network" if trial is None else f"trial-{trial}"
-    target = out or Path(f"{run.resolve().name}-{what}")
-    files = export_network(run, target, trial=trial, ensemble=ensemble, space=space, onnx=onnx, imports=imports or ())
-    Display(quiet=False).exported(files, as_json=json)
+app.command()(_export.export)
 
 
 @app.command()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shlex
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -204,33 +202,6 @@ class Display(Callback):
             of = counted(len(study.history.complete), "complete trial")
             self.out.line(f"the best {len(ranked)} of {of}; --top lists more")
         self._result(study)
-
-    def exported(self, files: Iterable[Path], *, as_json: bool) -> None:
-        """Show what was exported, and how it is used."""
-        listed = list(files)
-        if as_json:
-            document({"files": [str(file) for file in listed]})
-            return
-        for file in listed:
-            self.out.line(file)
-        folder, names = listed[0].parent, {file.name for file in listed}
-        if "architecture.json" in names:
-            trial = json.loads((folder / "architecture.json").read_text(encoding="utf-8")).get("trial")
-            self.out.line(f"\nThis is the network of trial {trial}.")
-        if {"model.py", "predict.py"} <= names:
-            script = shlex.quote(str(folder / "predict.py"))
-            self.out.line(f"\nPredict from new files without archwright: python {script} FILE...")
-            self.out.line(f"In Python, in {folder}: from predict import load; predictor = load()")
-        elif "model.py" in names:
-            self.out.line(
-                f"\nIn Python, in {folder}: model = build() from model.py, then\n"
-                f'model.load_state_dict(safetensors.torch.load_file("weights.safetensors")); model.eval()'
-            )
-        else:
-            self.out.line(
-                "\nThere is no model.py: the source of this network cannot be written; log.txt of the run says why. "
-                "Build the network with archwright: aw.load(RUN).best.load()"
-            )
 
     def names(self, entries: Iterable[Entry[Any]], *, as_json: bool) -> None:
         """List what is registered."""

@@ -10,12 +10,13 @@ from archwright.export._best import (
     POOL,
     TOP,
     clear_all_but,
-    export_network,
     load_best,
     read_best,
     save_best,
 )
+from archwright.export._card import Card
 from archwright.export._ensemble import Members
+from archwright.export._export import FORMATS, export_network
 from archwright.export._measure import Measured, measure_networks
 from archwright.export._saved import Saved
 
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BEST",
     "ENSEMBLE",
+    "FORMATS",
     "FRONT",
     "POOL",
     "TOP",
+    "Card",
     "Measured",
     "Members",
     "Predictor",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from archwright import _disk
@@ -100,7 +99,7 @@ def save_best(
     reason = None
     if source and "model" in space.parts and (candidate is not None or specs is not None):
         try:
-            written = _source(space, members or architecture, specs, preprocess)
+            written = source_of(space, members or architecture, specs, preprocess)
             if candidate is not None:
                 from archwright.export._verify import check_source
 
@@ -175,79 +174,7 @@ def load_best(folder: str | Path, space: Space, name: str = BEST) -> torch.nn.Mo
         >>> torch.equal(load_best("run", space).weight, candidate.model.weight)
         True
     """
-    return _found(folder, name).network(space)
-
-
-def export_network(
-    folder: str | Path,
-    out: str | Path,
-    *,
-    trial: int | None = None,
-    ensemble: bool = False,
-    space: Space | None = None,
-    onnx: bool = False,
-    imports: Sequence[str] = (),
-) -> list[Path]:
-    """Copy the files of a network of a run folder to a new folder.
-
-    Args:
-        folder: The run folder; it is not changed.
-        out: A new or empty folder; it receives model.py, weights.safetensors and the other files of the network.
-        trial: The number of a trial on the front or of the best that are kept; by default the best.
-        ensemble: Whether to take the ensemble instead.
-        space: The search space; needed for `onnx` and `imports`.
-        onnx: Whether to write model.onnx too.
-        imports: Packages that model.py may import besides torch; with any, the source is generated again.
-
-    Returns:
-        The files written.
-
-    Raises:
-        StudyError: There is no network yet, none of the trial is kept, its files are damaged, or `out` is not empty; or
-            both a trial and the ensemble are asked for.
-        BuildError: The network cannot be written as an ONNX file, or as source.
-        MissingExtra: The ONNX exporter is not installed.
-
-    Example:
-        >>> from archwright.export import export_network, save_best
-        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(2, 3, name="width")), example_input=(4,))
-        >>> candidate = aw.Candidate(space, aw.Architecture({"width": 3}), seed=0)
-        >>> save_best("trained", space=space, architecture=candidate.architecture, candidate=candidate, metrics={})
-        >>> sorted(path.name for path in export_network("trained", "exported"))
-        ['architecture.json', 'metrics.json', 'model.py', 'weights.safetensors']
-    """
-    if space is None and (onnx or imports):
-        raise StudyError("to write model.onnx, or model.py anew, the space that was searched is needed: space=...")
-    if trial is not None and ensemble:
-        raise StudyError(f"either the network of a trial or the ensemble: trial={trial} and ensemble=True were given")
-    place = ENSEMBLE if ensemble else BEST
-    saved = _found(folder, place) if trial is None else _of_trial(Path(folder), trial)
-    target = Path(out)
-    if target.exists() and not target.is_dir():
-        raise StudyError(f"{target} is a file; name a new folder")
-    if target.exists() and any(target.iterdir()):
-        raise StudyError(f"{target} is not empty; name a new folder")
-    files = dict(saved.files)
-    if space is not None and onnx:
-        with TemporaryDirectory() as temporary:
-            file = Path(temporary) / "model.onnx"
-            write_onnx_file(saved, space, file)
-            files[file.name] = file.read_bytes()
-    if space is not None and imports:
-        specs = saved.example_input or space.example_input
-        preprocess = saved.preprocess()
-        files[SOURCE] = _source(space, saved.members or saved.architecture, specs, preprocess, imports)
-        if preprocess is not None:
-            from archwright.export._preprocess import preprocess_files
-
-            files |= preprocess_files(preprocess)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            _disk.write(target / name, content)
-    except OSError as error:
-        raise StudyError(f"{target} cannot be written to: {error}") from error
-    return sorted(target / name for name in files)
+    return found_network(folder, name).network(space)
 
 
 def write_onnx_file(saved: Saved, space: Space, file: Path) -> None:
@@ -266,7 +193,7 @@ def write_onnx_file(saved: Saved, space: Space, file: Path) -> None:
         write_raw_onnx(network, preprocess, specs, file)
 
 
-def _source(
+def source_of(
     space: Space, network: Architecture | Members, specs: Any, preprocess: Any, imports: Sequence[str] | None = None
 ) -> bytes:
     """Return the text of model.py."""
@@ -281,12 +208,12 @@ def _source(
     return source.encode()
 
 
-def _of_trial(folder: Path, trial: int) -> Saved:
+def network_of_trial(folder: Path, trial: int) -> Saved:
     for name in (f"{FRONT}/{trial}", f"{TOP}/{trial}"):
         saved = read_best(folder, name)
         if saved is not None:
             return saved
-    best = _found(folder, BEST)
+    best = found_network(folder, BEST)
     if best.trial == trial:
         return best
     kept = sorted(
@@ -307,7 +234,7 @@ def _weights(model: torch.nn.Module, architecture: Architecture) -> bytes:
     return save(tensors, metadata={"architecture": architecture.id})
 
 
-def _found(folder: str | Path, name: str) -> Saved:
+def found_network(folder: str | Path, name: str) -> Saved:
     saved = read_best(folder, name)
     if saved is not None:
         return saved

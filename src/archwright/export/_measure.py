@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from archwright.cost import Counted, Target, Timing, time_files, time_networks
 from archwright.errors import StudyError
-from archwright.export._best import BEST, FRONT, kept_trials, read_best, write_onnx_file
+from archwright.export._best import BEST, FRONT, found_network, kept_trials, read_best, write_onnx_file
 from archwright.export._saved import Saved
 from archwright.space import Space
 
@@ -69,9 +69,7 @@ def measure_networks(
     target = Target.parse(target)
     root = Path(folder)
     names = [f"{FRONT}/{number}" for number in kept_trials(root, FRONT)] or [BEST]
-    found = [saved for name in names if (saved := read_best(root, name)) is not None]
-    if not found:
-        raise StudyError(f"{folder} holds no network yet: no trial is complete")
+    found = [saved for name in names if (saved := read_best(root, name)) is not None] or [found_network(root, BEST)]
     specs = found[0].example_input or space.example_input
     if specs is None:
         raise StudyError(f"{folder} does not say what goes into its networks, so they cannot be run")

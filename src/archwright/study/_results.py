@@ -326,6 +326,52 @@ class Results(Explained):
         except InputError as error:
             raise DataError(str(error)) from error
 
+    def export(
+        self,
+        out: str | os.PathLike[str],
+        *,
+        trial: int | None = None,
+        ensemble: bool = False,
+        formats: Sequence[str] | None = None,
+        imports: Sequence[str] = (),
+        licence: str | None = None,
+    ) -> list[Path]:
+        """Write a trained network with a model card into a new folder.
+
+        The files of each format are run on raw inputs in a new process without archwright, and written only if their
+        outputs are those of the trained network.
+
+        Args:
+            out: A new or empty folder.
+            trial: The number of a trial whose network is kept; by default the best.
+            ensemble: Whether to take the ensemble instead.
+            formats: "torch": source, weights, and a script for predictions; "source": the source alone; "onnx":
+                model.onnx; "pt2": model.pt2, a program of `torch.export`. By default "torch", without source where it
+                cannot be written.
+            imports: Packages that model.py may import besides torch.
+            licence: The licence of the network for the card, such as "apache-2.0".
+
+        Returns:
+            The files written.
+
+        Raises:
+            UnknownName: There is no such format.
+            StudyError: There is no such network, the folder is not empty, or the study has no run folder.
+            BuildError: A format cannot carry the network; the message says why.
+            MissingExtra: The ONNX exporter is not installed.
+        """
+        from archwright.study._export import export
+
+        return export(
+            self,
+            Path(out),
+            trial=trial,
+            ensemble=ensemble,
+            formats=formats,
+            imports=imports,
+            licence=licence,
+        )
+
     @property
     def baselines(self) -> tuple[Baseline, ...]:
         """The classical methods that were fitted before the first trial, in order."""
