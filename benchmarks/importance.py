@@ -1,8 +1,8 @@
 """How well the importance of decisions is told: against known shares of variance, beside Optuna's evaluators.
 
-`python benchmarks/importance.py [--trials 200] [--seeds 5]`: functions whose shares of variance by main effects are
-known; random trials, with noise of a tenth of the function's standard deviation; Spearman's correlation of the shares
-with the truth. `--time`: seconds for 1,000 trials of 30 decisions.
+`python benchmarks/importance.py [--functions additive] [--trials 100 300 1000] [--seeds 5]`: functions whose shares of
+variance by main effects are known; random trials, with noise of a tenth of the function's standard deviation;
+Spearman's correlation of the shares with the truth. `--time`: seconds for 1,000 trials of 30 decisions.
 """
 
 import argparse
@@ -127,9 +127,9 @@ def methods(seed):
     }
 
 
-def agreement(trials, seeds):
-    for name, make in FUNCTIONS.items():
-        space, function, truth = make()
+def agreement(names, trials, seeds):
+    for name in names:
+        space, function, truth = FUNCTIONS[name]()
         for count in trials:
             found = {}
             for seed in range(seeds):
@@ -161,6 +161,7 @@ def seconds(seeds):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, nargs="*", default=[100, 300, 1000])
+    parser.add_argument("--functions", nargs="*", default=list(FUNCTIONS), choices=list(FUNCTIONS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--time", action="store_true")
     given = parser.parse_args()
@@ -169,4 +170,4 @@ if __name__ == "__main__":
     if given.time:
         seconds(3)
     else:
-        agreement(given.trials, given.seeds)
+        agreement(given.functions, given.trials, given.seeds)
