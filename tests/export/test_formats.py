@@ -34,7 +34,7 @@ def trained(few_digits, tmp_path_factory) -> aw.Study:
 def exported(trained, tmp_path_factory):
     """The folder of an export in all formats."""
     out = tmp_path_factory.mktemp("exported") / "digits"
-    trained.export(out, formats=["torch", "onnx", "pt2"], licence="apache-2.0")
+    trained.export(out, formats=["torch", "onnx", "pt2"], quantise="int8", licence="apache-2.0")
     return out
 
 
@@ -80,6 +80,49 @@ def test_files_are_held_to_the_network_in_a_new_process(trained, exported, tmp_p
     (folder / "model.py").write_text("import archwright\n" + source)
     with pytest.raises(BuildError, match="'torch' cannot carry this network: its files do not run"):
         _verify.check_files(folder, network, saved.example_input, formats)
+
+
+def test_integers_of_8_bits_are_measured_beside_the_network(trained, exported):
+    figures = json.loads((exported / "metrics.json").read_text())["measured"]
+    assert set(figures) == {"model.onnx", "model.int8.onnx"}
+    before, after = figures["model.onnx"], figures["model.int8.onnx"]
+    for name in ("accuracy", "f1", "loss"):  # of the file itself: as the training has tested the network
+        assert before[f"test_{name}"] == pytest.approx(trained.test[f"test_{name}"], abs=1e-4)
+    task = trained.evaluator.task
+    session = onnxruntime.InferenceSession(exported / "model.int8.onnx")
+    for part, prefix in ((task.validation, ""), (task.test, "test_")):
+        (scores,) = session.run(None, {"input": part.inputs.float().numpy()})
+        right = (scores.argmax(1) == part.targets.numpy()).mean()
+        assert after[f"{prefix}accuracy"] == pytest.approx(right)
+    assert 0 < after["loss"] != before["loss"]
+    assert abs(after["loss"] - before["loss"]) < 0.1 * before["loss"]
+    assert after["bytes"] == (exported / "model.int8.onnx").stat().st_size < before["bytes"]
+    assert min(after["latency_ms"], before["latency_ms"]) > 0
+    assert "preprocess" in session.get_modelmeta().custom_metadata_map
+    card = (exported / "README.md").read_text()
+    assert f"| test_accuracy | {before['test_accuracy']:.6g} | {after['test_accuracy']:.6g} |" in card
+
+
+def test_integers_of_8_bits_of_a_table_keep_columns_of_any_size_and_the_units(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(300, 3, generator=generator)
+    targets = 100 + 50 * (inputs[:, :1] - inputs[:, 1:2])
+    data = aw.data((inputs * torch.tensor([1.0, 1000.0, 1e6]), targets.double()), task="regression")
+    space = aw.Space(model=nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, 1)), example_input=(3,))
+    training = aw.Training(data, epochs=15)
+    budget = aw.Budget(trials=1)
+    study = aw.search(space, training, strategy="random", budget=budget, final=False, path=tmp_path / "run")
+    study.export(tmp_path / "out", formats=["onnx"], quantise="int8")
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())["measured"]
+    before, after = (figures[name]["rmse"] for name in ("model.onnx", "model.int8.onnx"))
+    assert before == pytest.approx(study.best.metrics["rmse"], rel=1e-3)
+    assert before < 5
+    assert after < before + 2
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "model.int8.onnx")
+    (found,) = session.run(None, {"input": study.evaluator.task.validation.inputs.numpy()})
+    assert np.sqrt(((found - study.evaluator.task.validation.targets.numpy()) ** 2).mean()) == pytest.approx(
+        after, rel=1e-3
+    )
 
 
 class ByTheData(torch.nn.Module):

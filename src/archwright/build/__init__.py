@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from archwright.build._kinds import is_layer, is_row
     from archwright.build._make import headline, innermost, instantiate, instantiate_settings
     from archwright.build._meta import Shaped, ShapesAlone, drawn_for, tensors_of, zeros_for
-    from archwright.build._onnx import write_onnx
+    from archwright.build._onnx import quiet, write_onnx
     from archwright.build._pt2 import write_pt2
     from archwright.build._source import closed_source, source
 
@@ -43,6 +43,7 @@ __all__ = [
     "is_layer",
     "is_row",
     "is_unsized",
+    "quiet",
     "size_lazy_layers",
     "source",
     "tensors_of",
@@ -65,7 +66,7 @@ __getattr__ = lazy(
         "_kinds": ["is_layer", "is_row"],
         "_make": ["headline", "innermost", "instantiate", "instantiate_settings"],
         "_meta": ["Shaped", "ShapesAlone", "drawn_for", "tensors_of", "zeros_for"],
-        "_onnx": ["write_onnx"],
+        "_onnx": ["quiet", "write_onnx"],
         "_pt2": ["write_pt2"],
         "_source": ["closed_source", "source"],
     },

@@ -204,7 +204,13 @@ def _line(error: BaseException) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep back what the exporter prints and logs, such as that torchvision is not installed."""
+    """Keep back what an exporter prints and logs, such as that torchvision is not installed.
+
+    Example:
+        >>> from archwright.build import quiet
+        >>> with quiet():
+        ...     print("noise")
+    """
     before, noise = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.CRITICAL)
     try:

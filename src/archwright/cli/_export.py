@@ -33,6 +33,10 @@ def export(
     imports: Annotated[
         list[str] | None, typer.Option(help="Package that model.py may import besides torch; may be repeated.")
     ] = None,
+    quantise: Annotated[
+        str | None,
+        typer.Option(help="int8: write model.onnx and model.int8.onnx, and measure metrics and latency of both."),
+    ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the network for its model card: apache-2.0.")] = None,
     code: Code = None,
     json: Json = False,
@@ -48,13 +52,19 @@ def export(
     try:
         study = _opened(run, code or ())
     except ArchwrightError as error:
-        if formats or imports or licence:
+        if formats or imports or quantise or licence:
             raise
         problem = error
         files = export_network(run, target, trial=trial, ensemble=ensemble)
     else:
         files = study.export(
-            target, trial=trial, ensemble=ensemble, formats=formats, imports=imports or (), licence=licence
+            target,
+            trial=trial,
+            ensemble=ensemble,
+            formats=formats,
+            imports=imports or (),
+            quantise=quantise,
+            licence=licence,
         )
     if problem is not None:
         told = f"the files are copied without a check against the trained network, and have no model card: {problem}"
@@ -85,6 +95,10 @@ def _show(files: Sequence[Path], *, chosen: bool, as_json: bool) -> None:
     if "architecture.json" in names:
         trial = json_.loads((folder / "architecture.json").read_text(encoding="utf-8")).get("trial")
         out.line(f"\nThis is the network of trial {trial}.")
+    measured = json_.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("measured", {})
+    for name, figures in measured.items():
+        shown = ("accuracy", "test_accuracy", "rmse", "test_rmse", "loss", "latency_ms", "bytes")
+        out.line(f"{name}: {', '.join(f'{each} {figures[each]:.6g}' for each in shown if each in figures)}")
     if {"model.py", "predict.py"} <= names:
         script = shlex.quote(str(folder / "predict.py"))
         out.line(f"\nPredict from new files without archwright: python {script} FILE...")

@@ -12,17 +12,18 @@ from archwright import _disk
 from archwright.errors import BuildError, CostError, StudyError, unknown
 from archwright.export._best import BEST, ENSEMBLE, SOURCE, found_network, network_of_trial, source_of, write_onnx_file
 from archwright.export._card import Card
-from archwright.export._folder import INDEX
+from archwright.export._folder import INDEX, as_json
 from archwright.export._saved import FIGURES, PREPROCESS, SCRIPT, WEIGHTS, Saved
 from archwright.space import Space, TensorSpec
 
 if TYPE_CHECKING:
     from archwright.datasets import Preprocess
+    from archwright.tasks import Task
 
 FORMATS = ("torch", "source", "onnx", "pt2")
 """The formats of exports."""
 
-README = "README.md"
+README, INT8 = "README.md", "model.int8.onnx"
 
 _ALWAYS = (INDEX, FIGURES, PREPROCESS)
 _FILES = {"torch": (SOURCE, WEIGHTS), "source": (SOURCE,)}  # what a format consists of
@@ -39,6 +40,7 @@ def export_network(
     formats: Sequence[str] | None = None,
     onnx: bool = False,
     imports: Sequence[str] = (),
+    int8: Task | None = None,
     card: Card | None = None,
 ) -> list[Path]:
     """Write a network of a run folder into a new folder.
@@ -58,6 +60,9 @@ def export_network(
             preprocessing are always written.
         onnx: Whether to write model.onnx too.
         imports: Packages that model.py may import besides torch.
+        int8: The task of the network, to write model.onnx and beside it model.int8.onnx, with weights and activations
+            of 8 bits, which are calibrated on training samples. The metrics and the latency of both are measured, and
+            are in metrics.json and the card.
         card: What a model card says; it is written as README.md.
 
     Returns:
@@ -83,6 +88,7 @@ def export_network(
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
     more = (*(name for name in wanted if name in _ANEW), *["onnx"] * (onnx and "onnx" not in wanted))
+    more += ("onnx",) * (int8 is not None and "onnx" not in more)
     if space is None and (more or imports):
         raise StudyError(
             f"to write {', '.join(more) or 'model.py anew'}, the space that was searched is needed: space=..."
@@ -106,10 +112,14 @@ def export_network(
         }
         kept |= {SCRIPT} if "torch" in wanted else set()
         files = {name: content for name, content in files.items() if name in kept}
+    measured: dict[str, Any] | None = None
+    if space is not None and int8 is not None:
+        files[INT8], measured = _quantised(saved, space, files["model.onnx"], int8)
+        files[FIGURES] = as_json({**_disk.parse_json(files[FIGURES], FIGURES), "measured": measured})
     if card is not None:
         sizes = {name: len(content) for name, content in sorted(files.items())}
         costs = {} if space is None else _costs(saved, space)
-        files[README] = card.write(saved, saved.preprocess(), sizes=sizes, costs=costs).encode()
+        files[README] = card.write(saved, saved.preprocess(), sizes=sizes, costs=costs, measured=measured).encode()
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -180,6 +190,20 @@ def _write_pt2_file(saved: Saved, space: Space, file: Path) -> None:
         raise StudyError(f"{saved.place} does not say what goes into the network: a pt2 file needs to know")
     extra = {} if preprocess is None else {PREPROCESS: saved.files[PREPROCESS].decode()}
     write_pt2(_on_raw(saved.network(space), preprocess), specs, file, extra=extra)
+
+
+def _quantised(saved: Saved, space: Space, content: bytes, task: Task) -> tuple[bytes, dict[str, Any]]:
+    """Return an ONNX file with integers of 8 bits, and what was measured of it and of the file it is made of."""
+    from archwright.export._int8 import check_same_data, quantise
+
+    specs, preprocess = _specs(saved, space), saved.preprocess()
+    assert specs is not None  # or there would be no ONNX file
+    check_same_data(task, preprocess)
+    with TemporaryDirectory(prefix="archwright-") as temporary:
+        file, out = Path(temporary) / "model.onnx", Path(temporary) / INT8
+        file.write_bytes(content)
+        measured = quantise(file, out, _on_raw(saved.network(space), preprocess), task, specs)
+        return out.read_bytes(), measured
 
 
 def _on_raw(network: Any, preprocess: Preprocess | None) -> Any:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archwright._words import counted
-from archwright.errors import StudyError
+from archwright.errors import StudyError, unknown
 
 if TYPE_CHECKING:
     from archwright.export import Card
     from archwright.study._results import Results
+    from archwright.tasks import Task
 
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.-]{0,60}")
 
@@ -25,6 +26,7 @@ def export(
     ensemble: bool,
     formats: Sequence[str] | None,
     imports: Sequence[str],
+    quantise: str | None,
     licence: str | None,
 ) -> list[Path]:
     """Write a network of a study with a model card into a new folder; see `Study.export`."""
@@ -32,6 +34,8 @@ def export(
 
     if study.path is None:
         raise StudyError("this study has no run folder, so no network is saved: give the search path=")
+    if quantise not in (None, "int8"):
+        raise unknown("quantisation", quantise, ["int8"])
     if licence is not None and not _LICENCE.fullmatch(licence):
         raise StudyError(f"licence={licence!r} is no identifier of a licence, such as 'apache-2.0', 'mit' or 'other'")
     return export_network(
@@ -42,8 +46,16 @@ def export(
         space=study.space,
         formats=formats,
         imports=imports,
+        int8=None if quantise is None else _task(study),
         card=_card(study, out, licence),
     )
+
+
+def _task(study: Results) -> Task:
+    task: Task | None = study.evaluator.task
+    if task is None:
+        raise StudyError("int8 is calibrated on training samples, and the evaluator of this study has no task")
+    return task
 
 
 def _card(study: Results, out: Path, licence: str | None) -> Card:

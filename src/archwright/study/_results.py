@@ -334,6 +334,7 @@ class Results(Explained):
         ensemble: bool = False,
         formats: Sequence[str] | None = None,
         imports: Sequence[str] = (),
+        quantise: str | None = None,
         licence: str | None = None,
     ) -> list[Path]:
         """Write a trained network with a model card into a new folder.
@@ -349,6 +350,8 @@ class Results(Explained):
                 model.onnx; "pt2": model.pt2, a program of `torch.export`. By default "torch", without source where it
                 cannot be written.
             imports: Packages that model.py may import besides torch.
+            quantise: "int8" to write model.onnx and model.int8.onnx, with weights and activations of 8 bits, calibrated
+                on training samples. The metrics and the latency of both are measured.
             licence: The licence of the network for the card, such as "apache-2.0".
 
         Returns:
@@ -369,6 +372,7 @@ class Results(Explained):
             ensemble=ensemble,
             formats=formats,
             imports=imports,
+            quantise=quantise,
             licence=licence,
         )
 
