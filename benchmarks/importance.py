@@ -3,6 +3,7 @@
 `python benchmarks/importance.py [--functions additive] [--trials 100 300 1000] [--seeds 5]`: functions whose shares of
 variance by main effects are known; random trials, with noise of a tenth of the function's standard deviation;
 Spearman's correlation of the shares with the truth. `--time`: seconds for 1,000 trials of 30 decisions.
+`--noise`: how many decisions are called more than noise where all is noise.
 """
 
 import argparse
@@ -158,16 +159,38 @@ def seconds(seeds):
         print(f"1,000 trials of 30 decisions  {method:<20} {wall:.2f} s, {process:.2f} s of the processor")
 
 
+def false_findings(seeds):
+    space = aw.Space(
+        **{f"r{i}": aw.real(0.0, 1.0, name=f"r{i}") for i in range(4)},
+        **{f"c{i}": aw.choice(0, 1, name=f"c{i}") for i in range(3)},
+        **{f"d{i}": aw.choice(*range(5), name=f"d{i}") for i in range(5)},
+    )
+    for count in (30, 100, 300):
+        for method in ("fanova", "ped-anova"):
+            found = 0
+            for seed in range(seeds):
+                rng = np.random.default_rng(seed)
+                done = [
+                    aw.Trial(i, space.sample(rng), "complete", {"value": float(rng.normal())}) for i in range(count)
+                ]
+                rows = importance(space, done, aw.Objective("value"), method=method, seed=seed).rows
+                found += sum(not row.noise for row in rows)
+            print(f"{count:>5} trials of noise  {method:<10} {found} of {12 * seeds} decisions called more than noise")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, nargs="*", default=[100, 300, 1000])
     parser.add_argument("--functions", nargs="*", default=list(FUNCTIONS), choices=list(FUNCTIONS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--time", action="store_true")
+    parser.add_argument("--noise", action="store_true")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore")
     if given.time:
         seconds(3)
+    elif given.noise:
+        false_findings(given.seeds)
     else:
         agreement(given.functions, given.trials, given.seeds)
