@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import wraps
 from itertools import count
 from pathlib import Path
@@ -37,6 +38,17 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("default"), derandomize=False, max_examples=1000)
 settings.load_profile("default")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect tests, not garbage: what is imported stays, and is never looked through. Later, do so seldom."""
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.set_threshold(10_000)
+    gc.enable()
+    return collected
 
 
 @pytest.fixture(scope="session", autouse=True)

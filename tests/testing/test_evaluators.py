@@ -70,8 +70,8 @@ class TestTaskOfTwoInputs(EvaluatorSuite):
 
 class TestProxies(EvaluatorSuite):
     @pytest.fixture(params=[name for name in proxies.names() if name != "az-nas"])
-    def evaluator(self, request):
-        return ProxyEvaluator(aw.Training(aw.data("digits"), epochs=1), request.param, batch_size=16)
+    def evaluator(self, request, few_digits):
+        return ProxyEvaluator(aw.Training(aw.data(few_digits), epochs=1), request.param, batch_size=16)
 
     @pytest.fixture
     def space(self):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 import torch
 from hypothesis import given
+from tests.testing.ready import ready
 
 import archwright as aw
 from archwright import nn, optim
@@ -14,44 +13,11 @@ from archwright.space import Space
 from archwright.testing import SpaceSuite, expressions, random_spaces
 from archwright.testing._spaces import check_build_and_source
 
-SMALL = {  # options that make a registered space quick to build
-    "accel-nasbench": {"input_shape": (3, 32, 32), "classes": 10},
-    "convnext": {"input_shape": (3, 8, 8), "widths": (4, 8), "blocks": (1, 2), "kernels": (5, 7), "expansions": (2, 3)},
-    "mobile": {"input_shape": (3, 8, 8), "widths": (4, 8), "blocks": (1, 2), "kernels": (3, 5), "expansions": (3, 4)},
-    "vit": {"input_shape": (3, 8, 8), "widths": (8, 16), "layers": (1, 2), "heads": (1, 2), "head_size": 8},
-    "detector": {"input_shape": (1, 32, 32), "widths": (8, 16), "necks": (8, 16), "repeats": (1, 2), "depths": (1, 2)},
-    "forecaster": {"input_shape": (24, 3), "classes": 2, "horizon": 4, "lookbacks": (12, 24)},
-    "language": {"input_shape": (8,), "vocabulary": 20, "widths": (16, 32), "layers": (1, 2), "nodes": 3},
-    "recommender": {"users": 5, "items": 7, "widths": (2, 4)},
-    "tagger": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
-    "tabular": {"input_shape": (6,), "columns": (0, 0, 4)},
-    "text": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
-    "translator": {
-        "input_shape": (8,),
-        "length": 6,
-        "widths": (8, 16),
-        "encoder_layers": (2, 3),
-        "decoder_layers": (1, 1),
-    },
-    "unet": {"input_shape": (1, 8, 8), "depths": (1, 2), "widths": (4, 8)},
-    "audio": {"input_shape": (1000,), "widths": (8, 16)},
-    "convnet": {"input_shape": (1, 8, 8)},
-    "darts": {"input_shape": (3, 8, 8)},
-    "nasbench101": {"N": 1, "C": 6, "input_shape": (3, 8, 8)},
-    "nasbench201": {"N": 1, "C": 4, "input_shape": (3, 8, 8)},
-    "speech": {"input_shape": (1000,), "widths": (8, 16)},
-}
-
-
-@functools.cache
-def _registered(name: str) -> Space:
-    return aw.spaces.create(name, **SMALL.get(name, {}))
-
 
 class TestRegistered(SpaceSuite):
     @pytest.fixture(params=aw.spaces.names())
     def space(self, request) -> Space:
-        return _registered(request.param)
+        return ready(request.param)
 
 
 def _joint() -> Space:

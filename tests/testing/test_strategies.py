@@ -28,7 +28,7 @@ SETTINGS = {
 
 
 class TestRegistered(StrategySuite):
-    trials = 30
+    trials = 24
 
     @pytest.fixture(params=sorted({*aw.strategies.names()} - ELSEWHERE))
     def strategy(self, request) -> Strategy:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from tests.testing.ready import ready
 
 import archwright as aw
 from archwright import nn, optim
@@ -15,54 +15,17 @@ from archwright import supernet as room
 from archwright.supernet import Draw, Supernet
 from archwright.testing import SupernetSuite
 
-IMAGE = {"input_shape": (3, 16, 16), "classes": 3}
-SMALL = {  # options that make a registered space quick to compile
-    "accel-nasbench": {"input_shape": (3, 32, 32), "classes": 3},
-    "convnext": {**IMAGE, "widths": (4, 8), "blocks": (1, 2), "kernels": (5, 7), "expansions": (2, 3)},
-    "mobile": {**IMAGE, "widths": (4, 8), "blocks": (1, 2), "kernels": (3, 5), "expansions": (3, 4)},
-    "vit": {**IMAGE, "widths": (8, 16), "layers": (1, 2), "heads": (1, 2), "head_size": 8},
-    "detector": {"input_shape": (1, 32, 32), "widths": (8, 16), "necks": (8, 16), "repeats": (1, 2), "depths": (1, 2)},
-    "forecaster": {"input_shape": (24, 3), "classes": 2, "horizon": 4, "lookbacks": (12, 24)},
-    "language": {"input_shape": (8,), "vocabulary": 20, "widths": (16, 32), "layers": (1, 2), "nodes": 3},
-    "recommender": {"users": 5, "items": 7, "widths": (2, 4)},
-    "tagger": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
-    "tabular": {"input_shape": (6,), "columns": (0, 0, 4)},
-    "text": {"input_shape": (8,), "vocabulary": 20, "widths": (8, 16)},
-    "translator": {
-        "input_shape": (8,),
-        "length": 6,
-        "widths": (8, 16),
-        "encoder_layers": (2, 3),
-        "decoder_layers": (1, 1),
-    },
-    "unet": {"input_shape": (1, 8, 8), "depths": (1, 2), "widths": (4, 8)},
-    "audio": {"input_shape": (1000,), "classes": 3, "widths": (8, 16)},
-    "convnet": {**IMAGE, "filters": (4, 8)},
-    "darts": {**IMAGE, "C": 4, "layers": 3},
-    "digits-cells": {},
-    "mlp": {"input_shape": (12,), "classes": 3},
-    "nasbench101": {**IMAGE, "N": 1, "C": 6},
-    "nasbench201": {**IMAGE, "N": 1, "C": 4},
-    "natsbench-size": IMAGE,
-    "resnet": {**IMAGE, "widths": (16, 32), "blocks": (1, 2)},
-    "speech": {"input_shape": (1000,), "classes": 3, "widths": (8, 16)},
-}
-
-
 QUICK = ["digits-cells", "natsbench-size"]  # each relaxation meets these: branches alone, and sizes alone
-
-
-@functools.cache
-def _space(name: str) -> aw.Space:
-    return aw.spaces.create(name, **SMALL.get(name, {}))
 
 
 @pytest.fixture(scope="module", params=aw.spaces.names())
 def of_space(request) -> Supernet:
-    return Supernet(_space(request.param), "softmax").double()
+    return Supernet(ready(request.param), "softmax").double()
 
 
 class TestSpaces(SupernetSuite):
+    samples = 2
+
     @pytest.fixture
     def supernet(self, of_space) -> Supernet:
         return of_space
@@ -120,10 +83,12 @@ WRITTEN = {"mixed": _mixed, "two-inputs": _two_inputs, "words": _words}
 @pytest.fixture(scope="module", params=itertools.product(room.names(), [*WRITTEN, *QUICK]), ids="-".join)
 def of_relaxation(request) -> Supernet:
     relaxation, name = request.param
-    return Supernet(WRITTEN[name]() if name in WRITTEN else _space(name), relaxation).double()
+    return Supernet(WRITTEN[name]() if name in WRITTEN else ready(name), relaxation).double()
 
 
 class TestRelaxations(SupernetSuite):
+    samples = 2
+
     @pytest.fixture
     def supernet(self, of_relaxation) -> Supernet:
         return of_relaxation

@@ -8,11 +8,8 @@ import runpy
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +21,7 @@ from archwright.evaluate import Candidate, Evaluator, Stopped
 from archwright.execute import Job, Report, Worker
 from archwright.space import Space
 from archwright.study import Budget, Study, restore_evaluator
+from archwright.testing._process import elsewhere
 from archwright.trials import Objective
 
 Listener: TypeAlias = Callable[[float, Mapping[str, float]], None]
@@ -131,7 +129,7 @@ class EvaluatorSuite:
         text = json.dumps({"evaluator": written, "space": place, "job": job.to_json()})
         assert Job.from_json(json.loads(text)["job"]) == job
         report, _ = Worker(space, evaluator).run(job)
-        told = json.loads(_other_process().submit(_evaluated, text).result())
+        told = json.loads(elsewhere(_evaluated, text))
         assert replace(Report.from_json(told), seconds=report.seconds) == report
 
     def test_files_of_the_user_are_neither_removed_nor_replaced(
@@ -169,12 +167,6 @@ class EvaluatorSuite:
         """What describes the evaluator is JSON, if it can be described."""
         written = evaluator.to_json()
         assert written is None or json.loads(json.dumps(written)) == written
-
-
-@cache
-def _other_process() -> ProcessPoolExecutor:
-    """Return a process that has been started from nothing, for all tests."""
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
 def _evaluated(text: str) -> str:

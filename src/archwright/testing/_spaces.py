@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from itertools import islice, pairwise
 from typing import Any
@@ -16,13 +13,7 @@ import pytest
 
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import Architecture, Space
-
-_ELSEWHERE = """
-import json, sys
-from archwright.space import Space
-from archwright.testing._spaces import moves
-print(json.dumps(moves(Space.from_json(json.load(sys.stdin)))))
-"""
+from archwright.testing._process import elsewhere
 
 
 class SpaceSuite:
@@ -168,8 +159,13 @@ class SpaceSuite:
 
     def test_another_process_moves_alike(self, space: Space) -> None:
         """The same seed gives the same samples and mutations in processes with different hash seeds."""
-        _again(space)
-        assert json.loads(_elsewhere(json.dumps(space.to_json()))) == json.loads(json.dumps(moves(space)))
+        try:
+            there = elsewhere(_read_and_moved, json.dumps(_written(space)))
+        except SpaceError as error:
+            if "is not imported" in str(error) or "a file may name" in str(error):
+                pytest.skip("the space uses code that another process has not imported")
+            raise
+        assert there == _moved(space)
 
     # ------------------------------------------------------------------ building
 
@@ -221,26 +217,23 @@ def check_build_and_source(space: Space, architecture: Mapping[str, Any], inputs
 
 
 def _again(space: Space) -> Space:
+    return Space.from_json(json.loads(json.dumps(_written(space))))
+
+
+def _written(space: Space) -> Any:
     try:
-        return Space.from_json(json.loads(json.dumps(space.to_json())))
+        return space.to_json()
     except SpaceError as error:
         pytest.skip(f"the space cannot be written down: {error}")
 
 
-def moves(space: Space) -> list[Any]:
-    """Return the space's fingerprint, and the results of one move of each kind, as JSON values."""
+def _read_and_moved(text: str) -> str:
+    return _moved(Space.from_json(json.loads(text)))
+
+
+def _moved(space: Space) -> str:
+    """Return the fingerprint of a space, and the results of one move of each kind, as JSON."""
     rng = np.random.default_rng(7)
     first, second = space.sample(rng), space.sample(rng)
     made = [first, second, space.mutate(first, rng), space.crossover(first, second, rng), *space.neighbours(first, rng)]
-    return [space.fingerprint, *([architecture.id, list(architecture.items())] for architecture in made)]
-
-
-def _elsewhere(text: str) -> str:
-    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    ran = subprocess.run(
-        [sys.executable, "-c", _ELSEWHERE], input=text, env=environment, capture_output=True, text=True, check=False
-    )
-    if "is not imported" in ran.stderr or "a file may name" in ran.stderr:
-        pytest.skip("the space uses code that another process has not imported")
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    return json.dumps([space.fingerprint, *([each.id, list(each.items())] for each in made)])

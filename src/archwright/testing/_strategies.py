@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import copy
-import functools
+import importlib
 import json
 import math
-import os
 import random
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +20,7 @@ from archwright.evaluate import Candidate
 from archwright.space import Architecture, Space, cell, choice, integer, ordinal, real, subset
 from archwright.strategies import Strategy, for_objectives
 from archwright.study import Budget, Callback, Study
+from archwright.testing._process import elsewhere
 from archwright.trials import History, Objective, State, Trial, parse_objectives
 
 
@@ -67,17 +64,6 @@ _FINITE: dict[str, Callable[[], Space]] = {
 }
 _MIXED: Sequence[State] = ("complete", "failed", "pruned", "running", "infeasible")
 
-_ELSEWHERE = """
-import importlib, json, sys
-from archwright import strategies
-from archwright.testing._strategies import _SPACES, proposals
-answers, sys.stdout = sys.stdout, sys.stderr  # whatever is imported may print
-for line in sys.stdin:
-    module, name, options, kind, count = json.loads(line)
-    importlib.import_module(module)  # registers a strategy that is not one of ours
-    ids = [a.id for a in proposals(strategies.create(name, **options), _SPACES[kind](), count)]
-    print(json.dumps(ids), file=answers, flush=True)
-"""
 _known: dict[tuple[object, ...], list[Architecture]] = {}  # by name, settings, space, number and states
 
 
@@ -193,8 +179,8 @@ class StrategySuite:
         if name is None:
             pytest.skip("the strategy is not registered, so another process cannot make it")
         here = _expected(strategy, _served(strategy, _nested()), self.trials)
-        text = json.dumps([type(strategy).__module__, name, options, "nested", self.trials])
-        assert _elsewhere(text) == [architecture.id for architecture in here]
+        there = elsewhere(_proposed, type(strategy).__module__, name, options, self.trials)
+        assert there == [architecture.id for architecture in here]
 
     # ------------------------------------------------------------------ what it lives through
 
@@ -390,26 +376,7 @@ def _served(strategy: Strategy, space: Space) -> Space:
     return space
 
 
-def _elsewhere(text: str) -> list[str]:
-    process = _other_process()
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(text + "\n")
-    process.stdin.flush()
-    answer = process.stdout.readline()
-    if not answer:
-        _other_process.cache_clear()
-        raise AssertionError(f"the other process ended with status {process.wait()}; its standard error says why")
-    ids: list[str] = json.loads(answer)
-    return ids
-
-
-@functools.cache
-def _other_process() -> subprocess.Popen[str]:
-    """Return a process that hashes strings to something else; one for all strategies, since it has to load torch."""
-    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", _ELSEWHERE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
-    )
-    atexit.register(process.communicate)  # which closes its input, so that it ends
-    return process
+def _proposed(module: str, name: str, options: Mapping[str, Any], count: int) -> list[str]:
+    """Return the ids of what a strategy proposes."""
+    importlib.import_module(module)  # registers a strategy that is not one of ours
+    return [architecture.id for architecture in proposals(strategies.create(name, **options), _nested(), count)]
