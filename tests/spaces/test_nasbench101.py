@@ -90,16 +90,16 @@ def test_parameters_are_as_published(space: Space, table: list[dict[str, str]]) 
     """In 399 rows the published number is that of the same cell with its vertices in another order."""
     few = [row for row in table if row["n"] in "2345"]
     others = 0
-    for row in [*table[::500], *few[:20]]:
+    for row in [*table[::1500], *few[:10]]:
         cell = cell_of(row)
         if parameters(space, from_matrix(*cell)) != int(row["params"]):
             others += 1
             assert any(parameters(space, from_matrix(*moved)) == int(row["params"]) for moved in orders(*cell))
-    assert others <= 4
+    assert others <= 2
 
 
 def test_every_cell_of_the_table_is_read_and_written_back(space: Space, table: list[dict[str, str]]) -> None:
-    for row in table[::20]:
+    for row in table[::60]:
         cell = cell_of(row)
         architecture = from_matrix(*cell)
         assert to_matrix(architecture) == cell

@@ -114,16 +114,23 @@ def test_biases_begin_at_zero_and_normalisation_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("convnet", 0.85), ("resnet", 0.85), ("convnext", 0.8), ("vit", 0.4), ("mlp", 0.8)]
+    ("name", "options", "least"),
+    [
+        ("convnet", {"filters": (16, 24)}, 0.85),
+        ("resnet", {"widths": (16,), "blocks": (1, 1), "stages": (2, 2)}, 0.85),
+        ("convnext", {"widths": (24,), "blocks": (1, 1), "kernels": (5,), "expansions": (2,)}, 0.85),
+        ("vit", {"widths": (48,), "layers": (2, 2)}, 0.7),
+        ("mlp", {"widths": (32, 64)}, 0.7),
+    ],
 )
-def test_random_networks_learn_digits_in_a_few_epochs(name: str, least: float) -> None:
+def test_random_networks_learn_digits_in_a_few_epochs(name: str, options: dict[str, Any], least: float) -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     images, labels = datasets.load_digits(return_X_y=True)
     inputs = torch.tensor(images, dtype=torch.float32).view(-1, 1, 8, 8) / 8 - 1
     targets = torch.tensor(labels)
     shuffled = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))
-    train, held_out = shuffled[:800], shuffled[800:]
-    space = spaces.create(name, input_shape=(1, 8, 8), classes=10)
+    train, held_out = shuffled[:800], shuffled[800:1200]
+    space = spaces.create(name, input_shape=(1, 8, 8), classes=10, **options)
     accuracies = []
     for seed in (0, 1):
         torch.manual_seed(seed)
