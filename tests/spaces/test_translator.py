@@ -76,7 +76,7 @@ def test_outputs_depend_on_the_source_and_on_what_was_written_alone(space: aw.Sp
 def test_every_size_shows_in_parameters_and_flops(space: aw.Space) -> None:
     rest = {name: next(iter(decision.values())) for name, decision in space.decisions.items()}
     ends = (".width", ".layers", ".feed_forward", ".hidden", ".directions")
-    for start in spaces.starts(space):
+    for start in spaces.starts(space)[:2]:
         for name in (name for name in start if name.endswith(ends)):
             values = list(space.decisions[name].values())
             counts = [aw.cost.measures(space, {**rest, **start, name: value}) for value in (values[0], values[-1])]
@@ -93,7 +93,8 @@ def test_the_vectors_of_the_target_are_those_of_the_scores(space: aw.Space) -> N
 
 
 def test_a_network_is_written_as_onnx(space: aw.Space, tmp_path: Path) -> None:
-    network = space.build(spaces.starts(space)[1])
+    least = {name: next(iter(decision.values())) for name, decision in space.decisions.items()}
+    network = space.build(space.canonical({**least, "model": "transformer"}))
     write_onnx(network, space.example_input, tmp_path / "network.onnx")  # which compares outputs
 
 

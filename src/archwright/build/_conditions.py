@@ -59,14 +59,18 @@ class Diagram:
         self._numbers: dict[tuple[int, tuple[int, ...]], int] = {}
         self._memo: dict[tuple[str, int, int], int] = {}
         self._free: dict[tuple[frozenset[str], int], int] = {}
+        self._where: dict[tuple[str, frozenset[Value]], int] = {}
         self._most = most
 
     def values(self, name: str) -> Sequence[Value]:
         return self._domains[name]
 
     def where(self, name: str, values: Iterable[Value]) -> int:
-        wanted = set(values)
-        return self._node(self._levels[name], tuple(int(value in wanted) for value in self._domains[name]))
+        wanted = frozenset(values)
+        if (name, wanted) not in self._where:
+            below = tuple(int(value in wanted) for value in self._domains[name])
+            self._where[name, wanted] = self._node(self._levels[name], below)
+        return self._where[name, wanted]
 
     def both(self, one: int, other: int) -> int:
         if one == other or other == 1:
