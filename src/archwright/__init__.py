@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         nn,
         optim,
         proxies,
+        report,
         schedulers,
         spaces,
         strategies,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
         subset,
         template,
     )
-    from archwright.study import Budget, Callback, Nested, Study, load, search
+    from archwright.study import Budget, Callback, Nested, Study, compare, load, search
     from archwright.supernet import Supernet, SupernetEvaluator
     from archwright.tasks import Task, task
     from archwright.trials import History, Objective, Trial
@@ -67,7 +68,8 @@ _HOME = {
     **dict.fromkeys(
         ("bench", "callbacks", "cost", "draw", "envs", "errors", "explain", "nn", "optim", "schedulers", "spaces"), ""
     ),
-    **dict.fromkeys(("morphism", "proxies", "strategies", "supernet", "surrogates", "tasks", "testing"), ""),
+    **dict.fromkeys(("morphism", "proxies", "report", "strategies", "supernet"), ""),
+    **dict.fromkeys(("surrogates", "tasks", "testing"), ""),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Forecaster", "ImageClassifier", "ImageRegressor", "TabularClassifier"), "estimators"),
     **dict.fromkeys(("TabularRegressor", "TextClassifier"), "estimators"),
@@ -93,7 +95,7 @@ _HOME = {
         ),
         "space",
     ),
-    **dict.fromkeys(("Budget", "Callback", "Nested", "Study", "load", "search"), "study"),
+    **dict.fromkeys(("Budget", "Callback", "Nested", "Study", "compare", "load", "search"), "study"),
     **dict.fromkeys(("Supernet", "SupernetEvaluator"), "supernet"),
     **dict.fromkeys(("Task", "task"), "tasks"),
     **dict.fromkeys(("History", "Objective", "Trial"), "trials"),
@@ -132,6 +134,7 @@ __all__ = [
     "callbacks",
     "cell",
     "choice",
+    "compare",
     "cost",
     "data",
     "draw",
@@ -150,6 +153,7 @@ __all__ = [
     "proxies",
     "real",
     "repeat",
+    "report",
     "schedulers",
     "search",
     "spaces",

@@ -22,6 +22,7 @@ __all__ = [
     "remove",
     "set_aside",
     "write",
+    "write_own",
 ]
 
 RESERVED = ".archwright-"
@@ -105,6 +106,30 @@ def write(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+
+
+def write_own(path: Path, content: str, mark: str) -> None:
+    """Write a text into a new file, or over an earlier one that begins with the same mark.
+
+    Args:
+        path: The file.
+        content: The text.
+        mark: What stands within the first 200 characters of each such text, and of no other file.
+
+    Raises:
+        StudyError: There is another file, a folder or a link in its place; or no folder to write into.
+    """
+    if os.path.lexists(path):
+        is_own = False
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                is_own = mark.encode() in file.read(200)
+        if not is_own:
+            raise StudyError(f"{path} is there already, and archwright did not write it: give another file, or move it")
+    try:
+        write(path, content.encode())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StudyError(f"there is no folder {path.parent}: make it first, or give another file") from error
 
 
 def remove(path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Numbers with nouns, for messages."""
+"""Numbers with nouns, and texts without controls, for messages."""
 
 from __future__ import annotations
 
-__all__ = ["counted"]
+__all__ = ["counted", "plain"]
 
 
 def counted(number: float | str, noun: str, plural: str | None = None) -> str:
@@ -15,3 +15,8 @@ def counted(number: float | str, noun: str, plural: str | None = None) -> str:
     """
     told = number if isinstance(number, str) else f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
     return f"{told} {noun if told == '1' else plural or noun + 's'}"
+
+
+def plain(text: str) -> str:
+    """Return a text without controls, which could not stand in XML, and would be obeyed by a terminal."""
+    return "".join(each if each.isprintable() else "·" for each in text)

@@ -75,11 +75,6 @@ class Block:
                 yield from part._titles()
 
 
-def plain(text: str) -> str:
-    """Return a text without controls, which could not stand in XML, and would be obeyed by a terminal."""
-    return "".join(each if each.isprintable() else "·" for each in text)
-
-
 def folded(block: Block) -> Block:
     """Return a block with equal ones in a row drawn once; where there are many, those that are alike are drawn once."""
     block = _folded(block)

@@ -8,7 +8,8 @@ from difflib import SequenceMatcher
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from archwright.draw._block import Block, Mark, plain
+from archwright._words import plain
+from archwright.draw._block import Block, Mark
 from archwright.space import written
 
 if TYPE_CHECKING:

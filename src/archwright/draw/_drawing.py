@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archwright._disk import write_own
 from archwright._words import counted
 from archwright.draw._block import Block, folded
 from archwright.draw._difference import compared
 from archwright.draw._svg import write_svg
-from archwright.errors import SpaceError
+from archwright.errors import SpaceError, StudyError
 from archwright.space import Architecture, Space, describe_size
 
 if TYPE_CHECKING:
     from rich.tree import Tree
+
+_MARK = '<svg xmlns="http://www.w3.org/2000/svg" class="aw'
+"""What drawings begin with."""
 
 
 class Drawing(str):
@@ -33,6 +39,19 @@ class Drawing(str):
 
     def _repr_html_(self) -> str:
         return str(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the drawing into a new file, or over an earlier drawing.
+
+        Args:
+            path: The file; its name ends with ".svg".
+
+        Raises:
+            StudyError: The name ends otherwise, there is something else in its place, or the folder does not exist.
+        """
+        if Path(path).suffix.lower() != ".svg":
+            raise StudyError(f"a drawing is SVG: {str(path)!r} is to end with .svg")
+        write_own(Path(path), str(self), _MARK)
 
 
 def svg(

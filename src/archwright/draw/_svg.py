@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
-from archwright.draw._block import Block, plain
+from archwright._words import plain
+from archwright.draw._block import Block
 
 _STYLE = (
     """\

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.text import Text
 from rich.tree import Tree
 
-from archwright.draw._block import Block, plain
+from archwright._words import plain
+from archwright.draw._block import Block
 
 _COLOURS = {"old": "red", "new": "green", "changed": "yellow"}
 _LONG = 200  # letters of arguments

@@ -3,7 +3,7 @@
 from archwright.explain._effects import Effects, Interaction, OptionEffect, effects
 from archwright.explain._explanation import Explanation, explain
 from archwright.explain._importance import DecisionImportance, Importance, importance
-from archwright.explain._sample import Sample, aim, compared
+from archwright.explain._sample import Sample, aim, compared, name_of
 from archwright.explain._what_if import Change, WhatIf, what_if
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "effects",
     "explain",
     "importance",
+    "name_of",
     "what_if",
 ]

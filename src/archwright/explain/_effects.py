@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from archwright._told import Told
 from archwright.explain._fit import INTERVAL, Fit, as_index
 from archwright.explain._sample import Sample, compared
-from archwright.explain._told import Told, percent, span
+from archwright.explain._told import percent, span
 from archwright.space import Space
 from archwright.trials import Objective, Trial
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archwright._told import Told
 from archwright.errors import StudyError
 from archwright.explain._fit import Fit
 from archwright.explain._ped_anova import ped_anova
 from archwright.explain._sample import Sample, compared
-from archwright.explain._told import Told, percent, span
+from archwright.explain._told import percent, span
 from archwright.space import Space
 from archwright.trials import Objective, Trial
 

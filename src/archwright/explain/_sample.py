@@ -66,7 +66,12 @@ class Sample:
 
 
 def name_of(objective: Objective) -> str:
-    """Return the name of an objective's metric; of several metrics in one objective its text."""
+    """Return the name of an objective's metric; of several metrics in one objective its text.
+
+    Example:
+        >>> aw.explain.name_of(aw.Objective("accuracy"))
+        'accuracy'
+    """
     return objective.metric if type(objective) is Objective else str(objective)
 
 

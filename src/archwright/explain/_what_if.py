@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from archwright._told import Told
 from archwright.explain._columns import Array
 from archwright.explain._fit import check_varied
 from archwright.explain._sample import Sample, compared
-from archwright.explain._told import Told
 from archwright.space import Architecture, Space
 from archwright.surrogates import GaussianProcess
 from archwright.trials import Objective, Trial

@@ -5,6 +5,7 @@ from archwright.study._best import Best
 from archwright.study._budget import Budget
 from archwright.study._callback import Callback
 from archwright.study._clock import counting_from
+from archwright.study._compared import compare
 from archwright.study._describe import restore_evaluator
 from archwright.study._ensemble import Ensemble
 from archwright.study._folder import check_run_folder
@@ -25,6 +26,7 @@ __all__ = [
     "Study",
     "Verification",
     "check_run_folder",
+    "compare",
     "counting_from",
     "load",
     "restore_evaluator",

@@ -27,6 +27,7 @@ from archwright.study._picture import draw_front, draw_learned
 from archwright.study._propose import Planner
 from archwright.study._recorder import Recorder
 from archwright.study._reduced import describe_spent
+from archwright.study._reported import Reported
 from archwright.trials import Constraint, History, Objective, State, Trial, metrics_to_json
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from archwright.export import Predictor
 
 
-class Results(Explained):
+class Results(Explained, Reported):
     """All there is to read of a study; `Study` adds to it.
 
     Attributes:

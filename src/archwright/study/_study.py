@@ -384,11 +384,6 @@ class Study(Results):
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        best = "" if self.best is None else f", best {dict(self.best.metrics)}"
-        aims = ", ".join(map(str, self.objectives))
-        return f"<Study {aims} in {self._recorder.place}, {counted(len(self.history.finished), 'trial')}{best}>"
-
     # ------------------------------------------------------------------ inside
 
     def _set_up(

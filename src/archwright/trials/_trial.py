@@ -7,13 +7,16 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Literal, get_args
 
 from archwright._fields import fields, items, text, whole
 from archwright._fields import number as number_
+from archwright._words import plain
 from archwright.space import Architecture
 
 _LONGEST = 1_000  # characters of a line
+_SHOWN = 3  # metrics in a `repr`
 _NOT_FINITE = ("nan", "inf", "-inf")
 
 State = Literal["running", "complete", "pruned", "infeasible", "failed"]
@@ -23,7 +26,7 @@ STATES: frozenset[State] = frozenset(get_args(State))
 """All states."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Trial:
     """One evaluation of one architecture.
 
@@ -54,7 +57,7 @@ class Trial:
     architecture: Architecture
     state: State = "running"
     metrics: Mapping[str, float] = field(default_factory=dict)
-    curve: tuple[Mapping[str, float], ...] = field(default=(), repr=False)
+    curve: tuple[Mapping[str, float], ...] = ()
     seconds: float = 0.0
     seed: int = 0
     fidelity: Mapping[str, float] | None = None
@@ -63,6 +66,20 @@ class Trial:
     worker: str = ""
     error: str | None = None
     attempts: int = 1
+
+    def __repr__(self) -> str:
+        shown = [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:_SHOWN]]
+        shown += ["..."] * (len(self.metrics) > _SHOWN)
+        told = f": {', '.join(shown)}" if shown else f": {self.cause[:80]}" if self.cause else ""
+        return f"<Trial {self.number}, {self.state}{told}>"
+
+    def _repr_html_(self) -> str:
+        """Return the metrics and decisions as a table, for notebooks."""
+        rows = [("state", self.state), *((name, f"{value:.6g}") for name, value in self.metrics.items())]
+        rows += [("seconds", f"{self.seconds:.3g}"), *([("error", self.cause)] if self.cause else [])]
+        rows += [(name, str(value)) for name, value in self.architecture.items()]
+        cells = (f"<tr><th>{escape(plain(name))}</th><td>{escape(plain(told))}</td></tr>" for name, told in rows)
+        return f"<table><caption>trial {self.number}</caption>{''.join(cells)}</table>"
 
     @property
     def ended(self) -> bool:
