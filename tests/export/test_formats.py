@@ -13,8 +13,10 @@ from scipy import stats
 
 import archwright as aw
 from archwright import nn
+from archwright.datasets._series_preprocess import RawSeries
 from archwright.errors import BuildError, StudyError, UnknownName
 from archwright.export import Card, _verify, export_network, read_best, save_best
+from archwright.export._int8 import check_same_data, quantise
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -123,6 +125,16 @@ def test_integers_of_8_bits_of_a_table_keep_columns_of_any_size_and_the_units(tm
     assert np.sqrt(((found - study.evaluator.task.validation.targets.numpy()) ** 2).mean()) == pytest.approx(
         after, rel=1e-3
     )
+
+
+def test_integers_of_8_bits_need_the_data_of_the_training_and_raw_outputs(trained, tmp_path):
+    with pytest.raises(StudyError, match="have changed since"):
+        check_same_data(trained.evaluator.task, None)
+    series = RawSeries.__new__(RawSeries)
+    with pytest.raises(BuildError, match=r"int8 cannot carry this network: .*RawSeries"):
+        quantise(tmp_path / "a", tmp_path / "b", series, trained.evaluator.task, ())
+    with pytest.raises(UnknownName, match=r"int4.*int8"):
+        trained.export(tmp_path / "none", quantise="int4")
 
 
 class ByTheData(torch.nn.Module):

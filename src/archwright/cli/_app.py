@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archwright.cli import _draw, _explain, _export, _report, _store, _verify
+from archwright.cli import _draw, _explain, _export, _report, _serve, _store, _verify
 from archwright.cli._listing import Kind, entries
 from archwright.cli._options import (
     Baseline,
@@ -434,6 +434,9 @@ def predict(
         out=out,
     )
     raise typer.Exit(status)
+
+
+app.command()(_serve.serve)
 
 
 @app.command()

@@ -37,6 +37,10 @@ def export(
         str | None,
         typer.Option(help="int8: write model.onnx and model.int8.onnx, and measure metrics and latency of both."),
     ] = None,
+    docker: Annotated[
+        bool,
+        typer.Option("--docker", help="Write serve.py, requirements.txt and a Dockerfile to predict over HTTP."),
+    ] = False,
     licence: Annotated[str | None, typer.Option(help="Licence of the network for its model card: apache-2.0.")] = None,
     code: Code = None,
     json: Json = False,
@@ -52,7 +56,7 @@ def export(
     try:
         study = _opened(run, code or ())
     except ArchwrightError as error:
-        if formats or imports or quantise or licence:
+        if formats or imports or quantise or docker or licence:
             raise
         problem = error
         files = export_network(run, target, trial=trial, ensemble=ensemble)
@@ -64,6 +68,7 @@ def export(
             formats=formats,
             imports=imports or (),
             quantise=quantise,
+            docker=docker,
             licence=licence,
         )
     if problem is not None:

@@ -21,7 +21,8 @@ from archwright.export._measure import Measured, measure_networks
 from archwright.export._saved import Saved
 
 if TYPE_CHECKING:
-    from archwright.export._predict import Predictor, report
+    from archwright.export._predict import Predictor, load, report
+    from archwright.export._serve import make_app, serve
 
 __all__ = [
     "BEST",
@@ -37,11 +38,14 @@ __all__ = [
     "Saved",
     "clear_all_but",
     "export_network",
+    "load",
     "load_best",
+    "make_app",
     "measure_networks",
     "read_best",
     "report",
     "save_best",
+    "serve",
 ]
 
-__getattr__ = lazy(__name__, {"_predict": ["Predictor", "report"]})
+__getattr__ = lazy(__name__, {"_predict": ["Predictor", "load", "report"], "_serve": ["make_app", "serve"]})

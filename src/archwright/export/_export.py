@@ -12,6 +12,7 @@ from archwright import _disk
 from archwright.errors import BuildError, CostError, StudyError, unknown
 from archwright.export._best import BEST, ENSEMBLE, SOURCE, found_network, network_of_trial, source_of, write_onnx_file
 from archwright.export._card import Card
+from archwright.export._docker import docker_files
 from archwright.export._folder import INDEX, as_json
 from archwright.export._saved import FIGURES, PREPROCESS, SCRIPT, WEIGHTS, Saved
 from archwright.space import Space, TensorSpec
@@ -41,6 +42,7 @@ def export_network(
     onnx: bool = False,
     imports: Sequence[str] = (),
     int8: Task | None = None,
+    docker: bool = False,
     card: Card | None = None,
 ) -> list[Path]:
     """Write a network of a run folder into a new folder.
@@ -63,6 +65,7 @@ def export_network(
         int8: The task of the network, to write model.onnx and beside it model.int8.onnx, with weights and activations
             of 8 bits, which are calibrated on training samples. The metrics and the latency of both are measured, and
             are in metrics.json and the card.
+        docker: Whether to write serve.py, requirements.txt and a Dockerfile too, which serve predictions over HTTP.
         card: What a model card says; it is written as README.md.
 
     Returns:
@@ -73,7 +76,7 @@ def export_network(
         StudyError: There is no network yet, none of the trial is kept, its files are damaged, or `out` is not empty; or
             both a trial and the ensemble are asked for.
         BuildError: A format cannot carry the network; the message says why. Nothing is written.
-        MissingExtra: The ONNX exporter is not installed.
+        MissingExtra: The ONNX exporter, or the server of a Dockerfile, is not installed.
 
     Example:
         >>> from archwright.export import export_network, save_best
@@ -116,6 +119,8 @@ def export_network(
     if space is not None and int8 is not None:
         files[INT8], measured = _quantised(saved, space, files["model.onnx"], int8)
         files[FIGURES] = as_json({**_disk.parse_json(files[FIGURES], FIGURES), "measured": measured})
+    if docker:
+        files |= docker_files(files)
     if card is not None:
         sizes = {name: len(content) for name, content in sorted(files.items())}
         costs = {} if space is None else _costs(saved, space)

@@ -183,6 +183,10 @@ def load(folder: str | os.PathLike[str] | None = None) -> Predictor:
 
     Raises:
         InputError: A file is missing or damaged.
+
+    Example:
+        >>> load("network").classes  # doctest: +SKIP
+        ('cat', 'dog')
     """
     place = Path(__file__).resolve().parent if folder is None else Path(folder)
     source = place / "model.py"

@@ -27,6 +27,7 @@ def export(
     formats: Sequence[str] | None,
     imports: Sequence[str],
     quantise: str | None,
+    docker: bool,
     licence: str | None,
 ) -> list[Path]:
     """Write a network of a study with a model card into a new folder; see `Study.export`."""
@@ -46,6 +47,7 @@ def export(
         space=study.space,
         formats=formats,
         imports=imports,
+        docker=docker,
         int8=None if quantise is None else _task(study),
         card=_card(study, out, licence),
     )

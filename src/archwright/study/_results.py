@@ -336,6 +336,7 @@ class Results(Explained, Reported):
         formats: Sequence[str] | None = None,
         imports: Sequence[str] = (),
         quantise: str | None = None,
+        docker: bool = False,
         licence: str | None = None,
     ) -> list[Path]:
         """Write a trained network with a model card into a new folder.
@@ -353,6 +354,7 @@ class Results(Explained, Reported):
             imports: Packages that model.py may import besides torch.
             quantise: "int8" to write model.onnx and model.int8.onnx, with weights and activations of 8 bits, calibrated
                 on training samples. The metrics and the latency of both are measured.
+            docker: Whether to write serve.py, requirements.txt and a Dockerfile, which serve predictions over HTTP.
             licence: The licence of the network for the card, such as "apache-2.0".
 
         Returns:
@@ -362,7 +364,7 @@ class Results(Explained, Reported):
             UnknownName: There is no such format.
             StudyError: There is no such network, the folder is not empty, or the study has no run folder.
             BuildError: A format cannot carry the network; the message says why.
-            MissingExtra: The ONNX exporter is not installed.
+            MissingExtra: The ONNX exporter, or the server of a Dockerfile, is not installed.
         """
         from archwright.study._export import export
 
@@ -374,6 +376,7 @@ class Results(Explained, Reported):
             formats=formats,
             imports=imports,
             quantise=quantise,
+            docker=docker,
             licence=licence,
         )
 
