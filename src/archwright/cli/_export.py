@@ -42,13 +42,21 @@ def export(
         typer.Option("--docker", help="Write serve.py, requirements.txt and a Dockerfile to predict over HTTP."),
     ] = False,
     licence: Annotated[str | None, typer.Option(help="Licence of the network for its model card: apache-2.0.")] = None,
+    push_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER/NAME", help="Upload the files to this new, private repository of the Hugging Face Hub."
+        ),
+    ] = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
     """Export a network, checked against the trained one: source code and weights, ONNX, or torch.export."""
     from archwright.cli._console import Output
-    from archwright.export import export_network
+    from archwright.export import check_repository, export_network, push
 
+    if push_to is not None:
+        check_repository(push_to)
     what = "ensemble" if ensemble else "network" if trial is None else f"trial-{trial}"
     target = out or Path(f"{run.resolve().name}-{what}")
     formats = [*(format or ["torch"]), "onnx"] if onnx else format
@@ -74,7 +82,8 @@ def export(
     if problem is not None:
         told = f"the files are copied without a check against the trained network, and have no model card: {problem}"
         Output(stderr=True).line(f"warning: {told}")
-    _show(files, chosen=bool(format), as_json=json)
+    address = None if push_to is None else push(files, push_to)
+    _show(files, address, chosen=bool(format), as_json=json)
 
 
 def _opened(run: Path, code: Sequence[Path]) -> Study:
@@ -86,16 +95,18 @@ def _opened(run: Path, code: Sequence[Path]) -> Study:
     return study
 
 
-def _show(files: Sequence[Path], *, chosen: bool, as_json: bool) -> None:
+def _show(files: Sequence[Path], address: str | None, *, chosen: bool, as_json: bool) -> None:
     """Show what was exported, in formats that were chosen or by default, and how it is used."""
     from archwright.cli._console import Output, document
 
     if as_json:
-        document({"files": [str(file) for file in files]})
+        document({"files": [str(file) for file in files], **({} if address is None else {"pushed_to": address})})
         return
     out = Output()
     for file in files:
         out.line(file)
+    if address is not None:
+        out.line(f"\nuploaded to {address}")
     folder, names = files[0].parent, {file.name for file in files}
     if "architecture.json" in names:
         trial = json_.loads((folder / "architecture.json").read_text(encoding="utf-8")).get("trial")

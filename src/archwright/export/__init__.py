@@ -17,6 +17,7 @@ from archwright.export._best import (
 from archwright.export._card import Card
 from archwright.export._ensemble import Members
 from archwright.export._export import FORMATS, export_network
+from archwright.export._hub import check_repository, push
 from archwright.export._measure import Measured, measure_networks
 from archwright.export._saved import Saved
 
@@ -36,12 +37,14 @@ __all__ = [
     "Members",
     "Predictor",
     "Saved",
+    "check_repository",
     "clear_all_but",
     "export_network",
     "load",
     "load_best",
     "make_app",
     "measure_networks",
+    "push",
     "read_best",
     "report",
     "save_best",
