@@ -132,7 +132,7 @@ def test_caches_never_show_with_many_workers(acquisition, space):
     for number in range(110):
         if history.seen(proposed := strategy.propose(space, history, np.random.default_rng(number))):
             proposed = space.sample(coin)
-        elif number % 3 == 0:
+        elif number % 5 == 0:
             fresh, proposals = History(Objective("value")), proposals + 1
             for trial in history.trials:
                 fresh.add(replace(trial, state="running", metrics={}))
@@ -144,7 +144,7 @@ def test_caches_never_show_with_many_workers(acquisition, space):
             ended = history.running[int(coin.integers(history.count_running))]
             state = "failed" if ended.number % 7 == 0 else "complete"
             history.add(replace(ended, state=state, metrics={"value": worth(ended.architecture)}))
-    assert proposals > 20
+    assert proposals > 12
 
 
 def test_with_many_workers_it_proposes_the_first_of_the_upper_confidence_bounds():

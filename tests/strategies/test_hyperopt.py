@@ -161,7 +161,7 @@ def test_settings_are_checked_at_once():
 
 
 class TestAnneal(StrategySuite):
-    trials = 30
+    trials = 20
 
     @pytest.fixture
     def strategy(self):

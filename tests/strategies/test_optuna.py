@@ -374,7 +374,7 @@ def test_the_gaussian_process_keeps_the_laws_that_are_its_own():
 
 
 class TestQuasiRandom(StrategySuite):
-    trials = 30
+    trials = 20
 
     @pytest.fixture
     def strategy(self):
@@ -382,7 +382,7 @@ class TestQuasiRandom(StrategySuite):
 
 
 class TestEvolutionStrategy(StrategySuite):
-    trials = 24
+    trials = 20
 
     @pytest.fixture
     def strategy(self):

@@ -287,7 +287,7 @@ def test_a_predictor_of_ones_own_serves_and_the_others_are_json():
 
 
 class TestWithCells(StrategySuite):
-    trials = 30
+    trials = 24
 
     @pytest.fixture(
         params=[Bananas("path", members=2, batch=10), Npenas(batch=20), PredictorGuided("graph", batch=20)],

@@ -89,7 +89,7 @@ def rank(losses: Mapping[str, NDArray[np.float64]]) -> Ranking:
 
 @functools.cache
 def _studentized_range(count: int) -> float:
-    """Return what the range of so many means exceeds in one case of twenty; half a second of integration."""
+    """Return what the range of so many means exceeds in one case of twenty."""
     return float(stats.studentized_range.ppf(0.95, count, np.inf))
 
 
