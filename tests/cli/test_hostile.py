@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.report.helpers import Page
 
 import archwright as aw
 from archwright import nn
@@ -23,6 +24,7 @@ from archwright._states import parse_state
 from archwright.errors import ArchwrightError, EvaluationError, StudyError
 from archwright.execute import Checkpoints
 from archwright.export import export_network, measure_networks
+from archwright.report import report
 from archwright.store import DOCUMENTS
 
 EXECUTED = "ARCHWRIGHT_WAS_EXECUTED"
@@ -122,6 +124,7 @@ def use(folder, picture):
         lambda: study.constraints,
         study.diagnosis,
         lambda: study.draw_front(picture),
+        lambda: Page(report(study.searched())),
         lambda: study.best and study.best.load(),
         lambda: study.best and study.space.source(study.best.architecture, (4,)),
         lambda: measure_networks(folder, study.space, limit=1e6),
@@ -145,13 +148,25 @@ def test_names_with_code_controls_and_markup(hostile, tmp_path, name, in_process
     change(hostile, "architecture", {"width": 4, f"activation {name}": f"first {name}", "batch_size": 16})
     change(hostile, "why", [f"strategy {name}"])
     use(hostile, tmp_path / "front.png")
-    for command in (("show", hostile), ("show", hostile, "--json"), ("front", hostile), ("cost", hostile)):
+    commands = (
+        ("show", hostile),
+        ("show", hostile, "--json"),
+        ("front", hostile),
+        ("cost", hostile),
+        ("report", hostile),
+    )
+    for command in commands:
         status, out, err = in_process(*command)
         assert status in (0, 2)
         assert all(each.isprintable() or each in "\n\t" for each in out + err)
         assert "Traceback" not in err
         if status:
             assert err.startswith("archwright: ")
+    page = hostile / "report.html"
+    if page.exists():
+        text = page.read_text(encoding="utf-8")
+        assert Page(text).links == []
+        assert all(each.isprintable() or each == "\n" for each in text)
 
 
 EVIL_FIELDS = [

@@ -190,3 +190,24 @@ def test_nothing_to_draw_is_said():
     for plot in (study.plot.history, study.plot.parallel):
         with pytest.raises(StudyError, match="no trial is complete"):
             plot()
+
+
+@pytest.mark.parametrize(
+    "values", [[1e308, -1e308, 0.0], [5e-324, 0.0], [1e300] * 12, [1e-308, 1.0], [-0.0, 0.0], [1e15, 1e15 + 1]]
+)
+def test_any_numbers_are_drawn_inside(values):
+    study = told(values)
+    for drawing in (study.plot.history(), study.plot.history(by="seconds"), study.plot.parallel()):
+        drawn = [each.get("d") for each in elements(drawing, "path")]
+        assert "nan" not in " ".join(drawn)
+        assert "inf" not in " ".join(drawn)
+    assert all(24 <= y <= 186 and 50 <= x <= 322 for x, y in centres(study.plot.history()))
+
+
+def test_long_options_are_told_apart():
+    names = ["nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "skip_connect", "none"]
+    study = aw.Study(aw.Space(x=aw.choice(*names, name="x")), strategy="grid")
+    for value in range(5):
+        study.tell(study.ask(), float(value))
+    texts = [each.text for each in elements(study.plot.parallel(), "text")]
+    assert set(names) <= set(texts)

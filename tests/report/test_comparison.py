@@ -59,7 +59,7 @@ def test_intervals_are_those_of_accuracies():
         study._recorder.document["samples"] = {"validation": 100, "test": 400}
     (row, _) = aw.compare(studies).rows
     assert row.error == pytest.approx(1.96 * 0.03)
-    assert "0.9 ± 0.0588" in str(aw.compare(studies))
+    assert "0.9 ± 0.059" in str(aw.compare(studies))
     assert aw.compare([searched(), searched()]).rows[0].error is None
 
 

@@ -99,7 +99,7 @@ def test_the_network_and_its_use(few_digits, tmp_path):
     assert all(baseline.name in page.texts for baseline in study.baselines)
     accuracy = study.best.metrics["accuracy"]
     half = 1.96 * (accuracy * (1 - accuracy) / samples["validation"]) ** 0.5
-    assert f"{number(accuracy)} ± {number(half)}" in page.texts
+    assert f"{number(accuracy)} ± {half:.2g}" in page.texts
     assert study._recorder.document["data"]["checksum"] in page.text
     assert "Linear" in page.text
 

@@ -37,6 +37,7 @@ _STYLE = (
 )
 _LETTER = 6.1  # pixels of a character, on average
 _STEPS = (1, 2, 5, 10)
+_HUGE = 1e150
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,20 @@ def scale(values: Iterable[float], start: float, end: float, *, log: bool = Fals
         if room > 0:
             low = max(low, tenth[0] - room) if best == "high" else low
             high = min(high, tenth[1] + room) if best == "low" else high
-    is_log = log and low > 0 and high / low >= 20
-    if is_log:
+    low, high = distinct(low, high)
+    if log and low > 0 and high / low >= 20:
         return Scale(low / 1.15, high * 1.15, start, end, True)
-    is_point = high - low <= 1e-12 * max(abs(low), abs(high), 1e-300)
-    room = abs(low) / 20 or 1.0 if is_point else (high - low) / 25
+    room = (high - low) / 25
     return Scale(low - room, high + room, start, end)
+
+
+def distinct(low: float, high: float) -> tuple[float, float]:
+    """Return the ends of a scale: numbers that can be told apart, and that can be reckoned with."""
+    low, high = (min(max(value, -_HUGE), _HUGE) for value in (low, high))
+    if high - low > 1e-12 * max(abs(low), abs(high), 1 / _HUGE):
+        return low, high
+    room = abs(low) / 20 if abs(low) > 1 / _HUGE else 1.0
+    return low - room, high + room
 
 
 def text(x: float, y: float, told: str, look: str = "", *, anchor: str = "start", room: float | None = None) -> str:

@@ -269,4 +269,4 @@ def _differences(searched: Sequence[Searched]) -> Iterator[str]:
 
 
 def _with_error(value: float | None, error: float | None) -> str:
-    return "" if value is None else number(value) if error is None else f"{number(value)} ± {number(error)}"
+    return "" if value is None else number(value) if error is None else f"{number(value)} ± {error:.2g}"

@@ -21,6 +21,7 @@ from archwright.trials import Trial
 
 _TOP = 10  # trials in the table
 _KINDS = 12  # of failures
+_LINES = 4  # of the explanation that are shown at once
 
 
 def report(searched: Searched) -> str:
@@ -66,7 +67,7 @@ def _answer(searched: Searched) -> Iterator[str]:
     objective = searched.objectives[0]
     value = value_of(objective, best.metrics)
     error = None if value is None else searched.error(name_of(objective), value)
-    interval = "" if error is None else f' <span class="mute">± {number(error)}</span>'
+    interval = "" if error is None else f' <span class="mute">± {error:.2g}</span>'
     shown = "" if value is None else f"{told(name_of(objective))} {number(value)}{interval}"
     yield f'<p class="big">Best network: trial {best.number}, {shown}</p>'
     if len(searched.objectives) > 1:
@@ -103,7 +104,7 @@ def _metrics(searched: Searched, best: Trial) -> str:
         for metrics in (own, *(metrics for _, metrics in baselines)):
             value = metrics.get(name)
             error = None if value is None else searched.error(name, value)
-            cells.append("" if value is None else f"{number(value)} ± {number(error)}" if error else number(value))
+            cells.append("" if value is None else f"{number(value)} ± {error:.2g}" if error else number(value))
         rows.append([name, *cells])
     heads = ["metric", "best network", *(name for name, _ in baselines)]
     return table(heads, rows, numbers=range(1, len(heads)), own=1)
@@ -119,7 +120,10 @@ def _use(searched: Searched) -> Iterator[str]:
     weights = searched.folder / "best" / "weights.safetensors"
     if not is_folder(weights.parent) or not weights.is_file():
         yield '<p class="mute">No trained network is kept; these are its decisions.</p>'
-        yield block(f"import archwright as aw\nstudy = aw.load({run!r})\nstudy.best.architecture")
+        made = searched.space is not None and "model" in searched.space.parts
+        lines = [f"import archwright as aw\nstudy = aw.load({run!r})\narchitecture = study.best.architecture"]
+        lines += ["network = study.space.build(architecture)   # untrained"] * made
+        yield block("\n".join(lines))
         return
     yield block(
         f"import archwright as aw\nstudy = aw.load({run!r})\nnetwork = study.best.load()     # a torch.nn.Module\n"
@@ -199,16 +203,17 @@ def _decisions(searched: Searched, plots: Plots, explanation: Any) -> Iterator[s
     if not searched.full:
         return
     yield "<h2>Which decisions mattered</h2>"
-    if isinstance(explanation, str) or explanation.importance is None:
-        yield f"<p>{told(explanation if isinstance(explanation, str) else explanation.text, 1_000)}</p>"
-    else:
-        yield "".join(f"<p>{told(line, 1_500)}</p>" for line in explanation.text.splitlines())
+    text = explanation if isinstance(explanation, str) else explanation.text
     shown = [
         *_drawn(plots.importance, "Share of the variance that a decision explains by itself, with a 90 % interval.")
     ]
     caption = "A line is a trial, from its decisions down to its value. Blue: the best tenth; orange: the best."
     shown += _drawn(plots.parallel, caption)
+    lines = [f"<p>{told(line, 1_500)}</p>" for line in text.splitlines()]
+    yield "".join(lines[:_LINES])
     yield f'<div class="charts">{"".join(shown)}</div>'
+    if len(lines) > _LINES:
+        yield f"<details><summary>Options, and changes of the best network</summary>{''.join(lines[_LINES:])}</details>"
 
 
 def _curves(plots: Plots) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from archwright._words import counted
@@ -72,7 +72,7 @@ class Plots:
         up = chart.scale(
             [*values, *(value for _, value in lines)], 186.0, 24.0, best="high" if objective.maximise else "low"
         )
-        across = chart.Scale(0.0, max(last / unit, 1e-9), 50.0, WIDTH - 18)
+        across = chart.Scale(0.0, chart.distinct(0.0, last / unit)[1], 50.0, WIDTH - 18)
         parts = chart.axes(across, up, (named, name_of(objective)))
         for x, value, trial in thinned(placed, _MOST_DOTS):
             parts.append(chart.dot(across(x / unit), up(value), f"trial {trial.number}: {number(value)}"))
@@ -174,7 +174,7 @@ class Plots:
         top, low, high = 30.0, 14.0, WIDTH - 14
         rows = [_Row(name, [trial.architecture for trial, _ in trials], low, high) for name in names]
         across = chart.scale([value for _, value in trials], low, high, best="high" if objective.maximise else "low")
-        heights = [top + 50 * place for place in range(len(rows) + 1)]
+        heights = [top, *(top + below for below in accumulate(row.height for row in rows))]
         parts = []
         for row, y in zip(rows, heights, strict=False):
             parts += row.axis(y)
@@ -310,30 +310,35 @@ class _Row:
     def __call__(self, value: Any) -> float:
         return self._scale(value) if self._scale is not None and value is not None else self._places[value]
 
+    @property
+    def height(self) -> float:
+        """The pixels to the next axis."""
+        return 50.0 + 12.0 * self._is_staggered
+
+    @property
+    def _room(self) -> float:
+        """The pixels of an option in a row of labels."""
+        return (self._end - self._start) / max(1, len(self._places)) - 4
+
+    @property
+    def _is_staggered(self) -> bool:
+        """Whether every other label is a line lower, since they are long."""
+        return self._scale is None and any(chart.width_of(_option(value)) > self._room for value in self._places)
+
     def axis(self, y: float) -> list[str]:
         """Return the line of the axis at a height, its name above, and its values below."""
         parts = [f'<path class="grid" d="M{self._start:.1f} {y:.1f}H{self._end:.1f}"/>']
         parts.append(chart.text(self._start - 10, y - 8, self.name, room=WIDTH - 20))
         if self._scale is not None:
-            parts += [
-                chart.text(self._scale(v), y + 15, told, "m", anchor="middle") for v, told in self._scale.ticks(5)
-            ]
-        room = (self._end - self._start) / max(1, len(self._places)) - 4
-        told = {value: "inactive" if value is None else _option(value) for value in self._places}
-        every = max(1, math.ceil(24 / (room + 4))) if self._scale is None else 1
-        for place, (value, x) in enumerate(self._places.items()):
-            if place % every == 0:
-                anchor = "end" if self._scale is not None else "middle"
-                parts.append(
-                    chart.text(
-                        x,
-                        y + 15,
-                        told[value],
-                        "m",
-                        anchor=anchor,
-                        room=max(48.0, room) if anchor == "end" else room * every,
-                    )
-                )
+            ticks = self._scale.ticks(5)
+            parts += [chart.text(self._scale(value), y + 15, told, "m", anchor="middle") for value, told in ticks]
+            parts += [chart.text(x, y + 15, _option(value), "m", anchor="end") for value, x in self._places.items()]
+            return parts
+        every = max(1, math.ceil(24 / (self._room + 4)))  # of very many options some have labels
+        for place, (value, x) in enumerate(list(self._places.items())[::every]):
+            room = self._room * every * (1 + self._is_staggered)
+            lower = 12 * (place % 2) * self._is_staggered
+            parts.append(chart.text(x, y + 15 + lower, _option(value), "m", anchor="middle", room=room))
         return parts
 
 
@@ -358,7 +363,7 @@ def lines_of(
     every = [point for _, points in lines for point in points]
     last = max(x for x, _ in every) if end is None else end
     first = min(0.0 if is_steps else math.inf, *(x for x, _ in every))
-    across = chart.Scale(first, last if last > first else first + 1, 50.0, WIDTH - 10 - room)
+    across = chart.Scale(*chart.distinct(first, last), 50.0, WIDTH - 10 - room)
     rising = sum(points[-1][1] - points[0][1] for _, points in lines) >= 0
     up = chart.scale([y for _, y in every], 186.0, 24.0, best="high" if rising else "low")
     parts = chart.axes(across, up, names, marks=(4, 5))
@@ -396,4 +401,4 @@ def _pair(trial: Trial, one: Objective, other: Objective) -> tuple[float, float]
 
 
 def _option(value: Any) -> str:
-    return value if isinstance(value, str) else written(value)
+    return "inactive" if value is None else value if isinstance(value, str) else written(value)

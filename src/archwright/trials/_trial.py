@@ -68,7 +68,8 @@ class Trial:
     attempts: int = 1
 
     def __repr__(self) -> str:
-        shown = [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:_SHOWN]]
+        metrics = sorted(self.metrics.items(), key=lambda each: each[0].startswith("train_"))  # those tell the least
+        shown = [f"{name} {value:.4g}" for name, value in metrics[:_SHOWN]]
         shown += ["..."] * (len(self.metrics) > _SHOWN)
         told = f": {', '.join(shown)}" if shown else f": {self.cause[:80]}" if self.cause else ""
         return f"<Trial {self.number}, {self.state}{told}>"
