@@ -88,15 +88,16 @@ def test_a_space_of_code_that_is_not_there(run, monkeypatch):
 
 def test_the_network_and_its_use(few_digits, tmp_path):
     training = aw.Training(aw.data(few_digits), epochs=1, device="cpu")
-    study = aw.search(
-        "mlp", training, strategy="random", budget=aw.Budget(trials=2), baseline=True, path=tmp_path / "run"
-    )
+    options = {"budget": aw.Budget(trials=2), "baseline": True, "ensemble": 2, "path": tmp_path / "run"}
+    study = aw.search("mlp", training, strategy="random", **options)
     page = Page(study.report().read_text())
     samples = study.samples
     assert f"study = aw.load('{tmp_path / 'run'}')" in page.text
     assert "archwright export" in page.text
     assert number(study.test["test_accuracy"]) in page.text
     assert all(baseline.name in page.texts for baseline in study.baselines)
+    assert f"ensemble of {len(study.ensemble.members)}" in page.texts
+    assert number(study.ensemble.metrics["test_loss"]) in page.texts
     accuracy = study.best.metrics["accuracy"]
     half = 1.96 * (accuracy * (1 - accuracy) / samples["validation"]) ** 0.5
     assert f"{number(accuracy)} ± {half:.2g}" in page.texts

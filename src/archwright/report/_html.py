@@ -36,7 +36,9 @@ p{margin:6px 0;overflow-wrap:anywhere}
 table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{padding:4px 10px 4px 0;text-align:left;border-bottom:1px solid var(--grid);vertical-align:top}
 th{font-weight:600}
-td.n,th.n{text-align:right;white-space:nowrap}
+td.n,th.n{text-align:right}
+td.n{white-space:nowrap}
+th{vertical-align:bottom}
 td.long{min-width:280px}
 .own{font-weight:650}
 pre{background:var(--tint);border:1px solid var(--grid);border-radius:6px;padding:10px;
@@ -52,7 +54,8 @@ figure.network svg{width:auto}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:6px 0;font-size:14px}
 dt{color:var(--mute)}
 dd{margin:0;overflow-wrap:anywhere;min-width:0}
-@media (max-width:480px){main{padding:10px 10px 40px}dl{grid-template-columns:1fr}dt{margin-top:4px}}
+@media (max-width:480px){main{padding:10px 10px 40px}table{font-size:13px}
+dl{grid-template-columns:1fr}dt{margin-top:4px}}
 """
 
 

@@ -17,7 +17,7 @@ from archwright.report._html import block, figure, listed, page, table, told
 from archwright.report._plots import Plots
 from archwright.report._searched import Searched, clock, number, value_of
 from archwright.space import written
-from archwright.trials import Trial
+from archwright.trials import Trial, metrics_from_json
 
 _TOP = 10  # trials in the table
 _KINDS = 12  # of failures
@@ -91,8 +91,11 @@ def _answer(searched: Searched) -> Iterator[str]:
 
 
 def _metrics(searched: Searched, best: Trial) -> str:
-    """Return the numbers of the best network beside those of the baselines."""
-    test, baselines = searched.test, searched.baselines
+    """Return the numbers of the best network beside those of the ensemble and the baselines."""
+    test, others = searched.test, searched.baselines
+    ensemble = searched.summary["ensemble"]
+    if ensemble is not None:
+        others.insert(0, (f"ensemble of {len(ensemble['members'])}", metrics_from_json(ensemble["metrics"])))
     own = {**{name: value for name, value in best.metrics.items() if not name.startswith("test_")}, **test}
     own |= {name: value for name, value in best.metrics.items() if name not in own}
     wanted = [name_of(each) for each in searched.objectives]
@@ -101,12 +104,12 @@ def _metrics(searched: Searched, best: Trial) -> str:
     rows = []
     for name in names[:24]:
         cells = []
-        for metrics in (own, *(metrics for _, metrics in baselines)):
+        for metrics in (own, *(metrics for _, metrics in others)):
             value = metrics.get(name)
             error = None if value is None else searched.error(name, value)
             cells.append("" if value is None else f"{number(value)} ± {error:.2g}" if error else number(value))
         rows.append([name, *cells])
-    heads = ["metric", "best network", *(name for name, _ in baselines)]
+    heads = ["metric", "best network", *(name for name, _ in others)]
     return table(heads, rows, numbers=range(1, len(heads)), own=1)
 
 

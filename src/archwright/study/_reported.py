@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archwright._words import counted, plain
 from archwright.errors import ArchwrightError, StudyError, require
 from archwright.space import Space
-from archwright.trials import History, Trial
+from archwright.trials import History
 
 if TYPE_CHECKING:
     from archwright.report import Plots, Searched
@@ -44,10 +44,6 @@ class Reported:
     @property
     def samples(self) -> dict[str, int] | None:
         """The numbers of samples."""
-        raise NotImplementedError
-
-    def given(self, trial: Trial) -> str:
-        """Return the fidelity of a trial as text."""
         raise NotImplementedError
 
     def summary(self) -> dict[str, Any]:
@@ -134,7 +130,10 @@ class Reported:
             shown = f"{name} (decision)" if name in taken else name
             columns[shown] = [trial.architecture.get(name) for trial in trials]
         columns["seconds"] = [trial.seconds for trial in trials]
-        columns["fidelity"] = [self.given(trial) or "full" for trial in trials]
+        columns["fidelity"] = [
+            ", ".join(f"{name} {value:g}" for name, value in (trial.fidelity or {}).items()) or "full"
+            for trial in trials
+        ]
         columns["share"] = [trial.share for trial in trials]
         columns["error"] = [trial.cause or None for trial in trials]
         return pandas.DataFrame(columns)
