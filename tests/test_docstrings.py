@@ -31,6 +31,7 @@ PACKAGES = sorted(path.parent.name for path in ROOT.glob("[a-z]*/__init__.py"))
 EXCEPTIONS = {
     "build.write_onnx",  # an export takes seconds
     "build.write_pt2",
+    "build.write_executorch",
     "cost.time_files",  # so it does here
     "cli.main",  # it reads the command line
 }

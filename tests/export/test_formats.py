@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -137,6 +138,20 @@ def test_integers_of_8_bits_need_the_data_of_the_training_and_raw_outputs(traine
         trained.export(tmp_path / "none", quantise="int4")
 
 
+def test_a_program_of_executorch_runs_in_the_arena_that_is_told(trained, tmp_path):
+    runtime = pytest.importorskip("executorch.runtime")
+    trained.export(tmp_path / "out", formats=["executorch"])
+    program = runtime.Runtime.get().load_program(tmp_path / "out" / "model.pte")
+    method, wanted = program.load_method("forward"), trained.predictor().scores(RAW)
+    for place in range(len(RAW)):
+        assert torch.allclose(method.execute([RAW[place : place + 1]])[0], wanted[place], atol=1e-4)
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())["measured"]["model.pte"]
+    width = trained.best.architecture["width"]
+    least = 4 * (64 + width * 36)  # the picture and what the convolution makes of it, which are needed at once
+    assert least <= figures["arena_bytes"] <= 4 * least + 4 * 360 * width  # and the last weights, transposed
+    assert f"an arena of {figures['arena_bytes']:,} bytes" in (tmp_path / "out" / "README.md").read_text()
+
+
 class ByTheData(torch.nn.Module):
     """A layer whose way depends on the values of its input."""
 
@@ -148,7 +163,9 @@ def test_a_format_that_cannot_carry_a_network_is_refused_with_the_reason(tmp_pat
     space = aw.Space(model=nn.Sequential(nn.Linear(4, 3), aw.lazy(ByTheData)()), example_input=(4,))
     made = aw.Candidate(space, space.canonical({}), seed=0)
     save_best(tmp_path, space=space, architecture=made.architecture, candidate=made, metrics={})
-    for name, told in (("pt2", "as a pt2 file"), ("onnx", "as an ONNX file")):
+    formats = [("pt2", "as a pt2 file"), ("onnx", "as an ONNX file")]
+    formats += [("executorch", "as a program of ExecuTorch")] * (find_spec("executorch") is not None)
+    for name, told in formats:
         with pytest.raises(BuildError, match=f"{told}: its forward pass depends on the values of the data"):
             export_network(tmp_path, tmp_path / "out", space=space, formats=["torch", name])
         assert not (tmp_path / "out").exists()
@@ -201,7 +218,7 @@ def test_names_of_a_record_stay_text_in_a_card(trained):
     name = 'a"\n---\nlicense: mit\x07 | `x` <script> é'
     card = Card(name, data=name, samples={"test": 9}, baselines={name: {"test_accuracy": 1.0}})
     saved = replace(read_best(trained.path), metrics={"test_accuracy": 1.0, "loss": float("nan")})
-    text = card.write(saved, None, sizes={}, costs={})
+    text = card.write(saved, None, sizes={}, costs={}, measured={})
     read = hub.ModelCard(text).data.to_dict()
     assert "license" not in read
     assert read["model-index"][0]["results"][0]["metrics"] == [

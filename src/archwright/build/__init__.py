@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         without_lazy_layers,
     )
     from archwright.build._check import check
+    from archwright.build._executorch import write_executorch
     from archwright.build._kinds import is_layer, is_row
     from archwright.build._make import headline, innermost, instantiate, instantiate_settings
     from archwright.build._meta import Shaped, ShapesAlone, drawn_for, tensors_of, zeros_for
@@ -48,6 +49,7 @@ __all__ = [
     "source",
     "tensors_of",
     "without_lazy_layers",
+    "write_executorch",
     "write_layer",
     "write_onnx",
     "write_optimizer",
@@ -63,6 +65,7 @@ __getattr__ = lazy(
             *("size_lazy_layers", "without_lazy_layers"),
         ],
         "_check": ["check"],
+        "_executorch": ["write_executorch"],
         "_kinds": ["is_layer", "is_row"],
         "_make": ["headline", "innermost", "instantiate", "instantiate_settings"],
         "_meta": ["Shaped", "ShapesAlone", "drawn_for", "tensors_of", "zeros_for"],

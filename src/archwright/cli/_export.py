@@ -25,8 +25,8 @@ def export(
     format: Annotated[
         list[str] | None,
         typer.Option(
-            help="torch (source, weights, predict.py), source, onnx (ONNX) or pt2 (torch.export); may be repeated. "
-            "Default: torch."
+            help="torch (source, weights, predict.py), source, onnx (ONNX), pt2 (torch.export) or executorch; may be "
+            "repeated. Default: torch."
         ),
     ] = None,
     onnx: Annotated[bool, typer.Option(help="Write model.onnx too.")] = False,
@@ -113,7 +113,7 @@ def _show(files: Sequence[Path], address: str | None, *, chosen: bool, as_json: 
         out.line(f"\nThis is the network of trial {trial}.")
     measured = json_.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("measured", {})
     for name, figures in measured.items():
-        shown = ("accuracy", "test_accuracy", "rmse", "test_rmse", "loss", "latency_ms", "bytes")
+        shown = ("accuracy", "test_accuracy", "rmse", "test_rmse", "loss", "latency_ms", "arena_bytes", "bytes")
         out.line(f"{name}: {', '.join(f'{each} {figures[each]:.6g}' for each in shown if each in figures)}")
     if {"model.py", "predict.py"} <= names:
         script = shlex.quote(str(folder / "predict.py"))

@@ -78,7 +78,7 @@ class Card:
         *,
         sizes: Mapping[str, int],
         costs: Mapping[str, float],
-        measured: Measurements | None = None,
+        measured: Measurements,
     ) -> str:
         """Return the text of README.md.
 
@@ -87,7 +87,7 @@ class Card:
             preprocess: Its preprocessing.
             sizes: The sizes of the other files of the export in bytes, by name.
             costs: The costs of the network: "parameters", "flops".
-            measured: What was measured of a quantised network and of the one before, by file.
+            measured: What was measured of files, by name: of a quantised network and of the one before.
         """
         parts = [
             self._header(saved, preprocess),
@@ -95,8 +95,8 @@ class Card:
             f"A PyTorch network, found by neural architecture search with archwright {version('archwright')}.\n",
             f"## Data\n\n{self._data()}\n",
             f"## Metrics\n\n{self._metrics(saved)}\n",
-            *([f"## Integers of 8 bits\n\n{_quantised(measured)}\n"] if measured else []),
-            f"## Cost\n\n{_cost(sizes, costs)}\n",
+            *([f"## Integers of 8 bits\n\n{_quantised(measured)}\n"] if "model.int8.onnx" in measured else []),
+            f"## Cost\n\n{_cost(sizes, costs, measured)}\n",
             f"## Training\n\n{self._training(saved)}\n",
             f"## Use\n\n{_uses(preprocess, sizes)}\n",
             f"## Licence\n\n{self._licence()}\n",
@@ -177,10 +177,14 @@ def interval(share: float, samples: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _cost(sizes: Mapping[str, int], costs: Mapping[str, float]) -> str:
+def _cost(sizes: Mapping[str, int], costs: Mapping[str, float], measured: Measurements) -> str:
     units = {"parameters": "parameters", "flops": "FLOPs for a sample, 2 per multiply-add"}
     lines = [f"- {value:,.0f} {units[name]}" for name, value in costs.items()]
-    return "\n".join([*lines, *(f"- `{name}`: {size:,} bytes" for name, size in sizes.items())])
+    for name, size in sizes.items():
+        arena = measured.get(name, {}).get("arena_bytes")
+        told = "" if arena is None else f", and an arena of {arena:,} bytes for inputs, activations and outputs"
+        lines.append(f"- `{name}`: {size:,} bytes{told}")
+    return "\n".join(lines)
 
 
 def _task(preprocess: Preprocess) -> str | None:
@@ -195,6 +199,7 @@ def _uses(preprocess: Preprocess | None, sizes: Mapping[str, int]) -> str:
 
 
 def _quantised(measured: Measurements) -> str:
+    measured = {name: figures for name, figures in measured.items() if name.endswith(".onnx")}
     names = list(dict.fromkeys(name for figures in measured.values() for name in figures))
     rows = [["", *(f"`{name}`" for name in measured)], ["---"] * (1 + len(measured))]
     rows += [[name, *(f"{figures[name]:.6g}" for figures in measured.values())] for name in names]

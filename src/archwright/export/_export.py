@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from archwright.datasets import Preprocess
     from archwright.tasks import Task
 
-FORMATS = ("torch", "source", "onnx", "pt2")
+FORMATS = ("torch", "source", "onnx", "pt2", "executorch")
 """The formats of exports."""
 
 README, INT8 = "README.md", "model.int8.onnx"
 
 _ALWAYS = (INDEX, FIGURES, PREPROCESS)
 _FILES = {"torch": (SOURCE, WEIGHTS), "source": (SOURCE,)}  # what a format consists of
-_ANEW = ("onnx", "pt2")  # what is written by the network itself
+_ANEW = {"onnx": "model.onnx", "pt2": "model.pt2", "executorch": "model.pte"}  # what the network itself is written to
 
 
 def export_network(
@@ -58,8 +58,9 @@ def export_network(
         ensemble: Whether to take the ensemble instead.
         space: The search space.
         formats: "torch": source, weights, and a script for predictions; "source": the source alone; "onnx": model.onnx;
-            "pt2": model.pt2, a program of `torch.export`. By default what the run folder has. Decisions, metrics and
-            preprocessing are always written.
+            "pt2": model.pt2, a program of `torch.export`; "executorch": model.pte, a program for one sample, with the
+            size of its arena in metrics.json. By default what the run folder has. Decisions, metrics and preprocessing
+            are always written.
         onnx: Whether to write model.onnx too.
         imports: Packages that model.py may import besides torch.
         int8: The task of the network, to write model.onnx and beside it model.int8.onnx, with weights and activations
@@ -99,11 +100,12 @@ def export_network(
     saved = _saved(folder, trial, ensemble=ensemble)
     target = Path(out)
     check_target(target)
-    files = dict(saved.files)
+    files, measured = dict(saved.files), dict[str, Any]()
     if space is not None:
         files |= _made_anew(saved, space, imports)
         for name in more:
-            files[f"model.{name}"] = _written(saved, space, name)
+            files[_ANEW[name]], figures = _written(saved, space, name)
+            measured |= figures
     _check_carried(files, wanted)
     if space is not None:
         _check_outputs(saved, space, files, wanted or ("torch",), more)
@@ -111,13 +113,14 @@ def export_network(
         kept = {
             *_ALWAYS,
             *(each for name in wanted for each in _FILES.get(name, ())),
-            *(f"model.{name}" for name in more),
+            *(_ANEW[name] for name in more),
         }
         kept |= {SCRIPT} if "torch" in wanted else set()
         files = {name: content for name, content in files.items() if name in kept}
-    measured: dict[str, Any] | None = None
     if space is not None and int8 is not None:
-        files[INT8], measured = _quantised(saved, space, files["model.onnx"], int8)
+        files[INT8], figures = _quantised(saved, space, files["model.onnx"], int8)
+        measured |= figures
+    if measured:
         files[FIGURES] = as_json({**_disk.parse_json(files[FIGURES], FIGURES), "measured": measured})
     if docker:
         files |= docker_files(files)
@@ -177,24 +180,24 @@ def _made_anew(saved: Saved, space: Space, imports: Sequence[str]) -> dict[str, 
     return files
 
 
-def _written(saved: Saved, space: Space, name: str) -> bytes:
+def _written(saved: Saved, space: Space, name: str) -> tuple[bytes, dict[str, Any]]:
+    """Return the file of a format, and what is measured of it, by its name."""
+    from archwright.build import write_executorch, write_pt2
+
+    specs, preprocess, figures = _specs(saved, space), saved.preprocess(), dict[str, Any]()
+    if specs is None:
+        raise StudyError(f"{saved.place} does not say what goes into the network: the format {name!r} needs to know")
     with TemporaryDirectory(prefix="archwright-") as temporary:
-        file = Path(temporary) / f"model.{name}"
+        file = Path(temporary) / _ANEW[name]
         if name == "onnx":
             write_onnx_file(saved, space, file)
+        elif name == "pt2":
+            extra = {} if preprocess is None else {PREPROCESS: saved.files[PREPROCESS].decode()}
+            write_pt2(_on_raw(saved.network(space), preprocess), specs, file, extra=extra)
         else:
-            _write_pt2_file(saved, space, file)
-        return file.read_bytes()
-
-
-def _write_pt2_file(saved: Saved, space: Space, file: Path) -> None:
-    from archwright.build import write_pt2
-
-    specs, preprocess = _specs(saved, space), saved.preprocess()
-    if specs is None:
-        raise StudyError(f"{saved.place} does not say what goes into the network: a pt2 file needs to know")
-    extra = {} if preprocess is None else {PREPROCESS: saved.files[PREPROCESS].decode()}
-    write_pt2(_on_raw(saved.network(space), preprocess), specs, file, extra=extra)
+            arena = write_executorch(_on_raw(saved.network(space), preprocess), specs, file)
+            figures[file.name] = {"arena_bytes": arena, "bytes": file.stat().st_size}
+        return file.read_bytes(), figures
 
 
 def _quantised(saved: Saved, space: Space, content: bytes, task: Task) -> tuple[bytes, dict[str, Any]]:

@@ -59,7 +59,19 @@ def _pt2(folder: Path, inputs: list[torch.Tensor]) -> Any:
     return torch.export.load(str(folder / "model.pt2")).module()(*inputs)
 
 
-_RUNS = {"torch": _torch, "onnx": _onnx, "pt2": _pt2}
+def _executorch(folder: Path, inputs: list[torch.Tensor]) -> Any:
+    from executorch.runtime import Runtime
+
+    method = Runtime.get().load_program(folder / "model.pte").load_method("forward")
+    # Sample by sample; outputs lie in the arena, where those of the next call take their place.
+    each = [
+        [output.clone() for output in method.execute([part[place : place + 1] for part in inputs])]
+        for place in range(len(inputs[0]))
+    ]
+    return [torch.cat(outputs) for outputs in zip(*each, strict=True)]
+
+
+_RUNS = {"torch": _torch, "onnx": _onnx, "pt2": _pt2, "executorch": _executorch}
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

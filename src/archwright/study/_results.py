@@ -349,7 +349,8 @@ class Results(Explained, Reported):
             trial: The number of a trial whose network is kept; by default the best.
             ensemble: Whether to take the ensemble instead.
             formats: "torch": source, weights, and a script for predictions; "source": the source alone; "onnx":
-                model.onnx; "pt2": model.pt2, a program of `torch.export`. By default "torch", without source where it
+                model.onnx; "pt2": model.pt2, a program of `torch.export`; "executorch": model.pte, for one sample, with
+                the size of its arena in metrics.json. By default "torch", without source where it
                 cannot be written.
             imports: Packages that model.py may import besides torch.
             quantise: "int8" to write model.onnx and model.int8.onnx, with weights and activations of 8 bits, calibrated
