@@ -22,7 +22,8 @@ def runs(tmp_path_factory):
 def test_report(runs, in_process, tmp_path):
     status, out, err = in_process("report", runs[0])
     assert (status, out, err) == (0, f"wrote {runs[0] / 'report.html'}\n", "")
-    assert in_process("report", runs[0])[0] == 0
+    status, out, _ = in_process("report", runs[0], "--json")
+    assert (status, json.loads(out)) == (0, {"file": str(runs[0] / "report.html")})
     assert in_process("report", runs[0], "--out", tmp_path / "page.html")[0] == 0
     (tmp_path / "mine.html").write_text("mine")
     status, _, err = in_process("report", runs[0], "--out", tmp_path / "mine.html")

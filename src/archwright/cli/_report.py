@@ -16,12 +16,17 @@ def report(
         Path | None, typer.Option(metavar="FILE.html", help="File to write; default: RUN/report.html.")
     ] = None,
     code: Code = None,
+    json: Json = False,
 ) -> None:
     """Write a report of a search: one HTML page with its results and charts."""
-    from archwright.cli._console import Output
+    from archwright.cli._console import Output, document
     from archwright.study import load
 
-    Output().line(f"wrote {load(run, code=code or ()).report(out)}")
+    file = load(run, code=code or ()).report(out)
+    if json:
+        document({"file": str(file)})
+    else:
+        Output().line(f"wrote {file}")
 
 
 def compare(
