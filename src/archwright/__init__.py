@@ -59,7 +59,7 @@ if TYPE_CHECKING:
         subset,
         template,
     )
-    from archwright.study import Budget, Callback, Nested, Study, compare, load, search
+    from archwright.study import Budget, Callback, Nested, Study, compare, load, optuna_storage, search
     from archwright.supernet import Supernet, SupernetEvaluator
     from archwright.tasks import Task, task
     from archwright.trials import History, Objective, Trial
@@ -95,7 +95,7 @@ _HOME = {
         ),
         "space",
     ),
-    **dict.fromkeys(("Budget", "Callback", "Nested", "Study", "compare", "load", "search"), "study"),
+    **dict.fromkeys(("Budget", "Callback", "Nested", "Study", "compare", "load", "optuna_storage", "search"), "study"),
     **dict.fromkeys(("Supernet", "SupernetEvaluator"), "supernet"),
     **dict.fromkeys(("Task", "task"), "tasks"),
     **dict.fromkeys(("History", "Objective", "Trial"), "trials"),
@@ -149,6 +149,7 @@ __all__ = [
     "morphism",
     "nn",
     "optim",
+    "optuna_storage",
     "ordinal",
     "proxies",
     "real",

@@ -99,26 +99,18 @@ class SQLStore(Store):
         Raises:
             StoreError: The database is damaged, or holds no study that this version can read.
         """
-        study = self._required()
-        lacking = {"saw"} if self._lacks_column else set()
-        columns: list[Any] = [sql.null() if column.name in lacking else column for column in tables.COLUMNS]
-        documents = sql.select(tables.documents.c.name, tables.documents.c.value)
-        trials = sql.select(*columns).order_by(tables.trials.c.number)
+        return self._read(None)
 
-        def read(connection: sql.Connection, is_again: bool) -> Snapshot:
-            if self._database.is_server:  # both are read as they are at one moment
-                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            stored = connection.execute(documents.where(tables.documents.c.study == study)).all()
-            document = dict.fromkeys(DOCUMENTS) | {name: tables.load(value, name) for name, value in stored}
-            found: list[Record] = []
-            for rows in connection.execute(trials.where(tables.trials.c.study == study)).partitions(_ROWS):
-                found += tables.records_of(rows, len(found))
-            return Snapshot(document, found)
+    def changes(self, ended: int) -> Snapshot:
+        """Return the documents, and of the trials those that run, or have ended after so many had.
 
-        try:
-            return self._database.run(read)
-        except tables.Damaged as error:
-            raise StoreError(f"{self._place} is damaged: {error}") from error
+        Args:
+            ended: How many trials had ended.
+
+        Raises:
+            StoreError: The database is damaged, or holds no study that this version can read.
+        """
+        return self._read(ended)
 
     def update(self, **documents: Any) -> None:
         """Replace documents, by the names in `DOCUMENTS`."""
@@ -202,6 +194,34 @@ class SQLStore(Store):
                 self._insert(connection, name, snapshot.document, snapshot.records)
 
     # ------------------------------------------------------------------ inside
+
+    def _read(self, ended: int | None) -> Snapshot:
+        study = self._required()
+        lacking = {"saw"} if self._lacks_column else set()
+        columns: list[Any] = [sql.null() if column.name in lacking else column for column in tables.COLUMNS]
+        documents = sql.select(tables.documents.c.name, tables.documents.c.value)
+        trials = sql.select(*columns).where(tables.trials.c.study == study).order_by(tables.trials.c.number)
+        if ended is not None:
+            order = tables.trials.c.ended
+            trials = trials.where(order.is_(None) | (order >= ended))
+
+        def read(connection: sql.Connection, is_again: bool) -> Snapshot:
+            if self._database.is_server:  # both are read as they are at one moment
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            stored = connection.execute(documents.where(tables.documents.c.study == study)).all()
+            document = dict.fromkeys(DOCUMENTS) | {name: tables.load(value, name) for name, value in stored}
+            rows = connection.execute(trials)
+            if ended is not None:
+                return Snapshot(document, [record for row in rows for record in tables.records_of([row], row.number)])
+            found: list[Record] = []
+            for some in rows.partitions(_ROWS):
+                found += tables.records_of(some, len(found))
+            return Snapshot(document, found)
+
+        try:
+            return self._database.run(read)
+        except tables.Damaged as error:
+            raise StoreError(f"{self._place} is damaged: {error}") from error
 
     def _insert(
         self, connection: sql.Connection, name: str, document: Mapping[str, Any], records: Sequence[Record] = ()

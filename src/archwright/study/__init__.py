@@ -9,7 +9,9 @@ from archwright.study._compared import compare
 from archwright.study._describe import restore_evaluator
 from archwright.study._ensemble import Ensemble
 from archwright.study._folder import check_run_folder
+from archwright.study._found import Found, find_studies
 from archwright.study._nested import Nested
+from archwright.study._optuna import optuna_storage
 from archwright.study._propose import Planner
 from archwright.study._search import load, search
 from archwright.study._study import Study
@@ -21,6 +23,7 @@ __all__ = [
     "Budget",
     "Callback",
     "Ensemble",
+    "Found",
     "Nested",
     "Planner",
     "Study",
@@ -28,7 +31,9 @@ __all__ = [
     "check_run_folder",
     "compare",
     "counting_from",
+    "find_studies",
     "load",
+    "optuna_storage",
     "restore_evaluator",
     "search",
     "verify",

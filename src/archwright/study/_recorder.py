@@ -111,6 +111,40 @@ class Recorder:
         with self._reading() as store, _uncollected():
             self._take(store.read())
 
+    def refresh(self) -> list[Record]:
+        """Read what another process has put on record since, and return the trials that run or have ended since.
+
+        Raises:
+            StoreError: There is no study any more, or it is damaged.
+        """
+        if self._store is not None:  # nobody else writes
+            return []
+        ended, count = len(self.history.finished), len(self.history.trials)
+        store = self.place.open(readonly=True)
+        with closing(store):
+            snapshot = store.changes(ended)
+            new = sorted((record for record in snapshot.records if record.ended is not None), key=_order)
+            known = {record.trial.number for record in snapshot.records} | set(range(count))
+            follows = [record.ended for record in new] == list(range(ended, ended + len(new)))
+            gone = len(self.history.running) != sum(record.trial.number < count for record in snapshot.records)
+            if (
+                gone
+                or not follows
+                or len(known) != max(known, default=-1) + 1
+                or any(snapshot.document[name] != self.document[name] for name in ("created", "fingerprint"))
+            ):  # it is another study by now
+                snapshot = store.read()
+                self._take(snapshot)
+                return snapshot.records
+        self._check(snapshot.document)
+        for record in snapshot.records:
+            if record.trial.number >= count or record.ended is None:
+                self.history.add(record.trial if record.ended is None else replace(record.trial, state="running"))
+        for record in new:
+            self.history.add(record.trial)
+        self._note(snapshot)
+        return snapshot.records
+
     def records(self) -> list[Record]:
         """Return the trials as they are stored, with what their proposals had seen.
 
@@ -338,22 +372,31 @@ class Recorder:
             raise
 
     def _take(self, snapshot: Snapshot) -> None:
-        document = snapshot.document
+        self._check(snapshot.document)
+        try:
+            self.history = _history(snapshot)
+        except (ValueError, ArchwrightError) as error:
+            raise StoreError(f"{self._where} is damaged: {error}") from error
+        self._note(snapshot)
+
+    def _check(self, document: Mapping[str, Any]) -> None:
         try:
             check_document(document)
-            history = _history(snapshot)
         except (ValueError, ArchwrightError) as error:
-            where = self.folder / DATABASE if self.folder and not self.place.store else self.place
-            raise StoreError(f"{where} is damaged: {error}") from error
+            raise StoreError(f"{self._where} is damaged: {error}") from error
+
+    @property
+    def _where(self) -> object:
+        return self.folder / DATABASE if self.folder and not self.place.store else self.place
+
+    def _note(self, snapshot: Snapshot) -> None:
+        """Take in what is on record besides the trials, which the history has already."""
+        document = snapshot.document
         learned = document["learned"] or {"elapsed": 0.0, "outcome": None}
         if learned["outcome"] is not None:
-            history.learned = Learned.from_json(learned["outcome"])
-        self.document, self.history = document, history
-        self.interrupted = deque(
-            record.trial.number
-            for record in snapshot.records
-            if record.ended is None and record.trial.number not in self._begun
-        )
+            self.history.learned = Learned.from_json(learned["outcome"])
+        self.document = document
+        self.interrupted = deque(trial.number for trial in self.history.running if trial.number not in self._begun)
         results = document["results"].values()
         elapsed = [
             self.clock.elapsed,
@@ -362,6 +405,10 @@ class Recorder:
             *(record.elapsed for record in snapshot.records),
         ]
         self.clock.set(max([*elapsed, *(result["elapsed"] for result in results)]))
+
+
+def _order(record: Record) -> int:
+    return -1 if record.ended is None else record.ended
 
 
 def _history(snapshot: Snapshot) -> History:
@@ -374,7 +421,7 @@ def _history(snapshot: Snapshot) -> History:
         reference=document["reference"],
     )
     over = [record for record in snapshot.records if record.ended is not None]
-    over.sort(key=lambda record: record.ended or 0)
+    over.sort(key=_order)
     history.restore([record.trial for record in snapshot.records], [record.trial for record in over])
     return history
 

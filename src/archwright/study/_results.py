@@ -23,6 +23,7 @@ from archwright.study._budget import Budget
 from archwright.study._ensemble import Ensemble
 from archwright.study._explained import Explained
 from archwright.study._folder import TRIAL_LOGS
+from archwright.study._followed import Followed
 from archwright.study._picture import draw_front, draw_learned
 from archwright.study._propose import Planner
 from archwright.study._recorder import Recorder
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from archwright.export import Predictor
 
 
-class Results(Explained, Reported):
+class Results(Explained, Reported, Followed):
     """All there is to read of a study; `Study` adds to it.
 
     Attributes:
