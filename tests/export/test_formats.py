@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from importlib.util import find_spec
@@ -58,9 +59,14 @@ def test_each_format_gives_the_scores_of_the_trained_network(trained, exported):
 
 def test_only_what_was_asked_for_is_written(trained, tmp_path):
     always = {"README.md", "architecture.json", "metrics.json", "preprocess.json"}
-    for formats, files in ((["source"], {"model.py"}), (["pt2"], {"model.pt2"})):
-        found = trained.export(tmp_path / formats[0], formats=formats)
-        assert {file.name for file in found} == always | files
+    before = os.umask(0o027)
+    try:
+        for formats, files in ((["source"], {"model.py"}), (["pt2"], {"model.pt2"})):
+            found = trained.export(tmp_path / formats[0], formats=formats)
+            assert {file.name for file in found} == always | files
+            assert {file.stat().st_mode & 0o777 for file in found} == {0o640}
+    finally:
+        os.umask(before)
     with pytest.raises(UnknownName, match=r"tensorrt.*onnx"):
         trained.export(tmp_path / "none", formats=["tensorrt"])
     with pytest.raises(StudyError, match="licence='MIT licence'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,6 +87,11 @@ def test_an_export_is_uploaded_to_a_new_private_repository(hub, tmp_path):
     assert "the Hub does not take me/taken" in done.stderr
     assert "hf_secret" not in done.stderr
     assert server.kept["me/taken"] == {"mine": b"precious"}
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        nobody = {**environment, "HF_ENDPOINT": f"http://127.0.0.1:{closing.getsockname()[1]}"}
+    done = processes.run(*command, "--out", tmp_path / "third", "--push-to", "me/other", env=nobody)
+    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 1)
+    assert f"The export is in {tmp_path / 'third'}" in done.stderr
 
 
 def test_what_is_no_repository_is_refused_before_the_export():

@@ -17,7 +17,7 @@ def write_executorch(model: torch.nn.Module, example: Sequence[TensorSpec], path
     """Write a network, in evaluation mode, as a program of ExecuTorch for one sample, with its portable operators.
 
     The memory of all activations, inputs and outputs is planned when the program is written: a device that runs it
-    reserves an arena of this size, besides the file itself, and allocates nothing else.
+    reserves an arena of this size besides the file itself.
 
     Args:
         model: The network; it is not changed.

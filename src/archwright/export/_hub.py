@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,14 @@ def push(files: Sequence[Path], name: str) -> str:
     """
     check_repository(name)
     hub = _client()
-    import httpx
-
+    # Which library speaks HTTP depends on the version of the client: the error of that library is a base of its own.
+    problems = (*import_module("huggingface_hub.errors").HfHubHTTPError.__bases__, OSError, ValueError)
     api = hub.HfApi()
     try:
         address = api.create_repo(name, private=True, exist_ok=False)
         operations = [hub.CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=file) for file in files]
         api.create_commit(name, operations, commit_message="Add the network")
-    except (OSError, ValueError, httpx.HTTPError) as error:  # the errors of the client are among these
+    except problems as error:
         told = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise StudyError(f"the Hub does not take {name}: {told}. The export is in {files[0].parent}") from error
     return str(address)
