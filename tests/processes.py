@@ -125,6 +125,27 @@ def run(
     return subprocess.CompletedProcess(process.args, process.wait(), out, err)
 
 
+ALONE = """
+import pathlib, runpy, sys
+absent = ("archwright", "matplotlib", "numpy", "safetensors", "scipy", "sklearn", "sqlalchemy", "rich", "typer")
+sys.modules.update({name: None for name in (*absent, *sys.modules) if name.partition(".")[0] in absent})
+"""
+"""What makes a process one that has torch and Pillow alone: to import anything else is an error."""
+
+SCRIPT = """
+sys.argv = sys.argv[1:]
+sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run_alone(program: str | Path, *arguments: object, cwd: str | Path = "/") -> subprocess.CompletedProcess[str]:
+    """Run code, or a script if it is given as a path, where nothing but torch and Pillow is installed."""
+    if isinstance(program, Path):
+        return run("-c", ALONE + SCRIPT, program.resolve(), *arguments, cwd=cwd)
+    return run("-c", ALONE + program, *arguments, cwd=cwd)
+
+
 def _main(arguments: list[str], env: dict[str, str], cwd: str, files: dict[int, Connection]) -> None:
     """Be what `python ARGUMENTS` is, in a process that was forked for it."""
     moved = {number: fcntl.fcntl(file.fileno(), fcntl.F_DUPFD, _ABOVE) for number, file in files.items()}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.processes import run_alone
 
 import archwright as aw
 from archwright.datasets import Box, Boxes, InputError, Part, decode_boxes, locations, overlaps
@@ -325,8 +324,7 @@ def test_a_network_is_searched_shipped_and_draws_boxes(folder: Path, tmp_path: P
     assert isinstance(found, Boxes)
     assert [path.name for path in found.save(tmp_path)] == ["0-boxes.png"]
     export_network(tmp_path / "run", tmp_path / "network", space=study.space, onnx=True)
-    command = [sys.executable, "predict.py", str(file), "--json"]
-    done = subprocess.run(command, cwd=tmp_path / "network", capture_output=True, text=True, check=True)
+    done = run_alone(tmp_path / "network" / "predict.py", file, "--json")
     (told,) = json.loads(done.stdout)["predictions"]
     assert len(told["objects"]) == len(found.objects)
     for one, other in zip(told["objects"], found.objects, strict=True):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,6 +16,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, mean_squared_error
+from tests.processes import run_alone
 
 import archwright as aw
 from archwright.datasets import (
@@ -43,9 +42,7 @@ from archwright.tasks import Forecasting, fit_within
 HOUR = timedelta(hours=1)
 START = datetime(2024, 3, 1)
 
-ALONE = """
-import sys
-sys.modules.update(dict.fromkeys(("archwright", "numpy", "scipy", "sklearn", "matplotlib")))
+PREDICT = """
 import json
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
@@ -411,14 +408,7 @@ def test_the_exported_network_forecasts_where_there_is_torch_alone(
 ) -> None:
     path, run, study = forecast
     export_network(run, tmp_path / "network", space=study.space, onnx=find_spec("onnxscript") is not None)
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", ALONE, tmp_path / "network", path, tmp_path],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_alone(PREDICT, tmp_path / "network", path, tmp_path)
     ((found, saved),) = json.loads(done.stdout)
     (wanted,) = study.predict(path)
     assert found["times"] == wanted.times

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tests.processes import run_alone
 
 import archwright as aw
 from archwright.datasets import Continuation, InputError, LanguagePreprocess, Part, preprocess_from_json
@@ -151,8 +150,7 @@ def test_a_network_is_searched_and_writes(file: Path, tmp_path: Path) -> None:
     # The file is compared with the network, in batches of several sizes, before it is kept.
     export_network(tmp_path / "run", tmp_path / "network", space=study.space, onnx=True)
     assert (tmp_path / "network" / "model.onnx").stat().st_size > 0
-    command = [sys.executable, "predict.py", str(file), "--json"]
-    done = subprocess.run(command, cwd=tmp_path / "network", capture_output=True, text=True, check=True)
+    done = run_alone(tmp_path / "network" / "predict.py", file, "--json")
     (told,) = json.loads(done.stdout)["predictions"]
     assert told["text"] == found.text
     assert told["perplexity"] == pytest.approx(found.perplexity, rel=1e-3)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -14,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from tests.processes import run_alone
 
 import archwright as aw
 from archwright.errors import DataError
@@ -110,11 +109,10 @@ def test_from_a_file_to_predictions_elsewhere(songs, tmp_path, named) -> None:
     assert list(found[0].probabilities) == targets
     assert task.decode(study.predictor().scores(task.test.inputs))[0] in ([], targets, targets[:1], targets[1:])
     export_network(tmp_path / "run", tmp_path / "network")
-    command = [sys.executable, "-I", str(tmp_path / "network" / "predict.py"), str(songs)]
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    command = tmp_path / "network" / "predict.py", songs
+    done = run_alone(*command, "--json")
     assert [each["labels"] for each in json.loads(done.stdout)["predictions"]] == [each.labels for each in found]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[0].split() == ["file", "row", "labels"]
+    assert run_alone(*command).stdout.splitlines()[0].split() == ["file", "row", "labels"]
 
 
 def test_baselines_fit_each_label(songs) -> None:

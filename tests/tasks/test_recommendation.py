@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss, ndcg_score, roc_auc_score
+from tests.processes import run_alone
 
 import archwright as aw
 from archwright import spaces
@@ -26,9 +25,7 @@ from archwright.tasks._recommendation import ranking_metrics
 
 NOISE = 0.5
 
-ALONE = """
-import sys
-sys.modules.update(dict.fromkeys(("archwright", "numpy", "scipy", "sklearn")))
+PREDICT = """
 import json
 sys.path.insert(0, sys.argv[1])
 import predict
@@ -318,9 +315,7 @@ def test_pairs_are_rated_and_items_ranked(rated: tuple[Path, Path, aw.Study], tm
 
     new = written(tmp_path / "new.csv", ["u3,i5", "u3,i999"], "user,item")
     export_network(run, tmp_path / "network", space=study.space, onnx=find_spec("onnxscript") is not None)
-    command = [sys.executable, "-I", "-c", ALONE, tmp_path / "network", new]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run_alone(PREDICT, tmp_path / "network", new)
     first, second, third = json.loads(done.stdout)
     assert first["value"] == pytest.approx(estimate.value, rel=1e-4)
     assert second["row"] == 3

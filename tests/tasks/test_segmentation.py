@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from tests.processes import run_alone
 
 import archwright as aw
 from archwright.datasets import IGNORED, InputError, Mask, image_size
@@ -262,11 +261,10 @@ def test_a_network_is_searched_shipped_and_draws_masks(folder: Path, tmp_path: P
     assert [path.name for path in second] == ["0-mask-2.png", "0-overlay-2.png"]
     assert np.array_equal(np.array(Image.open(first[0])), mask.classes.numpy())
     export_network(tmp_path / "run", tmp_path / "network", space=study.space, onnx=True)
-    command = [sys.executable, "predict.py", str(file), "--json", "--out", "pictures"]
-    done = subprocess.run(command, cwd=tmp_path / "network", capture_output=True, text=True, check=True)
+    done = run_alone(tmp_path / "network" / "predict.py", file, "--json", "--out", "pictures", cwd=tmp_path)
     (told,) = json.loads(done.stdout)["predictions"]
     assert told["shares"] == pytest.approx(mask.shares, abs=1e-4)
-    assert (tmp_path / "network" / "pictures" / "0-mask.png").is_file()
+    assert (tmp_path / "pictures" / "0-mask.png").is_file()
     onnxruntime = pytest.importorskip("onnxruntime")
     session = onnxruntime.InferenceSession(tmp_path / "network" / "model.onnx")
     raw = torch.from_numpy(np.array(Image.open(file)))[None, None].float()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
+from tests.processes import run_alone
 from tests.sounds import LETTERS, tone, write_speakers, write_wav
 
 import archwright as aw
@@ -152,11 +151,7 @@ def test_the_exported_network_gives_the_same_for_files_alone(folder, study, tmp_
     files = sorted(map(str, folder.glob("?_eve_*.wav")))
     files.append(str(write_wav(tmp_path / "fast.wav", tone(900, rate=16000), rate=16000)))
     here = [each.label for each in aw.load(run).predict(files)]
-    script = "import runpy, sys; sys.modules['archwright'] = None; del sys.argv[0]; "
-    script += "runpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-I", "-c", script, tmp_path / "network" / "predict.py", *files, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run_alone(tmp_path / "network" / "predict.py", *files, "--json")
     assert [each["label"] for each in json.loads(done.stdout)["predictions"]] == here
 
 

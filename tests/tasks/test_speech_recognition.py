@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.processes import run_alone
 from tests.sounds import tone, write_wav, write_words
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
@@ -100,11 +101,7 @@ def test_a_search_and_its_network_alone(folder, tmp_path):
     export_network(tmp_path / "run", tmp_path / "network", space=space, onnx=True)
     files = sorted(map(str, folder.glob("*.wav")))[:5]
     here = [each.text for each in aw.load(tmp_path / "run").predict(files)]
-    script = "import runpy, sys; sys.modules['archwright'] = None; del sys.argv[0]; "
-    script += "runpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-I", "-c", script, tmp_path / "network" / "predict.py", *files, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run_alone(tmp_path / "network" / "predict.py", *files, "--json")
     assert [each["text"] for each in json.loads(done.stdout)["predictions"]] == here
 
 

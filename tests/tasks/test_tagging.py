@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.processes import run_alone
 
 import archwright as aw
 from archwright.datasets import (
@@ -274,12 +273,7 @@ def test_predictions_show_the_tokens(study: aw.Study, folder: Path) -> None:
 def test_an_exported_network_predicts_alone(study: aw.Study, folder: Path) -> None:
     export_network(folder / "run", folder / "export")
     (folder / "more.txt").write_text("Bob\nMay\nruns\nto\nLima\n")
-    ran = subprocess.run(
-        [sys.executable, folder / "export" / "predict.py", "--json", folder / "more.txt"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    ran = run_alone(folder / "export" / "predict.py", "--json", folder / "more.txt")
     (wanted,) = study.predict(folder / "more.txt")
     assert json.loads(ran.stdout)["predictions"] == [json.loads(json.dumps(wanted.to_json()))]
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.processes import run_alone
 
 import archwright as aw
 from archwright.datasets import (
@@ -383,9 +382,7 @@ def test_an_exported_network_predicts_alone(study: aw.Study, folder: Path) -> No
     files = [folder / "new.csv", folder / "one.txt"]
     write(files[0], 10, seed=5)
     files[1].write_text("a fine film")
-    ran = subprocess.run(
-        [sys.executable, folder / "export" / "predict.py", "--json", *files], capture_output=True, text=True, check=True
-    )
+    ran = run_alone(folder / "export" / "predict.py", "--json", *files)
     found = json.loads(ran.stdout)["predictions"]
     wanted = study.predict(files)
     assert [each["label"] for each in found] == [each.label for each in wanted]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tests.processes import run_alone
 from torch import nn
 from torchmetrics.functional.text.rouge import rouge_score
 
@@ -270,8 +269,7 @@ def test_a_network_is_searched_and_translates(folder: Path, tmp_path: Path) -> N
     file = tmp_path / "new.txt"
     file.write_text("eine Katze springt.\n\nein Hund rennt.\n")
     export_network(tmp_path / "run", tmp_path / "network", space=study.space)
-    command = [sys.executable, "predict.py", str(file), "--json"]
-    done = subprocess.run(command, cwd=tmp_path / "network", capture_output=True, text=True, check=False)
+    done = run_alone(tmp_path / "network" / "predict.py", file, "--json")
     assert "new.txt, line 2: the text is empty" in done.stderr
     told = json.loads(done.stdout)["predictions"]
     assert [(each["row"], each["text"]) for each in told] == [(1, "a cat jumps."), (3, "a dog runs.")]
