@@ -30,17 +30,23 @@ SPACE = aw.Space(
 
 def data():
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(300, 6, generator=generator)
-    noise = torch.randn(300, generator=generator)
+    inputs = torch.randn(150, 6, generator=generator)
+    noise = torch.randn(150, generator=generator)
     return aw.data((inputs, ((inputs[:, 0] * inputs[:, 1] + 0.5 * noise > 0).long() + (inputs[:, 2] > 1).long())))
 
 
 def training(**options):
-    return aw.Training(data(), **{"epochs": 3, "device": "cpu", **options})
+    return aw.Training(data(), **{"epochs": 2, "final_epochs": 2, "device": "cpu", **options})
 
 
 def search(**options):
     return aw.search(SPACE, options.pop("evaluator", None) or training(), **{**OPTIONS, "ensemble": 3, **options})
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A search in memory that nothing disturbs."""
+    return search()
 
 
 def parts(study):
@@ -81,11 +87,9 @@ def test_it_is_of_networks_of_the_search_and_no_worse_than_the_best(tmp_path, fo
         assert "ensemble of trial" in (tmp_path / "run" / "log.txt").read_text()
 
 
-def test_it_is_the_same_in_memory_and_in_a_folder_and_beside_several_finals(tmp_path):
-    study = search()
-    assert parts(search(path=tmp_path)) == parts(study)
-    assert parts(search(final=3)) == parts(study)
-    assert parts(search(final=False)) == parts(study)
+def test_it_is_the_same_in_memory_and_in_a_folder_and_beside_several_finals(whole, tmp_path):
+    assert parts(search(path=tmp_path, final=3)) == parts(whole)
+    assert parts(search(final=False)) == parts(whole)
 
 
 def test_by_default_there_is_none_and_nothing_is_kept_for_it(tmp_path):
@@ -141,8 +145,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_killed_search_comes_to_the_same_ensemble(tmp_path, place):
-    whole = search()
+def test_a_killed_search_comes_to_the_same_ensemble(whole, tmp_path, place):
     killed(tmp_path, PLACES[place])
     before = aw.load(tmp_path)
     assert (before.ensemble is not None) == (place == "in the final training")
@@ -302,6 +305,14 @@ def test_a_search_by_time_leaves_some_for_it():
     assert shares == [100, 95, 70, 70]
 
 
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory):
+    """The folder of a search of two trials."""
+    folder = tmp_path_factory.mktemp("two") / "run"
+    search(path=folder, final=False, budget=aw.Budget(trials=2)).close()
+    return folder
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
@@ -312,8 +323,8 @@ def test_a_search_by_time_leaves_some_for_it():
         ({"candidates": ["x"]}, "a candidate of ensemble is 'x'"),
     ],
 )
-def test_a_wrong_record_is_told(tmp_path, wrong, told):
-    search(path=tmp_path, final=False, budget=aw.Budget(trials=2))
+def test_a_wrong_record_is_told(of_two, tmp_path, wrong, told):
+    shutil.copytree(of_two, tmp_path, dirs_exist_ok=True)
     with closing(sqlite3.connect(tmp_path / "study.db")) as database, database:
         (written,) = database.execute("SELECT value FROM documents WHERE name = 'ensemble'").fetchone()
         right = json.loads(written)
@@ -323,8 +334,8 @@ def test_a_wrong_record_is_told(tmp_path, wrong, told):
         aw.load(tmp_path)
 
 
-def test_a_record_of_a_trial_that_is_none_is_told(tmp_path):
-    study = search(path=tmp_path, final=False, budget=aw.Budget(trials=2))
+def test_a_record_of_a_trial_that_is_none_is_told(of_two):
+    study = aw.load(of_two)
     study._recorder.document["ensemble"]["result"]["members"][0]["trial"] = 7
     with pytest.raises(StudyError, match="a network of trial 7, which is not on record"):
         study.ensemble

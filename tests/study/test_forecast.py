@@ -96,6 +96,6 @@ def test_with_few_validation_samples_networks_are_compared_by_their_loss(tmp_pat
 def test_a_budget_of_a_moment_still_has_a_network() -> None:
     """All the time is for the first trial, as long as there is no network."""
     training = aw.Training(aw.data((torch.randn(400, 3), torch.arange(400) % 2)))
-    study = aw.search("mlp", training, budget=aw.Budget(seconds=4), baseline=False)
+    study = aw.search("mlp", training, budget=aw.Budget(seconds=1), baseline=False)
     assert study.best is not None
     assert study.best.load()(torch.zeros(1, 3)).shape == (1, 2)

@@ -315,8 +315,8 @@ def test_boxes_move_with_their_images() -> None:
 def test_a_network_is_searched_shipped_and_draws_boxes(folder: Path, tmp_path: Path) -> None:
     task = aw.task(folder)
     one = {"blocks": (1, 1), "repeats": (1, 1), "depths": (1, 1)}
-    space = aw.spaces.create("detector", **task.space_options, widths=(16,), necks=(32,), **one)
-    training = aw.Training(task, epochs=1)
+    space = aw.spaces.create("detector", **task.space_options, widths=(8,), necks=(16,), **one)
+    training = aw.Training(task, epochs=1, final_epochs=1)
     study = aw.search(space, training, budget=aw.Budget(trials=1), path=tmp_path / "run", baseline=False)
     assert {"test_map50", "test_map"} <= study.test.keys()
     file = folder / "JPEGImages" / "0.png"

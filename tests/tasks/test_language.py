@@ -137,9 +137,10 @@ def test_no_token_depends_on_later_ones(place: int) -> None:
 
 def test_a_network_is_searched_and_writes(file: Path, tmp_path: Path) -> None:
     task = aw.task(file, length=16)
-    space = aw.spaces.create("language", **task.space_options, widths=(64,), layers=(1, 2))
-    training = aw.Training(task, epochs=1)
-    study = aw.search(space, training, budget=aw.Budget(trials=1), path=tmp_path / "run", baseline=False)
+    space = aw.spaces.create("language", **task.space_options, widths=(16,), layers=(1, 1))
+    training, start = aw.Training(task, epochs=1, final_epochs=1), aw.spaces.starts(space)[:1]
+    options = {"budget": aw.Budget(trials=1), "path": tmp_path / "run", "baseline": False}
+    study = aw.search(space, training, strategy="random", starts=start, **options)
     assert {"test_perplexity", "test_bits", "test_accuracy"} <= study.test.keys()
     (found,) = study.predict(file)
     assert isinstance(found, Continuation)

@@ -249,7 +249,8 @@ def test_masks_move_with_their_images(folder: Path) -> None:
 def test_a_network_is_searched_shipped_and_draws_masks(folder: Path, tmp_path: Path) -> None:
     task = aw.task(folder)
     space = aw.spaces.create("unet", **task.space_options, depths=(2, 2), widths=(8,))
-    study = aw.search(space, aw.Training(task, epochs=2), budget=aw.Budget(trials=1), path=tmp_path / "run")
+    training = aw.Training(task, epochs=1, final_epochs=1)
+    study = aw.search(space, training, strategy="random", budget=aw.Budget(trials=1), path=tmp_path / "run")
     assert {"test_iou", "test_dice", "test_accuracy"} <= study.test.keys()
     file = folder / "images" / "0.png"
     (mask,) = study.predict(file)

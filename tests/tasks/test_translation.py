@@ -259,7 +259,7 @@ def test_a_beam_search_finds_what_greed_does_not(beams: int, wanted: str) -> Non
 
 def test_a_network_is_searched_and_translates(folder: Path, tmp_path: Path) -> None:
     task = aw.task(folder, pair="de-en", test_file="test_2016")
-    training = aw.Training(task, epochs=1, final_epochs=80, batch_size=16, lr=2e-3)
+    training = aw.Training(task, epochs=1, final_epochs=30, batch_size=8, lr=4e-3)
     study = aw.search(small(task), training, budget=aw.Budget(trials=1), path=tmp_path / "run")
     assert {"test_bleu", "test_chrf", "test_perplexity"} <= study.test.keys()
     assert study.test["test_bleu"] > 90
@@ -282,7 +282,7 @@ def test_a_network_is_searched_and_summarises(tmp_path: Path) -> None:
     (tmp_path / "news.tsv").write_text("document\tsummary\n" + "".join(f"{a}\t{b}\n" for a, b in pairs))
     task = aw.task(tmp_path / "news.tsv", "summarisation")
     study = aw.search(
-        small(task), aw.Training(task, epochs=1, final_epochs=80, batch_size=16, lr=2e-3), budget=aw.Budget(trials=1)
+        small(task), aw.Training(task, epochs=1, final_epochs=30, batch_size=8, lr=4e-3), budget=aw.Budget(trials=1)
     )
     assert study.test["test_rouge_l"] > 0.9
     assert "test_bleu" not in study.test
