@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sqlite3
@@ -24,6 +25,9 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send to themselves.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Searches show no progress; tests of the command do, and so do programs that tests start.
+logging.getLogger("archwright").setLevel(logging.WARNING)
 
 # The conformance suites assert in the package itself; their failures are to show values too.
 pytest.register_assert_rewrite("archwright.testing")

@@ -242,7 +242,7 @@ def test_a_search_that_is_told_nothing_chooses_and_says_why(tmp_path, in_process
     assert re.search(r"^auto +caution: 15 validation samples", out, re.MULTILINE), out
     assert re.search(r"^auto +scheduler asha: ", out, re.MULTILINE)
     assert re.search(r"^auto +strategy bo: ", out, re.MULTILINE)
-    assert re.search(r"^trial +\d+ +complete .* epochs 2, from trial \d+  loss 0\.\d+", err, re.MULTILINE), err
+    assert re.search(r"^trial +\d+ +complete .* epochs 2 of 2, from trial \d+  loss 0\.\d+", err, re.MULTILINE), err
     before = json.loads(in_process("show", tmp_path / "run", "--json")[1])["trials"]["complete"]
     status, out, err = in_process("resume", tmp_path / "run", "--trials", 5, "--json")
     assert status == 0, err
@@ -401,7 +401,7 @@ def test_a_search_by_weight_sharing_says_what_it_learned(tmp_path, in_process):
     options = ["--space", "digits-cells", "--epochs", "1", "--trials", "2", "--out", folder]
     status, out, err = in_process("search", "digits", "--strategy", "gdas", *options)
     assert status == 0, err
-    assert len(re.findall(r"^supernet epoch +\d", err, flags=re.MULTILINE)) == 3
+    assert len(re.findall(r"^supernet +epoch +\d", err, flags=re.MULTILINE)) == 3
     assert re.search(r"^supernet +derived [0-9a-f]{12}: \d+% skip connections, \d+% none, entropy", out, re.MULTILINE)
     picture = tmp_path / "learned.png"
     shown = in_process("show", folder, "--picture", picture, "--json")[1]

@@ -316,7 +316,7 @@ def test_what_was_chosen_is_kept_and_told(tmp_path, capsys):
     assert "epochs 1, 3, 9" in log
     from archwright.cli._render import Display
 
-    aw.search(SPACE, Growing(), budget=aw.Budget(trials=5), callbacks=[Display(quiet=False)])
+    aw.search(SPACE, Growing(), budget=aw.Budget(trials=5), callbacks=Display(quiet=False).callbacks)
     out = capsys.readouterr().out
     assert all(line in out for line in study.why)
     assert aw.search(SPACE, function, strategy="random", scheduler="full", budget=aw.Budget(trials=1)).why == ()

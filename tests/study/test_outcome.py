@@ -67,7 +67,7 @@ def named(candidate):
 @pytest.mark.filterwarnings("ignore:no trial of")
 def test_what_is_told_can_be_written_and_printed(evaluate, state, cause, kept, tmp_path, capsys):
     study = aw.Study(SMALL, path=tmp_path if kept else None)
-    study.run(evaluate, aw.Budget(trials=2), callbacks=[Display(quiet=False)])
+    study.run(evaluate, aw.Budget(trials=2), callbacks=Display(quiet=False).callbacks)
     assert [trial.state for trial in study.trials] == [state] * 2
     assert study.trials[0].cause.endswith(cause)
     (study.trials[0].error or "").encode()

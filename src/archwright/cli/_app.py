@@ -294,7 +294,8 @@ def search(
             trial_memory=trial_memory,
             retries=retries,
             executor=parse_executor(executor or "processes"),
-            callbacks=[shown, *trackers],
+            callbacks=[*shown.callbacks, *trackers],
+            progress=False,
         )
     raise typer.Exit(shown.conclude(study, as_json=json))
 
@@ -334,8 +335,10 @@ def resume(
         display.continued(study)
         display.loaded(study.evaluator.task)
         count = None if workers is None else parse_workers(workers)
-        where, called = None if executor is None else parse_executor(executor), [display, *trackers]
-        study.resume(budget, final=final, ensemble=ensemble, workers=count, executor=where, callbacks=called)
+        where, called = None if executor is None else parse_executor(executor), [*display.callbacks, *trackers]
+        study.resume(
+            budget, final=final, ensemble=ensemble, workers=count, executor=where, callbacks=called, progress=False
+        )
     raise typer.Exit(display.conclude(study, as_json=json))
 
 

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from archwright._words import differing, printable
+
 _LABEL = 13  # columns of a label, the space behind it included
 _ENDLESS = 1_000_000  # columns, where there is no terminal
 _LEAST_ROOM = 20  # columns for the decisions of an architecture
@@ -52,7 +54,7 @@ class Output:
     def table(
         self, names: Sequence[str], rows: Iterable[Sequence[str]], architectures: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Print a table of networks: numbers, and the decisions of each as far as there is room for them."""
+        """Print a table of networks: numbers, and the decisions in which they differ, as far as there is room."""
         cells = [list(names), *map(list, rows)]
         used = sum(max(map(len, column)) + 2 for column in zip(*cells, strict=True))
         room = max(_LEAST_ROOM, self.console.width - used)
@@ -60,7 +62,7 @@ class Output:
         for name in names:
             made.add_column(_plain(name), justify="right", no_wrap=True)
         made.add_column("architecture")
-        for row, architecture in zip(cells[1:], architectures, strict=True):
+        for row, architecture in zip(cells[1:], differing(list(architectures)), strict=True):
             made.add_row(*map(_plain, row), _plain(_fitting(architecture, room)))
         self._print(made)
 
@@ -98,8 +100,7 @@ def _escaped(character: str) -> str:
 
 
 def _plain(text: object, style: str = "") -> Text:
-    shown = (each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in str(text))
-    return Text("".join(shown), style)
+    return Text(printable(text), style)
 
 
 def _fitting(architecture: Mapping[str, Any], room: int) -> str:

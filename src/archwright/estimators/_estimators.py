@@ -42,6 +42,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         ensemble: The largest number of networks to combine; 0 for none.
         precision: "float32", "bf16", or "auto" for the faster one.
         path: The run folder; `None` to keep nothing on disk.
+        verbose: Whether to show the progress of the search, 0 or 1.
         random_state: The random seed: a number, a `numpy.random.RandomState`, or `None` for a new one each time.
     """
 
@@ -62,6 +63,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         ensemble: int = 0,
         precision: str = "float32",
         path: str | PathLike[str] | None = None,
+        verbose: int = 0,
         random_state: Any = None,
     ) -> None:
         self.minutes = minutes
@@ -76,6 +78,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.ensemble = ensemble
         self.precision = precision
         self.path = path
+        self.verbose = verbose
         self.random_state = random_state
 
     def _load(self, inputs: Any, targets: NDArray[Any], seed: int) -> Task:
@@ -100,6 +103,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
                 ensemble=self.ensemble,
                 path=self.path,
                 seed=seed,
+                progress=bool(self.verbose),
             )
         except ArchwrightError as error:
             raise ValueError(str(error)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import io
+import logging
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ def main(channel: int, payload: str) -> None:
     end_with_parent(lambda: os.killpg(os.getpgrp(), signal.SIGKILL))  # with all that it has forked
     connection: Any = Connection(channel)
     status = 0
+    logging.getLogger("archwright").setLevel(logging.WARNING)  # a search in a trial shows no progress
     faulthandler.enable(2)  # where it was, if code in C ends it
     if isinstance(sys.stdout, io.TextIOWrapper):  # what was printed is not lost with a process that is killed
         sys.stdout.reconfigure(line_buffering=True)

@@ -12,6 +12,7 @@ from archwright.study._folder import check_run_folder
 from archwright.study._found import Found, find_studies
 from archwright.study._nested import Nested
 from archwright.study._optuna import optuna_storage
+from archwright.study._progress import Progress
 from archwright.study._propose import Planner
 from archwright.study._search import load, search
 from archwright.study._study import Study
@@ -26,6 +27,7 @@ __all__ = [
     "Found",
     "Nested",
     "Planner",
+    "Progress",
     "Study",
     "Verification",
     "check_run_folder",

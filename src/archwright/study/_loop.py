@@ -103,7 +103,7 @@ class SearchLoop:
         folder = recorder.folder
         self._logs = [] if folder is None else [Log(folder / "log.txt"), EventLog(folder / "log.jsonl")]
         self._callbacks: list[Callback] = [*self._logs, *callbacks]
-        self._finals = Finals(
+        self.finals = Finals(
             finals if evaluator.retrains else 0,
             self._beside if self._beside == "front" or self._top else None,
             recorder,
@@ -116,8 +116,8 @@ class SearchLoop:
             self._notify,
             self._problem,
         )
-        parts = self._finals.count + (self._ensembler.kept > 0) if self._finals.count else 0
-        self._times = Deadlines(parts, math.inf if "epochs" in planner.space.parts else evaluator.most_final_epochs)
+        parts = self.finals.count + (self._ensembler.kept > 0) if self.finals.count else 0
+        self.times = Deadlines(parts, math.inf if "epochs" in planner.space.parts else evaluator.most_final_epochs)
         self._failures = Failures(recorder.history)
         self._running: dict[int, _Running] = {}
         self._outside = recorder.under_way()  # trials that the caller runs beside the search
@@ -134,13 +134,13 @@ class SearchLoop:
         clock.start()
         left = self._budget.time - clock.elapsed
         if math.isfinite(left):
-            final, ensemble = self._finals.count > 0, self._ensembler.kept > 0
+            final, ensemble = self.finals.count > 0, self._ensembler.kept > 0
             plan, complete = self._study.forecast, self._planner.trains_completely
             whole = search_time(self._budget, self._evaluator, complete=complete, final=final, ensemble=ensemble)
             share = 1 - (whole if plan is None else plan.seconds) / self._budget.time
             # Where a final training is part of what was spent, what is left is shared out.
             shared = left if self._recorder.finals else self._budget.time
-            self._times.begin(left, share * max(0.0, shared), self._history, plan)
+            self.times.begin(left, share * max(0.0, shared), self._history, plan)
         self._guard.until(self._until_late())
         try:
             self._notify("on_start")
@@ -151,10 +151,10 @@ class SearchLoop:
             self._guard.until(self._until_late())
             self._search()
             now = time.monotonic()
-            self._guard.until(now + (self._times.end - now) / (2 if self._finals.count else 1))
+            self._guard.until(now + (self.times.end - now) / (2 if self.finals.count else 1))
             if self._ensembler.make(self._attempt, self._problem):
                 self._notify("on_ensemble", self._study.ensemble)
-            self._finals.train(self._times.end)
+            self.finals.train(self.times.end)
         except KeyboardInterrupt:
             self.stopped_by = "interrupt"
             self._recorder.recover(keep=self._outside)
@@ -196,8 +196,8 @@ class SearchLoop:
         recorder = self._recorder
         self._planner.check_feasible(self._history)
         deadline = None
-        if math.isfinite(self._times.search_end):
-            left = self._times.search_end - time.monotonic()
+        if math.isfinite(self.times.search_end):
+            left = self.times.search_end - time.monotonic()
             spent = recorder.clock.elapsed
             deadline = time.monotonic() + max(0.0, _PREPARATION_SHARE * (spent + left) - spent)
 
@@ -247,7 +247,7 @@ class SearchLoop:
             place,
             self._budget,
             logs=logs,
-            until=lambda: self._times.search_end,
+            until=lambda: self.times.search_end,
         )
 
     def _next_job(self) -> Job | None:
@@ -330,14 +330,14 @@ class SearchLoop:
 
     def _left(self) -> float:
         """Return the seconds that are left for the search; a first network that learns from data has some at least."""
-        left = self._times.search_end - time.monotonic()
+        left = self.times.search_end - time.monotonic()
         return left if self._evaluator.task is None or self._history.finished else max(_LEAST_SECONDS, left)
 
     def _until_late(self) -> float:
         """Return when code is to have returned: by the end of the search, but a first network may begin late."""
         if self._history.finished:
-            return self._times.search_end
-        return max(self._times.search_end, time.monotonic() + _LATE_SHARE * self._budget.time)
+            return self.times.search_end
+        return max(self.times.search_end, time.monotonic() + _LATE_SHARE * self._budget.time)
 
     def _least_seconds(self, trial: Trial) -> float:
         """Return how long a trial takes at least, by those before it; one that goes on has the pace of its network."""
@@ -383,7 +383,7 @@ class SearchLoop:
         if candidate is not None and self._ensembler.keeps(ended, candidate):
             self._keep(trial, candidate, ended.metrics, "search", place="pool")
         self._recorder.end(ended)
-        if ended.state == "complete" and self._times.note(history, ended):
+        if ended.state == "complete" and self.times.note(history, ended):
             self._guard.until(self._until_late())
         self._failures.note(ended, report.cause)
         self._clear_beside()

@@ -68,11 +68,15 @@ def own_fidelity(
 
 
 def describe_spent(space: Space, ladder: Ladder, spent: Spent) -> str:
-    """Return in words what a trial is given: "epochs 3", or "30% of its epochs" where the space decides them."""
-    return ", ".join(
-        f"{value / ladder.rungs[-1][name]:.0%} of its {name}" if name in space.parts else f"{name} {value:g}"
-        for name, value in spent.items()
-    )
+    """Return in words what a trial is given: "epochs 3 of 9", or "30% of its epochs" where the space decides them."""
+    full = ladder.rungs[-1] if ladder.rungs else {}
+
+    def told(name: str, value: float) -> str:
+        if name in space.parts:
+            return f"{value / full[name]:.0%} of its {name}"
+        return f"{name} {value:g}" + (f" of {full[name]:g}" if name in full else "")
+
+    return ", ".join(told(name, value) for name, value in spent.items())
 
 
 def as_ladder(scheduler: Scheduler, fidelity: Mapping[str, Range] | Ladder | None, space: Space) -> Ladder:

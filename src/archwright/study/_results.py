@@ -134,7 +134,7 @@ class Results(Explained, Reported, Followed):
         return self.history.trials
 
     def given(self, trial: Trial) -> str:
-        """Return the fidelity of a trial as text, such as "epochs 3"; empty for a full evaluation."""
+        """Return the fidelity of a trial as text, such as "epochs 3 of 9"; empty for a full evaluation."""
         return "" if trial.fidelity is None else describe_spent(self.space, self.ladder, trial.fidelity)
 
     def log_file(self, number: int) -> Path | None:

@@ -18,12 +18,13 @@ from archwright.strategies import Strategy
 from archwright.study._auto import choose, default_objectives
 from archwright.study._baseline import has_baselines
 from archwright.study._budget import Budget
-from archwright.study._callback import Callback, as_callbacks
+from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, with_supernet
 from archwright.study._clock import began
 from archwright.study._ensemble import check_ensemble
 from archwright.study._folder import inside_of
 from archwright.study._place import Place
+from archwright.study._progress import callbacks_of
 from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.study._study import Study
 from archwright.study._workers import Workers
@@ -62,6 +63,7 @@ def search(
     retries: int = 2,
     executor: str | Cluster = "processes",
     callbacks: Iterable[Callback] = (),
+    progress: bool = True,
 ) -> Study:
     """Search a space, train the best network from scratch, and return the study.
 
@@ -121,6 +123,9 @@ def search(
         executor: Where trials run: "processes" of this machine, "ray" or "slurm"; or a cluster, such as
             `aw.Ray(address="auto", gpus=0.5)` or `aw.Slurm(cpus=4)`.
         callbacks: Callbacks that follow the search.
+        progress: Whether to show the progress on standard error: a live display in terminals and notebooks, else a line
+            for each trial, at most one a second where there are many. `logging.getLogger("archwright").setLevel(30)`
+            switches it off everywhere.
 
     Raises:
         BudgetError: No budget is given.
@@ -143,7 +148,7 @@ def search(
     """
     start = began()
     settings = Workers(workers, trial_seconds, trial_memory, retries, executor)
-    callbacks = as_callbacks(callbacks)
+    callbacks = callbacks_of(callbacks, progress)
     wanted = None if objective is None else parse_objectives(objective)
     if isinstance(strategy, str) and strategy != "auto":
         strategy = strategies.create(strategy)

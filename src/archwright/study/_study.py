@@ -23,7 +23,7 @@ from archwright.strategies import Strategy, for_objectives
 from archwright.study import _describe as describe
 from archwright.study._best import Artifacts
 from archwright.study._budget import Budget
-from archwright.study._callback import Callback, as_callbacks
+from archwright.study._callback import Callback
 from archwright.study._check import check_run, check_scheduler, check_strategy, evaluator_of, resumed
 from archwright.study._clock import began
 from archwright.study._ensemble import check_ensemble
@@ -31,6 +31,7 @@ from archwright.study._forecast import Forecast
 from archwright.study._loop import SearchLoop
 from archwright.study._place import Place
 from archwright.study._prechecks import prechecks_for
+from archwright.study._progress import callbacks_of
 from archwright.study._propose import Planner
 from archwright.study._proxy_filter import ProxyFilter, ProxyScorer, proxy_scorer
 from archwright.study._recorder import Recorder
@@ -292,6 +293,7 @@ class Study(Results):
         retries: int = 2,
         executor: str | Cluster = "processes",
         callbacks: Iterable[Callback] = (),
+        progress: bool = True,
     ) -> Self:
         """Evaluate trials until the budget is used up, then run the final training; return the study itself.
 
@@ -317,6 +319,7 @@ class Study(Results):
             retries: How often a trial whose process died is started again, as in `aw.search`.
             executor: Where trials run, as in `aw.search`.
             callbacks: Callbacks that follow the search.
+            progress: Whether to show the progress, as in `aw.search`.
 
         Raises:
             SpaceError: The space has parts that the evaluator does not support.
@@ -334,7 +337,7 @@ class Study(Results):
         check_run(self.space, evaluator, budget, final)
         check_ensemble(ensemble, evaluator, self.objectives)
         self.forecast = None  # of a search before, in another budget
-        return self._run(evaluator, budget, final, ensemble, as_callbacks(callbacks), settings, start=start)
+        return self._run(evaluator, budget, final, ensemble, callbacks_of(callbacks, progress), settings, start=start)
 
     def resume(
         self,
@@ -345,6 +348,7 @@ class Study(Results):
         workers: int | str | None = None,
         executor: str | Cluster | None = None,
         callbacks: Iterable[Callback] = (),
+        progress: bool = True,
     ) -> Self:
         """Continue the search with the recorded evaluator, or the one given to `load`.
 
@@ -355,6 +359,7 @@ class Study(Results):
             workers: As in `run`; by default as recorded, and so are the limits of trials.
             executor: As in `run`; has to be given again for a search that ran on a cluster.
             callbacks: Callbacks that follow the search.
+            progress: Whether to show the progress, as in `aw.search`.
 
         Raises:
             StudyError: The evaluator cannot be restored from the record, or the executor is not given again.
@@ -367,7 +372,7 @@ class Study(Results):
         settings = Workers.resumed(document["workers"], workers, executor)
         settings["final"] = (True if document["final"] is None else int(document["final"])) if final is None else final
         settings["ensemble"] = (document["ensemble"] or {"size": 0})["size"] if ensemble is None else ensemble
-        return self.run(self.evaluator, budget, callbacks=callbacks, **settings)
+        return self.run(self.evaluator, budget, callbacks=callbacks, progress=progress, **settings)
 
     def stop(self) -> None:
         """End the search after the trials that run; to be called by callbacks."""
