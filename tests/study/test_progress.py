@@ -103,6 +103,10 @@ def test_a_terminal_has_a_live_display_below_whole_lines(width, monkeypatch):
     assert sum(bool(re.match(r"trial +\d+ ", line)) for line in shown) == 8
     assert " ".join(" ".join(shown).split()).count(REASON) == sum("  failed" in line for line in shown) > 0
     assert not [line for line in shown if line.startswith(("now ", "so far"))]  # of the live display nothing is left
+    frames = re.split(r"[\r\n]+", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", written))
+    assert max(map(len, frames)) <= width
+    assert any(re.match(r"search +\S+ +\d+%  0:0\d, about 0:0\d left", frame) for frame in frames)
+    assert any(re.match(r"so far +best value [\d.]+ \(trial \d\); \d complete", frame) for frame in frames)
     assert "\x1b[?25l" not in written  # a process that is killed leaves a cursor
     assert shown[-1] == ""
 

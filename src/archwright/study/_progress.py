@@ -7,14 +7,14 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 from weakref import WeakSet
 
 from archwright._words import clock, counted, figure, figures
 from archwright.errors import StudyError
 from archwright.study._callback import Callback, as_callbacks
 from archwright.study._screen import Row, Screen, Status, Terminal, in_notebook, make_console, screen_for
-from archwright.trials import Trial
+from archwright.trials import State, Trial
 
 if TYPE_CHECKING:
     from archwright.evaluate import Learned
@@ -258,7 +258,7 @@ class Progress(Callback):
         """Return what is shown now; another thread may ask."""
         now = time.monotonic()
         share, left = self._final(now) if self._phase == "final" else self._search(now)
-        counts = ", ".join(f"{n:,} {state}" for state, n in self._counts.items())
+        counts = ", ".join(f"{self._counts[state]:,} {state}" for state in get_args(State) if self._counts[state])
         elapsed = self._before + now - self._began
         return Status(self._phase, share, elapsed, left, self._doing, self._best, counts)
 
