@@ -343,7 +343,7 @@ def test_a_run_is_read_where_nothing_can_be_written(tmp_path, killed):
             assert mark(study) == 100.0
             from archwright.export import export_network, measure_networks
 
-            export_network(place, tmp_path / "out", onnx=None)
+            export_network(place, tmp_path / "out")
             assert len(measure_networks(place, study.space, limit=1e9)) == 1
         with pytest.raises(StoreError, match="cannot be written to"):
             study.ask()
