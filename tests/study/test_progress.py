@@ -105,7 +105,7 @@ def test_a_terminal_has_a_live_display_below_whole_lines(width, monkeypatch):
     assert not [line for line in shown if line.startswith(("now ", "so far"))]  # of the live display nothing is left
     frames = re.split(r"[\r\n]+", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", written))
     assert max(map(len, frames)) <= width
-    assert any(re.match(r"search +\S+ +\d+%  0:0\d, about 0:0\d left", frame) for frame in frames)
+    assert any(re.match(r"search +\S+ +\d+%  \d:\d\d, about \d:\d\d left", frame) for frame in frames)
     assert any(re.match(r"so far +best value [\d.]+ \(trial \d\); \d complete", frame) for frame in frames)
     assert "\x1b[?25l" not in written  # a process that is killed leaves a cursor
     assert shown[-1] == ""
@@ -203,6 +203,31 @@ def test_the_final_training_is_a_phase_of_its_own(capfd):
     assert re.search(r"^final        trial \d+: test_value 0.5000$", err, re.MULTILINE)
 
 
+class Preparing(Evaluator):
+    """Gets ready before the first trial."""
+
+    def prepare(self, preparation):
+        preparation.report(1, {"loss": 1.5, "seconds": 0.1})
+
+    def evaluate(self, candidate):
+        return {"value": 1.0}
+
+
+def test_a_preparation_has_no_bar_that_stands_still(capfd):
+    shown, seen = Progress(), []
+
+    class Prepared(aw.Callback):
+        def on_prepare(self, study, step, metrics):
+            seen.append(shown._status())
+
+    budget = aw.Budget(trials=1)
+    aw.search(
+        SPACE, Preparing(), strategy="random", callbacks=[shown, Prepared()], progress=False, budget=budget
+    )  # fmt: skip
+    assert [(each.phase, each.share, each.doing) for each in seen] == [("supernet", None, "epoch 1: loss 1.5000")]
+    assert re.search(r"^supernet     epoch   1     0.1 s  loss 1.5000$", capfd.readouterr().err, re.MULTILINE)
+
+
 class Kernel:
     """Stands for the IPython of a notebook."""
 
@@ -243,7 +268,7 @@ def test_a_notebook_has_a_table_that_is_updated_in_place(monkeypatch, capfd):
     assert study.best.trial.number in numbers
     assert html.count("font-weight") == 1
     assert "trial  29" in text
-    assert len(kernel.drawn) < 10
+    assert len(kernel.drawn) < 60  # fewer than there are events
 
 
 def nothing(candidate):

@@ -263,7 +263,9 @@ class Progress(Callback):
         return Status(self._phase, share, elapsed, left, self._doing, self._best, counts)
 
     def _search(self, now: float) -> tuple[float | None, str]:
-        """Return the share of the search that is over, and what is left of it."""
+        """Return the share of the search that is over, and what is left of it; how long it prepares is not known."""
+        if self._phase == "supernet":
+            return None, ""
         study = self._study
         budget, session = study.budget, study._session
         shares, lefts = [], []

@@ -124,8 +124,8 @@ def search(
             `aw.Ray(address="auto", gpus=0.5)` or `aw.Slurm(cpus=4)`.
         callbacks: Callbacks that follow the search.
         progress: Whether to show the progress on standard error: a live display in terminals and notebooks, else a line
-            for each trial, at most one a second where there are many. `logging.getLogger("archwright").setLevel(30)`
-            switches it off everywhere.
+            for each trial, at most one a second where there are many. The level of the logger "archwright" switches it
+            off for all searches: `logging.getLogger("archwright").setLevel(logging.WARNING)`.
 
     Raises:
         BudgetError: No budget is given.
