@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import get_context, util
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -36,4 +36,7 @@ def _process() -> ProcessPoolExecutor:
             del os.environ["PYTHONHASHSEED"]
         else:
             os.environ["PYTHONHASHSEED"] = held
+    # Where this process is itself one of multiprocessing's, it waits for its children before the executor ends them;
+    # the executor's queues, which it ends them with, are closed with priority 10.
+    util.Finalize(process, process.shutdown, exitpriority=100)
     return process
