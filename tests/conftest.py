@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests import servers
+from tests import browser, servers
 from tests.data import ROOT, absent
 
 # One thread: workers side by side would fight for the cores, and networks as small as the tests' lose time with more.
@@ -94,6 +94,13 @@ def postgresql_server() -> Iterator[str]:
     server = servers.PostgreSQL()
     yield server.url
     server.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[browser.Chromium]:
+    """A headless browser: see `tests.browser`. It lives as long as a module, since it occupies the loop of asyncio."""
+    with browser.started() as running:
+        yield running
 
 
 _schemas = count()

@@ -48,6 +48,16 @@ def test_the_page(run):
     assert len([tag for tag in page.tags if tag == "svg"]) == 7
 
 
+def test_a_browser_shows_the_page_on_a_desktop_and_a_phone(run, chromium):
+    file = aw.load(run).report()
+    for width, dark in ((1280, False), (360, True)):
+        with chromium.page(file.as_uri(), width=width, dark=dark) as page:
+            assert page.title().startswith("a & b: ")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert background == ("rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)")
+
+
 def test_a_report_is_written_over_a_report_alone(run, tmp_path):
     study = aw.load(run)
     file = study.report(tmp_path / "report.html")
