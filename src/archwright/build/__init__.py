@@ -10,6 +10,7 @@ from archwright.build._mirror import Functions, write_layer, write_optimizer
 if TYPE_CHECKING:
     from archwright.build._build import (
         build,
+        check_architecture,
         closed_model,
         counting_channels,
         has_lazy_layers,
@@ -32,6 +33,7 @@ __all__ = [
     "ShapesAlone",
     "build",
     "check",
+    "check_architecture",
     "closed_model",
     "closed_source",
     "counting_channels",
@@ -61,7 +63,7 @@ __getattr__ = lazy(
     __name__,
     {
         "_build": [
-            *("build", "closed_model", "counting_channels", "has_lazy_layers", "is_unsized"),
+            *("build", "check_architecture", "closed_model", "counting_channels", "has_lazy_layers", "is_unsized"),
             *("size_lazy_layers", "without_lazy_layers"),
         ],
         "_check": ["check"],

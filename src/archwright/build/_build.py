@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -171,6 +172,43 @@ def _numbers(modules: Iterable[Any]) -> int:
     made = [module for module in modules if isinstance(module, torch.nn.Module)]
     weights = [weight for module in made for weight in module.parameters()]
     return sum(weight.numel() for weight in weights if not isinstance(weight, UninitializedParameter))
+
+
+def check_architecture(space: Space, architecture: Mapping[str, Any], example_input: Any = None) -> None:
+    """Check that the network of one architecture is built and runs, by a forward pass of zeros on the meta device.
+
+    Where a module does not support the meta device, the pass runs on the CPU, if the network is not too large. Nothing
+    is checked where the input is not known.
+
+    Args:
+        space: The space.
+        architecture: One of its architectures.
+        example_input: The input; by default that of the space.
+
+    Raises:
+        BuildError: A layer refuses its arguments or its input; the message names the path.
+
+    Example:
+        >>> from archwright.build import check_architecture
+        >>> space = aw.Space(model=nn.Sequential(nn.Linear(4, aw.ordinal(2, 3, name="width")), nn.Linear(2, 1)))
+        >>> check_architecture(space, {"width": 3}, (4,))
+        Traceback (most recent call last):
+        archwright.errors.BuildError: model.1: Linear(2, 1): mat1 and mat2 shapes cannot be multiplied (2x3 and 2x1)
+    """
+    if "model" not in space.parts:
+        return
+    closed, specs = _open_sizes(space, architecture, example_input)
+    if specs is None:
+        return
+    modules: dict[Call, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whoever trains the network will hear of it
+        try:
+            _twin(closed, specs, modules=modules)
+        except (BuildError, NotImplementedError):
+            if _numbers(modules.values()) > _MOST:
+                raise
+            _twin(closed, specs, "cpu")
 
 
 def has_lazy_layers(item: Any) -> bool:

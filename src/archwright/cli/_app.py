@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archwright.cli import _draw, _explain, _export, _report, _serve, _store, _verify
+from archwright.cli import _check, _draw, _explain, _export, _report, _serve, _store, _verify
 from archwright.cli._listing import Kind, entries
 from archwright.cli._options import (
     Baseline,
@@ -474,7 +474,10 @@ def bench(
     run(table, strategy, dataset, trials, seeds, workers, data, out, verify=verify, as_json=json)
 
 
-for _command in (_draw.draw, _explain.explain, _report.report, _report.compare, _verify.verify, _store.studies):
+for _command in (
+    *(_check.check, _check.schema, _draw.draw, _explain.explain, _report.report, _report.compare),
+    *(_verify.verify, _store.studies),
+):
     app.command()(_command)
 app.add_typer(_store.app)
 

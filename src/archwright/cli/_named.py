@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,19 +175,71 @@ def parse_start(text: str) -> dict[str, Any]:
         if best is None:
             raise StudyError(f"--start {text}: no trial of that run is complete yet")
         return dict(best.architecture)
+    return dict(Architecture.from_json(read_decisions(text, f"--start {text}: give a run folder, or")))
+
+
+def read_decisions(text: str, what: str) -> dict[str, Any]:
+    """Return the decisions in a JSON file, as they stand there; "-" is standard input.
+
+    The file may be the architecture.json of a network that a search has kept.
+
+    Args:
+        text: The path.
+        what: What the message of an error begins with.
+
+    Raises:
+        ArchitectureError: It holds no JSON object.
+    """
+    path = Path(text)
     try:
-        if path.exists() and not path.is_file():
-            raise OSError("it is a pipe or a device")
-        decisions = json.loads(path.read_text(encoding="utf-8"))
+        if text == "-":
+            decisions = json.loads(sys.stdin.read())
+        else:
+            if path.exists() and not path.is_file():
+                raise OSError("it is a pipe or a device")
+            decisions = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, RecursionError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ArchitectureError(
-            f"--start {text}: give a run folder, or a JSON file with the decisions of an architecture ({reason})"
-        ) from None
+        raise ArchitectureError(f"{what} a JSON file with the decisions of an architecture ({reason})") from None
+    if isinstance(decisions, dict) and "fingerprint" in decisions:
+        decisions = decisions.get("decisions", {})
     if not isinstance(decisions, dict):
         kind = type(decisions).__name__
-        raise ArchitectureError(f"--start {text}: the file must hold a JSON object of decisions, not {kind}")
-    return dict(Architecture.from_json(decisions.get("decisions", {}) if "fingerprint" in decisions else decisions))
+        raise ArchitectureError(f"{what} a JSON file that holds an object of decisions, not {kind}")
+    return decisions
+
+
+def named_space(
+    text: str, *, shape: str | None, classes: int | None, options: Iterable[str] = (), code: Sequence[Path] = ()
+) -> Space:
+    """Return the space of a run folder, a ready-made one by its name, or one in a file: "my_spaces.py:small".
+
+    Args:
+        text: The folder, name, or file and name.
+        shape: The shape of one sample, such as "3,32,32"; only for ready-made spaces and functions.
+        classes: The number of classes; likewise.
+        options: Further options of a ready-made space, as "name=value".
+        code: Files with the code of a run folder's space.
+
+    Raises:
+        SpaceError: There is no such space, or its input is not given.
+        UnknownName: There is no ready-made space of that name.
+    """
+    if Path(text).is_dir():
+        from archwright.study import load
+
+        return load(text, code=list(code)).space
+    file, _, name = text.rpartition(":")
+    if file.endswith(".py") and isinstance(found := vars(load_code(file)).get(name), Space):
+        return found
+    if not file.endswith(".py"):
+        spaces.entry(text)
+    if shape is None or classes is None:
+        raise SpaceError(f"the space {text!r} depends on the data: give --input-shape, such as 3,32,32, and --classes")
+    sizes = shape.split(",")
+    if not all(size.strip().isdecimal() for size in sizes):
+        raise SpaceError(f"--input-shape {shape}: give sizes separated by commas, such as 3,32,32")
+    return parse_space(text, input_shape=tuple(map(int, sizes)), classes=classes, **parse_options(options))
 
 
 def parse_fidelity(text: str) -> dict[str, tuple[float, float]]:

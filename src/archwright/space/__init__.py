@@ -4,6 +4,7 @@ from archwright.space._architecture import Architecture
 from archwright.space._code import load_code
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, choice_of, place_of
 from archwright.space._encoding import CellEncoding
+from archwright.space._examine import Examination, Problem, examine
 from archwright.space._fold import below, children, decisions_in, mapped, walk, with_modules
 from archwright.space._functions import tensor_function, write_function
 from archwright.space._graph import Graph
@@ -48,6 +49,7 @@ from archwright.space._nodes import (
 from archwright.space._print import describe_size
 from archwright.space._program import Program
 from archwright.space._resolve import Absent, Resolver
+from archwright.space._schema import grammar, json_schema
 from archwright.space._space import Predicate, Space
 from archwright.space._spec import InputSpec, TensorSpec, as_specs
 from archwright.space._text import last_name, written
@@ -64,6 +66,7 @@ __all__ = [
     "Choice",
     "Crossover",
     "Decision",
+    "Examination",
     "Filled",
     "Function",
     "Graph",
@@ -73,6 +76,7 @@ __all__ = [
     "Merge",
     "Node",
     "Predicate",
+    "Problem",
     "Program",
     "Real",
     "Repeat",
@@ -91,10 +95,13 @@ __all__ = [
     "choice_of",
     "decisions_in",
     "describe_size",
+    "examine",
     "find",
+    "grammar",
     "graph",
     "integer",
     "is_value",
+    "json_schema",
     "last_name",
     "lazy",
     "load_code",
