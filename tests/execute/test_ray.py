@@ -5,10 +5,12 @@ What holds for agents of any cluster is in test_executors.py and test_clusters.p
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from tests.execute.helpers import write
@@ -31,9 +33,12 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """The address of a cluster with two CPUs, which this process has joined."""
+    """The address of a cluster with two CPUs, which this process has joined; two would fight for them."""
     folder = tempfile.mkdtemp(prefix="ray-")  # of a short name, since that of a socket may have 107 characters
-    with pytest.MonkeyPatch.context() as patch:
+    # The parent folder is that of all processes of pytest-xdist, where there are several; the lock ends with the file.
+    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else Path(folder)
+    with pytest.MonkeyPatch.context() as patch, (shared / "ray.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -49,6 +54,7 @@ def cluster(tmp_path_factory):
         )
         yield context.address_info["gcs_address"]
         ray.shutdown()
+        fcntl.flock(lock, fcntl.LOCK_UN)
     shutil.rmtree(folder, ignore_errors=True)
 
 
