@@ -16,7 +16,7 @@ from tests.study.test_kill import kill, start
 
 import archwright as aw
 from archwright import nn
-from archwright.errors import StudyError
+from archwright.errors import StoreError, StudyError
 from archwright.evaluate import Fidelity
 from archwright.store import SQLStore
 from archwright.study import Verification, verify
@@ -201,6 +201,11 @@ def test_an_architecture_of_another_space_ends_the_replay(tmp_path):
     found = verify(aw.load(tmp_path))
     assert sorted(found.proposals) == [0, 1, 2, 3]
     assert "is not in the space; what follows cannot be replayed" in found.proposals[3]
+    with (
+        aw.load(tmp_path, strategy=aw.strategies.create("bo", initial=2)) as study,
+        pytest.raises(StoreError, match="damaged: the architecture of trial 3 is not in the space"),
+    ):
+        study.ask()
 
 
 def test_trials_of_an_earlier_version_are_named(tmp_path):

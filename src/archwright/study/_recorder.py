@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archwright.errors import ArchwrightError, StoreError
+from archwright.errors import ArchwrightError, Exhausted, StoreError
 from archwright.evaluate import Learned
 from archwright.store import MemoryStore, Record, Snapshot, Store
 from archwright.study._clock import Clock
@@ -235,9 +235,22 @@ class Recorder:
         trial = self._next_interrupted()
         if trial is None:
             self._seen = len(self.history.finished)
-            trial = planner.next(self.history)
+            trial = self._proposed(planner)
             self._timed |= planner.prechecks.take_timed()
         return trial
+
+    def _proposed(self, planner: Planner) -> Trial:
+        """Return a new trial; where that fails because of a record that was changed, say of which trial."""
+        try:
+            return planner.next(self.history)
+        except Exhausted:
+            raise
+        except Exception as error:  # of a strategy, which may fail in any way at what it does not know
+            for trial in self.history.trials:  # not looked at before: it takes seconds where there are many
+                if trial.architecture not in planner.space:
+                    told = f"the architecture of trial {trial.number} is not in the space"
+                    raise StoreError(f"{self._where} is damaged: {told}") from error
+            raise
 
     def begin(self, trial: Trial) -> Trial:
         """Put on record that a trial runs in this process, for the first time or again, and return it."""
