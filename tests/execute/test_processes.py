@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from multiprocessing import Pipe
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ from tests.execute.helpers import executor, has_ended, job, run, wait_for, wait_
 from tests.processes import start
 
 from archwright.errors import StudyError
+from archwright.execute import Report
+from archwright.execute._child import _Listener
 
 # --------------------------------------------------------------------------- what each has
 
@@ -117,3 +120,35 @@ def test_nothing_is_left_open(tmp_path, monkeypatch):
     assert [report.kind for report in run(evaluate, [job(0), job(1)], capacity=1).values()] == ["complete", "died"]
     assert set(os.listdir("/proc/self/fd")) == before
     assert not list(tmp_path.iterdir())
+
+
+def test_each_point_of_a_curve_is_sent_once():
+    ours, theirs = Pipe()
+    listener, curve = _Listener(theirs), []
+
+    def report(points):
+        curve.extend({"step": float(step), "value": 1.0} for step in range(points))
+        ours.send(("answer", None))
+        listener(Report(0, "progress", {"value": 1.0}, tuple(curve)))
+        kind, written, known, _ = ours.recv()
+        return kind, known, len(written["curve"])
+
+    assert [report(1) for _ in range(3)] == [("report", 0, 1), ("report", 1, 1), ("report", 2, 1)]
+    curve.clear()  # which an evaluator may do
+    assert [report(2), report(1)] == [("report", 0, 2), ("report", 2, 1)]
+
+
+def test_the_search_has_the_whole_curve_at_each_report():
+    curves = []
+
+    def evaluate(candidate):
+        for step in range(5):
+            candidate.report(step, value=step)
+        return 1.0
+
+    def listen(report):
+        curves.append([row["value"] for row in report.curve])
+
+    reports = run(evaluate, [job(0), job(1)], listen, capacity=1)
+    assert curves == [list(range(count + 1)) for count in range(5)] * 2
+    assert [len(report.curve) for report in reports.values()] == [5, 5]

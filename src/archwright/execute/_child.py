@@ -19,7 +19,7 @@ from typing import Any
 from archwright._payload import dumps, load
 from archwright._python import end_with_parent
 from archwright.evaluate import Candidate, Stopped
-from archwright.execute._job import PRINTED, Job, Report
+from archwright.execute._job import PRINTED, Curve, Job, Report
 from archwright.execute._worker import Worker
 
 _ANSWER = 0.05  # seconds that a report waits to be answered; a later answer counts at the next report
@@ -73,7 +73,7 @@ def _serve(connection: Any, worker: Worker) -> None:
             report, candidate = worker.run(job, listener)
             listener.close()
             _flush(connection)  # first, so that it is in the file of this trial
-            connection.send(("report", report.to_json(), candidate.built is not None))
+            connection.send(("report", report.to_json(), 0, candidate.built is not None))
         # All else was for a trial that has ended.
 
 
@@ -96,6 +96,7 @@ class _Listener:
         self._connection = connection
         self._turn = threading.Lock()
         self._waiting = 0  # reports that are not answered yet
+        self._told: Curve = ()  # the points that the search has
         self._is_over = False
 
     def __call__(self, report: Report) -> Stopped | None:
@@ -108,9 +109,14 @@ class _Listener:
             self._is_over = True
 
     def _tell(self, report: Report) -> Stopped | None:
-        self._connection.send(("report", report.to_json(), False))
         if report.kind != "progress":
+            self._connection.send(("report", report.to_json(), 0, False))
             return None
+        known, told = len(self._told), report.curve
+        if known and (len(told) < known or told[known - 1] is not self._told[-1]):  # the evaluator has changed it
+            known = 0
+        self._connection.send(("report", replace(report, curve=told[known:]).to_json(), known, False))
+        self._told = told
         self._waiting += 1
         end = time.monotonic() + _ANSWER
         while self._connection.poll(max(0.0, end - time.monotonic()) if self._waiting else 0.0):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from archwright._fields import fields, items, number, text, whole
@@ -184,7 +184,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a JSON object."""
-        return {**asdict(self), "metrics": metrics_to_json(self.metrics), "curve": _rows(self.curve)}
+        return {**vars(self), "metrics": metrics_to_json(self.metrics), "curve": _rows(self.curve)}
 
     @classmethod
     def from_json(cls, written: object) -> Report:

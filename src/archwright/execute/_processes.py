@@ -10,6 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,10 @@ class Processes(Executor):
             report = Report.from_json(content[0])
             if report.trial != process.job.trial:  # a thread that a job has left reports on
                 return None
-            process.curve, process.is_trained = report.curve or process.curve, content[1]
+            known, process.is_trained = content[1:]
+            if report.kind == "progress":  # it tells what is new
+                report = replace(report, curve=(*process.curve[:known], *report.curve))
+            process.curve = report.curve or process.curve
             if report.ended:
                 return self._end(process, report)
             self._answer(process, report)
