@@ -119,7 +119,7 @@ def test_whoever_listens_may_stop_a_job():
     assert len(report.curve) == len(candidate.curve) == 4
 
 
-def test_a_gpu_without_memory_is_told_with_what_was_asked_and_what_helps():
+def test_a_gpu_without_memory_is_told_with_what_was_asked_and_what_helps(monkeypatch):
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of ...")
     report = report_of(0, error, curve=(), seconds=1.0)
     assert report.kind == "failed"
@@ -127,6 +127,19 @@ def test_a_gpu_without_memory_is_told_with_what_was_asked_and_what_helps():
         "the GPU has too little memory for the network and its batch, which want 2.50 GiB more: take a "
         "smaller batch_size, precision='bf16', or fewer workers where several share a GPU"
     )
+    # In the place of CUDA: the peak is that of the trial.
+    allocated = {"peak": 9 << 30}
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", list)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: allocated.update(peak=0))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: allocated["peak"])
+
+    def evaluate(candidate):
+        allocated["peak"] += 3 << 29
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB.")
+
+    report, _ = Worker(SPACE, as_evaluator(evaluate)).run(job(0))
+    assert "2.50 GiB more than the 1.5 GiB that the trial had at its peak: take" in last_line(report.error)
 
 
 def test_a_failure_is_told_with_its_traceback_and_its_cause():

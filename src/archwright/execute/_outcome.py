@@ -128,6 +128,8 @@ def _advise(error: BaseException) -> None:
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         asked = re.search(r"allocate ([\d.]+ \w+)", _said(error))
         wanted = f", which want {asked[1]} more" if asked else ""
+        if torch.cuda.is_initialized():
+            wanted += f" than the {torch.cuda.max_memory_allocated() / 2**30:.3g} GiB that the trial had at its peak"
         error.add_note(
             f"the GPU has too little memory for the network and its batch{wanted}: take a smaller "
             "batch_size, precision='bf16', or fewer workers where several share a GPU"

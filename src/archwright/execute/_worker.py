@@ -108,6 +108,9 @@ class Worker:
             self._inherit(job, candidate, listen)
             return check_metrics(self.evaluator.evaluate(candidate))
 
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_initialized():
+            torch.cuda.reset_peak_memory_stats()  # the peak is told where memory has run out
         outcome = self._attempt(f"trial {job.trial}", evaluate, job.seed)
         seconds = time.monotonic() - start
         try:
