@@ -329,13 +329,13 @@ def _strategy(
         )
     evolution, model = ("nsga2", "mo-bo") if multi_objective else ("evolution", "bo")
     if expected > _MODELLED:
-        reason = f"more than {_MODELLED} trials expected, too many for a surrogate model"
+        reason = f"many trials expected (the limit of a surrogate model is {_MODELLED})"
         return strategies.create(evolution), reason
     try:
         strategies.create(model).check(space)
     except StrategyError as error:
         return strategies.create(evolution), f"the surrogate model does not support the space: {error}"
-    reason = f"at most {_MODELLED} trials expected, few enough for a surrogate model"
+    reason = f"few trials expected (its limit is {_MODELLED}), so that a surrogate model pays"
     return strategies.create(model), reason
 
 
