@@ -65,7 +65,7 @@ def test_vectors_of_another_length_are_refused():
 def test_unknown_encodings_are_refused():
     space = nb201()
     first = next(space.enumerate())
-    with pytest.raises(SpaceError, match="an encoding is 'vector', 'cells' or 'paths', not 'graph'"):
+    with pytest.raises(SpaceError, match="an encoding is 'vector', 'cells', 'paths' or 'tree', not 'graph'"):
         space.encode(first, "graph")
     for kind in ("cells", "paths"):
         with pytest.raises(SpaceError, match=rf"the {kind} encoding needs a cell \(aw.cell\)"):

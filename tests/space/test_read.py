@@ -314,7 +314,7 @@ def test_numbers_that_grow_without_end_are_refused():
 
 
 def test_decisions_that_cannot_be_counted_are_told(monkeypatch):
-    monkeypatch.setattr("archwright.space._program._WORK", 10_000)
+    monkeypatch.setattr("archwright.space._counting._WORK", 10_000)
     rng = np.random.default_rng(0)
     sizes = [aw.choice(1, 2, name=f"size_{index}") for index in range(40)]
     layers = [aw.choice(*[nn.Linear(2, sizes[size]) for size in rng.choice(40, 2, replace=False)]) for _ in range(120)]

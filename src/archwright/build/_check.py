@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -37,6 +38,7 @@ _SUBSETS = 512  # of a subset's options, up to which all are looked at
 _LAYERS = 1_000  # that are run at most to follow a space exactly
 _COUNTED = 10_000  # architectures before constraints, up to which all that keep to them are looked at
 _FEW = 16  # architectures of a space that is too large to look at all
+_RECURSIVE = 128  # of a recursive space, where it takes more for each value of each rule to occur
 _MEMBERS = 512  # the same, where it takes more for each value to occur
 
 
@@ -111,7 +113,7 @@ def _values(decision: Decision) -> list[Value]:
 
 def _all(space: Space) -> Conditions | None:
     """Return all architectures of a space, as far as values are looked at; None where they are not to be told."""
-    if not space.where:
+    if not space.where and not space.is_recursive:
         is_deep = len(space.decisions) > _DEEP
         return None if is_deep else Diagram({name: _values(decision) for name, decision in space.decisions.items()})
     return Sample(list(space.enumerate())) if space.bound <= _COUNTED else None
@@ -120,6 +122,8 @@ def _all(space: Space) -> Conditions | None:
 def _some(space: Space) -> list[Architecture]:
     """Return architectures of a space that hold between them each value that is looked at, as far as that can be."""
     rng = np.random.default_rng(0)
+    if space.is_recursive:
+        return _some_recursive(space, rng)
     values = {name: _values(decision) for name, decision in space.decisions.items()}
     first = {name: each[0] for name, each in values.items()}
     found: dict[Architecture, None] = {}
@@ -146,6 +150,32 @@ def _some(space: Space) -> list[Architecture]:
     return list(found)
 
 
+def _some_recursive(space: Space, rng: np.random.Generator) -> list[Architecture]:
+    """Return architectures that hold between them each value of each rule that is looked at, as far as that can be."""
+
+    def met_in(architecture: Architecture) -> set[tuple[Any, ...]]:
+        return {(space.program.place(name), value) for name, value in architecture.items()}
+
+    found = dict.fromkeys(space.sample(rng) for _ in range(_FEW))
+    met = set[tuple[Any, ...]]().union(*map(met_in, found))
+    waiting = list(found)
+    while waiting and len(found) < _RECURSIVE:  # what is not met yet: by changing one decision
+        held = waiting.pop(0)
+        for name in held:
+            for value in _values(space.decisions[name]):
+                if (space.program.place(name), value) not in met:
+                    changed = space.decide(partial(_changed, {**held, name: value}))
+                    if not space.where or changed in space:
+                        met |= met_in(changed)
+                        found[changed] = None
+                        waiting.append(changed)
+    return list(found)
+
+
+def _changed(values: Mapping[str, Value], name: str, decision: Decision) -> Value:
+    return values[name] if name in values else decision.decode([0.0] * decision.width)
+
+
 # ---------------------------------------------------------------------- what is wrong
 
 
@@ -170,7 +200,8 @@ def _explained(space: Space, sets: Conditions, failed: Case, cases: list[Case]) 
 
 def _check_output(space: Space, sets: Conditions, cases: list[Case]) -> None:
     """Refuse models whose output has another shape with another option of a choice: one loss is to take them all."""
-    settings = [name for name, decision in space.decisions.items() if not _is_between_modules(decision)]
+    # Of a recursive space those that the sample has named.
+    settings = [name for name, decision in space.program.met.items() if not _is_between_modules(decision)]
     for first, last in combinations(cases, 2):
         shapes = told(first.value), told(last.value)
         if shapes[0] == shapes[1]:

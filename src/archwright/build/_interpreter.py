@@ -26,6 +26,7 @@ from archwright.space import (
     Graph,
     Merge,
     Node,
+    Recursive,
     Repeat,
     Resolver,
     Space,
@@ -33,6 +34,7 @@ from archwright.space import (
     Value,
     body_of,
     decisions_in,
+    expansion,
     written,
 )
 
@@ -72,7 +74,9 @@ class ShapeInterpreter:
         return [Case(case.value, both) for case in cases if (both := self._sets.both(case.when, when))]
 
     def _inside(self, item: Any) -> frozenset[str]:
-        """Return the names of the decisions inside of an item."""
+        """Return the names of the decisions inside of an item; of a recursive space, which is sampled, none."""
+        if self.program.is_recursive:
+            return frozenset()
         if id(item) not in self._decided:
             found = frozenset(self._names[decision] for decision in decisions_in(item))
             self._decided[id(item)] = item, found
@@ -98,6 +102,9 @@ class ShapeInterpreter:
                 for label, option in zip(item.labels, item.options, strict=True)
                 for case in self.apply(option, inputs, f"{name}.{label}", self._where(when, name, (label,)))
             ]
+        if isinstance(item, Recursive):
+            self.program.entered(item)
+            return self.apply(expansion(item), inputs, path, when)
         if isinstance(item, Filled):
             return self._explored(when, lambda execution: self._filled_in(item, inputs, path, execution))
         if isinstance(item, Graph):

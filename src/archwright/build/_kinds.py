@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from archwright.space import Call, Choice, Graph, Repeat, body_of, find, walk
+from archwright.space import Call, Choice, Graph, Recursive, Repeat, Symbol, body_of, find, walk
 
 
 def is_layer(item: Any) -> bool:
@@ -19,14 +19,15 @@ def is_layer(item: Any) -> bool:
         >>> is_layer(nn.ReLU()), is_layer(aw.integer(1, 8))
         (True, False)
     """
-    return any(
-        isinstance(part, Graph | Repeat) or (isinstance(part, Call) and _makes_layer(part)) for part in _ends(item)
-    )
+    kinds = Graph | Repeat | Recursive | Symbol
+    return any(isinstance(part, kinds) or (isinstance(part, Call) and _makes_layer(part)) for part in _ends(item))
 
 
 def is_open(item: Any) -> bool:
     """Tell whether an item always stands for a module, and holds choices between some."""
     item = body_of(item)
+    if isinstance(item, Recursive):
+        return True
     if isinstance(item, Choice):
         return all(map(is_layer, _ends(item)))
     return (is_row(item) or isinstance(item, Repeat)) and any(

@@ -24,6 +24,7 @@ from archwright.space import (
     Integer,
     Merge,
     Real,
+    Recursive,
     Repeat,
     Resolver,
     Space,
@@ -148,6 +149,10 @@ class _Reader:
             return self.block(item.body, values)
         if isinstance(item, Choice | Subset | Repeat):
             return self._options(item), None
+        if isinstance(item, Recursive):
+            rules = [(name, self.block(body, None)[0]) for name, body in children(item.grammar)]
+            drawn = tuple(Block(name, kind="row", parts=(body,)) if len(rules) > 1 else body for name, body in rules)
+            return Block(item.rule, f"up to {item.depth} deep", kind="stack", parts=drawn, is_open=True), None
         if isinstance(item, Graph):
             return self._graph(item, values)
         if isinstance(item, Call) and item.target == "torch.nn.Sequential":

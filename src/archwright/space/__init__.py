@@ -2,11 +2,13 @@
 
 from archwright.space._architecture import Architecture
 from archwright.space._code import load_code
+from archwright.space._constraints import Predicate
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset, Value, choice_of, place_of
 from archwright.space._encoding import CellEncoding
 from archwright.space._examine import Examination, Problem, examine
 from archwright.space._fold import below, children, decisions_in, mapped, walk, with_modules
 from archwright.space._functions import tensor_function, write_function
+from archwright.space._grammar import Grammar, Recursive, Symbol
 from archwright.space._graph import Graph
 from archwright.space._language import (
     cell,
@@ -49,10 +51,12 @@ from archwright.space._nodes import (
 from archwright.space._print import describe_size
 from archwright.space._program import Program
 from archwright.space._resolve import Absent, Resolver
+from archwright.space._rules import expansion, recursive, rules
 from archwright.space._schema import grammar, json_schema
-from archwright.space._space import Predicate, Space
+from archwright.space._space import Space
 from archwright.space._spec import InputSpec, TensorSpec, as_specs
 from archwright.space._text import last_name, written
+from archwright.space._tree import tree_counts
 
 __all__ = [
     "MAX_PARTS",
@@ -69,6 +73,7 @@ __all__ = [
     "Examination",
     "Filled",
     "Function",
+    "Grammar",
     "Graph",
     "Input",
     "InputSpec",
@@ -79,10 +84,12 @@ __all__ = [
     "Problem",
     "Program",
     "Real",
+    "Recursive",
     "Repeat",
     "Resolver",
     "Space",
     "Subset",
+    "Symbol",
     "TensorSpec",
     "Value",
     "applied",
@@ -96,6 +103,7 @@ __all__ = [
     "decisions_in",
     "describe_size",
     "examine",
+    "expansion",
     "find",
     "grammar",
     "graph",
@@ -114,11 +122,14 @@ __all__ = [
     "place_of",
     "plain",
     "real",
+    "recursive",
     "repeat",
     "restore",
+    "rules",
     "subset",
     "template",
     "tensor_function",
+    "tree_counts",
     "walk",
     "with_modules",
     "write_callable",

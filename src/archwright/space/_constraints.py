@@ -113,7 +113,8 @@ class Feasible:
         if not self.known:
             return None
         architecture = self.known[int(rng.integers(len(self.known)))]
-        for _ in range(4 * len(self._program.decisions)):
+        steps = len(architecture) if self._program.is_recursive else len(self._program.decisions)
+        for _ in range(4 * steps):
             changed = architecture
             for _ in range(1 + int(rng.integers(3))):
                 names = self._moves.open(changed)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Value
 from archwright.space._fold import below
+from archwright.space._grammar import Recursive
 from archwright.space._graph import Graph
 from archwright.space._nodes import body_of
 from archwright.space._program import Program
@@ -84,7 +85,8 @@ def cells(parts: Mapping[str, Any]) -> dict[str, Graph]:
         if isinstance(item, Graph) and item.nodes:
             count = sum(name.partition("_")[0] == "cell" for name in found)
             found[item.name or ("cell" if not count else f"cell_{count + 1}")] = item
-        stack += reversed(below(item))
+        if not isinstance(item, Recursive):  # cells of rules have no names
+            stack += reversed(below(item))
     return found
 
 

@@ -100,7 +100,7 @@ def examine(space: Space, decisions: Mapping[str, Any], *, base: Mapping[str, Va
     given = dict(decisions)
     for name in decisions:
         if name not in space.decisions:
-            near = difflib.get_close_matches(str(name)[:_TOLD], space.decisions, n=1, cutoff=_NAMES_ALIKE)
+            near = difflib.get_close_matches(str(name)[:_TOLD], space.program.met, n=1, cutoff=_NAMES_ALIKE)
             problems.append(Problem("unknown", _cut(name), "the space has no decision of that name", *near))
             if near and near[0] not in given:
                 given[near[0]] = decisions[name]
@@ -109,7 +109,8 @@ def examine(space: Space, decisions: Mapping[str, Any], *, base: Mapping[str, Va
         known = None if base is None else base.get(name, None)
         fallback = _allowed(decision, known) if base is not None and name in base else None
         if fallback is None:
-            fallback = (decision.decode([0.5] * decision.width),)
+            middle = 0.0 if isinstance(decision, Choice) and not decision.ordered else 0.5
+            fallback = (decision.decode([middle] * decision.width),)
         if name not in given:
             message = f"it has no value: {describe_decision(decision)}"
             problems.append(Problem("missing", name, _cut(message), fallback[0]))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from archwright.space._decisions import Decision
+from archwright.space._grammar import Grammar, Recursive
 from archwright.space._graph import Graph
 from archwright.space._nodes import Apply, Call, Filled, Merge, is_value
 
@@ -14,7 +15,7 @@ _PLAIN = (list, tuple, slice, Mapping)  # what holds parts and is no node
 
 
 def children(item: Any) -> Iterator[tuple[str, Any]]:
-    """Iterate over the direct parts of an item, except for the options of decisions.
+    """Iterate over the direct parts of an item, except for the options of decisions; of a recursive part its rules.
 
     Yields:
         The part's name in its parent ("" if it has none) and the part.
@@ -48,6 +49,11 @@ def children(item: Any) -> Iterator[tuple[str, Any]]:
             yield ("<" if not is_named else "" if only else str(index)), value
         yield "kind", item.kind
         yield "axis", item.axis
+    elif isinstance(item, Recursive):
+        yield "", item.grammar
+    elif isinstance(item, Grammar):
+        for symbol, body in zip(item.symbols, item.bodies, strict=True):
+            yield symbol.name, body
     elif isinstance(item, list | tuple):
         for index, value in enumerate(item):
             yield str(index), value

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archwright.errors import SpaceError
+from archwright.space._grammar import Recursive, Symbol
 from archwright.space._nodes import Apply, Call, GraphValue, Input, Merge, Node, body_of, is_value, with_options
 from archwright.space._text import last_name, written
 
@@ -139,6 +140,8 @@ def _stem(item: Apply | Merge) -> str:
         stem = last_name(module.target).lower().removeprefix("lazy")
     elif isinstance(module, Graph):
         stem = module.name or "graph"
+    elif isinstance(module, Symbol | Recursive):
+        stem = module.name if isinstance(module, Symbol) else module.rule
     return {"getitem": "item"}.get(stem, stem) if _is_attribute(stem) else "op"
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Decision
 from archwright.space._fold import below
+from archwright.space._grammar import Grammar, Recursive
 from archwright.space._graph import Graph
 from archwright.space._nodes import Apply, Call, Filled, Merge, is_value
 
@@ -27,7 +28,7 @@ class Extent(NamedTuple):
     places: int  # the same, with all options of all decisions side by side
 
 
-_COMPOUND = (Call, Graph, Apply, Merge, Filled, Decision, list, tuple, slice, Mapping)
+_COMPOUND = (Call, Graph, Apply, Merge, Filled, Decision, Grammar, Recursive, list, tuple, slice, Mapping)
 _ONE = Extent(0, 1, 1)
 _WITHIN = Extent(-1, 0, 0)  # of what is being walked
 
@@ -102,6 +103,8 @@ def _extent(item: Any, extents: Mapping[int, Extent]) -> Extent:
         body, *values = below
         nested = 1 + body.depth + max((each.depth for each in values), default=0)
         return Extent(nested, body.parts * max([1, *parts[1:]]), body.places * max([1, *places[1:]]))
+    if isinstance(item, Recursive):  # of its parts those of one use: how many there are, an architecture says
+        return Extent(item.depth * depth, 1 + sum(parts), 1 + sum(places))
     if isinstance(item, Choice):
         return Extent(depth, 1 + max(parts, default=0), 1 + sum(places))
     return Extent(depth, 1 + sum(parts), 1 + sum(places))

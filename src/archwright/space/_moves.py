@@ -8,9 +8,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from archwright.errors import SpaceError
+from archwright.errors import ArchitectureError, SpaceError
 from archwright.space._architecture import Architecture
 from archwright.space._decisions import Decision, Value
+from archwright.space._grammar import Recursive
 from archwright.space._program import Program
 
 Crossover: TypeAlias = Literal["uniform", "one-point", "subtree"]
@@ -40,6 +41,8 @@ class Moves:
 
     def open(self, architecture: Mapping[str, Any]) -> list[str]:
         """Return the active decisions that have another value to take."""
+        if self._program.is_recursive:
+            return [name for name in architecture if self._program.decisions[name].size != 1]
         single = self._single
         return [name for name in architecture if name not in single] if single else list(architecture)
 
@@ -55,15 +58,39 @@ class Moves:
         values[name] = value
         opened = self._program.opened
         if opened(decision, value) or opened(decision, architecture[name]):
+            if self._program.is_recursive:
+                values |= self._carried(decision, architecture[name], value, architecture)
             return self.complete(values, rng)
         return Architecture(values)
+
+    def _carried(self, decision: Decision, old: Value, new: Value, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Return decisions in uses of rules under a new option: those in uses of the same rules under the old one."""
+        before, after = (
+            [each for each in self._program.exposed_by(decision, option) if isinstance(each, Recursive)]
+            for option in (old, new)
+        )
+        carried: dict[str, Value] = {}
+        for use in after:
+            source = next((each for each in before if _is_alike(each, use)), None)
+            if source is not None:
+                before.remove(source)
+                there, here = self._program.uses[source].path, self._program.uses[use].path
+                inside = (name for name in values if name == there or name.startswith(f"{there}."))
+                carried |= {here + name[len(there) :]: values[name] for name in inside}
+        return carried
 
 
 def inherit(
     program: Program, first: Mapping[str, Value], second: Mapping[str, Value], kind: Crossover, rng: np.random.Generator
 ) -> dict[str, Value]:
     """Return the decisions of a child."""
-    taken = _from_second([name for name in program.decisions if name in first or name in second], kind, rng)
+    if program.is_recursive:
+        if kind == "subtree":
+            return graft(program, first, second, rng)
+        names = list({**first, **second})
+    else:
+        names = [name for name in program.decisions if name in first or name in second]
+    taken = _from_second(names, kind, rng)
 
     def rule(name: str, decision: Decision) -> Value:
         for parent in (second, first) if name in taken else (first, second):
@@ -72,6 +99,39 @@ def inherit(
         return decision.sample(rng)
 
     return program.decide(rule)
+
+
+def graft(
+    program: Program, first: Mapping[str, Value], second: Mapping[str, Value], rng: np.random.Generator
+) -> dict[str, Value]:
+    """Return the first parent with one use of a rule replaced by a use of the same rule in the second.
+
+    Koza, "Genetic programming", 1992. What is too deep for its new place is drawn anew there.
+    """
+    places, sources = program.uses_in(first), program.uses_in(second)
+    inner = [place for place in places if place.outer is not None] or places
+    pairs = [(place, [s for s in sources if _is_alike(s.use, place.use)]) for place in inner]
+    pairs = [(place, found) for place, found in pairs if found]
+    if not pairs:
+        return dict(first)
+    place, found = pairs[int(rng.integers(len(pairs)))]
+    source = found[int(rng.integers(len(found)))]
+
+    def rule(name: str, decision: Decision) -> Value:
+        home = program.home(decision)
+        if home is None or not home.is_within(place):
+            return first[name] if name in first else decision.sample(rng)
+        there = source.path + name[len(place.path) :]
+        try:
+            return decision.check(second[there]) if there in second else decision.sample(rng)
+        except ArchitectureError:
+            return decision.sample(rng)
+
+    return program.decide(rule)
+
+
+def _is_alike(first: Recursive, second: Recursive) -> bool:
+    return first.grammar is second.grammar and first.rule == second.rule
 
 
 def _from_second(names: Sequence[str], kind: Crossover, rng: np.random.Generator) -> set[str]:

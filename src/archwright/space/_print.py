@@ -5,14 +5,21 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from archwright._words import counted
+from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset
 from archwright.space._fold import children
+from archwright.space._grammar import Recursive
 from archwright.space._graph import Graph
+from archwright.space._names import Unread, digest
 from archwright.space._nodes import SYMBOLS, Apply, Call, Filled, Function, Input, Merge, Node
 from archwright.space._program import Program
 from archwright.space._text import last_name, written
+
+if TYPE_CHECKING:
+    from archwright.space._space import Space
 
 _WIDTH = 100
 _LONG = 1_000  # letters that are written in one line, of what may hold one part many times over
@@ -24,6 +31,23 @@ def tree(program: Program, parts: Mapping[str, Any]) -> Iterator[str]:
     printer = _Printer(program)
     for name, part in parts.items():
         yield from printer.lines(f"{name} = ", part, 0)
+
+
+def outline(space: Space) -> str:
+    """Return a space as a person reads it: its size, its expression, its decisions."""
+    most = "at most " if space.where else ""
+    lines = [
+        f"Space{f' {space.name}' if space.name else ''}: {most}{counted(describe_size(space.bound), 'architecture')}, "
+        f"{counted(describe_size(space.program.number), 'decision')}",
+        *("  " + line for line in tree(space.program, space.parts)),
+    ]
+    if space.is_recursive:
+        lines.append("decisions are named by their path in the expression when they become active")
+    elif space.decisions:
+        width = max(map(len, space.decisions))
+        lines.append("decisions")
+        lines += [f"  {name:<{width}}  {describe_decision(decision)}" for name, decision in space.decisions.items()]
+    return "\n".join([*lines, *(f"where {called(predicate)}" for predicate in space.where)])
 
 
 def describe_decision(decision: Decision) -> str:
@@ -54,6 +78,19 @@ def describe_size(size: int | float) -> str:
         return f"{size:,}"
     about = f"about 10^{math.floor(math.log10(size))}"
     return f"{size:,} ({about})" if size < 10**30 else about
+
+
+def differences(space: Space, other: Space | Mapping[str, Any]) -> list[str]:
+    """Return the differences of a space to another, or to its JSON object, as lines of a diff; empty if equal."""
+    data = dict(other) if isinstance(other, Mapping) else other.to_json()
+    if digest(data) == space.fingerprint:
+        return []
+    try:
+        theirs = type(space)._read(data, Unread) if isinstance(other, Mapping) else other
+    except SpaceError as error:
+        return [f"the other space cannot be read here: {error}"]
+    alike = "the spaces read alike, and differ in code that they call or in their constraints"
+    return changed_lines(str(theirs), str(space)) or [alike]
 
 
 def changed_lines(before: str, after: str) -> list[str]:
@@ -88,14 +125,13 @@ class _Printer:
             yield pad + short
             return
         head, below = self.parts(item)
-        if id(item) in self.printed and isinstance(item, Graph | Decision):
+        if id(item) in self.printed and isinstance(item, Graph | Decision | Recursive):
             yield f"{pad}{head} (as above)"
             return
         self.printed.add(id(item))
         inner = [line for place, part in below for line in self.lines(self.prefix(place, part), part, depth + 1)]
         text = "\n".join(line.lstrip() for line in inner)
-        if isinstance(item, Decision):
-            name = self.program.names[item]
+        if isinstance(item, Decision) and (name := self.program.names.get(item)) is not None:  # none in rules
             first = self.options.setdefault(text, name)
             if first != name:
                 yield f"{pad}{head} the options of {first}"
@@ -119,7 +155,7 @@ class _Printer:
             if any(isinstance(part, Node) for part in item.branches):
                 return None
             return item.name or written(item)
-        if isinstance(item, Graph | Apply | Merge | Filled):
+        if isinstance(item, Graph | Apply | Merge | Filled | Recursive):
             return None
         if isinstance(item, Function):
             return repr(item)
@@ -165,6 +201,9 @@ class _Printer:
             return head if item.output is last else f"{head}, returns {self.value(item.output, item)}", steps
         if isinstance(item, Call):
             return last_name(item.target), list(children(item))
+        if isinstance(item, Recursive):
+            growth = "" if item.grammar.growth == 1 else f", growth {item.grammar.growth:g}"
+            return f"{item.rule} of rules, up to {item.depth} deep{growth}", list(children(item.grammar))
         if isinstance(item, _Text):
             return item.text, []
         return type(item).__name__, list(children(item))

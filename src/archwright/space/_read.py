@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 import reprlib
 from collections.abc import Callable, Mapping
 from enum import EnumType
@@ -10,11 +11,13 @@ from functools import partial
 from typing import Any
 
 from archwright.errors import SpaceError
-from archwright.space._decisions import Choice, Integer, Real, Repeat, Subset
+from archwright.space._decisions import Choice, Decision, Integer, Real, Repeat, Subset
 from archwright.space._fold import walk
 from archwright.space._functions import tensor_function
+from archwright.space._grammar import Grammar, Recursive, Symbol
 from archwright.space._graph import Graph
 from archwright.space._language import integer, real
+from archwright.space._limits import MAX_DEPTH
 from archwright.space._names import (
     OPERATORS,
     Unread,
@@ -24,6 +27,7 @@ from archwright.space._names import (
     restore,
 )
 from archwright.space._nodes import MERGES, Apply, Blank, Call, Filled, Function, Input, Merge, Node, is_value
+from archwright.space._rules import checked
 from archwright.space._spec import TensorSpec
 
 FIELDS: dict[type, tuple[str, ...]] = {
@@ -40,6 +44,9 @@ FIELDS: dict[type, tuple[str, ...]] = {
     Repeat: ("bodies", "low", "name"),
     Integer: ("low", "high", "log", "name", "step"),
     Real: ("low", "high", "log", "name"),
+    Symbol: ("name",),
+    Grammar: ("symbols", "bodies", "shared", "growth"),
+    Recursive: ("grammar", "rule", "depth"),
     TensorSpec: ("shape", "dtype"),
 }
 """What is written down of each kind of node."""
@@ -78,6 +85,9 @@ class Reader:
             Repeat: self._repeat,
             Integer: self._integer,
             Real: self._real,
+            Symbol: self._symbol,
+            Grammar: self._grammar,
+            Recursive: self._recursive,
             TensorSpec: self._spec,
         }
 
@@ -330,6 +340,31 @@ class Reader:
         log, name = self._need(fields["log"], bool, "log"), self._name_or_none(fields["name"])
         return real(fields["low"], fields["high"], log=log, name=name)
 
+    def _symbol(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Symbol:
+        return Symbol(self._name(fields["name"], "name"))
+
+    def _grammar(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Grammar:
+        symbols, bodies, shared, growth = (fields[name] for name in FIELDS[Grammar])
+        are_symbols = bool(symbols) and all(isinstance(each, Symbol) for each in self._need(symbols, tuple, "symbols"))
+        if not are_symbols or len({each.name for each in symbols}) != len(symbols):
+            raise self._wrong("symbols", symbols, "a symbol for each of the rules, all different")
+        if len(self._need(bodies, tuple, "bodies")) != len(symbols):
+            raise self._wrong("bodies", bodies, "an expression for each of the rules")
+        if not all(isinstance(each, Decision) for each in self._need(shared, tuple, "shared")):
+            raise self._wrong("shared", shared, "decisions")
+        if isinstance(growth, bool) or not isinstance(growth, int | float) or not 0 < growth < math.inf:
+            raise self._wrong("growth", growth, "a number above 0")
+        return Grammar(symbols, bodies, shared, float(growth))
+
+    def _recursive(self, fields: dict[str, Any], _: Mapping[str, Any]) -> Recursive:
+        grammar, rule = self._need(fields["grammar"], Grammar, "grammar"), fields["rule"]
+        if rule not in [symbol.name for symbol in grammar.symbols]:
+            raise self._wrong("rule", rule, "the name of one of the rules")
+        try:
+            return checked(Recursive(grammar, rule, self._whole(fields["depth"], "depth", 1, MAX_DEPTH)))
+        except SpaceError as error:
+            raise SpaceError(f"{self._at}: {error}") from None
+
     def _spec(self, fields: dict[str, Any], _: Mapping[str, Any]) -> TensorSpec:
         return TensorSpec(self._need(fields["shape"], tuple, "shape"), self._need(fields["dtype"], str, "dtype"))
 
@@ -368,7 +403,7 @@ class Reader:
         return SpaceError(f"{self._at}: {field} is {reprlib.repr(value)}, not {allowed}")
 
 
-_NAMED = {Mapping: "JSON object", list: "list", tuple: "tuple", str: "text", bool: "truth value"}
+_NAMED = {Mapping: "JSON object", list: "list", tuple: "tuple", str: "text", bool: "truth value", Grammar: "grammar"}
 
 
 def read_specs(written: Any) -> tuple[TensorSpec, ...] | None:

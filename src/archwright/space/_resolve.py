@@ -14,10 +14,12 @@ from typing import Any, Self
 from archwright.errors import SpaceError
 from archwright.space._decisions import Choice, Decision, Repeat, Subset, Value, place_of
 from archwright.space._fold import children, has_parts, rebuilt
+from archwright.space._grammar import Recursive
 from archwright.space._graph import Graph
 from archwright.space._names import find, plain
 from archwright.space._nodes import SYMBOLS, Apply, Blank, Call, Filled, Merge, body_of
 from archwright.space._program import Program
+from archwright.space._rules import expansion
 from archwright.space._text import written
 
 
@@ -77,6 +79,8 @@ class Resolver:
             return self.filled[item]
         if isinstance(item, Graph):
             return self._graph(item, path)
+        if isinstance(item, Recursive):
+            return self.close(expansion(item), path)
         if has_parts(item):
             closed = rebuilt(item, [self.close(part, f"{path}.{place}") for place, part in children(item)], path)
             return _compute(item, closed.args, path) if isinstance(item, Call) and item.is_setting else closed

@@ -59,7 +59,7 @@ def json_schema(space: Space, *, conditions: bool = True) -> dict[str, Any]:
 def grammar(space: Space) -> list[str]:
     r"""Return a line for each decision, with its domain, and the condition under which it is active.
 
-    Decisions that differ only in numbers in their names share a line.
+    Decisions that differ only in numbers in their names share a line. Of a recursive space the outline.
 
     Example:
         >>> deep = aw.repeat(lambda i: nn.LazyLinear(aw.ordinal(8, 16)), 1, 3, name="depth")
@@ -67,6 +67,8 @@ def grammar(space: Space) -> list[str]:
         depth: repeat  1 to 3
         depth.{i}.out_features: ordinal  8 · 16  (if depth > {i}; for i in 0..2)
     """
+    if space.is_recursive:  # whose decisions are not listed: its rules, and how decisions are named
+        return str(space).splitlines()
     names, activations = space.program.names, _activations(space)
     groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for name, decision in space.decisions.items():

@@ -23,17 +23,17 @@ from archwright.space._decisions import Decision, Value
 from archwright.space._graph import Graph
 from archwright.space._json import dump_space
 from archwright.space._moves import Crossover, Moves, inherit
-from archwright.space._names import Unread, check_part_names, declare, digest, package_names, restore
-from archwright.space._print import called, changed_lines, describe_decision, describe_size, tree
+from archwright.space._names import check_part_names, declare, digest, package_names, restore
+from archwright.space._print import describe_decision, describe_size, differences, outline
 from archwright.space._program import Program
 from archwright.space._read import Reader
 from archwright.space._resolve import Resolver
+from archwright.space._rules import expanded
 from archwright.space._spec import TensorSpec, as_specs
+from archwright.space._tree import tree_vector
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = ["Predicate", "Space"]
 
 _TRIES = 2_000  # how often a constraint may refuse before the space looks for an architecture in another way
 _COUNTABLE = 1_000_000  # the largest space that is counted or searched one by one
@@ -86,9 +86,9 @@ class Space:
                 raise SpaceError(f"where takes functions of an architecture; {predicate!r} is none")
         self.example_input = as_specs(example_input)
         self.program = Program(self.parts)
+        self.decisions: Mapping[str, Decision] = MappingProxyType(self.program.decisions)
         for each in (*self.where, *self.program.code):
             declare(each)
-        self.decisions: Mapping[str, Decision] = MappingProxyType(self.program.decisions)
         if self.where:
             self.sample(np.random.default_rng(0))  # raises where nothing can be found
         if self.example_input is not None and "model" in self.parts:
@@ -111,11 +111,15 @@ class Space:
         if not self.where or self.bound == math.inf:
             return self.bound
         if self.bound > _COUNTABLE:
-            raise SpaceError(
-                f"a space with constraints is counted one by one, up to {_COUNTABLE:,}; this one has "
-                f"{counted(describe_size(self.bound), 'architecture')} before them (Space.bound)"
-            )
+            many = counted(describe_size(self.bound), "architecture")
+            told = f"a space with constraints is counted one by one, up to {_COUNTABLE:,}"
+            raise SpaceError(f"{told}; this one has {many} before them (Space.bound)")
         return sum(1 for _ in self.enumerate())
+
+    @property
+    def is_recursive(self) -> bool:
+        """Whether it has rules (`aw.recursive`), whose decisions are named when they become active."""
+        return self.program.is_recursive
 
     @cached_property
     def cells(self) -> Mapping[str, Graph]:
@@ -144,22 +148,11 @@ class Space:
 
     def __repr__(self) -> str:
         size = describe_size(self.bound)
-        return f"<Space {self.name or ''} {counted(len(self.decisions), 'decision')}, {size}>".replace("  ", " ")
+        many = counted(describe_size(self.program.number), "decision")
+        return f"<Space {self.name or ''} {many}, {size}>".replace("  ", " ")
 
     def __str__(self) -> str:
-        """Return the space as a person reads it: its size, its expression, its decisions."""
-        most = "at most " if self.where else ""
-        lines = [
-            f"Space{f' {self.name}' if self.name else ''}: {most}{counted(describe_size(self.bound), 'architecture')}, "
-            f"{counted(len(self.decisions), 'decision')}",
-            *("  " + line for line in tree(self.program, self.parts)),
-        ]
-        if self.decisions:
-            width = max(map(len, self.decisions))
-            lines.append("decisions")
-            lines += [f"  {name:<{width}}  {describe_decision(decision)}" for name, decision in self.decisions.items()]
-        lines += [f"where {called(predicate)}" for predicate in self.where]
-        return "\n".join(lines)
+        return outline(self)
 
     def _repr_html_(self) -> str:
         from archwright.draw import svg
@@ -218,20 +211,20 @@ class Space:
         Args:
             other: A space, or its JSON object.
         """
-        written = other.to_json() if isinstance(other, Space) else dict(other)
-        if digest(written) == self.fingerprint:
-            return []
-        try:
-            theirs = other if isinstance(other, Space) else Space._read(written, Unread)
-        except SpaceError as error:
-            return [f"the other space cannot be read here: {error}"]
-        alike = "the spaces read alike, and differ in code that they call or in their constraints"
-        return changed_lines(str(theirs), str(self)) or [alike]
+        return differences(self, other)
+
+    def expand(self) -> Space:
+        """Return the same space without rules: all uses of rules are written out, with the same architectures.
+
+        Raises:
+            SpaceError: There are more than 10,000 decisions.
+        """
+        return Space._of(expanded(self.program, self.parts), self.where, self.example_input, self.name, self.imports)
 
     # ------------------------------------------------------------------ moves
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Return a random architecture, with each active decision drawn uniformly.
+        """Return a random architecture, with each active decision drawn uniformly; rules as `aw.rules` says.
 
         If rejection sampling finds no feasible architecture, it comes from a backtracking search, or from a random walk
         from a known one.
@@ -258,8 +251,8 @@ class Space:
         Raises:
             SpaceError: The space has real decisions.
         """
-        reals = [name for name, decision in self.decisions.items() if decision.size == math.inf]
-        if reals:
+        if self.program.has_reals:
+            reals = [name for name, decision in self.program.met.items() if decision.size == math.inf]
             raise SpaceError(f"a space with real numbers cannot be enumerated: {', '.join(reals)}")
         return (each for each in self.walk() if each is not None)
 
@@ -292,7 +285,7 @@ class Space:
 
         for name in decisions:
             if name not in self.decisions:
-                near = difflib.get_close_matches(str(name), self.decisions, n=1)
+                near = difflib.get_close_matches(str(name), self.program.met, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ArchitectureError(f"the space decides nothing named {name!r}{hint}")
         return Architecture(self.program.decide(rule))
@@ -374,7 +367,7 @@ class Space:
     # ------------------------------------------------------------------ interpretations
 
     @overload
-    def encode(self, architecture: Mapping[str, Any], kind: Literal["vector"] = ...) -> NDArray[np.float64]: ...
+    def encode(self, architecture: Mapping[str, Any], kind: Literal["vector", "tree"] = ...) -> NDArray[np.float64]: ...
     @overload
     def encode(self, architecture: Mapping[str, Any], kind: Literal["cells"]) -> dict[str, encoding.CellEncoding]: ...
     @overload
@@ -388,15 +381,18 @@ class Space:
             architecture: An architecture of this space.
             kind: "vector": (slots,) in [0, 1], one-hot for choices, numeric for ordered decisions. "cells": adjacency
                 and operation matrices of every cell, by name. "paths": the sequences of operations through every cell
-                (White et al. 2021, BANANAS).
+                (White et al. 2021, BANANAS). "tree": (512,) hashed counts of subtrees of the tree of its decisions.
 
         Raises:
-            SpaceError: The kind is unknown, or the space has no cell.
+            SpaceError: The kind is unknown, or not defined in this space.
         """
+        if kind == "tree":
+            return tree_vector(self.program, architecture)
+        self._need_vectors()
         if kind == "vector":
             return encoding.encode_vector(self.program, self._slots, architecture)
         if kind not in ("cells", "paths"):
-            raise SpaceError(f"an encoding is 'vector', 'cells' or 'paths', not {kind!r}")
+            raise SpaceError(f"an encoding is 'vector', 'cells', 'paths' or 'tree', not {kind!r}")
         if not self.cells:
             raise SpaceError(f"the {kind} encoding needs a cell (aw.cell), and this space has none; use 'vector'")
         matrices = encoding.encode_cells(self.program, self.cells, architecture)
@@ -411,6 +407,7 @@ class Space:
         Raises:
             SpaceError: The vector has another length.
         """
+        self._need_vectors()
         length = sum(decision.width for decision in self.decisions.values())
         if np.shape(vector) != (length,):
             raise SpaceError(f"a vector of this space has shape ({length},), not {np.shape(vector)}")
@@ -425,8 +422,6 @@ class Space:
         """
         resolver = Resolver(self.program, self.canonical(architecture), {})
         return {name: resolver.close(part, name) for name, part in self.parts.items()}
-
-    # Building loads torch: these imports wait until they are needed.
 
     def build(self, architecture: Mapping[str, Any], example_input: Any = None) -> torch.nn.Module:
         """Return the network, in plain PyTorch, initialised with torch's global generator.
@@ -477,6 +472,11 @@ class Space:
         check(self, example_input)
 
     # ------------------------------------------------------------------ inside
+
+    def _need_vectors(self) -> None:
+        if self.is_recursive:
+            told = f"write the rules out (Space.expand), which gives {self.program.number:,} decisions here"
+            raise SpaceError(f"architectures of a recursive space have no vectors: encode them as 'tree', or {told}")
 
     @cached_property
     def _slots(self) -> dict[str, slice]:
