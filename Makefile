@@ -54,6 +54,11 @@ format: $(DEV)  ## put the code into shape
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+# A warning is an error. The pages of the API are made from the docstrings (docs/conf.py).
+.PHONY: docs
+docs: $(DEV)  ## the documentation as a site, in build/docs
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/doctrees . build/docs
+
 .PHONY: bench
 bench: $(DEV)  ## run the benchmarks, one after the other (takes long)
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
@@ -64,6 +69,7 @@ setup: $(DEV)  ## the environment alone, with the tools for working on archwrigh
 .PHONY: clean
 clean:  ## remove the environment, the caches and the demo's results
 	rm -rf $(VENV) build dist $(DEMO) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf docs/api
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # PyTorch goes first and alone: with its version settled, pip takes the CPU build wherever it is

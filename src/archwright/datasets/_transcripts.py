@@ -22,7 +22,7 @@ _LONGEST = 10_000  # characters: all texts take memory for as many as the longes
 def find_transcripts(root: Path, *, gigabytes: float = GIGABYTES) -> dict[str, list[Spoken]] | None:
     """Return recordings with their texts by part, "" where they are not divided; `None` where there are no texts.
 
-    A folder has a table of files and texts, or a NAME.txt beside each recording, or files *.trans.txt as LibriSpeech.
+    A folder has a table of files and texts, or a NAME.txt beside each recording, or files `*.trans.txt` as LibriSpeech.
     Texts beside fewer than half of the recordings are notes of another purpose.
 
     Args:

@@ -97,7 +97,7 @@ class Library:
         return mean_metrics(self._task, self._setup.device, batches)
 
     def test(self, model: torch.nn.Module) -> dict[str, float]:
-        """Return the metrics of a network on the test part, named "test_..."; none where there is no test part."""
+        """Return the metrics of a network on the test part, named `test_...`; none where there is no test part."""
         if not len(self._task.test):
             return {}
         found = compute_metrics(

@@ -152,7 +152,7 @@ class Evaluator(ABC):
         """Run the final training: train the candidate from scratch, for longer, and test it once.
 
         Returns:
-            Metrics, with those on the test set named "test_...", or `None` without a final training.
+            Metrics, with those on the test set named `test_...`, or `None` without a final training.
         """
         return None
 
@@ -164,7 +164,7 @@ class Evaluator(ABC):
             model: The trained network.
 
         Returns:
-            Metrics on the test set, named "test_...", or `None` if not supported: then there is a final training,
+            Metrics on the test set, named `test_...`, or `None` if not supported: then there is a final training,
             however short.
         """
         return None

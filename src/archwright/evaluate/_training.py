@@ -266,7 +266,7 @@ class Training(Evaluator):
         listener raises `Stopped`, the training ends, and the network is tested.
 
         Returns:
-            The metrics of the task on the test set, if there is one, named "test_..."; "parameters"; and of a network
+            The metrics of the task on the test set, if there is one, named `test_...`; "parameters"; and of a network
             that is not that of the search "train_loss" and "epochs", possibly fractional.
 
         Raises:
@@ -334,7 +334,7 @@ class Training(Evaluator):
         """Test a trained network.
 
         Returns:
-            The metrics of the task on the test set, if there is one, named "test_..."; "parameters".
+            The metrics of the task on the test set, if there is one, named `test_...`; "parameters".
         """
         model.to(candidate.device)
         with self._running(model, candidate) as setup:

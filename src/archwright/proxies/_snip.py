@@ -11,7 +11,7 @@ from archwright.proxies._passes import Passes
 @register("snip")
 @dataclass(frozen=True)
 class Snip(Proxy):
-    """SNIP: sum of |weight × gradient|.
+    """SNIP: sum of `|weight × gradient|`.
 
     Lee, Ajanthan and Torr, "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019; summed over
     a network by Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021.

@@ -21,7 +21,7 @@ _LINEAR = (*NORMS, *_RECTIFIERS, nn.Hardswish, nn.Softplus)
 @register("synflow")
 @dataclass(frozen=True)
 class Synflow(Proxy):
-    """SynFlow: log of the sum of |weight × gradient| for absolute weights and an input of ones.
+    """SynFlow: log of the sum of `|weight × gradient|` for absolute weights and an input of ones.
 
     The network is linearised: parameters are replaced by their absolute values, and normalisation layers and rectifiers
     by the identity. The gradient is that of the sum of the outputs. The sum grows with the product of the layers'

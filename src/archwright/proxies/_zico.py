@@ -15,8 +15,8 @@ from archwright.proxies._passes import Passes
 class Zico(Proxy):
     """ZiCo: inverse coefficient of variation of the gradients between batches.
 
-    The sum, over the tensors of weights, of log(sum over the weights of mean |gradient| / standard deviation of
-    |gradient|). The two batches are the halves of the batch.
+    The sum, over the tensors of weights, of log(sum over the weights of mean `|gradient|` / standard deviation of
+    `|gradient|`). The two batches are the halves of the batch.
 
     Undefined with fewer than four samples, and if no gradient differs between the halves.
 

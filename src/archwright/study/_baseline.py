@@ -34,7 +34,7 @@ class Baseline:
     Args:
         name: The name of the method.
         metrics: The metrics of the task on the validation part; and on the test part, if there is one, named
-            "test_...", after a fit to training and validation samples.
+            `test_...`, after a fit to training and validation samples.
         seconds: The time of all fits.
         samples: The number of training samples that were used.
         note: How the data were reduced, if they were.

@@ -35,7 +35,7 @@ class Ensemble:
     Args:
         members: The trials of its networks.
         counts: How often each was selected.
-        metrics: Its metrics on the validation part; those on the test part are named "test_...". "parameters" is the
+        metrics: Its metrics on the validation part; those on the test part are named `test_...`. "parameters" is the
             sum over the networks.
         single: The same metrics of the best single network of the search, which were measured with them.
 

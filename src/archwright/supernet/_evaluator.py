@@ -234,7 +234,7 @@ class SupernetEvaluator(Evaluator):
         """Return the metrics of a candidate on the validation part.
 
         Returns:
-            Those of `Training`. With `judge="alone"` also "shared_accuracy", or "shared_" and another metric that the
+            Those of `Training`. With `judge="alone"` also `shared_accuracy`, or `shared_` and another metric that the
             task's objective names: its value with the shared weights.
 
         Raises:

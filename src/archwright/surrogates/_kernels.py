@@ -367,7 +367,7 @@ class _Cosine(_Linear):
 
 
 class Paths(_Cosine):
-    """Cosine kernel, k = v <x, y> / (|x| |y|), on the path encoding of the cells (White et al., "BANANAS", AAAI 2021).
+    """Cosine kernel, `k = v <x, y> / (|x| |y|)`, on paths of the cells (White et al., "BANANAS", AAAI 2021).
 
     Example:
         >>> space = aw.Space(model=aw.cell(lambda i, j: aw.choice(nn.Identity(), nn.ReLU()), nodes=1))

@@ -63,7 +63,7 @@ class Fitted:
     """The outcome of fitting a classical method.
 
     Args:
-        metrics: Those of the task on the validation part; on the test part, named "test_...", after a fit to training
+        metrics: Those of the task on the validation part; on the test part, named `test_...`, after a fit to training
             and validation samples.
         samples: The number of training samples that were used.
         seconds: The time it took in all.

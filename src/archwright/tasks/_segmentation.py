@@ -36,7 +36,7 @@ class Segmentation(Task):
     A network gives a score for each class and pixel, shape (n, classes, height, width). The loss is the cross-entropy
     in nats plus one minus the Dice coefficient of the probabilities (Milletari, Navab and Ahmadi, "V-Net", 2016).
     Metrics are "iou", the mean over the classes of the intersection over the union of all pixels of the part; "dice",
-    the mean of 2 |A and B| / (|A| + |B|); and "accuracy", the share of pixels; all in 0..1. Pixels whose mask is 255
+    the mean of `2 |A and B| / (|A| + |B|)`; and "accuracy", the share of pixels; all in 0..1. Pixels whose mask is 255
     are not looked at.
 
     Args:

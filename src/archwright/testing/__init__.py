@@ -1,6 +1,6 @@
 """Conformance suites for spaces, strategies, schedulers, stores, evaluators and supernets of your own.
 
-Subclass a suite in your tests and give it one fixture:
+Subclass a suite in your tests and give it one fixture::
 
     import pytest
     from archwright.testing import StrategySuite
