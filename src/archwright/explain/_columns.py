@@ -73,6 +73,11 @@ class Columns:
     """
 
     def __init__(self, space: Space) -> None:
+        if space.is_recursive:
+            raise SpaceError(
+                "the importance of decisions is told of spaces whose decisions are listed, which a recursive space has "
+                "not; Space.expand() writes the rules of a small one out"
+            )
         self.space = space
         self.columns: list[Column] = []
         self._of: dict[str, list[int]] = {}

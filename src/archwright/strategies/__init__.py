@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from archwright._lazy import lazy
 from archwright.strategies._annealing import SimulatedAnnealing
 from archwright.strategies._bananas import Bananas
-from archwright.strategies._base import Strategy, create, entries, name_of, names, options, register
+from archwright.strategies._base import Strategy, check_space, create, entries, name_of, names, options, register
 from archwright.strategies._bo import BayesianOptimisation
 from archwright.strategies._botorch import BoTorch
 from archwright.strategies._deepq import DeepQ
@@ -79,6 +79,7 @@ __all__ = [
     "Scalarised",
     "SimulatedAnnealing",
     "Strategy",
+    "check_space",
     "create",
     "entries",
     "episode_layout",

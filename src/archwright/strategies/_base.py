@@ -27,6 +27,7 @@ class Strategy(Stateful, ABC):
     Attributes:
         multi_objective: Whether it optimises all objectives of a history, and takes infeasible trials into account.
             Otherwise it sees one objective; in a multi-objective search a study wraps it in "scalarised".
+        recursive: Whether it supports recursive spaces (`aw.recursive`), whose decisions are not listed beforehand.
 
     Example:
         >>> class Sweep(aw.strategies.Strategy):
@@ -37,6 +38,7 @@ class Strategy(Stateful, ABC):
     """
 
     multi_objective: ClassVar[bool] = False
+    recursive: ClassVar[bool] = True
     settings_error: ClassVar[type[ArchwrightError]] = StrategyError
 
     @abstractmethod
@@ -71,3 +73,21 @@ names = _classes.names
 entries = _classes.entries
 name_of = _classes.name_of
 options = _classes.options
+
+
+def check_space(strategy: Strategy, space: Space) -> None:
+    """Check that a strategy supports a space.
+
+    Raises:
+        StrategyError: It does not; the message names strategies that do.
+
+    Example:
+        >>> aw.strategies.check_space(aw.strategies.create("evolution"), aw.Space(x=aw.integer(1, 9)))
+    """
+    if space.is_recursive and not strategy.recursive:
+        known = ", ".join(entry.name for entry in entries() if entry.make.recursive)
+        raise StrategyError(
+            f"{name_of(strategy) or type(strategy).__name__} needs a list of all decisions, which a recursive space "
+            f"has not: use {known}; or write the rules out (Space.expand)"
+        )
+    strategy.check(space)

@@ -75,6 +75,8 @@ class BoTorch(Strategy):
         40
     """
 
+    recursive: ClassVar[bool] = False
+
     multi_objective: ClassVar[bool] = True
     model: Literal["single", "mixed"] = "single"
     acquisition: Acquisition = "log-ei"

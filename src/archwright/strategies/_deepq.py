@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class DeepQ(Strategy):
         >>> study.best.trial.architecture["x"]
         40
     """
+
+    recursive: ClassVar[bool] = False
 
     exploration: int = 60
     epsilon: float = 0.1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright.errors import SpaceError
 from archwright.space import Architecture, Decision, Space, Value, walk
 from archwright.strategies._actions import Actions
 from archwright.strategies._pool import everything
@@ -48,6 +49,8 @@ class Layout:
     """
 
     def __init__(self, space: Space) -> None:
+        if space.is_recursive:
+            raise SpaceError("an episode takes a decision of a list at a time, and a recursive space has none")
         self.actions = {name: Actions(decision) for name, decision in space.decisions.items()}
         self.steps: list[Step] = []
         self.index = {name: index for index, name in enumerate(self.actions)}

@@ -41,6 +41,8 @@ class OneShot(Strategy):
         (True, 'softmax')
     """
 
+    recursive: ClassVar[bool] = False
+
     relaxation: ClassVar[str]
 
     epochs: int | None = None

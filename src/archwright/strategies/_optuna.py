@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -61,6 +61,8 @@ class Optuna(Strategy):
         >>> study.best.trial.architecture["x"]
         40
     """
+
+    recursive: ClassVar[bool] = False
 
     sampler: str | Callable[..., Any] = "tpe"
 

@@ -14,7 +14,7 @@ import numpy as np
 from archwright._checks import check_numbers, check_positive
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, create, register
+from archwright.strategies._base import Strategy, check_space, create, register
 from archwright.trials import History
 
 
@@ -81,7 +81,7 @@ class Portfolio(Strategy):
     def check(self, space: Space) -> None:
         """Check that all members support a space."""
         for strategy in self._strategies:
-            strategy.check(space)
+            check_space(strategy, space)
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the proposal of the next member."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class PPO(Strategy):
         >>> study.best.trial.architecture["x"]
         40
     """
+
+    recursive: ClassVar[bool] = False
 
     batch: int = 10
     epochs: int = 8

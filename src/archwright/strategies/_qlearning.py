@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -111,6 +111,8 @@ class QLearning(Strategy):
         >>> study.best.trial.architecture["x"]
         40
     """
+
+    recursive: ClassVar[bool] = False
 
     exploration: int = 60
     epsilon: float = 0.1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class Reinforce(Strategy):
         >>> study.best.trial.architecture["x"]
         40
     """
+
+    recursive: ClassVar[bool] = False
 
     batch: int = 3
     rate: float = 0.01

@@ -11,7 +11,7 @@ import numpy as np
 from archwright._checks import check_counts, check_options
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
-from archwright.strategies._base import Strategy, create, name_of, options, register
+from archwright.strategies._base import Strategy, check_space, create, name_of, options, register
 from archwright.strategies._nsga3 import directions
 from archwright.strategies._oneshot import OneShot
 from archwright.strategies._views import Views
@@ -100,7 +100,7 @@ class Scalarised(Strategy):
 
     def check(self, space: Space) -> None:
         """Check that the inner strategy supports a space."""
-        self._inner.check(space)
+        check_space(self._inner, space)
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the inner strategy's proposal for the next weight vector; random at first."""

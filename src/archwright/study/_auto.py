@@ -332,7 +332,7 @@ def _strategy(
         reason = f"many trials expected (the limit of a surrogate model is {_MODELLED})"
         return strategies.create(evolution), reason
     try:
-        strategies.create(model).check(space)
+        strategies.check_space(strategies.create(model), space)
     except StrategyError as error:
         return strategies.create(evolution), f"the surrogate model does not support the space: {error}"
     reason = f"few trials expected (its limit is {_MODELLED}), so that a surrogate model pays"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from archwright.errors import Exhausted
 from archwright.space import Architecture, Space
+from archwright.surrogates import encode_rows
 from archwright.trials import History
 
 _ENOUGH = 5  # trials, before anything can be learned of them
@@ -77,7 +78,7 @@ class FeasibilityModel:
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
         seen = [trial for trial in history.finished if trial.state in ("complete", "infeasible")][:due]
-        rows = np.array([space.encode(trial.architecture) for trial in seen])
+        rows = encode_rows(space, [trial.architecture for trial in seen], "vector")
         broken = np.array([trial.state == "infeasible" for trial in seen])
         if broken.all():
             values = np.log1p(np.minimum([history.violation(trial) for trial in seen], 1e6))
@@ -88,7 +89,7 @@ class FeasibilityModel:
 
     def _doubt(self, space: Space, architectures: list[Architecture]) -> NDArray[np.float64]:
         """Return how likely each is to break a constraint; while all do, by how much."""
-        rows = np.array([space.encode(architecture) for architecture in architectures], dtype=np.float32)
+        rows = encode_rows(space, architectures, "vector")
         # The trees one by one: `predict` checks its arguments and schedules jobs, which takes ten times as long.
         found = sum(tree.tree_.predict(rows) for tree in self._forest.estimators_) / _TREES
         classes = getattr(self._forest, "classes_", (True,))  # a regression has one column

@@ -136,7 +136,7 @@ class Study(Results):
             raise SchedulerError(f"a scheduler is a name or a Scheduler, not {scheduler!r}")
         objectives = parse_objectives(objective)
         strategy = for_objectives(strategy, objectives)
-        strategy.check(space)
+        strategies.check_space(strategy, space)
         scheduler.check(strategy)
         if len(objectives) > 1 and not scheduler.multi_objective:
             raise SchedulerError(

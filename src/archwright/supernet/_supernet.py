@@ -78,6 +78,12 @@ class Supernet(nn.Module):
         if "model" not in space.parts or specs is None:
             lacks = "part named 'model'" if "model" not in space.parts else "known input: give example_input"
             raise RelaxationError(f"a supernet cannot be made of {space.name or 'the space'}, which has no {lacks}")
+        if space.is_recursive:
+            raise RelaxationError(
+                f"a supernet holds all options of all decisions side by side, {space.program.number:,} in this "
+                f"recursive space; write the rules out (Space.expand) where they are few, or use another strategy, "
+                f"such as 'evolution' or 'bo'"
+            )
         if space.program.extent.places > MAX_PARTS:
             raise RelaxationError(
                 f"a supernet holds all options of all decisions side by side: more than {MAX_PARTS:,} parts here, as "

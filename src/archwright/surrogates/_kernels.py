@@ -15,7 +15,7 @@ import scipy
 from numpy.typing import NDArray
 
 from archwright.errors import StrategyError, unknown
-from archwright.space import Architecture, Choice, Space, Subset, Value
+from archwright.space import Architecture, Choice, Space, Subset, Value, tree_counts
 from archwright.surrogates._network import CostModel, cell_features
 from archwright.surrogates._proxies import ProxyModel, scorable
 from archwright.surrogates._wl import cells_histogram
@@ -25,6 +25,7 @@ Rows: TypeAlias = Any  # an array, or a sparse one: (n, features)
 
 _HASHES = 2**18  # columns for things that are counted by their hash: collisions are rare
 _WEIGHED = 32  # the most decisions that have a weight each
+_RECURSIVE = ("network", "decisions", "tree")  # the kernels of recursive spaces
 _SAMPLE = 512  # how many architectures of a large space say how far apart features are
 
 
@@ -401,6 +402,29 @@ class WeisfeilerLehman(_Cosine):
         return cells_histogram(self.space.encode(architecture, "cells"), depth=2)
 
 
+class Tree(_Cosine):
+    """Cosine kernel, as in `Paths`, on the subtrees of the tree of decisions: see `space.tree_counts`.
+
+    Equal subtrees are alike wherever they stand, which suits recursive spaces; there it is the kernel of "network" and
+    "decisions" too.
+
+    Example:
+        >>> block = aw.recursive(lambda block: aw.choice({"a": nn.ReLU(), "b": nn.Sequential(block, block)}), depth=2)
+        >>> term = aw.surrogates.Tree(aw.Space(model=block))
+        >>> dict(term.counts(aw.Architecture({"model": "a"})))["0 block=a"]
+        1
+    """
+
+    @classmethod
+    def serves(cls, space: Space) -> bool:
+        """Tell that every space has trees."""
+        return True
+
+    def counts(self, architecture: Architecture) -> Mapping[str, int]:
+        """Return how often each subtree occurs."""
+        return tree_counts(self.space.program, architecture)
+
+
 KERNELS: Mapping[str, tuple[type[Term], ...]] = MappingProxyType(
     {
         "network": (Decisions, Counts, Network, Costs),
@@ -408,6 +432,7 @@ KERNELS: Mapping[str, tuple[type[Term], ...]] = MappingProxyType(
         "hamming": (Decisions,),
         "path": (Decisions, Paths),
         "wl": (WeisfeilerLehman,),
+        "tree": (Tree,),
         "proxies": (Decisions, Counts, Network, Costs, Proxies),
     }
 )
@@ -431,6 +456,11 @@ def terms_for(space: Space, name: str) -> list[type[Term]]:
     """
     if name not in KERNELS:
         raise unknown("kernel", name, KERNELS)
+    if space.is_recursive:
+        if name not in _RECURSIVE:
+            told = ", ".join(_RECURSIVE)
+            raise StrategyError(f"the kernel {name!r} compares vectors, which a recursive space has not; use {told}")
+        return [Tree]
     for term in KERNELS[name]:
         if term.lacking and not term.serves(space):
             serving = (other for other in KERNELS if all(t.serves(space) or not t.lacking for t in KERNELS[other]))

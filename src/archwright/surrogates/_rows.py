@@ -33,7 +33,7 @@ def encode_rows(space: Space, architectures: Sequence[Architecture], encoding: E
             it is present (White et al., "BANANAS", AAAI 2021), for the 512 that are most frequent among random
             architectures, which is the truncation of that paper; in a space without cells the same as "vector". "both":
             the two concatenated. "network": the decisions, features of the cells, parameters and FLOPs, as in the
-            kernel "network"; the decisions alone if no network can be built.
+            kernel "network"; the decisions alone if no network can be built. Of recursive spaces the tree encoding.
 
     Returns:
         (n, features) numbers.
@@ -43,6 +43,8 @@ def encode_rows(space: Space, architectures: Sequence[Architecture], encoding: E
         >>> aw.surrogates.encode_rows(space, [aw.Architecture({"x": "b", "y": 3})], "vector")
         array([[0.  , 1.  , 0.75]], dtype=float32)
     """
+    if space.is_recursive:
+        return np.array([space.encode(one, "tree") for one in architectures], dtype=np.float32)
     if encoding == "network":
         return np.array(remembered(space, encoding, architectures, lambda new: _network(space, new)))
     kinds = [kind for kind in ("path", "vector") if encoding in (kind, "both")] if space.cells else ["vector"]
