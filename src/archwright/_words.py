@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["clock", "counted", "differing", "figure", "figures", "plain", "printable"]
+__all__ = ["clock", "counted", "differing", "figure", "figures", "last_lines", "plain", "printable"]
 
 _DIGITS = 4  # of a figure
+_SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _COUNTS = ("epochs", "parameters", "flops")  # metrics that may be 1 or 0 of something
 
 
@@ -65,3 +67,10 @@ def printable(text: object) -> str:
 def plain(text: str) -> str:
     """Return a text without controls, which could not stand in XML, and would be obeyed by a terminal."""
     return "".join(each if each.isprintable() else "·" for each in text)
+
+
+def last_lines(content: bytes, count: int) -> list[str]:
+    """Return the last lines of what was printed, without the control sequences of terminals."""
+    text = _SEQUENCES.sub("", content.decode(errors="replace"))
+    # Of a line that was written over again and again, as by a progress bar, the last state.
+    return [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n") if line.strip()][-count:]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from archwright import _disk
-from archwright._words import counted
+from archwright._words import counted, last_lines
 from archwright.cli._console import Output, document
 from archwright.errors import StudyError
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from archwright.study import Study
 
 _LINES, _BYTES = 20, 65_536  # of the end of what a trial printed that are shown, and looked at for them
-_SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 
 
 def show_trial(study: Study, number: int, *, as_json: bool) -> None:
@@ -43,12 +41,5 @@ def show_trial(study: Study, number: int, *, as_json: bool) -> None:
         out.line(line, label="" if place else "error")
     if log is not None:
         out.line(log, label="log")
-        for line in last_lines(_disk.read(log, last=_BYTES)):
+        for line in last_lines(_disk.read(log, last=_BYTES), _LINES):
             out.line(line, label="")
-
-
-def last_lines(content: bytes) -> list[str]:
-    """Return the last lines of what was printed, without the control sequences of terminals."""
-    text = _SEQUENCES.sub("", content.decode(errors="replace"))
-    # Of a line that was written over again and again, as by a progress bar, the last state.
-    return [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n") if line.strip()][-_LINES:]

@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Mapping
 from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from archwright.errors import BuildError, require
@@ -42,7 +43,7 @@ def docker_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
             raise BuildError(f"a Dockerfile needs the format 'torch' and its {name}, which this export does not have")
     for module in ("starlette", "uvicorn"):
         require(module, extra="serve", purpose="a Dockerfile")
-    server = _standalone(Path(__file__).with_name("_serve.py").read_text(encoding="utf-8"))
+    server = _standalone(*(_text(module) for module in ("archwright.export._serve", "archwright._serving")))
     named = [*_NEEDED, SERVER]
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return {
@@ -52,18 +53,31 @@ def docker_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
     }
 
 
-def _standalone(text: str) -> str:
-    """Return the module of the server as a script, with what it imports of archwright from the predict.py beside it."""
+def _text(module: str) -> str:
+    found = find_spec(module)
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).read_text(encoding="utf-8")
+
+
+def _standalone(text: str, serving: str) -> str:
+    """Return the module of the server as a script, with what it imports of archwright from the predict.py beside it.
+
+    Args:
+        text: The module.
+        serving: The module `_serving`, which becomes part of the script.
+    """
     lines = text.splitlines()
     ours = [
         node
         for node in ast.parse(text).body
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("archwright.")
     ]
-    names = sorted({name.name for node in ours for name in node.names})
+    names = sorted({name.name for node in ours if node.module != "archwright._serving" for name in node.names})
     for node in reversed(ours):
         del lines[node.lineno - 1 : node.end_lineno]
-    lines.insert(ours[0].lineno - 1, f"from predict import {', '.join(names)}")
+    body = serving.partition("from __future__ import annotations\n")[2].replace('__all__ = ["listen", "run"]\n', "")
+    lines[ours[0].lineno - 1 : ours[0].lineno - 1] = [f"from predict import {', '.join(names)}", *body.splitlines()]
     return "\n".join([*lines, "", "", 'if __name__ == "__main__":', "    sys.exit(main())", ""])
 
 

@@ -9,16 +9,13 @@ import argparse
 import json
 import re
 import shutil
-import socket
 import sys
 import tempfile
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -28,6 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from archwright._serving import listen, run
 from archwright.datasets import GIGABYTES, InputError, to_gigabytes
 from archwright.export._predict import Predictor, load
 
@@ -137,19 +135,10 @@ def serve(predictor: Predictor, *, host: str = "127.0.0.1", port: int = 8000, ma
         >>> serve(load("network"), port=8080)  # doctest: +SKIP
     """
     app = make_app(predictor, max_gigabytes=max_gigabytes, hosts=_LOCAL if host in _LOCAL else ("*",))
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        told = str(getattr(error, "strerror", None) or error).partition(" (")[0]
-        raise InputError(
-            f"port {port} of {host} cannot be used: {told}. Give another one with --port, or --port 0 for a free one"
-        ) from error
-    with listening:
+    with listen(host, port, InputError) as listening:
         sys.stdout.write(f"serving at http://{host}:{listening.getsockname()[1]}/ (Ctrl-C to end)\n")
         sys.stdout.flush()
-        config = uvicorn.Config(app, log_level="warning", limit_concurrency=32, timeout_graceful_shutdown=5)
-        with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+        run(app, listening)
 
 
 def safe_name(name: str) -> str:

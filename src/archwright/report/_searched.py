@@ -133,7 +133,13 @@ class Searched:
 
 
 def value_of(objective: Objective, metrics: Mapping[str, float]) -> float | None:
-    """Return the value of an objective, in the units of its metric; `None` if it is missing or not finite."""
+    """Return the value of an objective, in the units of its metric; `None` if it is missing or not finite.
+
+    Example:
+        >>> from archwright.report import value_of
+        >>> value_of(aw.Objective.parse("min loss"), {"loss": 0.5})
+        0.5
+    """
     try:
         score = objective.score(metrics)
     except EvaluationError:

@@ -48,7 +48,7 @@ _BY_BUDGET = ("fidelity", "scheduler", "size", "strategy")
 _OF_A_BUDGET = ("budget too short:", "plan:", "kept:")
 """What lines begin with that hold for one budget alone."""
 
-_NO_EVALUATOR = (
+NO_EVALUATOR = (
     "the study's evaluator cannot be restored from its record: run the program that began the search again, with "
     "search(..., resume=True), or give the evaluator, as load(path, evaluator=...)"
 )
@@ -241,7 +241,7 @@ def restore_strategy(document: Mapping[str, Any]) -> Strategy:
             "load(path, strategy=...), or register it under a name before the study is made"
         )
     with _restored("strategy"):
-        return strategies.create(stored["name"], **stored["options"]).restored()
+        return strategies.create(stored["name"], **stored["options"])
 
 
 def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strategy) -> Planner:
@@ -274,7 +274,7 @@ def restore_evaluator(document: Mapping[str, Any]) -> Evaluator:
     """
     stored = document["evaluator"]
     if stored is None:
-        raise StudyError(_NO_EVALUATOR)
+        raise StudyError(NO_EVALUATOR)
     with _restored("evaluator"):
         return _made_evaluator(stored)
 
@@ -302,9 +302,16 @@ def _restored(what: str) -> Iterator[None]:
         ) from error
 
 
+def is_restorable(stored: Mapping[str, Any] | None) -> bool:
+    """Tell whether the evaluator on record is one that can be made again."""
+    if stored is None or stored["type"] not in _EVALUATORS:
+        return False
+    return "evaluator" not in stored or is_restorable(stored["evaluator"])
+
+
 def _made_evaluator(stored: Mapping[str, Any] | None) -> Evaluator:
     if stored is None or stored["type"] not in _EVALUATORS:
-        raise StudyError(_NO_EVALUATOR)
+        raise StudyError(NO_EVALUATOR)
     module, name = _EVALUATORS[stored["type"]]
     kind = getattr(importlib.import_module(module), name)
     wrapped = [_made_evaluator(stored["evaluator"])] if "evaluator" in stored else []

@@ -10,6 +10,7 @@ from pathlib import Path
 from archwright import _disk
 from archwright._fields import fields, text
 from archwright.errors import StoreError, StudyError
+from archwright.study._stop import REQUEST
 
 DATABASE = "study.db"
 POINTER = "archwright-study.json"
@@ -24,7 +25,7 @@ TRIAL_LOGS = "trials"
 """The folder with what each trial has printed."""
 
 _LOGS = ("log.txt", "log.jsonl", TRIAL_LOGS)
-_LATER = ("best", "checkpoints", "ensemble", "front", *_LOGS, POINTER, "pool", "supernet.pt", "top")
+_LATER = ("best", "checkpoints", "ensemble", "front", *_LOGS, POINTER, "pool", REQUEST, "supernet.pt", "top")
 
 
 def check_links(folder: Path) -> None:

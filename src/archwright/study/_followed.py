@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archwright import _disk
-from archwright.errors import StudyError
+from archwright.errors import ArchwrightError, StudyError
 from archwright.study._recorder import Recorder
+from archwright.study._stop import request_stop
 from archwright.trials import Trial, metrics_from_json
 
 _LAST = 2_000_000  # bytes of the log of events in which the reports of a running trial are looked for
@@ -78,6 +80,65 @@ class Followed:
             if isinstance(event, dict):
                 found.append(event)
         return found
+
+    def request_stop(self) -> None:
+        """Ask the process that runs the search to end it, as Ctrl-C in its terminal does.
+
+        It looks for requests each second. The trials that run are interrupted, and run again when the search goes on.
+
+        Raises:
+            StudyError: There is no run folder, or no process of this machine runs the search.
+
+        Example:
+            >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), path="idle")
+            >>> study.close()
+            >>> study.request_stop()
+            Traceback (most recent call last):
+            archwright.errors.StudyError: no process runs the search in ...
+        """
+        from archwright.study._lock import Lock
+
+        folder = self._recorder.folder
+        if folder is None:
+            raise StudyError(f"{self._recorder.place} has no run folder here, through which a search could be stopped")
+        lock = Lock(folder)
+        holder = lock.holder()
+        if holder is None or not lock.is_held():
+            raise StudyError(f"no process runs the search in {folder}")
+        if holder["host"] != socket.gethostname():
+            raise StudyError(f"the search in {folder} runs on {holder['host']}: stop it there")
+        request_stop(folder, holder)
+
+    def why_not_resumed(self) -> str | None:
+        """Return why `archwright resume` cannot continue the search; `None` if it can, as far as is known.
+
+        Whether the data are still there, and whether something is left of the budget, shows when it is continued.
+
+        Example:
+            >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), path="asked")
+            >>> study.why_not_resumed()
+            'the study has no budget yet: the program that made it has to run it'
+        """
+        from archwright.study._describe import NO_EVALUATOR, is_restorable, restore_planner
+        from archwright.study._results import Results
+        from archwright.study._workers import Workers
+
+        assert isinstance(self, Results)
+        recorder = self._recorder
+        if recorder.folder is None:
+            return f"{recorder.place} has no run folder here"
+        if recorder.document["budget"] is None:
+            return "the study has no budget yet: the program that made it has to run it"
+        if recorder.is_held:
+            return "a process runs the search, or asks and tells"
+        if not is_restorable(recorder.document["evaluator"]):
+            return NO_EVALUATOR
+        try:
+            Workers.resumed(recorder.document["workers"], None, None)
+            restore_planner(recorder.document, self.space, self.strategy)
+        except ArchwrightError as error:
+            return str(error)
+        return None
 
     def to_optuna(self, storage: str | os.PathLike[str] | Any, *, name: str | None = None) -> str:
         """Copy the study into a storage of Optuna, for `optuna.load_study`, `optuna.importance` and optuna-dashboard.

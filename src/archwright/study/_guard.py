@@ -67,6 +67,7 @@ class Guard:
         self._raised: BaseException | None = None  # by the handler of a signal
         self._doing: str | None = None
         self._is_late = self._is_sent = False
+        self._asked: threading.Event | None = None
         self._moved = threading.Event()
         self._is_over, self._quiet_until = False, 0.0
 
@@ -91,6 +92,11 @@ class Guard:
         for number, handler in self._handlers.items():
             if number != signal.SIGINT or not self.is_left:
                 signal.signal(number, handler)
+
+    @property
+    def is_in_main_thread(self) -> bool:
+        """Whether it has taken over Ctrl-C."""
+        return signal.SIGINT in self._handlers
 
     @property
     def is_left(self) -> bool:
@@ -138,6 +144,22 @@ class Guard:
             if self._raised is not None:
                 raise self._raised
 
+    def interrupt(self, is_over: threading.Event) -> bool:
+        """Raise `KeyboardInterrupt` in the main thread, as Ctrl-C does, also where a shell has that ignored.
+
+        Args:
+            is_over: Nothing is raised once this is set.
+
+        Returns:
+            Whether it is raised: not where another thread runs the search, or where a candidate has put a handler of
+            its own in place.
+        """
+        if signal.SIGINT not in self._handlers or _guard_of(signal.getsignal(signal.SIGINT)) is None:
+            return False
+        self._asked = is_over
+        _interrupt_main_thread()
+        return True
+
     def attempt(self, doing: str, call: Callable[[], T], seed: int | None = None) -> T | BaseException:
         """Return what code of others gives or raises; what the handler of a signal raises in it is raised."""
         try:
@@ -153,6 +175,12 @@ class Guard:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         handler = self._handlers[number]
         if number == signal.SIGINT:
+            asked, self._asked = self._asked, None
+            if asked is not None:
+                if asked.is_set() or (self.is_left and self._doing is None):
+                    return
+                self._raised = KeyboardInterrupt()
+                raise self._raised
             if self._is_sent:
                 self._is_sent = False
                 if self._doing is not None:

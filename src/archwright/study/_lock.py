@@ -7,6 +7,7 @@ import os
 import socket
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -21,6 +22,7 @@ class Lock:
         self._folder = folder
         self._lock = FileLock(folder / "study.lock")
         self._holder = folder / "study.lock.json"
+        self.mine: dict[str, Any] | None = None  # what this process has written down about itself
 
     def acquire(self) -> None:
         """Take the lock and write down who holds it."""
@@ -29,6 +31,7 @@ class Lock:
         try:
             self._lock.acquire(blocking=False)
             _disk.write(self._holder, json.dumps(holder).encode() + b"\n")
+            self.mine = holder
         except Timeout:
             raise StudyLocked(
                 f"{self._folder} is being written to by {self._who()}. Wait until it ends, or stop it; "
@@ -44,6 +47,14 @@ class Lock:
             self._holder.unlink(missing_ok=True)
             self._lock.release()
 
+    def holder(self) -> dict[str, Any] | None:
+        """Return what the holder has written down about itself: "pid", "host" and "since"; `None` without one."""
+        try:
+            holder = json.loads(_disk.read(self._holder))
+            return {name: holder[name] for name in ("pid", "host", "since")}
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, StudyError):
+            return None
+
     def is_held(self) -> bool:
         """Return whether a process holds the lock: one of another machine does until it says otherwise."""
         try:
@@ -55,8 +66,7 @@ class Lock:
         return True
 
     def _who(self) -> str:
-        try:
-            holder = json.loads(_disk.read(self._holder))
-            return f"process {holder['pid']} on {holder['host']} (since {holder['since']})"
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, StudyError):
+        holder = self.holder()
+        if holder is None:
             return "another process"  # it has only just taken the lock
+        return f"process {holder['pid']} on {holder['host']} (since {holder['since']})"

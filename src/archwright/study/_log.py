@@ -102,8 +102,6 @@ class Log(Callback):
         if study.ahead is not None:
             baseline, metric = study.ahead
             self._note(f"{baseline.name} is ahead of the network: {metric} {baseline.metrics[metric]:.4f}")
-        if told := str(study.history.outside):
-            self._note(f"replies: {told}")
         self._note(f"search ends ({study.stopped_by}) after {study.elapsed:.1f} s")
 
     def _note(self, text: str) -> None:
@@ -174,10 +172,7 @@ class EventLog(Callback):
         self._note("problem", message=message)
 
     def on_end(self, study: Study) -> None:
-        replies = study.history.outside.totals()
-        self._note(
-            "end", stopped_by=study.stopped_by, seconds=study.elapsed, **({"replies": replies} if replies else {})
-        )
+        self._note("end", stopped_by=study.stopped_by, seconds=study.elapsed)
 
     def _note(self, event: str, **figures: Any) -> None:
         self._file.add(json.dumps({"time": _now("milliseconds"), "event": event, **figures}) + "\n")

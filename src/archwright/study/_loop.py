@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 import traceback
 import warnings
@@ -31,6 +32,7 @@ from archwright.study._folder import TRIAL_LOGS
 from archwright.study._guard import Guard, Overdue, say
 from archwright.study._log import EventLog, Log
 from archwright.study._propose import Planner, preparation_seed
+from archwright.study._stop import StopRequests
 from archwright.study._workers import Workers
 from archwright.trials import History, Trial, last_line
 
@@ -126,8 +128,16 @@ class SearchLoop:
 
     def go(self) -> None:
         """Search, then train the best again; an interrupt ends it cleanly."""
-        with self._guard:
+        recorder = self._recorder
+        with self._guard, StopRequests(recorder.folder, recorder.holder, self._end):
             self._go()
+
+    def _end(self, is_over: threading.Event) -> bool:
+        """End the search as Ctrl-C does; in a thread of its own, after the trials that run."""
+        if self._guard.is_in_main_thread:
+            return self._guard.interrupt(is_over)
+        self.stopped_by = "interrupt"
+        return True
 
     def _go(self) -> None:
         clock = self._recorder.clock

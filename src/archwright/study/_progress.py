@@ -175,6 +175,16 @@ class Progress(Callback):
     @staticmethod
     def ended(study: Study) -> str:
         """Return how a search ended, in a line."""
+        return f"{Progress.states(study, is_ended=True)} in {clock(study.elapsed)}: {Progress.why(study)}"
+
+    @staticmethod
+    def why(study: Study, stopped_by: str | None = None) -> str:
+        """Return why a search ended.
+
+        Args:
+            study: The study.
+            stopped_by: What ended it, as in `Study.stopped_by`; by default what ended it in this process.
+        """
         trials = None if study.budget is None else study.budget.trials
         reasons = {
             "trials": f"the budget of {counted(trials or 0, 'full evaluation')} is used up",
@@ -185,8 +195,7 @@ class Progress(Callback):
             "callback": "stopped by a callback",
             "failures": "trials kept failing with the same error",
         }
-        reason = reasons.get(study.stopped_by or "", "an error ended it")
-        return f"{Progress.states(study, is_ended=True)} in {clock(study.elapsed)}: {reason}"
+        return reasons.get(stopped_by or study.stopped_by or "", "an error ended it")
 
     @staticmethod
     def states(study: Study, *, is_ended: bool = False) -> str:
