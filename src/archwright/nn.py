@@ -6,7 +6,7 @@ Every layer class of `torch.nn` is here under its own name, and its arguments ar
 
 from typing import Any
 
-from archwright.build import Functions, write_layer
+from archwright.build import Functions, layer_names, write_layer
 
 __all__: list[str] = []
 
@@ -16,3 +16,8 @@ functional = Functions()
 def __getattr__(name: str) -> Any:
     """Return what writes down calls of `torch.nn.<name>`."""
     return write_layer(name)
+
+
+def __dir__() -> list[str]:
+    """List the names, for completion."""
+    return ["functional", *layer_names()]

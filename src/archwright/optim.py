@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from archwright.build import write_optimizer
+from archwright.build import optimizer_names, write_optimizer
 
 __all__: list[str] = []
 
@@ -13,3 +13,8 @@ __all__: list[str] = []
 def __getattr__(name: str) -> Any:
     """Return what writes down calls of `torch.optim.<name>`."""
     return write_optimizer(name)
+
+
+def __dir__() -> list[str]:
+    """List the names, for completion."""
+    return optimizer_names()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archwright._lazy import lazy
-from archwright.build._mirror import Functions, write_layer, write_optimizer
+from archwright.build._mirror import Functions, layer_names, optimizer_names, write_layer, write_optimizer
 
 if TYPE_CHECKING:
     from archwright.build._build import (
@@ -46,6 +46,8 @@ __all__ = [
     "is_layer",
     "is_row",
     "is_unsized",
+    "layer_names",
+    "optimizer_names",
     "quiet",
     "size_lazy_layers",
     "source",

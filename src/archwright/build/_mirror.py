@@ -66,6 +66,32 @@ def write_optimizer(name: str) -> Callable[..., Call]:
     return write
 
 
+def layer_names() -> list[str]:
+    """Return the names of the layer classes of torch.nn.
+
+    Example:
+        >>> from archwright.build import layer_names
+        >>> "LazyConv2d" in layer_names()
+        True
+    """
+    import torch
+
+    return _classes_in(torch.nn, torch.nn.Module)
+
+
+def optimizer_names() -> list[str]:
+    """Return the names of the optimizer classes of torch.optim.
+
+    Example:
+        >>> from archwright.build import optimizer_names
+        >>> "AdamW" in optimizer_names()
+        True
+    """
+    import torch
+
+    return _classes_in(torch.optim, torch.optim.Optimizer)
+
+
 class Functions:
     """The mirror of torch.nn.functional: its functions, applied to values of a graph.
 
@@ -88,6 +114,21 @@ class Functions:
             raise AttributeError(f"torch.nn.functional has no function {name!r}{hint}")
         return write_function(f"torch.nn.functional:{name}")
 
+    def __dir__(self) -> list[str]:
+        """List the functions that a graph can have, for completion."""
+        import torch
+
+        names = [name for name, item in vars(torch.nn.functional).items() if name[0] != "_" and inspect.isroutine(item)]
+        return [name for name in names if _is_for_graphs(name)]
+
+
+def _is_for_graphs(name: str) -> bool:
+    try:
+        write_function(f"torch.nn.functional:{name}")
+    except SpaceError:
+        return False
+    return True
+
 
 def _class_in(module: Any, name: str, base: type, kind: str) -> Any:
     found = getattr(module, name, None)
@@ -95,10 +136,13 @@ def _class_in(module: Any, name: str, base: type, kind: str) -> Any:
         return found
     if name.startswith("__"):
         raise AttributeError(name)
-    names = [n for n, item in vars(module).items() if inspect.isclass(item) and issubclass(item, base)]
-    near = difflib.get_close_matches(name, names, n=1)
+    near = difflib.get_close_matches(name, _classes_in(module, base), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise AttributeError(f"{module.__name__} has no {kind} class {name!r}{hint}")
+
+
+def _classes_in(module: Any, base: type) -> list[str]:
+    return sorted(name for name, item in vars(module).items() if inspect.isclass(item) and issubclass(item, base))
 
 
 def _inside(item: Any) -> Iterator[Any]:

@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib.util
 import inspect
+import linecache
 import sys
 import textwrap
 from abc import ABCMeta
@@ -28,7 +29,8 @@ class Module:
         self.postpones = self.scope.get("annotations") is annotations  # whether its annotations are not evaluated
         self._package = str(self.scope.get("__package__") or "")
         try:
-            self._text = inspect.getsource(module)
+            cells = _cells(name)
+            self._text = "\n".join(_in_force(cells)) if cells else inspect.getsource(module)
             self._statements = tuple(_at_the_top(ast.parse(self._text).body))
         except (OSError, TypeError, SyntaxError):  # typed at a prompt
             self._text, self._statements = "", ()
@@ -55,6 +57,8 @@ class Module:
         if not isinstance(statement, ast.Assign | ast.AnnAssign):
             return None
         made = statement.value
+        if isinstance(made, ast.Constant) and made.value != value:  # a cell of a notebook was changed, and not run
+            return None
         if isinstance(made, ast.Dict | ast.List | ast.Set | ast.Tuple):
             count = len(made.values if isinstance(made, ast.Dict) else made.elts)
             if count != len(value):
@@ -82,10 +86,37 @@ class Module:
             return None
 
 
-@functools.lru_cache(maxsize=64)
 def module_of(name: str) -> Module:
-    """Return a module by its name; its text is read once."""
+    """Return a module by its name; its text is read once, that of a notebook after each cell."""
+    return _module(name, len(_cells(name)))
+
+
+@functools.lru_cache(maxsize=64)
+def _module(name: str, cells: int) -> Module:
     return Module(name)
+
+
+def _cells(name: str) -> tuple[str, ...]:
+    """Return the cells that were run of a notebook, or of IPython's prompt, if a module is one."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if name != "__main__" or shell is None or shell.user_module is not sys.modules[name]:
+        return ()
+    return tuple(shell.history_manager.input_hist_parsed)
+
+
+def _in_force(cells: tuple[str, ...]) -> list[str]:
+    """Return the texts of statements of cells; of those that later cells bind again, the last."""
+    texts: list[str] = []
+    later: set[str] = set()
+    for cell in reversed(cells):
+        try:
+            statements = ast.parse(cell).body
+        except SyntaxError:  # it was not run
+            continue
+        kept = [each for each in statements if not _bound(each) or _bound(each) - later]
+        texts += [ast.get_source_segment(cell, each) or "" for each in reversed(kept)]
+        later |= {name for each in statements for name in _bound(each)}
+    return texts[::-1]
 
 
 def _at_the_top(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -123,7 +154,7 @@ def _may_change(statement: ast.stmt, name: str) -> bool:
 def text_of(item: Any) -> str:
     """Return the text of a class or function."""
     try:
-        lines, first = inspect.getsourcelines(item)
+        lines, first = _lines_of(item)
     except (OSError, TypeError) as error:
         raise BuildError(f"the text of {item.__name__} cannot be found ({error}); define it in a file") from error
     text = textwrap.dedent("".join(lines))
@@ -138,6 +169,24 @@ def text_of(item: Any) -> str:
     elif not getattr(definition, "decorator_list", []) and item.__code__.co_firstlineno != first:
         raise BuildError(f"{item.__name__} was replaced after its definition; decorate it there, with @")
     return text
+
+
+def _lines_of(item: Any) -> tuple[list[str], int]:
+    """Return the lines of a class or function, and the number of the first one in its file, or in its cell."""
+    cells = _cells(item.__module__) if isinstance(item, type) else ()
+    if not cells:
+        return inspect.getsourcelines(item)
+    codes = [each.__code__ for each in map(inspect.unwrap, vars(item).values()) if isinstance(each, FunctionType)]
+    files = [code.co_filename for code in codes if code.co_qualname.startswith(f"{item.__qualname__}.")]
+    texts = ["".join(linecache.getlines(file)) for file in files] or reversed(cells)  # it has no methods: the last one
+    for text in texts:
+        lines = text.splitlines(keepends=True)
+        for found in ast.walk(ast.parse(text)):
+            if isinstance(found, ast.ClassDef) and found.name == item.__name__:
+                first = min([found.lineno, *(each.lineno for each in found.decorator_list)])
+                if not files or any(first <= code.co_firstlineno <= (found.end_lineno or 0) for code in codes):
+                    return lines[first - 1 : found.end_lineno], first
+    raise OSError("no cell that was run defines it")
 
 
 def _replaced(item: type, definition: ast.ClassDef, first: int) -> Iterator[str]:
@@ -157,7 +206,8 @@ def _replaced(item: type, definition: ast.ClassDef, first: int) -> Iterator[str]
         if not isinstance(function, FunctionType):
             differs = name in lines
         elif name in lines:
-            differs = function.__code__.co_firstlineno != lines[name]
+            code = function.__code__
+            differs = code.co_firstlineno != lines[name] or code.co_qualname != f"{item.__qualname__}.{name}"
         else:
             differs = name not in bound and _is_own(function)
         if differs:
