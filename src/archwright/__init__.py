@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         tasks,
         testing,
     )
+    from archwright.adapt import elastic, pretrained
     from archwright.datasets import Data, data
     from archwright.estimators import (
         Forecaster,
@@ -72,6 +73,7 @@ _HOME = {
     ),
     **dict.fromkeys(("morphism", "proxies", "report", "strategies", "supernet"), ""),
     **dict.fromkeys(("surrogates", "tasks", "testing"), ""),
+    **dict.fromkeys(("elastic", "pretrained"), "adapt"),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Forecaster", "ImageClassifier", "ImageRegressor", "TabularClassifier"), "estimators"),
     **dict.fromkeys(("TabularRegressor", "TextClassifier"), "estimators"),
@@ -143,6 +145,7 @@ __all__ = [
     "cost",
     "data",
     "draw",
+    "elastic",
     "envs",
     "errors",
     "explain",
@@ -156,6 +159,7 @@ __all__ = [
     "optim",
     "optuna_storage",
     "ordinal",
+    "pretrained",
     "proxies",
     "real",
     "recursive",

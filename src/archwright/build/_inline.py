@@ -43,6 +43,12 @@ class Inliner:
 
     def name(self, target: str, callee: Any) -> str:
         """Return how source calls a target, after its text or import has been collected."""
+        callee = getattr(callee, "source_class", callee)  # source has the layers, and loads the weights by itself
+        if target.startswith("pretrained:"):
+            raise BuildError(
+                f"the weights of the pretrained {target.partition(':')[2]} cannot be written as source; load them by a "
+                f"function of your own, aw.lazy(load)()"
+            )
         return self.name_of(find(target, callee))
 
     def name_of(self, item: Any) -> str:

@@ -204,7 +204,8 @@ class _Reader:
         title = last_name(call.target).removeprefix("Lazy")
         detail, pattern, is_open = self._arguments(call)
         title, detail = _named(self._labels.get(call.path, ""), title, detail)
-        if module is not None and not parts and not isinstance(find(call.target, call.callee), type):
+        callee = find(call.target, call.callee)
+        if module is not None and not parts and not isinstance(getattr(callee, "source_class", callee), type):
             made = self._live(module, shapes)
             if made.parts:
                 return replace(made, title=title), out  # of a function that makes layers of its own

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archwright.evaluate._ensemble import Library, select_members
     from archwright.evaluate._feed import Batch, Feed, compute_metrics
     from archwright.evaluate._loop import TrainingProgress
+    from archwright.evaluate._modes import is_frozen_norm, set_training
     from archwright.evaluate._optimizers import SCHEDULES, make_optimizer
     from archwright.evaluate._recipe import Recipe, positive_integer
     from archwright.evaluate._repeats import Repeats
@@ -51,11 +52,13 @@ __all__ = [
     "check_metrics",
     "compute_metrics",
     "decided_settings",
+    "is_frozen_norm",
     "lay_out",
     "make_optimizer",
     "positive_integer",
     "seeded",
     "select_members",
+    "set_training",
     "standard_error",
 ]
 
@@ -66,6 +69,7 @@ __getattr__ = lazy(
         "_ensemble": ["Library", "select_members"],
         "_feed": ["Batch", "Feed", "compute_metrics"],
         "_loop": ["TrainingProgress"],
+        "_modes": ["is_frozen_norm", "set_training"],
         "_optimizers": ["SCHEDULES", "make_optimizer"],
         "_recipe": ["Recipe", "positive_integer"],
         "_repeats": ["Repeats"],

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from archwright.evaluate._device import seeded
 from archwright.evaluate._feed import WHOLE, Share
+from archwright.evaluate._modes import is_frozen_norm, set_training
 from archwright.evaluate._optimizers import SCHEDULES, make_optimizer
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Learner:
 
     def start(self) -> None:
         """Begin a pass through the data."""
-        self._model.train()
+        set_training(self._model)
         self._batches = self._feed.shares(
             self._batch_size, self._generator, augment=self._recipe.augment, share=self._share
         )
@@ -112,13 +113,14 @@ class Learner:
             steps: The number of steps that were made.
         """
         norms = [each for each in self._model.modules() if isinstance(each, _BatchNorm) and each.momentum is not None]
+        norms = [each for each in norms if not is_frozen_norm(each)]
         if not norms or steps >= SETTLED:
             return
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over what comes
-        self._model.train()
+        set_training(self._model)
         batches = self._feed.shuffled(self._batch_size, torch.Generator().manual_seed(steps))
         with seeded(steps, self._setup.device):
             for inputs, _ in islice(batches, SETTLING):

@@ -66,6 +66,7 @@ def make_optimizer(
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise EvaluationError("the network has no parameters to train")
+    scales = _scales(model)
     if isinstance(optimizer, str):
         named = OPTIMIZERS[optimizer]
         decay, rate = named.weight_decay if weight_decay is None else weight_decay, named.lr if lr is None else lr
@@ -79,11 +80,39 @@ def make_optimizer(
             {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": decay},
             {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
         ]
+        if scales:
+            groups = [part for group in groups for part in _scaled({"lr": rate, **group}, scales)]
         return named.make(groups, lr=rate, fused=True, **named.options)
+    if scales:
+        raise EvaluationError(
+            f"optimizer={optimizer!r} is a function, and parts of the network have a learning rate of their own "
+            f"(aw.pretrained(..., lr=...)): name the optimizer by a string"
+        )
     made = optimizer(parameters)
     if not isinstance(made, Optimizer):
         raise EvaluationError(f"optimizer={optimizer!r} made a {type(made).__name__}, not a torch.optim.Optimizer")
     return made
+
+
+def _scales(model: torch.nn.Module) -> dict[int, float]:
+    """Return the factors on the learning rate of parameters that have one, by their `id`."""
+    found: dict[int, float] = {}
+    for module in model.modules():
+        scale = module.__dict__.get("lr_scale", 1.0)
+        if isinstance(scale, dict):  # of a supernet, by the names of its weights
+            held = module._parameters
+            found |= {id(held[name]): each for name, each in scale.items() if each != 1.0 and name in held}
+        elif scale != 1.0:
+            found |= dict.fromkeys(map(id, module.parameters()), scale)
+    return found
+
+
+def _scaled(group: dict[str, Any], scales: dict[int, float]) -> list[dict[str, Any]]:
+    """Return a group of parameters as one for each factor on the learning rate."""
+    parts: dict[float, list[Parameter]] = {}
+    for parameter in group["params"]:
+        parts.setdefault(scales.get(id(parameter), 1.0), []).append(parameter)
+    return [{**group, "params": params, "lr": group["lr"] * scale} for scale, params in sorted(parts.items())[::-1]]
 
 
 WARM_UP = 0.25  # share of the training in which the rate rises

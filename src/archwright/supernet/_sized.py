@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from archwright.evaluate import is_frozen_norm
 from archwright.supernet._weights import SharedWeights, Slot
 from archwright.supernet.elastic import cut, rule_of
 
@@ -35,7 +36,8 @@ class SizedLayer:
         rules = [(rule_of(layer), layer) for layer in layers]
         self._bound = [(rule.bound, layer) for rule, layer in rules if rule is not None and rule.bound is not None]
         module.train()
-        self._norms = [each for each in module.modules() if isinstance(each, _NormBase) and each.training]
+        self._all_norms = [each for each in module.modules() if isinstance(each, _NormBase) and each.training]
+        self._norms, self._frozen = self._all_norms, list[nn.Module]()
         self.does = repr(module) if type(module) in _STATELESS and not getattr(module, "inplace", False) else None
         self._version = -1
         self._sliced: list[tuple[Slot, Tensor]] = []
@@ -52,6 +54,8 @@ class SizedLayer:
                 slot.store[slot.name] = cut(tensor, slot.shape, slot.part)
             self._sliced = [(slot, tensor) for slot, tensor in known if slot.shape != tensor.shape]
             self._buffers = [each for each in known if not each[0].is_parameter and rule_of(each[0].layer) is None]
+            self._frozen = [each for each in self._all_norms if is_frozen_norm(each)]
+            self._norms = [each for each in self._all_norms if each not in self._frozen]
             self._version = bank.version
         else:
             for slot, tensor in self._sliced:
@@ -64,6 +68,8 @@ class SizedLayer:
         """Run the layer with the weights that it is bound to."""
         if self.module.training != engine.training:
             self.module.train(engine.training)
+        for norm in self._frozen:
+            norm.eval()
         if engine.bank.calibrating is None or not self._norms:
             result = self.module(*inputs)
         else:

@@ -39,6 +39,7 @@ class Slot:
         is_parameter: Whether it is a parameter or a buffer.
         is_given: Whether its first values are those that it has in the layer. Otherwise nothing but the layer's
             `reset_parameters` says how it begins, and the shared weights draw values of the size that is wanted.
+        lr_scale: A factor on the learning rate, of pretrained parts.
 
     Example:
         >>> from archwright.build import instantiate
@@ -56,6 +57,7 @@ class Slot:
     part: Slicing
     is_parameter: bool
     is_given: bool
+    lr_scale: float = 1.0
 
     @functools.cached_property
     def key(self) -> str:
@@ -125,13 +127,14 @@ class Recorder:
         for call, made in self._made:
             module = made()
             if module is not None and call.target not in CONTAINERS:
-                is_own = not call.target.startswith("torch.nn.")
+                is_own = not call.target.startswith("torch.nn.") or call.callee is not None
                 found.update(id(layer) for layer in module.modules() if is_own or layer is not module)
         return found
 
     def _slots_of(
         self, path: str, module: nn.Module, taken: set[int], held: dict[int, tuple[str, str]], given: set[int]
     ) -> Iterator[Slot]:
+        scales = _lr_scales(module)
         for name, layer in module.named_modules():
             if id(layer) in taken:
                 continue
@@ -149,7 +152,18 @@ class Recorder:
                 where = f"{path}/{name}/{kind}" if name else f"{path}/{kind}"
                 entry, origin = held.setdefault(id(tensor), (where, place))  # two layers may share one
                 part = parts.get(place, Slicing())
-                yield Slot(layer, place, entry, origin, tensor.shape, part, is_parameter, is_given)
+                scale = scales.get(id(layer), 1.0)
+                yield Slot(layer, place, entry, origin, tensor.shape, part, is_parameter, is_given, scale)
+
+
+def _lr_scales(module: nn.Module) -> dict[int, float]:
+    """Return the factors on the learning rate of layers that have one, by the `id` of the layer."""
+    found: dict[int, float] = {}
+    for part in module.modules():
+        scale = part.__dict__.get("lr_scale", 1.0)
+        if scale != 1.0:
+            found |= dict.fromkeys(map(id, part.modules()), scale)
+    return found
 
 
 def same_values(one: Slot, other: Slot) -> bool:
@@ -256,6 +270,7 @@ class SharedWeights(nn.Module):
         self.partitions: dict[str, Partition] = {}
         # The momentum of batch normalisation while its statistics are measured; None otherwise.
         self.calibrating: float | None = None
+        self.lr_scale: dict[str, float] = {}  # factors on the learning rate, by the names of weights
         self._requests: dict[str, _Request] = {}
 
     def partitions_of(self, path: str) -> list[Partition]:
@@ -275,6 +290,11 @@ class SharedWeights(nn.Module):
         """Ask that there be room for some layers; return whether there is already."""
         for slot in slots:
             held = self.held(slot.key)
+            if slot.is_parameter and self.lr_scale.setdefault(slot.key, slot.lr_scale) != slot.lr_scale:
+                raise RelaxationError(
+                    f"{slot.entry} is pretrained with several learning rates, and a supernet has one set of its "
+                    f"weights: give one lr to aw.pretrained"
+                )
             if held is None or any(have < need for have, need in zip(held.shape, slot.shape, strict=True)):
                 self._requests.setdefault(slot.entry, _Request()).add(slot, held)
             elif held.requires_grad and slot.is_frozen:  # it came with a state, which does not say so
