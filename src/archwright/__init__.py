@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         subset,
         template,
     )
+    from archwright.strategies import LLM
     from archwright.study import Budget, Callback, Nested, Study, compare, load, optuna_storage, search
     from archwright.supernet import Supernet, SupernetEvaluator
     from archwright.tasks import Task, task
@@ -103,12 +104,14 @@ _HOME = {
         "space",
     ),
     **dict.fromkeys(("Budget", "Callback", "Nested", "Study", "compare", "load", "optuna_storage", "search"), "study"),
+    "LLM": "strategies",
     **dict.fromkeys(("Supernet", "SupernetEvaluator"), "supernet"),
     **dict.fromkeys(("Task", "task"), "tasks"),
     **dict.fromkeys(("History", "Objective", "Trial"), "trials"),
 }
 
 __all__ = [
+    "LLM",
     "Architecture",
     "Budget",
     "Callback",

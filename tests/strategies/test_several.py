@@ -21,7 +21,9 @@ from archwright.trials import Constraint, History, Objective, Trial, hypervolume
 SPACE = aw.Space(**{f"d{i}": aw.ordinal(*range(5)) for i in range(6)})
 AIMS = (Objective("good"), Objective("cost", False))
 SEVERAL = [
-    name for name in strategies.names() if strategies.create(name).multi_objective and name not in ("random", "grid")
+    name
+    for name in strategies.names()
+    if strategies.create(name).multi_objective and name not in ("random", "grid", "llm")
 ]
 
 

@@ -26,7 +26,7 @@ SPACES = {
 
 
 def served():
-    for name in strategies.names():
+    for name in sorted({*strategies.names()} - {"llm"}):  # which needs a server
         for label, space in SPACES.items():
             if name != "grid" or space.bound < math.inf:
                 yield name, label

@@ -19,7 +19,7 @@ SPACES = {
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("strategy", strategies.names())
+@pytest.mark.parametrize("strategy", sorted({*strategies.names()} - {"llm"}))  # which needs a server
 def test_everything_once_and_then_exhausted(strategy, space):
     study = aw.Study(SPACES[space], strategy=strategy)
     everything = set(SPACES[space].enumerate())

@@ -14,8 +14,8 @@ from archwright.testing import SchedulerSuite, StrategySuite
 from archwright.testing._strategies import _SPACES
 
 # "tpe" is one of the samplers of "optuna"; a model of BoTorch takes too long for histories of this length, and has
-# shorter ones in tests/strategies/test_botorch.py.
-ELSEWHERE = {"botorch", "optuna"}
+# shorter ones in tests/strategies/test_botorch.py; "llm" has a server in tests/strategies/test_llm.py.
+ELSEWHERE = {"botorch", "llm", "optuna"}
 
 # A population that is full within the short histories of the suite; learning that takes less time, and seldom.
 SETTINGS = {

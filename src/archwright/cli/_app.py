@@ -319,16 +319,26 @@ def resume(
     workers: Workers = None,
     executor: Executor = None,
     track: Track = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Server that the strategy llm goes on to ask, such as the base_url of before; without it, the "
+            "replies on record are used up, and bo proposes. The address on record is never asked by itself.",
+        ),
+    ] = None,
     code: Code = None,
     json: Json = False,
 ) -> None:
     """Continue a search, also with a larger budget."""
     from archwright.cli._console import warnings_as_lines
-    from archwright.cli._named import parse_executor, parse_trackers, parse_workers
+    from archwright.cli._named import asking, parse_executor, parse_trackers, parse_workers
     from archwright.cli._render import Display
     from archwright.study import Budget, counting_from, load
 
     study, trackers = load(run, code=code or ()), parse_trackers(track or ())
+    if server is not None:
+        study = load(run, code=code or (), strategy=asking(study.strategy, server))
     display = Display(quiet=json)
     budget = None if trials is None and minutes is None else Budget(trials=trials, minutes=minutes)
     with warnings_as_lines(None if json else display.err), counting_from(context.obj):

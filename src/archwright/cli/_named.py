@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from archwright.errors import (
 )
 from archwright.schedulers import Scheduler
 from archwright.space import Architecture, Space, load_code
-from archwright.strategies import OneShot, Strategy
+from archwright.strategies import LLM, OneShot, Strategy
 
 if TYPE_CHECKING:
     from archwright.bench import Entry
@@ -70,6 +71,18 @@ def parse_strategy(text: str) -> Strategy:
     """Return the strategy of a text such as "evolution:population=20,sample=5"."""
     name, settings = split_settings(text, error=StrategyError)
     return strategies.create(name, **{key: _value(value) for key, value in settings.items()})
+
+
+def asking(strategy: Strategy, server: str) -> Strategy:
+    """Return the strategy of a record, which may ask a server.
+
+    Raises:
+        StrategyError: It asks none.
+    """
+    if not isinstance(strategy, LLM):
+        name = strategies.name_of(strategy) or type(strategy).__name__
+        raise StrategyError(f"--server {server}: the strategy of this search, {name}, asks no server; llm does")
+    return replace(strategy, base_url=server)
 
 
 def parse_scheduler(text: str) -> Scheduler:

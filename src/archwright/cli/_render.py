@@ -171,6 +171,8 @@ class Display(Callback):
             self.out.line(f"{counted(len(study.front), 'network')}{shown}", label="Pareto front")
         for line in Progress.learned(study):
             self.out.line(line, label="supernet")
+        if told := str(study.history.outside):
+            self.out.line(told, label="replies")
         folder = None if study.path is None else Path(study.path) / "best"
         if folder is not None and is_folder(folder):
             files = ", ".join(sorted(file.name for file in folder.iterdir()))

@@ -50,7 +50,8 @@ class Record:
         seen: How many trials had ended when it was proposed; `None` where an earlier version stored it. Those, and the
             trials that were running then, are all that a proposal depends on besides the seed: it can be replayed.
         saw: What else the proposal depends on, as a JSON object: training times that were measured for a constraint,
-            `{"seconds_per_epoch": {ID: SECONDS}}`, by the ids of the architectures. `None` where nothing does: the
+            `{"seconds_per_epoch": {ID: SECONDS}}`, by the ids of the architectures; what reached the search from
+            outside, such as the reply of a server, under "outside". `None` where nothing does: the
             trials that were running are those with a lower number that are not among the first `seen` that ended.
 
     Example:

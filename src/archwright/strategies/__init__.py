@@ -16,6 +16,7 @@ from archwright.strategies._evolution import Evolution
 from archwright.strategies._genetic import Genetic
 from archwright.strategies._grid import Grid
 from archwright.strategies._hyperopt import Hyperopt
+from archwright.strategies._llm import LLM
 from archwright.strategies._local import LocalSearch
 from archwright.strategies._mapelites import MapElites
 from archwright.strategies._mobo import MultiObjectiveBO
@@ -43,6 +44,7 @@ __all__ = [
     "DARTS",
     "ENAS",
     "GDAS",
+    "LLM",
     "NSGA2",
     "NSGA3",
     "PCDARTS",

@@ -58,6 +58,13 @@ class Strategy(Stateful, ABC):
             StrategyError: It does not; the message names strategies that do.
         """
 
+    def restored(self) -> Strategy:
+        """Return the strategy as it is used if its settings come from a record, which a stranger may have made.
+
+        By default itself. One that would send something to an address of the record does so only when told again.
+        """
+        return self
+
 
 _classes: Classes[Strategy] = Classes("strategy", StrategyError, {"nevergrad": "mu-plus-lambda"})
 register = _classes.register

@@ -241,7 +241,7 @@ def restore_strategy(document: Mapping[str, Any]) -> Strategy:
             "load(path, strategy=...), or register it under a name before the study is made"
         )
     with _restored("strategy"):
-        return strategies.create(stored["name"], **stored["options"])
+        return strategies.create(stored["name"], **stored["options"]).restored()
 
 
 def restore_planner(document: Mapping[str, Any], space: Space, strategy: Strategy) -> Planner:

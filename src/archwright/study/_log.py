@@ -102,6 +102,8 @@ class Log(Callback):
         if study.ahead is not None:
             baseline, metric = study.ahead
             self._note(f"{baseline.name} is ahead of the network: {metric} {baseline.metrics[metric]:.4f}")
+        if told := str(study.history.outside):
+            self._note(f"replies: {told}")
         self._note(f"search ends ({study.stopped_by}) after {study.elapsed:.1f} s")
 
     def _note(self, text: str) -> None:
@@ -172,7 +174,10 @@ class EventLog(Callback):
         self._note("problem", message=message)
 
     def on_end(self, study: Study) -> None:
-        self._note("end", stopped_by=study.stopped_by, seconds=study.elapsed)
+        replies = study.history.outside.totals()
+        self._note(
+            "end", stopped_by=study.stopped_by, seconds=study.elapsed, **({"replies": replies} if replies else {})
+        )
 
     def _note(self, event: str, **figures: Any) -> None:
         self._file.add(json.dumps({"time": _now("milliseconds"), "event": event, **figures}) + "\n")

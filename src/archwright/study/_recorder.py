@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 
 TIMED = "seconds_per_epoch"
-"""What a proposal may depend on besides the trials before it: the field of `Record.saw`."""
+OUTSIDE = "outside"
+"""What a proposal may depend on besides the trials before it: fields of `Record.saw`."""
 
 
 class Recorder:
@@ -140,6 +141,7 @@ class Recorder:
         for record in snapshot.records:
             if record.trial.number >= count or record.ended is None:
                 self.history.add(record.trial if record.ended is None else replace(record.trial, state="running"))
+                self.history.outside.put(record.trial.number, outside_of(record))
         for record in new:
             self.history.add(record.trial)
         self._note(snapshot)
@@ -267,8 +269,10 @@ class Recorder:
             if trial.number < len(self.history.trials):
                 store.write(record)
             else:
-                saw = {TIMED: self._timed} if self._timed else None
-                store.add(replace(record, seen=self._seen, saw=saw))
+                event = self.history.outside.of(trial.number)
+                saw: dict[str, Any] = {TIMED: self._timed} if self._timed else {}
+                saw |= {OUTSIDE: event} if event is not None else {}
+                store.add(replace(record, seen=self._seen, saw=saw or None))
                 self._timed = {}
         except Exception:  # after an interrupt it may be on record or not: `recover` finds out
             self.drop(trial.number)
@@ -441,7 +445,14 @@ def _history(snapshot: Snapshot) -> History:
     over = [record for record in snapshot.records if record.ended is not None]
     over.sort(key=_order)
     history.restore([record.trial for record in snapshot.records], [record.trial for record in over])
+    for record in snapshot.records:
+        history.outside.put(record.trial.number, outside_of(record))
     return history
+
+
+def outside_of(record: Record) -> object:
+    """Return what reached the search from outside for a proposal, as it is on record."""
+    return None if record.saw is None else record.saw.get(OUTSIDE)
 
 
 @contextmanager

@@ -428,6 +428,7 @@ class Results(Explained, Reported, Followed):
             "front": [_told(trial) for trial in history.front] if len(history.objectives) > 1 else None,
             "hypervolume": history.hypervolume() if len(history.objectives) > 1 else None,
             "learned": self.diagnosis(),
+            "replies": history.outside.totals() or None,
             "test": None if test is None else metrics_to_json(test),
             "baselines": [baseline.to_json() for baseline in self.baselines],
             "ahead": None if self.ahead is None else self.ahead[0].name,

@@ -22,7 +22,7 @@ from archwright.study._guard import Guard
 from archwright.study._prechecks import prechecks_for
 from archwright.study._propose import Planner
 from archwright.study._proxy_filter import proxy_scorer
-from archwright.study._recorder import TIMED
+from archwright.study._recorder import TIMED, outside_of
 from archwright.study._workers import Workers, measured_metrics
 from archwright.trials import History, Trial
 
@@ -77,8 +77,8 @@ def verify(study: Study, *, trials: int = 0) -> Verification:
     """Replay each proposal of a study from its record, and run some of its trials again; nothing is written.
 
     A proposal depends on the seed, the number of its trial, the trials that had ended, in their order, those that were
-    running, and training times that were measured for a constraint. All of it is on record, for any number of workers,
-    also of a study that was interrupted and resumed.
+    running, training times that were measured for a constraint, and replies of a server. All of it is on record, for
+    any number of workers, also of a study that was interrupted and resumed. No server is asked.
 
     Trials are run again as they were run first: with their seeds, and in as many processes; those of a cluster in
     processes of this machine. Only complete trials are, without those that inherited weights, distributed evenly over
@@ -143,7 +143,7 @@ def _replay(study: Study, planner: Planner, records: list[Record]) -> Iterator[t
     """Yield how each proposal that is made again differs from the record."""
     reference = study._recorder.document["reference"]
     history = History(study.objectives, constraints=study.constraints, reference=reference)
-    history.learned = study.learned
+    history.learned, history.outside.is_replay = study.learned, True
     over = sorted((record for record in records if record.ended is not None), key=lambda record: record.ended or 0)
     count = 0  # trials that have ended
     for record in records:
@@ -154,6 +154,7 @@ def _replay(study: Study, planner: Planner, records: list[Record]) -> Iterator[t
         try:
             if record.seen is not None:
                 planner.prechecks.believe(_timed(record))
+                history.outside.put(trial.number, outside_of(record))
                 for ended in over[count : record.seen]:
                     history.add(ended.trial)
                 count = max(count, record.seen)

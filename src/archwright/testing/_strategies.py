@@ -21,7 +21,7 @@ from archwright.space import Architecture, Space, cell, choice, integer, ordinal
 from archwright.strategies import Strategy, for_objectives
 from archwright.study import Budget, Callback, Study
 from archwright.testing._process import elsewhere
-from archwright.trials import History, Objective, State, Trial, parse_objectives
+from archwright.trials import History, Objective, Outside, State, Trial, parse_objectives
 
 
 def _nested() -> Space:
@@ -64,7 +64,7 @@ _FINITE: dict[str, Callable[[], Space]] = {
 }
 _MIXED: Sequence[State] = ("complete", "failed", "pruned", "running", "infeasible")
 
-_known: dict[tuple[object, ...], list[Architecture]] = {}  # by name, settings, space, number and states
+_known: dict[tuple[object, ...], tuple[list[Architecture], Outside]] = {}  # by name, settings, space, number, states
 
 
 class Overtime(Callback):
@@ -123,7 +123,7 @@ class StrategySuite:
 
     def test_proposals_belong_to_the_space(self, strategy: Strategy, any_space: Space) -> None:
         """Every proposal is in the space, constraints and all."""
-        assert all(architecture in any_space for architecture in _expected(strategy, any_space, self.trials))
+        assert all(architecture in any_space for architecture in _expected(strategy, any_space, self.trials)[0])
 
     def test_the_same_seed_proposes_the_same(self, strategy: Strategy, any_space: Space) -> None:
         """Proposals do not depend on other histories or the global random state, which is not changed.
@@ -134,11 +134,11 @@ class StrategySuite:
         half = self.trials // 2
         np.random.seed(0)
         random.seed(0)
-        first = _expected(strategy, any_space, self.trials)
+        first, outside = _expected(strategy, any_space, self.trials)
         other = proposals(strategy, any_space, half, seed=1)
         np.random.seed(1)
         random.seed(1)
-        again = proposals(strategy, any_space, half)
+        again = proposals(strategy, any_space, half, outside=outside)
         after = (random.random(), np.random.random())
         np.random.seed(1)
         random.seed(1)
@@ -150,9 +150,11 @@ class StrategySuite:
     def test_a_history_is_all_it_needs(self, strategy: Strategy, any_space: Space) -> None:
         """Proposals for a history given at once equal those for one that has grown."""
         half = self.trials // 2
-        grown = _expected(strategy, any_space, self.trials, _MIXED)
+        grown, outside = _expected(strategy, any_space, self.trials, _MIXED)
         after = _told(grown[:half], _MIXED)
-        following = proposals(_fresh(strategy), any_space, self.trials - half, states=_MIXED, after=after)
+        following = proposals(
+            _fresh(strategy), any_space, self.trials - half, states=_MIXED, after=after, outside=outside
+        )
         assert following == grown[half:]
 
     def test_workers_side_by_side_leave_no_trace(self, strategy: Strategy, any_space: Space) -> None:
@@ -178,7 +180,7 @@ class StrategySuite:
         name, options = strategies.name_of(strategy), strategies.options(strategy)
         if name is None:
             pytest.skip("the strategy is not registered, so another process cannot make it")
-        here = _expected(strategy, _served(strategy, _nested()), self.trials)
+        here, _ = _expected(strategy, _served(strategy, _nested()), self.trials)
         there = elsewhere(_proposed, type(strategy).__module__, name, options, self.trials)
         assert there == [architecture.id for architecture in here]
 
@@ -196,7 +198,7 @@ class StrategySuite:
 
     def test_it_goes_on_whatever_becomes_of_trials(self, strategy: Strategy, any_space: Space) -> None:
         """Failed, pruned, infeasible and running trials between complete ones are no obstacle."""
-        proposed = _expected(strategy, any_space, self.trials, _MIXED)
+        proposed, _ = _expected(strategy, any_space, self.trials, _MIXED)
         assert all(architecture in any_space for architecture in proposed)
 
     def test_it_goes_on_where_all_are_equal(self, strategy: Strategy, any_space: Space) -> None:
@@ -206,9 +208,14 @@ class StrategySuite:
 
     def test_it_takes_both_directions(self, strategy: Strategy, any_space: Space) -> None:
         """To minimise a value is to maximise its negative."""
-        up = _expected(strategy, any_space, self.trials)
+        up, outside = _expected(strategy, any_space, self.trials)
         down = proposals(
-            strategy, any_space, self.trials, value=lambda a: -_value(a), objective=Objective("value", False)
+            strategy,
+            any_space,
+            self.trials,
+            value=lambda a: -_value(a),
+            objective=Objective("value", False),
+            outside=outside,
         )
         assert up == down
 
@@ -220,13 +227,16 @@ class StrategySuite:
         def made() -> Strategy:
             return for_objectives(_fresh(strategy), objectives)
 
+        outside = Outside(())
         try:
-            grown = proposals(made(), space, self.trials, states=_MIXED, objective=objectives)
+            grown = proposals(made(), space, self.trials, states=_MIXED, objective=objectives, learns=outside)
         except StrategyError as error:
             pytest.skip(str(error))
         assert all(architecture in space for architecture in grown)
         after = _told(grown[:half], _MIXED)
-        following = proposals(made(), space, self.trials - half, states=_MIXED, objective=objectives, after=after)
+        following = proposals(
+            made(), space, self.trials - half, states=_MIXED, objective=objectives, after=after, outside=outside
+        )
         assert following == grown[half:]
 
     # ------------------------------------------------------------------ in a study
@@ -285,23 +295,34 @@ def proposals(
     value: Callable[[Architecture], float] | None = None,
     objective: Objective | Sequence[Objective] | None = None,
     after: Sequence[Trial] = (),
+    outside: Outside | None = None,
+    learns: Outside | None = None,
 ) -> list[Architecture]:
     """Return what a strategy proposes, one trial after the other; fewer where it has proposed everything.
 
-    The trials end in these states by turns, and follow on those that went before.
+    The trials end in these states by turns, and follow on those that went before. What reaches the strategy from
+    outside is replayed from `outside`, if given, and put into `learns`.
     """
     history = History(objective or Objective("value"))
     for trial in after:
         history.add(replace(trial, state="running", metrics={}, error=None))
         if trial.state != "running":
             history.add(trial)
+    if outside is not None:
+        history.outside.is_replay = True
+        for number in range(len(after)):
+            history.outside.put(number, outside.of(number))
     proposed: list[Architecture] = []
     for number in range(len(after), len(after) + count):
+        if outside is not None:
+            history.outside.put(number, outside.of(number))
         try:
             architecture = strategy.propose(space, history, np.random.default_rng([seed, number]))
         except Exhausted:
             break
         proposed.append(architecture)
+        if learns is not None:
+            learns.put(number, history.outside.of(number))
         trial = Trial(number, architecture, seed=number)
         history.add(trial)
         ended = _outcome(trial, states, value)
@@ -312,14 +333,17 @@ def proposals(
 
 def _expected(
     strategy: Strategy, space: Space, count: int, states: Sequence[State] = ("complete",)
-) -> list[Architecture]:
-    """Return what a strategy of these settings proposes: worked out once for all laws that compare with it."""
-    name = strategies.name_of(strategy)
+) -> tuple[list[Architecture], Outside]:
+    """Return what a strategy of these settings proposes, and what reached it from outside.
+
+    It is worked out once for all laws that compare with it.
+    """
+    name, outside = strategies.name_of(strategy), Outside(())
     if name is None:
-        return proposals(_fresh(strategy), space, count, states=states)
+        return proposals(_fresh(strategy), space, count, states=states, learns=outside), outside
     key = (name, json.dumps(strategies.options(strategy), sort_keys=True), space.fingerprint, count, states)
     if key not in _known:
-        _known[key] = proposals(_fresh(strategy), space, count, states=states)
+        _known[key] = proposals(_fresh(strategy), space, count, states=states, learns=outside), outside
     return _known[key]
 
 
@@ -336,8 +360,11 @@ def _outcome(trial: Trial, states: Sequence[State], value: Callable[[Architectur
 def _again(history: History) -> History:
     """Return a history of the same trials that ended in the same order."""
     copied = History(history.objective)
+    copied.outside.is_replay = True
     for trial in history.trials:
+        copied.outside.put(trial.number, history.outside.of(trial.number))
         copied.add(replace(trial, state="running", metrics={}, error=None))
+    copied.outside.put(len(history.trials), history.outside.of(len(history.trials)))
     for trial in history.finished:
         copied.add(trial)
     return copied

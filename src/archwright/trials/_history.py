@@ -16,6 +16,7 @@ from archwright.evaluate import Learned
 from archwright.space import Architecture, Space
 from archwright.trials._constraint import Constraint
 from archwright.trials._objective import Objective, canonical
+from archwright.trials._outside import Outside
 from archwright.trials._pareto import crowding, dominates, hypervolume, ranks
 from archwright.trials._trial import Trial
 
@@ -44,6 +45,7 @@ class History:
         objective: The first of them.
         constraints: The constraints.
         learned: The result of the evaluator's preparation before the first trial, if any.
+        outside: What reached the search from outside, such as the replies of a server.
 
     Example:
         >>> import archwright as aw
@@ -84,6 +86,7 @@ class History:
         self._sought = 0  # how many of the complete trials are in it
         self._fastest: dict[float, float] = {}
         self._seen: _Seen = _Seen() if within is None else within._seen
+        self.outside: Outside = Outside(self._trials) if within is None else within.outside
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -468,14 +471,14 @@ class Stateful:
         {'seen': 3}
     """
 
-    def state_of(self, history: History, begin: Callable[[], S]) -> S:
+    def state_of(self, history: History | Outside, begin: Callable[[], S]) -> S:
         """Return the state that this object keeps for a history, to be brought up to date with it.
 
         Args:
-            history: The trials.
+            history: The trials; or `History.outside`, for a state that all views of a history share.
             begin: Creates the initial state; independent of the length of the history.
         """
-        states: WeakKeyDictionary[History, Any] = self.__dict__.setdefault("_states", WeakKeyDictionary())
+        states: WeakKeyDictionary[History | Outside, Any] = self.__dict__.setdefault("_states", WeakKeyDictionary())
         if history not in states:
             states[history] = begin()
         state: S = states[history]
