@@ -28,7 +28,7 @@ def rated(candidate):
     return -abs(values.count(True) - 5) - abs(values.count("tanh") - 3) - values.count("sum")
 
 
-@pytest.mark.parametrize("name", strategies.names())
+@pytest.mark.parametrize("name", sorted({*strategies.names()} - {"llm"}))  # which needs a server
 def test_each_strategy_searches_or_names_those_that_do(name):
     strategy = strategies.create(name)
     space = chains(depth=3)
