@@ -220,6 +220,22 @@ def test_a_reply_that_is_made_to_cost_much_is_dropped(text):
     assert take(text, SPACE, most=8, base=None, seen=lambda one: False, seed=0).architectures == []
 
 
+def test_a_recursive_space(chat):
+    block = aw.recursive(lambda block: aw.choice({"a": nn.ReLU(), "b": nn.Sequential(block, block)}), depth=4)
+    space = aw.Space(model=block, example_input=(3,))
+    name = next(iter(space.sample(np.random.default_rng(0))))
+    chat.answer = lambda body: reply({name: "b", f"{name}.b.0": "a"}, {name: "c"})
+    study = aw.search(
+        space, lambda one: float(len(one.architecture)), strategy=llm(chat, until=2), budget=aw.Budget(trials=6),
+        progress=False,
+    )  # fmt: skip
+    assert "response_format" not in chat.requests[0]
+    assert "block of rules" in chat.requests[0]["messages"][1]["content"]
+    assert study.trials[0].architecture[name] == "b"
+    assert len(study.history.complete) == 6
+    assert verify(study).agrees
+
+
 # ---------------------------------------------------------------------- what goes wrong
 
 

@@ -97,12 +97,12 @@ def schema(
     from archwright.space import grammar, json_schema
 
     searched = named_space(space, shape=input_shape, classes=classes, options=option or (), code=code or ())
-    written = json_schema(searched, conditions=conditions)
     if out is not None:
+        written = dumps(json_schema(searched, conditions=conditions), indent=1)
         with out.open("x", encoding="utf-8") as file:
-            file.write(f"{dumps(written, indent=1)}\n")
+            file.write(f"{written}\n")
     if json:
-        document(written)
+        document(json_schema(searched, conditions=conditions))
         return
     lines = [f"wrote {out}"] if out is not None else grammar(searched)
     for line in lines:

@@ -29,6 +29,9 @@ def json_schema(space: Space, *, conditions: bool = True) -> dict[str, Any]:
         conditions: Whether to say when a decision is active. Without it, all decisions that are not always active are
             optional: a schema of properties alone, which more readers support.
 
+    Raises:
+        SpaceError: The space is recursive: its decisions are not listed.
+
     Example:
         >>> schema = aw.space.json_schema(aw.Space(width=aw.integer(1, 9)))
         >>> schema["properties"], schema["required"]
@@ -51,7 +54,7 @@ def json_schema(space: Space, *, conditions: bool = True) -> dict[str, Any]:
     ]
     return (
         {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "allOf": rules}
-        if conditions and (rules)
+        if conditions and rules
         else schema
     )
 

@@ -35,9 +35,9 @@ def messages(space: Space, history: History, *, count: int, about: str) -> list[
     """
     parts = [f"The problem: {about}"] if about else []
     parts.append("The decisions:\n" + _within(grammar(space), _GRAMMAR, "decisions"))
-    schema = json.dumps(json_schema(space), ensure_ascii=False)
-    if len(schema) <= _SCHEMA:
-        parts.append(f"The JSON schema of an architecture:\n{schema}")
+    schema = _short_schema(space, conditions=True)
+    if schema is not None:
+        parts.append(f"The JSON schema of an architecture:\n{json.dumps(schema, ensure_ascii=False)}")
     parts.append("The objectives: " + ", ".join(map(str, history.objectives)))
     if history.constraints:
         parts.append("The constraints: " + ", ".join(map(str, history.constraints)))
@@ -47,9 +47,9 @@ def messages(space: Space, history: History, *, count: int, about: str) -> list[
 
 
 def response_schema(space: Space, count: int) -> dict[str, Any] | None:
-    """Return the JSON schema of a reply, of properties alone; `None` for a large space."""
-    one = json_schema(space, conditions=False)
-    if len(json.dumps(one)) > _SCHEMA:
+    """Return the JSON schema of a reply, of properties alone; `None` for a large or a recursive space."""
+    one = _short_schema(space, conditions=False)
+    if one is None:
         return None
     listed = {"type": "array", "items": one, "minItems": 1, "maxItems": count}
     return {
@@ -63,6 +63,12 @@ def response_schema(space: Space, count: int) -> dict[str, Any] | None:
 def base_of(history: History) -> Architecture | None:
     """Return the architecture that proposals start from: the best one."""
     return None if history.best is None else history.best.architecture
+
+
+def _short_schema(space: Space, *, conditions: bool) -> dict[str, Any] | None:
+    """Return the JSON schema of a space; `None` where it is long, or the space recursive."""
+    schema = None if space.is_recursive else json_schema(space, conditions=conditions)
+    return schema if schema is not None and len(json.dumps(schema, ensure_ascii=False)) <= _SCHEMA else None
 
 
 def _trials(space: Space, history: History) -> str:
