@@ -88,4 +88,6 @@ $(BASE): pyproject.toml constraints.txt
 $(DEV): $(BASE)
 	@echo "Adding the tools for tests and checks: half a minute (once)."
 	@$(UV) -e '.[dev]' || $(PIP) -e '.[dev]'
+	@# A part of ExecuTorch imports it; its requirements contradict newer versions of numpy.
+	@$(UV) --no-deps tosa-tools || $(PIP) --no-deps tosa-tools
 	@touch $@

@@ -213,6 +213,8 @@ def test_vit_cuts_small_images_finely(size: int, patches: list[str]) -> None:
         ("mobile", {"kernels": (4,)}, r"kernels are odd.*\(4,\)"),
         ("mobile", {"blocks": (3, 2)}, r"blocks=\(3, 2\)"),
         ("mobile", {"expansions": ()}, r"expansions are 1 or more; \(\)"),
+        ("mcunet", {"widths": (6,)}, r"multiples of 4; \(6,\)"),
+        ("mcunet", {"resolutions": (300,)}, r"resolutions are from 1 to 160, .*; \(300,\)"),
         ("convnext", {"widths": ()}, r"widths=\(\)"),
         ("convnext", {"kernels": (6,)}, r"kernels are odd.*\(6,\)"),
         ("convnext", {"blocks": (0, 2)}, r"blocks=\(0, 2\)"),
@@ -227,7 +229,7 @@ def test_bad_options_are_named(name: str, options: dict[str, Any], told: str) ->
         spaces.create(name, **options)
 
 
-@pytest.mark.parametrize("name", ["mobile", "convnext", "vit"])
+@pytest.mark.parametrize("name", ["mcunet", "mobile", "convnext", "vit"])
 def test_starts_are_known_designs_of_several_sizes(name: str) -> None:
     space = spaces.create(name, input_shape=(1, 28, 28), classes=10)
     found = spaces.starts(space)
@@ -235,6 +237,7 @@ def test_starts_are_known_designs_of_several_sizes(name: str) -> None:
 
 
 SMALL: dict[str, dict[str, Any]] = {
+    "mcunet": {"widths": (4,), "blocks": (1, 1), "kernels": (3, 5)},
     "mobile": {"widths": (4,), "blocks": (1, 1), "kernels": (3, 5)},
     "convnext": {"widths": (8,), "blocks": (1, 1)},
     "vit": {"widths": (16,), "layers": (1, 1), "head_size": 8},

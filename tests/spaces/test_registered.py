@@ -30,6 +30,7 @@ FAST: dict[str, dict[str, Any]] = {
     "convnext": {"widths": (4, 8), "blocks": (1, 2), "kernels": (5, 7), "expansions": (2, 4)},
     "darts": {"C": 4, "layers": 3},
     "mobile": {"widths": (4, 8), "blocks": (1, 2), "kernels": (3, 5), "expansions": (3, 6)},
+    "mcunet": {"widths": (4, 8), "blocks": (1, 2), "kernels": (3, 5), "expansions": (3, 6)},
     "nasbench101": {"C": 5, "N": 1},
     "nasbench201": {"C": 4, "N": 1},
     "detector": {"widths": (8,), "necks": (8,), "repeats": (1, 2), "depths": (1, 2)},

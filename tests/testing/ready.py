@@ -12,6 +12,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "accel-nasbench": {"input_shape": (3, 32, 32), "classes": 3},
     "convnext": {**IMAGE, "widths": (4, 8), "blocks": (1, 2), "kernels": (5, 7), "expansions": (2, 3)},
     "mobile": {**IMAGE, "widths": (4, 8), "blocks": (1, 2), "kernels": (3, 5), "expansions": (3, 4)},
+    "mcunet": {**IMAGE, "widths": (4, 8), "blocks": (1, 2), "kernels": (3, 5), "expansions": (3, 4)},
     "vit": {**IMAGE, "widths": (8, 16), "layers": (1, 2), "heads": (1, 2), "head_size": 8},
     "detector": {"input_shape": (1, 32, 32), "widths": (8, 16), "necks": (8, 16), "repeats": (1, 2), "depths": (1, 2)},
     "forecaster": {"input_shape": (24, 3), "classes": 2, "horizon": 4, "lookbacks": (12, 24)},

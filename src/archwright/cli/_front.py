@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from archwright._words import counted
 from archwright.cli._console import Output, document
-from archwright.cost import Published, targets
+from archwright.cost import Microcontroller, Published, targets
 from archwright.trials import metrics_to_json
 
 if TYPE_CHECKING:
@@ -103,10 +103,12 @@ def show_devices(*, as_json: bool) -> None:
     """List the targets of this machine, and the published devices."""
     here, published = targets(), Published.devices()
     if as_json:
-        document({"targets": here, "published": dict(published)})
+        document({"targets": here, "microcontrollers": list(Microcontroller.cores), "published": dict(published)})
         return
     out = Output()
     out.line("on this machine (settings after a colon: onnx:threads=1,batch_size=8)", style="bold")
     out.listed(here.items())
+    out.line("compiled, for the metrics arena_kb and flash_kb of 8-bit integers (extra executorch)", style="bold")
+    out.listed([(", ".join(Microcontroller.cores), "memory of a microcontroller")])
     out.line("published, for the space nasbench201", style="bold")
     out.listed(sorted(published.items()))

@@ -16,8 +16,10 @@ from archwright.cost._count import COUNTED, Counted, measures
 from archwright.cost._energy import Energy
 from archwright.cost._latency import Latency, time_files, time_networks
 from archwright.cost._metrics import as_cost, check_metrics_known, cost_from_json, costs_of, pace_of, with_costs
+from archwright.cost._microcontroller import Microcontroller
 from archwright.cost._pace import TrainingPace
 from archwright.cost._published import Published
+from archwright.cost._rank import RankedOptions, rank_options
 from archwright.cost._table import Agreement, LatencyTable
 from archwright.cost._target import RUNTIMES, Target
 from archwright.cost._targets import targets
@@ -37,7 +39,9 @@ __all__ = [
     "Energy",
     "Latency",
     "LatencyTable",
+    "Microcontroller",
     "Published",
+    "RankedOptions",
     "Target",
     "Timing",
     "TrainingPace",
@@ -51,6 +55,7 @@ __all__ = [
     "named_twice",
     "on_meta_or_cpu",
     "pace_of",
+    "rank_options",
     "targets",
     "time_calls",
     "time_files",

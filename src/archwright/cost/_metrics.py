@@ -11,6 +11,7 @@ from archwright.cost._costed import Costed
 from archwright.cost._count import COUNTED, Counted
 from archwright.cost._energy import Energy
 from archwright.cost._latency import Latency
+from archwright.cost._microcontroller import Microcontroller
 from archwright.cost._pace import TrainingPace
 from archwright.cost._published import Published
 from archwright.cost._table import LatencyTable
@@ -49,7 +50,7 @@ def pace_of(evaluator: Evaluator) -> tuple[Cost, ...]:
 
 
 def as_cost(given: str | Target | Cost) -> Cost:
-    """Return a cost unchanged or by name; the latency on a target; or the published table of a device.
+    """Return a cost unchanged or by name; the latency on a target; memory on a processor; or the table of a device.
 
     Raises:
         UnknownName: No runtime or device has that name.
@@ -69,10 +70,14 @@ def as_cost(given: str | Target | Cost) -> Cost:
         return Energy(Target())
     if given in Latency.metrics:
         return Latency()
+    if given in Microcontroller.metrics:
+        return Microcontroller()
+    if given in Microcontroller.cores:
+        return Microcontroller(given)
     if given in Published.devices():
         return Published(given)
     if given.partition(":")[0] not in RUNTIMES:
-        raise unknown("device", given, [*RUNTIMES, *Published.devices()])
+        raise unknown("device", given, [*RUNTIMES, *Microcontroller.cores, *Published.devices()])
     return Latency(given)
 
 
@@ -95,6 +100,8 @@ def cost_from_json(written: Mapping[str, Any]) -> Cost:
         return Energy(written["target"], written["seconds"])
     if kind == "latency-table":
         return LatencyTable(written["target"], written["milliseconds"])
+    if kind == "microcontroller":
+        return Microcontroller(written["core"], written["precision"])
     if kind == "published":
         return Published(written["device"])
     raise CostError(f"this is no cost written down: {dict(written)!r}")
@@ -133,6 +140,8 @@ def with_costs(
             costs.append(Latency())
         if not set(lacking).isdisjoint(Energy.metrics):
             costs.append(Energy(target))
+        if not set(lacking).isdisjoint(Microcontroller.metrics):
+            costs.append(Microcontroller())
     return Costed(evaluator, costs) if costs else evaluator
 
 
@@ -167,7 +176,7 @@ def check_metrics_known(
     while isinstance(evaluator, Costed):
         evaluator = evaluator.evaluator
     measured = {*reported, *(name for cost in pace_of(evaluator) for name in cost.metrics)}
-    known = {*reported, *COUNTED, *Latency.metrics, *Energy.metrics}
+    known = {*reported, *COUNTED, *Latency.metrics, *Energy.metrics, *Microcontroller.metrics}
     for name in metrics_of(objectives, constraints):
         if name not in measured:
             near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)

@@ -58,6 +58,7 @@ _HELPERS = frozenset(
         "archwright.spaces._forecast:Restored",
         "archwright.spaces._forecast:StepMixing",
         "archwright.spaces._initialise:initialised",
+        "archwright.spaces._mcunet:Resize",
         "archwright.spaces._mobile:SqueezeExcite",
         "archwright.spaces._mobile:inverted_bottleneck",
         "archwright.spaces._recommend:Cross",

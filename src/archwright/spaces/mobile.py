@@ -7,7 +7,8 @@ from typing import Any
 
 from archwright import nn
 from archwright.errors import SpaceError
-from archwright.space import Space, choice, graph, lazy, merge, ordinal, repeat, template
+from archwright.space import Space, choice, graph, lazy, merge, ordinal, template
+from archwright.spaces._blocks import conv_norm, inverted_residuals, separable
 from archwright.spaces._registry import checked_input, register
 
 __all__ = ["mobile"]
@@ -100,13 +101,19 @@ def mobile(
     for index, channels in enumerate(_STAGES):
         outputs = width * (channels // 8) // 2
         stride = 2 if index in _SHRINKING[:halved] else 1
-        stages.append(_stage(f"stage_{index}", inputs, outputs, stride, blocks, kernels, expansions))
+        activation = choice({"relu": nn.ReLU(), "hardswish": nn.Hardswish()}, name=f"stage_{index}.activation")
+        squeeze = _squeeze(f"stage_{index}.squeeze")
+        stages.append(
+            inverted_residuals(
+                *(f"stage_{index}", inputs, outputs, stride, blocks, kernels, expansions), activation, squeeze
+            )
+        )
         inputs = outputs
     model = nn.Sequential(
-        _convolution(shape[0], width, 3, swish, stride=2 if large else 1),
-        graph(lambda x: merge(x, _separable(width, width, 3, 1, nn.ReLU())(x, name="branch"), name="added")),
+        conv_norm(shape[0], width, 3, swish, stride=2 if large else 1),
+        graph(lambda x: merge(x, separable(width, width, 3, 1, nn.ReLU())(x, name="branch"), name="added")),
         *stages,
-        _convolution(inputs, width * 60, 1, swish),
+        conv_norm(inputs, width * 60, 1, swish),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(width * 60, width * 80),
@@ -117,47 +124,6 @@ def mobile(
     return Space(model=model, example_input=shape, name="mobile")
 
 
-def _stage(
-    name: str,
-    inputs: Any,
-    outputs: Any,
-    stride: int,
-    blocks: tuple[int, int],
-    kernels: Sequence[int],
-    expansions: Sequence[int],
-) -> Any:
-    activation = choice({"relu": nn.ReLU(), "hardswish": nn.Hardswish()}, name=f"{name}.activation")
+def _squeeze(name: str) -> Any:
     excite = lazy("archwright.spaces._mobile:SqueezeExcite")
-    squeeze = template(lambda width: choice({"none": nn.Identity(), "excite": excite(width)}, name=f"{name}.squeeze"))
-
-    def block(index: int) -> Any:
-        kernel = ordinal(*kernels, name=f"{name}.block_{index}.kernel")
-        before = outputs if index else inputs
-        inner = before * ordinal(*expansions, name=f"{name}.block_{index}.expansion")
-        branch = nn.Sequential(
-            _convolution(before, inner, 1, activation),
-            _separable(inner, outputs, kernel, 1 if index else stride, activation, squeeze(inner)),
-        )
-        return graph(lambda x: merge(x, branch(x, name="branch"), name="added"), name="residual") if index else branch
-
-    return repeat(block, *blocks, name=f"{name}.blocks")
-
-
-def _convolution(inputs: Any, outputs: Any, kernel: int, activation: Any, *, stride: int = 1) -> Any:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        activation,
-    )
-
-
-def _separable(inputs: Any, outputs: Any, kernel: Any, stride: int, activation: Any, *squeeze: Any) -> Any:
-    """Return a depthwise convolution and a 1x1 convolution without activation."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, inputs, kernel, stride=stride, padding=kernel // 2, groups=inputs, bias=False),
-        nn.BatchNorm2d(inputs),
-        activation,
-        *squeeze,
-        nn.Conv2d(inputs, outputs, 1, bias=False),
-        nn.BatchNorm2d(outputs),
-    )
+    return template(lambda width: choice({"none": nn.Identity(), "excite": excite(width)}, name=name))

@@ -14,7 +14,7 @@ _KNOWN = {
     **dict.fromkeys(("loss", "error", "mae", "mse", "rmse", "perplexity", "seconds"), False),
     **dict.fromkeys(("parameters", "trainable_parameters", "flops"), False),
     **dict.fromkeys(("size_mb", "activation_mb", "training_mb"), False),
-    **dict.fromkeys(("latency_ms", "energy_mj"), False),
+    **dict.fromkeys(("latency_ms", "energy_mj", "arena_kb", "flash_kb"), False),
 }
 _OTHER_NAMES = {"params": "parameters"}
 
