@@ -88,13 +88,6 @@ class Followed:
 
         Raises:
             StudyError: There is no run folder, or no process of this machine runs the search.
-
-        Example:
-            >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), path="idle")
-            >>> study.close()
-            >>> study.request_stop()
-            Traceback (most recent call last):
-            archwright.errors.StudyError: no process runs the search in ...
         """
         from archwright.study._lock import Lock
 
