@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archwright import (
+        adapt,
         bench,
         callbacks,
         cost,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         tasks,
         testing,
     )
-    from archwright.adapt import elastic, pretrained
+    from archwright.adapt import elastic, pretrained, shrink
     from archwright.datasets import Data, data
     from archwright.estimators import (
         Forecaster,
@@ -70,11 +71,25 @@ if TYPE_CHECKING:
 
 _HOME = {
     **dict.fromkeys(
-        ("bench", "callbacks", "cost", "draw", "envs", "errors", "explain", "nn", "optim", "schedulers", "spaces"), ""
+        (
+            "adapt",
+            "bench",
+            "callbacks",
+            "cost",
+            "draw",
+            "envs",
+            "errors",
+            "explain",
+            "nn",
+            "optim",
+            "schedulers",
+            "spaces",
+        ),
+        "",
     ),
     **dict.fromkeys(("morphism", "proxies", "report", "strategies", "supernet"), ""),
     **dict.fromkeys(("surrogates", "tasks", "testing"), ""),
-    **dict.fromkeys(("elastic", "pretrained"), "adapt"),
+    **dict.fromkeys(("elastic", "pretrained", "shrink"), "adapt"),
     **dict.fromkeys(("Data", "data"), "datasets"),
     **dict.fromkeys(("Forecaster", "ImageClassifier", "ImageRegressor", "TabularClassifier"), "estimators"),
     **dict.fromkeys(("TabularRegressor", "TextClassifier"), "estimators"),
@@ -140,6 +155,7 @@ __all__ = [
     "TextClassifier",
     "Training",
     "Trial",
+    "adapt",
     "bench",
     "callbacks",
     "cell",
@@ -171,6 +187,7 @@ __all__ = [
     "rules",
     "schedulers",
     "search",
+    "shrink",
     "spaces",
     "strategies",
     "subset",

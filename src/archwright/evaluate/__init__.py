@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archwright.evaluate._device import Setup, lay_out, seeded
     from archwright.evaluate._ensemble import Library, select_members
     from archwright.evaluate._feed import Batch, Feed, compute_metrics
-    from archwright.evaluate._loop import TrainingProgress
+    from archwright.evaluate._loop import TrainingLoop, TrainingProgress
     from archwright.evaluate._modes import is_frozen_norm, set_training
     from archwright.evaluate._optimizers import SCHEDULES, make_optimizer
     from archwright.evaluate._recipe import Recipe, positive_integer
@@ -46,6 +46,7 @@ __all__ = [
     "Spent",
     "Stopped",
     "Training",
+    "TrainingLoop",
     "TrainingProgress",
     "Wrapped",
     "as_evaluator",
@@ -68,7 +69,7 @@ __getattr__ = lazy(
         "_device": ["Setup", "lay_out", "seeded"],
         "_ensemble": ["Library", "select_members"],
         "_feed": ["Batch", "Feed", "compute_metrics"],
-        "_loop": ["TrainingProgress"],
+        "_loop": ["TrainingLoop", "TrainingProgress"],
         "_modes": ["is_frozen_norm", "set_training"],
         "_optimizers": ["SCHEDULES", "make_optimizer"],
         "_recipe": ["Recipe", "positive_integer"],

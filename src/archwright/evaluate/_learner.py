@@ -38,6 +38,9 @@ class Learner:
         batch_size: How many samples a step takes.
         share: The share of each batch that is learned from here.
         call: What is called in a step; by default the network.
+        teacher: A trained network, of whose outputs the network learns too: the loss is then the mean of that on the
+            targets and the distillation loss of the task (Hinton et al., "Distilling the knowledge in a neural
+            network", 2015; temperature 1).
     """
 
     def __init__(
@@ -50,10 +53,11 @@ class Learner:
         batch_size: int,
         share: Share = WHOLE,
         call: Callable[..., Any] | None = None,
+        teacher: torch.nn.Module | None = None,
     ) -> None:
         self._model, self._call = model, call or model
         self._feed, self._setup, self._recipe = feed, setup, recipe
-        self._batch_size, self._share = batch_size, share
+        self._batch_size, self._share, self._teacher = batch_size, share, teacher
         self._smoothing = recipe.smoothing_for(feed.task)
         self._schedule = SCHEDULES[recipe.schedule]
         rate, decay = recipe.rate_for(feed.task), recipe.weight_decay
@@ -85,13 +89,23 @@ class Learner:
         outputs = self._feed.run(self._call, inputs)
         # The sum over all shares is the mean over the batch.
         weight = self._share.weight(samples)
-        loss = self._feed.task.loss(outputs, targets, label_smoothing=self._smoothing) * weight
+        loss = self._loss(inputs, outputs, targets) * weight
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss * self._share.count)  # of gradients the mean is taken
         if self._recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(self._weights, self._recipe.clip)
         self._optimizer.step()
         self._unseen.append((loss.detach(), samples, self._peaks[0] * share))
+
+    def _loss(self, inputs: Any, outputs: Any, targets: Any) -> Tensor:
+        task = self._feed.task
+        loss = task.loss(outputs, targets, label_smoothing=self._smoothing)
+        if self._teacher is None:
+            return loss
+        with torch.no_grad():
+            taught = self._feed.run(self._teacher, inputs)
+        soft = task.distillation(outputs, taught)
+        return loss if soft is None else (loss + soft) / 2
 
     def losses(self) -> list[Loss]:
         """Return the losses of the steps since the last call, times the share's weight."""

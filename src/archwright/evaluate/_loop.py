@@ -77,10 +77,21 @@ class TrainingLoop:
         seed: Of the order of the samples and of the augmentation.
         pace: How far the training is, and when it has to end.
         team: The processes that make the steps; `None` for this one.
+        teacher: As in `Learner`, in this process.
 
     Attributes:
         model: The network; after an epoch `settle` makes it ready for use.
         step: How many steps of the stage have been made.
+
+    Example:
+        >>> from archwright.evaluate import Feed, Recipe, Setup, TrainingLoop, TrainingProgress
+        >>> task = aw.Training(aw.data((torch.rand(40, 4), torch.arange(40) % 2))).task
+        >>> feed, setup = Feed(task, task.train, Setup("cpu")), Setup("cpu")
+        >>> loop = TrainingLoop(
+        ...     torch.nn.Linear(4, 2), feed, setup, Recipe(), batch_size=8, seed=0, pace=TrainingProgress(4)
+        ... )
+        >>> loop.epoch() > 0, loop.step
+        (True, 4)
     """
 
     def __init__(
@@ -94,11 +105,12 @@ class TrainingLoop:
         seed: int,
         pace: TrainingProgress,
         team: Team | None = None,
+        teacher: torch.nn.Module | None = None,
     ) -> None:
         self._epoch = self._total = 0
         self.model = model
         self._batch_size = batch_size
-        make = Learner if team is None else partial(TeamLearner, team)
+        make = partial(Learner, teacher=teacher) if team is None else partial(TeamLearner, team)
         self._learner = make(model, feed, setup, recipe, batch_size=batch_size)
         # To look at a loss is to wait for the device: it is free on the CPU alone.
         self._look_every = 1 if setup.device == "cpu" else 16
