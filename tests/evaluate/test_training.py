@@ -316,14 +316,22 @@ def test_bf16_is_tested_in_float32_as_it_is_shipped() -> None:
     assert found["test_loss"] == pytest.approx(task.loss(outputs, task.test.targets).item(), rel=1e-5)
 
 
-def test_all_processes_of_a_search_take_the_precision_that_one_has_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_precision_that_a_machine_has_chosen_is_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
     from archwright.evaluate import _training
 
-    monkeypatch.setattr(_training, "is_bf16_faster", lambda device: True)
-    sent = pickle.dumps(Training(images(), precision="auto"))
-    monkeypatch.setattr(_training, "is_bf16_faster", lambda device: False)
-    assert pickle.loads(sent).setup("cpu").bf16
-    assert not Training(images(), precision="auto").setup("cpu").bf16
+    monkeypatch.setattr(_training, "has_bf16", lambda device: True)
+    trainings = [Training(images(), precision="auto", device="cpu"), Training(aw.data("digits"), precision="auto")]
+    table = Training(aw.data("iris"), precision="auto", device="cpu")
+    monkeypatch.setattr(_training, "has_bf16", lambda device: False)
+    assert not Training(images(), precision="auto", device="cpu").setup("cpu").bf16
+    assert not table.setup("cpu").bf16
+    for training in (
+        trainings[0],
+        pickle.loads(pickle.dumps(trainings[0])),
+        Training.from_json(trainings[1].to_json()),
+    ):
+        assert training.setup("cpu").bf16
+        assert training.describe()["precision"] == "bf16"
 
 
 def test_a_device_that_is_absent_is_refused_with_those_present() -> None:

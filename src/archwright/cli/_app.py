@@ -176,7 +176,7 @@ def search(
             "images keep their class."
         ),
     ] = "auto",
-    precision: Annotated[str, typer.Option(help="float32, bf16, or auto for the faster one.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, bf16, or auto: bf16 for images, and on GPUs.")] = "auto",
     device: Annotated[str, typer.Option(help="Device to train on: auto, cpu, cuda, mps.")] = "auto",
     processes: Annotated[
         int, typer.Option(help="Number of processes that train a network together, each on a GPU of its own.")

@@ -40,7 +40,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         validation: The share or number of samples on which networks are compared.
         final: Whether the best network is trained again on all samples, for longer.
         ensemble: The largest number of networks to combine; 0 for none.
-        precision: "float32", "bf16", or "auto" for the faster one.
+        precision: "float32", "bf16", or "auto", as in `Training`.
         path: The run folder; `None` to keep nothing on disk.
         verbose: Whether to show the progress of the search, 0 or 1.
         random_state: The random seed: a number, a `numpy.random.RandomState`, or `None` for a new one each time.

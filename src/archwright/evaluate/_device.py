@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -36,27 +34,17 @@ def choose_device(name: str = "auto") -> str:
     raise EvaluationError(f"device {name!r} is not available; available are: {', '.join(present)}, auto")
 
 
-@cache
-def is_bf16_faster(device: str) -> bool:
-    """Tell whether a convolution and its gradient are faster in bfloat16 on a device, by trying.
+def has_bf16(device: str) -> bool:
+    """Tell whether a device has instructions for bfloat16: AVX-512 BF16 or AMX; a compute capability of 8.0.
 
-    A processor that knows bfloat16 in name alone is many times slower with it.
+    A processor without them is many times slower with it. Nothing is timed: the answer is the same in all processes.
     """
-    with torch.random.fork_rng(devices=[]):
-        return _seconds(device, bf16=True) < _seconds(device, bf16=False)
-
-
-def _seconds(device: str, *, bf16: bool) -> float:
-    images = torch.randn(64, 32, 28, 28, device=device).to(memory_format=torch.channels_last)
-    layer = torch.nn.Conv2d(32, 32, 3, padding=1, device=device)
-    times = []
-    for _ in range(4):
-        start = time.perf_counter()
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
-            loss = layer(images).float().square().mean()
-        torch.autograd.grad(loss, layer.weight)[0].sum().item()  # waits until the device is done
-        times.append(time.perf_counter() - start)
-    return min(times)
+    where = torch.device(device)
+    if where.type == "cuda":
+        with torch.cuda.device(where):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    cpu = torch.cpu
+    return where.type == "cpu" and bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
 
 
 @contextmanager

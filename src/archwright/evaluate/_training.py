@@ -18,7 +18,7 @@ from archwright.datasets import TASKS
 from archwright.errors import EvaluationError, SpaceError, UnknownName, unknown
 from archwright.evaluate._best_epoch import BestEpoch, train_to_the_end
 from archwright.evaluate._candidate import Candidate
-from archwright.evaluate._device import Setup, choose_device, is_bf16_faster, lay_out, seeded
+from archwright.evaluate._device import Setup, choose_device, has_bf16, lay_out, seeded
 from archwright.evaluate._distributed import Team
 from archwright.evaluate._evaluator import Evaluator, decided_settings
 from archwright.evaluate._feed import TIMED_SAMPLES, Feed, compute_metrics, seconds_to_validate
@@ -73,7 +73,8 @@ class Training(Evaluator):
             none. "auto" is "crop", with "flip" if mirrored images of the training data are recognised by their nearest
             neighbours, unlike digits or text.
         clip: Maximum norm for gradient clipping; `None` for no clipping.
-        precision: "float32", "bf16" for autocast, or "auto" for the faster of both on this machine.
+        precision: "float32", "bf16" for autocast, or "auto": "bf16" for images and on GPUs where the device has
+            instructions for it, else "float32".
         channels_last: Whether to use the channels-last memory format; `None` for yes, except on "mps".
         device: Device name, or "auto" for the first available of cuda, mps and cpu.
         processes: Number of processes that train a network together, each on a share of every batch, with the mean of
@@ -144,6 +145,9 @@ class Training(Evaluator):
         self.processes = positive_integer("processes", processes)
         self._team = None if self.processes == 1 else Team(self.processes, self.device)
         self._check(self.recipe)
+        if precision == "auto":
+            is_suited = (task.kind == "image" or self.device != "cpu") and has_bf16(self.device)
+            precision = "bf16" if is_suited else "float32"
         self.precision = precision
         self.channels_last = scalar(channels_last)
         self.final_epochs = final_epochs
@@ -434,10 +438,6 @@ class Training(Evaluator):
             raise EvaluationError(f"this is not a training written down: {written!r}")
         return cls(load_task(**{"task": TASKS[0], **options.pop("data")}), **options)  # as it was, not guessed again
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state with the precision decided: all processes of a search use the same."""
-        return {**self.__dict__, "precision": "bf16" if self.setup(self.device).bf16 else "float32"}
-
     def _on_split(self, number: int) -> Training:
         """Return the same training on another split of the data."""
         other = copy.copy(self)
@@ -467,7 +467,7 @@ class Training(Evaluator):
         return Setup(
             device,
             channels_last=channels_last and self.task.kind == "image",
-            bf16=self.precision == "bf16" or (self.precision == "auto" and is_bf16_faster(device)),
+            bf16=self.precision == "bf16",
         )
 
     @contextmanager
