@@ -63,9 +63,12 @@ class Microcontroller(Cost):
 
     def check(self, space: Space, example_input: InputSpec | None = None) -> None:
         """Check that ExecuTorch is installed, and that the input is known."""
+        from archwright.build import quiet
+
         inputs_of(space, example_input)
-        for module in ("executorch.exir", *["tosa_serializer"] * (self.precision == "int8")):
-            require(module, extra="executorch", purpose=f"the memory of networks on {self.core}")
+        with quiet():  # the import logs libraries that it does without
+            for module in ("executorch.exir", *["tosa_serializer"] * (self.precision == "int8")):
+                require(module, extra="executorch", purpose=f"the memory of networks on {self.core}")
 
     def of(self, space: Space, architecture: Architecture, example_input: InputSpec | None = None) -> dict[str, float]:
         """Return the memory of a network, which is compiled once.
