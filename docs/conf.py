@@ -74,11 +74,12 @@ def write_api() -> None:
     packages = {path.parent.name for path in (ROOT / "src" / "archwright").glob("[a-z]*/__init__.py")} | {"errors"}
     packages -= {"cli"}
     documented: dict[int, str] = {}
-    pages = {}
+    pages, listed = {}, []
     for package in sorted(packages):
         module = importlib.import_module(f"archwright.{package}")
         names = getattr(module, "__all__", None) or sorted(name for name in vars(module) if name[0].isupper())
         entries = [entry(module.__name__, name, getattr(module, name), documented) for name in names]
+        listed.append(f":doc:`archwright.{package} <{package}>`\n   {(module.__doc__ or '').splitlines()[0]}\n")
         pages[package] = "\n".join([title(module.__name__), f".. automodule:: {module.__name__}\n", *entries])
     names = []
     for name in archwright.__all__:
@@ -88,9 +89,11 @@ def write_api() -> None:
             names.append(f"``aw.{name}``\n   {page}\n")
         else:
             names.append(entry("archwright", name, value, documented))
-    contents = ".. toctree::\n   :maxdepth: 1\n\n" + "\n".join(f"   {package}" for package in sorted(packages)) + "\n"
+    contents = ".. toctree::\n   :hidden:\n\n" + "\n".join(f"   {package}" for package in sorted(packages)) + "\n"
     mirrors = [f".. automodule:: archwright.{name}\n" for name in ("nn", "optim")]
-    pages["index"] = "\n".join([title("API reference"), contents, ".. automodule:: archwright\n", *names, *mirrors])
+    pages["index"] = "\n".join(
+        [title("API reference"), contents, *listed, ".. automodule:: archwright\n", *names, *mirrors]
+    )
     API.mkdir(exist_ok=True)
     for name, text in pages.items():
         path = API / f"{name}.rst"
