@@ -33,6 +33,7 @@ FAST: dict[str, dict[str, Any]] = {
     "mcunet": {"widths": (4, 8), "blocks": (1, 2), "kernels": (3, 5), "expansions": (3, 6)},
     "nasbench101": {"C": 5, "N": 1},
     "nasbench201": {"C": 4, "N": 1},
+    "einspace": {"width": 8, "depth": 8},
     "detector": {"widths": (8,), "necks": (8,), "repeats": (1, 2), "depths": (1, 2)},
     "forecaster": {"horizon": 6},
     "language": {"vocabulary": 100, "widths": (16, 32), "layers": (1, 2)},

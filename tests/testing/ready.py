@@ -33,6 +33,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "convnet": {**IMAGE, "filters": (4, 8)},
     "darts": {**IMAGE, "C": 4, "layers": 3},
     "digits-cells": {},
+    "einspace": {**IMAGE, "width": 8, "depth": 8},
     "mlp": {"input_shape": (12,), "classes": 3},
     "nasbench101": {**IMAGE, "N": 1, "C": 6},
     "nasbench201": {**IMAGE, "N": 1, "C": 4},

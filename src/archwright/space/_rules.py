@@ -273,10 +273,10 @@ def recursive(body: Callable[..., Any], *, depth: int, growth: float = 1.0) -> R
 def rules(*, depth: int, growth: float = 1.0, **bodies: Callable[..., Any]) -> Recursive:
     """Define a part by rules that use each other: a context-free grammar of networks, with a depth limit.
 
-    Each rule is a function whose parameters are the names of the rules that it uses. In its body such a parameter is a
-    symbol: wherever it stands, a new use of that rule is derived, with decisions of its own, which are named by their
-    path. Decisions made outside of the functions are shared by all uses, and need a name. The part itself is a use of
-    the first rule; as everywhere, one object in two places has the same decisions in both.
+    Each rule is a function whose parameters are the names of the rules that it uses, or `**uses` for all. In its body
+    such a parameter is a symbol: wherever it stands, a new use of that rule is derived, with decisions of its own,
+    which are named by their path. Decisions made outside of the functions are shared by all uses, and need a name. The
+    part itself is a use of the first rule; as everywhere, one object in two places has the same decisions in both.
 
     A use is expanded when it becomes active, so that a large depth costs nothing. At the depth limit the options that
     could not end are left out. In samples all options are equally likely, but for options that use rules, which are
@@ -350,7 +350,10 @@ def checked(part: Recursive) -> Recursive:
 def _body(name: str, rule: Any, symbols: Mapping[str, Symbol]) -> Any:
     if isinstance(rule, Node) or not callable(rule):
         raise SpaceError(f"the rule {name!r} is a function of the rules that it uses; {written(rule)} was given")
-    used = list(inspect.signature(rule).parameters)
+    parameters = inspect.signature(rule).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return rule(**symbols)
+    used = [parameter.name for parameter in parameters]
     for each in used:
         if each not in symbols:
             raise SpaceError(f"the rule {name!r} uses {each!r}, which is no rule; the rules are {', '.join(symbols)}")
