@@ -15,6 +15,8 @@ from tests.servers import Chat, drawn
 
 import archwright as aw
 from archwright import nn
+from archwright.cli import main
+from archwright.cli._named import asking
 from archwright.errors import StrategyError
 from archwright.strategies import _llm_client
 from archwright.strategies._llm_prompt import messages
@@ -393,6 +395,29 @@ def test_a_killed_search_goes_on_without_the_server(chat, tmp_path):
     with aw.load(tmp_path / "run", strategy=llm(chat)) as study:
         study.run(value, aw.Budget(trials=7), progress=False)
     assert len(chat.requests) == 2
+
+
+def test_the_command_resumes_with_a_server_that_is_named_again(chat, tmp_path, monkeypatch, capsys):
+    chat.answer = lambda body: plain(10, 20) if len(chat.requests) < 2 else plain(30, 35)
+    search(llm(chat), 2, path=tmp_path / "run").close()
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["archwright", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code or 0, *capsys.readouterr()
+
+    status, out, _ = run("show", tmp_path / "run")
+    assert status == 0
+    assert "1 call, 0 failed; proposals: 2 valid, 0 repaired, 0 duplicate, 0 dropped" in out
+    status, _, err = run("resume", tmp_path / "run", "--server", "nowhere")
+    assert (status, err.startswith("archwright: llm: base_url must be a URL")) == (2, True)
+    asked = asking(aw.load(tmp_path / "run").strategy, chat.url)
+    with aw.load(tmp_path / "run", strategy=asked) as study:
+        study.run(value, aw.Budget(trials=3), progress=False)
+        assert study.trials[2].architecture["width"] == 30
+    with pytest.raises(StrategyError, match="--server http://x: the strategy of this search, random, asks no server"):
+        asking(aw.strategies.create("random"), "http://x")
 
 
 def test_a_record_that_was_changed_is_told(chat, tmp_path):

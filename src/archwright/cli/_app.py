@@ -45,8 +45,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_LONGEST = 2_000  # characters of a message
-
 
 def main() -> None:
     """Run the command line; user errors are printed in one line, without a traceback."""
@@ -61,12 +59,9 @@ def main() -> None:
     except (ArchwrightError, OSError) as error:
         if isinstance(error, OSError) and error.filename is None:
             raise  # no path of the user's is the cause
-        from archwright.cli._console import Output
+        from archwright.cli._console import refuse
 
-        told = str(error)
-        if len(told) > _LONGEST:  # a record or a file may hold a name of any length
-            told = f"{told[: _LONGEST // 2]} ... {told[-_LONGEST // 2 :]}"
-        Output(stderr=True).line(f"archwright: {told}")
+        refuse(str(error), as_json="--json" in sys.argv)
         sys.exit(2)
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from archwright._words import differing, printable
 
 _LABEL = 13  # columns of a label, the space behind it included
+_LONGEST = 2_000  # characters of a message
 _ENDLESS = 1_000_000  # columns, where there is no terminal
 _LEAST_ROOM = 20  # columns for the decisions of an architecture
 
@@ -92,6 +93,15 @@ def document(content: Any) -> None:
     # What is no text, such as bytes of a file's name and controls of a terminal, is escaped as JSON has it.
     shown = (each if each.isprintable() or each == "\n" else _escaped(each) for each in text)
     sys.stdout.write("".join(shown) + "\n")
+
+
+def refuse(told: str, *, as_json: bool) -> None:
+    """Print the message of an error on standard error, and as a JSON document on standard output."""
+    if len(told) > _LONGEST:  # a record or a file may hold a name of any length
+        told = f"{told[: _LONGEST // 2]} ... {told[-_LONGEST // 2 :]}"
+    Output(stderr=True).line(f"archwright: {told}")
+    if as_json:
+        document({"error": told})
 
 
 def _escaped(character: str) -> str:

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON document on standard output, and nothing else there; of an error, its message."
+    ),
 ]
 Code = Annotated[
     list[Path] | None,

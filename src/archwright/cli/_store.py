@@ -80,18 +80,26 @@ def export(
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Write what can still be read of a damaged SQLite file.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Write studies as JSON lines, for `archwright store import`: one for each study and each trial."""
-    from archwright.cli._console import warnings_as_lines
+    from json import loads
+
+    from archwright.cli._console import document, warnings_as_lines
     from archwright.store import export_studies, new_file
 
     with warnings_as_lines():
         lines = export_studies(store, name or (), salvage=salvage)
         if out is None:
-            sys.stdout.writelines(f"{line}\n" for line in lines)
+            if json:
+                document([loads(line) for line in lines])
+            else:
+                sys.stdout.writelines(f"{line}\n" for line in lines)
             return
         with new_file(out) as new, new.open("x", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
+        if json:
+            document({"file": str(out)})
 
 
 @app.command("import")
