@@ -323,7 +323,7 @@ def test_a_slow_server_holds_up_no_trial(chat):
     meanwhile = propose()
     assert meanwhile["width"] not in (5, 6)
     history.add(Trial(1, meanwhile))
-    (call,) = [each for each in threading.enumerate() if isinstance(each, _llm_client.Call)]
+    call = strategy.state_of(history.outside, dict).call
     held.set()
     call.join(60)
     history.add(Trial(2, propose()))
