@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         surrogates,
         tasks,
         testing,
+        transfer,
     )
     from archwright.adapt import elastic, pretrained, shrink
     from archwright.datasets import Data, data
@@ -123,6 +124,7 @@ _HOME = {
     **dict.fromkeys(("Supernet", "SupernetEvaluator"), "supernet"),
     **dict.fromkeys(("Task", "task"), "tasks"),
     **dict.fromkeys(("History", "Objective", "Trial"), "trials"),
+    "transfer": "",
 }
 
 __all__ = [
@@ -197,6 +199,7 @@ __all__ = [
     "tasks",
     "template",
     "testing",
+    "transfer",
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archwright.cli import _check, _draw, _explain, _export, _report, _serve, _store, _ui, _verify
+from archwright.cli import _check, _draw, _explain, _export, _kb, _report, _serve, _store, _ui, _verify
 from archwright.cli._listing import Kind, entries
 from archwright.cli._options import (
     Baseline,
@@ -22,6 +22,7 @@ from archwright.cli._options import (
     Json,
     Minutes,
     OfTrial,
+    Priors,
     Retries,
     Run,
     SkipBroken,
@@ -31,6 +32,7 @@ from archwright.cli._options import (
     TrialMemory,
     Trials,
     TrialSeconds,
+    WarmStart,
     Workers,
 )
 from archwright.errors import ArchwrightError
@@ -132,6 +134,8 @@ def search(
         typer.Option(help="Constraint, such as 'parameters<=1e6' or 'latency_ms<=5'; may be repeated."),
     ] = None,
     start: Starts = None,
+    warm_start: WarmStart = None,
+    prior: Priors = None,
     inherit: Annotated[
         bool, typer.Option(help="Initialise each trial with the weights of the most similar good trial before it.")
     ] = False,
@@ -216,40 +220,27 @@ def search(
     json: Json = False,
 ) -> None:
     """Search for a network on data, and train the best one."""
+    from archwright.cli import _named as named
     from archwright.cli._console import warnings_as_lines
-    from archwright.cli._named import (
-        default_trials,
-        evaluator_for,
-        free_folder,
-        parse_executor,
-        parse_fidelity,
-        parse_options,
-        parse_scheduler,
-        parse_space,
-        parse_start,
-        parse_strategy,
-        parse_trackers,
-        parse_workers,
-    )
     from archwright.cli._render import Display
     from archwright.evaluate import Training
     from archwright.study import Budget, check_run_folder, counting_from
     from archwright.study import search as run_search
     from archwright.tasks import task as load_task
 
-    path = out or free_folder(Path("runs") / Path(data).stem)
+    path = out or named.free_folder(Path("runs") / Path(data).stem)
     check_run_folder(path)
     target_column = label[0] if label and len(label) == 1 else label
     given: dict[str, Any] = {"target": target_column, "ignore": ignore, "size": size, "max_gigabytes": max_gigabytes}
     given |= {"validation_file": validation, "test_file": test, "skip_broken": skip_broken}
-    given |= parse_options(option or ())
+    given |= named.parse_options(option or ())
     with warnings_as_lines():
-        trackers = parse_trackers(track or ())
-        chosen_strategy = strategy if strategy == "auto" else parse_strategy(strategy)
-        chosen_scheduler = scheduler if scheduler == "auto" else parse_scheduler(scheduler)
+        trackers = named.parse_trackers(track or ())
+        chosen_strategy = strategy if strategy == "auto" else named.parse_strategy(strategy)
+        chosen_scheduler = scheduler if scheduler == "auto" else named.parse_scheduler(scheduler)
         aim = load_task(data, task, **{name: value for name, value in given.items() if value is not None})
     assert aim.space is not None
-    chosen = parse_space(space or aim.space, **aim.space_options)
+    chosen = named.parse_space(space or aim.space, **aim.space_options)
     training = Training(
         aim,
         epochs=epochs,
@@ -260,19 +251,21 @@ def search(
         processes=processes,
     )
     if trials is None and minutes is None:
-        trials = default_trials(chosen_strategy, evaluator)
+        trials = named.default_trials(chosen_strategy, evaluator)
     shown = Display(quiet=json)
     shown.loaded(aim)
     with warnings_as_lines(None if json else shown.err), counting_from(context.obj):
         study = run_search(
             chosen,
-            evaluator_for(evaluator, training, chosen_strategy, repeats),
+            named.evaluator_for(evaluator, training, chosen_strategy, repeats),
             strategy=chosen_strategy,
             scheduler=chosen_scheduler,
-            fidelity=None if fidelity is None else parse_fidelity(fidelity),
+            fidelity=None if fidelity is None else named.parse_fidelity(fidelity),
             screen=screen,
             constraints=constraint or (),
-            starts=None if start is None else [parse_start(each) for each in start],
+            starts=None if start is None else [named.parse_start(each) for each in start],
+            warm_start=warm_start or (),
+            priors=named.parse_priors(prior or ()),
             inherit=inherit,
             objective=objective,
             costs=on or (),
@@ -284,11 +277,11 @@ def search(
             final=0 if no_final else final,
             baseline=baseline,
             ensemble=ensemble,
-            workers=parse_workers(workers or "1"),
+            workers=named.parse_workers(workers or "1"),
             trial_seconds=trial_seconds,
             trial_memory=trial_memory,
             retries=retries,
-            executor=parse_executor(executor or "processes"),
+            executor=named.parse_executor(executor or "processes"),
             callbacks=[*shown.callbacks, *trackers],
             progress=False,
         )
@@ -485,6 +478,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(_store.app)
+app.add_typer(_kb.app)
 
 
 @app.command("list")

@@ -91,6 +91,25 @@ def parse_scheduler(text: str) -> Scheduler:
     return schedulers.create(name, **{key: _value(value) for key, value in settings.items()})
 
 
+def parse_priors(texts: Iterable[str]) -> dict[str, Any]:
+    """Return the priors of texts such as "width=64@0.9".
+
+    Raises:
+        StudyError: A text has another form.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, given = text.partition("=")
+        value, at, sure = given.rpartition("@")
+        try:
+            found[name.strip()] = (_value(value), float(sure)) if at else _value(given)
+        except ValueError:
+            raise StudyError(f"--prior {text}: the confidence is a number from 0 to 1, not {sure!r}") from None
+        if not equals or not name.strip():
+            raise StudyError(f"--prior {text}: give NAME=VALUE or NAME=VALUE@CONFIDENCE, such as width=64@0.9")
+    return found
+
+
 def parse_options(texts: Iterable[str]) -> dict[str, Any]:
     """Return the options of a task, of texts such as "horizon=96".
 

@@ -57,6 +57,22 @@ Starts = Annotated[
         "repeated. By default, the strategy auto tries a few known designs."
     ),
 ]
+WarmStart = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="RUN",
+        help="Earlier search with the same objective, to learn from: a run folder, a folder of runs, or a database. "
+        "May be repeated.",
+    ),
+]
+Priors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prior",
+        metavar="NAME=VALUE[@CONFIDENCE]",
+        help="Value of a decision that is believed to be good, such as width=64@0.9; may be repeated.",
+    ),
+]
 Workers = Annotated[
     str | None,
     typer.Option(

@@ -15,7 +15,7 @@ from archwright.schedulers._brackets import Brackets, cost, hyperband
 from archwright.schedulers._ladder import Ladder
 from archwright.schedulers._rungs import Rungs, rungs
 from archwright.space import Architecture, Space
-from archwright.strategies import Random, Strategy, unseen_near
+from archwright.strategies import Random, Strategy, initial, unseen_near
 from archwright.trials import History, Trial
 
 
@@ -112,7 +112,7 @@ class DEHB(Scheduler):
         target = self._members(held.views[level], size).get(len(held.views[level].trials) % size)
         parents = self._parents(held, ladder, level)
         if target is None or len(parents) < 3:
-            return space.sample(rng)
+            return initial(space, history, rng)
         chosen = rng.choice(len(parents), 3, replace=False)
         x1, x2, x3 = (space.encode(parents[place].architecture) for place in chosen)
         mutant = x1 + self.factor * (x2 - x3)

@@ -35,6 +35,7 @@ DOCUMENTS = (
     "workers",
     "samples",
     "data",
+    "background",
 )
 """The documents of a study, each a JSON value."""
 

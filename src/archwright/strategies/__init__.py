@@ -16,6 +16,7 @@ from archwright.strategies._evolution import Evolution
 from archwright.strategies._genetic import Genetic
 from archwright.strategies._grid import Grid
 from archwright.strategies._hyperopt import Hyperopt
+from archwright.strategies._initial import initial, openings
 from archwright.strategies._llm import LLM
 from archwright.strategies._local import LocalSearch
 from archwright.strategies._mapelites import MapElites
@@ -84,8 +85,10 @@ __all__ = [
     "entries",
     "episode_layout",
     "for_objectives",
+    "initial",
     "name_of",
     "names",
+    "openings",
     "options",
     "register",
     "unseen_near",

@@ -10,6 +10,7 @@ import numpy as np
 from archwright._checks import check_counts, check_numbers, check_positive
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._initial import initial
 from archwright.strategies._mutants import new_mutant
 from archwright.trials import History, Trial
 
@@ -69,7 +70,7 @@ class SimulatedAnnealing(Strategy):
         for trial in history.complete[walk.replayed :]:
             self._replay(walk, trial, history)
         if walk.current is None:
-            return space.sample(rng)
+            return initial(space, history, rng)
         return new_mutant(space, history, walk.current.architecture, rng)
 
     def _replay(self, walk: _Walk, trial: Trial, history: History) -> None:

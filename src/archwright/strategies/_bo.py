@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,10 +13,12 @@ from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
 from archwright.strategies._bo_model import Model, lateness
+from archwright.strategies._initial import initial
 from archwright.strategies._pool import near_and_random, pool
 from archwright.surrogates import (
     KERNELS,
     Posterior,
+    RankWeighted,
     kernel_for,
     log_expected_improvement,
     squash,
@@ -26,6 +29,7 @@ from archwright.trials import History
 
 Acquisition = Literal["noisy-ei", "log-ei", "ucb", "thompson"]
 
+_BELIEF = 10.0  # beta of piBO
 _DRAWN = 500  # candidates of a joint draw, whose cost grows with their cube
 _PARENTS = 10  # the best trials, whose mutants are candidates of a ranking
 _CANDIDATES = 600  # of a ranking of a large space, at least
@@ -47,6 +51,10 @@ class BayesianOptimisation(Strategy):
 
     With 14 or more running trials, candidates are ranked by the upper confidence bound (for "thompson" by a sample),
     and proposed in that order, until an eighth as many trials have ended and are taken into the model.
+
+    Earlier runs are Gaussian processes of their own in a rank-weighted ensemble (RGPE, `surrogates.rank_weights`). A
+    prior p of the user's adds (10 / trials) log p(a) to the acquisition (piBO: Hvarfner et al., ICLR 2022, where the
+    acquisition is multiplied by p to that power; log EI is what is maximised here).
 
     Args:
         kernel: The kernel over architectures. "network": on the decisions, how often each option is chosen, features of
@@ -86,7 +94,7 @@ class BayesianOptimisation(Strategy):
         ended = len(history.finished) // late * late
         count = len(history.complete) - sum(trial.state == "complete" for trial in history.finished[ended:])
         if count < self.initial:
-            return space.sample(rng)
+            return initial(space, history, rng)
         model = self.state_of(history, lambda: Model(kernel_for(space, self.kernel)))
         model.learn(history, count, late)
         scores = squash(np.asarray(history.scores[:count]))[model.observed]
@@ -99,7 +107,17 @@ class BayesianOptimisation(Strategy):
         candidates, posterior, open_ = model.predict(space, history, lambda: pool(space, history, rng))
         if not open_.any():
             return space.sample(rng)
-        return candidates[int(np.argmax(self._worth(posterior, scores, open_, rng)))]
+        worth = self._worth(posterior, scores, open_, rng) + self._belief(space, history, candidates)
+        return candidates[int(np.argmax(worth))]
+
+    def _belief(
+        self, space: Space, history: History, candidates: Sequence[Architecture]
+    ) -> NDArray[np.float64] | float:
+        """Return (n,) what the prior adds to the acquisition: beta / trials x log density."""
+        prior = history.background.prior
+        if not prior:
+            return 0.0
+        return _BELIEF / len(history.complete) * prior.log_ratios(space, candidates)
 
     def _ranking(
         self, model: Model, space: Space, history: History, ended: int, late: int, scores: NDArray[np.float64]
@@ -117,11 +135,12 @@ class BayesianOptimisation(Strategy):
 
         candidates, posterior, open_ = model.predict(space, history, draw, counts_running=False)
         worth = self._worth(posterior, scores, np.ones_like(open_), rng, ranks=True)
+        worth += self._belief(space, history, candidates)
         return [candidates[index] for index in np.argsort(-worth, kind="stable")]
 
     def _worth(
         self,
-        posterior: Posterior,
+        posterior: Posterior | RankWeighted,
         scores: NDArray[np.float64],
         open_: NDArray[np.bool_],
         rng: np.random.Generator,

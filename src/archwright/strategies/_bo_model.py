@@ -10,8 +10,9 @@ import scipy
 from numpy.typing import NDArray
 
 from archwright.space import Architecture, Space
+from archwright.strategies._earlier import EarlierModels
 from archwright.strategies._pool import everything, positions
-from archwright.surrogates import Posterior, Rows, Term, fit_parameters, squash
+from archwright.surrogates import Posterior, RankWeighted, Rows, Term, fit_parameters, squash
 from archwright.trials import History
 
 _ENTRIES = 20_000_000  # the most observations x candidates for which a whole space is judged: 160 MB
@@ -37,6 +38,10 @@ class Model:
     marked: int = 0  # how many trials are marked there
     ranked: tuple[int, int] = (0, 0)  # how many trials had ended at the last ranking, and until the next one
     ranking: Sequence[Architecture] = ()  # candidates, the best first
+    earlier: EarlierModels | None = None  # those of earlier runs
+    everywhere: list[Posterior] = field(default_factory=list)  # those over all of a small space
+    weights: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))  # of the earlier models, and of this one
+    weighed: int = 0  # how many trials the weights follow from
 
     @property
     def observed(self) -> NDArray[np.intp]:
@@ -63,10 +68,17 @@ class Model:
             self.parameters = fit_parameters(self.terms, [rows[:due] for rows in self.rows], self.seen(scores))
             self.kept = telling(scores)
             self.fitted, self.posterior = due, None
+        if history.background.runs and self.weighed != count:
+            self.earlier = self.earlier or EarlierModels(self.terms, self.seen)
+            self.earlier.fit(history)
+            self.weights = self.earlier.weights(
+                self.rows, self.seen(np.asarray(history.scores[:count])), self.parameters
+            )
+            self.weighed = count
 
     def predict(
         self, space: Space, history: History, draw: Callable[[], Sequence[Architecture]], *, counts_running: bool = True
-    ) -> tuple[Sequence[Architecture], Posterior, NDArray[np.bool_]]:
+    ) -> tuple[Sequence[Architecture], Posterior | RankWeighted, NDArray[np.bool_]]:
         """Return candidates, the posterior over them, and which of them have not been proposed.
 
         Args:
@@ -94,7 +106,21 @@ class Model:
         posterior.observe(rows, len(observed))
         if counts_running and (running := [trial.architecture for trial in history.running]):
             posterior.observe(self._joined(rows, running), len(observed) + len(running))
-        return candidates, posterior, open_
+        return candidates, self._mixed(posterior, rows), open_
+
+    def _mixed(self, posterior: Posterior, rows: Sequence[Rows]) -> Posterior | RankWeighted:
+        """Return the posterior with those of earlier runs that have a weight."""
+        if self.earlier is None or self.weights[-1] == 1:
+            return posterior
+        models, kept = self.earlier.models, np.flatnonzero(self.weights[:-1])
+        if posterior is self.posterior:  # over all of a small space
+            if not self.everywhere:
+                self.everywhere = [model.posterior(posterior.candidates) for model in models]
+            candidates = [(self.everywhere[place], models[place].scores) for place in kept]
+        else:
+            candidates = [(models[place].posterior(posterior.candidates), models[place].scores) for place in kept]
+        observed = [models[place].at(rows)[0] for place in kept]
+        return RankWeighted(posterior, candidates, observed, self.weights[[*kept, -1]])
 
     def _open(self, space: Space, history: History) -> NDArray[np.bool_]:
         """Tell which architectures of a small space have not been proposed; each trial is looked up once."""

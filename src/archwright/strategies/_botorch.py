@@ -14,6 +14,7 @@ from archwright._checks import check_counts, check_options
 from archwright.errors import require
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._initial import initial
 from archwright.strategies._parts import Part, parts, split
 from archwright.strategies._pool import everything, near_and_random, pool
 from archwright.surrogates import clipped, squash
@@ -93,7 +94,7 @@ class BoTorch(Strategy):
         """Return the candidate for which the acquisition is greatest, or a random start."""
         candidates = self._candidates(space, history, rng) if len(history.complete) >= self.initial else ()
         if not candidates:
-            return space.sample(rng)
+            return initial(space, history, rng)
         from archwright.strategies._botorch_model import (
             acquisition_values,
             hypervolume_improvement,

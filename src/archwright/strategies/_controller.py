@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from archwright.evaluate import seeded
 from archwright.space import Architecture, Space
+from archwright.strategies._earlier import earlier_histories
 from archwright.strategies._episode import Episode, episode_layout, first_new, moves
 from archwright.trials import History
 
@@ -190,12 +191,18 @@ class Learner:
     scaled: bool = False  # whether the advantages of a batch are divided by their standard deviation
     baseline: float = field(default=0.5, init=False)
     replayed: int = field(default=0, init=False)
+    is_ready: bool = field(default=False, init=False)  # whether it has learnt from earlier runs
 
     def __post_init__(self) -> None:
         self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=self.rate, fused=True)
 
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Learn what there is to learn, and return a draw of the policy."""
+        if not self.is_ready:
+            for earlier in earlier_histories(history):
+                self.replay(earlier)
+                self.replayed = 0
+            self.is_ready = True
         self.replay(history)
         return drawn(self.controller, space, history, rng)
 

@@ -9,6 +9,7 @@ import numpy as np
 from archwright._checks import check_counts
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._initial import initial
 from archwright.strategies._mutants import new_mutant
 from archwright.trials import History
 
@@ -51,7 +52,7 @@ class Evolution(Strategy):
         """Return a mutated copy of the best of `sample` random members of the population."""
         complete = len(history.complete)
         if complete < self.population:
-            return space.sample(rng)
+            return initial(space, history, rng)
         size = min(complete, self.population + history.count_running)
         count = self.sample * size // self.population
         # Quicker than `integers` for so few.

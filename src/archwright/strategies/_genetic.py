@@ -10,6 +10,7 @@ import numpy as np
 from archwright._checks import check_counts, check_options, check_shares
 from archwright.space import Architecture, Crossover, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._initial import initial
 from archwright.strategies._mutants import mutated, new_mutant
 from archwright.trials import History, Trial
 
@@ -71,7 +72,7 @@ class Genetic(Strategy):
         """Return a child of the last complete generation; random without one."""
         members = self._members(history)
         if not members:
-            return space.sample(rng)
+            return initial(space, history, rng)
         child = self._select(members, rng).architecture
         if rng.random() < self.crossover_rate:
             child = space.crossover(child, self._select(members, rng).architecture, rng, self.crossover)

@@ -10,6 +10,7 @@ import numpy as np
 from archwright._checks import check_options
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._initial import initial
 from archwright.strategies._mutants import kicked
 from archwright.trials import History, Trial
 
@@ -70,7 +71,7 @@ class LocalSearch(Strategy):
         if left:
             return left[rng.integers(len(left))]
         if self.restart == "random" or history.best is None:
-            return space.sample(rng)
+            return initial(space, history, rng)
         return kicked(space, history.best.architecture, rng)
 
     def _replay(self, climb: _Climb, trial: Trial, space: Space, history: History) -> None:

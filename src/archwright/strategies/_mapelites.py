@@ -13,6 +13,7 @@ from archwright.cost import Counted
 from archwright.errors import CostError, StrategyError
 from archwright.space import Architecture, Choice, Decision, Space, Value
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._initial import initial
 from archwright.strategies._mutants import new_mutant
 from archwright.surrogates import Costs
 from archwright.trials import History, Trial
@@ -66,7 +67,7 @@ class MapElites(Strategy):
         """Return a mutated copy of the best of `sample` random elites; random at first."""
         complete = history.complete
         if len(complete) < self.initial:
-            return space.sample(rng)
+            return initial(space, history, rng)
         archive = self.state_of(history, _Archive)
         if not archive.replayed:
             costs = (self._cost(space, trial) for trial in complete[: self.initial])

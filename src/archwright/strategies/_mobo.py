@@ -12,6 +12,7 @@ from archwright._checks import check_counts, check_options
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
 from archwright.strategies._bo_model import Model
+from archwright.strategies._initial import initial
 from archwright.strategies._pool import near_and_random
 from archwright.strategies._views import Views
 from archwright.surrogates import (
@@ -78,7 +79,7 @@ class MultiObjectiveBO(Strategy):
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the candidate for which the acquisition is greatest, or a random start."""
         if len(history.complete) < max(2, self.initial):
-            return space.sample(rng)
+            return initial(space, history, rng)
 
         def begin() -> tuple[Views, list[Model]]:
             terms = kernel_for(space, self.kernel)

@@ -11,6 +11,7 @@ import numpy as np
 from archwright.space import Architecture, Space
 from archwright.strategies._base import register
 from archwright.strategies._evolution import Evolution
+from archwright.strategies._initial import initial
 from archwright.strategies._mutants import new_mutant
 from archwright.strategies._survival import standing
 from archwright.trials import History
@@ -47,7 +48,7 @@ class MultiObjectiveEvolution(Evolution):
         measured = (trial for trial in reversed(history.finished) if trial.state in ("complete", "infeasible"))
         alive = list(islice(measured, self.population))
         if len(alive) < self.population:
-            return space.sample(rng)
+            return initial(space, history, rng)
         drawn = [alive[place] for place in rng.choice(len(alive), size=min(self.sample, len(alive)), replace=False)]
         parent = drawn[int(standing(history, drawn).order()[0])]
         return new_mutant(space, history, parent.architecture, rng)

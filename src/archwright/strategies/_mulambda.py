@@ -9,6 +9,7 @@ import numpy as np
 from archwright._checks import check_counts
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._initial import initial
 from archwright.strategies._mutants import new_mutant
 from archwright.trials import History, Trial
 
@@ -53,7 +54,7 @@ class MuPlusLambda(Strategy):
         """Return a mutated copy of one of the parents; random while there are too few."""
         count = len(history.complete)
         if count < self.parents:
-            return space.sample(rng)
+            return initial(space, history, rng)
         chosen = self.state_of(history, _Parents)
         due = self.parents + (count - self.parents) // self.children * self.children
         if chosen.known < due:

@@ -10,6 +10,7 @@ import numpy as np
 from archwright._checks import check_counts, check_options, check_shares
 from archwright.space import Architecture, Crossover, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._initial import initial
 from archwright.strategies._mutants import mutated, new_mutant
 from archwright.strategies._survival import standing
 from archwright.trials import History, Trial
@@ -71,7 +72,7 @@ class NSGA2(Strategy):
                     alive.members = self._survivors(history, alive.members)
         alive.replayed = len(history.finished)
         if len(alive.members) < self.population:
-            return space.sample(rng)
+            return initial(space, history, rng)
         mother, father = (alive.members[int(rng.integers(self.population, size=2).min())] for _ in range(2))
         child = mother.architecture
         if rng.random() < self.crossover_rate:

@@ -10,6 +10,7 @@ import numpy as np
 from archwright._checks import check_counts
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._initial import initial
 from archwright.strategies._mutants import kicked
 from archwright.trials import History, Trial
 
@@ -48,7 +49,7 @@ class ParetoLocalSearch(Strategy):
         """Return a neighbour, not measured yet, of a random one of the front; random at first."""
         front = list(history.front) or sorted(history.infeasible, key=history.violation)[:1]
         if len(history.complete) + len(history.infeasible) < self.initial or not front:
-            return space.sample(rng)
+            return initial(space, history, rng)
         for place in rng.permutation(len(front)).tolist():
             left = [near for near in self._around(space, history, front[place]) if not history.seen(near)]
             if left:

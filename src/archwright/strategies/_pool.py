@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from archwright.space import Architecture, Space
+from archwright.strategies._initial import best_earlier
 from archwright.trials import History
 
 _SMALL = 2**16  # the largest space that is looked at as a whole
@@ -35,15 +36,18 @@ def pool(
 ) -> list[Architecture]:
     """Return architectures that were not proposed yet: all of a small space, else near the best ones and random.
 
-    They are distinct: at most `size` of a large space, half of them mutants of the best `parents`, fewer where few are
-    found, and none where everything has been proposed.
+    They are distinct: at most `size` of a large space, half of them mutants of the best `parents` of this search and of
+    earlier runs, and with a prior a quarter as many drawn from it; fewer where few are found, and none where everything
+    has been proposed.
     """
     found = everything(space)
     if found is None:
         scores = np.asarray(history.scores)
         best = [history.complete[index].architecture for index in np.argsort(-scores, kind="stable")[:parents]]
-        found = near_and_random(space, best, rng, size)
-    return [architecture for architecture in found if not history.seen(architecture)]
+        prior = history.background.prior
+        believed = [prior.sample(space, rng) for _ in range(size // 4)] if prior else []
+        found = [*near_and_random(space, [*best, *best_earlier(history)[:parents]], rng, size), *believed]
+    return [architecture for architecture in dict.fromkeys(found) if not history.seen(architecture)]
 
 
 def near_and_random(

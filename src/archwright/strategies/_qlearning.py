@@ -13,6 +13,7 @@ import numpy as np
 from archwright._checks import check_counts, check_positive, check_shares, check_switches
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, register
+from archwright.strategies._earlier import earlier_histories
 from archwright.strategies._episode import Episode, Move, first_new, moves
 from archwright.trials import History, Trial
 
@@ -61,6 +62,7 @@ class _Agent:
     """What has been learnt from the first `replayed` complete trials."""
 
     replayed: int = 0
+    is_ready: bool = False  # whether it has learnt from earlier runs
     values: Values = field(default_factory=lambda: defaultdict(dict))
     averages: Values = field(default_factory=lambda: defaultdict(dict))  # by the step alone, from shaped rewards
     memory: list[tuple[list[Visit], float]] = field(default_factory=list)  # episodes with their scores
@@ -133,6 +135,12 @@ class QLearning(Strategy):
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the architecture of an epsilon-greedy episode, unseen if possible."""
         agent = self.state_of(history, _Agent)
+        if not agent.is_ready:
+            agent.is_ready = True
+            for earlier in earlier_histories(history):
+                for trial in earlier.complete:
+                    self._learn(agent, space, earlier, trial)
+                agent.memory, agent.ladder, agent.replayed = [], [], 0
         for trial in history.complete[agent.replayed :]:
             self._learn(agent, space, history, trial)
         epsilon = exploration_at(len(history.complete), self.exploration, self.epsilon)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from archwright.evaluate import seeded
 from archwright.space import Architecture, Space
+from archwright.strategies._earlier import earlier_histories
 from archwright.strategies._episode import Episode, episode_layout, retrace
 from archwright.strategies._qlearning import standing
 from archwright.trials import History
@@ -119,9 +120,15 @@ class DeepAgent:
         self.memory: list[tuple[Record, float]] = []  # episodes with their scores
         self.ladder: list[float] = []  # all scores in order
         self.replayed = 0
+        self.is_ready = False  # whether it has learnt from earlier runs
 
     def learn(self, history: History) -> None:
-        """Learn from every complete trial that has come since."""
+        """Learn from every complete trial that has come since; before the first from those of earlier runs."""
+        if not self.is_ready:
+            self.is_ready = True
+            for earlier in earlier_histories(history):
+                self.learn(earlier)
+                self.memory, self.ladder, self.replayed = [], [], 0
         settings = self.settings
         for trial in history.complete[self.replayed :]:
             entry = Record.of(self.space, trial.architecture), history.score(trial)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy
+from archwright.strategies._earlier import EarlierModels, relevant
+from archwright.strategies._initial import initial
 from archwright.strategies._pool import everything, near_and_random
 from archwright.surrogates import squash
 from archwright.trials import History
@@ -30,6 +32,7 @@ class _Ranked:
 
     trials: int = 0
     architectures: Sequence[Architecture] = ()
+    earlier: EarlierModels = field(default_factory=EarlierModels)
 
 
 class Ranked(Strategy):
@@ -37,6 +40,7 @@ class Ranked(Strategy):
 
     Candidates are ranked anew after `initial` complete trials and whenever `batch` more have been completed; of more
     than 20 times as many, one in 20. So proposals of trials that run side by side are different ones of one ranking.
+    Trials of earlier runs are learnt from, as long as such a run ranks the trials well (`surrogates.rank_weights`).
     A ranking follows from the trials before it and from the seed of the last of them, whoever is still running.
     """
 
@@ -47,15 +51,16 @@ class Ranked(Strategy):
         """Return the candidate that is ranked first of those not proposed yet, or a random start."""
         later = len(history.complete) - self.initial
         if later < 0:
-            return space.sample(rng)
+            return initial(space, history, rng)
         due = len(history.complete) - later % max(self.batch, later // _SHARE)
         ranked = self.state_of(history, _Ranked)
         if ranked.trials != due:
             measured = history.complete[:due]
+            earlier, theirs = relevant(space, history, due, ranked.earlier)
             found, worth = self._rank(
                 space,
-                [trial.architecture for trial in measured],
-                squash(np.asarray(history.scores[:due])),
+                [*earlier, *(trial.architecture for trial in measured)],
+                np.concatenate([theirs, squash(np.asarray(history.scores[:due]))]),
                 np.random.default_rng([measured[-1].seed, due]),
             )
             ranked.trials, ranked.architectures = due, [found[index] for index in np.argsort(-worth, kind="stable")]

@@ -12,6 +12,7 @@ from archwright._checks import check_counts, check_options
 from archwright.errors import StrategyError
 from archwright.space import Architecture, Space
 from archwright.strategies._base import Strategy, check_space, create, name_of, options, register
+from archwright.strategies._initial import initial
 from archwright.strategies._nsga3 import directions
 from archwright.strategies._oneshot import OneShot
 from archwright.strategies._views import Views
@@ -105,7 +106,7 @@ class Scalarised(Strategy):
     def propose(self, space: Space, history: History, rng: np.random.Generator) -> Architecture:
         """Return the inner strategy's proposal for the next weight vector; random at first."""
         if len(history.complete) < self.initial:
-            return space.sample(rng)
+            return initial(space, history, rng)
         views = self.state_of(history, lambda: Views(history, self._directions(history)))
         views.follow(history)
         return self._inner.propose(space, views.histories[len(history.trials) % len(views.histories)], rng)

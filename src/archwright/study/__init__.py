@@ -10,6 +10,7 @@ from archwright.study._describe import restore_evaluator
 from archwright.study._ensemble import Ensemble
 from archwright.study._folder import check_run_folder
 from archwright.study._found import Found, find_studies
+from archwright.study._knowledge import KnowledgeBase, KnownRun
 from archwright.study._nested import Nested
 from archwright.study._optuna import optuna_storage
 from archwright.study._progress import Progress
@@ -17,14 +18,18 @@ from archwright.study._propose import Planner
 from archwright.study._search import load, search
 from archwright.study._study import Study
 from archwright.study._verify import Verification, verify
+from archwright.study._warm import EarlierTrials
 
 __all__ = [
     "Baseline",
     "Best",
     "Budget",
     "Callback",
+    "EarlierTrials",
     "Ensemble",
     "Found",
+    "KnowledgeBase",
+    "KnownRun",
     "Nested",
     "Planner",
     "Progress",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from archwright import schedulers, strategies
 from archwright._scalars import is_whole
+from archwright._words import counted
 from archwright.errors import ArchwrightError, DataError, MissingExtra, SpaceError, StudyError
 from archwright.evaluate import Evaluator
 from archwright.schedulers import Full, Ladder
@@ -23,6 +24,8 @@ from archwright.space import Architecture, Space
 from archwright.strategies import Strategy
 from archwright.study._propose import Planner
 from archwright.study._proxy_filter import ProxyFilter
+from archwright.study._warm import told_background
+from archwright.transfer import Background
 from archwright.trials import Constraint, Objective
 
 if TYPE_CHECKING:
@@ -55,7 +58,10 @@ NO_EVALUATOR = (
 
 
 def describe(
-    planner: Planner, objectives: Sequence[Objective], reference: Mapping[str, float] | None = None
+    planner: Planner,
+    objectives: Sequence[Objective],
+    reference: Mapping[str, float] | None = None,
+    background: Background | None = None,
 ) -> dict[str, Any]:
     """Return what is written down when a study begins."""
     space = planner.space
@@ -86,7 +92,7 @@ def describe(
         "learned": None,
         "checkpoints": [],
         "digests": {},
-        "why": [],
+        "why": [] if background is None else told_background(background),
         "elapsed": 0.0,
         "settings": None,
         "baselines": None,
@@ -94,6 +100,7 @@ def describe(
         "workers": None,
         "samples": None,
         "data": None,
+        "background": background.to_json() if background else None,
     }
 
 
@@ -212,6 +219,21 @@ def differences(document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[
     if document["fingerprint"] != stored["fingerprint"]:
         lines.append("space: it has changed")
     return lines
+
+
+def check_joined(document: Mapping[str, Any], recorder: Recorder, *, resume: bool) -> None:
+    """Refuse to go on with a study that is there already, unless it is the same one and that was asked for."""
+    place, changed = recorder.place, differences(document, recorder.document)
+    told = "".join(f"\n  {line}" for line in changed)
+    if not resume:
+        where, given, out = ("path", "path", "out") if place.store is None else ("name", "store=, name=", "name")
+        command = "" if place.folder is None else f", `archwright resume {place.folder}`"
+        raise StudyError(
+            f"{place} holds a study already, with {counted(len(recorder.history.trials), 'trial')}. Continue it "
+            f"(resume=True, load({given}).resume(){command}), or choose another {where} (--{out}).{told}"
+        )
+    if changed:
+        raise StudyError(f"{place} holds a different study:{told}")
 
 
 def check_same_space(space: Space, document: Mapping[str, Any], place: object) -> None:

@@ -13,6 +13,7 @@ from archwright.study import _workers
 from archwright.study._baseline import Baseline
 from archwright.study._budget import Budget
 from archwright.study._ensemble import check_written
+from archwright.transfer import Background
 from archwright.trials import Constraint, metrics_from_json, parse_objectives
 
 _DIGITS = 9  # of the number of a trial
@@ -128,6 +129,10 @@ def _data(value: Any, what: str) -> None:
         text(each, f"{name!r} of {what}") if name == "checksum" else whole(each, f"{name[:50]!r} of {what}")
 
 
+def _background(value: Any, what: str) -> None:
+    Background.from_json(value)
+
+
 def _checkpoints(value: Any, what: str) -> None:
     for each in items(value, what):
         whole(each, f"a trial of {what}")
@@ -164,5 +169,6 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "workers": _workers.check_written,
     "samples": _samples,
     "data": _data,
+    "background": _background,
 }
 _NEEDED = {"created", "versions", "space", "fingerprint", "strategy", "objective", "seed", "results"}

@@ -11,7 +11,7 @@ from archwright._words import counted
 from archwright.errors import ArchwrightError, Exhausted, StrategyError, StudyError
 from archwright.schedulers import Full, Ladder, Scheduler
 from archwright.space import Architecture, Space
-from archwright.strategies import Random, Strategy
+from archwright.strategies import Random, Strategy, openings
 from archwright.study._feasibility import FeasibilityModel
 from archwright.study._prechecks import Prechecks
 from archwright.study._proxy_filter import ProxyFilter, ProxyScorer
@@ -137,7 +137,7 @@ class Planner:
 
         In an infinite space something seen may be proposed again, after as many tries.
         """
-        for start in self.starts:
+        for start in (*self.starts, *openings(self.space, history)):
             if not history.seen(start) and self.prechecks.keep(start):
                 return start
         rng = np.random.default_rng([self.seed, len(history.trials)])

@@ -21,6 +21,7 @@ from archwright.study._document import check_document
 from archwright.study._folder import DATABASE, check_database, check_links, claim
 from archwright.study._place import Place
 from archwright.study._workers import DEATHS
+from archwright.transfer import Background
 from archwright.trials import Constraint, History, Trial, metrics_from_json, parse_objectives
 
 if TYPE_CHECKING:
@@ -442,6 +443,8 @@ def _history(snapshot: Snapshot) -> History:
         constraints=map(Constraint.parse, bounds),
         reference=document["reference"],
     )
+    if document["background"] is not None:
+        history.background = Background.from_json(document["background"])
     over = [record for record in snapshot.records if record.ended is not None]
     over.sort(key=_order)
     history.restore([record.trial for record in snapshot.records], [record.trial for record in over])

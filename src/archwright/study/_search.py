@@ -23,10 +23,12 @@ from archwright.study._check import check_run, check_scheduler, check_strategy, 
 from archwright.study._clock import began
 from archwright.study._ensemble import check_ensemble
 from archwright.study._folder import inside_of
+from archwright.study._knowledge import from_knowledge
 from archwright.study._place import Place
 from archwright.study._progress import callbacks_of
 from archwright.study._proxy_filter import ProxyFilter, proxy_scorer
 from archwright.study._study import Study
+from archwright.study._warm import Source, told_background
 from archwright.study._workers import Workers
 from archwright.trials import Constraint, Objective, parse_constraints, parse_objectives
 
@@ -47,6 +49,8 @@ def search(
     fidelity: Mapping[str, tuple[float, float]] | None = None,
     screen: str | None = None,
     starts: Iterable[Mapping[str, Any]] | None = None,
+    warm_start: Source | Iterable[Source] = (),
+    priors: Mapping[str, Any] | None = None,
     inherit: bool = False,
     budget: Budget | None = None,
     final: bool | int = True,
@@ -94,6 +98,13 @@ def search(
             selects one of 16.
         starts: Architectures of the first trials. By default, the strategy "auto" starts with a few known good ones of
             a ready-made space (`archwright.spaces.starts`).
+        warm_start: Earlier studies with the same objective: run folders, folders of them, databases, or studies. Their
+            best architectures are tried early, and their trials fit the surrogate model, as far as they rank the new
+            trials well. Decisions are matched by name; what is used is copied into the record of this study, which
+            resumes without them, whatever `warm_start` is then. When not given, the strategy "auto" takes the most
+            similar runs of the user's knowledge base (`archwright.study.KnowledgeBase`), if there is one.
+        priors: Values of decisions that are believed to be good, such as `{"width": 64, "*.depth": (3, 0.9)}`, by name,
+            the last part of a path or a pattern; the second number is a confidence from 0 to 1, 0.75 when not given.
         inherit: Whether a trial is initialised with the weights of the most similar of the best trials before it. The
             final training starts from scratch.
         budget: The search budget, such as `Budget(trials=100, minutes=10)`.
@@ -168,6 +179,9 @@ def search(
     else:
         aims, why = default_objectives(measure, strategy, budget)
     bounds = parse_constraints(constraints)
+    if strategy == "auto" and before is None and not warm_start:
+        warm_start, told = from_knowledge(measure.task, where, aims)
+        why = (*why, *told)
     measure = with_costs(measure, aims, bounds, costs)
     check_metrics_known(measure, aims, bounds)
     baselines = has_baselines(baseline, strategy, measure, budget)
@@ -208,6 +222,8 @@ def search(
         screen=screen,
         constraints=plan.constraints,
         starts=plan.starts,
+        warm_start=warm_start,
+        priors=priors,
         objective=aims,
         seed=seed,
         path=path,
@@ -215,7 +231,7 @@ def search(
         name=name,
         resume=resume,
     )
-    why, study.forecast = (*why, *plan.why), plan.forecast
+    why, study.forecast = (*why, *plan.why, *told_background(study.history.background)), plan.forecast
     return study._run(
         measure, budget, final, ensemble, callbacks, settings, why=why, baselines=baselines, scorer=scorer, start=start
     )

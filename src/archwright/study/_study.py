@@ -37,6 +37,7 @@ from archwright.study._proxy_filter import ProxyFilter, ProxyScorer, proxy_score
 from archwright.study._recorder import Recorder
 from archwright.study._reduced import as_ladder
 from archwright.study._results import Results
+from archwright.study._warm import Source, background_of
 from archwright.study._workers import Workers
 from archwright.trials import Constraint, Objective, Trial, parse_constraints, parse_objectives
 
@@ -76,6 +77,8 @@ class Study(Results):
             rejected.
         starts: Architectures of the first trials, in this order; those that violate a constraint which is checked
             before training are omitted.
+        warm_start: Earlier studies, as in `aw.search`.
+        priors: Believed values of decisions, as in `aw.search`.
         reference: The reference point of the hypervolume: values of the objectives by metric. By default a little worse
             than the worst of the first ten complete trials.
 
@@ -125,6 +128,8 @@ class Study(Results):
         screen: str | None = None,
         constraints: str | Constraint | Iterable[str | Constraint] = (),
         starts: Iterable[Mapping[str, Any]] = (),
+        warm_start: Source | Iterable[Source] = (),
+        priors: Mapping[str, Any] | None = None,
         reference: Mapping[str, float] | None = None,
     ) -> None:
         seed, inherit = scalar(seed), bool(inherit)
@@ -149,10 +154,12 @@ class Study(Results):
         bounds = parse_constraints(constraints)
         first = tuple(dict.fromkeys(map(space.canonical, starts)))
         self._planner = Planner(space, strategy, scheduler, ladder, seed, inherit, screened, bounds, first)
-        document = describe.describe(self._planner, objectives, reference)
+        is_new = not (resume and self._recorder.place.holds_study())  # else the record has what earlier runs have left
+        known = background_of(warm_start, priors, space, objectives, self._recorder.place) if is_new else None
+        document = describe.describe(self._planner, objectives, reference, known)
         try:
             if not self._recorder.create(document):
-                self._join(document, resume=resume)
+                describe.check_joined(document, self._recorder, resume=resume)
         except BaseException:
             self.close()
             raise
@@ -427,20 +434,6 @@ class Study(Results):
                 yield
             finally:
                 self._runner = runner
-
-    def _join(self, document: Mapping[str, Any], *, resume: bool) -> None:
-        place = self._recorder.place
-        changed = describe.differences(document, self._recorder.document)
-        told = "".join(f"\n  {line}" for line in changed)
-        if not resume:
-            where, given, out = ("path", "path", "out") if place.store is None else ("name", "store=, name=", "name")
-            command = "" if place.folder is None else f", `archwright resume {place.folder}`"
-            raise StudyError(
-                f"{place} holds a study already, with {counted(len(self.trials), 'trial')}. Continue it "
-                f"(resume=True, load({given}).resume(){command}), or choose another {where} (--{out}).{told}"
-            )
-        if changed:
-            raise StudyError(f"{place} holds a different study:{told}")
 
     def _run(
         self,

@@ -143,7 +143,8 @@ def _replay(study: Study, planner: Planner, records: list[Record]) -> Iterator[t
     """Yield how each proposal that is made again differs from the record."""
     reference = study._recorder.document["reference"]
     history = History(study.objectives, constraints=study.constraints, reference=reference)
-    history.learned, history.outside.is_replay = study.learned, True
+    history.learned, history.background = study.learned, study.history.background
+    history.outside.is_replay = True
     over = sorted((record for record in records if record.ended is not None), key=lambda record: record.ended or 0)
     count = 0  # trials that have ended
     for record in records:

@@ -31,6 +31,7 @@ from archwright.surrogates._network import CostModel, cell_features
 from archwright.surrogates._predictors import PREDICTORS
 from archwright.surrogates._proxies import ProxyModel
 from archwright.surrogates._quality import PredictorQuality, evaluate_predictor
+from archwright.surrogates._rgpe import EarlierModel, RankWeighted, rank_weights
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 from archwright.surrogates._trees import BoostedTrees
 from archwright.surrogates._wl import as_graph, wl_histogram
@@ -44,6 +45,7 @@ __all__ = [
     "Costs",
     "Counts",
     "Decisions",
+    "EarlierModel",
     "Encoding",
     "Ensemble",
     "Fitted",
@@ -57,6 +59,7 @@ __all__ = [
     "PredictorQuality",
     "Proxies",
     "ProxyModel",
+    "RankWeighted",
     "Rows",
     "Term",
     "Tree",
@@ -72,6 +75,7 @@ __all__ = [
     "kernel_for",
     "log_expected_hypervolume_improvement",
     "log_expected_improvement",
+    "rank_weights",
     "squash",
     "terms_for",
     "upper_confidence_bound",

@@ -194,6 +194,16 @@ class Posterior:
             scores - (self._noise + _JITTER) * scipy.linalg.cho_solve((self._lower[:n, :n], True), scores)
         )
 
+    def leave_one_out(self, scores: Array) -> tuple[Array, Array]:
+        """Return (n,) means and (n,) deviations at the observed architectures, each without its own score.
+
+        Rasmussen and Williams, 2006, equation 5.12; the parameters are not fitted anew.
+        """
+        n = len(scores)
+        inverse = scipy.linalg.cho_solve((self._lower[:n, :n], True), np.eye(n))
+        own = np.diag(inverse)
+        return np.asarray(scores - inverse @ scores / own), np.sqrt(1 / own)
+
     def covariance(self, chosen: NDArray[np.intp]) -> Array:
         """Return the (k, k) posterior covariances of some of the candidates."""
         rows = [rows[chosen] for rows in self.candidates]

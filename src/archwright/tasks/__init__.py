@@ -7,6 +7,7 @@ from archwright.tasks._detection import Detection
 from archwright.tasks._forecasting import Forecasting
 from archwright.tasks._language import LanguageModel
 from archwright.tasks._make import as_task, task
+from archwright.tasks._meta_features import meta_features
 from archwright.tasks._multilabel import MultiLabel
 from archwright.tasks._recommendation import Recommendation
 from archwright.tasks._registry import entries, register
@@ -47,6 +48,7 @@ __all__ = [
     "fit_within",
     "leaves",
     "map_tensors",
+    "meta_features",
     "register",
     "rouge_l",
     "size_of",

@@ -14,6 +14,7 @@ import numpy as np
 from archwright.errors import EvaluationError, StudyError
 from archwright.evaluate import Learned
 from archwright.space import Architecture, Space
+from archwright.transfer import Background
 from archwright.trials._constraint import Constraint
 from archwright.trials._objective import Objective, canonical
 from archwright.trials._outside import Outside
@@ -46,6 +47,7 @@ class History:
         constraints: The constraints.
         learned: The result of the evaluator's preparation before the first trial, if any.
         outside: What reached the search from outside, such as the replies of a server.
+        background: Earlier runs and the prior of the user, which strategies read.
 
     Example:
         >>> import archwright as aw
@@ -70,6 +72,7 @@ class History:
         if reference is not None:
             self._reference = self.values({canonical(name): value for name, value in reference.items()})
         self.learned: Learned | None = None
+        self.background: Background = Background() if within is None else within.background
         self._trials: list[Trial] = []
         self._finished: list[Trial] = []
         self._complete: list[Trial] = []
