@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -253,6 +254,33 @@ def test_a_part_that_cannot_be_traced_is_kept_whole() -> None:
     torch.testing.assert_close(space.build({"0.width": 8})(x), network(x))
     with pytest.raises(RelaxationError, match="no such module"):
         aw.elastic(network, (3,), width=(0.5,), whole=["7"])
+
+
+def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        vocab_size=20,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=32,
+        max_position_embeddings=12,
+        num_labels=3,
+    )
+    torch.manual_seed(0)
+    network = transformers.BertForSequenceClassification(config).eval()
+    network.save_pretrained(tmp_path)
+    tokens, mask = torch.randint(0, 20, (3, 6)), torch.ones(3, 6, dtype=torch.int64)
+    mask[:, 4:] = 0
+    spec = aw.TensorSpec((6,), "int64")
+    space = aw.elastic(tmp_path, [spec, spec], heads=(0.5,), feed_forward=(0.5,), depth=True)
+    assert space.size == 3**4  # of each branch: none, half of it, or all
+    found = space.build(largest(space)).eval()(tokens, mask)
+    torch.testing.assert_close(found, network(tokens, attention_mask=mask).logits, rtol=1e-4, atol=1e-5)
+    alone = aw.elastic(str(tmp_path), spec, heads=(0.5,))
+    torch.testing.assert_close(alone.build(largest(alone)).eval()(tokens), network(tokens).logits, rtol=1e-4, atol=1e-5)
+    with pytest.raises(RelaxationError, match="holds no model"):
+        aw.elastic(tmp_path / "nothing", spec, heads=True)
 
 
 def test_shares_are_checked() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from archwright._scalars import is_number
 from archwright.adapt._groups import Axis, Group
+from archwright.adapt._huggingface import load_folder
 from archwright.adapt._reader import Constant, Reader
 from archwright.adapt._trace import Emitter, Value, arguments, traced
 from archwright.adapt._trained import Slices, pretrained
@@ -24,7 +26,7 @@ Sizes = bool | Sequence[float]
 
 
 def elastic(
-    model: nn.Module,
+    model: nn.Module | str | Path,
     example_input: Any,
     *,
     depth: bool = False,
@@ -50,7 +52,9 @@ def elastic(
     that meet anything else, such as a concatenation along them or a grouped convolution, keep their number.
 
     Args:
-        model: A trained network. It is not changed.
+        model: A trained network, which is not changed; or a local folder of Hugging Face with a
+            BertForSequenceClassification, whose inputs are the tokens, or the tokens and the attention mask, of the
+            length of the example.
         example_input: The input, as for `Space`: a shape without the batch, a tensor, or several of them.
         depth: Whether each residual branch that keeps its shape may be left out.
         width: Shares of the channels of convolutions and of the hidden units of linear layers, such as `(0.25, 0.5)`;
@@ -89,6 +93,8 @@ def elastic(
     specs = as_specs(example_input)
     if specs is None:
         raise SpaceError("elastic traces the network with an input: give example_input, a shape without the batch")
+    if isinstance(model, str | Path):
+        model = load_folder(model)
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
     module = copy.deepcopy(model).cpu()
     inputs = drawn_for(specs)
@@ -212,6 +218,7 @@ def _check_same(space: Space, module: nn.Module, inputs: Sequence[Tensor]) -> No
     """Refuse an expression that does not compute what the network does."""
     network = space.build(largest(space)).eval()
     wanted, found = module.eval()(*inputs), network(*inputs)
+    wanted = getattr(wanted, "logits", wanted)  # of Hugging Face
     try:
         torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
     except (AssertionError, TypeError) as error:

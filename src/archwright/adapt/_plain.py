@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archwright.errors import RelaxationError
@@ -91,7 +90,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, given: nn.TransformerEncoderLayer, path: str) -> None:
         super().__init__()
         self.attention = TorchAttention(given.self_attn, f"{path}.self_attn").attention
-        self.norm_first, self.activation = given.norm_first, _activation(given.activation)
+        self.norm_first, self.activation = given.norm_first, activation_of(given.activation)
         self.up, self.down, self.drop = given.linear1, given.linear2, given.dropout
         self.norm1, self.norm2 = given.norm1, given.norm2
         self.dropout1, self.dropout2 = given.dropout1, given.dropout2
@@ -156,7 +155,19 @@ def _part(old: nn.Parameter | None, rows: slice) -> Any:
     return None if old is None else nn.Parameter(old[rows].detach().clone(), requires_grad=old.requires_grad)
 
 
-def _activation(given: Any) -> nn.Module:
-    if isinstance(given, nn.Module):
-        return given
-    return nn.GELU() if given is F.gelu else nn.ReLU()
+def activation_of(given: Any) -> nn.Module:
+    """Return an activation as a layer of torch."""
+    if type(given).__module__.startswith("torch.nn."):
+        made: nn.Module = given
+        return made
+    kinds: dict[str, type[nn.Module]] = {
+        "gelu": nn.GELU,
+        "relu": nn.ReLU,
+        "silu": nn.SiLU,
+        "tanh": nn.Tanh,
+        "GELUActivation": nn.GELU,
+    }
+    name = getattr(given, "__name__", type(given).__name__)
+    if name not in kinds:
+        raise RelaxationError(f"the activation {name} is not supported; those that are: {', '.join(kinds)}")
+    return kinds[name]()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,7 +99,7 @@ class Shrunk:
 
 
 def shrink(
-    model: nn.Module,
+    model: nn.Module | str | Path,
     training: Training,
     constraints: str | Iterable[str],
     *,
@@ -127,7 +126,7 @@ def shrink(
     For a search instead of step 2, use `aw.search(aw.elastic(...), aw.SupernetEvaluator(training, "sandwich"), ...)`.
 
     Args:
-        model: A trained network. It is not changed.
+        model: As in `elastic`.
         training: The task and the recipe of tuning.
         constraints: One or several upper bounds of costs, absolute or as a share of those of the network:
             "flops <= 0.5x", "parameters <= 1e5", "latency_ms <= 2".
@@ -160,7 +159,6 @@ def shrink(
     with seeded(seed, training.device):
         feed = Feed(task, task.train, setup)
         sample = list(_some(feed, size, samples, seed))
-        teacher = copy.deepcopy(model).to(training.device).eval().requires_grad_(False)
         if space is None:
             space = elastic(
                 model,
@@ -173,6 +171,8 @@ def shrink(
                 loss=lambda network: _loss(network.to(training.device), feed, sample),
             )
         full = largest(space)
+        teacher = space.build(full).to(training.device).eval().requires_grad_(False)
+        lay_out(teacher, setup.layout)
         bounds, costs = _bounds(constraints, space, full)
 
         def measured(architecture: Architecture) -> dict[str, float]:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from archwright.adapt._groups import Axis
+from archwright.adapt._huggingface import BertTokens, without_forward
 from archwright.adapt._plain import Attention, in_plain_layers, replaced
 from archwright.errors import RelaxationError
 
@@ -128,7 +129,11 @@ def traced(
             model.get_submodule(name)
         except AttributeError:
             raise RelaxationError(f"whole={name!r}: {type(model).__name__} has no such module") from None
-    module = in_plain_layers(replaced(copy.deepcopy(model))).eval()
+    plain = without_forward(copy.deepcopy(model), len(inputs))
+    if isinstance(plain, BertTokens):
+        plain.length = inputs[0].shape[1]
+        plain.places = nn.Parameter(plain.places[:, : plain.length].detach().clone())
+    module = in_plain_layers(replaced(plain)).eval()
     tracer = _Tracer(whole)
     try:
         graph = tracer.trace(module)
