@@ -35,9 +35,7 @@ def arm(name, data, arguments):
     training = aw.Training(data, epochs=arguments.epochs)
     options = {"constraints": LIMITS, "costs": ["cortex-m7"], "final": False, "path": None, "progress": False}
     budget = aw.Budget(trials=arguments.trials)
-    return aw.search(
-        space, training, strategy=strategy, budget=budget, baseline=False, seed=arguments.seed, **options
-    )
+    return aw.search(space, training, strategy=strategy, budget=budget, baseline=False, seed=arguments.seed, **options)
 
 
 if __name__ == "__main__":
