@@ -44,7 +44,7 @@ class Col2Im(nn.Module):
     def forward(self, columns: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Return (n, features, rows, columns) of (n, positions, features), and the image that they were taken of."""
         rows = (image.shape[2] - 1) // self.stride + 1
-        return columns.transpose(1, 2).unflatten(2, (rows, -1))
+        return torch.unflatten(columns.transpose(1, 2), 2, (rows, -1))
 
 
 class SinePositions(nn.Module):
