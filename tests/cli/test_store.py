@@ -36,7 +36,8 @@ def test_the_command(store, tmp_path, in_process):
     assert (status, "wrote" in out) == (0, True)
     status, out, _ = in_process("store", "export", store)
     assert out.splitlines() == list(export_studies(store))
-    assert in_process("store", "export", store, "--name", "first", "--out", tmp_path / "first.jsonl")[0] == 0
+    status, out, _ = in_process("store", "export", store, "--name", "first", "--out", tmp_path / "first.jsonl")
+    assert (status, out.split()[0], out.split()[-2:]) == (0, "wrote", ["21", "lines"])
     status, out, _ = in_process("store", "import", tmp_path / "first.jsonl", tmp_path / "copy.db", "--as", "third")
     assert (status, "'third'" in out) == (0, True)
     assert content(tmp_path / "copy.db", "third") == content(store, "first")

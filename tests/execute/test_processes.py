@@ -130,7 +130,7 @@ def test_each_point_of_a_curve_is_sent_once():
         curve.extend({"step": float(step), "value": 1.0} for step in range(points))
         ours.send(("answer", None))
         listener(Report(0, "progress", {"value": 1.0}, tuple(curve)))
-        kind, written, known, _ = ours.recv()
+        kind, written, known, *_ = ours.recv()
         return kind, known, len(written["curve"])
 
     assert [report(1) for _ in range(3)] == [("report", 0, 1), ("report", 1, 1), ("report", 2, 1)]

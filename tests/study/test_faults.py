@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from tests.execute.helpers import wait_for, wait_for_the_end, write
@@ -136,6 +137,42 @@ def test_what_a_candidate_changes_does_not_reach_the_next_in_its_process(tmp_pat
         if there.state == "complete":
             assert all(there.metrics[name] == 1.0 for name in ("folder", "variable", "mask", "dtype"))
             assert all(there.metrics[name] == trial.metrics[name] for name in drawn)
+
+
+def test_descriptors_that_a_candidate_closes_redirects_or_leaks_are_its_own(tmp_path):
+    def leak():
+        with suppress(OSError):
+            while True:
+                os.open(os.devnull, os.O_RDONLY)
+
+    faults = [
+        lambda: os.closerange(0, 3),
+        lambda: os.dup2(os.open(tmp_path / "elsewhere", os.O_CREAT | os.O_WRONLY), 1),
+        lambda: sys.stdout.close(),
+        lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2),
+        leak,
+        lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)),
+        lambda: None,
+    ]
+
+    def evaluate(candidate):
+        what = 3 * candidate.architecture["x"] + candidate.architecture["y"]
+        print("out of", what)  # noqa: T201
+        print("problem of", what, file=sys.stderr)  # noqa: T201
+        for file in [open(os.devnull) for _ in range(60)]:  # noqa: SIM115
+            file.close()
+        faults[what % len(faults)]()
+        return {"value": 0.5, "process": os.getpid()}
+
+    study = aw.Study(SMALL, strategy="random", path=tmp_path / "run")
+    study.run(evaluate, aw.Budget(trials=12), trial_memory=16.0)
+    assert [(trial.state, trial.attempts, trial.error) for trial in study.trials] == [("complete", 1, None)] * 12
+    for trial in study.trials:
+        what = 3 * trial.architecture["x"] + trial.architecture["y"]
+        assert study.log_file(trial.number).read_text() == f"out of {what}\nproblem of {what}\n"
+    fates = [3 * trial.architecture["x"] + trial.architecture["y"] for trial in study.trials]
+    replaced = sum(what % len(faults) in (4, 5) for what in fates[:-1])
+    assert len({trial.metrics["process"] for trial in study.trials}) == 1 + replaced  # the others are as before
 
 
 # --------------------------------------------------------------------------- drivers

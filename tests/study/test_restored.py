@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,16 @@ def umask():
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def descriptors():
+    found = []
+    for number in range(3):
+        try:
+            found.append(os.fstat(number).st_ino)
+        except OSError:
+            found.append(None)
+    return found
 
 
 class Refusing(TorchFunctionMode):
@@ -45,6 +56,12 @@ CHANGES = {
     ),
     "the mode of new files": (umask, lambda: os.umask(0o777)),
     "stdout": (lambda: sys.stdout, lambda: setattr(sys, "stdout", None)),
+    "descriptors less": (descriptors, lambda: os.closerange(0, 3)),
+    "a descriptor that leads elsewhere": (descriptors, lambda: os.dup2(os.open("/", os.O_RDONLY), 1)),
+    "limits": (
+        lambda: resource.getrlimit(resource.RLIMIT_NOFILE),
+        lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (99, resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
+    ),
     "recursion": (sys.getrecursionlimit, lambda: sys.setrecursionlimit(300)),
     "collection": (gc.isenabled, gc.disable),
     "numpy's errors": (np.geterr, lambda: np.seterr(all="raise")),

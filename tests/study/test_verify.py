@@ -281,6 +281,16 @@ def test_trainings_have_the_same_metrics_again(tmp_path):
     assert len(found.trials) == 2
 
 
+def test_a_training_by_time_that_differs_says_why(tmp_path):
+    training = aw.Training(aw.data("iris"), device="cpu")
+    options = {"strategy": "random", "scheduler": "asha", "fidelity": {"seconds": (0.05, 0.1)}, "final": False}
+    aw.search("mlp", training, budget=aw.Budget(trials=1), path=tmp_path, **options)
+    change(tmp_path, 0, metrics=lambda metrics: {**metrics, "loss": 77.0})
+    told = verify(aw.load(tmp_path), trials=99).trials[0]
+    assert "loss is 77.0" in told
+    assert told.endswith("; it was trained for 0.05 s, in which another number of steps was made")
+
+
 def test_trials_that_took_over_weights_are_not_run_again():
     history = aw.History(aw.Objective("value"))
     for number, origin in enumerate([None, None, 0, 1, 2]):

@@ -85,7 +85,8 @@ def export(
     """Write studies as JSON lines, for `archwright store import`: one for each study and each trial."""
     from json import loads
 
-    from archwright.cli._console import document, warnings_as_lines
+    from archwright._words import counted
+    from archwright.cli._console import Output, document, warnings_as_lines
     from archwright.store import export_studies, new_file
 
     with warnings_as_lines():
@@ -97,9 +98,13 @@ def export(
                 sys.stdout.writelines(f"{line}\n" for line in lines)
             return
         with new_file(out) as new, new.open("x", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
+            count = 0
+            for count, line in enumerate(lines, start=1):  # noqa: B007
+                file.write(f"{line}\n")
         if json:
             document({"file": str(out)})
+        else:
+            Output().line(f"wrote {out}: {counted(count, 'line')}")
 
 
 @app.command("import")

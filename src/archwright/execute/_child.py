@@ -16,6 +16,9 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+if sys.platform != "win32":
+    import resource
+
 from archwright._payload import dumps, load
 from archwright._python import end_with_parent
 from archwright.evaluate import Candidate, Stopped
@@ -60,6 +63,7 @@ def main(channel: int, payload: str) -> None:
 
 def _serve(connection: Any, worker: Worker) -> None:
     candidate: Candidate | None = None
+    was = _state()
     while True:
         kind, *content = connection.recv()
         if kind == "network":
@@ -73,8 +77,37 @@ def _serve(connection: Any, worker: Worker) -> None:
             report, candidate = worker.run(job, listener)
             listener.close()
             _flush(connection)  # first, so that it is in the file of this trial
-            connection.send(("report", report.to_json(), 0, candidate.built is not None))
+            is_spent = _state() != was or _leaks()
+            connection.send(("report", report.to_json(), 0, candidate.built is not None, is_spent))
         # All else was for a trial that has ended.
+
+
+def _state() -> list[Any]:
+    """Return what is as before after each trial, or cannot be put back: no other trial is to begin with it.
+
+    These are the standard streams' files, the working directory and the limits of the system.
+    """
+    limits = sorted(value for name, value in vars(resource).items() if name.startswith("RLIMIT_"))
+    found: list[Any] = [resource.getrlimit(kind) for kind in limits]
+    for number in range(3):
+        try:
+            found.append((os.fstat(number).st_dev, os.fstat(number).st_ino))
+        except OSError:  # closed
+            found.append(None)
+    try:
+        found.append(os.getcwd())
+    except OSError:  # removed
+        found.append(None)
+    return found
+
+
+def _leaks() -> bool:
+    """Tell whether more than half of the descriptors that a process may have are in use."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        return most != resource.RLIM_INFINITY and len(os.listdir("/dev/fd")) > most / 2
+    except OSError:  # there is none left for this
+        return True
 
 
 def _flush(connection: Any) -> None:
@@ -110,12 +143,12 @@ class _Listener:
 
     def _tell(self, report: Report) -> Stopped | None:
         if report.kind != "progress":
-            self._connection.send(("report", report.to_json(), 0, False))
+            self._connection.send(("report", report.to_json(), 0, False, False))
             return None
         known, told = len(self._told), report.curve
         if known and (len(told) < known or told[known - 1] is not self._told[-1]):  # the evaluator has changed it
             known = 0
-        self._connection.send(("report", replace(report, curve=told[known:]).to_json(), known, False))
+        self._connection.send(("report", replace(report, curve=told[known:]).to_json(), known, False, False))
         self._told = told
         self._waiting += 1
         end = time.monotonic() + _ANSWER

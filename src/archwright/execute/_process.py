@@ -41,7 +41,7 @@ class WorkerProcess(ABC):
         failure: What the listener has raised.
         is_ready: Whether it has made its worker.
         is_trained: Whether it has a network of the job.
-        is_full: Whether it is not to be used again, because of the memory that jobs have left behind.
+        is_full: Whether it is not to be used again, because of what jobs have left behind.
         is_killed: Whether it was killed, or found dead.
         peak: The most memory of the job so far, in bytes, as far as it was looked at.
         looked: When it was looked at last.

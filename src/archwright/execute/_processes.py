@@ -171,7 +171,7 @@ class Processes(Executor):
             report = Report.from_json(content[0])
             if report.trial != process.job.trial:  # a thread that a job has left reports on
                 return None
-            known, process.is_trained = content[1:]
+            known, process.is_trained, process.is_full = content[1:]
             if report.kind == "progress":  # it tells what is new
                 report = replace(report, curve=(*process.curve[:known], *report.curve))
             process.curve = report.curve or process.curve
@@ -232,7 +232,7 @@ class Processes(Executor):
             process.listen(Report(report.trial, "problem", error=told))
         if not process.is_killed:
             # What trials have left behind is not to be counted against the next one.
-            process.is_full = self._memory < math.inf and process.memory() > self._memory / 2
+            process.is_full |= self._memory < math.inf and process.memory() > self._memory / 2
             self._idle.append(process)
         if process.failure is not None:
             return report_of(report.trial, process.failure, curve=report.curve, seconds=report.seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import random
 import signal
@@ -20,16 +21,20 @@ from typing import Any
 
 import numpy as np
 
+if sys.platform != "win32":
+    import resource
+
 
 @contextmanager
 def restored(seed: int | None = None) -> Iterator[None]:
     """Put global state back after a block, so that what one candidate leaves behind is no part of the next.
 
     These are the working directory, the mode of new files, environment variables, random states, warning filters,
-    signal handlers, blocked signals and the alarm, standard streams, the recursion limit, garbage collection and
-    numpy's floating-point errors; and of torch the modes that change its functions, the default dtype and device,
-    whether gradients are recorded, the number of threads, the precision of products of matrices, hooks of all modules,
-    and the flags for deterministic algorithms, anomaly detection, autocast and cuDNN. torch is not loaded for it.
+    signal handlers, blocked signals and the alarm, standard streams with their descriptors, the limits of the system,
+    the recursion limit, garbage collection and numpy's floating-point errors; and of torch the modes that change its
+    functions, the default dtype and device, whether gradients are recorded, the number of threads, the precision of
+    products of matrices, hooks of all modules, and the flags for deterministic algorithms, anomaly detection, autocast
+    and cuDNN. torch is not loaded for it.
 
     Args:
         seed: Of the global generators of Python, numpy and torch inside the block, also where torch is loaded in it;
@@ -98,6 +103,53 @@ def _set_filters(filters: list[Any]) -> None:
     warnings.filters[:] = filters  # type: ignore[index]  # typeshed: a sequence; it is a list
 
 
+def _descriptors() -> list[int | None]:
+    """Return copies of the descriptors of standard input, output and error; `None` for what is closed."""
+    copies: list[int | None] = []
+    for number in range(3):
+        try:
+            copies.append(os.dup(number))
+        except OSError:  # closed, or there is room for no more
+            copies.append(None)
+    return copies
+
+
+def _set_descriptors(copies: list[int | None]) -> None:
+    for number, copy in enumerate(copies):
+        if copy is not None:
+            with suppress(OSError):  # the block has closed the copy too
+                os.dup2(copy, number)
+                os.close(copy)
+
+
+def _open_streams() -> list[str]:
+    return [name for name in ("stdin", "stdout", "stderr") if not getattr(getattr(sys, name), "closed", False)]
+
+
+def _open_again(names: list[str]) -> None:
+    """Open standard streams that are closed, on their descriptors."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if name in names and isinstance(stream, io.TextIOWrapper) and stream.closed:
+            with suppress(OSError):
+                mode, buffering = "w" if number else "r", 1 if stream.line_buffering else -1
+                again = open(number, mode, buffering, stream.encoding, stream.errors, closefd=False)  # noqa: SIM115
+                setattr(sys, name, again)
+
+
+def _limits() -> dict[int, tuple[int, int]]:
+    if sys.platform == "win32":
+        return {}
+    kinds = {value for name, value in vars(resource).items() if name.startswith("RLIMIT_")}
+    return {kind: resource.getrlimit(kind) for kind in kinds}
+
+
+def _set_limits(limits: dict[int, tuple[int, int]]) -> None:
+    for kind, (soft, hard) in limits.items():
+        with suppress(OSError, ValueError):  # a hard limit that was lowered cannot be raised
+            resource.setrlimit(kind, (soft, hard))
+
+
 def _alarm() -> bool:
     return hasattr(signal, "getitimer") and signal.getitimer(signal.ITIMER_REAL)[0] > 0
 
@@ -148,9 +200,12 @@ _SETTINGS = (
     _Setting(lambda: dict(_VARIABLES._data), _set_environment),
     _Setting(lambda: list(warnings.filters), _set_filters),
     _attribute(warnings, "showwarning"),
+    _Setting(_descriptors, _set_descriptors, always=True),
     _attribute(sys, "stdin"),
     _attribute(sys, "stdout"),
     _attribute(sys, "stderr"),
+    _Setting(_open_streams, _open_again),
+    _Setting(_limits, _set_limits),
     _Setting(sys.getrecursionlimit, sys.setrecursionlimit),
     _Setting(gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
     _Setting(np.geterr, lambda errors: np.seterr(**errors)),

@@ -233,7 +233,11 @@ def _run_again(
                     {name: value for name, value in each.metrics.items() if name not in left_out}
                     for each in (trial, again)
                 )
-                yield trial.number, _listed(_changes(kept, came), "comes again")
+                told = _listed(_changes(kept, came), "comes again")
+                seconds = (trial.fidelity or {}).get("seconds")
+                if told and seconds is not None:
+                    told += f"; it was trained for {seconds:.3g} s, in which another number of steps was made"
+                yield trial.number, told
         finally:
             executor.close()
 
