@@ -75,7 +75,8 @@ def test_model_and_evolution_beat_random_search():
 def test_kernels_and_encodings():
     space, rng = chains(), np.random.default_rng(0)
     drawn = list(dict.fromkeys(space.sample(rng) for _ in range(200)))[:90]
-    (term,) = surrogates.kernel_for(space, "network")
+    term, sizes = surrogates.kernel_for(space, "network")
+    assert sizes.features(drawn[:1])[0, 0] == np.log1p(len(drawn[0]))
     rows = term.inputs(drawn)
     gram = term.kernel(rows, rows, np.zeros(1))
     counts = [term.counts(each) for each in drawn]

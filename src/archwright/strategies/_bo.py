@@ -59,8 +59,9 @@ class BayesianOptimisation(Strategy):
     Args:
         kernel: The kernel over architectures. "network": on the decisions, how often each option is chosen, features of
             the cells, parameters and FLOPs; "decisions": on the first two; "hamming": on the decisions alone; "path":
-            on the paths through the cells; "wl": Weisfeiler-Lehman (NAS-BOWL); "proxies": as "network", with zero-cost
-            proxies, for which 48 untrained networks are run on the CPU, once.
+            on the paths through the cells; "wl": Weisfeiler-Lehman (NAS-BOWL); "tree": on the trees of decisions, which
+            is what "network" and "decisions" mean in recursive spaces; "proxies": as "network", with zero-cost proxies,
+            for which 48 untrained networks are run on the CPU, once.
         acquisition: "noisy-ei", expected improvement over the best predicted score of the trials; "log-ei", over the
             best measured score; "ucb", mean plus two standard deviations; "thompson", the maximum of one sample of the
             posterior.

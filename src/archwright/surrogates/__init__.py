@@ -13,7 +13,6 @@ from archwright.surrogates._expected_cost import PredictedCost
 from archwright.surrogates._gp import GaussianProcess, Posterior, clipped, fit_parameters, squash
 from archwright.surrogates._graphnet import GraphNetwork
 from archwright.surrogates._kernels import (
-    KERNELS,
     Costs,
     Counts,
     Decisions,
@@ -22,11 +21,9 @@ from archwright.surrogates._kernels import (
     Proxies,
     Rows,
     Term,
-    Tree,
     WeisfeilerLehman,
-    kernel_for,
-    terms_for,
 )
+from archwright.surrogates._named_kernels import KERNELS, kernel_for, terms_for
 from archwright.surrogates._network import CostModel, cell_features
 from archwright.surrogates._predictors import PREDICTORS
 from archwright.surrogates._proxies import ProxyModel
@@ -34,6 +31,7 @@ from archwright.surrogates._quality import PredictorQuality, evaluate_predictor
 from archwright.surrogates._rgpe import EarlierModel, RankWeighted, rank_weights
 from archwright.surrogates._rows import ENCODINGS, Encoding, encode_rows
 from archwright.surrogates._trees import BoostedTrees
+from archwright.surrogates._trees_of_decisions import Tree, TreeCounts
 from archwright.surrogates._wl import as_graph, wl_histogram
 
 __all__ = [
@@ -63,6 +61,7 @@ __all__ = [
     "Rows",
     "Term",
     "Tree",
+    "TreeCounts",
     "WeisfeilerLehman",
     "as_graph",
     "cell_features",

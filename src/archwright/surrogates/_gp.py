@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from archwright.space import Architecture, Space
 from archwright.surrogates._base import Fitted, Predictor, standardise
-from archwright.surrogates._kernels import Rows, Term, kernel_for
+from archwright.surrogates._kernels import Rows, Term
+from archwright.surrogates._named_kernels import kernel_for
 
 Array: TypeAlias = NDArray[np.float64]
 

@@ -7,15 +7,13 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from archwright.errors import StrategyError, unknown
-from archwright.space import Architecture, Choice, Space, Subset, Value, tree_counts
+from archwright.space import Architecture, Choice, Space, Subset, Value
 from archwright.surrogates._network import CostModel, cell_features
 from archwright.surrogates._proxies import ProxyModel, scorable
 from archwright.surrogates._wl import cells_histogram
@@ -25,7 +23,6 @@ Rows: TypeAlias = Any  # an array, or a sparse one: (n, features)
 
 _HASHES = 2**18  # columns for things that are counted by their hash: collisions are rare
 _WEIGHED = 32  # the most decisions that have a weight each
-_RECURSIVE = ("network", "decisions", "tree")  # the kernels of recursive spaces
 _SAMPLE = 512  # how many architectures of a large space say how far apart features are
 
 
@@ -89,7 +86,7 @@ class Term(ABC):
         return np.full(len(inputs), math.exp(parameters[0]))
 
 
-class _Matern(Term):
+class Matern(Term):
     """Matérn (smoothness 5/2) in the distance between scaled features."""
 
     prior = ((math.log(0.5), 1.0), (0.0, 0.7))
@@ -210,7 +207,7 @@ class Decisions(Term):
         return value * matern, value * slope
 
 
-class Counts(_Matern):
+class Counts(Matern):
     """Matérn 5/2 kernel on the number of times each option is chosen by unordered decisions with equal options.
 
     k = v (1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r), with r the root mean squared difference of the standardised
@@ -249,7 +246,7 @@ class Counts(_Matern):
         ).reshape(len(architectures), -1)
 
 
-class Network(_Matern):
+class Network(Matern):
     """Matérn 5/2 kernel, as in `Counts`, on features of the cells' graphs: see `cell_features`.
 
     Example:
@@ -333,7 +330,7 @@ class Proxies(_Trend):
         return scorable(space)
 
 
-class _Cosine(_Linear):
+class Cosine(_Linear):
     """The cosine of the counts of things that the cells hold."""
 
     prior = ((0.0, 1.0),)
@@ -367,7 +364,7 @@ class _Cosine(_Linear):
         return np.asarray(math.exp(parameters[0]) * (inputs * inputs).sum(1))
 
 
-class Paths(_Cosine):
+class Paths(Cosine):
     """Cosine kernel, `k = v <x, y> / (|x| |y|)`, on paths of the cells (White et al., "BANANAS", AAAI 2021).
 
     Example:
@@ -383,7 +380,7 @@ class Paths(_Cosine):
         return {f"{name} {'>'.join(path)}": 1 for name, found in paths.items() for path in found}
 
 
-class WeisfeilerLehman(_Cosine):
+class WeisfeilerLehman(Cosine):
     """Cosine kernel, as in `Paths`, on Weisfeiler-Lehman histograms of the cells' graphs, depth 2: see `wl_histogram`.
 
     Ru, Wan, Dong and Osborne, "Interpretable neural architecture search via Bayesian optimisation with
@@ -400,86 +397,6 @@ class WeisfeilerLehman(_Cosine):
     def counts(self, architecture: Architecture) -> Mapping[str, int]:
         """Return the histogram of labels."""
         return cells_histogram(self.space.encode(architecture, "cells"), depth=2)
-
-
-class Tree(_Cosine):
-    """Cosine kernel, as in `Paths`, on the subtrees of the tree of decisions: see `space.tree_counts`.
-
-    Equal subtrees are alike wherever they stand, which suits recursive spaces; there it is the kernel of "network" and
-    "decisions" too.
-
-    Example:
-        >>> block = aw.recursive(lambda block: aw.choice({"a": nn.ReLU(), "b": nn.Sequential(block, block)}), depth=2)
-        >>> term = aw.surrogates.Tree(aw.Space(model=block))
-        >>> dict(term.counts(aw.Architecture({"model": "a"})))["0 block=a"]
-        1
-    """
-
-    @classmethod
-    def serves(cls, space: Space) -> bool:
-        """Tell that every space has trees."""
-        return True
-
-    def counts(self, architecture: Architecture) -> Mapping[str, int]:
-        """Return how often each subtree occurs."""
-        return tree_counts(self.space.program, architecture)
-
-
-KERNELS: Mapping[str, tuple[type[Term], ...]] = MappingProxyType(
-    {
-        "network": (Decisions, Counts, Network, Costs),
-        "decisions": (Decisions, Counts),
-        "hamming": (Decisions,),
-        "path": (Decisions, Paths),
-        "wl": (WeisfeilerLehman,),
-        "tree": (Tree,),
-        "proxies": (Decisions, Counts, Network, Costs, Proxies),
-    }
-)
-"""The kernels by name: the terms of each; one that has nothing to see in a space is left out there, or refused."""
-
-
-def terms_for(space: Space, name: str) -> list[type[Term]]:
-    """Return the terms of a kernel that are defined in a space.
-
-    Args:
-        space: The space.
-        name: One of `KERNELS`.
-
-    Raises:
-        UnknownName: No kernel has that name.
-        StrategyError: A required term is undefined in this space.
-
-    Example:
-        >>> [term.__name__ for term in aw.surrogates.terms_for(aw.Space(x=aw.integer(0, 9)), "network")]
-        ['Decisions']
-    """
-    if name not in KERNELS:
-        raise unknown("kernel", name, KERNELS)
-    if space.is_recursive:
-        if name not in _RECURSIVE:
-            told = ", ".join(_RECURSIVE)
-            raise StrategyError(f"the kernel {name!r} compares vectors, which a recursive space has not; use {told}")
-        return [Tree]
-    for term in KERNELS[name]:
-        if term.lacking and not term.serves(space):
-            serving = (other for other in KERNELS if all(t.serves(space) or not t.lacking for t in KERNELS[other]))
-            raise StrategyError(f"the kernel {name!r} {term.lacking}; use {', '.join(serving)}")
-    return [term for term in KERNELS[name] if term.serves(space)]
-
-
-def kernel_for(space: Space, name: str) -> tuple[Term, ...]:
-    """Return the terms of a kernel over a space, cached by space; arguments are those of `terms_for`.
-
-    Example:
-        >>> space = aw.Space(x=aw.choice("a", "b"), y=aw.choice("a", "b"))
-        >>> [type(term).__name__ for term in aw.surrogates.kernel_for(space, "decisions")]
-        ['Decisions', 'Counts']
-    """
-    made: dict[str, tuple[Term, ...]] = space.memo.setdefault("kernels", {})
-    if name not in made:
-        made[name] = tuple(term(space) for term in terms_for(space, name))
-    return made[name]
 
 
 class _Scale:

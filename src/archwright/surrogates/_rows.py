@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archwright.space import Architecture, Space
-from archwright.surrogates._kernels import kernel_for
+from archwright.surrogates._named_kernels import kernel_for
 
 Encoding = Literal["path", "vector", "both", "network"]
 ENCODINGS: tuple[str, ...] = get_args(Encoding)
