@@ -25,7 +25,7 @@ class BlockProgram:
     """Chooses an option of each decision: the least sum of losses, with the costs within bounds.
 
     Each option is judged alone, in the whole network, and losses are added up (Puzzle: Bercovich et al., "Puzzle:
-    Distillation-based NAS for inference-optimized LLMs", 2024). The program is solved by `scipy.optimize.milp`:
+    Distillation-based NAS for inference-optimized LLMs", 2024). The program is solved by `scipy.optimize.milp`::
 
         minimise    sum_iv loss[i, v] x[i, v]
         subject to  sum_v x[i, v] = 1

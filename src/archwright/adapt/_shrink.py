@@ -39,7 +39,8 @@ class Shrunk:
         space: The space of the sub-networks of the original.
         architecture: The decisions of the network.
         costs: The costs of the original, "before", and of the network, "after".
-        original: The metrics of the original on the validation part; "test_..." on the test part.
+        original: The metrics of the original on the validation part, and with names such as "test_accuracy" on the test
+            part.
         untuned: Those of the network before tuning.
         metrics: Those of the network.
         losses: The loss that each option adds alone, by the name of its decision and the option.

@@ -48,7 +48,7 @@ class Prior:
 
         Args:
             beliefs: Believed values by the name of a decision, the last part of its path, or a pattern such as
-                "*.width"; or pairs `(value, confidence)`.
+                `*.width`; or pairs `(value, confidence)`.
             space: The space.
             confidence: The confidence of beliefs that have none of their own.
 
