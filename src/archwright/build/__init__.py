@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         without_lazy_layers,
     )
     from archwright.build._check import check
-    from archwright.build._executorch import Program, compile_executorch, write_executorch
+    from archwright.build._executorch import compile_executorch, write_executorch
     from archwright.build._kinds import is_layer, is_row
     from archwright.build._make import headline, innermost, instantiate, instantiate_settings
     from archwright.build._meta import Shaped, ShapesAlone, drawn_for, tensors_of, zeros_for
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Functions",
-    "Program",
     "Shaped",
     "ShapesAlone",
     "build",
@@ -71,7 +70,7 @@ __getattr__ = lazy(
             *("size_lazy_layers", "without_lazy_layers"),
         ],
         "_check": ["check"],
-        "_executorch": ["Program", "compile_executorch", "write_executorch"],
+        "_executorch": ["compile_executorch", "write_executorch"],
         "_kinds": ["is_layer", "is_row"],
         "_make": ["headline", "innermost", "instantiate", "instantiate_settings"],
         "_meta": ["Shaped", "ShapesAlone", "drawn_for", "tensors_of", "zeros_for"],

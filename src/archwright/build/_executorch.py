@@ -50,6 +50,11 @@ def compile_executorch(
     Raises:
         MissingExtra: ExecuTorch is not installed.
         BuildError: The network cannot be compiled.
+
+    Example:
+        >>> from archwright.build import compile_executorch
+        >>> compile_executorch(torch.nn.Linear(4, 3), [aw.TensorSpec((4,))]).arena >= 4 * (4 + 3)
+        True
     """
     network = copy.deepcopy(model).cpu().eval()
     inputs = batch_of(example, 1)

@@ -27,6 +27,11 @@ class RankedOptions:
         options: The options by the names of the decisions.
         feasible: The share of sampled networks that satisfy the constraints.
         flops: The mean FLOPs of those networks; NaN if there are none.
+
+    Example:
+        >>> space = aw.Space(model=nn.Linear(4, aw.ordinal(2, 8, name="width")), example_input=(4,))
+        >>> aw.cost.rank_options(space, ["width"], ["parameters <= 20"], samples=1)[0]
+        RankedOptions(options={'width': 2}, feasible=1.0, flops=16.0)
     """
 
     options: dict[str, Value]
