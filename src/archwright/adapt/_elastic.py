@@ -231,6 +231,3 @@ def _check_same(space: Space, module: nn.Module, inputs: Sequence[Tensor]) -> No
 def largest(space: Space) -> Any:
     """Return the architecture of the whole network: the last value of each decision."""
     return space.canonical({name: list(decision.values())[-1] for name, decision in space.decisions.items()})
-
-
-__all__ = ["elastic", "largest"]

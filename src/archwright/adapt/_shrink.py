@@ -44,6 +44,13 @@ class Shrunk:
         untuned: Those of the network before tuning.
         metrics: Those of the network.
         losses: The loss that each option adds alone, by the name of its decision and the option.
+
+    Example:
+        >>> training = aw.Training(aw.data("iris"), epochs=1, device="cpu")
+        >>> network = torch.nn.Sequential(torch.nn.Linear(4, 32), torch.nn.ReLU(), torch.nn.Linear(32, 3))
+        >>> shrunk = aw.shrink(network, training, "flops <= 0.5x", epochs=0)
+        >>> shrunk.costs["after"]["flops"] <= 0.5 * shrunk.costs["before"]["flops"]
+        True
     """
 
     model: nn.Module
