@@ -53,6 +53,28 @@ def test_what_differs_is_said(monkeypatch):
     assert aw.compare([one, again]).differs == ()
 
 
+def test_several_objectives_are_compared_by_hypervolumes_from_one_point():
+    def made(values, **options):
+        study = aw.Study(SPACE, strategy="grid", objective=["max gain", "min price"], **options)
+        return study.run(
+            lambda candidate: dict(zip(("gain", "price"), values[candidate.settings["x"]], strict=True)),
+            aw.Budget(trials=len(values)),
+        )
+
+    one, other = made([(0.0, 10.0), (10.0, 10.0)]), made([(0.0, 0.0), (5.0, 5.0)])
+    found = aw.compare([one, other])
+    assert found.reference == {"gain": -1.0, "price": 11.0}
+    assert [row.hypervolume for row in found.rows] == pytest.approx([11 * 1, 1 * 11 + 5 * 6])
+    for shown in (str(found), found._repr_html_()):
+        assert "best: by max gain; all objectives are in the hypervolume, from gain -1, price 11" in shown
+    assert json.loads(json.dumps(found.to_json()))["reference"] == {"gain": -1.0, "price": 11.0}
+    given = [made([(2.0, 4.0)], reference={"gain": 0.0, "price": 5.0}) for _ in range(2)]
+    assert [row.hypervolume for row in aw.compare(given).rows] == [2.0, 2.0]
+    for mixed in ([searched(), searched()], [one, searched(objective="max gain")]):
+        assert aw.compare(mixed).reference is None
+        assert "hypervolume" not in str(aw.compare(mixed))
+
+
 def test_intervals_are_those_of_accuracies():
     studies = [searched(objective="max accuracy", value=lambda x: 0.9) for _ in range(2)]
     for study in studies:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from archwright._told import Told
 from archwright._words import counted
 from archwright.draw import Drawing
@@ -18,9 +20,10 @@ from archwright.explain import name_of
 from archwright.report._html import figure, page, table, told, write
 from archwright.report._plots import lines_of, time_unit
 from archwright.report._searched import Searched, best_so_far, clock, number, value_of
-from archwright.trials import Objective
+from archwright.trials import Objective, hypervolume
 
 _TOGETHER = 8  # lines in a chart
+_ROOM = 0.1  # of their range, that the reference point is beyond the worst values
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class SearchRow:
         strategy: The name of the strategy.
         space: The name of the space.
         seed: The random seed.
+        hypervolume: The hypervolume of its Pareto front, from the reference point of the comparison; `None` with one
+            objective, or if the objectives of the searches differ.
 
     Example:
         >>> study = aw.Study(aw.Space(x=aw.integer(0, 9)), strategy="grid")
@@ -64,6 +69,7 @@ class SearchRow:
     strategy: str
     space: str
     seed: int
+    hypervolume: float | None = None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -74,6 +80,9 @@ class SearchComparison(Told):
         rows: A row for each search.
         differs: What differs between the searches, and what follows from it, as lines of text; none if all values are
             comparable.
+        reference: The reference point of the hypervolumes, by metric; `None` where there are none. It is that of all
+            searches if they have the same, such as a given one, and otherwise slightly worse than the worst values of
+            all of them.
 
     Example:
         >>> space, budget = aw.Space(x=aw.integer(0, 9)), aw.Budget(trials=3)
@@ -84,12 +93,19 @@ class SearchComparison(Told):
 
     rows: tuple[SearchRow, ...]
     differs: tuple[str, ...]
+    reference: dict[str, float] | None
     _searched: tuple[Searched, ...] = field(repr=False)
 
     @property
     def heading(self) -> str:
         """What is compared, and what differs."""
-        return "\n".join([f"{counted(len(self.rows), 'search', 'searches')} side by side", *self.differs])
+        return "\n".join([f"{counted(len(self.rows), 'search', 'searches')} side by side", *self._notes()])
+
+    def _notes(self) -> Iterator[str]:
+        yield from self.differs
+        if self.reference is not None:
+            point = ", ".join(f"{name} {number(value)}" for name, value in self.reference.items())
+            yield f"best: by {self.rows[0].objective}; all objectives are in the hypervolume, from {point}"
 
     def history(self, *, by: str = "trials") -> Drawing:
         """Return the best value so far of each search.
@@ -124,7 +140,7 @@ class SearchComparison(Told):
         rows = [
             {**asdict(row), **{f"best_by_{by}": curves[by][place] for by in _BY}} for place, row in enumerate(self.rows)
         ]
-        return {"searches": rows, "differs": list(self.differs)}
+        return {"searches": rows, "differs": list(self.differs), "reference": self.reference}
 
     def _chart(self, searched: Sequence[Searched], by: str) -> Drawing:
         objective = searched[0].objectives[0]
@@ -147,8 +163,10 @@ class SearchComparison(Told):
         yield "<h1>Searches side by side</h1>"
         for line in self.differs:
             yield f'<p class="warn">{told(line, 1_000)}</p>'
+        for line in list(self._notes())[len(self.differs) :]:
+            yield f"<p>{told(line, 1_000)}</p>"
         names, rows = self._table()
-        yield table(names, rows, numbers=range(1, 7))
+        yield table(names, rows, numbers=range(1, 7 if self.reference is None else 8))
         yield (
             '<p class="mute">± is half of a 95 % interval of an accuracy over its samples. The best of many trials is '
             "partly luck, which the interval does not have; test metrics are free of that.</p>"
@@ -169,7 +187,8 @@ class SearchComparison(Told):
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         same = len({row.objective for row in self.rows}) == 1
-        heads = ["search", f"best ({self.rows[0].objective})" if same else "best", "test", "trials", "complete", "time"]
+        heads = ["search", f"best ({self.rows[0].objective})" if same else "best", "test"]
+        heads += [*([] if self.reference is None else ["hypervolume"]), "trials", "complete", "time"]
         heads += ["full evaluations", "strategy", "space", "seed"]
         return heads, [self._cells(row, same) for row in self.rows]
 
@@ -179,6 +198,7 @@ class SearchComparison(Told):
             row.name,
             best,
             _with_error(row.test, row.test_error),
+            *([] if row.hypervolume is None else [number(row.hypervolume)]),
             f"{row.trials:,}",
             f"{row.complete:,}",
             clock(row.seconds),
@@ -189,7 +209,7 @@ class SearchComparison(Told):
         ]
 
     def _repr_html_(self) -> str:
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self.differs)
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._notes())
         return lines + table(*self._table())
 
 
@@ -216,11 +236,29 @@ def compared(searched: Sequence[Searched]) -> SearchComparison:
         raise StudyError(f"two searches or more are compared; {counted(len(searched), 'search', 'searches')} given")
     names = [each.name for each in searched]
     names = [each.place if names.count(each.name) > 1 else each.name for each in searched]
-    rows = tuple(_row(each, name) for each, name in zip(searched, names, strict=True))
-    return SearchComparison(rows, tuple(_differences(searched)), tuple(searched))
+    point = _reference(searched)
+    rows = tuple(_row(each, name, point) for each, name in zip(searched, names, strict=True))
+    reference = None
+    if point is not None:
+        aims = searched[0].objectives
+        reference = {name_of(aim): score if aim.maximise else -score for aim, score in zip(aims, point, strict=True)}
+    return SearchComparison(rows, tuple(_differences(searched)), reference, tuple(searched))
 
 
-def _row(searched: Searched, name: str) -> SearchRow:
+def _reference(searched: Sequence[Searched]) -> tuple[float, ...] | None:
+    """Return the reference point of all hypervolumes, as scores, where there are several objectives and all agree."""
+    aims = {each.objectives for each in searched}
+    points = [point for each in searched for point in each.history.points if np.isfinite(point).all()]
+    if len(aims) > 1 or len(searched[0].objectives) < 2 or not points:
+        return None
+    chosen = {each.history.reference for each in searched}
+    if len(chosen) == 1 and (same := chosen.pop()) is not None:
+        return same
+    low, high = np.min(points, axis=0), np.max(points, axis=0)
+    return tuple((low - _ROOM * np.maximum(high - low, 1e-12)).tolist())
+
+
+def _row(searched: Searched, name: str, point: tuple[float, ...] | None) -> SearchRow:
     history, summary, objective = searched.history, searched.summary, searched.objectives[0]
     best, metric = history.best, name_of(searched.objectives[0])
     value = None if best is None else value_of(objective, best.metrics)
@@ -240,7 +278,16 @@ def _row(searched: Searched, name: str) -> SearchRow:
         summary["strategy"],
         summary["space"],
         summary["seed"],
+        None if point is None else hypervolume(_front(searched), point),
     )
+
+
+def _front(searched: Searched) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the scores of a front: (n, objectives)."""
+    points = {
+        trial.number: point for trial, point in zip(searched.history.complete, searched.history.points, strict=True)
+    }
+    return np.array([points[trial.number] for trial in searched.history.front])
 
 
 def _test(searched: Searched, objective: Objective) -> float | None:
