@@ -5,29 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archwright.space import Space
-from archwright.trials import History, Objective
+from archwright.study._subject import Subject
+from archwright.trials import Objective
 
 if TYPE_CHECKING:
     from archwright.explain import Effects, Explanation, Importance, WhatIf
 
 
-class Explained:
+class Explained(Subject):
     """Mixin of results: explanations of the trials, as `archwright.explain` has them.
 
     They use complete trials at one fidelity: the highest of which there are 20 or more. A metric is named; by default
     it is that of the first objective. Metrics of other names need a direction, such as "min price".
     """
-
-    @property
-    def space(self) -> Space:
-        """The search space."""
-        raise NotImplementedError
-
-    @property
-    def history(self) -> History:
-        """The history."""
-        raise NotImplementedError
 
     def importance(
         self, metric: str | None = None, *, among: str = "all", method: str | None = None, seed: int = 0

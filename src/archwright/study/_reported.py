@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archwright._words import counted, plain
 from archwright.errors import ArchwrightError, StudyError, require
-from archwright.space import Space
-from archwright.trials import History
+from archwright.study._subject import Subject
 
 if TYPE_CHECKING:
     from archwright.report import Plots, Searched
@@ -21,20 +20,10 @@ REPORT = "report.html"
 """The name of a report in its run folder."""
 
 
-class Reported:
+class Reported(Subject):
     """Mixin of results: a report, charts, and a table of the trials."""
 
     _recorder: Recorder
-
-    @property
-    def space(self) -> Space:
-        """The search space."""
-        raise NotImplementedError
-
-    @property
-    def history(self) -> History:
-        """The history."""
-        raise NotImplementedError
 
     @property
     def why(self) -> tuple[str, ...]:
