@@ -155,7 +155,7 @@ def test_short_texts_of_studies_and_trials(run):
     assert repr(trial).startswith(f"<Trial {trial.number}, complete: value {trial.metrics['value']:.4g}, cost ")
     many = aw.Trial(0, aw.Architecture({"x": 1}), "complete", {f"m{place}": place / 3 for place in range(9)})
     assert repr(many) == "<Trial 0, complete: m0 0, m1 0.3333, m2 0.6667, ...>"
-    for shown in (study._repr_html_(), trial._repr_html_()):
+    for shown in (study._repr_html_(), study.best._repr_html_(), trial._repr_html_()):
         page = Page(shown)
         assert HOSTILE in page.text
         assert "script" not in page.tags

@@ -47,6 +47,10 @@ class Best:
         """The metrics of the trial; those of the final training are in `Study.test`."""
         return self.trial.metrics
 
+    def _repr_html_(self) -> str:
+        """Return the trial as a table, for notebooks."""
+        return self.trial._repr_html_()
+
     def load(self) -> torch.nn.Module:
         """Return the trained network: that of the final training, if there was one.
 
