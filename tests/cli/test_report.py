@@ -55,10 +55,22 @@ def test_folders_that_hold_no_study(runs, in_process, tmp_path):
     with closing(sqlite3.connect(newer / "study.db")) as database, database:
         database.execute("UPDATE studies SET format = 99")
     for folder in ("none", "half", "newer"):
-        for arguments in (["report", tmp_path / folder], ["compare", runs[0], tmp_path / folder]):
+        for arguments in (
+            ["report", tmp_path / folder],
+            ["compare", runs[0], tmp_path / folder],
+            ["export", tmp_path / folder, "--out", tmp_path / "network"],
+        ):
             status, out, err = in_process(*arguments)
             assert (status, out) == (2, ""), folder
             assert err.startswith("archwright: ")
             assert err.count("\n") == 1, err
             assert not (tmp_path / folder / "report.html").exists()
     assert "there is no folder" in in_process("report", tmp_path / "none")[2]
+    assert "half/study.db cannot be used" in in_process("export", tmp_path / "half")[2]
+    assert "later version of archwright" in in_process("export", newer)[2]
+
+
+def test_an_export_of_a_study_without_networks_says_so(runs, in_process, tmp_path):
+    status, out, _ = in_process("export", runs[0], "--out", tmp_path / "network")
+    assert status == 0
+    assert "trained none (candidate.model)" in out

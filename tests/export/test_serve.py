@@ -204,6 +204,6 @@ def test_a_network_without_preprocessing_has_no_container(tmp_path):
     space = aw.Space(model=nn.Linear(4, 3), example_input=(4,))
     made = aw.Candidate(space, space.canonical({}), seed=0)
     save_best(tmp_path, space=space, architecture=made.architecture, candidate=made, metrics={})
-    with pytest.raises(BuildError, match=r"a Dockerfile needs .*predict\.py"):
+    with pytest.raises(BuildError, match=r"a Dockerfile needs .*predict\.py.*; add --format torch"):
         export_network(tmp_path, tmp_path / "out", space=space, docker=True)
     assert not (tmp_path / "out").exists()

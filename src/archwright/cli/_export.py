@@ -53,7 +53,7 @@ def export(
 ) -> None:
     """Export a network, checked against the trained one: source code and weights, ONNX, or torch.export."""
     from archwright.cli._console import Output
-    from archwright.export import check_repository, export_network, push
+    from archwright.export import BEST, check_repository, export_network, push
 
     if push_to is not None:
         check_repository(push_to)
@@ -64,7 +64,7 @@ def export(
     try:
         study = _opened(run, code or ())
     except ArchwrightError as error:
-        if formats or imports or quantise or docker or licence:
+        if formats or imports or quantise or docker or licence or not (run / BEST).is_dir():
             raise
         problem = error
         files = export_network(run, target, trial=trial, ensemble=ensemble)
@@ -124,6 +124,8 @@ def _show(files: Sequence[Path], address: str | None, *, chosen: bool, as_json: 
             f"\nIn Python, in {folder}: model = build() from model.py, then\n"
             f'model.load_state_dict(safetensors.torch.load_file("weights.safetensors")); model.eval()'
         )
+    elif not names & {"model.py", "weights.safetensors"} and not chosen:
+        out.line("\nThere is no network: the evaluator of this study trained none (candidate.model).")
     elif "model.py" not in names and not chosen:
         out.line(
             "\nThere is no model.py: the source of this network cannot be written; log.txt of the run says why. "

@@ -40,7 +40,8 @@ def docker_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """
     for name in _NEEDED:
         if name not in files:
-            raise BuildError(f"a Dockerfile needs the format 'torch' and its {name}, which this export does not have")
+            told = f"a Dockerfile needs the format 'torch' and its {name}, which this export does not have"
+            raise BuildError(f"{told}; add --format torch, in Python formats=[..., 'torch'], if it was left out")
     for module in ("starlette", "uvicorn"):
         require(module, extra="serve", purpose="a Dockerfile")
     server = _standalone(*(_text(module) for module in ("archwright.export._serve", "archwright._serving")))
