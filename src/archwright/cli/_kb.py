@@ -21,14 +21,19 @@ File = Annotated[
 def add(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders of searches on data.")],
     kb: File = None,
+    json: Json = False,
 ) -> None:
     """Add runs; a run that is there is replaced."""
-    from archwright.cli._console import Output
+    from archwright.cli._console import Output, document
     from archwright.study import KnowledgeBase, load
 
     base = KnowledgeBase(kb)
-    for run in runs:
-        Output().line(f"added {base.add(load(run))} to {base.path}")
+    names = [base.add(load(run)) for run in runs]
+    if json:
+        document({"file": str(base.path), "added": names})
+        return
+    for name in names:
+        Output().line(f"added {name} to {base.path}")
 
 
 @app.command("list")
@@ -56,12 +61,17 @@ def list_(kb: File = None, json: Json = False) -> None:
 def remove(
     runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Names that `archwright kb list` shows.")],
     kb: File = None,
+    json: Json = False,
 ) -> None:
     """Remove runs; their folders stay."""
-    from archwright.cli._console import Output
+    from archwright.cli._console import Output, document
     from archwright.study import KnowledgeBase
 
     base = KnowledgeBase(kb)
     for run in runs:
         base.remove(run)
+    if json:
+        document({"file": str(base.path), "removed": runs})
+        return
+    for run in runs:
         Output().line(f"removed {run} from {base.path}")
