@@ -291,6 +291,7 @@ def _again(searched: Searched) -> Iterator[str]:
             f"archwright verify {run} --trials 1   # proposes every trial again from the record, and runs one again\n"
             f"archwright resume {run} --trials N   # continues the search"
         )
+    yield "<p>The command or the program that began the search is not on record. These are its settings:</p>"
     options = ", ".join(f"{name}={value!r}" for name, value in (summary["options"] or {}).items())
     budget = ", ".join(
         f"{name} {value:g}" for name, value in (summary["budget"] or {}).items() if isinstance(value, int | float)
