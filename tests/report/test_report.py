@@ -54,6 +54,8 @@ def test_a_browser_shows_the_page_on_a_desktop_and_a_phone(run, chromium):
         with chromium.page(file.as_uri(), width=width, dark=dark) as page:
             assert page.title().startswith("a & b: ")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+            decisions = page.locator("td.long:last-child")  # wide, as its rows would be tall beside the metrics
+            assert decisions.first.bounding_box()["width"] >= (280 if width > 480 else 720)
             background = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert background == ("rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)")
 

@@ -55,7 +55,8 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:6px 0;
 dt{color:var(--mute)}
 dd{margin:0;overflow-wrap:anywhere;min-width:0}
 @media (max-width:480px){main{padding:10px 10px 40px}table{font-size:13px}
-dl{grid-template-columns:1fr}dt{margin-top:4px}}
+dl{grid-template-columns:1fr}dt{margin-top:4px}
+td.long:last-child{min-width:720px}}
 """
 
 
