@@ -247,6 +247,24 @@ def test_what_cannot_be_made_elastic_is_named(network: nn.Module, told: str) -> 
         aw.elastic(network, (3,), width=True)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)), (5,)), r"^0 cannot be run on shape \(2, 5\).*example_input"),
+        ((Twice(), (5,)), r"^layer cannot be run on shape \(2, 5\)"),
+        ((nn.Linear, (3,)), "takes a trained torch.nn.Module"),
+    ],
+)
+def test_a_wrong_example_or_model_is_told(given: Any, told: str) -> None:
+    with pytest.raises(SpaceError, match=told):
+        aw.elastic(*given, width=True)
+
+
+def test_a_network_that_cannot_be_traced_is_not_to_be_kept_whole_itself() -> None:
+    with pytest.raises(RelaxationError, match="a module of its own, and name that in whole="):
+        aw.elastic(Deciding(), (3,), width=True)
+
+
 def test_a_part_that_cannot_be_traced_is_kept_whole() -> None:
     network = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 3), Deciding()).eval()
     space = aw.elastic(network, (3,), width=(0.5,), whole=["3"])
@@ -279,13 +297,16 @@ def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
     torch.testing.assert_close(found, network(tokens, attention_mask=mask).logits, rtol=1e-4, atol=1e-5)
     alone = aw.elastic(str(tmp_path), spec, heads=(0.5,))
     torch.testing.assert_close(alone.build(largest(alone)).eval()(tokens), network(tokens).logits, rtol=1e-4, atol=1e-5)
-    with pytest.raises(RelaxationError, match="holds no model"):
+    with pytest.raises(RelaxationError, match="there is no folder"):
         aw.elastic(tmp_path / "nothing", spec, heads=True)
 
 
 def test_shares_are_checked() -> None:
     with pytest.raises(SpaceError, match="width takes shares above 0"):
         aw.elastic(nn.Sequential(nn.Linear(3, 3)), (3,), width=(0.5, 2))
+    for given in (0.5, "half"):
+        with pytest.raises(SpaceError, match=f"width takes True, False, or several shares.*{given}"):
+            aw.elastic(nn.Sequential(nn.Linear(3, 3)), (3,), width=given)  # type: ignore[arg-type]
 
 
 def test_any_strategy_searches_it_under_a_constraint() -> None:

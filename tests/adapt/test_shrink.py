@@ -121,6 +121,7 @@ def test_the_same_seed_gives_the_same_network(training: aw.Training) -> None:
     [
         ("flops <= 0.001x", r"flops <= [\d.]+ cannot be kept: the smallest sub-network has"),
         ("accuracy >= 0.9", "upper bounds of costs"),
+        ("accuracy <= 0.9", "'accuracy' is no cost of a network; there are flops, parameters"),
         ("nonsense", "constraint"),
         ([], "needs a constraint"),
     ],

@@ -62,6 +62,9 @@ def test_other_objectives_and_data_are_left_out(base, tmp_path):
 def test_wrong_runs_and_files_are_refused(base, tmp_path):
     with pytest.raises(StudyError, match="run folder"):
         base.add(aw.Study(aw.Space(x=aw.integer(0, 9))))
+    aw.search(aw.Space(x=aw.integer(0, 9)), lambda one: 1.0, budget=aw.Budget(trials=1), path=tmp_path / "function")
+    with pytest.raises(StudyError, match=r"search by a function.*warm_start="):
+        base.add(aw.load(tmp_path / "function"))
     (tmp_path / "kb.json").write_text("[]")
     with pytest.raises(StudyError, match="no knowledge base"):
         KnowledgeBase()

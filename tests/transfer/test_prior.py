@@ -63,6 +63,7 @@ def test_a_belief_is_named_by_a_path_its_last_part_or_a_pattern():
         ({"widht": 8}, "decides nothing named 'widht'"),
         ({"width": 9}, "9 is none of 8, 16, 32, 64"),
         ({"width": (8, 1.5)}, "a number from 0 to 1, not 1.5"),
+        ([64], "priors is a mapping of names to values"),
     ],
 )
 def test_a_wrong_belief_is_refused(beliefs, told):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ def elastic(
     Raises:
         RelaxationError: A module cannot be traced, or does something that an expression cannot hold; the message names
             it and the reason. Or nothing of what was asked for can change.
-        SpaceError: A share is not above 0 and at most 1.
+        SpaceError: A share is not above 0 and at most 1, or `model` is no module.
+        ShapeError: The example does not fit the network; the message names the layer.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
@@ -95,6 +96,8 @@ def elastic(
         raise SpaceError("elastic traces the network with an input: give example_input, a shape without the batch")
     if isinstance(model, str | Path):
         model = load_folder(model)
+    if not isinstance(model, nn.Module):
+        raise SpaceError(f"elastic takes a trained torch.nn.Module or a folder of Hugging Face; {model!r} was given")
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
     module = copy.deepcopy(model).cpu()
     inputs = drawn_for(specs)
@@ -115,11 +118,13 @@ def _given(width: Sizes, heads: Sizes, feed_forward: Sizes) -> dict[str, Sizes]:
     return {"width": width, "heads": heads, "feed_forward": feed_forward}
 
 
-def _shares(name: str, given: Sizes) -> tuple[float, ...]:
+def _shares(name: str, given: Any) -> tuple[float, ...]:
     if given is False:
         return ()
     if given is True:
         return _SHARES
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise SpaceError(f"{name} takes True, False, or several shares such as {_SHARES}; {given!r} was given")
     for each in given:
         if not is_number(each) or not 0 < each <= 1:
             raise SpaceError(f"{name} takes shares above 0 and at most 1, such as {_SHARES}; {each!r} was given")

@@ -16,8 +16,10 @@ def load_folder(folder: str | Path) -> nn.Module:
 
     Raises:
         MissingExtra: transformers is not installed.
-        RelaxationError: The folder holds no model for the classification of sequences.
+        RelaxationError: There is no such folder, or it holds no model for the classification of sequences.
     """
+    if not Path(folder).is_dir():
+        raise RelaxationError(f"there is no folder {folder}: give a local folder with config.json and weights")
     transformers = require("transformers", extra="transformers", purpose="a folder of Hugging Face")
     try:
         made: nn.Module = transformers.AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)

@@ -15,7 +15,7 @@ from torch import nn
 from archwright.adapt._elastic import Sizes, elastic, largest
 from archwright.adapt._program import BlockProgram
 from archwright.cost import Counted, as_cost
-from archwright.errors import BuildError, StudyError
+from archwright.errors import BuildError, StudyError, UnknownName
 from archwright.evaluate import Feed, Setup, TrainingLoop, TrainingProgress, compute_metrics, lay_out, seeded
 from archwright.export import save_best
 from archwright.space import Architecture, Space, Value
@@ -231,9 +231,15 @@ def _bounds(constraints: str | Iterable[str], space: Space, whole: Architecture)
         parsed = Constraint.parse(share[1] if share else text)
         if not parsed.at_most:
             raise StudyError(f"constraint {text!r}: shrink takes upper bounds of costs, such as 'flops <= 0.5x'")
-        cost = as_cost(parsed.metric)
-        if parsed.metric not in cost.metrics:
-            raise StudyError(f"constraint {text!r}: {parsed.metric!r} is no cost of a network")
+        try:
+            cost = as_cost(parsed.metric)
+        except UnknownName:
+            cost = None
+        if cost is None or parsed.metric not in cost.metrics:
+            raise StudyError(
+                f"constraint {text!r}: {parsed.metric!r} is no cost of a network; there are flops, parameters, "
+                "size_mb, activation_mb, latency_ms, arena_kb, flash_kb and others (aw.cost)"
+            )
         costs.append(cost)
         bounds[parsed.metric] = parsed.bound * (cost.of(space, whole)[parsed.metric] if share else 1.0)
     if not bounds:

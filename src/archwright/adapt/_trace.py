@@ -20,7 +20,7 @@ from torch import fx, nn
 from archwright.adapt._groups import Axis
 from archwright.adapt._huggingface import BertTokens, without_forward
 from archwright.adapt._plain import Attention, in_plain_layers, replaced
-from archwright.errors import RelaxationError
+from archwright.errors import RelaxationError, ShapeError
 
 METHODS = {"contiguous": None, "view": "reshape", "type_as": None}
 INPLACE: dict[Any, Any] = {operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul}
@@ -110,7 +110,17 @@ class _Real(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         """Run a step."""
-        self.results[n] = super().run_node(n)
+        try:
+            self.results[n] = super().run_node(n)
+        except Exception as error:  # of any layer, for any reason
+            what = str(n.target) if n.op == "call_module" else getattr(n.target, "__name__", str(n.target))
+            sizes = ", ".join(
+                str(tuple(each.shape)) for each in map(self.results.get, n.all_input_nodes) if each is not None
+            )
+            raise ShapeError(
+                f"{what} cannot be run on shape {sizes}, the first number of which is the samples: "
+                f"{str(error).splitlines()[0]}. Check example_input, the shape of one input without the batch"
+            ) from error
         return self.results[n]
 
 
@@ -142,9 +152,10 @@ def traced(
     except Exception as error:  # whatever code of the user's does with what it is given
         path = tracer.within[-1] if tracer.within else ""
         kind = type(module.get_submodule(path)).__name__
+        whole_of = f"whole=[{path!r}]" if path else "move it into a module of its own, and name that in whole="
         raise RelaxationError(
             f"{path or 'the network'} ({kind}) cannot be traced: {error}. A forward pass that depends on values, or on "
-            f"the number of samples, is no expression; a part of the network can be kept as it is: whole=[{path!r}]"
+            f"the number of samples, is no expression; a part of the network can be kept as it is: {whole_of}"
         ) from error
     made = fx.GraphModule(module, graph)
     runner = _Real(made)

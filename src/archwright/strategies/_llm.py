@@ -254,7 +254,8 @@ def _say(state: _State, told: str, then: str = "; bo proposes instead") -> None:
     """Warn of something, once in a search."""
     if told not in state.said:
         state.said.add(told)
-        warnings.warn(f"llm: {told}{then}", stacklevel=2)
+        # By `warn`, Python would show it once in a process, so that a second search would be silent.
+        warnings.warn_explicit(f"llm: {told}{then}", UserWarning, "archwright", 0)
 
 
 def _check_url(url: str) -> None:

@@ -111,9 +111,18 @@ class KnowledgeBase:
 
         if study.path is None:
             raise StudyError("a knowledge base holds runs with a run folder; this study is in memory or in a store")
-        task = study.evaluator.task
+        try:
+            task = study.evaluator.task
+        except StudyError as error:
+            raise StudyError(
+                f"{study.path}: the task of the run is not on record, as of a search by a function or on arrays, so "
+                f"its data cannot be compared. Begin with it by warm_start= or --warm-start instead ({error})"
+            ) from error
         if task is None:
-            raise StudyError(f"{study.path} was evaluated by a function, not on data: its task cannot be compared")
+            raise StudyError(
+                f"{study.path} was evaluated by a function, not on data, so its task cannot be compared. Begin with it "
+                "by warm_start= or --warm-start instead"
+            )
         name = str(study.path.absolute())
         trials = EarlierTrials.of(study, name).to_json()
         self._stored[name] = {"kind": task.kind, "features": meta_features(task), "trials": trials}

@@ -496,4 +496,5 @@ class SearchLoop:
     def _problem(self, message: str, details: str = "") -> None:
         self._notify("on_problem", f"{message}\n{details}".rstrip())
         told = f"{message}: {last_line(details)}" if details else message
-        warnings.warn(told, stacklevel=2)
+        # By `warn`, Python would show it once in a process, so that a second search would be silent.
+        warnings.warn_explicit(told, UserWarning, "archwright", 0)

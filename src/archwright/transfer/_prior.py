@@ -55,6 +55,8 @@ class Prior:
         Raises:
             StudyError: No decision has such a name, a value is allowed by none of them, or a confidence is not in 0..1.
         """
+        if not isinstance(beliefs, Mapping):
+            raise StudyError(f"priors is a mapping of names to values, such as {{'width': 64}}; {beliefs!r} was given")
         found: dict[str, tuple[Value, float]] = {}
         for pattern, given in beliefs.items():
             names = [name for name in space.decisions if _fits(name, pattern)]
