@@ -146,7 +146,7 @@ def test_shares_are_none_below_zero_and_together_at_most_all(seed, name, noise):
     found = {method: importance(space, trials, VALUE, seed=seed, method=method) for method in ("fanova", "ped-anova")}
     for each in found.values():
         assert {row.decision for row in each.rows} == set(space.decisions)
-        assert all(0 <= row.low <= row.high <= 1 for row in each.rows)
+        assert all(0 <= row.low <= row.share <= row.high <= 1 for row in each.rows)
     assert sum(row.share for row in found["fanova"].rows) <= 1 + 1e-9
 
 

@@ -26,7 +26,7 @@ class Share:
 
     Args:
         share: The mean over the bootstrap samples.
-        low: The lower end of the interval.
+        low: The lower end of the interval, which contains the mean.
         high: The upper end.
         noise: Whether the interval reaches down to the share of a random dummy.
     """
@@ -115,8 +115,10 @@ def check_varied(sample: Sample) -> None:
 
 
 def _compared(found: Array, chance: float) -> Share:
+    mean = float(found.mean())
     low, high = np.quantile(found, INTERVAL)
-    return Share(float(found.mean()), float(low), float(high), bool(low <= chance))
+    # One bootstrap sample of many may have nearly the whole mean: the interval reaches up to it.
+    return Share(mean, min(mean, float(low)), max(mean, float(high)), bool(low <= chance))
 
 
 def as_index(columns: Columns, names: Any) -> list[int]:
