@@ -12,6 +12,7 @@ import archwright as aw
 from archwright import nn
 from archwright.cost import Microcontroller, as_cost, cost_from_json, rank_options
 from archwright.errors import CostError, MissingExtra, UnknownName
+from archwright.trials import Constraint
 
 
 def residual(width: int) -> aw.Space:
@@ -82,6 +83,12 @@ def test_texts_and_bad_use(monkeypatch):
         Microcontroller(precision="int4")
     with pytest.raises(CostError, match="example_input"):
         Microcontroller().check(aw.Space(model=nn.Linear(2, 2)))
+    data = aw.Training(aw.data((torch.rand(40, 4), torch.arange(40) % 2)))
+    limits = [Constraint.parse("latency_ms <= 2")]
+    with pytest.raises(CostError, match=r"latency_ms is not known of cortex-m7, of which there are arena_kb, flash_kb"):
+        aw.cost.with_costs(data, [], limits, "cortex-m7")
+    both = aw.cost.with_costs(data, [], limits, ["cortex-m7", "eager"])
+    assert [type(each).__name__ for each in both.costs] == ["Microcontroller", "Latency"]
     monkeypatch.setitem(__import__("sys").modules, "executorch.exir", None)
     with pytest.raises(MissingExtra, match=r"archwright\[executorch\]"):
         Microcontroller().check(residual(4))
@@ -117,6 +124,9 @@ def test_the_options_with_the_largest_networks_within_the_limit_come_first():
     assert [row.feasible for row in rows if row.options["width"] == 16] == [0, 0]
     with pytest.raises(UnknownName, match=r"heights.*width"):
         rank_options(space, ["heights"], [])
+    least = aw.cost.measures(space, {"width": 4, "stride": 1, "depth": 1})[0]
+    with pytest.raises(CostError, match=rf"none of 240 sampled networks is feasible.*<= 9: {least:g} is the closest"):
+        rank_options(space, ["width", "stride"], ["parameters <= 9"], samples=40)
     with pytest.raises(CostError, match=r"rate.*continuous"):
         rank_options(aw.Space(model=nn.Linear(2, 2), rate=aw.real(0, 1, name="rate"), example_input=(2,)), ["rate"], [])
 

@@ -100,6 +100,9 @@ def test_what_needs_all_options_side_by_side_is_refused():
     study = aw.Study(chains(), strategy="random").run(rated, aw.Budget(trials=24), progress=False)
     with pytest.raises(SpaceError, match="writes the rules of a small one out"):
         study.importance()
+    for count in (3, 24):  # whatever the number of trials
+        with pytest.raises(SpaceError, match="writes the rules of a small one out"):
+            aw.explain.explain(study.space, study.trials[:count], study.objectives[0])
     with pytest.raises(SpaceError, match="a recursive space has none"):
         aw.envs.SearchEnv(chains(), rated)
 

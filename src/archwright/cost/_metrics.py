@@ -121,6 +121,9 @@ def with_costs(
         constraints: The constraints.
         targets: Costs, or targets of latency and energy; by default eager mode on this machine.
 
+    Raises:
+        CostError: A latency or energy is needed, and the only device that is named is a microcontroller.
+
     Example:
         >>> evaluator = aw.Training(aw.data((torch.rand(40, 4), torch.arange(40) % 2)))
         >>> aw.cost.with_costs(evaluator, [aw.Objective("flops", maximise=False)], [], []).costs
@@ -135,6 +138,13 @@ def with_costs(
         counted = tuple(name for name in lacking if name in COUNTED)
         if counted:
             costs.append(Counted(counted))
+        others = [name for name in lacking if name in (*Latency.metrics, *Energy.metrics)]
+        memory = next((cost for cost in costs if isinstance(cost, Microcontroller)), None)
+        if others and memory is not None and not any(isinstance(cost, Latency) for cost in costs):
+            raise CostError(
+                f"{others[0]} is not known of {memory.core}, of which there are {', '.join(memory.metrics)}: leave it "
+                "out, or name the device that it is measured on as well, such as 'eager' for this machine"
+            )
         target = next((cost.target for cost in costs if isinstance(cost, Latency)), Target())
         if not set(lacking).isdisjoint(Latency.metrics):
             costs.append(Latency())

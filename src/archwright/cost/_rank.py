@@ -65,7 +65,8 @@ def rank_options(
         seed: The random seed.
 
     Raises:
-        CostError: A decision is not in the space or its options cannot be listed; or a network cannot be counted.
+        CostError: A decision is not in the space or its options cannot be listed; a network cannot be counted;
+            or no network that was sampled is feasible: the message has the closest values.
 
     Example:
         >>> space = aw.spaces.create("mcunet", input_shape=(3, 16, 16), classes=10, widths=(4, 8))
@@ -89,6 +90,8 @@ def rank_options(
     for cost in used:
         cost.check(space)
 
+    closest: dict[Constraint, float] = {}
+
     def row(options: dict[str, Value]) -> RankedOptions:
         rng = np.random.default_rng(seed)
 
@@ -100,10 +103,16 @@ def rank_options(
         for cost in used:
             for known, each in zip(found, cost.of_all(space, drawn), strict=True):
                 known.update(each)
+        for limit in limits:
+            seen = [known[limit.metric] for known in found] + ([closest[limit]] if limit in closest else [])
+            closest[limit] = min(seen) if limit.at_most else max(seen)
         kept = [each for each, known in zip(drawn, found, strict=True) if all(limit.keeps(known) for limit in limits)]
         mean = float(np.mean([flops.of(space, each)["flops"] for each in kept])) if kept else math.nan
         return RankedOptions(options, len(kept) / samples, mean)
 
     values = [list(space.decisions[name].values()) for name in decisions]
     rows = [row(dict(zip(decisions, each, strict=True))) for each in itertools.product(*values)]
+    if not any(each.feasible for each in rows):
+        told = "; ".join(f"{limit}: {value:g} is the closest" for limit, value in closest.items())
+        raise CostError(f"none of {samples * len(rows)} sampled networks is feasible ({told}); relax the constraints")
     return sorted(rows, key=lambda each: math.inf if math.isnan(each.flops) else -each.flops)

@@ -9,6 +9,7 @@ from typing import Any
 from archwright._words import counted
 from archwright.errors import Inconclusive
 from archwright.explain import _effects, _importance
+from archwright.explain._columns import Columns
 from archwright.explain._effects import Effects, OptionEffect
 from archwright.explain._fit import Fit
 from archwright.explain._importance import Importance, importance
@@ -91,6 +92,7 @@ def explain(
     try:
         fit = Fit(space, compared(listed, objective), seed)
     except Inconclusive as error:
+        Columns(space)  # where no number of trials would do, more of them are not asked for
         return Explanation(str(error))
     found = _importance.of_fit(fit)
     near = what_if(space, listed, objective, of=of, seed=seed)

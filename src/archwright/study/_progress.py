@@ -81,6 +81,9 @@ class Progress(Callback):
         self._screen = screen_for(self.console, self._status, is_notebook=self._framed and in_notebook())
         if self._framed:
             self.say("search", _aim(study))
+            for line in study.why:
+                if line.startswith(("warm start", "knowledge base", "prior")):  # what others' data do to this search
+                    self.say("start", line)
 
     def on_prepare(self, study: Study, step: int, metrics: Mapping[str, float]) -> None:
         """Show an epoch of what is trained before the first trial."""
