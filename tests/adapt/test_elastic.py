@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archwright as aw
-from archwright.adapt import largest
+from archwright.adapt._elastic import largest
 from archwright.errors import RelaxationError, SpaceError
 
 SHARES = (0.25, 0.5, 0.75)
