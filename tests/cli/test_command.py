@@ -174,7 +174,7 @@ def test_an_export_without_source_says_so(tmp_path, in_process):
     assert "cannot be copied" in reason
     status, out, _ = in_process("export", tmp_path, "--out", tmp_path / "out")
     assert status == 0
-    assert "There is no model.py" in out
+    assert "There is no network" in out
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,10 @@ class Program:
         self._survey()
         self.roots: tuple[Decision, ...] = self._entered(self.top)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by the expressions: what is remembered goes by the identity of their nodes."""
+        return Program, (dict(self._parts),)
+
     def decide(self, rule: Rule) -> dict[str, Value]:
         """Return the values of all active decisions, made by a rule in order.
 
