@@ -248,7 +248,7 @@ def test_a_kernel_that_sees_nothing_is_refused_at_the_start():
         strategies.create("bo", acquisition="ei")
     with pytest.raises(StrategyError, match="initial must be an integer of 1 or more, not 0"):
         strategies.create("bo", initial=0)
-    with pytest.raises(StrategyError, match=r"'proxies' scores networks.*use network, decisions, hamming, path$"):
+    with pytest.raises(StrategyError, match=r"'proxies' scores networks.*use network, decisions, hamming, path, tree$"):
         aw.Study(SMALL, strategy=strategies.create("bo", kernel="proxies"))
 
 
