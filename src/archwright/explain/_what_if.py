@@ -20,6 +20,7 @@ from archwright.trials import Objective, Trial
 _FOLDS = 5
 _COVERED = 0.9  # the share of measurements that fall into an interval of a prediction
 _MOST = 500  # trials that a model is fitted to
+_ENOUGH = 100  # errors of predictions, after which no further fold is predicted: each costs a fit
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,9 @@ def what_if(
 
     The changes are those of `Space.neighbours`. Where no trial at the same fidelity has the changed architecture, a
     Gaussian process predicts its value. The interval of a prediction is where 90 % of measurements fall: the errors of
-    predictions for trials that the model had not seen, in 5-fold cross-validation, give its width (split conformal
-    prediction, Vovk et al., 2005), so it includes the noise of a measurement.
+    predictions for 100 trials or more that the model had not seen (all of them, where there are fewer), in folds of
+    5-fold cross-validation, give its width (split conformal prediction, Vovk et al., 2005), so it includes the noise of
+    a measurement.
 
     Args:
         space: The space.
@@ -178,11 +180,14 @@ def _predicted(
     chosen = rng.permutation(len(sample.trials))[:_MOST]
     known, scores = [measured[index] for index in chosen], sample.scores[chosen]
     fold = np.arange(len(chosen)) % _FOLDS
-    errors = np.zeros(len(chosen))
+    errors = np.empty(0)
     for number in range(_FOLDS):
+        if len(errors) >= _ENOUGH:
+            break
         seen, unseen = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         fitted = model.fit(space, [known[index] for index in seen], scores[seen], rng)
-        errors[unseen] = np.abs(fitted.predict([known[index] for index in unseen])[0] - scores[unseen])
+        missed = fitted.predict([known[index] for index in unseen])[0] - scores[unseen]
+        errors = np.concatenate([errors, np.abs(missed)])
     rank = min(len(errors), math.ceil(_COVERED * (len(errors) + 1))) - 1
     means, _ = model.fit(space, known, scores, rng).predict(wanted)
     return np.asarray(sign * means), float(np.sort(errors)[rank])
