@@ -28,12 +28,13 @@ def add(
     from archwright.study import KnowledgeBase, load
 
     base = KnowledgeBase(kb)
-    names = [base.add(load(run)) for run in runs]
+    names = []
+    for run in runs:
+        names.append(base.add(load(run)))
+        if not json:
+            Output().line(f"added {names[-1]} to {base.path}")
     if json:
         document({"file": str(base.path), "added": names})
-        return
-    for name in names:
-        Output().line(f"added {name} to {base.path}")
 
 
 @app.command("list")
@@ -70,8 +71,7 @@ def remove(
     base = KnowledgeBase(kb)
     for run in runs:
         base.remove(run)
+        if not json:
+            Output().line(f"removed {run} from {base.path}")
     if json:
         document({"file": str(base.path), "removed": runs})
-        return
-    for run in runs:
-        Output().line(f"removed {run} from {base.path}")
